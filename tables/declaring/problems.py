@@ -1,0 +1,44 @@
+"""The one form in which a mistake reaches a user, and the root of all errors.
+
+Every message says what was declared or given, what that requires, what was
+found, and what to do. This module may not know what is being checked.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One mistake: what was declared, what it requires, what was found, what to do.
+
+    `requires` is a phrase with its own verb ("co-partitioned tables require equal
+    partition counts"), `found` completes "found ...", `do` is an instruction.
+
+    >>> str(Problem("topic a", "a key requires a field", '"x"', "declare it"))
+    'topic a: a key requires a field; found "x"; declare it'
+    """
+
+    declared: str
+    requires: str
+    found: str
+    do: str
+
+    def __str__(self) -> str:
+        """Give the one line that users read."""
+        return f"{self.declared}: {self.requires}; found {self.found}; {self.do}"
+
+
+class LarderError(Exception):
+    """The root of every error that this application raises on purpose."""
+
+
+class DeclarationError(LarderError):
+    """Declarations cannot be used as they are; `problems` has every mistake found.
+
+    The message lists them all, one to a line.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Keep the problems in the order in which they were found."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))

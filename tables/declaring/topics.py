@@ -1,0 +1,140 @@
+"""Declarations of topics: name, row type, key, owner.
+
+Frozen values: making one starts nothing and checks nothing. Mistakes are found when
+a service starts, all at once (`agents.declaring.checks`). This module may not know
+services, brokers or stores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from tables.declaring.keys import KEY_TYPES, KeyType
+from tables.declaring.rows import Row
+
+# Enough for four workers of a service; what a topic has is seldom changed later.
+DEFAULT_PARTITIONS: Final = 4
+
+
+@dataclass(frozen=True)
+class EventTopic:
+    """A topic of things that happened: every record counts.
+
+    name        of the Kafka topic.
+    row         type of its values, which are JSON objects.
+    key         field of `row` that the message key is made of.
+    key_type    how the key is written: `str` (UTF-8 text), `bytes`, `int` (64 bits as
+                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer).
+    partitions  when it is created; what an existing topic has is left alone.
+    owner       name of the only service that writes it. Left out: whichever service
+                publishes into it.
+    retention   how long events are kept; left out: as the broker has it.
+
+    >>> orders = EventTopic("shop.orders", Order, key="order_id")
+    """
+
+    name: str
+    row: type[Row]
+    key: str
+    key_type: type = str
+    partitions: int = DEFAULT_PARTITIONS
+    owner: str | None = None
+    retention: timedelta | None = None
+
+    @property
+    def key_codec(self) -> KeyType:
+        """How keys are written and read; KeyError for a `key_type` that has no way."""
+        return KEY_TYPES[self.key_type]
+
+    def by(self, field: str) -> "Rekeyed":
+        """Partition the same events by another field, to meet a table that is so.
+
+        The service that uses it gets an internal topic for it, created and named
+        `<service>.<topic>.by.<field>`. The message key stays the row's own key; the
+        order of events with equal values in `field` is kept. An event that lacks the
+        field, or has null in it, goes to the dead letters.
+
+        >>> fulfilment.join(shop.orders.by("customer_id"), customers, into=...)
+        """
+        return Rekeyed(self, field)
+
+
+@dataclass(frozen=True)
+class OwnerTopic:
+    """A compacted topic that one service writes: a full row for each key.
+
+    name, row, key, key_type, partitions, owner   as for `EventTopic`.
+    revision    integer field of `row` that its owner raises with each change of the
+                row. A record whose revision is not above the row's is stale: it is
+                ignored and counted, however late or often it comes.
+                Left out, the offset decides: the record that comes later in its
+                partition wins. That is right while the owner alone writes each key,
+                in the order in which it changed. It cannot tell a retry or a second
+                writer that sends an old row again from a change: the old row wins,
+                because it came last.
+    indexes     fields of `row` by which rows can be looked up. They are the reader's
+                own: another service declares others.
+
+    A record without a value (tombstone) deletes the row of its key.
+
+    >>> customers = OwnerTopic("shop.customers", Customer, key="customer_id",
+    ...                        revision="revision", owner="crm", indexes=["country"])
+    """
+
+    name: str
+    row: type[Row]
+    key: str
+    revision: str | None = None
+    key_type: type = str
+    indexes: Sequence[str] = ()
+    owner: str | None = None
+    partitions: int = DEFAULT_PARTITIONS
+
+    def __post_init__(self) -> None:
+        """Freeze the indexes; a single name is one index, not one for each letter."""
+        one = isinstance(self.indexes, str)
+        indexes = (str(self.indexes),) if one else tuple(self.indexes)
+        object.__setattr__(self, "indexes", indexes)
+
+    @property
+    def key_codec(self) -> KeyType:
+        """How keys are written and read; KeyError for a `key_type` that has no way."""
+        return KEY_TYPES[self.key_type]
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """The events of `source`, partitioned by the value of `field`; see `by`."""
+
+    source: EventTopic
+    field: str
+
+    @property
+    def name(self) -> str:
+        """What messages call it; the topic's own name is `name_in(service)`."""
+        return f'{self.source.name}.by("{self.field}")'
+
+    @property
+    def row(self) -> type[Row]:
+        """The row type of the events, unchanged."""
+        return self.source.row
+
+    @property
+    def key(self) -> str:
+        """The field of the message key, which stays that of the source."""
+        return self.source.key
+
+    @property
+    def key_type(self) -> type:
+        """The type of the message key, which stays that of the source."""
+        return self.source.key_type
+
+    @property
+    def key_codec(self) -> KeyType:
+        """How message keys are written and read: as those of the source."""
+        return self.source.key_codec
+
+    def name_in(self, service: str) -> str:
+        """Give the literal name of the internal topic in a service."""
+        return f"{service}.{self.source.name}.by.{self.field}"

@@ -1,0 +1,108 @@
+"""Opening a store: going on with it, emptying it first, or refusing it.
+
+What is decided by `identity.judge` is done here. It knows directories and identities, and
+may not know rows.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tables.engine.errors import StoreCorruptedError, StoreHeldError, StoreRefusedError
+from tables.engine.identity import Identity, judge
+from tables.engine.layout import IDENTITY_KEY
+from tables.engine.memory import Memory
+from tables.engine.store import DAMAGED, Batch, FaultPoint, Store, connect, no_fault
+
+# What a store is called while it is removed; half of one must never be opened.
+_DISCARDED: Final = ".discarded"
+
+
+def open_store(
+    path: Path,
+    memory: Memory,
+    expected: Identity,
+    fault: FaultPoint = no_fault,
+) -> tuple[Store, str | None]:
+    """Open the store of a directory; gives why it was emptied first, if it was.
+
+    StoreHeldError when another process has it, StoreRefusedError when it is another
+    topic's or partition's. A damaged one is emptied: what it held is in the topic.
+    """
+    known = path.exists() and any(path.iterdir())
+    if (path / DAMAGED).exists() or (known and not (path / "CURRENT").exists()):
+        return _rebuilt(path, memory, expected, fault), "its files were damaged"
+    try:
+        store = connect(path, memory.options(whole=expected.part == "global"), fault)
+        found = _identity(store)
+    except StoreCorruptedError as error:
+        cause = f"its files were damaged ({error.problem.found})"
+        return _rebuilt(path, memory, expected, fault), cause
+    if _is_empty(store):
+        _sign(store, expected)
+        return store, None
+    verdict = judge(found, expected, str(path))
+    if verdict.refuse is not None:
+        store.close()
+        raise StoreRefusedError(verdict.refuse)
+    if verdict.rebuild is not None:
+        store.close()
+        return _rebuilt(path, memory, expected, fault), verdict.rebuild
+    if found is not None and found.topic_id is None:
+        _sign(store, expected)
+    return store, None
+
+
+def _rebuilt(
+    path: Path,
+    memory: Memory,
+    expected: Identity,
+    fault: FaultPoint,
+) -> Store:
+    """Empty a directory and begin anew.
+
+    The lock is taken first, by whatever means a damaged store allows: a directory that
+    another process has open is never emptied.
+    """
+    try:
+        connect(path, memory.options(whole=expected.part == "global"), fault).close()
+    except StoreHeldError:
+        raise
+    except Exception:  # noqa: BLE001, S110  damaged, which is why it is emptied
+        pass
+    discard(path)
+    store = connect(path, memory.options(whole=expected.part == "global"), fault)
+    _sign(store, expected)
+    return store
+
+
+def discard(path: Path) -> None:
+    """Remove a closed store. It goes at once, by its name: never by halves."""
+    discarded = path.with_name(path.name + _DISCARDED)
+    shutil.rmtree(discarded, ignore_errors=True)
+    path.rename(discarded)
+    shutil.rmtree(discarded)
+
+
+def _identity(store: Store) -> Identity | None:
+    try:
+        stored = store.get(IDENTITY_KEY)
+    except StoreCorruptedError:
+        store.close()
+        raise
+    try:
+        return None if stored is None else msgspec.json.decode(stored, type=Identity)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _is_empty(store: Store) -> bool:
+    return next(store.scan(b"", None), None) is None
+
+
+def _sign(store: Store, identity: Identity) -> None:
+    batch = Batch()
+    batch.put(IDENTITY_KEY, msgspec.json.encode(identity))
+    store.write(batch)

@@ -1,0 +1,185 @@
+"""The part of a table that one store holds: all partitions of a global table, or one.
+
+Applies batches and answers for single keys. It knows one store, and may not know
+consumers, other stores or HTTP. One thread uses it: that of the worker's event loop.
+"""
+
+from collections.abc import Sequence
+
+from tables.engine.building import IndexBuild
+from tables.engine.hot import HotRows
+from tables.engine.indexes import changed_entries
+from tables.engine.layout import (
+    HEADER_SIZE,
+    ROW,
+    Mark,
+    Origin,
+    origin,
+    pack_mark,
+    position_key,
+    tombstone_key,
+    unpack_mark,
+)
+from tables.engine.parked import ParkedRecords
+from tables.engine.planning import Plan, plan
+from tables.engine.records import Applied, Record, Rejected
+from tables.engine.shape import Shape
+from tables.engine.state import State
+from tables.engine.store import Batch, Store
+
+
+class Part:
+    """Rows of some partitions, in one store, with position and state for each."""
+
+    def __init__(
+        self,
+        store: Store,
+        shape: Shape,
+        partitions: Sequence[int],
+        hot: HotRows,
+        *,
+        telling: bool = False,
+    ) -> None:
+        """Take over positions from the store; `telling` as for `ParkedRecords`."""
+        self.store = store
+        self.shape = shape
+        self.hot = hot
+        self.indexes = IndexBuild(store, shape)
+        self.parked = ParkedRecords(store, telling=telling)
+        self.marks: dict[int, Mark] = {}
+        self.states: dict[int, State] = {}
+        for partition in partitions:
+            self.take(partition)
+
+    def take(self, partition: int) -> None:
+        """Answer for a partition too, with the position that its store has."""
+        mark = unpack_mark(self.store.get(position_key(partition)))
+        state = State(self.shape.topic, partition)
+        state.opened(mark.position, mark.at_end or None)
+        self.marks[partition], self.states[partition] = mark, state
+
+    def apply(
+        self,
+        partition: int,
+        records: Sequence[Record],
+        next_position: int | None = None,
+        misplaced: Sequence[Rejected] = (),
+    ) -> Applied:
+        """Apply records of one partition, in the order of their offsets, as one write.
+
+        See `Table.apply`.
+        """
+        mark = self.marks[partition]
+        fresh = _not_before(records, mark.position)
+        stored = self._stored([r.key for r in fresh if r.key is not None])
+        planned = plan(fresh, stored, partition, self.shape)
+        applied = planned.applied
+        strangers = [each for each in misplaced if each.record.offset >= mark.position]
+        if strangers:
+            applied.rejected = sorted([*applied.rejected, *strangers], key=lambda each: each.record.offset)
+        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(strangers)
+        last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in strangers[-1:]], default=-1)
+        position = max(mark.position, last + 1, next_position or 0)
+        if position > mark.position:
+            after = Mark(
+                position,
+                max(mark.newest, planned.newest),
+                self.states[partition].at_end or 0.0,
+                mark.rows + applied.new - applied.deleted,
+            )
+            self._write(partition, planned, stored, after)
+            self.states[partition].applied(position, len(fresh) + len(strangers))
+        return applied
+
+    def keep_at_end(self, partition: int) -> None:
+        """Store when the end was last met, without records to store it with."""
+        at_end = self.states[partition].at_end
+        mark = self.marks[partition]
+        if at_end is None or at_end == mark.at_end:
+            return
+        batch = Batch()
+        after = mark._replace(at_end=at_end)
+        batch.put(position_key(partition), pack_mark(after))
+        self.store.write(batch)
+        self.marks[partition] = after
+
+    def close(self) -> None:
+        """Keep when the ends were last met, and release the store in any case."""
+        try:
+            for partition in self.states:
+                self.keep_at_end(partition)
+        finally:
+            self.store.close()
+
+    def stored(self, key: bytes) -> bytes | None:
+        """Give header and JSON of a row; None when there is none or it was deleted."""
+        found = self.store.get(ROW + key)
+        return None if found is None or len(found) == HEADER_SIZE else found
+
+    def raw(self, key: bytes) -> bytes | None:
+        """Give the JSON of a row."""
+        row = self.hot.get(key)
+        if row is None and (found := self.stored(key)) is not None:
+            row = found[HEADER_SIZE:]
+            self.hot.put(key, row)
+        return row
+
+    def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Give the JSON of rows in the order of their keys, None where there is none."""
+        rows = self.hot.get_many(keys)
+        if None not in rows:
+            return rows
+        missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
+        found = self.store.get_many([ROW + key for key in missing])
+        read = {
+            key: stored[HEADER_SIZE:]
+            for key, stored in zip(missing, found, strict=True)
+            if stored is not None and len(stored) > HEADER_SIZE
+        }
+        if not read:
+            return rows
+        self.hot.put_many(read)
+        return [read.get(key) if row is None else row for key, row in zip(keys, rows, strict=True)]
+
+    def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
+        """Give the JSON of a row and where it comes from."""
+        found = self.stored(key)
+        return None if found is None else (found[HEADER_SIZE:], origin(found))
+
+    def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
+        """What the store holds under keys; those that it does not hold may be left out."""
+        found = self.store.get_many([ROW + key for key in keys])
+        return {} if found.count(None) == len(found) else dict(zip(keys, found, strict=True))
+
+    def _write(
+        self,
+        partition: int,
+        planned: Plan,
+        stored: dict[bytes, bytes | None],
+        after: Mark,
+    ) -> None:
+        batch = Batch()
+        put = batch.put
+        for key, value in planned.writes.items():
+            put(ROW + key, value)
+            if len(value) == HEADER_SIZE:
+                put(tombstone_key(partition, origin(value).timestamp, key), b"")
+        entries = changed_entries(planned, stored, self.shape)
+        for entry in entries.gone:
+            batch.delete(entry)
+        for entry in entries.new:
+            put(entry, b"")
+        put(position_key(partition), pack_mark(after))
+        rejected = planned.applied.rejected
+        parked = self.parked.add(batch, partition, rejected) if rejected else self.parked.kept
+        self.store.write(batch)
+        self.parked.kept = parked
+        self.marks[partition] = after
+        self.hot.forget(planned.writes.keys())
+
+
+def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:
+    """Drop what was applied already: the guard against reading twice."""
+    if not records or records[0].offset >= position:
+        return records
+    return [record for record in records if record.offset >= position]

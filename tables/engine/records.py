@@ -1,0 +1,85 @@
+"""What goes into a table and what comes of it: records, results, and their shapes.
+
+Plain values. This module may not know bytes on disk or RocksDB.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+
+class Record(Protocol):
+    """One record of a topic, as aiokafka hands it over; timestamp in ms."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written, ms since 1970; -1 when it has none."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The message key as it was sent."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The row's JSON, or None: a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """A tombstone may carry its revision in `larder.revision`."""
+
+
+class Rejected(NamedTuple):
+    """A record that is no row of the table, and why, in words for its owner."""
+
+    record: Record
+    cause: str
+
+
+class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A rejected record as it is kept: where it lies in its topic, what it was, and its cause."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    cause: str
+
+    def age(self) -> tuple[int, int, int]:
+        """What puts records of several partitions in order: higher is newer."""
+        return self.timestamp, self.partition, self.offset
+
+
+@dataclass(slots=True)
+class Applied:
+    """What a batch did to a table. The counts and `rejected` add up to its records.
+
+    changed_keys has the encoded keys whose row is new, different or gone, each once,
+    in the order of their first change. `repeated` counts records that lay before the
+    stored position and were dropped.
+    """
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    deleted: int = 0
+    repeated: int = 0
+    changed_keys: list[bytes] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class Opened(NamedTuple):
+    """A store that was opened: where, and why it was emptied first, if it was."""
+
+    path: Path
+    partitions: tuple[int, ...]
+    rebuilt: str | None

@@ -1,0 +1,172 @@
+"""The state of one partition of a table: the one truth for everybody who asks.
+
+Readiness, held-back joins, pages and metrics read it, wait for it or observe it. It
+holds measurements; the position itself is kept by the store, which tells it here after
+each write. Time comes in from outside. This module may not know stores or brokers.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+# Ends that were fetched and not yet met. When a partition lags by more than so many
+# fetches, freshness is known a little less finely, and the list stays short.
+_UNMET_ENDS: Final = 64
+
+
+class Phase(IntEnum):
+    """Where a partition is, in the order in which it gets there.
+
+    STARTING      nothing is known yet.
+    DISCONNECTED  no broker: answers come from the last local copy.
+    RECOVERING    behind the end that was seen when it was last measured.
+    CAUGHT_UP     its position has met that end.
+    STANDBY       a warm copy of a partition that another worker processes.
+    """
+
+    STARTING = 0
+    DISCONNECTED = 1
+    RECOVERING = 2
+    CAUGHT_UP = 3
+    STANDBY = 4
+
+
+class _End(NamedTuple):
+    offset: int
+    fetched_at: float
+
+
+class State:
+    """Position, end and phase of one partition of one table.
+
+    Clocks are seconds since 1970, handed in by the caller. Belongs to one event loop.
+    """
+
+    def __init__(self, table: str, partition: int) -> None:
+        """Begin in STARTING, at position 0, with no end known."""
+        self.table = table
+        self.partition = partition
+        self.position = 0
+        self.end: int | None = None
+        self.target: int | None = None
+        self.at_end: float | None = None
+        self.rows = 0
+        self.measured_rows = 0
+        self.measured_position = 0
+        self.measured_at: float | None = None
+        self._disconnected = False
+        self._unmet: deque[_End] = deque()
+        self._phase = Phase.STARTING
+        self._observers: list[Callable[[State], None]] = []
+        self._waiting: list[tuple[Phase, asyncio.Future[None]]] = []
+
+    @property
+    def phase(self) -> Phase:
+        """Where the partition is now."""
+        return self._phase
+
+    @property
+    def lag(self) -> int | None:
+        """How many offsets lie before the end that was last fetched; None if none was.
+
+        Offsets, not records: compaction and transaction markers leave holes.
+        """
+        return None if self.end is None else max(0, self.end - self.position)
+
+    def freshness(self, now: float) -> float | None:
+        """Give the seconds since the position last met the end; None for never."""
+        return None if self.at_end is None else max(0.0, now - self.at_end)
+
+    def opened(self, position: int, at_end: float | None) -> None:
+        """Take over what the store knows, at its opening."""
+        self.position = position
+        self.at_end = at_end
+        self.remeasure()
+
+    def remeasure(self) -> None:
+        """Forget that it was caught up: the next end that is observed decides anew.
+
+        At each assignment, and after a pause of the process (CORRECTNESS 6).
+        """
+        self.end = self.target = self.measured_at = None
+        self._unmet.clear()
+        self._settle()
+
+    def disconnect(self) -> None:
+        """Say that there is no broker; the next observed end takes it back."""
+        self._disconnected = True
+        self.remeasure()
+
+    def observe(self, end: int, fetched_at: float) -> None:
+        """Take a freshly fetched end of the topic.
+
+        The first one after `remeasure` is the one to be met: later ones move lag and
+        freshness, so that steady traffic does not look like a recovery.
+        """
+        self._disconnected = False
+        self.end = end
+        if self.target is None:
+            self.target, self.measured_at = end, fetched_at
+            self.measured_position, self.measured_rows = self.position, self.rows
+        if len(self._unmet) == _UNMET_ENDS:
+            self._unmet.pop()
+        self._unmet.append(_End(end, fetched_at))
+        self._settle()
+
+    def applied(self, position: int, rows: int) -> None:
+        """Take the position that was just stored, and how many records led to it."""
+        self.position = position
+        self.rows += rows
+        self._settle()
+
+    async def wait_for(self, phase: Phase, timeout: float) -> None:  # noqa: ASYNC109
+        """Wait until the partition is at least there.
+
+        TimeoutError after `timeout` seconds, saying what was waited for and what is.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while self._phase < phase:
+                    await self._reached(phase)
+        except TimeoutError:
+            message = (
+                f"table {self.table} partition {self.partition} requires "
+                f"{phase.name.lower()} within {timeout:g} s; found "
+                f"{self._phase.name.lower()} at {self.position} of {self.end}"
+            )
+            raise TimeoutError(message) from None
+
+    async def _reached(self, phase: Phase) -> None:
+        waiting = (phase, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        try:
+            await waiting[1]
+        finally:
+            self._waiting.remove(waiting)
+
+    def subscribe(self, observer: Callable[["State"], None]) -> Callable[[], None]:
+        """Call the observer at each change of phase; gives what ends it."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def _settle(self) -> None:
+        while self._unmet and self.position >= self._unmet[0].offset:
+            self.at_end = self._unmet.popleft().fetched_at
+        phase = self._measured()
+        if phase is self._phase:
+            return
+        self._phase = phase
+        for wanted, future in self._waiting:
+            if phase >= wanted and not future.done():
+                future.set_result(None)
+        for observer in tuple(self._observers):
+            observer(self)
+
+    def _measured(self) -> Phase:
+        if self._disconnected:
+            return Phase.DISCONNECTED
+        if self.target is None:
+            return Phase.STARTING
+        return Phase.CAUGHT_UP if self.position >= self.target else Phase.RECOVERING

@@ -1,0 +1,214 @@
+"""A table: the rows of one owner topic that this process holds, whatever store has them.
+
+What a worker uses: it opens partitions, applies batches and reads. It knows its parts,
+and may not know consumers, joins or HTTP.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from tables.declaring.problems import Problem
+from tables.declaring.topics import OwnerTopic
+from tables.engine.errors import NotHeldError, StoreCorruptedError, StoreError
+from tables.engine.forgetting import TOMBSTONE_RETENTION, forget
+from tables.engine.hot import HotRows
+from tables.engine.identity import identity
+from tables.engine.memory import Memory
+from tables.engine.opening import discard, open_store
+from tables.engine.part import Part
+from tables.engine.records import Applied, Opened, Record, Rejected
+from tables.engine.rows import LocalRows
+from tables.engine.shape import shape
+from tables.engine.state import State
+from tables.engine.store import FaultPoint, no_fault
+
+Held = Literal["global", "partition"]
+
+# How old the stored time of the last meeting with the end may be, in seconds. It is
+# compared with retentions of hours; writing it with each fetch would keep an idle
+# worker's disk busy.
+_AT_END_EVERY: Final = 30.0
+
+
+class Table(LocalRows):
+    """The local rows of one topic.
+
+    Stores are `<directory>/<topic>/global`, or `<directory>/<topic>/<partition>`. All
+    methods are synchronous and belong to one thread; a caller bounds the length of what
+    it hands over.
+    """
+
+    def __init__(  # noqa: PLR0913  two of them are for tests and for unusual topics
+        self,
+        topic: OwnerTopic,
+        directory: Path,
+        memory: Memory,
+        held: Held,
+        clock: Callable[[], float] = time.time,
+        *,
+        tombstone_retention: timedelta = TOMBSTONE_RETENTION,
+        fault: FaultPoint = no_fault,
+    ) -> None:
+        """Prepare; nothing is opened. `clock` gives seconds since 1970."""
+        self.topic = topic
+        self.held = held
+        self.directory = directory / topic.name
+        self._memory = memory
+        self._clock = clock
+        self._retention = tombstone_retention
+        self._fault = fault
+        super().__init__(shape(topic))
+        self._parts: dict[int, Part] = {}
+
+    def open(
+        self,
+        partitions: int | Iterable[int],
+        topic_id: str | None,
+    ) -> list[Opened]:
+        """Open the stores of partitions; what is open already stays so.
+
+        A global table is opened with all of its topic's partitions, at once.
+        `topic_id` None: there is no broker to ask; what the store knows is kept.
+        Each `Opened` says why its store was emptied first, if it was. StoreHeldError,
+        StoreRefusedError and StoreFullError end it, with the stores before it open.
+        """
+        wanted = (partitions,) if isinstance(partitions, int) else tuple(partitions)
+        if self.held == "global" and not self._open:
+            return [self._open_part("global", wanted, topic_id)]
+        if self.held == "global":
+            self._take(self._open[0], [number for number in wanted if number not in self._parts])
+            return []
+        return [
+            self._open_part(str(partition), (partition,), topic_id)
+            for partition in wanted
+            if partition not in self._parts
+        ]
+
+    def close(self, partition: int | None = None) -> None:
+        """Close the store of a partition, or all of them; what is closed stays so."""
+        if partition is None or self.held == "global":
+            closing = list(self._open)
+        else:
+            closing = [self._parts[partition]] if partition in self._parts else []
+        for part in closing:
+            self._open.remove(part)
+            for number in part.states:
+                del self._parts[number]
+            part.close()
+        self._share_memory()
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are open, in order."""
+        return sorted(self._parts)
+
+    def state(self, partition: int) -> State:
+        """Give the state of an open partition; NotHeldError for another."""
+        return self._part(partition).states[partition]
+
+    def position(self, partition: int) -> int:
+        """Give the next offset to read; 0 for a new store."""
+        return self._part(partition).marks[partition].position
+
+    def apply(
+        self,
+        partition: int,
+        records: Sequence[Record],
+        next_position: int | None = None,
+        misplaced: Sequence[Rejected] = (),
+    ) -> Applied:
+        """Apply records of one partition, in the order of their offsets, as one write.
+
+        Ends as if they had come one by one; rows, index entries and position are stored
+        together or not at all. `next_position` is where the consumer goes on, where
+        that lies behind the last record (holes of compaction and transactions). Bad
+        records are in the result, and do not stop the others; they are kept, and can be
+        read with `parked`. `misplaced` has records between the others that the caller
+        found not to belong into this partition: they are rejected with the cause that
+        they come with. StoreFullError leaves everything as it was.
+        """
+        return self._part(partition).apply(partition, records, next_position, misplaced)
+
+    def observe(self, partition: int, end: int, fetched_at: float) -> None:
+        """Take a freshly fetched end of a partition: see `State.observe`."""
+        part = self._part(partition)
+        state = part.states[partition]
+        state.observe(end, fetched_at)
+        if (state.at_end or 0.0) - part.marks[partition].at_end > _AT_END_EVERY:
+            part.keep_at_end(partition)
+
+    def part(self, partition: int) -> Part:
+        """Give the part with a partition, whose `raw_many` a join asks directly."""
+        return self._part(partition)
+
+    def tend(self, max_rows: int) -> bool:
+        """Do a slice of what may be done at any time; gives whether there is more.
+
+        Builds indexes that were added, and forgets deletions that are old enough: about
+        2 us for each of `max_rows`, in each open store.
+        """
+        more = False
+        for part in self._open:
+            more = part.indexes.step(max_rows) or more
+            seen = forget(part.store, part.marks, self._clock(), self._retention, max_rows)
+            more = seen > 0 or more
+        return more
+
+    def discard(self, partition: int) -> None:
+        """Close and remove the store that has a partition: it is read anew from 0.
+
+        For a position that the topic no longer has. A global table loses all of its
+        partitions: their rows cannot be told apart once one of them has a hole.
+        """
+        path = self._part(partition).store.path
+        self.close(partition)
+        discard(path)
+
+    def _open_part(
+        self,
+        name: str,
+        partitions: tuple[int, ...],
+        topic_id: str | None,
+    ) -> Opened:
+        path = self.directory / name
+        expected = identity(self.topic, topic_id, name)
+        store, rebuilt = open_store(path, self._memory, expected, self._fault)
+        try:
+            part = Part(store, self._shape, partitions, HotRows(0), telling=self.held == "partition")
+        except StoreError as error:
+            store.close()
+            if not isinstance(error, StoreCorruptedError) or rebuilt is not None:
+                raise
+            # Marked as damaged by now, so that it is rebuilt.
+            return self._open_part(name, partitions, topic_id)
+        self._open.append(part)
+        self._parts.update(dict.fromkeys(partitions, part))
+        self._share_memory()
+        return Opened(path, partitions, rebuilt)
+
+    def _take(self, part: Part, added: Sequence[int]) -> None:
+        """Answer for partitions that the topic was given meanwhile."""
+        for partition in added:
+            part.take(partition)
+            self._parts[partition] = part
+
+    def _share_memory(self) -> None:
+        for part in self._open:
+            part.hot.resize(self._memory.hot_row_bytes // len(self._open))
+
+    def _part(self, partition: int) -> Part:
+        part = self._parts.get(partition)
+        if part is None:
+            table = f"table {self.topic.name}"
+            raise NotHeldError(
+                Problem(
+                    table,
+                    "a partition must be open on this worker",
+                    f"partition {partition}, with {self.partitions} open",
+                    "open it first, or ask the worker that has it",
+                ),
+            )
+        return part

@@ -1,0 +1,70 @@
+"""The memory of deletions goes, in steps, when it is old enough."""
+
+from pathlib import Path
+
+from tables.engine import Table
+from tables.engine.layout import ROW, TOMBSTONE
+from tests.tables.engine.samples import gone, opened, row, ticking
+
+HOUR = 3_600_000
+NOW = 1_000 * HOUR
+
+
+def remembered(table: Table) -> list[bytes]:
+    store = table.part(0).store
+    queued = sum(1 for _ in store.scan_prefix(TOMBSTONE))
+    rows = [key[1:] for key, value in store.scan_prefix(ROW) if len(value) < 40]
+    assert queued >= len(rows)
+    return rows
+
+
+def a_table(directory: Path, now: int = NOW) -> Table:
+    return opened(directory, clock=ticking([now / 1000]))
+
+
+def test_deletions_are_remembered_for_a_day_of_the_topics_own_time(tmp_path: Path) -> None:
+    table = a_table(tmp_path)
+    table.apply(0, [gone(0, "old", timestamp=NOW - 25 * HOUR), gone(1, "young", timestamp=NOW - 23 * HOUR)])
+    assert not table.tend(10)
+    table.apply(0, [row(2, "c1", 1, timestamp=NOW)])
+    while table.tend(10):
+        pass
+    assert remembered(table) == [b"young"]
+
+
+def test_a_partition_that_is_still_being_read_decides_by_its_own_time(tmp_path: Path) -> None:
+    table = a_table(tmp_path)
+    table.apply(1, [row(0, "c1", 1, timestamp=NOW)])
+    table.apply(0, [gone(0, "old", timestamp=NOW - 50 * HOUR)])
+    assert not table.tend(10)
+    assert remembered(table) == [b"old"]
+
+
+def test_a_record_from_the_future_forgets_nothing_early(tmp_path: Path) -> None:
+    table = a_table(tmp_path)
+    table.apply(0, [gone(0, "c1", timestamp=NOW - HOUR), row(1, "c2", 1, timestamp=NOW + 1_000 * HOUR)])
+    assert not table.tend(10)
+    assert remembered(table) == [b"c1"]
+
+
+def test_forgetting_goes_in_bounded_steps(tmp_path: Path) -> None:
+    table = a_table(tmp_path)
+    table.apply(0, [gone(n, f"c{n}", timestamp=HOUR) for n in range(25)] + [row(25, "x", 1, timestamp=NOW)])
+    assert table.tend(10)
+    assert len(remembered(table)) == 15
+    while table.tend(10):
+        pass
+    assert remembered(table) == []
+    assert list(table.part(0).store.scan_prefix(TOMBSTONE)) == []
+    assert table.sizes().rows == 1
+
+
+def test_a_row_that_came_back_is_not_forgotten_with_its_earlier_deletion(tmp_path: Path) -> None:
+    table = a_table(tmp_path)
+    table.apply(0, [gone(0, "c1", 1, timestamp=HOUR), row(1, "c1", 2, timestamp=2 * HOUR)])
+    table.apply(0, [gone(2, "c2", 1, timestamp=HOUR), gone(3, "c2", 2, timestamp=NOW - HOUR)])
+    table.apply(0, [row(4, "x", 1, timestamp=NOW)])
+    while table.tend(10):
+        pass
+    assert table.raw(b"c1") is not None
+    assert remembered(table) == [b"c2"]
