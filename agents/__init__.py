@@ -1,0 +1,10 @@
+"""What each service does: one module for each service, and the words to declare it.
+
+Declarations and pure functions only: importing any of it starts nothing.
+"""
+
+from agents.declaring.memory import run_in_memory
+from agents.declaring.missing import DeadLetter, Drop, PassOn, Wait
+from agents.declaring.service import Service
+
+__all__ = ["DeadLetter", "Drop", "PassOn", "Service", "Wait", "run_in_memory"]

@@ -1,0 +1,84 @@
+"""Joins as fast functions from bytes to bytes.
+
+Everything that can be known before the first record is worked out once, in
+`compile_join`; what is left is a partial decode and a splice for each record. The
+worker and `run_in_memory` use the same functions. No I/O, and nothing here knows a
+table's store, a partition, or what becomes of an order without partner.
+
+What a record can be blamed for is raised as ValueError, with a cause to read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from agents.declaring.joins import Join
+from agents.declaring.outputs import Output, output_of
+from agents.declaring.partial import Keys, Many, One, reader
+from tables.declaring.fields import scalar
+from tables.declaring.keys import TEXT
+from tables.declaring.topics import Rekeyed
+
+Rows: TypeAlias = Sequence[bytes | None]
+
+
+@dataclass(frozen=True)
+class CompiledJoin:
+    """What a join does with a record, as functions over bytes.
+
+    references(value)        the encoded key in each table, in the order of the
+                             lookups; None where the field is null. ValueError for a
+                             record without a value, or one that cannot be read.
+    references_many(values)  the same for a batch, a list of keys for each lookup, and
+                             quicker. It raises if any value is bad, without saying
+                             which: then go through them one by one.
+    output(key, value, rows) key and value of the result, given the record's own and
+                             the raw row for each lookup (None: goes on without);
+                             None when the join's function wants no result.
+                             ValueError as above, and when the function fails.
+
+    Only the fields that are needed are decoded and checked; the rest of a record is
+    checked to be JSON, and goes through as it is.
+    """
+
+    join: Join
+    references: One
+    references_many: Many
+    output: Output
+
+    def why_missing(self, references: Keys, rows: Rows) -> str:
+        """Say which partners an order lacks, for a person who reads dead letters."""
+        return "; ".join(
+            f"{lookup.field} is null"
+            if reference is None
+            else f"{lookup.table.name} has no row {lookup.table.topic.key_codec.decode(reference)!r}"
+            for lookup, reference, row in zip(self.join.lookups, references, rows, strict=True)
+            if row is None
+        )
+
+
+def compile_join(join: Join) -> CompiledJoin:
+    """Build the functions of a join whose declaration has no problems."""
+    references, references_many = reader(
+        join.source.row,
+        [(lookup.field, lookup.table.topic.key_codec) for lookup in join.lookups],
+    )
+    return CompiledJoin(join, references, references_many, output_of(join))
+
+
+def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes]:
+    """Build the function that gives the encoded key by which events are partitioned.
+
+    ValueError for an event without a value, without the field, or with null in it.
+    """
+    key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
+    read, _ = reader(rekeyed.row, [(rekeyed.field, key_type)])
+
+    def partition_key(value: bytes | None) -> bytes:
+        (key,) = read(value)
+        if key is None:
+            message = f"{rekeyed.field} is null: the event belongs to no partition"
+            raise ValueError(message)
+        return key
+
+    return partition_key

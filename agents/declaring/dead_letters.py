@@ -1,0 +1,110 @@
+"""What a dead letter is made of: the record as it was, and where and why it failed.
+
+The names of the headers are written here and nowhere else. Pure; sending it is done
+elsewhere.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+_PREFIX: Final = "larder."
+_KEY: Final = "larder.key"
+# A cause may quote what somebody else wrote; so many characters of it are kept.
+_CAUSE: Final = 4_000
+# Upper bound of what the record batch format adds to one header.
+_HEADER_OVERHEAD: Final = 10
+
+
+class FailedRecord(Protocol):
+    """What has to be known of a record that could not be handled; timestamp in ms."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written, ms since 1970."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The message key as it came."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value as it came."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """The headers as they came."""
+
+
+class ParkedRecord(NamedTuple):
+    """A record for `<service>.dead-letters`.
+
+    key      topic/partition/offset of the original, so that parking it twice is the
+             same as once.
+    value    that of the original, unchanged; None when it had none.
+    headers  those of the original, then larder.service, larder.topic,
+             larder.partition, larder.offset, larder.timestamp (ms), larder.cause, all
+             of them text, and larder.key, the original's bytes, if it had a key.
+    """
+
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def dead_letter(service: str, topic: str, partition: int, record: FailedRecord, cause: str) -> ParkedRecord:
+    """Make the dead letter of a record; `cause` is for a person to read."""
+    told = {
+        "larder.service": service,
+        "larder.topic": topic,
+        "larder.partition": str(partition),
+        "larder.offset": str(record.offset),
+        "larder.timestamp": str(record.timestamp),
+        "larder.cause": cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
+    }
+    # A record of an internal topic comes with headers of ours, which say less.
+    headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
+    # A cause may quote what is no proper text; that must not keep it from being told.
+    headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
+    if record.key is not None:
+        headers.append((_KEY, record.key))
+    return ParkedRecord(f"{topic}/{partition}/{record.offset}".encode(), record.value, headers)
+
+
+def cause_of(error: Exception) -> str:
+    """Say what is wrong with a record, in words for its owner, from what reading it raised."""
+    if isinstance(error, msgspec.ValidationError):
+        return f"the value requires the fields of its declared type; found: {error}"
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+        return f"the value requires JSON; found: {error}"
+    return str(error)
+
+
+def fitting(letter: ParkedRecord, largest: int) -> ParkedRecord:
+    """Give the letter in at most `largest` bytes, without what is too large for that.
+
+    That is the value first, then the headers and the key that the record came with.
+    `larder.left-out` says what; the record itself is still where its coordinates say.
+    """
+    if _size(letter) <= largest:
+        return letter
+    left = f"the value, of {len(letter.value or b'')} bytes"
+    smaller = _without(letter, letter.headers, left)
+    if _size(smaller) <= largest:
+        return smaller
+    ours = [(name, value) for name, value in letter.headers if name.startswith(_PREFIX) and name != _KEY]
+    return _without(letter, ours, f"{left}, the key and the headers")
+
+
+def _without(letter: ParkedRecord, headers: list[tuple[str, bytes]], left: str) -> ParkedRecord:
+    return ParkedRecord(letter.key, None, [*headers, ("larder.left-out", left.encode())])
+
+
+def _size(letter: ParkedRecord) -> int:
+    headers = sum(len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD for name, value in letter.headers)
+    return len(letter.key) + len(letter.value or b"") + headers

@@ -1,0 +1,100 @@
+"""Whether a join's function fits its join: how many parameters, of which types.
+
+Pure: the function is looked at, never called.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from agents.declaring.joins import Join
+from agents.declaring.missing import PassOn
+from tables.declaring.problems import Problem
+
+
+def function_problems(declared: str, join: Join, function: Callable[..., Any]) -> Iterator[Problem]:
+    """Check the signature; a type that is not annotated is taken as it is."""
+    name = getattr(function, "__name__", repr(function))
+    declared = f"{declared}, function {name}"
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        yield Problem(
+            declared,
+            "a join requires a pure function, written with def",
+            "one that is async or yields",
+            "make it plain; code that waits belongs in an agent",
+        )
+        return
+    signature = inspect.signature(function)
+    if not _takes(signature, 1 + len(join.lookups)):
+        yield Problem(
+            declared,
+            f"a join with {len(join.lookups)} tables requires a function of "
+            f"{1 + len(join.lookups)} parameters: the order and a row for each table",
+            f"{name}{signature}",
+            "write one parameter for each, in the order of the tables",
+        )
+        return
+    yield from _type_problems(declared, join, function, list(signature.parameters))
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _type_problems(declared: str, join: Join, function: Callable[..., Any], names: list[str]) -> Iterator[Problem]:
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError) as error:
+        yield Problem(
+            declared,
+            "a join requires annotations that can be resolved",
+            f"{type(error).__name__}: {error}",
+            "import the types at the top of the module, not under TYPE_CHECKING",
+        )
+        return
+    passed_on = PassOn in join.missing
+    given = [(join.source.row, False)]
+    given += [(lookup.table.topic.row, passed_on) for lookup in join.lookups]
+    for name, (row, nullable) in zip(names, given, strict=False):
+        if not _accepts(hints.get(name, Any), row, nullable=nullable):
+            yield _unfit(declared, f"parameter {name}", _named(row, nullable=nullable), hints[name])
+    if not _gives(hints.get("return", Any), join.into.row):
+        yield _unfit(declared, "the result", _named(join.into.row, nullable=True), hints["return"])
+
+
+def _accepts(annotation: Any, row: type, *, nullable: bool) -> bool:
+    options = _options(annotation)
+    takes_row = any(option is Any or (isinstance(option, type) and issubclass(row, option)) for option in options)
+    takes_none = bool({Any, object, NoneType} & set(options))
+    return takes_row and (takes_none or not nullable)
+
+
+def _gives(annotation: Any, row: type) -> bool:
+    return all(
+        option in {Any, NoneType} or (isinstance(option, type) and issubclass(option, row))
+        for option in _options(annotation)
+    )
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) in {Union, UnionType}:
+        return get_args(annotation)
+    return (annotation,)
+
+
+def _named(row: type, *, nullable: bool) -> str:
+    return f"{row.__name__} | None" if nullable else row.__name__
+
+
+def _unfit(declared: str, what: str, wanted: str, found: Any) -> Problem:
+    return Problem(
+        declared,
+        f"{what} requires the type {wanted}",
+        found.__name__ if isinstance(found, type) else str(found),
+        "annotate it with that type, or declare the topics of these rows",
+    )

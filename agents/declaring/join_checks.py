@@ -1,0 +1,176 @@
+"""What can be wrong with one join: its steps, its lookups, its partitions.
+
+Pure: values in, problems out. What becomes of an order is checked in `output_checks`
+or `function_checks`, topics in `topic_checks`.
+"""
+
+import math
+from collections.abc import Iterator
+
+from agents.declaring.facts import Facts, input_name, input_partitions, partitions, waiting_name
+from agents.declaring.function_checks import function_problems
+from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_by
+from agents.declaring.missing import Terminal, Wait
+from agents.declaring.output_checks import output_problems
+from agents.declaring.service import Service
+from agents.declaring.topic_checks import field_problems, is_owner_topic, type_name
+from tables.declaring.fields import fields, scalar, unreadable
+from tables.declaring.problems import Problem
+from tables.declaring.topics import Rekeyed
+
+
+def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
+    """Check a join; what hangs on a row type that cannot be read is left out."""
+    declared = f"join {join.source.name} into {join.into.name}"
+    yield from _step_problems(declared, join)
+    yield from _waiting_problems(declared, service, join, facts)
+    if not join.lookups:
+        yield Problem(
+            declared,
+            "a join requires at least one table",
+            "none",
+            'give it table.on("field")',
+        )
+    rows = [join.source.row, join.into.row]
+    rows += [lookup.table.topic.row for lookup in join.lookups]
+    if any(unreadable(row) for row in rows):
+        return
+    if isinstance(join.source, Rekeyed):
+        yield from _rekey_problems(declared, join.source)
+    for lookup in join.lookups:
+        yield from _lookup_problems(service, join.source, lookup, facts)
+    if join.function is not None:
+        yield from function_problems(declared, join, join.function)
+    else:
+        yield from output_problems(declared, join)
+
+
+def _step_problems(declared: str, join: Join) -> Iterator[Problem]:
+    match join.missing:
+        case (Terminal(),) | (Wait(), Terminal()):
+            pass
+        case found:
+            yield Problem(
+                declared,
+                "missing requires PassOn, Drop or DeadLetter, or a Wait before one",
+                ", then ".join(map(repr, found)) or "no step",
+                "write missing=DeadLetter, or missing=Wait(seconds=30).then(DeadLetter)",
+            )
+    for step in join.missing:
+        if isinstance(step, Wait) and not _is_bounded(step):
+            yield Problem(
+                declared,
+                "Wait requires seconds above zero and at_most from 1 on, both finite",
+                repr(step),
+                "give numbers within these bounds",
+            )
+
+
+def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
+    """Orders wait in the partition of their input: a source that was given more needs more to wait in."""
+    name = waiting_name(service.name, join)
+    found, wanted = facts.get(name), input_partitions(service, join.source, facts)
+    if join.wait is not None and found is not None and found.partitions != wanted:
+        yield Problem(
+            declared,
+            f"orders that wait require {wanted} partitions in {name}, as many as {join.source.name} has",
+            str(found.partitions),
+            f"add partitions to {name}; what waits there stays where it is",
+        )
+
+
+def _is_bounded(wait: Wait) -> bool:
+    numbers = isinstance(wait.seconds, int | float) and isinstance(wait.at_most, int)
+    return numbers and 0 < wait.seconds < math.inf and wait.at_most >= 1
+
+
+def _rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
+    unknown = list(field_problems(declared, ".by", source.row, source.field))
+    yield from unknown
+    if not unknown and scalar(source.row, source.field).key_type is None:
+        yield Problem(
+            declared,
+            ".by requires a field of type str, bytes, int or UUID",
+            f"{source.row.__name__}.{source.field}: {type_name(source.row, source.field)}",
+            "partition by another field",
+        )
+
+
+def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Facts) -> Iterator[Problem]:
+    table = lookup.table
+    declared = f"join {source.name} with {table.name}"
+    if not is_owner_topic(table.topic):
+        return
+    if table.service != service.name:
+        yield Problem(
+            declared,
+            "a join requires tables of its own service",
+            f"a table of {table.service} in {service.name}",
+            f"declare it with global_table or table of {service.name}",
+        )
+    if not lookup.field:
+        yield Problem(
+            declared,
+            "a global table requires the field that holds its key",
+            "the table without .on",
+            f'use .on("{_likely_field(source, lookup)}")',
+        )
+        return
+    unknown = list(field_problems(declared, ".on", source.row, lookup.field))
+    yield from unknown
+    if not unknown:
+        yield from _fit_problems(declared, source, lookup)
+    if table.held == "partition":
+        yield from _copartition_problems(declared, service, source, lookup, facts)
+
+
+def _fit_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Problem]:
+    key = lookup.table.topic.key_type
+    found = scalar(source.row, lookup.field).key_type
+    if found is None or found.python is not key:
+        yield Problem(
+            declared,
+            f"a key of {lookup.table.name} requires a field of type {getattr(key, '__name__', repr(key))}",
+            f"{source.row.__name__}.{lookup.field}: {type_name(source.row, lookup.field)}",
+            "look it up by a field of that type",
+        )
+
+
+def _copartition_problems(
+    declared: str, service: Service, source: Source, lookup: Lookup, facts: Facts
+) -> Iterator[Problem]:
+    table = lookup.table.topic
+    field = _likely_field(source, lookup)
+    events = events_of(source).name
+    ways_out = f'use {events}.by("{field}"), or make {table.name} global'
+    if lookup.field != partitioned_by(source):
+        yield Problem(
+            declared,
+            "a co-partitioned table requires to be looked up by the field that partitions the source",
+            f'.on("{lookup.field}") where the source is partitioned by "{partitioned_by(source)}"',
+            ways_out,
+        )
+    counts = input_partitions(service, source, facts), partitions(table, facts)
+    if counts[0] != counts[1]:
+        yield Problem(
+            declared,
+            "co-partitioned tables require equal partition counts",
+            f"{counts[0]} and {counts[1]}",
+            _level_out(service, source, facts) or ways_out,
+        )
+
+
+def _level_out(service: Service, source: Source, facts: Facts) -> str | None:
+    """Say what to do about an internal topic that exists with another count."""
+    name = input_name(service, source)
+    if not isinstance(source, Rekeyed) or facts.get(name) is None:
+        return None
+    return f"delete the internal topic {name}, so that it is created anew"
+
+
+def _likely_field(source: Source, lookup: Lookup) -> str:
+    """Guess the field that holds the table's key, for advice."""
+    key = lookup.table.topic.key
+    if lookup.field not in {"", source.key} or key not in fields(source.row):
+        return lookup.field or key
+    return key

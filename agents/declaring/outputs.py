@@ -1,0 +1,104 @@
+"""What a join makes of an order and its rows: key and value of the result.
+
+Either the order's own JSON with the rows spliced in, or what a function gives. Bytes
+in, bytes out; nothing here knows where the rows came from.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from agents.declaring.joins import Join
+from agents.declaring.partial import reader
+from agents.declaring.splicing import Rows, splicer
+from tables.declaring.fields import fields
+from tables.declaring.problems import LarderError
+
+Produced: TypeAlias = tuple[bytes, bytes]
+Output: TypeAlias = Callable[[bytes | None, bytes, Rows], Produced | None]
+
+
+class FunctionFailedError(LarderError, ValueError):
+    """A join's function raised, or gave something that is no row of its topic."""
+
+
+class NullKeyError(LarderError, ValueError):
+    """A result has null in the field that its topic's key is made of."""
+
+
+def output_of(join: Join) -> Output:
+    """Build the function that makes the result of a join."""
+    return _spliced(join) if join.function is None else _called(join, join.function)
+
+
+def _spliced(join: Join) -> Output:
+    source = fields(join.source.row)
+    key_of = _key_in_source(join)
+    splice = splicer(
+        [lookup.embed for lookup in join.lookups],
+        key_of,
+        never_empty=any(field.required for field in source.values()),
+    )
+    if _keeps_key(join):
+        return splice
+    return lambda _, value, rows: splice(key_of(value), value, rows)
+
+
+def _keeps_key(join: Join) -> bool:
+    """Whether the result has the key of the record, so that it need not be read."""
+    return (
+        _json_name(join.into.row, join.into.key) == _json_name(join.source.row, join.source.key)
+        and join.into.key_type is join.source.key_type
+    )
+
+
+def _key_in_source(join: Join) -> Callable[[bytes], bytes]:
+    wanted = _json_name(join.into.row, join.into.key)
+    field = next(field.name for field in fields(join.source.row).values() if field.encode_name == wanted)
+    read, _ = reader(join.source.row, [(field, join.into.key_codec)])
+
+    def key_of(value: bytes) -> bytes:
+        (key,) = read(value)
+        if key is None:
+            message = f"{field} is null, and {join.into.name} has it as its key"
+            raise NullKeyError(message)
+        return key
+
+    return key_of
+
+
+def _json_name(row: type, field: str) -> str:
+    return fields(row)[field].encode_name
+
+
+def _called(join: Join, function: Callable[..., Any]) -> Output:
+    decode_order = msgspec.json.Decoder(join.source.row).decode
+    decodes = [msgspec.json.Decoder(lookup.table.topic.row).decode for lookup in join.lookups]
+    publish = _publisher(join)
+
+    def output(_: bytes | None, value: bytes, rows: Rows) -> Produced | None:
+        order = decode_order(value)
+        typed = [None if row is None else decode(row) for decode, row in zip(decodes, rows, strict=True)]
+        try:
+            result = function(order, *typed)
+        except Exception as error:
+            message = f"{function.__name__} raised {type(error).__name__}: {error}"
+            raise FunctionFailedError(message) from error
+        return None if result is None else publish(result)
+
+    return output
+
+
+def _publisher(join: Join) -> Callable[[Any], Produced]:
+    """Build the function that encodes what the function gave."""
+    row, field, encode_key = join.into.row, join.into.key, join.into.key_codec.encode
+    encode = msgspec.json.Encoder().encode
+
+    def publish(result: Any) -> Produced:
+        if not isinstance(result, row):
+            message = f"the function of join {join.name} must give {row.__name__} or None; it gave {result!r}"
+            raise FunctionFailedError(message)
+        return encode_key(getattr(result, field)), encode(result)
+
+    return publish

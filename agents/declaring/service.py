@@ -1,0 +1,120 @@
+"""A service as a value: its name, tables, joins and agents.
+
+This is the whole of what a service is; topic creation, checks, pages and the worker
+read it, and none keeps a second list. Declaring starts nothing and raises nothing.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from agents.declaring.joins import Join, Lookup, Source, TableUse, lookups
+from agents.declaring.missing import DeadLetter, Missing, steps
+from tables.declaring.topics import EventTopic, OwnerTopic
+
+AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]
+Agent = TypeVar("Agent", bound=AgentFunction)
+
+
+@dataclass(frozen=True)
+class AgentDeclaration:
+    """An async function over the batches of one topic."""
+
+    topic: EventTopic | OwnerTopic
+    function: AgentFunction
+
+    @property
+    def name(self) -> str:
+        """The name of an agent is that of its function."""
+        return getattr(self.function, "__name__", repr(self.function))
+
+
+class Service:
+    """An application group: one name, one consumer group, any number of workers.
+
+    name   of the service, of its consumer group, and the beginning of the names of its
+           internal topics. It should stay the same for ever: progress is kept under it.
+
+    Declare a service in a file of its own; `larder worker <name>` runs it.
+
+    >>> shipping = Service("shipping")
+    >>> customers = shipping.global_table(shop.customers)
+    >>> shipping.join(shop.orders, customers.on("customer_id"),
+    ...               into=shop.enriched_orders)
+    """
+
+    def __init__(self, name: str) -> None:
+        """Start with nothing declared."""
+        self.name = name
+        self.tables: list[TableUse] = []
+        self.joins: list[Join] = []
+        self.agents: list[AgentDeclaration] = []
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"Service({self.name!r})"
+
+    def global_table(self, topic: OwnerTopic) -> TableUse:
+        """Hold all rows of a topic in every worker; any field can look into it."""
+        return self._table(TableUse(self.name, topic, "global"))
+
+    def table(self, topic: OwnerTopic) -> TableUse:
+        """Hold the rows of those partitions that a worker also processes.
+
+        A source that is joined with it has to be partitioned by the same key, into
+        the same number of partitions; `.by` on the source sees to that.
+        """
+        return self._table(TableUse(self.name, topic, "partition"))
+
+    def join(
+        self,
+        source: Source,
+        tables: TableUse | Lookup | Sequence[TableUse | Lookup],
+        *,
+        into: EventTopic | OwnerTopic,
+        missing: Missing = DeadLetter,
+    ) -> Join:
+        """Send each record of `source`, with the rows that belong to it, into a topic.
+
+        source    the records: an event topic, an owner topic, or `orders.by(field)`.
+        tables    one or several of `table.on(field)`; a co-partitioned table may come
+                  by itself, and is looked up by what the source is partitioned by.
+        into      the topic of the results, which this service owns.
+        missing   what becomes of a record if any of its rows is missing, or the field
+                  is null: `DeadLetter`, `PassOn`, `Drop`, or `Wait(...).then(...)`.
+
+        The result is the record's own JSON with each row under its name. Where that
+        is not enough, decorate a pure function: it gets the record and the rows, in
+        the order of `tables` (None for one that is missing and passed on), and gives
+        a row of `into`, or None for no result. An exception that it raises parks the
+        record as a dead letter.
+
+        >>> @shipping.join(shop.orders, customers.on("customer_id"), into=shipments)
+        ... def shipment(order: Order, customer: Customer) -> Shipment | None: ...
+
+        The key of the result is its field `into.key`. A record without a value, with
+        one that cannot be read, or without the key that is needed, goes to the dead
+        letters.
+        """
+        join = Join(source, lookups(source, tables), into, steps(missing))
+        self.joins.append(join)
+        return join
+
+    def agent(self, topic: EventTopic | OwnerTopic) -> Callable[[Agent], Agent]:
+        """Handle the batches of a topic with code of your own: a plain Faust agent.
+
+        >>> @shipping.agent(shop.orders)
+        ... async def audit(batches):
+        ...     async for batch in batches:
+        ...         ...
+        """
+
+        def declare(function: Agent) -> Agent:
+            self.agents.append(AgentDeclaration(topic, function))
+            return function
+
+        return declare
+
+    def _table(self, use: TableUse) -> TableUse:
+        self.tables.append(use)
+        return use

@@ -1,0 +1,94 @@
+"""What can be wrong with one service: its names, its tables, what reads one topic.
+
+Pure: values in, problems out. Its joins are checked in `join_checks`.
+"""
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+
+from agents.declaring.facts import Facts
+from agents.declaring.join_checks import join_problems
+from agents.declaring.joins import events_of
+from agents.declaring.service import Service
+from agents.declaring.topic_checks import broker_problems, is_owner_topic, name_problems
+from agents.declaring.topology import topics_of
+from tables.declaring.problems import Problem
+
+
+def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
+    """Check a service with all its joins and agents."""
+    declared = f"service {service.name}"
+    yield from _table_problems(service)
+    yield from _name_problems(declared, service)
+    yield from _loop_problems(declared, service)
+    for join in service.joins:
+        yield from join_problems(service, join, facts)
+    yield from _topic_use_problems(declared, service, facts)
+
+
+def _table_problems(service: Service) -> Iterator[Problem]:
+    for table in service.tables:
+        if not is_owner_topic(table.topic):
+            yield Problem(
+                f"table {table.name}",
+                "a table requires an owner topic",
+                type(table.topic).__name__,
+                "declare the topic as OwnerTopic, or join its events",
+            )
+
+
+def _name_problems(declared: str, service: Service) -> Iterator[Problem]:
+    tables = Counter(table.name for table in service.tables)
+    joins = Counter(join.name for join in service.joins)
+    for what, counted in (("table", tables), ("join", joins)):
+        for name, count in counted.items():
+            if count > 1:
+                yield Problem(
+                    declared,
+                    f"a {what} requires a topic of its own",
+                    f"{count} declarations of {what} {name}",
+                    "keep one of them",
+                )
+
+
+def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
+    """Refuse an agent, or a co-partitioned table, beside anything else: one loop reads an input partition."""
+    read = {events_of(join.source).name: "a join" for join in service.joins}
+    for table in [table for table in service.tables if table.held == "partition"]:
+        other = read.get(table.name)
+        read[table.name] = "a co-partitioned table"
+        if other is not None:
+            yield Problem(
+                declared,
+                "a co-partitioned table requires a topic that is no input of its service, since one loop reads each"
+                " partition",
+                f"{table.name} as a table and as the source of a join",
+                "make the table global, or move the join into a service of its own",
+            )
+    for agent in service.agents:
+        other = read.get(agent.topic.name)
+        read[agent.topic.name] = f"the agent {agent.name}"
+        if other is not None:
+            yield Problem(
+                declared,
+                "an agent requires an input of its own, since one loop reads each input partition",
+                f"the agent {agent.name} and {other} on {agent.topic.name}",
+                "move the agent into a service of its own",
+            )
+        if not inspect.iscoroutinefunction(agent.function):
+            yield Problem(
+                declared,
+                "an agent requires an async function over batches",
+                agent.name,
+                f"write async def {agent.name}(batches)",
+            )
+
+
+def _topic_use_problems(declared: str, service: Service, facts: Facts) -> Iterator[Problem]:
+    for use in topics_of(service, facts):
+        if use.internal:
+            yield from name_problems(declared, use.name)
+        found = facts.get(use.name)
+        if found is not None:
+            yield from broker_problems(use, found)

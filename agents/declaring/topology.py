@@ -1,0 +1,177 @@
+"""Every topic that a service reads or writes, worked out from its declaration.
+
+One list, for creating topics, for checks, for pages and for the worker. Facts about
+the broker come in as values; nothing here asks for them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+from agents.declaring.facts import (
+    Facts,
+    dead_letters_name,
+    input_partitions,
+    partitions,
+    waiting_name,
+)
+from agents.declaring.joins import Join
+from agents.declaring.service import Service
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+# Records of other topics are kept whole here, with more headers than they came with;
+# a record that was just small enough for its own topic (1 MB) must find room.
+INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+DEAD_LETTER_PARTITIONS: Final = 4
+FOREVER: Final = timedelta.max
+
+
+class Role(Enum):
+    """What a service does with a topic."""
+
+    TABLE = "table"
+    SOURCE = "source"
+    AGENT = "agent"
+    OUTPUT = "output"
+    REKEYED = "rekeyed"
+    WAITING = "waiting"
+    DEAD_LETTERS = "dead letters"
+
+
+_INTERNAL: Final = frozenset({Role.REKEYED, Role.WAITING, Role.DEAD_LETTERS})
+
+
+@dataclass(frozen=True)
+class TopicUse:
+    """One topic of a service: why it is there, and how it is created.
+
+    owned              this service writes it and creates it if it is missing; what it
+                       does not own is waited for.
+    compacted          cleanup.policy is compact, else delete.
+    partitions         as the broker has it; as it is to be created if it has none.
+    retention          None: as the broker has it.
+    max_message_bytes  None: as the broker has it.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    owned: bool
+    compacted: bool
+    partitions: int
+    retention: timedelta | None = None
+    max_message_bytes: int | None = None
+
+    @property
+    def internal(self) -> bool:
+        """Whether the service named the topic itself."""
+        return not _INTERNAL.isdisjoint(self.roles)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic settings to create it with, by Kafka's names."""
+        config = {"cleanup.policy": "compact" if self.compacted else "delete"}
+        if self.retention is not None:
+            config["retention.ms"] = _milliseconds(self.retention)
+        if self.max_message_bytes is not None:
+            config["max.message.bytes"] = str(self.max_message_bytes)
+        return config
+
+
+def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, ...]:
+    """List the topics of a service in the order of declaration, each once.
+
+    Partition counts of its internal topics follow those of other topics: ask again
+    with the facts once nothing is missing (`missing_topics`) before creating any.
+    """
+    uses: dict[str, TopicUse] = {}
+    for use in _uses(service, facts or {}):
+        known = uses.get(use.name)
+        roles = known.roles if known else ()
+        if known is None or use.roles[0] not in roles:
+            uses[use.name] = replace(known or use, roles=roles + use.roles)
+    return tuple(uses.values())
+
+
+def missing_topics(service: Service, facts: Facts) -> tuple[str, ...]:
+    """Name the topics that have to be waited for: not there, and another's to make."""
+    return tuple(use.name for use in topics_of(service, facts) if not use.owned and facts.get(use.name) is None)
+
+
+def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
+    """Whether a service is the one that writes, and creates, a topic."""
+    if topic.owner is not None:
+        return topic.owner == service.name
+    return any(join.into.name == topic.name for join in service.joins)
+
+
+def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
+    for table in service.tables:
+        yield _declared(service, table.topic, Role.TABLE, facts)
+    for join in service.joins:
+        yield from _of_join(service, join, facts)
+    for agent in service.agents:
+        yield _declared(service, agent.topic, Role.AGENT, facts)
+    yield _internal(
+        dead_letters_name(service.name),
+        Role.DEAD_LETTERS,
+        _existing(dead_letters_name(service.name), facts) or DEAD_LETTER_PARTITIONS,
+        retention=FOREVER,
+    )
+
+
+def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
+    count = input_partitions(service, join.source, facts)
+    if isinstance(join.source, Rekeyed):
+        events = join.source.source
+        name = join.source.name_in(service.name)
+        yield _declared(service, events, Role.SOURCE, facts)
+        yield _internal(name, Role.REKEYED, count, retention=events.retention)
+    else:
+        yield _declared(service, join.source, Role.SOURCE, facts)
+    yield _declared(service, join.into, Role.OUTPUT, facts)
+    if join.wait is not None:
+        name = waiting_name(service.name, join)
+        count = _existing(name, facts) or count
+        yield _internal(name, Role.WAITING, count, compacted=True)
+
+
+def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, facts: Facts) -> TopicUse:
+    return TopicUse(
+        topic.name,
+        (role,),
+        owned=owns(service, topic),
+        compacted=isinstance(topic, OwnerTopic),
+        partitions=partitions(topic, facts),
+        retention=topic.retention if isinstance(topic, EventTopic) else None,
+    )
+
+
+def _internal(
+    name: str,
+    role: Role,
+    count: int,
+    *,
+    compacted: bool = False,
+    retention: timedelta | None = None,
+) -> TopicUse:
+    return TopicUse(
+        name,
+        (role,),
+        owned=True,
+        compacted=compacted,
+        partitions=count,
+        retention=retention,
+        max_message_bytes=INTERNAL_MAX_MESSAGE_BYTES,
+    )
+
+
+def _existing(name: str, facts: Facts) -> int | None:
+    found = facts.get(name)
+    return None if found is None else found.partitions
+
+
+def _milliseconds(retention: timedelta) -> str:
+    # Kafka writes "for ever" as -1.
+    return "-1" if retention == FOREVER else str(retention // timedelta(milliseconds=1))

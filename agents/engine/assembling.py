@@ -1,0 +1,190 @@
+"""Builds the lanes for an assignment: for each partition a handler, made of what is declared on its topic.
+
+Tables come first, then waiting orders, then inputs, which is also their priority. Knows all parts of the
+engine and starts none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from itertools import chain
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.compiled import compile_rekey
+from agents.engine.feeding import AgentHandler, Feed
+from agents.engine.fetching import Seen
+from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler, WaitingHandler
+from agents.engine.held import HeldTable
+from agents.engine.joining import JoinCounts, Joining
+from agents.engine.lanes import Lane
+from agents.engine.parking import Parking
+from agents.engine.plan import InputPlan, JoinPlan, Plan, WaitPlan
+from agents.engine.publishing import Delivery
+from agents.engine.waiting import WaitingRoom
+from tables.declaring.topics import OwnerTopic
+
+
+class Assembly:
+    """What is built for one assignment."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        tables: Mapping[str, HeldTable],
+        counts: Mapping[str, JoinCounts],
+        feeds: Mapping[str, Feed],
+        delivery: Callable[[], Delivery],
+        epoch: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._tables = tables
+        self._counts = counts
+        self._feeds = feeds
+        self._delivery = delivery
+        self._epoch = epoch
+        self._clock = clock
+        self._owner_topics = {each.input for each in plan.joins if isinstance(each.join.source, OwnerTopic)}
+        self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
+
+    def lanes(self, assigned: Collection[TopicPartition]) -> dict[TopicPartition, Lane]:
+        """Lanes in the order of their priority."""
+        for table in self._tables.values():
+            table.forget_listeners()
+        inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs)}
+        tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
+        waiting = {tp: lane for tp in _of(assigned, self._plan.waiting) if (lane := self._waiting(tp)) is not None}
+        return {**tables, **waiting, **inputs}
+
+    def _table(self, tp: TopicPartition) -> Lane:
+        handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
+        handler.publish_left_over()
+        return Lane(tp, handler, _never)
+
+    def _waiting(self, tp: TopicPartition) -> Lane | None:
+        for room in chain.from_iterable(self.rooms.values()):
+            if room.topic == tp.topic and room.partition == tp.partition:
+                return Lane(tp, WaitingHandler(self._tables[tp.topic], tp.partition, room), _never)
+        return None
+
+    def _input(self, tp: TopicPartition) -> Lane:
+        plan = self._plan.inputs[tp.topic]
+        if plan.agents:
+            agent = plan.agents[0]
+            feed = self._feeds[tp.topic]
+            handler = AgentHandler(tp, agent.topic.row, feed, self._delivery, self._epoch)
+            return Lane(tp, handler, _never)
+        if not all(self._is_open(name, tp.partition) for name in _needed(plan)):
+            # A topic was deleted: there is another assignment once it is there again.
+            return Lane(tp, InputHandler(tp, (), self._delivery), _always)
+        stages = self._stages(tp, plan)
+        return Lane(tp, InputHandler(tp, stages, self._delivery), self._held(tp, plan))
+
+    def _is_open(self, name: str, partition: int) -> bool:
+        table = self._tables[name]
+        return table.held == "global" or partition in table.table.partitions
+
+    def _stages(self, tp: TopicPartition, plan: InputPlan) -> Sequence[Stage]:
+        parking = self._parking(tp)
+        joins = [self._join(tp, each, parking) for each in plan.joins]
+        rekeyings = [
+            Rekeying(compile_rekey(rekeyed), output, self._delivery, parking)
+            for rekeyed, output in plan.rekeyings.values()
+        ]
+        return [*joins, *rekeyings]
+
+    def _parking(self, tp: TopicPartition) -> Parking:
+        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery)
+
+    def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
+        tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]
+        sources = [table.rows(tp.partition) for table in tables]
+        joining = Joining(plan.compiled, sources, plan.output, self._delivery, parking, self._counts[plan.join.name])
+        if plan.waiting is not None:
+            joining.room = self._room(tp, plan.waiting, joining, tables)
+        return joining
+
+    def _room(self, tp: TopicPartition, plan: WaitPlan, joining: Joining, tables: Sequence[HeldTable]) -> WaitingRoom:
+        room = WaitingRoom(
+            tp,
+            joining,
+            plan.wait,
+            plan.output,
+            _Waiting(self._tables[plan.topic.name], tp.partition),
+            [_Partner(table, tp.partition) for table in tables],
+            self._delivery,
+            self._clock,
+            by_row_key=tp.topic in self._owner_topics,
+        )
+        for lookup, table in enumerate(tables):
+            table.listen(partial(room.came, lookup))
+        self.rooms.setdefault(tp, []).append(room)
+        return room
+
+    def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
+        """Until the tables of its joins are caught up, and what waits has been taken over."""
+        tables = {
+            lookup.table.name: self._tables[lookup.table.name] for each in plan.joins for lookup in each.join.lookups
+        }
+        rooms = self.rooms.get(tp, [])
+
+        def held() -> bool:
+            if not all(table.caught_up(tp.partition) for table in tables.values()):
+                return True
+            return not all(room.ready for room in rooms)
+
+        return held
+
+
+class _Waiting:
+    """The stored waiting orders of one partition."""
+
+    def __init__(self, table: HeldTable, partition: int) -> None:
+        self._table = table
+        self._partition = partition
+
+    def caught_up(self) -> bool:
+        return self._table.caught_up(self._partition)
+
+    def raw(self, key: bytes) -> bytes | None:
+        return self._table.table.part(self._partition).raw(key)
+
+    def rows(self) -> Sequence[bytes]:
+        return self._table.all_rows(self._partition)
+
+
+class _Partner:
+    """A table as the orders of one input partition see it."""
+
+    def __init__(self, table: HeldTable, partition: int) -> None:
+        self._table = table
+        self._partition = partition
+
+    def caught_up(self) -> bool:
+        return self._table.caught_up(self._partition)
+
+    def ends(self) -> Mapping[int, Seen]:
+        return self._table.ends(self._partition)
+
+    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+        return self._table.has_passed(ends)
+
+
+def _of(assigned: Collection[TopicPartition], topics: Collection[str]) -> list[TopicPartition]:
+    return sorted(tp for tp in assigned if tp.topic in topics)
+
+
+def _needed(plan: InputPlan) -> set[str]:
+    """The tables of all joins on an input, and those that their orders wait in."""
+    looked_up = {lookup.table.name for each in plan.joins for lookup in each.join.lookups}
+    return looked_up | {each.waiting.topic.name for each in plan.joins if each.waiting is not None}
+
+
+def _never() -> bool:
+    return False
+
+
+def _always() -> bool:
+    return True

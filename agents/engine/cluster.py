@@ -1,0 +1,86 @@
+"""Topics as the broker has them, and creating those that a service owns.
+
+Knows the admin protocol, not what the topics are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from agents.declaring.checks import TopicFacts
+from agents.engine.topic_ids import describe
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from agents.declaring.topology import TopicUse
+
+REPLICAS = 3
+"""Copies of a topic that is created here, where there are as many brokers: one may be lost while one is mended."""
+
+_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588"}
+"""What is asked of a topic's configuration, with Kafka's defaults."""
+
+
+class Cluster:
+    """A connection for looking at topics and creating them: `async with Cluster(brokers) as cluster`."""
+
+    def __init__(self, brokers: str) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+        except BaseException:
+            await self._admin.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._admin.close()
+
+    async def facts(self, names: Collection[str]) -> Mapping[str, TopicFacts]:
+        """Facts about those of `names` that exist."""
+        described = await describe(self._admin._client, names)
+        config = await self._config(described)
+        return {
+            name: TopicFacts(
+                partitions=topic.partitions,
+                cleanup_policy=config[name]["cleanup.policy"],
+                max_message_bytes=int(config[name]["max.message.bytes"]),
+                topic_id=topic.topic_id,
+            )
+            for name, topic in described.items()
+        }
+
+    async def _config(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CONFIG)) for name in names]
+        found = {}
+        for answer in await self._admin.describe_configs(resources):
+            for _, _, _, name, entries in answer.resources:
+                found[name] = _CONFIG | {entry[0]: entry[1] for entry in entries}
+        return found
+
+    async def create(self, topics: Collection[TopicUse]) -> None:
+        """Create topics with their declared settings; one that exists by now is left alone."""
+        copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
+        answer = await self._admin.create_topics(
+            [NewTopic(topic.name, topic.partitions, copies, topic_configs=dict(topic.config)) for topic in topics]
+        )
+        for name, code, *details in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                message = f"{name}: {details[0] if details else 'no details'}"
+                raise error(message)

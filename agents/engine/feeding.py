@@ -1,0 +1,90 @@
+"""Feeds the batches of a topic to an agent of the user's own, one at a time.
+
+A batch counts as done when the agent asks for the next one; only then may its offset be committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.service import AgentDeclaration
+from agents.engine.publishing import Delivery
+from tables.declaring import LarderError, Row
+from tables.engine.records import Record
+
+
+class AgentEndedError(LarderError):
+    """An agent's function returned."""
+
+
+@dataclass(frozen=True)
+class AgentBatch:
+    """Records of one partition, in order; `records` have key, value (bytes), offset, timestamp (ms), headers."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+    row: type[Row]
+
+    def rows(self) -> list[Row | None]:
+        """The values as typed rows, None for a record without a value; raises ValueError for bad ones."""
+        decode = msgspec.json.Decoder(self.row).decode
+        return [None if record.value is None else decode(record.value) for record in self.records]
+
+
+class Feed:
+    """One agent's batches, from all partitions that this worker has."""
+
+    def __init__(self) -> None:
+        self._batches: asyncio.Queue[tuple[AgentBatch, Callable[[], None]]] = asyncio.Queue(maxsize=1)
+
+    def full(self) -> bool:
+        return self._batches.full()
+
+    def offer(self, batch: AgentBatch, done: Callable[[], None]) -> None:
+        self._batches.put_nowait((batch, done))
+
+    async def batches(self) -> AsyncIterator[AgentBatch]:
+        """What the agent iterates over, without end."""
+        while True:
+            batch, done = await self._batches.get()
+            yield batch
+            done()
+
+
+async def run_agent(agent: AgentDeclaration, feed: Feed) -> None:
+    """Run an agent; one that returns has left its batches to nobody, which is an error too."""
+    await agent.function(feed.batches())
+    message = f"agent {agent.name} of {agent.topic.name} returned: an agent has to iterate over its batches for ever"
+    raise AgentEndedError(message)
+
+
+class AgentHandler:
+    """A partition of an agent's topic. What is left of an epoch that has passed is not counted as done."""
+
+    def __init__(
+        self, tp: TopicPartition, row: type[Row], feed: Feed, delivery: Callable[[], Delivery],
+        epoch: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._tp = tp
+        self._row = row
+        self._feed = feed
+        self._delivery = delivery
+        self._epoch = epoch
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        began = self._epoch()
+
+        def done() -> None:
+            if self._epoch() == began:
+                self._delivery().done(self._tp, position)
+
+        self._feed.offer(AgentBatch(self._tp.topic, self._tp.partition, records, self._row), done)
+
+    def busy(self) -> bool:
+        return self._feed.full()

@@ -1,0 +1,127 @@
+"""Follows owner topics into global tables: every partition, outside the consumer group.
+
+A consumer of its own with all partitions assigned and sought explicitly to the stored positions. There is
+no separate recovery: it reads from where the store stands until the end, and goes on. New partitions of a
+followed topic are taken up while it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from agents.engine.fetching import Batch, BatchConsumer, fetch
+from agents.engine.harness import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS
+from agents.engine.held import HeldTable, Log
+from agents.engine.lanes import SLICE_RECORDS
+from agents.engine.preparing import RETRY_SECONDS, is_passing
+from agents.engine.topic_ids import describe
+
+log = logging.getLogger("larder")
+
+TOPICS_SECONDS = 5.0
+"""How often followed topics are looked at for new partitions, and for having been deleted and made anew."""
+
+
+class Follower:
+    """Reads the topics of global `tables` (by topic name), which must exist."""
+
+    def __init__(self, brokers: str, tables: Mapping[str, HeldTable], fetch_bytes: int) -> None:
+        self._brokers = brokers
+        self._tables = tables
+        self._fetch_bytes = fetch_bytes
+        self._interrupted = False
+
+    async def run(self) -> None:
+        """Follow until cancelled; raises what ends it. A broker that is away is waited for."""
+        while True:
+            consumer = BatchConsumer(
+                bootstrap_servers=self._brokers,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=self._fetch_bytes,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
+            )
+            try:
+                await consumer.start()
+                await self._follow(consumer)
+            except (KafkaError, OSError) as error:
+                if not is_passing(error):
+                    raise
+                if not self._interrupted:
+                    log.info("following is interrupted (%r): it is tried again until the broker answers", error)
+                self._interrupted = True
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                await _stop(consumer)
+
+    async def _follow(self, consumer: BatchConsumer) -> None:
+        assigned: frozenset[TopicPartition] = frozenset()
+        looked_at = -TOPICS_SECONDS
+        while True:
+            if time.monotonic() - looked_at >= TOPICS_SECONDS:
+                assigned = await self._assign(consumer, assigned)
+                self._interrupted = False
+                looked_at = time.monotonic()
+            fetched = await fetch(consumer, assigned, POLL_SECONDS, BATCH_RECORDS)
+            for batch in fetched.batches:
+                await self._apply(batch)
+            for tp, seen in fetched.seen.items():
+                self._tables[tp.topic].seen(tp.partition, seen)
+            if fetched.out_of_range:
+                await self._seek(consumer, {tp.topic for tp in fetched.out_of_range}, assigned)
+            await asyncio.sleep(0)
+
+    async def _assign(self, consumer: BatchConsumer, assigned: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
+        """Take up new partitions, and topics that were made anew; answers what is assigned now."""
+        topics = await describe(consumer._client, self._tables)
+        anew = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
+        for name, topic in topics.items():
+            self._tables[name].told(*topic)
+        wanted = assigned | {
+            TopicPartition(name, partition) for name, topic in topics.items() for partition in range(topic.partitions)
+        }
+        if wanted != assigned:
+            consumer.assign(set(wanted))
+            await self._seek(consumer, self._tables, wanted)
+        elif anew:
+            await self._seek(consumer, anew, wanted)
+        return wanted
+
+    async def _seek(
+        self, consumer: BatchConsumer, topics: Collection[str], assigned: Collection[TopicPartition]
+    ) -> None:
+        """Send all partitions of `topics` to where their tables say."""
+        tps = [tp for tp in assigned if tp.topic in topics]
+        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        for topic in topics:
+            table = self._tables[topic]
+            table.open(range(table.partition_count), table.topic_id)
+            mine = [tp for tp in tps if tp.topic == topic]
+            positions = table.start({tp.partition: Log(begins[tp], ends[tp]) for tp in mine})
+            for tp in mine:
+                consumer.seek(tp, positions[tp.partition])
+
+    async def _apply(self, batch: Batch) -> None:
+        """Apply a batch in slices, with control given back between them."""
+        table, records = self._tables[batch.tp.topic], batch.records
+        for first in range(0, len(records), SLICE_RECORDS):
+            part = records[first : first + SLICE_RECORDS]
+            table.take(batch.tp.partition, part, part[-1].offset + 1)
+            await asyncio.sleep(0)
+        table.take(batch.tp.partition, (), batch.position)
+
+
+async def _stop(consumer: BatchConsumer) -> None:
+    """Stop a consumer: aiokafka lets the end of its own fetches out as a cancellation, which would pass for ours."""
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait({stopping})
+    if not stopping.cancelled() and (error := stopping.exception()) is not None:
+        log.info("a consumer did not stop cleanly: %r", error)

@@ -1,0 +1,136 @@
+"""What is done with the records of one partition, by what the partition is for.
+
+Each handler is handed slices in the order of the log by the one processing loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.dead_letters import cause_of
+from agents.engine.held import HeldTable
+from agents.engine.parking import Parking
+from agents.engine.publishing import Delivery, Output
+from agents.engine.waiting import WaitingRoom
+from tables.engine.records import Record, Rejected
+
+
+class Stage(Protocol):
+    """One declaration on an input partition."""
+
+    def process(self, records: Sequence[Record]) -> None: ...
+
+
+class TableHandler:
+    """A partition of a co-partitioned table: rows into its store, and what is no row to the dead letters.
+
+    The store knows which of them are published, so that none is lost where the process ends in between.
+    """
+
+    def __init__(
+        self, table: HeldTable, partition: int, parking: Parking, delivery: Callable[[], Delivery]
+    ) -> None:  # fmt: skip
+        self._table = table
+        self._partition = partition
+        self._parking = parking
+        self._delivery = delivery
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        rejected = self._table.take(self._partition, records, position)
+        if rejected:
+            self._publish(rejected)
+
+    def publish_left_over(self) -> None:
+        """Publish what the store kept and nobody is known to have published."""
+        left = [Rejected(record, record.cause) for record in self._table.unpublished(self._partition)]
+        if left:
+            self._publish(left)
+
+    def _publish(self, rejected: Sequence[Rejected]) -> None:
+        for record, cause in rejected:
+            self._parking.park(record, cause)
+        offsets = [each.record.offset for each in rejected]
+        self._delivery().unit.afterwards.append(partial(self._table.published, self._partition, offsets))
+
+    def busy(self) -> bool:
+        return False
+
+
+class InputHandler:
+    """An input partition: all declarations on it, then its offset."""
+
+    def __init__(self, tp: TopicPartition, stages: Sequence[Stage], delivery: Callable[[], Delivery]) -> None:
+        self._tp = tp
+        self._stages = stages
+        self._delivery = delivery
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        if records:
+            for stage in self._stages:
+                stage.process(records)
+        self._delivery().done(self._tp, position)
+
+    def busy(self) -> bool:
+        return False
+
+
+class WaitingHandler:
+    """A partition of a waiting topic: into its store, and its room is told."""
+
+    def __init__(self, table: HeldTable, partition: int, room: WaitingRoom) -> None:
+        self._table = table
+        self._partition = partition
+        self._room = room
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        self._table.take(self._partition, records, position)
+        self._room.read_back(records)
+
+    def busy(self) -> bool:
+        return False
+
+
+class Rekeying:
+    """Sends the records of an input partition to where the value of one of their fields belongs.
+
+    The message key stays. Records with equal values in the field stay in their order, because they come
+    from here in order and go to one partition.
+    """
+
+    def __init__(
+        self,
+        key_of: Callable[[bytes | None], bytes],
+        output: Output,
+        delivery: Callable[[], Delivery],
+        parking: Parking,
+    ) -> None:
+        self._key_of = key_of
+        self._output = output
+        self._delivery = delivery
+        self._parking = parking
+
+    def process(self, records: Sequence[Record]) -> None:
+        going = [(record, key) for record in records if (key := self._key(record)) is not None]
+        self._delivery().emit_many(
+            self._output,
+            [record.key for record, _ in going],
+            [record.value for record, _ in going],
+            [record.timestamp for record, _ in going],
+            by=[key for _, key in going],
+        )
+
+    def _key(self, record: Record) -> bytes | None:
+        """The key to go by; parks the record and gives None where there is none."""
+        try:
+            key = self._key_of(record.value)
+        except ValueError as error:
+            self._parking.park(record, cause_of(error))
+            return None
+        if not self._output.takes(record.key, record.value):
+            self._parking.park(record, self._output.refusal(record.key, record.value))
+            return None
+        return key

@@ -1,0 +1,296 @@
+"""A table as a worker uses it: applies batches, measures how far it is, tells who waits for rows.
+
+Joins the store (`tables.engine`), which knows no Kafka, with what is fetched. One object for each table of
+the service, global or co-partitioned.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from agents.engine.fetching import Seen
+from agents.engine.placing import misplaced
+from tables.declaring.problems import Problem
+from tables.declaring.topics import OwnerTopic
+from tables.engine.layout import HEADER_SIZE, ROW
+from tables.engine.part import Part
+from tables.engine.records import Applied, Opened, ParkedRecord, Record, Rejected
+from tables.engine.state import Phase, State
+from tables.engine.table import Held, Table
+
+log = logging.getLogger("larder")
+
+Listener = Callable[[Sequence[bytes]], None]
+
+UNLOGGED_RECORDS = 50_000
+"""A table that is further behind is written without RocksDB's log until it is caught up."""
+
+REJECTED_SECONDS = 1.0
+"""Between two lines about rejected records of one table."""
+
+
+class Log(NamedTuple):
+    """The first offset that a partition still has, and the one after its last."""
+
+    begin: int
+    end: int
+
+
+@dataclass
+class TableCounts:
+    """What became of the records of a table, in this worker since it started."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    deleted: int = 0
+    repeated: int = 0
+    rejected: int = 0
+
+    def add(self, applied: Applied) -> None:
+        self.new += applied.new
+        self.changed += applied.changed
+        self.unchanged += applied.unchanged
+        self.stale += applied.stale
+        self.deleted += applied.deleted
+        self.repeated += applied.repeated
+        self.rejected += len(applied.rejected)
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class HeldTable:
+    """`partition_count` is that of the topic, as last known; 0 while no broker has told it."""
+
+    def __init__(self, table: Table, patience: float, clock: Callable[[], float], *, by_key: bool = False) -> None:
+        """`patience` in seconds: with no sign of the broker for so long, it counts as gone.
+
+        `by_key`: each row has to lie in the partition that its key belongs to.
+        """
+        self.table = table
+        self.partition_count = 0
+        self.topic_id: str | None = None
+        self.counts = TableCounts()
+        self._patience = patience
+        self._clock = clock
+        self._by_key = by_key
+        self._rejected_unsaid = 0
+        self._rejected_said_at = 0.0
+        self._seen: dict[int, Seen] = {}
+        self._measured_from: dict[int, float] = {}
+        self._watched: dict[int, State] = {}
+        self._said: dict[int, Phase] = {}
+        self._listeners: list[Listener] = []
+
+    @property
+    def topic(self) -> OwnerTopic:
+        return self.table.topic
+
+    @property
+    def held(self) -> Held:
+        return self.table.held
+
+    def states(self, partition: int | None = None) -> Collection[State]:
+        """States of all open partitions, or of one: those on which a join of `partition` depends."""
+        if self.held == "partition" and partition is not None:
+            return [self.table.state(partition)] if partition in self.table.partitions else []
+        return [self.table.state(each) for each in self.table.partitions]
+
+    def caught_up(self, partition: int) -> bool:
+        """Rows for orders of an input's `partition` are there; for a global table, of all partitions.
+
+        After a pause of the process the last sign of the broker is old: what was measured before it counts
+        no more.
+        """
+        states = self.states(partition)
+        since = self._clock() - self._patience
+        return bool(states) and all(
+            state.phase >= Phase.CAUGHT_UP and self._seen[state.partition].at >= since for state in states
+        )
+
+    def rows(self, partition: int) -> Part | Table:
+        """What answers `raw_many` for orders of an input's `partition`."""
+        return self.table if self.held == "global" else self.table.part(partition)
+
+    def all_rows(self, partition: int) -> list[bytes]:
+        """The JSON of all rows of a small table's partition."""
+        store = self.table.part(partition).store
+        return [stored[HEADER_SIZE:] for _, stored in store.scan_prefix(ROW) if len(stored) > HEADER_SIZE]
+
+    def listen(self, listener: Listener) -> None:
+        """Call with the keys of rows that changed, after they are stored."""
+        self._listeners.append(listener)
+
+    def forget_listeners(self) -> None:
+        self._listeners.clear()
+
+    def open(self, partitions: Collection[int], topic_id: str | None) -> None:
+        """Open stores, and say so where one had to be emptied."""
+        for opened in self.table.open(partitions, topic_id):
+            self._announce(opened)
+            for partition in opened.partitions:
+                self._said.pop(partition, None)
+        for partition in partitions:
+            state = self.table.state(partition)
+            if self._watched.get(partition) is not state:
+                self._watched[partition] = state
+                state.subscribe(self._changed)
+
+    def open_local(self) -> Collection[int]:
+        """Open what is on this disk; answers the partitions."""
+        found = self._local_partitions()
+        if found:
+            self.open(found, None)
+        return found
+
+    def reopen(self) -> None:
+        """Open again what is open, now that the topic's id is known."""
+        partitions, said = self.table.partitions, dict(self._said)
+        if partitions:
+            self.table.close()
+            self.open(partitions, self.topic_id)
+            self._said = said
+            for partition in partitions:
+                self.table.state(partition).disconnect()
+
+    def _local_partitions(self) -> Collection[int]:
+        directory = self.table.directory
+        if self.held == "global":
+            return range(self.partition_count) if (directory / "global").is_dir() else ()
+        return sorted(int(found.name) for found in directory.glob("*") if found.name.isdigit())
+
+    def take(self, partition: int, records: Sequence[Record], position: int) -> Sequence[Rejected]:
+        """Apply records; answers those that were rejected, which the table keeps with their causes."""
+        placed = self._by_key and self.partition_count
+        strangers = misplaced(records, partition, self.partition_count) if placed else []
+        if strangers:
+            elsewhere = {each.record.offset for each in strangers}
+            records = [record for record in records if record.offset not in elsewhere]
+        applied = self.table.apply(partition, records, position, strangers)
+        self.counts.add(applied)
+        if applied.rejected:
+            self._say_rejected(partition, applied.rejected)
+        if applied.changed_keys:
+            for listener in self._listeners:
+                listener(applied.changed_keys)
+        return applied.rejected
+
+    def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
+        """Rejected records that were not published as dead letters yet, as far as anybody knows."""
+        return self.table.part(partition).parked.untold(partition)
+
+    def published(self, partition: int, offsets: Sequence[int]) -> None:
+        """Rejected records were published as dead letters."""
+        if partition in self.table.partitions:
+            self.table.part(partition).parked.told(partition, offsets)
+
+    def seen(self, partition: int, seen: Seen) -> None:
+        """The end as the broker told it; an answer that was seen before tells nothing new."""
+        before = self._seen.get(partition)
+        if seen == before or seen.at < self._measured_from.get(partition, 0.0):
+            return
+        if before is not None and seen.at - before.at > self._patience:
+            self.table.state(partition).remeasure()
+        self._seen[partition] = seen
+        self.table.observe(partition, seen.end, seen.at)
+
+    def remeasure(self, partitions: Iterable[int]) -> None:
+        """Forget how far they were: an end that is asked for from now on decides."""
+        for partition in partitions:
+            self._seen.pop(partition, None)
+            self._measured_from[partition] = self._clock()
+            self.table.state(partition).remeasure()
+
+    def start(self, logs: Mapping[int, Log]) -> Mapping[int, int]:
+        """Where to read partitions on, each measured anew.
+
+        A position outside its log leads to a rebuild, announced. That of a global table takes all of its
+        partitions back to their starts: hand over all of them.
+        """
+        for partition, found in logs.items():
+            position = self.table.position(partition)
+            if not (found.begin <= position <= found.end or position == 0):
+                self._rebuild(partition, found)
+        self.remeasure(logs)
+        for partition, found in logs.items():
+            if found.end - self.table.position(partition) > UNLOGGED_RECORDS:
+                self.table.part(partition).store.write_unlogged()
+        return {partition: max(self.table.position(partition), found.begin) for partition, found in logs.items()}
+
+    def told(self, topic_id: str, partition_count: int) -> None:
+        """What the broker says of the topic; another id means another topic, whose rows are to be read anew."""
+        self.partition_count = partition_count
+        if self.topic_id != topic_id:
+            self.topic_id = topic_id
+            self.reopen()
+
+    def _rebuild(self, partition: int, found: Log) -> None:
+        position, partitions = self.table.position(partition), self.table.partitions
+        log.warning("%s", Problem(
+            f"table {self.topic.name}, partition {partition}",
+            "its position must be in the topic",
+            f"position {position}, and a log from {found.begin} to {found.end}",
+            "it is rebuilt from the topic's start",
+        ))  # fmt: skip
+        self.table.discard(partition)
+        self.open(partitions if self.held == "global" else [partition], self.topic_id)
+
+    def check_connection(self) -> None:
+        """Say `disconnected` of partitions of which the broker has told nothing for too long."""
+        now = self._clock()
+        for partition in self.table.partitions:
+            state = self.table.state(partition)
+            seen = self._seen.get(partition)
+            last = self._measured_from.get(partition, now) if seen is None else seen.at
+            if now - last > self._patience and state.phase is not Phase.DISCONNECTED:
+                state.disconnect()
+
+    def ends(self, partition: int) -> Mapping[int, Seen]:
+        """Ends of the partitions on which a join of `partition` depends; unknown ones were seen at 0."""
+        return {state.partition: self._seen.get(state.partition, Seen(0, 0.0)) for state in self.states(partition)}
+
+    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+        open_ = self.table.partitions
+        return all(
+            partition in open_ and self.table.position(partition) >= seen.end for partition, seen in ends.items()
+        )
+
+    def _changed(self, state: State) -> None:
+        part = self.table.part(state.partition)
+        if all(each.phase >= Phase.CAUGHT_UP for each in part.states.values()):
+            part.store.write_logged()
+        self._say(state)
+
+    def _say(self, state: State) -> None:
+        """One line for what is new: that it is measured anew is not, nor that it still is what it was."""
+        if state.phase in {Phase.STARTING, self._said.get(state.partition)}:
+            return
+        self._said[state.partition] = state.phase
+        log.info(
+            "table %s partition %d: %s at %d of %s",
+            state.table, state.partition, state.phase.name.lower().replace("_", " "),
+            state.position, "?" if state.end is None else state.end,
+        )  # fmt: skip
+
+    def _announce(self, opened: Opened) -> None:
+        if opened.rebuilt is not None:
+            log.warning("table %s: rebuilt from the topic: %s", self.topic.name, opened.rebuilt)
+
+    def _say_rejected(self, partition: int, rejected: Sequence[Rejected]) -> None:
+        """One line, and no more than one a second: an owner may send nothing but nonsense."""
+        self._rejected_unsaid += len(rejected)
+        now = self._clock()
+        if now - self._rejected_said_at < REJECTED_SECONDS:
+            return
+        self._rejected_said_at, more = now, self._rejected_unsaid - 1
+        self._rejected_unsaid = 0
+        log.warning(
+            "table %s: the record at offset %d of partition %d is parked%s: %s",
+            self.topic.name, rejected[0].record.offset, partition, f" ({more} more since)" if more else "",
+            rejected[0].cause,
+        )  # fmt: skip

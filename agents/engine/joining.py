@@ -1,0 +1,200 @@
+"""One join on one input partition: from slices of orders to outputs, with rows from local tables.
+
+Works column by column over a slice; a record that needs more thought than that (no partner, bad bytes,
+too large, behind one that waits) is taken out and handled by itself, in its turn. Knows tables only as
+something that answers `raw_many`, and topics only as outputs of the delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol, cast
+
+from agents.declaring.compiled import CompiledJoin
+from agents.declaring.dead_letters import cause_of
+from agents.declaring.missing import Drop, PassOn
+from agents.engine.parking import Parking
+from agents.engine.publishing import Delivery, Output
+from tables.engine.records import Record
+
+References = tuple[bytes | None, ...]
+Rows = tuple[bytes | None, ...]
+
+
+@dataclass
+class JoinCounts:
+    """What became of the orders of a join, in this worker since it started."""
+
+    joined: int = 0
+    missing: int = 0
+    waited: int = 0
+    released: int = 0
+    expired: int = 0
+    passed_on: int = 0
+    dropped: int = 0
+    parked: int = 0
+    unwanted: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class RowSource(Protocol):
+    """Rows by encoded key."""
+
+    def raw_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]: ...
+
+
+class Waiting(Protocol):
+    """Where orders without partner are kept, if they are."""
+
+    def blocks(self, order: Record) -> bool:
+        """An earlier order of the same key waits, so that this one has to queue behind it."""
+
+    def supersede(self, order: Record) -> None:
+        """`order` is a later record of a row: what waits of that row waits no longer."""
+
+    def admit(self, order: Record, references: References) -> None:
+        """Keep `order`; `references` are its keys in the tables, for those rows that are missing."""
+
+    @property
+    def empty(self) -> bool: ...
+
+
+class Joining:
+    """Joins the records of one partition."""
+
+    def __init__(
+        self,
+        compiled: CompiledJoin,
+        tables: Sequence[RowSource],
+        output: Output,
+        delivery: Callable[[], Delivery],
+        parking: Parking,
+        counts: JoinCounts,
+    ) -> None:
+        self._compiled = compiled
+        self._tables = tables
+        self._output = output
+        self._delivery = delivery
+        self._parking = parking
+        self.counts = counts
+        self.room: Waiting | None = None
+
+    def process(self, records: Sequence[Record]) -> None:
+        # A record without a value makes references_many raise.
+        values = cast("list[bytes]", [record.value for record in records])
+        try:
+            references = self._compiled.references_many(values)
+        except ValueError:
+            self._one_by_one(records)
+            return
+        rows = [self._rows(column, keys) for column, keys in zip(self._tables, references, strict=True)]
+        if any(None in column for column in rows) or not (self.room is None or self.room.empty):
+            self._with_missing(records, references, rows)
+            return
+        try:
+            outputs = [
+                self._compiled.output(record.key, value, row)
+                for record, value, row in zip(records, values, zip(*rows, strict=True), strict=True)
+            ]
+        except ValueError:
+            self._one_by_one(records)
+            return
+        self._publish(records, outputs)
+
+    def join(self, order: Record, rows: Rows) -> None:
+        """Publish the result for one order; `None` stands for a row that is passed on without."""
+        try:
+            output = self._compiled.output(order.key, order.value or b"", rows)
+        except ValueError as error:
+            self.park(order, cause_of(error))
+            return
+        self._publish([order], [output])
+
+    def partners(self, order: Record) -> tuple[References, Rows]:
+        """Keys and rows for one order as the tables stand; raises ValueError for bad bytes."""
+        references = self._compiled.references(order.value)
+        rows = tuple(
+            None if key is None else table.raw_many((key,))[0]
+            for table, key in zip(self._tables, references, strict=True)
+        )
+        return references, rows
+
+    def give_up(self, order: Record, references: References, rows: Rows) -> None:
+        """The last step for an order that has no partner."""
+        step = self._compiled.join.settle
+        if step is PassOn:
+            self.counts.passed_on += 1
+            self.join(order, rows)
+        elif step is Drop:
+            self.counts.dropped += 1
+        else:
+            self.park(order, self._compiled.why_missing(references, rows))
+
+    def _rows(self, table: RowSource, keys: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        present = [key for key in keys if key is not None]
+        if len(present) == len(keys):
+            return table.raw_many(present)
+        found = iter(table.raw_many(present))
+        return [None if key is None else next(found) for key in keys]
+
+    def _publish(self, records: Sequence[Record], outputs: Sequence[tuple[bytes, bytes] | None]) -> None:
+        wanted = [output for output in outputs if output is not None]
+        if len(wanted) < len(outputs):
+            self.counts.unwanted += len(outputs) - len(wanted)
+            records = [record for record, output in zip(records, outputs, strict=True) if output is not None]
+        keys = [key for key, _ in wanted]
+        values = [value for _, value in wanted]
+        if not all(map(self._output.takes, keys, values)):
+            self._without_too_large(records, keys, values)
+            return
+        self.counts.joined += len(keys)
+        self._delivery().emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
+
+    def _without_too_large(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        for record, key, value in zip(records, keys, values, strict=True):
+            if self._output.takes(key, value):
+                self.counts.joined += 1
+                self._delivery().emit_many(self._output, [key], [value], [record.timestamp], [key])
+            else:
+                self.park(record, self._output.refusal(key, value))
+
+    def _with_missing(
+        self,
+        records: Sequence[Record],
+        references: Sequence[Sequence[bytes | None]],
+        rows: Sequence[Sequence[bytes | None]],
+    ) -> None:
+        columns = zip(zip(*references, strict=True), zip(*rows, strict=True), strict=True)
+        for record, (keys, found) in zip(records, columns, strict=True):
+            self._one(record, keys, found)
+
+    def _one_by_one(self, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                references, rows = self.partners(record)
+            except ValueError as error:
+                if self.room is not None and record.value is None:
+                    self.room.supersede(record)
+                self.park(record, cause_of(error))
+            else:
+                self._one(record, references, rows)
+
+    def _one(self, record: Record, references: References, rows: Rows) -> None:
+        missing = None in rows
+        self.counts.missing += missing
+        room = self.room
+        if room is not None and (missing or room.blocks(record)):
+            room.admit(record, references)
+        elif missing:
+            self.give_up(record, references, rows)
+        else:
+            if room is not None:
+                room.supersede(record)
+            self.join(record, rows)
+
+    def park(self, record: Record, cause: str) -> None:
+        self.counts.parked += 1
+        self._parking.park(record, cause)

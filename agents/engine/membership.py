@@ -1,0 +1,232 @@
+"""This worker as a member of its group: what each assignment, loss and failure leads to.
+
+Takes batches from the harness (it is its `Intake`), builds lanes for what is assigned, commits offsets by
+its own hand, and goes back to the committed offsets when outputs could not be acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.checks import TopicFacts
+from agents.engine.assembling import Assembly
+from agents.engine.feeding import Feed
+from agents.engine.fetching import Batch, Seen
+from agents.engine.harness import Committed, Consumer, Offsets
+from agents.engine.held import HeldTable, Log
+from agents.engine.joining import JoinCounts
+from agents.engine.offsets import Fallback, input_offset
+from agents.engine.plan import Plan
+from agents.engine.preparing import RETRY_SECONDS, is_passing
+from agents.engine.processing import Processing
+from agents.engine.publishing import Delivery
+from agents.engine.remembering import Memo
+from agents.engine.waiting import WaitingRoom
+
+log = logging.getLogger("larder")
+
+
+class Membership:
+    """Owns the lanes of the current assignment. `consumer` is set before the group is joined."""
+
+    consumer: Consumer
+
+    def __init__(
+        self,
+        plan: Plan,
+        facts: Mapping[str, TopicFacts],
+        tables: Mapping[str, HeldTable],
+        counts: Mapping[str, JoinCounts],
+        feeds: Mapping[str, Feed],
+        processing: Processing,
+        memo: Memo,
+        new_producer: Callable[[], Awaitable[AIOKafkaProducer]],
+        inputs_from: Fallback | None,
+        clock: Callable[[], float],
+        reached: Callable[[str], None],
+    ) -> None:
+        self.plan = plan
+        self.processing = processing
+        self.rooms: Mapping[TopicPartition, list[WaitingRoom]] = {}
+        self.ends: dict[TopicPartition, int] = {}
+        self.positions: dict[TopicPartition, int] = {}
+        self._topic_ids = {name: topic.topic_id for name, topic in facts.items()}
+        self._tables = tables
+        self._counts = counts
+        self._feeds = feeds
+        self._memo = memo
+        self._new_producer = new_producer
+        self._inputs_from = inputs_from
+        self._clock = clock
+        self._reached = reached
+        self._changing = asyncio.Lock()
+        self._lost_its_place = asyncio.Event()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def epoch(self) -> int:
+        return self.processing.epoch
+
+    async def run(self) -> None:
+        """Process until cancelled; raises what ends the worker."""
+        while True:
+            running = asyncio.create_task(self.processing.run())
+            asked = asyncio.create_task(self._lost_its_place.wait())
+            try:
+                await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    running.result()
+            except KafkaError as error:
+                log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
+            finally:
+                running.cancel()
+                asked.cancel()
+                await asyncio.gather(running, asked, return_exceptions=True)
+            await self._rewind()
+
+    async def watch_group(self) -> None:
+        """Raise what ends this worker's part in its group, from before it joins; what passes is tried again."""
+        while not self._failure.done():
+            try:
+                await self.consumer.check_group()
+            except (KafkaError, OSError) as error:
+                if not is_passing(error):
+                    raise
+            await asyncio.wait({self._failure}, timeout=RETRY_SECONDS)
+        self._failure.result()
+
+    def fail(self, reason: BaseException) -> None:
+        """A part of Faust died, in whatever thread."""
+        self._failure.get_loop().call_soon_threadsafe(self._fail, reason)
+
+    def _fail(self, reason: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(reason)
+
+    async def leave(self) -> None:
+        """Settle what is done; nothing more is taken."""
+        await self.revoked()
+
+    async def prepare(self) -> None:
+        """Make ready before the group is joined."""
+        await self._renew_delivery()
+
+    def wanted(self) -> Collection[TopicPartition]:
+        return self.processing.wanted()
+
+    def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
+        for tp, seen in ends.items():
+            self.ends[tp] = seen.end
+            if (table := self._tables.get(tp.topic)) is not None:
+                table.seen(tp.partition, seen)
+        self.processing.wake()
+
+    async def put(self, batch: Batch, epoch: int) -> None:
+        self.processing.put(batch, epoch)
+
+    def out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
+        """The log no longer has what comes next: each position is decided anew, or the worker ends."""
+        for tp, position in positions.items():
+            log.warning("topic %s partition %d no longer has offset %d", tp.topic, tp.partition, position)
+        self._lost_its_place.set()
+
+    async def revoked(self) -> None:
+        async with self._changing:
+            try:
+                await self.processing.finish()
+            except (KafkaError, OSError) as error:
+                log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
+                await self.processing.abandon()
+                await self._renew_delivery()
+
+    async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Lanes and starting offsets for what is assigned; waits for a broker that is away."""
+        async with self._changing:
+            while True:
+                try:
+                    return await self._start_all(assigned)
+                except (KafkaError, OSError) as error:
+                    if not is_passing(error):
+                        raise
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        for name, topic in (await self.consumer.describe(self.plan.group_topics)).items():
+            self._topic_ids[name] = topic.topic_id
+            if name in self._tables:
+                self._tables[name].told(*topic)
+        for table in self._tables.values():
+            if table.held == "global":
+                table.remeasure(table.table.partitions)
+        offsets = await self.consumer.offsets(assigned)
+        self._close_others(assigned)
+        starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
+        self.ends = dict(offsets.ends)
+        assembly = Assembly(
+            self.plan, self._tables, self._counts, self._feeds,
+            lambda: self.processing.delivery, lambda: self.processing.epoch, self._clock,
+        )  # fmt: skip
+        lanes = assembly.lanes(assigned)
+        self.rooms = assembly.rooms
+        await self.processing.replace(lanes, [room for rooms in assembly.rooms.values() for room in rooms])
+        return starts
+
+    def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
+        if tp.topic in self.plan.inputs:
+            topic_id = self._topic_ids[tp.topic]
+            start = input_offset(tp, offsets, self._memo.committed, topic_id, self._inputs_from)
+            self.positions[tp] = start
+            if offsets.committed.get(tp) != (start, topic_id):
+                # Also where nothing has come yet: a partition without an offset looks like one that was lost.
+                self.processing.delivery.done(tp, start)
+            return start
+        table = self._tables[tp.topic]
+        table.open([tp.partition], table.topic_id)
+        return table.start({tp.partition: Log(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
+
+    def _close_others(self, assigned: Collection[TopicPartition]) -> None:
+        """Partitions of co-partitioned tables that another worker has now."""
+        for name, table in self._tables.items():
+            if table.held == "partition":
+                for partition in table.table.partitions:
+                    if TopicPartition(name, partition) not in assigned:
+                        table.table.close(partition)
+
+    async def _rewind(self) -> None:
+        """Back to what the broker says: nothing is rewound from memory."""
+        self._lost_its_place.clear()
+        async with self._changing:
+            await self.processing.abandon()
+            await self._renew_delivery()
+        await self.consumer.perform_seek()
+
+    async def _renew_delivery(self) -> None:
+        """A new producer, for outputs that begin anew; waits for a broker that is away."""
+        while True:
+            try:
+                producer = await self._new_producer()
+            except (KafkaError, OSError) as error:
+                if not is_passing(error):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self.processing.delivery = Delivery(producer, self._commit, self._reached)
+                return
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
+        try:
+            await self.consumer.commit_offsets(
+                {tp: Committed(offset, self._topic_ids[tp.topic]) for tp, offset in offsets.items()}
+            )
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets were not committed, the group has moved on: %s", error)
+            return
+        self.positions.update(offsets)
+        self._memo.remember_committed({tp.topic: self._topic_ids[tp.topic] for tp in offsets})

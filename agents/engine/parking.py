@@ -1,0 +1,36 @@
+"""Dead letters of one partition: records that could not be handled, kept with their cause.
+
+The key is the record's coordinates, so that handling it again does not park it twice. A dead letter always
+fits its topic: one that is refused would be made again for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.dead_letters import FailedRecord, dead_letter, fitting
+from agents.engine.publishing import RECORD_OVERHEAD, Delivery, Output
+
+
+class Parking:
+    """Sends records of `tp` to the dead letters of `service`."""
+
+    def __init__(self, service: str, tp: TopicPartition, output: Output, delivery: Callable[[], Delivery]) -> None:
+        self._service = service
+        self._tp = tp
+        self._output = output
+        self._delivery = delivery
+
+    def park(self, record: FailedRecord, cause: str) -> None:
+        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, record, cause)
+        letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
+        self._delivery().emit(
+            self._output,
+            self._tp.partition % self._output.partitions,
+            letter.key,
+            letter.value,
+            record.timestamp,
+            letter.headers,
+        )

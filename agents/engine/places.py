@@ -1,0 +1,103 @@
+"""Who waits for what: an index over the waiting orders of one input partition, and nothing else.
+
+Orders by id in the order of their arrival, by the rows that may set them free, and by their own key in the
+order in which they came. Pure data: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+Partner = tuple[int, bytes]
+"""A row that is waited for: the number of the lookup, and the encoded key in its table."""
+
+
+@dataclass(eq=False)
+class Place:
+    """One order that waits, under its id. `written` is its record as it was sent, until that has been read back."""
+
+    id: bytes
+    key: bytes | None
+    offset: int
+    deadline: float
+    written: bytes | None = None
+    partners: tuple[Partner, ...] = ()
+
+
+class Places:
+    """All places of one partition."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[bytes, Place] = {}
+        self._by_partner: dict[Partner, dict[bytes, None]] = {}
+        self._by_key: dict[bytes | None, deque[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Place]:
+        """Places as they arrived; may be changed meanwhile."""
+        return iter(list(self._by_id.values()))
+
+    def get(self, waiting: bytes) -> Place | None:
+        return self._by_id.get(waiting)
+
+    def front(self) -> Place:
+        """The one that arrived first, or rather the first of its key."""
+        oldest = next(iter(self._by_id.values()))
+        return self._by_id[self._by_key[oldest.key][0]]
+
+    def queued(self, key: bytes | None, offset: int) -> bool:
+        """An order of that key waits that came before `offset`, or at it."""
+        first = self.first(key)
+        return first is not None and first.offset <= offset
+
+    def first(self, key: bytes | None) -> Place | None:
+        """The order of that key that has to go before all others of it."""
+        queue = self._by_key.get(key)
+        return self._by_id[queue[0]] if queue else None
+
+    def add(self, place: Place) -> None:
+        """Add at the end; one that is there under the same id leaves its place.
+
+        Among those of its key its place is by its offset: after a crash, records come again whose successors wait.
+        """
+        if (known := self._by_id.get(place.id)) is not None:
+            self.remove(known)
+        self._by_id[place.id] = place
+        insort(self._by_key.setdefault(place.key, deque()), place.id, key=lambda waiting: self._by_id[waiting].offset)
+        self.wait_for(place, place.partners)
+
+    def remove(self, place: Place) -> None:
+        del self._by_id[place.id]
+        self.wait_for(place, ())
+        queue = self._by_key[place.key]
+        queue.remove(place.id)
+        if not queue:
+            del self._by_key[place.key]
+
+    def wait_for(self, place: Place, partners: Iterable[Partner]) -> None:
+        """Note which rows may set `place` free, in place of those noted before."""
+        for partner in place.partners:
+            waiting = self._by_partner.get(partner, {})
+            waiting.pop(place.id, None)
+            if not waiting:
+                self._by_partner.pop(partner, None)
+        place.partners = tuple(partners)
+        for partner in place.partners:
+            self._by_partner.setdefault(partner, {})[place.id] = None
+
+    def waiting_for(self, partner: Partner) -> list[Place]:
+        return [self._by_id[waiting] for waiting in self._by_partner.get(partner, ())]
+
+    def overdue(self, due: float) -> list[Place]:
+        """Those whose deadline is at or before `due`; all wait equally long, so the first that is not ends it."""
+        found = []
+        for place in self._by_id.values():
+            if place.deadline > due:
+                break
+            found.append(place)
+        return found

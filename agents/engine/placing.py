@@ -1,0 +1,36 @@
+"""Which records of a co-partitioned table lie in a partition that their key does not belong to.
+
+An order is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
+found from there; or it would be found beside another copy of itself, by an order that went astray as well, and
+nobody could tell which of the two holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.engine.partitioning import partitions_of
+from tables.engine.records import Record, Rejected
+
+
+def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rejected]:
+    """Records of `partition` that belong elsewhere, each with its cause; `count` is that of the topic.
+
+    A record without key belongs nowhere: that is found out, and said, when it is applied.
+    """
+    keyed = [record for record in records if record.key is not None]
+    places = partitions_of([record.key for record in keyed if record.key is not None], count)
+    if places.count(partition) == len(places):
+        return []
+    return [
+        Rejected(record, _cause(place, partition, count))
+        for record, place in zip(keyed, places, strict=True)
+        if place != partition
+    ]
+
+
+def _cause(place: int, partition: int, count: int) -> str:
+    return (
+        f"a row of a co-partitioned table requires the partition that its key belongs to, {place} of {count}; found in"
+        f" {partition}; send it as Java's default partitioner does (murmur2), or make the table global"
+    )

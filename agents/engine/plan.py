@@ -1,0 +1,115 @@
+"""What a service does with each topic, worked out once from its declaration and the broker's facts.
+
+The plan is pure data: which topics are read, as what, and which are published to. Everything that is built
+for an assignment is built from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agents.declaring.compiled import CompiledJoin, compile_join
+from agents.declaring.facts import (
+    TopicFacts,
+    dead_letters_name,
+    input_name,
+    waiting_name,
+)
+from agents.declaring.joins import Join
+from agents.declaring.missing import Wait
+from agents.declaring.service import AgentDeclaration, Service
+from agents.engine.publishing import Output
+from agents.engine.waiting_orders import waiting_topic
+from tables.declaring.topics import OwnerTopic, Rekeyed
+
+
+@dataclass(frozen=True)
+class WaitPlan:
+    """How long orders wait, and the topic that they wait in: as a table, and as an output."""
+
+    wait: Wait
+    topic: OwnerTopic
+    output: Output
+
+
+@dataclass(frozen=True)
+class JoinPlan:
+    """A join, the topic it reads and the one it writes; `waiting` if its orders may wait."""
+
+    join: Join
+    compiled: CompiledJoin
+    input: str
+    output: Output
+    waiting: WaitPlan | None
+
+
+@dataclass
+class InputPlan:
+    """All that is declared on one input topic."""
+
+    joins: list[JoinPlan] = field(default_factory=list)
+    rekeyings: dict[str, tuple[Rekeyed, Output]] = field(default_factory=dict)
+    agents: list[AgentDeclaration] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Topics that the group reads, by what they are for, and where dead letters go."""
+
+    service: Service
+    partitioned: Mapping[str, OwnerTopic]
+    followed: Mapping[str, OwnerTopic]
+    waiting: Mapping[str, OwnerTopic]
+    inputs: Mapping[str, InputPlan]
+    joins: tuple[JoinPlan, ...]
+    dead_letters: Output
+
+    @property
+    def group_topics(self) -> list[str]:
+        return [*self.partitioned, *self.waiting, *self.inputs]
+
+
+def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
+    """Make the plan of a service whose declarations have no problems and whose topics are all there."""
+    joins = tuple(_join_plan(service, join, facts) for join in service.joins)
+    return Plan(
+        service,
+        {use.name: use.topic for use in service.tables if use.held == "partition"},
+        {use.name: use.topic for use in service.tables if use.held == "global"},
+        {each.waiting.topic.name: each.waiting.topic for each in joins if each.waiting is not None},
+        _inputs(service, joins, facts),
+        joins,
+        _output(dead_letters_name(service.name), facts),
+    )
+
+
+def _output(name: str, facts: Mapping[str, TopicFacts]) -> Output:
+    return Output(name, facts[name].partitions, facts[name].max_message_bytes)
+
+
+def _join_plan(service: Service, join: Join, facts: Mapping[str, TopicFacts]) -> JoinPlan:
+    reads = input_name(service, join.source)
+    return JoinPlan(
+        join, compile_join(join), reads, _output(join.into.name, facts), _wait_plan(service, join, reads, facts)
+    )
+
+
+def _wait_plan(service: Service, join: Join, reads: str, facts: Mapping[str, TopicFacts]) -> WaitPlan | None:
+    if join.wait is None:
+        return None
+    name = waiting_name(service.name, join)
+    return WaitPlan(join.wait, waiting_topic(name, facts[reads].partitions), _output(name, facts))
+
+
+def _inputs(service: Service, joins: tuple[JoinPlan, ...], facts: Mapping[str, TopicFacts]) -> Mapping[str, InputPlan]:
+    inputs: dict[str, InputPlan] = {}
+    for each in joins:
+        inputs.setdefault(each.input, InputPlan()).joins.append(each)
+        source = each.join.source
+        if isinstance(source, Rekeyed):
+            rekeyings = inputs.setdefault(source.source.name, InputPlan()).rekeyings
+            rekeyings[each.input] = (source, _output(each.input, facts))
+    for agent in service.agents:
+        inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
+    return inputs

@@ -1,0 +1,64 @@
+"""Before a worker starts: the broker answers, topics are there and fit the declarations.
+
+Waits as long as it takes, saying what it waits for; creates the topics that the service owns. Mistakes
+are reported all together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from agents.declaring.checks import TopicFacts, problems
+from agents.declaring.service import Service
+from agents.declaring.topology import missing_topics, topics_of
+from agents.engine.cluster import Cluster
+from tables.declaring.problems import DeclarationError
+
+log = logging.getLogger("larder")
+
+RETRY_SECONDS = 0.5
+"""How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
+
+
+async def prepare(service: Service, brokers: str, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+    """Facts about every topic of `service`; raises DeclarationError. `say` gets what is waited for."""
+    while True:
+        try:
+            async with Cluster(brokers) as cluster:
+                return await _topics(service, cluster, say)
+        except (KafkaError, OSError) as error:
+            if not is_passing(error):
+                raise
+            say(f"waiting for the broker at {brokers}")
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+def is_passing(error: KafkaError | OSError) -> bool:
+    """A broker that is away, or is not ready yet, may be asked again; a mistake may not."""
+    return isinstance(error, OSError | KafkaTimeoutError) or bool(error.retriable)
+
+
+async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+    while True:
+        facts = await _facts(service, cluster)
+        if found := problems([service], facts):
+            raise DeclarationError(found)
+        absent = missing_topics(service, facts)
+        mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts]
+        # Two services may each wait for a topic of the other. Internal topics take their partitions from others.
+        possible = [use for use in mine if not (use.internal and absent)]
+        if possible:
+            await cluster.create(possible)
+        elif absent:
+            say(f"waiting for topics of other owners: {', '.join(absent)}")
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return facts
+
+
+async def _facts(service: Service, cluster: Cluster) -> Mapping[str, TopicFacts]:
+    return await cluster.facts([use.name for use in topics_of(service)])

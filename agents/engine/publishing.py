@@ -1,0 +1,165 @@
+"""Outputs on their way to Kafka, and the input offsets that they complete.
+
+A *unit* is a stretch of processing: the outputs of some input records and the offsets up to which those
+records are wholly done. Outputs are sent while the unit is open; it is *settled* when every one of them
+is acknowledged and only then are its offsets committed. One unit is open, at most one is settling. An
+exactly-once delivery puts a transaction round the same stretch. Knows neither tables nor Faust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata, TopicPartition
+
+from agents.engine.partitioning import partitions_of
+
+Headers = list[tuple[str, bytes]]
+
+NO_HEADERS: Headers = []
+
+BATCH_BYTES = 512 * 1024
+"""Size of a producer batch: half of the broker's default limit for a message, which is one for a batch. That of a
+topic which allows less is smaller, so that none is refused whole."""
+
+NO_COMPRESSION = 0
+"""In the attributes of a record batch."""
+
+RECORD_OVERHEAD = 128
+"""Upper bound of what the record batch format adds to one record's key, value and headers."""
+
+
+class Output(NamedTuple):
+    """A topic that is published to: its partition count and the largest record it takes, in bytes."""
+
+    topic: str
+    partitions: int
+    max_bytes: int
+
+    def takes(self, key: bytes | None, value: bytes | None) -> bool:
+        return len(key or b"") + len(value or b"") + RECORD_OVERHEAD <= self.max_bytes
+
+    def refusal(self, key: bytes | None, value: bytes | None) -> str:
+        """Why `takes` is false, for the one who reads dead letters."""
+        return (
+            f"a record of {self.topic} requires at most {self.max_bytes} bytes; found"
+            f" {len(key or b'') + len(value or b'') + RECORD_OVERHEAD}; raise max.message.bytes of the topic"
+        )
+
+
+@dataclass
+class Unit:
+    """Input offsets, the acknowledgements that must come before they are committed, and what follows."""
+
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    acknowledgements: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.offsets or self.acknowledgements or self.afterwards)
+
+
+class Delivery:
+    """Collects outputs in producer batches, sends them, and settles units in their order.
+
+    `commit` takes the offsets of a settled unit. `reached` is called with the name of each step (for
+    tests that end the process between two of them).
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        commit: Callable[[Mapping[TopicPartition, int]], Awaitable[None]],
+        reached: Callable[[str], None],
+    ) -> None:
+        self._producer = producer
+        self._commit = commit
+        self._reached = reached
+        self._open: dict[tuple[str, int], BatchBuilder] = {}
+        self._full: deque[tuple[str, int, BatchBuilder]] = deque()
+        self._unit = Unit()
+
+    @property
+    def full(self) -> bool:
+        """There are full batches to be sent."""
+        return bool(self._full)
+
+    @property
+    def unit(self) -> Unit:
+        """The open unit."""
+        return self._unit
+
+    def emit(
+        self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
+        headers: Headers = NO_HEADERS,
+    ) -> None:  # fmt: skip
+        """Add one record; `timestamp` in milliseconds since the epoch."""
+        batch = self._open.get((output.topic, partition)) or self._new(output, partition)
+        if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
+            self._full.append((output.topic, partition, batch))
+            self._new(output, partition).append(timestamp=timestamp, key=key, value=value, headers=headers)
+
+    def emit_many(
+        self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
+        timestamps: Sequence[int], by: Sequence[bytes],
+    ) -> None:  # fmt: skip
+        """Add records to the partitions that the keys in `by` belong to, in their order."""
+        topic = output.topic
+        opened = [
+            self._open.get((topic, partition)) or self._new(output, partition) for partition in range(output.partitions)
+        ]
+        partitions = partitions_of(by, output.partitions)
+        for key, value, partition, timestamp in zip(keys, values, partitions, timestamps, strict=True):
+            if opened[partition].append(timestamp=timestamp, key=key, value=value) is None:
+                self._full.append((topic, partition, opened[partition]))
+                opened[partition] = self._new(output, partition)
+                opened[partition].append(timestamp=timestamp, key=key, value=value)
+
+    def done(self, tp: TopicPartition, position: int) -> None:
+        """All records of `tp` before `position` are wholly done, their outputs emitted."""
+        self._unit.offsets[tp] = position
+
+    async def send_full(self) -> None:
+        """Send full batches; waits while the broker is behind."""
+        while self._full:
+            topic, partition, batch = self._full[0]
+            # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
+            sent = await self._producer.send_batch(batch, topic, partition=partition)
+            self._unit.acknowledgements.append(sent)
+            self._full.popleft()
+
+    async def send_all(self) -> None:
+        """Send everything that is collected."""
+        opened, self._open = self._open, {}
+        self._full += [(*place, batch) for place, batch in opened.items() if batch.record_count()]
+        await self.send_full()
+
+    async def close(self) -> Unit:
+        """Send what is collected and end the open unit; a new one is open from here on."""
+        await self.send_all()
+        unit, self._unit = self._unit, Unit()
+        return unit
+
+    async def settle(self, unit: Unit) -> None:
+        """Wait for the acknowledgements of `unit`, then commit its offsets."""
+        self._reached("delivery.sent")
+        await asyncio.gather(*unit.acknowledgements)
+        self._reached("delivery.acknowledged")
+        if unit.offsets:
+            await self._commit(unit.offsets)
+        self._reached("delivery.committed")
+        for follow in unit.afterwards:
+            follow()
+
+    def _new(self, output: Output, partition: int) -> BatchBuilder:
+        small = output.max_bytes < BATCH_BYTES
+        batch = BatchBuilder(output.max_bytes, NO_COMPRESSION) if small else self._producer.create_batch()
+        self._open[output.topic, partition] = batch
+        return batch

@@ -1,0 +1,271 @@
+"""Runs one service in this process: from local copies to the group, and back.
+
+The order in which things start reads from top to bottom in `ServiceRunner`, and is reversed at the end.
+Each background task has an owner here that notices its death: whatever dies ends the worker with its cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from agents.declaring.checks import TopicFacts
+from agents.declaring.service import Service
+from agents.engine.feeding import Feed, run_agent
+from agents.engine.following import Follower
+from agents.engine.harness import App, Consumer, Group
+from agents.engine.held import HeldTable
+from agents.engine.joining import JoinCounts
+from agents.engine.membership import Membership
+from agents.engine.offsets import Fallback
+from agents.engine.plan import Plan, plan
+from agents.engine.preparing import prepare
+from agents.engine.processing import Processing
+from agents.engine.progress_lines import tell_progress
+from agents.engine.publishing import BATCH_BYTES
+from agents.engine.remembering import Memo
+from agents.engine.status import status
+from agents.engine.tending import tend
+from tables.declaring.problems import LarderError
+from tables.declaring.topics import OwnerTopic
+from tables.engine.errors import StoreError
+from tables.engine.memory import Memory
+from tables.engine.table import Held, Table
+
+log = logging.getLogger("larder")
+
+LARGEST_REQUEST = 16 * 1024 * 1024
+"""A record of the largest topic of ours (8 MiB), with room to spare."""
+
+REQUEST_TIMEOUT_MS = 20_000
+"""How long the producer tries to get outputs acknowledged before their inputs are read again."""
+
+STOP_SECONDS = 2.5
+"""How long each step of stopping may take: three of them stay below ten seconds."""
+
+
+class Options(NamedTuple):
+    """What a worker is run with. Times in seconds, sizes in bytes."""
+
+    brokers: str
+    directory: Path
+    worker: str
+    session_timeout: float
+    heartbeat: float
+    poll_interval: float
+    commit_interval: float
+    fetch_bytes: int = 1024 * 1024
+    inputs_from: Fallback | None = None
+
+
+class WorkerFailedError(LarderError):
+    """A part of the worker died; the cause is `__cause__`."""
+
+
+class ServiceRunner:
+    """One service, as this worker runs it. Make it inside a running event loop."""
+
+    def __init__(
+        self,
+        service: Service,
+        options: Options,
+        memory: Memory,
+        clock: Callable[[], float] = time.time,
+        reached: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.service = service
+        self.options = options
+        self.phase = "starting"
+        self.counts = {join.name: JoinCounts() for join in service.joins}
+        self.feeds = {agent.topic.name: Feed() for agent in service.agents}
+        self.membership: Membership | None = None
+        self._memory = memory
+        self._clock = clock
+        self._reached = reached
+        self._directory = options.directory / service.name / options.worker
+        self._memo = Memo(self._directory / "worker.json")
+        self.tables: dict[str, HeldTable] = {
+            use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
+        }
+        self._open_local_copies()
+
+    def status(self) -> dict[str, Any]:
+        """What this worker is doing, as plain values."""
+        return status(
+            self.service, self.options.worker, self.phase, self.counts, self.tables, self.membership, self._clock()
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set. Raises DeclarationError for declarations that do not fit the topics."""
+        stopping = asyncio.create_task(stop.wait())
+        running = asyncio.create_task(self._run())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            if not running.cancelled() and (error := running.exception()) is not None:
+                raise _cause(error)
+        finally:
+            stopping.cancel()
+            self.phase = "stopped"
+            self._close_tables()
+
+    def _close_tables(self) -> None:
+        """A store that cannot be closed has what was written, and must not hide why the worker ends."""
+        for table in self.tables.values():
+            try:
+                table.table.close()
+            except StoreError as error:
+                log.warning("%s", error)
+
+    async def _run(self) -> None:
+        facts = await prepare(self.service, self.options.brokers, self._say)
+        planned = plan(self.service, facts)
+        self._confirm(facts)
+        for topic in planned.waiting.values():
+            self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
+            self.tables[topic.name].told(facts[topic.name].topic_id, facts[topic.name].partitions)
+        async with asyncio.TaskGroup() as tasks, self._producers() as new_producer:
+            tasks.create_task(self._watch_connection())
+            tasks.create_task(tend(self.tables.values()))
+            tasks.create_task(tell_progress(self.tables.values(), self._clock))
+            await self._follow(tasks)
+            if planned.group_topics:
+                await self._join_group(tasks, planned, facts, new_producer)
+            else:
+                # Global tables alone: there is no group to join, and the follower goes on.
+                self._say("running")
+
+    async def _follow(self, tasks: asyncio.TaskGroup) -> None:
+        """Global tables first, to their end: a rebalance never waits for them."""
+        followed = {name: table for name, table in self.tables.items() if table.held == "global"}
+        if followed:
+            self._say("recovering")
+            options = self.options
+            tasks.create_task(Follower(options.brokers, followed, options.fetch_bytes).run())
+            # Not an event: which partitions there are, and which are caught up, may change meanwhile.
+            while not all(table.caught_up(0) for table in followed.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def _join_group(
+        self,
+        tasks: asyncio.TaskGroup,
+        planned: Plan,
+        facts: Mapping[str, TopicFacts],
+        new_producer: Callable[[], Any],
+    ) -> None:
+        options = self.options
+        processing = Processing(self._clock, options.commit_interval)
+        self.membership = membership = Membership(
+            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo,
+            new_producer, options.inputs_from, self._clock, self._reached,
+        )  # fmt: skip
+        group = Group(
+            self.service.name, options.brokers, options.session_timeout, options.heartbeat,
+            options.poll_interval, options.fetch_bytes,
+        )  # fmt: skip
+        app = App(group, membership, planned.group_topics, membership.fail)
+        membership.consumer = cast("Consumer", app.consumer)
+        await membership.prepare()
+        tasks.create_task(membership.watch_group())
+        try:
+            await app.start()
+            self._say("running")
+            for declared in planned.service.agents:
+                tasks.create_task(run_agent(declared, self.feeds[declared.topic.name]))
+            await membership.run()
+        finally:
+            self._say("stopping")
+            await _bounded(membership.leave(), "what is done could not be settled")
+            await _bounded(app.stop(), "the group could not be left")
+
+    @asynccontextmanager
+    async def _producers(self) -> AsyncIterator[Callable[[], Any]]:
+        """Makes producers; each new one takes the place of the one before."""
+        current: list[AIOKafkaProducer] = []
+
+        async def renew() -> AIOKafkaProducer:
+            while current:
+                await _stop(current.pop())
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.options.brokers,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=BATCH_BYTES,
+                max_request_size=LARGEST_REQUEST,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+            )
+            await producer.start()
+            current.append(producer)
+            return producer
+
+        try:
+            yield renew
+        finally:
+            while current:
+                await _stop(current.pop())
+
+    async def _watch_connection(self) -> None:
+        while True:
+            for table in self.tables.values():
+                table.check_connection()
+            await asyncio.sleep(self.options.session_timeout / 4)
+
+    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool) -> HeldTable:
+        table = Table(topic, self._directory, self._memory, held, self._clock, fault=self._reached)
+        return HeldTable(table, self.options.session_timeout, self._clock, by_key=by_key)
+
+    def _open_local_copies(self) -> None:
+        """Answer from what is on this disk, before any broker is asked."""
+        for name, table in self.tables.items():
+            table.partition_count = self._memo.partitions.get(name, 0)
+            for partition in table.open_local():
+                table.table.state(partition).disconnect()
+
+    def _confirm(self, facts: Mapping[str, TopicFacts]) -> None:
+        """The broker is there: local copies of other topics of the same name are dropped."""
+        for name, table in self.tables.items():
+            table.told(facts[name].topic_id, facts[name].partitions)
+        self._memo.remember_partitions({name: facts[name].partitions for name in self.tables})
+
+    def _say(self, phase: str) -> None:
+        if phase != self.phase:
+            self.phase = phase
+            log.info("worker %s of %s: %s", self.options.worker, self.service.name, phase)
+
+
+async def _bounded(step: Coroutine[Any, Any, Any], otherwise: str) -> None:
+    """A step of stopping that must not keep the worker: without it, others notice by the session timeout."""
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await step
+    except TimeoutError:
+        log.warning("%s within %g s: stopping all the same", otherwise, STOP_SECONDS)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; what it had not sent is made again from the committed offsets."""
+    try:
+        await _bounded(producer.stop(), "outputs could not be sent")
+    except KafkaError as error:
+        log.warning("a producer did not stop cleanly: %r", error)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first error within a group: its own class says what happened."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, LarderError):
+        return error
+    failed = WorkerFailedError(f"the worker failed: {type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed

@@ -1,0 +1,90 @@
+"""What a worker is doing, as plain values for pages, commands and logs. Reads, and keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agents.declaring.service import Service
+from agents.engine.held import HeldTable
+from agents.engine.joining import JoinCounts
+from agents.engine.membership import Membership
+from tables.engine.progress import Progress, progress, progress_of
+from tables.engine.state import State
+
+
+def status(
+    service: Service,
+    worker: str,
+    phase: str,
+    counts: Mapping[str, JoinCounts],
+    tables: Mapping[str, HeldTable],
+    membership: Membership | None,
+    now: float,
+) -> dict[str, Any]:
+    """`now` in seconds since the epoch; rates are a second's, freshness is in seconds. No membership: not yet."""
+    return {
+        "service": service.name,
+        "worker": worker,
+        "phase": phase,
+        "processed": 0 if membership is None else membership.processing.processed,
+        "joins": [
+            {
+                "name": join.name,
+                "source": join.source.name,
+                "counts": counts[join.name].as_dict(),
+                "waiting": 0 if membership is None else _waiting(membership, join.name),
+            }
+            for join in service.joins
+        ],
+        "inputs": [] if membership is None else list(_inputs(membership)),
+        "tables": [_table(tables[use.name], now) for use in service.tables],
+    }
+
+
+def _waiting(membership: Membership, join: str) -> int:
+    topics = {each.waiting.topic.name for each in membership.plan.joins if each.join.name == join and each.waiting}
+    return sum(len(room) for rooms in membership.rooms.values() for room in rooms if room.topic in topics)
+
+
+def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
+    for tp in membership.processing.assigned:
+        if tp.topic in membership.plan.inputs:
+            position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
+            yield {
+                "topic": tp.topic,
+                "partition": tp.partition,
+                "position": position,
+                "end": end,
+                "lag": None if end is None else max(0, end - position),
+            }
+
+
+def _table(table: HeldTable, now: float) -> dict[str, Any]:
+    states, sizes = table.states(), table.table.sizes()
+    return {
+        "table": table.topic.name,
+        "held": table.held,
+        "rows": sizes.rows,
+        "parked": sizes.parked,
+        "building": table.table.building,
+        "counts": table.counts.as_dict(),
+        "progress": _going(progress_of(states, now)),
+        "partitions": [_partition(state, now) for state in states],
+    }
+
+
+def _partition(state: State, now: float) -> dict[str, Any]:
+    return {
+        "partition": state.partition,
+        "phase": state.phase.name.lower(),
+        "position": state.position,
+        "end": state.end,
+        "lag": state.lag,
+        "freshness_s": state.freshness(now),
+        **_going(progress(state, now)),
+    }
+
+
+def _going(going: Progress) -> dict[str, Any]:
+    return {"applied": going.rows, "rate": going.rate, "remaining": going.remaining, "expected_s": going.expected}

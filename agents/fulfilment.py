@@ -1,0 +1,14 @@
+"""Fulfilment: each order with its customer, where the customer's partition is."""
+
+from agents import PassOn, Service
+from tables import shop
+
+fulfilment = Service("fulfilment")
+customers = fulfilment.table(shop.customers)
+
+fulfilment.join(
+    shop.orders.by("customer_id"),
+    customers,
+    into=shop.fulfilments,
+    missing=PassOn,
+)

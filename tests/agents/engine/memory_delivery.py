@@ -1,0 +1,97 @@
+"""A delivery that ends in memory: what was emitted is pending until it is settled, or partly lost by a crash.
+
+Stands where `agents.engine.publishing.Delivery` stands in a worker, for tests of what is decided, not of how it
+is sent (that is tested against a broker). Each partition is a log of its own: after a crash it has any number of
+the first records that were pending for it, whatever other partitions have.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+from aiokafka.structs import TopicPartition
+
+from agents.engine.partitioning import partitions_of
+from agents.engine.publishing import Delivery, Output
+
+
+class Sent(NamedTuple):
+    """A record of a log; `offset` is its place."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass
+class OpenUnit:
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+
+class MemoryDelivery:
+    """`logs` has what is durable; `committed` the input offsets."""
+
+    def __init__(self) -> None:
+        self.logs: defaultdict[TopicPartition, list[Sent]] = defaultdict(list)
+        self.committed: dict[TopicPartition, int] = {}
+        self._pending: defaultdict[TopicPartition, list[tuple[Any, ...]]] = defaultdict(list)
+        self._offsets: dict[TopicPartition, int] = {}
+        self.unit = OpenUnit()
+
+    def as_delivery(self) -> Delivery:
+        return cast("Delivery", self)
+
+    def emit(
+        self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:  # fmt: skip
+        self._pending[TopicPartition(output.topic, partition)].append((timestamp, key, value, headers))
+
+    def emit_many(
+        self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
+        timestamps: Sequence[int], by: Sequence[bytes],
+    ) -> None:  # fmt: skip
+        places = partitions_of(by, output.partitions)
+        for key, value, timestamp, partition in zip(keys, values, timestamps, places, strict=True):
+            self.emit(output, partition, key, value, timestamp)
+
+    def done(self, tp: TopicPartition, position: int) -> None:
+        self._offsets[tp] = position
+
+    @property
+    def pending(self) -> Mapping[TopicPartition, Sequence[Any]]:
+        return {tp: records for tp, records in self._pending.items() if records}
+
+    def settle(self) -> None:
+        """All that is pending is durable, then the offsets are committed, then what follows is done."""
+        for tp, records in self._pending.items():
+            self._append(tp, records)
+        self._pending.clear()
+        self.committed |= self._offsets
+        self._offsets.clear()
+        unit, self.unit = self.unit, OpenUnit()
+        for follow in unit.afterwards:
+            follow()
+
+    def finish(self) -> None:
+        """Settle until there is nothing left."""
+        self.settle()
+        while self.pending or self.unit.afterwards:
+            self.settle()
+
+    def crash(self, durable: Callable[[int], int]) -> None:
+        """Only the first `durable(n)` of the n pending records of each partition arrive; nothing is committed."""
+        for tp, records in self.pending.items():
+            self._append(tp, records[: durable(len(records))])
+        self._pending.clear()
+        self._offsets.clear()
+        self.unit = OpenUnit()
+
+    def _append(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
+        log = self.logs[tp]
+        log.extend(Sent(len(log) + place, *record) for place, record in enumerate(records))

@@ -1,0 +1,274 @@
+"""Faust as the harness, on a real broker: whole batches in order, from where they were asked for, and no commit."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
+
+import faust
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+from faust.app.base import BootStrategy
+from faust.transport import consumer as transport
+from faust.transport.drivers import aiokafka as driver
+
+from agents.engine import harness
+from agents.engine.fetching import Batch, Seen
+from agents.engine.harness import App, Committed, Consumer, Group
+from tests.support.topics import Sent, admin, create, send, until
+
+
+class Taken:
+    """An intake that takes everything, from given positions or the start."""
+
+    def __init__(self, positions: Mapping[TopicPartition, int] | None = None) -> None:
+        self.epoch = 0
+        self.positions = dict(positions or {})
+        self.batches: list[tuple[Batch, int]] = []
+        self.ends: dict[TopicPartition, Seen] = {}
+        self.lost: dict[TopicPartition, int] = {}
+        self.assigned: list[TopicPartition] = []
+        self.failures: list[BaseException] = []
+        self.fails = False
+        self.unwanted: set[TopicPartition] = set()
+
+    def wanted(self) -> Collection[TopicPartition]:
+        return [tp for tp in self.assigned if tp not in self.unwanted]
+
+    def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
+        self.ends.update(ends)
+
+    async def put(self, batch: Batch, epoch: int) -> None:
+        if self.fails:
+            message = "as asked"
+            raise RuntimeError(message)
+        if epoch == self.epoch:
+            self.batches.append((batch, epoch))
+
+    def out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.lost.update(positions)
+
+    async def revoked(self) -> None:
+        self.epoch += 1
+        self.assigned = []
+
+    async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        self.epoch += 1
+        self.assigned = sorted(assigned)
+        return {tp: self.positions.get(tp, 0) for tp in assigned}
+
+    def offsets(self, tp: TopicPartition) -> list[int]:
+        return [record.offset for batch, _ in self.batches if batch.tp == tp for record in batch.records]
+
+
+@asynccontextmanager
+async def member(kafka: str, group: str, intake: Taken, topics: Collection[str]) -> AsyncIterator[App]:
+    app = App(Group(group, kafka, 3.0, 0.3, 30.0, 1 << 20), intake, topics, intake.failures.append)
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
+
+
+async def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
+    async with admin(kafka) as client:
+        found = await client.list_consumer_group_offsets(group)
+    return {tp: each.offset for tp, each in found.items() if each.offset >= 0}
+
+
+async def test_batches_arrive_whole_in_order_and_from_where_they_were_asked_for(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 2})
+    await send(kafka, topic, [Sent("k", b"%d" % number, number % 2) for number in range(2_000)])
+    one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    intake = Taken({one: 0, other: 700})
+    async with member(kafka, topic, intake, [topic]):
+        await until(lambda: len(intake.offsets(one)) == 1_000 and len(intake.offsets(other)) == 300, 20, "all records")
+        assert intake.offsets(one) == list(range(1_000))
+        assert intake.offsets(other) == list(range(700, 1_000))
+        assert max(len(batch.records) for batch, _ in intake.batches) > 50, "batches, not single records"
+        await until(lambda: {seen.end for seen in intake.ends.values()} == {1_000}, 5, "ends of both partitions")
+    assert intake.failures == []
+
+
+async def test_nothing_is_committed_but_by_our_own_hand(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")] * 10)
+    tp, intake = TopicPartition(topic, 0), Taken()
+    async with member(kafka, topic, intake, [topic]) as app:
+        await until(lambda: len(intake.offsets(tp)) == 10, 20, "all records")
+        # Faust commits at intervals, on request, and when it waits for its streams to be empty.
+        await app.consumer.commit()
+        await app.consumer.wait_empty()
+        assert await committed(kafka, topic) == {}
+        await cast("Consumer", app.consumer).commit_offsets({tp: Committed(7, "id-1")})
+        assert await committed(kafka, topic) == {tp: 7}
+        offsets = await cast("Consumer", app.consumer).offsets([tp])
+        assert (offsets.committed, offsets.begins, offsets.ends) == ({tp: (7, "id-1")}, {tp: 0}, {tp: 10})
+        await send(kafka, topic, [("k", b"v")])
+        await until(lambda: len(intake.offsets(tp)) == 11, 10, "one more record")
+    assert await committed(kafka, topic) == {tp: 7}, "neither when it stops"
+
+
+async def test_offsets_of_partitions_that_others_have_are_told_too(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    async with AsyncExitStack() as stack:
+        first, second = Taken(), Taken()
+        app = cast("App", await stack.enter_async_context(member(kafka, prefix, first, [topic])))
+        await stack.enter_async_context(member(kafka, prefix, second, [topic]))
+        await until(lambda: len(first.assigned) == len(second.assigned) == 1, 20, "a partition for each")
+        consumer = cast("Consumer", app.consumer)
+        await consumer.commit_offsets({first.assigned[0]: Committed(0, "id-1")})
+        offsets = await consumer.offsets([])
+        assert offsets.committed == {}
+        offsets = await consumer.offsets(first.assigned)
+        assert offsets.committed == {first.assigned[0]: (0, "id-1")}
+        assert offsets.begins.keys() == set(first.assigned)
+
+
+async def test_only_committed_records_arrive(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic)
+    await producer.start()
+    await producer.begin_transaction()
+    await producer.send_and_wait(topic, b"aborted")
+    await producer.abort_transaction()
+    async with producer.transaction():
+        await producer.send_and_wait(topic, b"committed")
+    await producer.stop()
+    tp, intake = TopicPartition(topic, 0), Taken()
+    async with member(kafka, topic, intake, [topic]):
+        await until(lambda: any(batch.position == 4 for batch, _ in intake.batches), 20, "the position at the end")
+    assert [record.value for batch, _ in intake.batches for record in batch.records] == [b"committed"]
+    assert intake.offsets(tp) == [2]
+
+
+async def test_a_position_that_is_gone_is_told_and_never_reset(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")] * 3)
+    tp = TopicPartition(topic, 0)
+    intake = Taken({tp: 99})
+    async with member(kafka, topic, intake, [topic]) as app:
+        await until(lambda: intake.lost == {tp: 99}, 20, "a lost position")
+        assert intake.batches == []
+        intake.positions[tp] = 1
+        await app.consumer.perform_seek()
+        await until(lambda: intake.offsets(tp) == [1, 2], 10, "the rest")
+
+
+async def test_partitions_that_are_not_wanted_wait_and_hold_nobody_back(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 2})
+    await send(kafka, topic, [Sent("k", b"v", number % 2) for number in range(20)])
+    one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    intake = Taken()
+    intake.unwanted = {one}
+    async with member(kafka, topic, intake, [topic]):
+        await until(lambda: len(intake.offsets(other)) == 10, 20, "the other partition")
+        assert intake.offsets(one) == []
+        intake.unwanted = set()
+        await until(lambda: intake.offsets(one) == list(range(10)), 10, "the partition that waited")
+
+
+async def test_after_a_rewind_everything_comes_again_whatever_faust_was_about_to_note(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")] * 10)
+    tp, intake = TopicPartition(topic, 0), Taken()
+    async with member(kafka, topic, intake, [topic]) as app:
+        await until(lambda: len(intake.offsets(tp)) == 10, 20, "all records")
+        noted = dict(app.consumer._read_offset)
+        assert noted, "faust notes what it handed on"
+        intake.batches.clear()
+        await app.consumer.perform_seek()
+        app.consumer._read_offset.update(noted)
+        await until(lambda: intake.offsets(tp) == list(range(10)), 10, "all records again")
+
+
+@pytest.mark.parametrize("members", [1, 3])
+async def test_equal_partition_numbers_stay_together_without_faust_tables(
+    kafka: str, prefix: str, members: int
+) -> None:
+    """Stock Faust falls back to round-robin for an application without tables."""
+    topics = [f"{prefix}.{name}" for name in ("customers", "orders", "waiting")]
+    await create(kafka, dict.fromkeys(topics, 6))
+    intakes = [Taken() for _ in range(members)]
+    async with AsyncExitStack() as stack:
+        for intake in intakes:
+            await stack.enter_async_context(member(kafka, prefix, intake, topics))
+
+        def all_there() -> bool:
+            return all(intake.assigned for intake in intakes) and sum(len(each.assigned) for each in intakes) == 18
+
+        await until(all_there, 30, "all partitions assigned")
+        for intake in intakes:
+            by_topic = defaultdict(set)
+            for tp in intake.assigned:
+                by_topic[tp.topic].add(tp.partition)
+            assert len(by_topic) == 3
+            assert len({frozenset(partitions) for partitions in by_topic.values()}) == 1, intake.assigned
+        assert {len(intake.assigned) for intake in intakes} == {18 // members}
+
+
+async def test_the_group_is_assigned_by_fausts_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
+    for tables in (False, True):
+        app = App(Group(prefix, kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None)
+        if tables:
+            app.Table("counts", partitions=2)
+        thread = cast("Consumer", app.consumer)._new_consumer_thread()
+        made = thread._create_worker_consumer(app.consumer.transport)
+        assert list(made._partition_assignment_strategy) == [app.assignor]
+
+
+async def test_a_member_that_leaves_gives_its_partitions_to_the_others(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 4})
+    staying, leaving = Taken(), Taken()
+    async with member(kafka, prefix, staying, [topic]):
+        async with member(kafka, prefix, leaving, [topic]):
+            await until(lambda: len(staying.assigned) == len(leaving.assigned) == 2, 30, "two partitions for each")
+            before = staying.epoch
+        await until(lambda: len(staying.assigned) == 4, 10, "all partitions for the one that stays")
+        assert staying.epoch >= before + 2, "revoked, and assigned anew"
+        await send(kafka, topic, [Sent("k", b"v", partition) for partition in range(4)])
+        await until(lambda: len({batch.tp for batch, _ in staying.batches}) == 4, 10, "records of all partitions")
+
+
+async def test_a_failure_to_take_batches_is_told(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")])
+    intake = Taken()
+    intake.fails = True
+    async with member(kafka, topic, intake, [topic]):
+        await until(lambda: intake.failures, 20, "a failure")
+    assert str(intake.failures[0]) == "as asked"
+
+
+OVERRIDDEN = {
+    harness.Thread: (driver.AIOKafkaConsumerThread, ["_create_worker_consumer", "verify_event_path"]),
+    harness.Consumer: (
+        transport.Consumer,
+        ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread"],
+    ),
+    harness.BatchTopic: (faust.Topic, ["_compile_decode"]),
+    harness.Boot: (BootStrategy, ["kafka_producer", "kafka_consumer", "web_server", "sensors"]),
+    harness.App: (faust.App, ["_new_transport", "_create_directories", "_on_partitions_revoked", "_crash"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "name"), [(ours, theirs, name) for ours, (theirs, names) in OVERRIDDEN.items() for name in names]
+)
+def test_what_is_overridden_is_still_there_and_takes_the_same(ours: type, theirs: type, name: str) -> None:
+    """A part of Faust that is renamed would no longer be replaced, and nobody would notice."""
+    assert name in vars(ours)
+    parents = [parent for parent in ours.__mro__[1:] if name in vars(parent)]
+    assert parents, f"{name} is no part of {theirs.__name__} any more"
+    assert asyncio.iscoroutinefunction(vars(ours)[name]) == asyncio.iscoroutinefunction(vars(parents[0])[name])
+    wanted = [each for each in inspect.signature(vars(parents[0])[name]).parameters.values() if each.name != "self"]
+    taken = inspect.signature(vars(ours)[name]).parameters.values()
+    assert any(each.kind is each.VAR_POSITIONAL for each in taken) or len(wanted) == len(taken) - 1

@@ -1,0 +1,167 @@
+"""Joins over slices: the quick way over whole slices gives what going one by one gives, and each record ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents import DeadLetter, Drop, PassOn, Service
+from agents.declaring.compiled import compile_join
+from agents.engine.joining import JoinCounts, Joining
+from agents.engine.parking import Parking
+from agents.engine.partitioning import partition_of
+from agents.engine.publishing import Output
+from tables import EventTopic, OwnerTopic, Row
+from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
+
+LARGEST = 600
+INPUT = TopicPartition("orders", 0)
+
+
+class Customer(Row):
+    customer_id: str
+    name: str = "n" * 20
+
+
+class Order(Row):
+    order_id: str
+    customer_id: str | None
+    buyer_id: str | None = None
+    note: str = ""
+
+
+class Joined(Order):
+    customer: Customer | None
+    buyer: Customer | None = None
+
+
+ROWS = {f"c{number}".encode(): msgspec.json.encode(Customer(customer_id=f"c{number}")) for number in range(3)}
+
+
+class Rows:
+    def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        assert None not in keys
+        return [ROWS.get(key) for key in keys]
+
+
+def fitting(order: Order, customer: Customer | None, *others: Customer | None) -> Joined | None:
+    """A join's function: it fails, and it wants no result, for some."""
+    if order.note == "fail":
+        message = "as asked"
+        raise RuntimeError(message)
+    if order.note == "unwanted":
+        return None
+    rows = {"customer": customer, "buyer": others[0] if others else None}
+    return Joined(order_id=order.order_id, customer_id=order.customer_id, note=order.note, **rows)
+
+
+def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLetter) -> tuple[Joining, MemoryDelivery]:
+    service = Service("s")
+    customers = service.global_table(OwnerTopic("customers", Customer, key="customer_id"))
+    lookups = [customers.on("customer_id"), *([customers.on("buyer_id", embed="buyer")] if two else [])]
+    source, into = EventTopic("orders", Order, key="order_id"), EventTopic("joined", Joined, key="order_id")
+    declared = service.join(source, lookups, into=into, missing=settle)
+    if function:
+        declared(fitting)
+    delivery = MemoryDelivery()
+    parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery)
+    output = Output("joined", 3, LARGEST)
+    compiled = compile_join(declared)
+    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery, parking, JoinCounts()), delivery
+
+
+IDS = st.sampled_from(["c0", "c1", "c2", "c9", None])
+ORDERS = st.fixed_dictionaries(
+    {"order_id": st.sampled_from(["o1", "o2", "é"]), "customer_id": IDS},
+    optional={
+        "buyer_id": IDS,
+        "note": st.sampled_from(["", "fail", "unwanted", "x" * 200, "x" * 900]),
+        "unknown": st.just({"a": [1]}),
+    },
+)
+GOOD = ORDERS.map(msgspec.json.encode)
+BAD = st.sampled_from(
+    [None, b"", b"{", b"[]", b"7", b"null", b'{"order_id":"o1"}', b'{"order_id":"o1","customer_id":5}', b"[" * 9_000]
+)
+RECORDS = st.lists(st.tuples(st.sampled_from([b"o1", b"o2", None, b"\xff"]), GOOD | GOOD | BAD), max_size=12).map(
+    lambda drawn: [Sent(offset, 100 + offset, key, value, ()) for offset, (key, value) in enumerate(drawn)]
+)
+
+
+@given(records=RECORDS, two=st.booleans(), function=st.booleans(), settle=st.sampled_from([DeadLetter, Drop, PassOn]))
+def test_a_slice_gives_what_its_records_give_one_by_one(
+    records: list[Sent], *, two: bool, function: bool, settle: Any
+) -> None:
+    whole, at_once = joining(two=two, function=function, settle=settle)
+    single, one_by_one = joining(two=two, function=function, settle=settle)
+    whole.process(records)
+    for record in records:
+        single.process([record])
+    assert at_once.pending == one_by_one.pending
+    assert whole.counts == single.counts
+
+
+@given(records=RECORDS, two=st.booleans(), function=st.booleans(), settle=st.sampled_from([DeadLetter, Drop, PassOn]))
+def test_every_record_ends_in_one_way_and_is_counted_so(
+    records: list[Sent], *, two: bool, function: bool, settle: Any
+) -> None:
+    join, delivery = joining(two=two, function=function, settle=settle)
+    join.process(records)
+    delivery.settle()
+    joined = [record for tp, log in delivery.logs.items() if tp.topic == "joined" for record in log]
+    letters = [record for tp, log in delivery.logs.items() if tp.topic == "letters" for record in log]
+    counts = join.counts
+    assert counts.joined == len(joined)
+    assert counts.parked == len(letters)
+    assert counts.joined + counts.parked + counts.dropped + counts.unwanted == len(records)
+    assert len({(record.timestamp, record.key) for record in joined}) == len(joined)
+    for tp, log in delivery.logs.items():
+        if tp.topic == "joined":
+            assert all(partition_of(record.key or b"", 3) == tp.partition for record in log)
+            assert [record.timestamp for record in log] == sorted(record.timestamp for record in log)
+            assert all(len(record.key or b"") + len(record.value or b"") < LARGEST for record in log)
+
+
+def order(**fields: Any) -> bytes:
+    return msgspec.json.encode({"order_id": "o1", "customer_id": "c1", **fields})
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (None, "the record has no value"),
+        (b"{", "the value requires JSON; found: Input data was truncated"),
+        (b"[]", "the value requires the fields of its declared type; found: Expected `object`, got `array`"),
+        (b'{"customer_id":7}', "Expected `str | null`, got `int`"),
+        (b'{"order_id":"\xff","customer_id":"c1"}', "the value requires JSON; found: 'utf-8' codec can't decode"),
+        (b"{}", "missing required field `customer_id`"),
+        (b'{"a":' * 5_000, "is nested too deeply"),
+        (order(customer_id=None), "customer_id is null"),
+        (order(customer_id="c9"), "customers has no row 'c9'"),
+        (order(note="x" * 1_000), "a record of joined requires at most 600 bytes"),
+    ],
+)
+def test_what_cannot_be_joined_is_parked_with_its_cause_and_the_rest_is_joined(value: bytes | None, cause: str) -> None:
+    join, delivery = joining()
+    join.process([Sent(0, 1, b"o1", order(), ()), Sent(1, 2, b"o1", value, ()), Sent(2, 3, b"o1", order(), ())])
+    delivery.settle()
+    joined = [record for tp, log in delivery.logs.items() if tp.topic == "joined" for record in log]
+    (letter,) = [record for tp, log in delivery.logs.items() if tp.topic == "letters" for record in log]
+    assert [record.timestamp for record in joined] == [1, 3]
+    assert (letter.key, letter.value, letter.timestamp) == (b"orders/0/1", value, 2)
+    assert cause in dict(letter.headers)["larder.cause"].decode()
+
+
+def test_a_function_that_fails_parks_its_order_with_what_it_raised() -> None:
+    join, delivery = joining(function=True)
+    join.process([Sent(0, 1, b"o1", order(note="fail"), ()), Sent(1, 2, b"o1", order(), ())])
+    delivery.settle()
+    (letter,) = [record for tp, log in delivery.logs.items() if tp.topic == "letters" for record in log]
+    assert dict(letter.headers)["larder.cause"] == b"fitting raised RuntimeError: as asked"
+    assert join.counts.joined == 1
