@@ -1,0 +1,1 @@
+"""The subcommands of `larder`: one module each, with a `command`; its first line is the help."""

@@ -1,0 +1,99 @@
+"""Publish rows, or delete some, in the place of their owner."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from app.errors import MistakeError
+from app.output import answer, json_option
+from app.settings import load_settings
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.declaring.service import Service
+    from app.publishing import Message, Published
+    from tables.declaring.topics import EventTopic, OwnerTopic
+
+# Seconds; publishing a long file takes its time, but not for ever.
+PUBLISH_SECONDS = 600.0
+
+
+@click.command("publish")
+@click.argument("topic")
+@click.argument("rows", nargs=-1, metavar="[JSON]... | -")
+@click.option("--key", metavar="K", help="Fill in the key where a row leaves it out.")
+@click.option("--delete", "deleted", multiple=True, metavar="KEY", help="Delete the row of KEY; may be repeated.")
+@click.option("--as", "owner", metavar="OWNER", help="Publish for OWNER: only its owner writes a topic.")
+@json_option
+def command(  # noqa: PLR0913 - each is an option
+    *, topic: str, rows: tuple[str, ...], key: str | None, deleted: tuple[str, ...], owner: str | None, as_json: bool
+) -> None:
+    """Publish rows into TOPIC: JSON objects from the arguments or, with -, one for each line of standard input.
+
+    Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
+    does not exist yet is created as declared.
+    """
+    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+    from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from app.declared import topic_named  # noqa: PLC0415 - imports what services are made of
+    from app.publishing import deletions, messages  # noqa: PLC0415
+
+    services = load_services(load_settings().settings.modules)
+    declared = topic_named(list(services.values()), topic)
+    _require_owner(declared, list(services.values()), owner)
+    wanted = [*messages(declared, _given(rows), key), *deletions(declared, deleted)]
+    if not wanted:
+        found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
+        raise MistakeError(found)
+    bootstrap = serving_broker()
+    published = talk(bootstrap, _publish(bootstrap, services, declared, wanted), PUBLISH_SECONDS)
+    _tell(topic, published, len(deleted), as_json=as_json)
+
+
+def _given(rows: Sequence[str]) -> list[str]:
+    if list(rows) != ["-"]:
+        return list(rows)
+    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+
+
+def _require_owner(topic: EventTopic | OwnerTopic, services: list[Service], given: str | None) -> None:
+    from app.declared import owner_of  # noqa: PLC0415 - imports what services are made of
+
+    owner = owner_of(topic, services)
+    if owner and owner != given:
+        found = f"--as {given}" if given else "no --as"
+        do = f"if you stand in for {owner}: --as {owner}"
+        raise MistakeError(Problem(f"topic {topic.name}", f"is written by its owner {owner} alone", found, do))
+
+
+async def _publish(
+    bootstrap: str, services: dict[str, Service], topic: EventTopic | OwnerTopic, wanted: list[Message]
+) -> Published:
+    from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+    from app.publishing import publish  # noqa: PLC0415
+
+    async with Cluster(bootstrap) as cluster:
+        facts = await cluster.facts([topic.name])
+        if topic.name not in facts:
+            await cluster.create(
+                [each.use for each in declared_topics(services, None, facts) if each.use.name == topic.name]
+            )
+    return await publish(bootstrap, topic.name, wanted)
+
+
+def _tell(topic: str, published: Published, deleted: int, *, as_json: bool) -> None:
+    found = {
+        "topic": topic,
+        "rows": published.records - deleted,
+        "deleted": deleted,
+        "last": {"partition": published.partition, "offset": published.offset},
+    }
+    said = f"{published.records - deleted:,} published, {deleted:,} deleted"
+    last = f"the last at offset {published.offset} of partition {published.partition}"
+    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {said}; {last}"))

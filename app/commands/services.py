@@ -1,0 +1,78 @@
+"""List the declared services, and the workers that run here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.local_workers import ask_all, local_workers
+from app.output import answer, json_option
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from agents.declaring.service import Service
+    from app.local_workers import Reply
+
+
+@click.command("services")
+@json_option
+def command(*, as_json: bool) -> None:
+    """List the declared services: tables, joins, and the workers that run out of the same data directory."""
+    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+
+    settings = load_settings().settings
+    services = load_services(settings.modules)
+    replies = ask_all(local_workers(settings.directory), "/services")
+    found = [_described(service, replies) for service in services.values()]
+    answer({"services": found}, as_json=as_json, for_people=lambda: _show(found))
+
+
+def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
+    return {
+        "service": service.name,
+        "tables": [{"table": use.name, "held": use.held} for use in service.tables],
+        "joins": [
+            {
+                "source": join.source.name,
+                "tables": [{"table": each.table.name, "on": each.field} for each in join.lookups],
+                "into": join.into.name,
+                "missing": [repr(step) for step in join.missing],
+            }
+            for join in service.joins
+        ],
+        "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
+        "workers": [_running(reply) for reply in replies if reply.worker.service == service.name],
+    }
+
+
+def _running(reply: Reply) -> dict[str, Any]:
+    lags = [each["lag"] for each in reply.body.get("inputs", ())]
+    return {
+        "worker": reply.worker.worker,
+        "pid": reply.worker.pid,
+        "web": reply.worker.web,
+        "phase": reply.body.get("phase", "no answer"),
+        "processed": reply.body.get("processed"),
+        "lag": None if not lags or None in lags else sum(lags),
+        "joins": reply.body.get("joins", []),
+    }
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    for service in found:
+        click.echo(click.style(service["service"], bold=True))
+        for table in service["tables"]:
+            kind = "global" if table["held"] == "global" else "co-partitioned"
+            click.echo(f"  table  {table['table']} ({kind})")
+        for join in service["joins"]:
+            tables = ", ".join(f"{each['table']} on {each['on']}" for each in join["tables"])
+            click.echo(f"  join   {join['source']} with {tables} into {join['into']}")
+        for agent in service["agents"]:
+            click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
+        for worker in service["workers"]:
+            lag = "?" if worker["lag"] is None else f"{worker['lag']:,}"
+            place = f"process {worker['pid']}, {worker['web']}"
+            click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {lag} ({place})")
+        if not service["workers"]:
+            click.echo("  no worker runs here")

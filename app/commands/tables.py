@@ -1,0 +1,80 @@
+"""List the tables of the workers that run here: rows, state, lag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.columns import columns
+from app.local_workers import ask_all, local_workers
+from app.output import answer, json_option
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from app.local_workers import Reply
+
+
+@click.command("tables")
+@json_option
+def command(*, as_json: bool) -> None:
+    """List the tables of the workers that run out of the same data directory: rows, state, lag, freshness."""
+    replies = ask_all(local_workers(load_settings().settings.directory), "/services")
+    found = [table for reply in replies for table in _tables(reply)]
+    silent = [reply.worker.worker for reply in replies if not reply.status]
+    answer({"tables": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent))
+
+
+def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
+    for table in reply.body.get("tables", ()):
+        partitions = table["partitions"]
+        yield {
+            "table": table["table"],
+            "held": table["held"],
+            "service": reply.worker.service,
+            "worker": reply.worker.worker,
+            "rows": table["rows"],
+            "states": sorted({each["phase"].replace("_", " ") for each in partitions}),
+            "lag": _over_all(sum, [each["lag"] for each in partitions]),
+            "freshness_s": _over_all(max, [each["freshness_s"] for each in partitions]),
+            "partitions": partitions,
+        }
+
+
+def _over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
+    """Give one figure for all partitions; unknown as soon as that of one is."""
+    return function(measures) if measures and None not in measures else None
+
+
+def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
+    for worker in silent:
+        click.echo(f"{worker} does not answer")
+    if not found:
+        click.echo("no worker with tables runs here: larder services lists what can be started")
+        return
+    rows = []
+    for each in found:
+        held = "global" if each["held"] == "global" else f"partitions {_numbers(each)}"
+        lag = "?" if each["lag"] is None else f"{each['lag']:,}"
+        age = "never" if each["freshness_s"] is None else f"{each['freshness_s']:.1f} s"
+        states = ", ".join(each["states"]) or "none here"
+        rows.append((each["table"], each["worker"], held, f"{each['rows']:,}", lag, age, states + _progress(each)))
+    headings = ("table", "worker", "held", "rows", "lag", "freshness", "state")
+    click.echo(columns(headings, rows, right=["rows", "lag", "freshness"]))
+
+
+def _progress(table: dict[str, Any]) -> str:
+    """Say how partitions that are behind get on: what is left, how fast it goes, how long it will take."""
+    behind = [each for each in table["partitions"] if each["remaining"]]
+    if not behind:
+        return ""
+    left, rate = sum(each["remaining"] for each in behind), sum(each["rate"] for each in behind)
+    expected = _over_all(max, [each["expected_s"] for each in behind])
+    end = "" if expected is None else f", {expected:.0f} s to go"
+    return f": {left:,} left, {rate:,.0f} rows/s{end}"
+
+
+def _numbers(table: dict[str, Any]) -> str:
+    return ", ".join(str(each["partition"]) for each in table["partitions"]) or "none"

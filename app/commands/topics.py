@@ -1,0 +1,101 @@
+"""List the topics of the declared services, and create those that are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from app.columns import columns
+from app.output import answer, json_option
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents.declaring.facts import TopicFacts
+    from agents.declaring.service import Service
+    from app.declared import DeclaredTopic
+
+
+class Wanted(NamedTuple):
+    """What was asked for: the services, one of them or all, and whether to create."""
+
+    services: Mapping[str, Service]
+    only: str | None
+    create: bool
+
+
+class Answered(NamedTuple):
+    """What the broker has, and which of it was created just now."""
+
+    facts: Mapping[str, TopicFacts]
+    created: set[str]
+
+
+@click.command("topics")
+@click.argument("service", required=False)
+@click.option("--create", is_flag=True, help="Create what is missing, as declared.")
+@json_option
+def command(*, service: str | None, create: bool, as_json: bool) -> None:
+    """List the topics of the declared services, or of SERVICE: roles, owner, partitions, whether they exist.
+
+    A worker creates the topics that its service owns when it starts. With --create and SERVICE, those are created
+    now; with --create alone all that are missing, also those whose owners are not among the loaded services.
+    """
+    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+    from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+
+    services = load_services(load_settings().settings.modules)
+    declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
+    bootstrap = serving_broker()
+    answered = talk(bootstrap, _ask(bootstrap, Wanted(services, service, create)))
+    found = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
+    answer({"broker": bootstrap, "topics": found}, as_json=as_json, for_people=lambda: _show(found))
+
+
+async def _ask(bootstrap: str, wanted: Wanted) -> Answered:
+    from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+
+    async with Cluster(bootstrap) as cluster:
+        names = [each.use.name for each in declared_topics(wanted.services, wanted.only, {})]
+        facts = await cluster.facts(names)
+        created: set[str] = set()
+        # Internal topics have as many partitions as what they are made from: that has to be there first.
+        for internal in (False, True) if wanted.create else ():
+            declared = declared_topics(wanted.services, wanted.only, facts)
+            missing = [each.use for each in declared if each.use.internal is internal and _lacks(each, wanted, facts)]
+            if missing:
+                await cluster.create(missing)
+                created |= {use.name for use in missing}
+                facts = await cluster.facts(names)
+        return Answered(facts, created)
+
+
+def _lacks(topic: DeclaredTopic, wanted: Wanted, facts: Mapping[str, TopicFacts]) -> bool:
+    return topic.use.name not in facts and (not wanted.only or topic.use.owned)
+
+
+def _described(topic: DeclaredTopic, answered: Answered) -> dict[str, Any]:
+    return {
+        "name": topic.use.name,
+        "owner": topic.owner or None,
+        "roles": topic.roles,
+        "partitions": topic.use.partitions,
+        "compacted": topic.use.compacted,
+        "exists": topic.use.name in answered.facts,
+        "created": topic.use.name in answered.created,
+    }
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    rows = []
+    for each in found:
+        used = "; ".join(f"{service}: {', '.join(roles)}" for service, roles in each["roles"].items())
+        exists = "created" if each["created"] else "yes" if each["exists"] else "no"
+        kind = "compacted" if each["compacted"] else "events"
+        rows.append((each["name"], exists, str(each["partitions"]), kind, each["owner"] or "anybody", used))
+    headings = ("topic", "exists", "partitions", "kind", "owner", "used by")
+    click.echo(columns(headings, rows, right=["partitions"]))

@@ -1,0 +1,37 @@
+"""Run one worker of a service, until it is told to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import click
+
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from agents.engine.offsets import Fallback
+
+
+@click.command("worker")
+@click.argument("service")
+@click.option("--name", help="Name of this worker and of its directory; <service>-1 if none is set.")
+@click.option("--web-port", type=click.IntRange(0, 65535), help="Port of its web answers; 0 takes a free one.")
+@click.option(
+    "--inputs-from",
+    type=click.Choice(["earliest", "latest"]),
+    help="Where to read inputs whose committed offsets are gone; refused if not given.",
+)
+def command(service: str, name: str | None, web_port: int | None, inputs_from: Fallback | None) -> None:
+    """Run one worker of SERVICE in the foreground, until SIGTERM or Ctrl-C."""
+    # Faust and RocksDB take a second to import: `larder --help` must not.
+    from agents.declaring.loading import load_services  # noqa: PLC0415
+    from app.declared import service_named  # noqa: PLC0415
+    from app.worker import run_worker  # noqa: PLC0415
+
+    settings = load_settings().settings
+    services = load_services(settings.modules)
+    mine = service_named(services, service)
+    if web_port is not None:
+        settings = dataclasses.replace(settings, web_port=web_port)
+    run_worker(mine, list(services.values()), settings, name or settings.worker or f"{service}-1", inputs_from)

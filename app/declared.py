@@ -1,0 +1,81 @@
+"""The topics of all loaded services, each once: who owns it, who uses it how, and how it is created. Pure.
+
+Reads declarations; knows nothing of what a broker has but the facts it is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agents.declaring.joins import events_of
+from agents.declaring.topology import owns, topics_of
+from app.errors import MistakeError
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from agents.declaring.facts import Facts
+    from agents.declaring.service import Service
+    from agents.declaring.topology import TopicUse
+    from tables.declaring.topics import EventTopic, OwnerTopic
+
+
+@dataclass
+class DeclaredTopic:
+    """One topic: how it is created, its owner ("" when nobody is declared), and its roles by service."""
+
+    use: TopicUse
+    owner: str = ""
+    roles: dict[str, list[str]] = field(default_factory=dict)
+
+
+def declared_topics(services: Mapping[str, Service], only: str | None, facts: Facts) -> list[DeclaredTopic]:
+    """List the topics of all services, or of one `only`, in the order of declaration."""
+    everybody = list(services.values())
+    owners = {topic.name: owner_of(topic, everybody) for topic in topics(everybody)}
+    found: dict[str, DeclaredTopic] = {}
+    for service in [service_named(services, only)] if only else everybody:
+        for use in topics_of(service, facts):
+            known = found.setdefault(use.name, DeclaredTopic(use, owners.get(use.name, service.name)))
+            known.roles[service.name] = [role.value for role in use.roles]
+    return list(found.values())
+
+
+def owner_of(topic: EventTopic | OwnerTopic, services: Sequence[Service]) -> str:
+    """Name the only service that may write a topic; "" when none is declared and no service publishes into it."""
+    return topic.owner or next((service.name for service in services if owns(service, topic)), "")
+
+
+def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
+    """Give the topics that services declare: not those that they name themselves."""
+    for service in services:
+        yield from (use.topic for use in service.tables)
+        for join in service.joins:
+            yield events_of(join.source)
+            yield join.into
+        yield from (agent.topic for agent in service.agents)
+
+
+def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTopic:
+    """Give the declaration of a topic; raises `MistakeError` that names those that there are."""
+    known = {topic.name: topic for topic in topics(services)}
+    if name not in known:
+        found = f"none of that name, but {', '.join(known) or 'no topic at all'}"
+        raise MistakeError(Problem(f"topic {name}", "requires a declared topic", found, _near(name, known)))
+    return known[name]
+
+
+def service_named(services: Mapping[str, Service], name: str) -> Service:
+    """Give the declaration of a service; raises `MistakeError` that names those that there are."""
+    if name not in services:
+        found = f"none of that name, but {', '.join(services) or 'no service at all'}"
+        raise MistakeError(Problem(f"service {name}", "requires a declared service", found, _near(name, services)))
+    return services[name]
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else "name one of them, or name its module in LARDER_MODULES"

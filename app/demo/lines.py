@@ -1,0 +1,49 @@
+"""What a worker says of itself, as one line of figures. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Line(NamedTuple):
+    """A worker at one moment; `rate` in records a second since the moment before, `lag` None while unknown."""
+
+    worker: str
+    state: str
+    processed: int = 0
+    rate: float = 0.0
+    lag: int | None = None
+    joined: int = 0
+    missing: int = 0
+    waiting: int = 0
+
+    def plain(self) -> str:
+        """Give the line for a log."""
+        lag = "?" if self.lag is None else f"{self.lag:,}"
+        return (
+            f"{self.worker:<13} {self.rate:>9,.0f}/s  lag {lag:>9}  joined {self.joined:>11,}"
+            f"  missed {self.missing:>5,}  waiting {self.waiting:>5,}  {self.state}"
+        )
+
+
+def line(worker: str, status: Mapping[str, Any], before: Line | None, seconds: float) -> Line:
+    """Make the line of a worker from its status, {} for one that gave none; `before` is `seconds` old."""
+    if not status:
+        return Line(worker, "starting")
+    joins: Sequence[Mapping[str, Any]] = status["joins"]
+    lags = [each["lag"] for each in status["inputs"]]
+    processed = status["processed"]
+    passed = processed - before.processed if before else 0
+    return Line(
+        worker,
+        status["phase"],
+        processed,
+        max(0.0, passed / seconds) if seconds > 0 else 0.0,
+        None if None in lags or not lags else sum(lags),
+        sum(each["counts"]["joined"] for each in joins),
+        sum(each["counts"]["missing"] for each in joins),
+        sum(each["waiting"] for each in joins),
+    )

@@ -1,0 +1,21 @@
+"""How a command answers: for people on a terminal, or as one line of JSON for a program. Decides nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one line of JSON.")
+
+
+def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> None:
+    """Print `data` as one line of JSON, or let `for_people` print what a person wants to read."""
+    if as_json:
+        click.echo(orjson.dumps(data, default=str))
+    else:
+        for_people()

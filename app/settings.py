@@ -1,0 +1,156 @@
+"""The settings of a process: one typed value, from defaults, a TOML file and environment variables, in that order.
+
+Keeps each setting with its meaning and its bounds in one place; `larder settings` shows them. A name that nobody knows
+is refused, since a mistyped setting would silently not be in force. May not know what the settings are used for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_type_hints
+
+from app.errors import MistakeError
+from app.setting_values import Setting, read
+from tables.declaring.problems import Problem
+
+PREFIX = "LARDER_"
+FILE_VARIABLE = "LARDER_CONFIG"
+FILE_NAME = "larder.toml"
+KAFKA_VARIABLE = "KAFKA"
+
+Origin = Literal["default", "file", "environment"]
+
+
+def _setting(default: Any, about: str, **bounds: float) -> Any:
+    return field(default=default, metadata={"about": about, **bounds})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in force. A name ends in its unit: `_s` seconds, `_ms` milliseconds, `_mb` megabytes of 2**20 bytes."""
+
+    kafka: str = _setting(
+        "127.0.0.1:9092",
+        "addresses of Kafka, host:port with commas between; the default is the local broker's",
+    )
+    modules: tuple[str, ...] = _setting(
+        (), "modules that declare services, in place of the shipped ones; none given: the shipped ones"
+    )
+    directory: Path = _setting(Path(".larder"), "where tables and the local broker keep their files")
+    cache: Path = _setting(Path.home() / ".cache" / "larder", "where files that are fetched once are kept")
+    worker: str = _setting("", "name of the worker and of its directory; none given: <service>-1")
+    web_host: str = _setting("127.0.0.1", "address that the worker's web port is bound to")
+    web_port: int = _setting(0, "port on which the worker answers; 0 takes a free one", low=0, high=65535)
+    session_timeout_s: float = _setting(
+        6.0,
+        "a worker that is silent for so long loses its partitions; stock brokers refuse less than 6",
+        low=0.5,
+    )
+    heartbeat_s: float = _setting(0.0, "time between signs of life; 0 takes a fifth of session_timeout_s", low=0)
+    poll_interval_s: float = _setting(30.0, "a worker that fetches nothing for so long loses its partitions", low=1)
+    commit_interval_ms: int = _setting(200, "time between two commits of the positions in the inputs", low=1)
+    block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
+    write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
+
+    @property
+    def heartbeat(self) -> float:
+        """The heartbeat in force, in seconds."""
+        return self.heartbeat_s or self.session_timeout_s / 5
+
+
+class Loaded(NamedTuple):
+    """The settings in force, and where each came from, by name."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+
+
+def _variable(name: str) -> str:
+    return KAFKA_VARIABLE if name == "kafka" else PREFIX + name.upper()
+
+
+_HINTS = get_type_hints(Settings)
+SETTINGS = tuple(
+    Setting(each.name, _HINTS[each.name], each.default, _variable(each.name), **each.metadata)
+    for each in fields(Settings)
+)
+
+
+def load_settings(environment: Mapping[str, str] = os.environ, directory: Path = Path()) -> Loaded:
+    """Read what is in force for a process in `directory`; raises `MistakeError` that lists all that is wrong."""
+    named = environment.get(FILE_VARIABLE)
+    path = Path(named) if named else directory / FILE_NAME
+    ours = {
+        variable: text
+        for variable, text in environment.items()
+        if variable == KAFKA_VARIABLE or (variable.startswith(PREFIX) and variable != FILE_VARIABLE)
+    }
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = dict.fromkeys((each.name for each in SETTINGS), "default")
+    problems: list[Problem] = []
+
+    def take(origin: Origin, given: Mapping[str, Any], known: Mapping[str, Setting], place: str) -> None:
+        for name, value in given.items():
+            outcome = read(known[name], value, place) if name in known else _unknown(name, known, place)
+            if isinstance(outcome, Problem):
+                problems.append(outcome)
+            else:
+                values[known[name].name] = outcome
+                origins[known[name].name] = origin
+
+    take("file", _written(path, required=bool(named)), {each.name: each for each in SETTINGS}, str(path))
+    take("environment", ours, {each.variable: each for each in SETTINGS}, "environment")
+    settings = Settings(**values)
+    problems += _contradictions(settings)
+    if problems:
+        raise MistakeError(*problems)
+    return Loaded(settings, origins)
+
+
+def _written(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not required:
+            return {}
+        found = str(error)
+    problem = Problem(
+        f"settings file {path}",
+        "requires TOML that can be read",
+        found,
+        f"mend the file, or leave out {FILE_VARIABLE}",
+    )
+    raise MistakeError(problem)
+
+
+def _unknown(name: str, known: Mapping[str, Setting], place: str) -> Problem:
+    near = difflib.get_close_matches(name, known, 1)
+    return Problem(
+        f"setting {name} ({place})",
+        "requires a setting of that name",
+        "none",
+        f"did you mean {near[0]}?" if near else "see larder settings for those that there are",
+    )
+
+
+def _contradictions(settings: Settings) -> list[Problem]:
+    problems = [
+        Problem("setting kafka", "requires host:port, with commas between", repr(address), "correct KAFKA")
+        for address in settings.kafka.split(",")
+        if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address)
+    ]
+    if settings.heartbeat > settings.session_timeout_s / 3:
+        problem = Problem(
+            "setting heartbeat_s",
+            "requires at most a third of session_timeout_s, or one lost heartbeat ends the session",
+            f"{settings.heartbeat:g} and {settings.session_timeout_s:g}",
+            "lower it, or leave it out",
+        )
+        problems.append(problem)
+    return problems

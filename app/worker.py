@@ -1,0 +1,133 @@
+"""One worker process: builds what a service needs from the settings, runs it, and ends it cleanly.
+
+The composition root: the only place that knows declarations, engines, settings and the web port together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from agents.declaring.checks import problems
+from agents.engine.harness import quiet
+from agents.engine.offsets import Fallback
+from agents.engine.running import Options, ServiceRunner, WorkerFailedError
+from app.errors import MistakeError
+from app.web import make_app, start_web, stop_web
+from tables.declaring.problems import DeclarationError, Problem
+from tables.engine.memory import MIB, Memory
+
+if TYPE_CHECKING:
+    from agents.declaring.service import Service
+    from app.settings import Settings
+
+log = logging.getLogger("larder")
+
+GARBAGE = (50_000, 20, 20)
+"""When garbage is looked for: the record's path makes none that needs it, and each look stops everything."""
+
+SWITCH_SECONDS = 0.0005
+"""How long the consumer's thread may keep the interpreter when the event loop wants it (Python's: 5 ms)."""
+
+
+def run_worker(
+    service: Service, services: list[Service], settings: Settings, name: str, inputs_from: Fallback | None
+) -> None:
+    """Run until SIGTERM or SIGINT. Raises DeclarationError and MistakeError before anything is started."""
+    if found := problems(services):
+        raise DeclarationError(found)
+    _log_to_stderr()
+    try:
+        with _named(settings.directory, service.name, name):
+            uvloop.run(_work(service, settings, name, inputs_from))
+    except WorkerFailedError as error:
+        log.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause has the trace that matters
+        raise SystemExit(1) from error
+
+
+async def _work(service: Service, settings: Settings, name: str, inputs_from: Fallback | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
+    runner = ServiceRunner(service, _options(settings, name, inputs_from), memory)
+    web = make_app(runner.status, runner.tables, max_age=settings.session_timeout_s)
+    port = await start_web(web, settings.web_host, settings.web_port)
+    log.info("worker %s of %s answers at http://%s:%d", name, service.name, settings.web_host, port)
+    _tune()
+    with _announced(settings.directory, service.name, name, f"http://{settings.web_host}:{port}"):
+        try:
+            await runner.run(stop)
+        finally:
+            await stop_web(web)
+
+
+def _options(settings: Settings, name: str, inputs_from: Fallback | None) -> Options:
+    return Options(
+        brokers=settings.kafka,
+        directory=settings.directory / "tables",
+        worker=name,
+        session_timeout=settings.session_timeout_s,
+        heartbeat=settings.heartbeat,
+        poll_interval=settings.poll_interval_s,
+        commit_interval=settings.commit_interval_ms / 1000,
+        inputs_from=inputs_from,
+    )
+
+
+@contextlib.contextmanager
+def _named(directory: Path, service: str, name: str) -> Iterator[None]:
+    """Have a name, and the directory that goes with it, alone: the lock ends with the process, however it ends."""
+    path = directory / "workers" / service / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            problem = Problem(
+                f"worker {name} of {service}",
+                f"requires a name that nobody else has in {directory}",
+                "another process that runs under it",
+                "stop that one, or give this one a name of its own (--name)",
+            )
+            raise MistakeError(problem) from None
+        yield
+
+
+@contextlib.contextmanager
+def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[None]:
+    """While it runs, other commands find this worker by a small file."""
+    path = directory / "workers" / service / f"{name}.json"
+    path.write_text(json.dumps({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _tune() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log.setLevel(logging.INFO)
+    quiet()
