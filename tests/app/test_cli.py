@@ -1,0 +1,99 @@
+"""The command line as a whole: help, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from app.cli import Commands, larder
+from app.errors import AppError, MistakeError, UnavailableError
+from tables.declaring.problems import DeclarationError, LarderError, Problem
+
+PROBLEM = Problem("a thing", "requires something", "nothing", "give it")
+
+
+def test_help_names_every_command_and_imports_none_of_them() -> None:
+    program = (
+        "import sys; from click.testing import CliRunner; from app.cli import larder\n"
+        "print(CliRunner().invoke(larder, ['--help']).output)\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('app.commands.', 'faust', 'aiokafka'))))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "broker    Start, stop or look at the local Kafka broker." in ended.stdout
+    assert ended.stdout.rstrip().endswith("[]")
+
+
+def test_every_command_can_be_loaded_and_explains_itself() -> None:
+    context = click.Context(larder)
+    for name in larder.list_commands(context):
+        shown = CliRunner().invoke(larder, [name, "--help"])
+        assert shown.exit_code == 0, name
+        assert "Usage" in shown.output, name
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (MistakeError(PROBLEM), 2),
+        (UnavailableError(PROBLEM), 3),
+        (DeclarationError([PROBLEM]), 2),
+    ],
+)
+def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderError, exit_code: int) -> None:
+    @click.command("fails")
+    def fails() -> None:
+        raise error
+
+    class OneCommand(Commands):
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002
+            return fails
+
+    group = OneCommand("root")
+    ended = CliRunner().invoke(group, ["fails"])
+    assert ended.exit_code == exit_code
+    assert ended.stderr == "larder: a thing: requires something; found nothing; give it\n"
+
+
+def test_details_follow_the_line() -> None:
+    assert str(AppError(PROBLEM, details="one\ntwo")).splitlines() == [str(PROBLEM), "one", "two"]
+
+
+def test_an_unknown_command_ends_with_2() -> None:
+    ended = CliRunner().invoke(larder, ["brokr"])
+    assert ended.exit_code == 2
+    assert "No such command 'brokr'" in ended.stderr
+
+
+def test_the_installed_command_answers_in_json_without_a_terminal() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "settings", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LARDER_WEB_PORT": "8123"},
+    )
+    assert ended.stderr == ""
+    assert json.loads(ended.stdout)["settings"]["web_port"]["value"] == 8123
+
+
+def test_a_foreign_package_that_bears_the_name_of_ours_is_refused_at_start(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "__init__.py").touch()
+    ended = subprocess.run(
+        [sys.executable, "-m", "app", "settings"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("larder: package tables: larder requires its own package, ")
+    assert str(tmp_path / "tables" / "__init__.py") in ended.stderr

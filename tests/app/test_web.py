@@ -1,0 +1,316 @@
+"""The web port of a worker: rows, and what it says when it has none. Real tables, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import ClientSession
+from yarl import URL
+
+from agents.engine.partitioning import partition_of
+from app.broker.ports import free_port
+from app.errors import UnavailableError
+from app.local_workers import LocalWorker, ask, row_path
+from app.web import make_app, start_web, stop_web
+from tables import OwnerTopic, Row
+from tables.engine import Table
+from tests.tables.engine.samples import Sent, customers, gone, row, small_memory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+NOW = 1_000_000.0
+MAX_AGE = 6.0
+
+
+@dataclass
+class Held:
+    """A table as a worker holds it, with the number of its topic's partitions."""
+
+    table: Table
+    partition_count: int
+
+
+class Served:
+    """A worker's web port over one table; `now` is its clock."""
+
+    def __init__(self, held: Held) -> None:
+        self.held = held
+        self.now = NOW
+        self.port = 0
+
+    @property
+    def table(self) -> Table:
+        return self.held.table
+
+    def catch_up(self, *partitions: int) -> None:
+        for partition in partitions:
+            self.table.observe(partition, self.table.position(partition), self.now)
+
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        async with ClientSession() as session, session.get(self.address(path)) as answer:
+            body: dict[str, Any] = await answer.json()
+            return answer.status, body
+
+    async def row(self, key: str, table: str | None = None) -> tuple[int, dict[str, Any]]:
+        return await self.get(row_path(table or self.table.topic.name, key))
+
+    def address(self, path: str) -> URL:
+        return URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
+
+
+@asynccontextmanager
+async def serving(held: Held) -> AsyncIterator[Served]:
+    served = Served(held)
+    tables = {held.table.topic.name: held}
+    app = make_app(lambda: {"service": "shipping"}, tables, max_age=MAX_AGE, clock=lambda: served.now)
+    served.port = await start_web(app, "127.0.0.1", 0)
+    try:
+        yield served
+    finally:
+        await stop_web(app)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[..., Held]]:
+    """Opens a table with two partitions, of which some are here."""
+    held: list[Held] = []
+
+    def open_(topic: OwnerTopic = customers, how: str = "global", here: tuple[int, ...] = (0, 1)) -> Held:
+        table = Table(topic, tmp_path, small_memory(), how, lambda: NOW)  # type: ignore[arg-type]
+        table.open(here, "id-1")
+        held.append(Held(table, 2))
+        return held[-1]
+
+    yield open_
+    for each in held:
+        each.table.close()
+
+
+async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(opened: Callable[..., Held]) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(1, [row(7, "ada", 3, name="Ada", country="AT", timestamp=1234)])
+        served.catch_up(0, 1)
+        served.now += 2
+        assert await served.row("ada") == (
+            200,
+            {
+                "table": "shop.customers",
+                "key": "ada",
+                "row": {"customer_id": "ada", "name": "Ada", "country": "AT", "revision": 3},
+                "partition": 1,
+                "offset": 7,
+                "timestamp": 1234,
+                "revision": 3,
+                "state": "caught up",
+                "position": 8,
+                "end": 8,
+                "lag": 0,
+                "freshness_s": 2.0,
+            },
+        )
+
+
+async def test_a_row_keeps_fields_that_its_type_does_not_know_and_gets_the_defaults_that_were_left_out(
+    opened: Callable[..., Held],
+) -> None:
+    async with serving(opened()) as served:
+        value = b'{"customer_id":"ada","revision":1,"huge":12345678901234567890123,"tags":["x"]}'
+        served.table.apply(0, [Sent(0, b"ada", value)])
+        _, answer = await served.row("ada")
+        assert answer["row"] == {
+            "customer_id": "ada",
+            "name": "",
+            "country": None,
+            "revision": 1,
+            "huge": 12345678901234567890123,
+            "tags": ["x"],
+        }
+
+
+async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_such_key(
+    opened: Callable[..., Held],
+) -> None:
+    async with serving(opened()) as served:
+        assert (await served.row("bob"))[0] == 503
+        served.catch_up(0)
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (503, "partition 1 starting, at 0 of ?")
+        served.catch_up(1)
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (404, "no such key")
+        assert set(answer) == {"declared", "requires", "found", "do"}
+        served.now += MAX_AGE + 1
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (503, "partition 0, whose end was last met 7.0 s ago")
+
+
+async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_absent(
+    opened: Callable[..., Held],
+) -> None:
+    async with serving(opened()) as served:
+        served.catch_up(0)
+        served.table.observe(1, 100, served.now)
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (503, "partition 1 recovering, at 0 of 100")
+
+
+async def test_without_a_broker_a_row_is_answered_with_its_age_and_an_absent_key_is_not_called_absent(
+    opened: Callable[..., Held],
+) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(0, [row(0, "ada", 1)])
+        served.catch_up(0, 1)
+        served.now += 60
+        for partition in (0, 1):
+            served.table.state(partition).disconnect()
+        status, answer = await served.row("ada")
+        assert (status, answer["state"], answer["freshness_s"], answer["end"]) == (200, "disconnected", 60.0, None)
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (503, "partition 0 disconnected, at 1 of ?")
+
+
+async def test_before_any_broker_told_how_many_partitions_there_are_nothing_is_called_absent(
+    opened: Callable[..., Held],
+) -> None:
+    held = opened()
+    held.partition_count = 0
+    async with serving(held) as served:
+        served.catch_up(0, 1)
+        assert (await served.row("bob"))[0] == 503
+
+
+async def test_a_worker_without_the_partition_of_a_key_says_so_and_names_it(opened: Callable[..., Held]) -> None:
+    keys = {partition_of(key.encode(), 2): key for key in ("a", "b", "c", "d", "e", "f")}
+    async with serving(opened(how="partition", here=(0,))) as served:
+        served.catch_up(0)
+        assert (await served.row(keys[0]))[0] == 404
+        status, answer = await served.row(keys[1])
+        assert (status, answer["found"]) == (503, "partition 1 not on this worker (here: 0)")
+        assert answer["do"] == "ask the worker that processes it"
+
+
+async def test_a_new_partition_of_a_global_table_makes_absence_uncertain(opened: Callable[..., Held]) -> None:
+    held = opened()
+    held.partition_count = 3
+    async with serving(held) as served:
+        served.catch_up(0, 1)
+        status, answer = await served.row("bob")
+        assert (status, answer["found"]) == (503, "partition 2 not on this worker (here: 0, 1)")
+
+
+async def test_a_deleted_row_is_no_such_key(opened: Callable[..., Held]) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(0, [row(0, "ada", 1), gone(1, "ada")])
+        served.catch_up(0, 1)
+        assert (await served.row("ada"))[0] == 404
+
+
+async def test_a_table_that_is_not_here_is_told_apart_from_a_key_that_does_not_exist(
+    opened: Callable[..., Held],
+) -> None:
+    async with serving(opened()) as served:
+        served.catch_up(0, 1)
+        status, answer = await served.row("ada", table="shop.products")
+        assert (status, answer["found"]) == (421, "shop.customers")
+
+
+@pytest.mark.parametrize("key", ["a/b", "a b", "ä€", "..", ".", "a?b#c", "%41", "+", "a%2Fb", ""])
+async def test_any_text_can_be_a_key(opened: Callable[..., Held], key: str) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(0, [row(0, key, 1, name="here")])
+        status, answer = await served.row(key)
+        assert (status, answer.get("key")) == (200, key)
+        told = await asyncio.to_thread(
+            ask, LocalWorker("s", "w", 0, f"http://127.0.0.1:{served.port}"), row_path("shop.customers", key)
+        )
+        assert told.body == answer
+
+
+class Numbered(Row):
+    number: int
+
+
+class Identified(Row):
+    id: uuid.UUID
+
+
+class Hashed(Row):
+    digest: bytes
+
+
+SOME_ID = uuid.UUID("6f1b8a3c-0000-4000-8000-00000000abcd")
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value", "text"),
+    [
+        (OwnerTopic("n", Numbered, key="number", key_type=int), (-5).to_bytes(8, "big", signed=True), -5, "-5"),
+        (OwnerTopic("u", Identified, key="id", key_type=uuid.UUID), str(SOME_ID).encode(), str(SOME_ID), str(SOME_ID)),
+        (
+            OwnerTopic("b", Hashed, key="digest", key_type=bytes),
+            b"\xff\xfe\x00",
+            base64.b64encode(b"\xff\xfe\x00").decode(),
+            "__4A",
+        ),
+    ],
+)
+async def test_keys_are_read_by_the_type_of_the_table(
+    opened: Callable[..., Held], topic: OwnerTopic, key: bytes, value: object, text: str
+) -> None:
+    import msgspec  # noqa: PLC0415
+
+    async with serving(opened(topic)) as served:
+        served.table.apply(0, [Sent(0, key, msgspec.json.encode({topic.key: value}))])
+        status, answer = await served.row(text)
+        assert (status, answer["row"], answer["revision"]) == (200, {topic.key: value}, None)
+
+
+@pytest.mark.parametrize(
+    ("topic", "text"),
+    [
+        (OwnerTopic("n", Numbered, key="number", key_type=int), "five"),
+        (OwnerTopic("n", Numbered, key="number", key_type=int), "1_0"),
+        (OwnerTopic("n", Numbered, key="number", key_type=int), str(2**63)),
+        (OwnerTopic("u", Identified, key="id", key_type=uuid.UUID), "no-uuid"),
+        (OwnerTopic("b", Hashed, key="digest", key_type=bytes), "!!"),
+    ],
+)
+async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_absence(
+    opened: Callable[..., Held], topic: OwnerTopic, text: str
+) -> None:
+    async with serving(opened(topic)) as served:
+        served.catch_up(0, 1)
+        status, answer = await served.row(text)
+        assert (status, answer["declared"]) == (400, f"key of {topic.name}")
+        assert text in answer["found"]
+
+
+async def test_the_port_tells_what_the_worker_is_doing_and_that_it_lives(opened: Callable[..., Held]) -> None:
+    async with serving(opened()) as served:
+        assert await served.get("/services") == (200, {"service": "shipping"})
+        assert await served.get("/health/live") == (200, {"live": True})
+        status, answer = await served.get("/nothing")
+        assert (status, set(answer)) == (404, {"declared", "requires", "found", "do"})
+
+
+async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., Held]) -> None:
+    async with serving(opened()) as served:
+        app = make_app(dict, {}, max_age=MAX_AGE)
+        with pytest.raises(UnavailableError) as raised:
+            await start_web(app, "127.0.0.1", served.port)
+        assert str(raised.value).startswith(f"web port 127.0.0.1:{served.port}: requires an address of this machine")
+
+
+async def test_the_port_that_was_asked_for_is_the_one_that_answers() -> None:
+    port = free_port()
+    app = make_app(dict, {}, max_age=MAX_AGE)
+    assert await start_web(app, "127.0.0.1", port) == port
+    await stop_web(app)

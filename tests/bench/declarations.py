@@ -1,0 +1,65 @@
+"""The work of the benchmark as a user of Larder declares it, in a module of his own (`LARDER_MODULES`).
+
+`BENCH_RUN` is the prefix of this run's topics, `BENCH_ATTEMPT` the name of this attempt: each starts from nothing.
+"""
+
+import os
+from datetime import datetime
+
+from agents import Service
+from tables import EventTopic, OwnerTopic, Row
+
+RUN = os.environ.get("BENCH_RUN", "bench")
+ATTEMPT = os.environ.get("BENCH_ATTEMPT", "attempt")
+
+
+class Customer(Row):
+    """Who orders."""
+
+    customer_id: str
+    name: str
+    country: str
+    email: str
+    revision: int
+
+
+class Order(Row):
+    """One order of one product."""
+
+    order_id: str
+    customer_id: str
+    product_id: str
+    quantity: int
+    amount: float
+    ordered_at: datetime
+
+
+class EnrichedOrder(Order):
+    """An order with its customer."""
+
+    customer: Customer
+
+
+def _rows(name: str) -> OwnerTopic:
+    return OwnerTopic(f"{RUN}.{name}", Customer, key="customer_id", revision="revision", owner="crm")
+
+
+# Orders are joined with a global table, wherever they lie.
+shipping = Service(f"{ATTEMPT}.global")
+shipping.join(
+    EventTopic(f"{RUN}.orders", Order, key="order_id"),
+    shipping.global_table(_rows("customers")).on("customer_id"),
+    into=EventTopic(f"{ATTEMPT}.enriched-orders", EnrichedOrder, key="order_id"),
+)
+
+# Orders that lie where their customer lies are joined with the part of the table that is there.
+fulfilment = Service(f"{ATTEMPT}.copartitioned")
+fulfilment.join(
+    EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
+    fulfilment.table(_rows("customers")).on("customer_id"),
+    into=EventTopic(f"{ATTEMPT}.enriched-orders-by-customer", EnrichedOrder, key="customer_id"),
+)
+
+# A table that is only read.
+lookup = Service(f"{ATTEMPT}.restore")
+rows = lookup.global_table(_rows(os.environ.get("BENCH_ROWS", "rows")))

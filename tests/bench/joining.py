@@ -1,0 +1,93 @@
+"""The join, by everybody: the same orders and rows, one contestant after the other, judged before it is counted."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from tests.bench import larder, loading
+from tests.bench.checking import Expected, wrong_result
+from tests.bench.process import Process
+from tests.bench.watching import Steady, steady, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bench.bench import Bench
+    from tests.bench.job import Job
+    from tests.bench.process import Command
+    from tests.bench.report import Report
+
+Kind = Literal["global", "copartitioned"]
+
+SOURCES: dict[Kind, str] = {"global": "orders", "copartitioned": "orders-by-customer"}
+
+
+class Contestant(NamedTuple):
+    """Who joins: `key` in the figures, `kind` of its table; `short` for those that would need very long."""
+
+    key: str
+    kind: Kind
+    command: Callable[[Bench, Job], Command]
+    short: bool = False
+
+    @property
+    def figure(self) -> str:
+        """What the keys of its figures begin with. All but Kafka Streams are compared with our global join."""
+        return f"join.{'global' if self.short else self.kind}.{self.key}"
+
+
+CONTESTANTS = (
+    Contestant("larder", "global", lambda bench, job: larder.command(bench, job, "global")),
+    Contestant("bare_loop", "global", lambda bench, job: bench.program("bare loop", "bare_join", job)),
+    Contestant(
+        "bare_loop_dict", "global", lambda bench, job: bench.program("bare loop, dict", "bare_join", job, "--dict")
+    ),
+    Contestant("kafka_streams", "global", lambda bench, job: bench.java.command(job, "global")),
+    Contestant("larder", "copartitioned", lambda bench, job: larder.command(bench, job, "copartitioned")),
+    Contestant("kafka_streams", "copartitioned", lambda bench, job: bench.java.command(job, "copartitioned")),
+    # Quix Streams has no global table, and join_asof is its join with a table.
+    Contestant("quix", "copartitioned", lambda bench, job: bench.peer("Quix Streams", "quix_join.py", job), short=True),
+    Contestant("plain_faust", "global", lambda bench, job: bench.peer("plain Faust", "faust_join.py", job), short=True),
+)
+
+
+async def measure(bench: Bench, report: Report) -> None:
+    """Run all contestants in turn, several times; the figures are medians."""
+    runs: defaultdict[str, list[Steady]] = defaultdict(list)
+    for number in itertools.takewhile(bench.begins, itertools.count()):
+        # To and fro, so that who runs later (on a warmer, fuller machine) is not always the same.
+        for contestant in CONTESTANTS if number % 2 == 0 else reversed(CONTESTANTS):
+            if number and contestant.short:
+                continue
+            with report.trying(contestant.figure):
+                run = await _run(bench, contestant)
+                runs[contestant.figure].append(run)
+                bench.say(f"{contestant.figure}: {run.per_s:,.0f}/s, {run.per_cpu_s:,.0f} per CPU second")
+    for figure, found in runs.items():
+        report.figures[f"{figure}_per_s"] = statistics.median(run.per_s for run in found)
+        report.figures[f"{figure}_per_cpu_s"] = statistics.median(run.per_cpu_s for run in found)
+
+
+async def _run(bench: Bench, contestant: Contestant) -> Steady:
+    job = bench.job(contestant.key, "customers", bench.plan.customers, SOURCES[contestant.kind])
+    await loading.create_topics(bench.brokers, [job.into])
+    try:
+        return await _judged(bench, contestant, job)
+    finally:
+        await bench.forget(job)
+
+
+async def _judged(bench: Bench, contestant: Contestant, job: Job) -> Steady:
+    plan = bench.plan
+    with Process(contestant.command(bench, job)) as process:
+        seconds = plan.short_seconds if contestant.short else plan.seconds
+        samples = await watch(bench.brokers, job.into, process, plan.orders, seconds)
+    complete = samples[-1].records >= plan.orders
+    expected = Expected(plan.customers, by_customer=contestant.kind == "copartitioned")
+    wrong = await wrong_result(job, expected, plan.orders if complete else None)
+    if wrong:
+        process.fail(wrong)
+    return steady(samples)

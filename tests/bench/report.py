@@ -1,0 +1,108 @@
+"""What a run has found: figures by key, and failures by contestant. Nothing is left out silently.
+
+The keys are used by scripts outside: keep them. May not know how a figure came about.
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.bench.process import ContestantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The innermost ones: where it happened, not how the run came there.
+FRAMES = -3
+
+
+class Key(NamedTuple):
+    """A figure with a target; `of` are the two figures whose ratio it is, ours first."""
+
+    name: str
+    about: str
+    of: tuple[str, str] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    full_only: bool = False
+
+    def meets(self, figure: float) -> bool:
+        """Say whether the target is reached."""
+        return (self.at_least is None or figure >= self.at_least) and (self.at_most is None or figure <= self.at_most)
+
+
+def _versus(name: str, about: str, ours: str, theirs: str, at_least: float) -> Key:
+    area = name.rpartition(".")[0]
+    return Key(name, about, (f"{area}.{ours}", f"{area}.{theirs}"), at_least)
+
+
+KEYS = (
+    _versus("join.global.wall_vs_kafka_streams", "join, global table", "larder_per_s", "kafka_streams_per_s", 1.5),
+    _versus(
+        "join.global.cpu_vs_kafka_streams",
+        "the same for each CPU second",
+        "larder_per_cpu_s",
+        "kafka_streams_per_cpu_s",
+        2.0,
+    ),
+    _versus("join.global.wall_vs_bare_loop", "the same", "larder_per_s", "bare_loop_per_s", 0.9),
+    _versus("join.global.wall_vs_quix", "join_asof", "larder_per_s", "quix_per_s", 6.0),
+    _versus("join.global.wall_vs_plain_faust", "one by one", "larder_per_s", "plain_faust_per_s", 15.0),
+    _versus(
+        "join.copartitioned.wall_vs_kafka_streams",
+        "join, co-partitioned table",
+        "larder_per_s",
+        "kafka_streams_per_s",
+        1.5,
+    ),
+    _versus("restore.replay.wall_vs_kafka_streams", "restore", "larder_per_s", "kafka_streams_per_s", 1.0),
+    _versus("restore.replay.wall_vs_bare_loop", "restore", "larder_per_s", "bare_loop_per_s", 0.9),
+    Key("get.raw_us", "get of one row, bytes", at_most=2.0),
+    Key("get.typed_us", "get of one row, typed", at_most=3.5),
+    Key("freshness.idle_p99_ms", "a change visible in every worker", at_most=100.0),
+    Key("freshness.loaded_p99_ms", "the same under full load", at_most=1000.0),
+    Key("memory.rows_10m_mb", "memory with 10 million rows", at_most=512.0, full_only=True),
+    Key("restore.cost_10m_vs_1m", "cost of a row, 10 million against 1", at_most=1.2, full_only=True),
+)
+
+
+@dataclass
+class Report:
+    """Figures and failures so far."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def trying(self, what: str) -> Iterator[None]:
+        """Do something that may fail; why it did is kept under `what`, and the run goes on.
+
+        Also for what nobody foresaw: a defect of one part must not cost the figures of the others.
+        """
+        try:
+            yield
+        except ContestantError as error:
+            self.failures[what] = str(error)
+        except Exception:  # noqa: BLE001 - see above
+            self.failures[what] = traceback.format_exc(limit=FRAMES)
+
+    def with_ratios(self) -> dict[str, float]:
+        """Give all figures, those that are ratios of two others included."""
+        ratios = {
+            key.name: self.figures[key.of[0]] / self.figures[key.of[1]]
+            for key in KEYS
+            if key.of and all(each in self.figures for each in key.of)
+        }
+        return {**self.figures, **ratios}
+
+    def lacking(self, *, quick: bool, areas: tuple[str, ...]) -> list[str]:
+        """Give the keys that a run of these areas (the first word of a key) should have found and has not."""
+        found = self.with_ratios()
+        return [
+            key.name
+            for key in KEYS
+            if key.name.partition(".")[0] in areas and not (quick and key.full_only) and key.name not in found
+        ]

@@ -1,0 +1,106 @@
+"""Watches a topic grow while a contestant works, and tells its steady rate from that.
+
+Nothing that a contestant says about its own speed is believed. May not know what the records mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from tests.bench.loading import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.bench.process import Process
+
+# Between two looks: 1 to 2 % of the shortest stretch that is measured; a look costs the broker 0.1 ms.
+STEP_SECONDS = 0.05
+# A JVM, a consumer group and a table of 100,000 rows are ready in less than 10 s even on a busy machine.
+START_SECONDS = 90.0
+# Less than any limit on a run: who stopped half-way must not be taken for one who ran out of time.
+STILL_SECONDS = 5.0
+# What comes before is warming up: a JVM compiles its hot path during the first 400,000 orders, caches fill. At the end
+# some partitions are read before the others, and the last batches are not full.
+FROM, TO = 0.4, 0.95
+
+
+class Sample(NamedTuple):
+    """One look: seconds of the monotonic clock, committed records in the topic, CPU seconds of the process."""
+
+    at: float
+    records: float
+    cpu: float
+
+
+class Steady(NamedTuple):
+    """The rate between two points of a run; `cores` is how many the process kept busy."""
+
+    per_s: float
+    per_cpu_s: float
+    seconds: float
+
+    @property
+    def cores(self) -> float:
+        """CPU seconds for each second."""
+        return self.per_s / self.per_cpu_s
+
+
+async def watch(brokers: str, topic: str, process: Process, wanted: int, seconds: float) -> list[Sample]:
+    """Look at `topic` until it has `wanted` records, or `seconds` after its first.
+
+    Raises `ContestantError` when the process ends, starts or goes on too slowly.
+    """
+    looking = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
+    await looking.start()
+    try:
+        partitions = [TopicPartition(topic, each) for each in range(PARTITIONS)]
+        return await _samples(looking, partitions, process, wanted, seconds)
+    finally:
+        await looking.stop()
+
+
+async def _samples(
+    looking: AIOKafkaConsumer, partitions: list[TopicPartition], process: Process, wanted: int, seconds: float
+) -> list[Sample]:
+    samples: list[Sample] = []
+    first = moved = time.monotonic()
+    while True:
+        ends = await looking.end_offsets(partitions)
+        sample = Sample(time.monotonic(), sum(ends.values()), process.cpu_seconds())
+        process.require_running()
+        last = samples[-1].records if samples else 0
+        if sample.records > last:
+            first = first if last else sample.at
+            moved = sample.at
+        elif sample.at - moved > (STILL_SECONDS if last else START_SECONDS):
+            process.fail(f"stands still at {last:.0f} of {wanted} records of {partitions[0].topic}")
+        samples.append(sample)
+        if sample.records >= wanted or (sample.records and sample.at - first > seconds):
+            return samples
+        await asyncio.sleep(STEP_SECONDS)
+
+
+def steady(samples: Sequence[Sample], start: float = FROM, end: float = TO) -> Steady:
+    """Give the rate between two shares of the last count, interpolated between looks."""
+    total = samples[-1].records
+    begin, finish = _at(samples, start * total), _at(samples, end * total)
+    seconds, cpu = finish.at - begin.at, finish.cpu - begin.cpu
+    count = finish.records - begin.records
+    return Steady(count / seconds, count / max(cpu, 0.01), seconds)
+
+
+def _at(samples: Sequence[Sample], count: float) -> Sample:
+    for before, after in itertools.pairwise(samples):
+        if before.records < count <= after.records:
+            share = (count - before.records) / (after.records - before.records)
+            return Sample(
+                before.at + share * (after.at - before.at), count, before.cpu + share * (after.cpu - before.cpu)
+            )
+    raise ValueError(count)

@@ -1,0 +1,55 @@
+"""Agents, the user's own code: what becomes of a worker whose agent fails, and of the batches that it had."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.shops import Shop
+from tests.support.workers import running
+
+# Each batch is finished with a line in a file: what an agent has done is seen from outside.
+AGENT = """
+DONE = pathlib.Path("{directory}") / "done"
+
+@service.agent(orders)
+async def audit(batches):
+    async for batch in batches:
+        for row in batch.rows():
+            if row.order_id == "poison" and not (pathlib.Path("{directory}") / "cured").exists():
+                {failure}
+        with DONE.open("a") as done:
+            done.writelines(f"{row.order_id}\\n" for row in batch.rows())
+"""
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause"),
+    [
+        ('raise RuntimeError("no poison, please")', "RuntimeError: no poison, please"),
+        ("return", "audit"),
+    ],
+    ids=["raises", "returns"],
+)
+def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read_again(
+    shop: Shop, failure: str, cause: str
+) -> None:
+    text = shop.module(AGENT.replace("{directory}", str(shop.directory)).replace("{failure}", failure))
+    worker = shop.worker(text)
+    with running(worker):
+        before = shop.order(50)
+        worker.until_running()
+        worker.until(lambda _: set(before) <= _done(shop), what="finished batches")
+        shop.order_as("poison")
+        assert worker.exit_code() not in {0, None}
+        assert cause in worker.text
+        assert "poison" not in _done(shop)
+        (shop.directory / "cured").touch()
+        after = shop.order(50)
+        worker.start()
+        worker.until(lambda _: {*before, *after, "poison"} <= _done(shop), what="the rest, with what had failed")
+        assert worker.stop() == 0
+
+
+def _done(shop: Shop) -> set[str]:
+    file = shop.directory / "done"
+    return set(file.read_text().split()) if file.exists() else set()

@@ -1,0 +1,105 @@
+"""Bad orders, sent to the input of a join: each is parked with its cause, and every other order comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.stages import KINDS, Stage, customer, order
+from tests.support.beside import Beside
+from tests.support.topics import Sent, encoded
+from tests.support.workers import running
+
+MEGABYTE = "x" * 1_048_390
+"""An order with it is just small enough for its own topic, and too large once it has its customer."""
+
+BAD = [
+    (Sent("b0", b"{"), "the value requires JSON"),
+    (Sent("b1", b""), "the value requires JSON"),
+    (Sent("b2", b'{"order_id":"\xff","customer_id":"c1"}'), "the value requires JSON"),
+    (Sent("b3", b'{"a":' * 50_000), "is nested too deeply to be read"),
+    (Sent("b4", b"[]"), "the value requires the fields of its declared type"),
+    (Sent("b5", {"order_id": "b5", "customer_id": 5}), "Expected `str | null`, got `int`"),
+    (Sent("b6", {"order_id": "b6"}), "missing required field `customer_id`"),
+    (Sent("b7", None), "the record has no value"),
+    (Sent("b8", order("b8", None)[1]), "customer_id is null"),
+    (Sent("b9", order("b9", "c9")[1]), "has no row 'c9'"),
+    (Sent("b10", order("b10", note=MEGABYTE)[1]), "requires at most 1048588 bytes"),
+]
+
+ODD = [
+    Sent(None, order("o1")[1]),
+    Sent(b"\xff\xfe", order("o2")[1]),
+    Sent("o3", order("o3", unknown={"deeply": [{"nested": None}]})[1]),
+    Sent("o4", b' \n{ "order_id" : "o4" , "customer_id":"c1", "quantity":1e2 }\t'),
+    Sent("o5", order("o5", quantity="many")[1]),
+    Sent("o6", order("o6")[1], headers=[("trace", b"\xff")], timestamp_ms=1),
+]
+"""Unusual, and no mistake, or none that the join needs to know of: only what it needs is read."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_orders_are_parked_each_with_its_cause_and_all_others_come_out(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    if kind == "global":
+        # A dead letter has to fit also where its topic takes little.
+        stage.create("dead-letters", {"max.message.bytes": "4000"})
+    stage.send("customers", [customer("c1", name="Ada")])
+    worker = stage.worker(KINDS[kind])
+    with running(worker):
+        worker.until_running()
+        bad = stage.send("orders", [record for record, _ in BAD])
+        stage.send("orders", [*ODD, order("last")])
+        joined = stage.until_joined(["last"])
+        assert joined.keys() == {"last", "o1", "o2", "o3", "o4", "o5", "o6"}
+        assert {row["customer"]["name"] for row in joined.values()} == {"Ada"}
+        assert joined["o3"]["unknown"] == {"deeply": [{"nested": None}]}
+        letters = stage.until_letters(len(BAD))
+        expected = dict(zip(bad, BAD, strict=True))
+        if kind == "copartitioned":
+            # Those that have a customer reach the internal topic, and have their coordinates there.
+            passed = [each for each in letters if each.topic != stage.name("orders")]
+            assert {each.cause.partition(";")[0] for each in passed} == {
+                f"{stage.name('customers')} has no row 'c9'",
+                f"a record of {stage.name('joined')} requires at most 1048588 bytes",
+            }
+            letters = [each for each in letters if each.topic == stage.name("orders")]
+            expected = {offset: each for offset, each in expected.items() if each[0].key not in {"b9", "b10"}}
+        assert {letter.offset for letter in letters} == expected.keys()
+        for letter in letters:
+            record, cause = expected[letter.offset]
+            assert cause in letter.cause or (record.key == "b8" and "customer_id is null" in letter.cause)
+            headers = dict(letter.record.headers)
+            assert headers["larder.key"] == str(record.key).encode()
+            if kind == "global" and record.key in {"b3", "b10"}:
+                assert letter.record.value is None
+                assert headers["larder.left-out"].startswith(b"the value, of ")
+            else:
+                assert letter.record.value == encoded(record.value)
+        seen = worker.until_caught_up()
+        assert seen["joins"][0]["counts"]["joined"] == len(ODD) + 1
+        assert worker.stop() == 0
+    assert len(stage.letters()) == len(BAD), "none was lost, none came twice"
+
+
+def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    """An order of a megabyte waits for its customer, and is found to be too large once that has come."""
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(KINDS["global"], missing="Wait(60).then(DeadLetter)")
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", [order("large", note=MEGABYTE)])
+        stage.send("orders", [order("small")])
+        worker.until(lambda seen: seen["joins"][0]["waiting"] == 2, what="two waiting orders")
+        stage.send("customers", [customer("c1")])
+        assert stage.until_joined(["small"]).keys() == {"small"}
+        (letter,) = stage.until_letters(1)
+        assert "requires at most 1048588 bytes" in letter.cause
+        assert (letter.record.value or b"").endswith(MEGABYTE[-10:].encode() + b'"}')
+        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing that waits")
+        assert worker.stop() == 0

@@ -1,0 +1,169 @@
+"""Topics that are empty, full of deletions, or not those that they were; and rows in partitions that are not theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.engine.partitioning import partition_of
+from tests.cluster.stages import COPARTITIONED, GLOBAL, KINDS, Stage, customer, order, table
+from tests.support.beside import Beside
+from tests.support.topics import COMPACTED, Sent
+from tests.support.workers import Worker, running
+
+
+@pytest.fixture
+def stage(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Stage:
+    return Stage(kafka, prefix, beside, tmp_path)
+
+
+def test_empty_topics_are_caught_up_with_and_so_are_deletions_of_nothing(stage: Stage) -> None:
+    worker = stage.worker(COPARTITIONED, missing="PassOn")
+    with running(worker):
+        worker.until_caught_up()
+        stage.send("orders", [order("o1")])
+        assert stage.until_joined(["o1"])["o1"]["customer"] is None
+        stage.send("customers", [(f"c{number}", None) for number in range(5)])
+        worker.until(lambda seen: table(seen, "customers")["partitions"][0]["position"] == 5, what="all deletions")
+        assert table(worker.until_caught_up(), "customers")["rows"] == 0
+        assert worker.row(stage.name("customers"), "c1")[0] == 404
+        assert worker.stop() == 0
+
+
+def test_a_topic_of_deletions_alone_is_caught_up_with(stage: Stage) -> None:
+    stage.send("customers", [(f"c{number}", None) for number in range(5)])
+    stage.send("orders", [order("o1")])
+    worker = stage.worker(GLOBAL, missing="PassOn")
+    with running(worker):
+        assert stage.until_joined(["o1"])["o1"]["customer"] is None
+        assert table(worker.until_caught_up(), "customers")["rows"] == 0
+        assert worker.row(stage.name("customers"), "c1")[0] == 404
+        assert worker.stop() == 0
+
+
+def test_a_tables_topic_that_was_made_anew_is_read_anew_and_said_so(stage: Stage) -> None:
+    stage.send("customers", [customer("c1", 5, name="old"), customer("gone", 5)])
+    worker = stage.worker(GLOBAL, missing="PassOn")
+    with running(worker):
+        worker.until_caught_up()
+        assert worker.stop() == 0
+        stage.create_again("customers", COMPACTED)
+        # More than it had before: the old position lies in the new log.
+        stage.send("customers", [customer("c1", name="new"), *(customer(f"d{number}") for number in range(9))])
+        worker.start()
+        worker.until_said(r"\.customers: rebuilt from the topic: topic \S+ was deleted and created again")
+        assert table(worker.until_caught_up(), "customers")["rows"] == 10
+        stage.send("orders", [order("o1", "c1"), order("o2", "gone")])
+        joined = stage.until_joined(["o1", "o2"])
+        assert (joined["o1"]["customer"]["name"], joined["o2"]["customer"]) == ("new", None)
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tables_topic_that_is_made_anew_meanwhile_is_read_anew(stage: Stage, kind: str) -> None:
+    stage.send("customers", [customer(f"c{number}", 5, name="old") for number in range(9)])
+    worker = stage.worker(KINDS[kind], missing="PassOn")
+    with running(worker):
+        worker.until_caught_up()
+        stage.create_again("customers", COMPACTED)
+        stage.send("customers", [customer("c1", name="new")])
+        worker.until_said(r"it is rebuilt from the topic's start|was deleted and created again", 40)
+        worker.until(lambda seen: table(seen, "customers")["rows"] == 1, 40, "the rows of the new topic")
+        worker.until_caught_up()
+        stage.send("orders", [order("o1", "c1"), order("o2", "c2")])
+        joined = stage.until_joined(["o1", "o2"])
+        assert (joined["o1"]["customer"]["name"], joined["o2"]["customer"]) == ("new", None)
+        assert worker.stop() == 0
+
+
+def test_an_input_that_is_made_anew_is_refused_until_somebody_says_how_to_go_on(stage: Stage) -> None:
+    stage.send("customers", [customer("c1")])
+    stage.send("orders", [order(f"o{number}") for number in range(3)])
+    worker = stage.worker(GLOBAL)
+    with running(worker):
+        stage.until_joined(["o0", "o1", "o2"])
+        worker.until_caught_up()
+        stage.create_again("orders")
+        stage.send("orders", [order("n0")])
+        assert worker.exit_code(60) == 3, "it ends while it runs"
+        stage.send("orders", [order(f"n{number}") for number in range(1, 9)])
+        for told in (worker.text, _refused_again(worker)):
+            assert f"input {stage.name('orders')}, partition 0: a service goes on from the offset" in told
+            assert "--inputs-from earliest" in told.splitlines()[-1]
+            assert "Traceback" not in told
+        assert stage.joined().keys() == {"o0", "o1", "o2"}
+
+        again = stage.worker(GLOBAL, arguments=("--inputs-from", "earliest"))
+        with running(again):
+            stage.until_joined([f"n{number}" for number in range(9)])
+            again.until_caught_up()
+            assert again.stop() == 0
+        # From here on it goes on by itself.
+        stage.send("orders", [order("later")])
+        worker.start()
+        stage.until_joined(["later"])
+        assert len(stage.read("joined")) == 3 + 9 + 1
+        assert worker.stop() == 0
+
+
+def test_an_input_in_whose_other_partitions_nothing_ever_came_is_no_loss(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    """A worker that has committed for one partition is left with others, which never had a record."""
+    stage = Stage(kafka, prefix, beside, tmp_path, partitions=4)
+    stage.send("customers", [customer("c1")])
+    stage.send("orders", [Sent("o1", order("o1")[1], partition=0)])
+    one, two = stage.worker(GLOBAL), stage.worker(GLOBAL, name="two")
+    with running(one, two):
+        for worker in (one, two):
+            worker.until(lambda seen: len(seen["inputs"]) == 2, what="two of four partitions")
+        stage.until_joined(["o1"])
+        first, other = (one, two) if any(each["partition"] == 0 for each in _inputs(one)) else (two, one)
+        first.until(lambda seen: all(each["lag"] == 0 for each in seen["inputs"]), what="no lag")
+        assert first.stop() == 0
+        other.until(lambda seen: len(seen["inputs"]) == 4, what="all partitions")
+        first.start()
+        first.until(lambda seen: len(seen["inputs"]) == 2, what="two of four partitions again")
+        stage.send("orders", [Sent(f"p{number}", order(f"p{number}")[1], partition=number) for number in range(4)])
+        stage.until_joined([f"p{number}" for number in range(4)])
+        assert (first.stop(), other.stop()) == (0, 0)
+
+
+def test_a_row_in_the_wrong_partition_is_parked_and_neither_joined_nor_in_the_way(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path, partitions=3)
+    keys = [f"c{number}" for number in range(9)]
+    places = {key: partition_of(key.encode(), 3) for key in keys}
+    stage.send("customers", [Sent(key, customer(key, name="right")[1], places[key]) for key in keys])
+    astray = [Sent(key, customer(key, 9, name="astray")[1], (places[key] + 1) % 3) for key in keys]
+    deletions = [Sent(key, None, (places[key] + 2) % 3) for key in keys]
+    stage.send("customers", [*astray, *deletions])
+    worker = stage.worker(COPARTITIONED)
+    with running(worker):
+        worker.until_caught_up()
+        # Orders are sent to where their customer belongs, wherever they come from.
+        stage.send("orders", [Sent(f"o{key}", order(f"o{key}", key)[1], 0) for key in keys])
+        joined = stage.until_joined([f"o{key}" for key in keys])
+        assert {row["customer"]["name"] for row in joined.values()} == {"right"}
+        for key in keys:
+            assert worker.row(stage.name("customers"), key)[1]["row"]["name"] == "right"
+        letters = stage.until_letters(18)
+        assert all("requires the partition that its key belongs to" in letter.cause for letter in letters)
+        held = table(worker.until_caught_up(), "customers")
+        assert (held["rows"], held["counts"]["rejected"]) == (9, 18)
+        assert worker.stop() == 0
+
+
+def _refused_again(worker: Worker) -> str:
+    worker.start()
+    assert worker.exit_code() == 3
+    return worker.text
+
+
+def _inputs(worker: Worker) -> list[dict[str, Any]]:
+    _, seen = worker.get("/services") or (0, {})
+    inputs: list[dict[str, Any]] = seen["inputs"]
+    return inputs

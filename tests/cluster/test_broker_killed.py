@@ -1,0 +1,110 @@
+"""A broker that is killed under load: workers say so, answer from their copies, go on, and stop when they are told."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.broker import LocalBroker
+from app.broker.ports import free_port
+from tests.cluster.shops import KINDS, Shop
+from tests.support.beside import Beside
+from tests.support.workers import Worker, none_left, running
+
+MAY_TAKE = 10  # seconds, to stop
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """One that these tests may kill."""
+    broker = LocalBroker(tmp_path_factory.mktemp("broker"), free_port())
+    _start(broker)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def kafka(broker: LocalBroker) -> str:
+    if broker.running is None:
+        _start(broker)
+    return broker.bootstrap
+
+
+def test_a_broker_that_is_killed_and_comes_back_costs_no_order_and_no_row(
+    broker: LocalBroker,
+    kafka: str,
+    prefix: str,
+    beside: Beside,
+    tmp_path: Path,
+    chance: random.Random,
+    measured: Callable[[str], None],
+) -> None:
+    shops = [Shop(kafka, f"{prefix}.{kind}", beside, tmp_path, chance) for kind in KINDS]
+    workers = [
+        shop.worker(shop.module(text, missing="Wait(seconds=60).then(DeadLetter)"))
+        for shop, text in zip(shops, KINDS.values(), strict=True)
+    ]
+    with running(*workers):
+        for shop, worker in zip(shops, workers, strict=True):
+            worker.until_caught_up()
+            shop.order(5, ["late"])
+        with shops[0].open(), shops[1].open():
+            for shop in shops:
+                shop.joined.until(shop.order_everywhere())
+            broker.kill()
+            for shop, worker in zip(shops, workers, strict=True):
+                worker.until_said(r"table \S+\.customers partition \d: disconnected")
+                _answers_from_its_copy(worker, f"{shop.prefix}.customers")
+            _start(broker)
+            since = time.monotonic()
+            for shop in shops:
+                shop.joined.until(shop.order_everywhere())
+            measured(f"broker killed: orders are joined again {time.monotonic() - since:.2f} s after it is back")
+            for shop in shops:
+                shop.publish(["late"])
+        for shop, worker in zip(shops, workers, strict=True):
+            shop.judge()
+            worker.until_caught_up()
+            assert worker.stop() == 0
+            assert shop.stored(worker) == shop.rows
+            assert not shop.parked()
+            shop.close()
+
+
+def test_a_worker_whose_broker_is_away_stops_within_ten_seconds_in_whatever_it_does(
+    broker: LocalBroker, shop: Shop, measured: Callable[[str], None]
+) -> None:
+    module = shop.module(KINDS["copartitioned"], missing="Wait(seconds=60).then(DeadLetter)")
+    busy, new = workers = [shop.worker(module, name) for name in ("busy", "new")]
+    with none_left(*workers):
+        busy.start().until_running()
+        shop.order(5, ["late"])
+        shop.order(3_000)
+        broker.kill()
+        new.start().until_said("waiting for the broker")
+        measured(f"broker away: a worker that waits for it stops in {_stopped(new):.1f} s")
+        measured(f"broker away: a busy worker stops in {_stopped(busy):.1f} s")
+
+
+def _answers_from_its_copy(worker: Worker, table: str) -> None:
+    status, answer = worker.row(table, "c0")
+    assert status == 200, answer
+    assert answer["state"] == "disconnected"
+    assert answer["freshness_s"] > 0
+    assert worker.row(table, "nobody")[0] == 503
+
+
+def _stopped(worker: Worker) -> float:
+    """Stop a worker; answers how long it took, in seconds."""
+    since = time.monotonic()
+    assert worker.stop(MAY_TAKE) == 0, worker.text
+    return time.monotonic() - since
+
+
+def _start(broker: LocalBroker) -> None:
+    broker.start()
+    broker.wait_ready()

@@ -1,0 +1,48 @@
+"""A worker whose disk is full says so and ends; with room again it goes on where it was."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.topics import COMPACTED, create, send
+from tests.support.workers import Worker, running
+
+MODULE = """
+    from agents import Service
+    from tables import OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        name: str
+
+    keeping = Service("{p}")
+    keeping.global_table(OwnerTopic("{p}.customers", Customer, key="customer_id"))
+"""
+
+ROWS = 2_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
+async def test_a_worker_without_room_on_its_disk_says_so_and_goes_on_when_there_is_some(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
+    worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix)
+    with running(worker):
+        worker.until_said("running")
+        # A limit on the size of files takes the place of a full disk.
+        resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
+        customers = [{"customer_id": f"c{number}", "name": "n" * 500} for number in range(ROWS)]
+        await send(kafka, f"{prefix}.customers", [(each["customer_id"], each) for each in customers])
+        assert worker.exit_code() == 3
+        assert "a write requires room on disk" in worker.text.splitlines()[-1]
+        assert "make room on that file system, then start the worker again" in worker.text
+        assert "Traceback" not in worker.text
+
+        worker.start()
+        seen = worker.until_caught_up()
+        assert seen["tables"][0]["rows"] == ROWS

@@ -1,0 +1,67 @@
+"""Committed offsets that no longer mean anything: nobody guesses where to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.topics import Sent, create, delete, rows, send, until_count
+from tests.support.workers import Worker, running
+
+MODULE = """
+    from agents import Drop, Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+
+    class Shipment(Order):
+        customer: Customer
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="{p}")
+    orders = EventTopic("{p}.orders", Order, key="order_id")
+    shipments = EventTopic("{p}.shipments", Shipment, key="order_id", owner="{p}")
+
+    shipping = Service("{p}")
+    shipping.join(orders, shipping.global_table(customers).on("customer_id"), into=shipments, missing=Drop)
+"""
+
+
+@pytest.mark.parametrize(("inputs_from", "joined"), [("earliest", ["o1", "o2"]), ("latest", ["o1"])])
+async def test_an_input_that_was_made_anew_is_refused_until_it_is_said_where_to_read(
+    kafka: str, prefix: str, tmp_path: Path, inputs_from: str, joined: list[str]
+) -> None:
+    module = MODULE.format(p=prefix)
+    await create(kafka, {f"{prefix}.orders": 1})
+    before = Worker(kafka, tmp_path, module, prefix)
+    with running(before):
+        before.until_running()
+        await send(kafka, f"{prefix}.customers", [Sent("c1", {"customer_id": "c1"})])
+        before.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the customer")
+        await send(kafka, f"{prefix}.orders", [Sent("o1", {"order_id": "o1", "customer_id": "c1"})])
+        await until_count(kafka, f"{prefix}.shipments", 1)
+        assert before.stop() == 0
+    await delete(kafka, f"{prefix}.orders")
+    await create(kafka, {f"{prefix}.orders": 1})
+    await send(kafka, f"{prefix}.orders", [Sent("o2", {"order_id": "o2", "customer_id": "c1"})])
+
+    refused = Worker(kafka, tmp_path, module, prefix)
+    with running(refused):
+        assert refused.exit_code() == 3
+        assert f"larder: input {prefix}.orders, partition 0: a service goes on from the offset" in refused.text
+        assert "found another topic of that name" in refused.text
+        assert "start once with --inputs-from earliest" in refused.text
+        assert "Traceback" not in refused.text
+
+    told = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", inputs_from))
+    with running(told):
+        told.until_caught_up()
+        if inputs_from == "earliest":
+            await until_count(kafka, f"{prefix}.shipments", 2)
+        assert told.stop() == 0
+    assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == joined

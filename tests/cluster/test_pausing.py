@@ -1,0 +1,75 @@
+"""A worker that is stopped for longer than its session (SIGSTOP), and goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import msgspec
+import pytest
+
+from tests.cluster.shops import KINDS, SIGNED, Shop
+from tests.support.workers import Worker, running
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_that_slept_through_its_session_measures_anew_before_it_joins(shop: Shop, kind: str) -> None:
+    module = shop.module(KINDS[kind], SIGNED)
+    sleeper, other = shop.worker(module, "sleeper"), shop.worker(module, "other")
+    with running(sleeper, other):
+        for worker in (sleeper, other):
+            worker.until(lambda seen: seen["inputs"], what="partitions")
+        shop.order(200)
+        sleeper.signal(signal.SIGSTOP)
+        everywhere = shop.order_everywhere()
+        shop.joined.until(everywhere)  # the other one has all partitions
+        shop.flood(200_000)
+        sleeper.signal(signal.SIGCONT)
+        late: list[str] = []
+        while sleeper.process.pid not in _makers(shop, late):
+            late += shop.order_everywhere()
+            shop.joined.until(late)
+        shop.judge()
+        outputs = [msgspec.json.decode(record.value) for record in shop.joined.records]
+        for row in outputs:
+            if row["order_id"] in late and row["worker"] == sleeper.process.pid:
+                assert row["customer"] == shop.rows[row["customer_id"]]
+        assert sleeper.stop() == 0
+        assert other.stop() == 0
+    assert not shop.parked()
+
+
+def test_a_worker_that_slept_never_says_that_a_row_is_absent_which_was_written_meanwhile(
+    shop: Shop, chance: random.Random
+) -> None:
+    worker = shop.worker(shop.module(KINDS["global"]))
+    table = f"{shop.prefix}.customers"
+    with running(worker):
+        worker.until_caught_up()
+        for turn in range(3):
+            assert worker.row(table, f"new{turn}")[0] == 404
+            worker.signal(signal.SIGSTOP)
+            shop.flood(chance.randint(1, 20_000))
+            shop.publish([f"new{turn}"])
+            _until_stopped_for(worker, 1.6)
+            worker.signal(signal.SIGCONT)
+            answers = []
+            while 200 not in answers:
+                status, answer = worker.row(table, f"new{turn}")
+                assert status != 404, f"after {len(answers)} answers: {answer}"
+                answers.append(status)
+                assert len(answers) < 10_000, answer
+            assert set(answers) <= {200, 503}
+            worker.until_caught_up()
+        assert worker.stop() == 0
+
+
+def _makers(shop: Shop, orders: list[str]) -> set[int]:
+    """The processes that made outputs of these orders."""
+    rows = [msgspec.json.decode(record.value) for record in shop.joined.records]
+    return {row["worker"] for row in rows if row["order_id"] in orders}
+
+
+def _until_stopped_for(worker: Worker, seconds: float) -> None:
+    """Wait until a stopped worker has been so for at least so long."""
+    worker.lives_for(seconds)

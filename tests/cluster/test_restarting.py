@@ -1,0 +1,56 @@
+"""What a restart costs: it reads what was missed, however much is stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.shops import KINDS, Shop
+from tests.support.beside import Beside
+from tests.support.workers import Worker, running
+
+STORED = 20_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restart_reads_what_was_missed_and_not_what_is_stored(
+    kafka: str,
+    prefix: str,
+    beside: Beside,
+    tmp_path: Path,
+    chance: random.Random,
+    kind: str,
+    measured: Callable[[str], None],
+) -> None:
+    shop = Shop(kafka, prefix, beside, tmp_path, chance, customers=STORED)
+    worker = shop.worker(shop.module(KINDS[kind]))
+    with running(worker):
+        worker.until_caught_up()
+        assert _read(worker) == len(shop.published)
+        costs = []
+        for missed in (0, 100_000):
+            worker.kill()
+            changed = [f"c{number}" for number in range(1_000)]
+            shop.flood(missed, changed)
+            orders = shop.order(200, changed)
+            began = time.monotonic()
+            worker.start().until_caught_up()
+            costs.append(f"{missed} missed: read {_read(worker)} in {time.monotonic() - began:.1f} s from its start")
+            assert _read(worker) == missed
+            # All that was published before it started came before the orders.
+            shop.judge()
+            shop.judge_newest(orders)
+        measured(f"restart, {kind}, {len(shop.rows)} rows stored; " + "; ".join(costs))
+        assert worker.stop() == 0
+    assert shop.stored(worker) == shop.rows
+    shop.close()
+
+
+def _read(worker: Worker) -> int:
+    """Records of the table that this process has read, those included that it had already."""
+    _, seen = worker.get("/services") or (0, {})
+    return sum(sum(table["counts"].values()) for table in seen["tables"])

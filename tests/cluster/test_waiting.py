@@ -1,0 +1,149 @@
+"""Orders that wait for their customer, while workers and tables come and go."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.cluster.shops import KINDS, Shop
+from tests.support.topics import COMPACTED, Sent, create, read, rows, send
+from tests.support.workers import none_left, running
+
+
+def waits(seconds: float) -> str:
+    return f"Wait(seconds={seconds}).then(DeadLetter)"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_orders_that_wait_outlive_their_worker_and_are_released_by_another(shop: Shop, kind: str) -> None:
+    module = shop.module(KINDS[kind], missing=waits(60))
+    one, two, three = workers = [shop.worker(module, name) for name in ("one", "two", "three")]
+    late = [f"late{number}" for number in range(10)]
+    with none_left(*workers):
+        one.start()
+        waiting = shop.order(20, late)
+        one.until(lambda seen: _waiting(seen) == len(waiting), what="waiting orders")
+        one.kill()
+        two.start().until(lambda seen: _waiting(seen) == len(waiting), what="waiting orders that were taken over")
+        assert not shop.joined.records
+        shop.publish(late[:5])
+        shop.joined.until(order for order in waiting if shop.orders[order]["customer_id"] in late[:5])
+        two.kill()
+        # Nobody is there when the others come: what waits is asked for anew when it is taken over.
+        shop.publish(late[5:])
+        three.start()
+        shop.judge()
+        three.until(lambda seen: _waiting(seen) == 0, what="nothing left that waits")
+        assert three.stop() == 0
+    assert not shop.parked()
+
+
+def test_orders_of_one_key_stay_in_their_order_behind_one_that_waits(shop: Shop) -> None:
+    module = shop.module(KINDS["copartitioned"], missing=waits(60))
+    one, two = workers = [shop.worker(module, name) for name in ("one", "two")]
+    # Rekeyed orders meet only where their customers share a partition.
+    here = shop.neighbours("late")[0]
+    with none_left(*workers):
+        one.start()
+        changes = [("late", 1), (here, 2), ("late", 3), (here, 4)]
+        orders = [{"order_id": "changed", "customer_id": customer, "number": number} for customer, number in changes]
+        shop.beside.call(send(shop.kafka, f"{shop.prefix}.orders", [("changed", order) for order in orders]))
+        one.until(lambda seen: _waiting(seen) == len(orders), what="those behind the first to wait, too")
+        one.kill()
+        two.start().until(lambda seen: _waiting(seen) == len(orders), what="waiting orders that were taken over")
+        shop.publish(["late"])
+        shop.joined.until(["changed"])
+        two.until(lambda seen: _waiting(seen) == 0, what="nothing left that waits")
+        assert two.stop() == 0
+    outputs = shop.beside.call(read(shop.kafka, f"{shop.prefix}.joined"))
+    assert [msgspec.json.decode(each.value)["number"] for each in outputs] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deadline_does_not_expire_orders_whose_customer_came_in_time_to_a_table_that_lags(
+    shop: Shop, kind: str
+) -> None:
+    worker = shop.worker(shop.module(KINDS[kind], missing=waits(3)), session_timeout_s="20")
+    late = [f"late{number}" for number in range(8)]
+    with running(worker):
+        worker.until_caught_up()
+        waiting = shop.order(16, late)
+        worker.until(lambda seen: _waiting(seen) == len(waiting), what="waiting orders")
+        worker.signal(signal.SIGSTOP)
+        # A long way for the table to go, and at its end the customers, in time.
+        shop.flood(50_000)
+        shop.publish(late)
+        deadlines = [each["deadline"] for each in shop.beside.call(rows(shop.kafka, _waiting_topic(shop)))]
+        assert time.time() < min(deadlines), "the customers came in time"
+        _until_passed(max(deadlines))
+        worker.signal(signal.SIGCONT)
+        worker.until(lambda seen: _waiting(seen) == 0, what="waiting orders released or expired")
+        assert not shop.parked()
+        shop.judge()
+
+
+def test_an_order_whose_customer_does_not_come_expires_once_and_says_why(shop: Shop) -> None:
+    worker = shop.worker(shop.module(KINDS["global"], missing=waits(0.5)))
+    with running(worker):
+        shop.order(3, ["nobody"])
+        shop.order(3)
+        worker.until(lambda seen: seen["joins"][0]["counts"]["expired"] == 3, what="expired orders")
+        worker.kill()
+        worker.start().until_caught_up()
+        parked = shop.parked()
+    assert sorted(each.value for each in parked) == sorted(
+        msgspec.json.encode(row) for row in shop.orders.values() if row["customer_id"] == "nobody"
+    )
+    assert all("nobody" in dict(each.headers)["larder.cause"].decode() for each in parked)
+
+
+def test_a_newer_revision_or_a_deletion_takes_the_place_of_a_row_that_waits(shop: Shop) -> None:
+    carts = f"{shop.prefix}.carts"
+    worker = shop.worker(shop.module(CARTS))
+    shop.beside.call(create(shop.kafka, {carts: 4}, COMPACTED))
+    with running(worker):
+        worker.until_caught_up()
+        first = [_cart("changed", "late", 1), _cart("deleted", "late", 1), _cart("kept", "late", 1)]
+        shop.beside.call(send(shop.kafka, carts, first))
+        worker.until(lambda seen: _waiting(seen) == len(first), what="waiting carts")
+        shop.beside.call(send(shop.kafka, carts, [_cart("changed", "c0", 2), Sent("deleted", None)]))
+        shop.joined.until(["changed"])
+        worker.until(lambda seen: _waiting(seen) == 1, what="the kept one alone to wait")
+        shop.publish(["late"])
+        shop.joined.until(["kept"])
+        worker.until_caught_up()
+        assert worker.stop() == 0
+    outputs = shop.beside.call(read(shop.kafka, f"{shop.prefix}.joined"))
+    assert sorted((each.key, msgspec.json.decode(each.value)["number"]) for each in outputs) == [
+        (b"changed", 2),
+        (b"kept", 1),
+    ]
+
+
+CARTS = """
+carts = OwnerTopic("{prefix}.carts", Order, key="order_id", revision="number", owner="checkout")
+held = service.global_table(customers)
+service.join(carts, held.on("customer_id"), into=joined, missing=Wait(seconds=60).then(DeadLetter))
+"""
+
+
+def _cart(key: str, customer: str, revision: int) -> Sent:
+    return Sent(key, {"order_id": key, "customer_id": customer, "number": revision})
+
+
+def _waiting(seen: dict[str, Any]) -> int:
+    return sum(join["waiting"] for join in seen["joins"])
+
+
+def _waiting_topic(shop: Shop) -> str:
+    return f"{shop.prefix}.{shop.prefix}.joined.waiting"
+
+
+def _until_passed(moment: float) -> None:
+    """Wait until a moment, in seconds since the epoch, has passed."""
+    while time.time() <= moment:
+        time.sleep(0.02)

@@ -1,0 +1,72 @@
+"""What all tests share: one broker for a run, topics of their own, and the choice of a scenario."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.broker import LocalBroker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--scenario", metavar="LINE", help="run only what shows this line of SCENARIOS.md, as 4.2")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--scenario")
+    if not wanted:
+        return
+    shown = [item for item in items if wanted in _scenarios(item)]
+    if not shown:
+        known = sorted({name for item in items for name in _scenarios(item)})
+        message = f"no test shows scenario {wanted}; there are {', '.join(known) or 'none'}"
+        raise pytest.UsageError(message)
+    config.hook.pytest_deselected(items=[item for item in items if item not in shown])
+    items[:] = shown
+
+
+def _scenarios(item: pytest.Item) -> set[str]:
+    return {str(name) for marker in item.iter_markers("scenario") for name in marker.args}
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real broker: that of `KAFKA`, or one that is started for this run."""
+    if given := os.environ.get("KAFKA"):
+        yield given
+        return
+    broker = LocalBroker(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker.bootstrap
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    """A topic name that no other test, and no other run on the same broker, has."""
+    return unique(request.node.name)
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """As `topic`, for a test that needs several: f"{prefix}.orders"."""
+    return unique(request.node.name)
+
+
+def unique(name: str) -> str:
+    """Give a name for topics and services; Kafka allows 249 characters of [a-zA-Z0-9._-]."""
+    readable = re.sub(r"[^a-zA-Z0-9]+", "-", name.removeprefix("test_"))[:60].strip("-")
+    return f"{readable}.{uuid.uuid4().hex[:8]}"

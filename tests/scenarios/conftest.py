@@ -1,0 +1,66 @@
+"""What all scenarios share: workers that are started at will, and are gone when the test ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from app.broker import LocalBroker
+from app.broker.ports import free_port
+from tests.support.workers import Worker, running
+
+PATIENT = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
+"""Sessions that outlast a busy machine: where nobody is killed, no partition moves."""
+
+QUICK: Mapping[str, str] = {}
+"""Sessions of tests, in which one who was killed is soon missed."""
+
+
+class Start(Protocol):
+    """Starts a worker of a service that `module` declares; `kafka` in place of the run's broker."""
+
+    def __call__(
+        self, module: str, service: str, name: str = "one", *, kafka: str = ..., sessions: Mapping[str, str] = PATIENT
+    ) -> Worker: ...
+
+
+@pytest.fixture
+def start(kafka: str, tmp_path: Path) -> Iterator[Start]:
+    with ExitStack() as started:
+
+        def start(
+            module: str, service: str, name: str = "one", *, kafka: str = kafka, sessions: Mapping[str, str] = PATIENT
+        ) -> Worker:
+            worker = Worker(kafka, tmp_path, module, service, name, environment=sessions)
+            started.enter_context(running(worker))
+            return worker
+
+        yield start
+
+
+class Broker:
+    """A broker that a test starts and stops, again and again; its address and what it keeps stay the same."""
+
+    def __init__(self, directory: Path) -> None:
+        self._broker = LocalBroker(directory, free_port())
+        self.address = self._broker.bootstrap
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._broker.start)
+        await asyncio.to_thread(self._broker.wait_ready)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._broker.stop)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    """A broker of the test's own, not yet started."""
+    broker = Broker(tmp_path / "broker")
+    yield broker
+    await broker.stop()

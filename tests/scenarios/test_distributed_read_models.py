@@ -1,0 +1,550 @@
+"""System 1, distributed read models: full state in compacted topics, copies that only read."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from tests.scenarios.conftest import QUICK, Broker, Start
+from tests.support.stores import entry, stored_entries, stored_rows
+from tests.support.topics import COMPACTED, Sent, create, encoded, ends, existing, send, until_count
+from tests.support.workers import Worker, until_read
+
+FULL_STATE = """
+    from agents import Service
+    from tables import OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        name: str
+        revision: int
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", revision="revision", owner="crm")
+
+    everything, divided = Service("{p}.everything"), Service("{p}.divided")
+    everything.global_table(customers)
+    divided.table(customers)
+"""
+
+
+@pytest.mark.scenario("1.1")
+async def test_ten_thousand_keys_written_five_times_each_are_as_many_rows_the_last_ones_in_every_follower(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, module = f"{prefix}.customers", FULL_STATE.format(p=prefix)
+    await create(kafka, {table: 4}, COMPACTED)
+    halves = [start(module, f"{prefix}.divided", name) for name in ("one", "two")]
+    early = start(module, f"{prefix}.everything", "early")
+    for half in halves:
+        half.until(lambda seen: len(seen["tables"][0]["partitions"]) == 2, what="half of the partitions")
+    early.until_caught_up()
+    last = await _write_each_five_times(kafka, table)
+    late = start(module, f"{prefix}.everything", "late")
+    end = await ends(kafka, table)
+    for follower in ([early], [late], halves):
+        until_read(follower, table, end)
+        for key in random.Random(1).sample(sorted(last), 20):  # noqa: S311 - nothing is secret here
+            assert [row for status, row in _asked(follower, table, key) if status == 200] == [last[key]]
+    for worker in (early, late):
+        worker.stop()
+    for half in halves:
+        half.kill()  # one that stops hands its partitions to the other, which would begin to read them
+    expected = {key.encode(): encoded(row) for key, row in last.items()}
+    assert stored_rows(early, table) == expected
+    assert stored_rows(late, table) == expected
+    one, two = (stored_rows(half, table) for half in halves)
+    assert not one.keys() & two.keys()
+    assert one | two == expected
+
+
+async def _write_each_five_times(kafka: str, table: str) -> dict[str, dict[str, Any]]:
+    """Write 10,000 keys five times each, in no order among the keys; answers the last row of each."""
+    keys = [f"c{number}" for number in range(10_000)] * 5
+    random.Random(0).shuffle(keys)  # noqa: S311 - nothing is secret here
+    written: Counter[str] = Counter()
+    records: list[tuple[str, dict[str, Any]]] = []
+    for key in keys:
+        written[key] += 1
+        records.append((key, {"customer_id": key, "name": f"{key}, {written[key]}", "revision": written[key]}))
+    await send(kafka, table, records)
+    return dict(records)
+
+
+def _asked(workers: list[Worker], table: str, key: str) -> list[tuple[int, Any]]:
+    return [(status, body.get("row")) for status, body in (worker.row(table, key) for worker in workers)]
+
+
+OWNER_AND_FOLLOWER = """
+    from agents import DeadLetter, Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Country(Row):
+        code: str
+        continent: str
+
+    class Signup(Row):
+        customer_id: str
+        code: str
+
+    class Customer(Row):
+        customer_id: str
+        continent: str
+
+    class Product(Row):
+        product_id: str
+        price: int
+
+    countries = OwnerTopic("{p}.countries", Country, key="code", owner="geography")
+    signups = EventTopic("{p}.signups", Signup, key="customer_id", owner="portal")
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="{p}.crm")
+    products = OwnerTopic("{p}.products", Product, key="product_id", owner="catalogue")
+
+    crm = Service("{p}.crm")
+
+    @crm.join(signups, crm.global_table(countries).on("code"), into=customers)
+    def customer(signup: Signup, country: Country) -> Customer:
+        return Customer(customer_id=signup.customer_id, continent=country.continent)
+
+    booking = Service("{p}.booking")
+    booking.global_table(customers)
+    booking.table(products)
+"""
+
+
+@pytest.mark.scenario("1.2")
+async def test_with_the_owner_gone_and_then_the_broker_a_restarted_worker_serves_what_it_had_and_says_its_age(
+    broker: Broker, prefix: str, start: Start
+) -> None:
+    await broker.start()
+    kafka, module = broker.address, OWNER_AND_FOLLOWER.format(p=prefix)
+    await create(kafka, {f"{prefix}.countries": 2, f"{prefix}.products": 2}, COMPACTED)
+    await create(kafka, {f"{prefix}.signups": 2})
+    owner = start(module, f"{prefix}.crm", kafka=kafka)
+    booking = start(module, f"{prefix}.booking", kafka=kafka, sessions=QUICK)
+    had = await _fill(kafka, prefix)
+    booking.until(lambda seen: [table["rows"] for table in seen["tables"]] == [60, 40], what="all rows")
+    owner.stop()
+    booking.stop()
+    booking.start()
+    booking.until_caught_up()
+    _serves(booking, had, "caught up")
+    gone = time.time()
+    await broker.stop()
+    booking.kill()
+    booking.start()
+    booking.until_said("waiting for the broker")
+    asked = time.time()
+    for age in _serves(booking, had, "disconnected"):
+        assert asked - gone <= age < asked - gone + 60
+    for table in (f"{prefix}.customers", f"{prefix}.products"):
+        assert booking.row(table, "nobody")[0] == 503
+    await broker.start()
+    booking.until_caught_up()
+    _serves(booking, had, "caught up")
+    assert booking.row(f"{prefix}.customers", "nobody")[0] == 404
+
+
+async def _fill(kafka: str, prefix: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Rows by table and key, as they are once the owners have published them."""
+    await send(kafka, f"{prefix}.countries", [("AT", {"code": "AT", "continent": "Europe"})])
+    signups = [f"c{number}" for number in range(60)]
+    products = [{"product_id": f"p{number}", "price": number} for number in range(40)]
+    await send(kafka, f"{prefix}.signups", [(key, {"customer_id": key, "code": "AT"}) for key in signups])
+    await send(kafka, f"{prefix}.products", [(row["product_id"], row) for row in products])
+    customers = {(f"{prefix}.customers", key): {"customer_id": key, "continent": "Europe"} for key in signups}
+    return customers | {(f"{prefix}.products", str(row["product_id"])): row for row in products}
+
+
+def _serves(worker: Worker, had: dict[tuple[str, str], dict[str, Any]], state: str) -> list[float]:
+    """Every row is served, in that state; answers how old the copies are, in seconds."""
+    ages = []
+    for (table, key), row in had.items():
+        status, answer = worker.row(table, key)
+        assert (status, answer["row"], answer["state"]) == (200, row, state)
+        ages.append(float(answer["freshness_s"]))
+    return ages
+
+
+CHAIN = """
+    from agents import DeadLetter, Service, Wait
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Signup(Row):
+        customer_id: str
+        code: str
+
+    class Country(Row):
+        code: str
+        tax: int
+
+    class Customer(Row):
+        customer_id: str
+        tax: int
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+
+    class Shipment(Order):
+        customer: Customer
+
+    class Bill(Row):
+        order_id: str
+        tax: int
+
+    signups = EventTopic("{p}.signups", Signup, key="customer_id", owner="portal")
+    countries = OwnerTopic("{p}.countries", Country, key="code", owner="geography")
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="{p}.crm")
+    orders = EventTopic("{p}.orders", Order, key="order_id", owner="checkout")
+    shipments = EventTopic("{p}.shipments", Shipment, key="order_id", owner="{p}.shipping")
+    bills = EventTopic("{p}.bills", Bill, key="order_id", owner="{p}.billing")
+
+    patience = Wait(seconds=60).then(DeadLetter)
+    crm, shipping, billing = Service("{p}.crm"), Service("{p}.shipping"), Service("{p}.billing")
+
+    @crm.join(signups, crm.global_table(countries).on("code"), into=customers, missing=patience)
+    def customer(signup: Signup, country: Country) -> Customer:
+        return Customer(customer_id=signup.customer_id, tax=country.tax)
+
+    shipping.join(orders, shipping.global_table(customers).on("customer_id"), into=shipments, missing=patience)
+
+    @billing.join(shipments.by("customer_id"), billing.table(customers), into=bills, missing=patience)
+    def bill(shipment: Shipment, customer: Customer) -> Bill:
+        return Bill(order_id=shipment.order_id, tax=customer.tax)
+"""
+
+
+@pytest.mark.scenario("1.3")
+@pytest.mark.parametrize("order", list(permutations(["crm", "shipping", "billing"])), ids="-".join)
+async def test_services_that_are_started_in_any_order_reach_the_same_state(
+    kafka: str, prefix: str, start: Start, order: tuple[str, ...]
+) -> None:
+    module = CHAIN.format(p=prefix)
+    workers = {}
+    for number, service in enumerate(order):
+        workers[service] = start(module, f"{prefix}.{service}")
+        workers[service].until_said("recovering|running|waiting for topics")
+        if number == 0:
+            await _order_before_anything_else_is_there(kafka, prefix)
+    bills = await until_count(kafka, f"{prefix}.bills", 30)
+    assert sorted(bills, key=lambda bill: bill["order_id"]) == [
+        {"order_id": f"o{number:02}", "tax": 20} for number in range(30)
+    ]
+    for worker, tables in ((workers["shipping"], 1), (workers["billing"], 1), (workers["crm"], 1)):
+        seen = worker.until_caught_up()
+        assert len(seen["tables"]) == tables
+    for worker in (workers["shipping"], workers["billing"]):
+        assert [worker.row(f"{prefix}.customers", f"c{number}")[1]["row"] for number in range(10)] == [
+            {"customer_id": f"c{number}", "tax": 20} for number in range(10)
+        ]
+
+
+async def _order_before_anything_else_is_there(kafka: str, prefix: str) -> None:
+    """Thirty orders by ten customers, who come after them, and whose country comes last."""
+    await create(kafka, {f"{prefix}.orders": 2, f"{prefix}.signups": 2})
+    await create(kafka, {f"{prefix}.countries": 1}, COMPACTED)
+    orders = [{"order_id": f"o{number:02}", "customer_id": f"c{number % 10}"} for number in range(30)]
+    await send(kafka, f"{prefix}.orders", [(order["order_id"], order) for order in orders])
+    signups = [{"customer_id": f"c{number}", "code": "AT"} for number in range(10)]
+    await send(kafka, f"{prefix}.signups", [(signup["customer_id"], signup) for signup in signups])
+    await send(kafka, f"{prefix}.countries", [("AT", {"code": "AT", "tax": 20})])
+
+
+EACH_OTHER = """
+    from agents import PassOn, Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Order(Row):
+        order_id: str
+
+    class Payment(Row):
+        order_id: str
+
+    class Placed(Order):
+        payment: Payment | None
+
+    class Paid(Payment):
+        placed: Placed | None
+
+    requested = EventTopic("{p}.requested", Order, key="order_id", owner="portal")
+    received = EventTopic("{p}.received", Payment, key="order_id", owner="bank")
+    placed = OwnerTopic("{p}.placed", Placed, key="order_id", owner="{p}.orders")
+    paid = OwnerTopic("{p}.paid", Paid, key="order_id", owner="{p}.payments")
+
+    orders, payments = Service("{p}.orders"), Service("{p}.payments")
+    orders.join(requested.by("order_id"), orders.table(paid).on("order_id", embed="payment"), into=placed,
+                missing=PassOn)
+    payments.join(received, payments.global_table(placed).on("order_id"), into=paid, missing=PassOn)
+"""
+
+
+@pytest.mark.scenario("1.3")
+async def test_two_services_that_each_follow_a_topic_of_the_other_do_not_wait_for_each_other(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    await create(kafka, {f"{prefix}.requested": 2, f"{prefix}.received": 2})
+    orders, payments = (start(EACH_OTHER.format(p=prefix), f"{prefix}.{name}") for name in ("orders", "payments"))
+    orders.until_caught_up()
+    payments.until_caught_up()
+    await send(kafka, f"{prefix}.requested", [("o1", {"order_id": "o1"})])
+    payments.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the order")
+    await send(kafka, f"{prefix}.received", [("o1", {"order_id": "o1"})])
+    orders.until(lambda seen: seen["tables"][0]["rows"] == 1, what="its payment")
+
+
+@pytest.mark.scenario("1.3")
+async def test_a_worker_that_is_started_before_the_broker_waits_says_so_and_starts_when_it_comes(
+    broker: Broker, prefix: str, start: Start
+) -> None:
+    worker = start(FULL_STATE.format(p=prefix), f"{prefix}.everything", kafka=broker.address)
+    worker.until_said(f"waiting for the broker at {broker.address}")
+    status, answer = worker.row(f"{prefix}.customers", "c1")
+    assert (status, "no broker" in answer["found"]) == (503, True)
+    await broker.start()
+    worker.until_said(f"waiting for topics of other owners: {prefix}.customers")
+    await create(broker.address, {f"{prefix}.customers": 4}, COMPACTED)
+    row = {"customer_id": "c1", "name": "Ada", "revision": 1}
+    await send(broker.address, f"{prefix}.customers", [("c1", row)])
+    worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the row")
+    assert worker.row(f"{prefix}.customers", "c1")[1]["row"] == row
+
+
+TWO_OWNERS = """
+    from agents import Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Signup(Row):
+        customer_id: str
+
+    class Customer(Row):
+        customer_id: str
+        source: dict
+
+    class Source(Row):
+        customer_id: str
+
+    signups = EventTopic("{p}.signups", Signup, key="customer_id")
+    sources = OwnerTopic("{p}.sources", Source, key="customer_id", owner="elsewhere")
+    crms = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="{p}.crm")
+    {second}
+
+    crm, sales = Service("{p}.crm"), Service("{p}.sales")
+    for service, customers in ((crm, crms), (sales, second)):
+        held = service.global_table(sources)
+        service.join(signups, held.on("customer_id", embed="source"), into=customers)
+"""
+
+
+@pytest.mark.scenario("1.4")
+@pytest.mark.parametrize("service", ["crm", "sales"])
+async def test_a_second_service_that_declares_itself_owner_of_a_topic_is_refused_naming_both(
+    kafka: str, prefix: str, start: Start, service: str
+) -> None:
+    second = f'second = OwnerTopic("{prefix}.customers", Customer, key="customer_id", owner="{prefix}.sales")'
+    worker = start(TWO_OWNERS.format(p=prefix, second=second), f"{prefix}.{service}")
+    assert worker.exit_code() == 2
+    (said,) = worker.text.splitlines()
+    assert f"topic {prefix}.customers: a topic requires one owner" in said
+    assert f"found {prefix}.crm and {prefix}.sales" in said
+    assert not await existing(kafka, prefix)
+
+
+@pytest.mark.scenario("1.4")
+async def test_a_service_that_publishes_into_a_topic_of_another_owner_is_refused(prefix: str, start: Start) -> None:
+    worker = start(TWO_OWNERS.format(p=prefix, second="second = crms"), f"{prefix}.sales")
+    assert worker.exit_code() == 2
+    (said,) = worker.text.splitlines()
+    assert f"service {prefix}.sales into {prefix}.customers: only the owner of a topic writes it" in said
+    assert f"found owner {prefix}.crm" in said
+
+
+@pytest.mark.scenario("1.4")
+async def test_a_follower_has_no_way_to_write_to_the_table_that_it_follows(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, row = f"{prefix}.customers", {"customer_id": "c1", "name": "Ada", "revision": 1}
+    await create(kafka, {table: 4}, COMPACTED)
+    await send(kafka, table, [("c1", row)])
+    worker = start(FULL_STATE.format(p=prefix), f"{prefix}.everything")
+    worker.until_caught_up()
+    for method in ("PUT", "POST", "PATCH", "DELETE"):
+        status, _ = worker.get(f"/tables/{table}/rows/c1", method) or (0, {})
+        assert status == 405
+    assert worker.row(table, "c1")[1]["row"] == row
+    assert sum((await ends(kafka, table)).values()) == 1
+
+
+INDEXED = """
+    from agents import Service
+    from tables import OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        country: str
+        city: str
+        revision: int
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", revision="revision", owner="crm",
+                           indexes={indexes})
+
+    everything, divided = Service("{p}.everything"), Service("{p}.divided")
+    everything.global_table(customers)
+    divided.table(customers)
+"""
+
+
+def _customer(key: str, revision: int) -> dict[str, Any]:
+    return {"customer_id": key, "country": "AT", "city": f"Vienna {revision}", "revision": revision}
+
+
+@pytest.mark.scenario("1.5")
+async def test_a_deleted_row_is_gone_everywhere_and_does_not_come_back_by_a_late_older_event(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, module = f"{prefix}.customers", INDEXED.format(p=prefix, indexes=["country", "city"])
+    keys = [f"c{number}" for number in range(20)]
+    deleted, kept = keys[:10], keys[10:]
+    await create(kafka, {table: 2}, COMPACTED)
+    await send(kafka, table, [(key, _customer(key, 2)) for key in keys])
+    workers = [start(module, f"{prefix}.everything"), start(module, f"{prefix}.divided")]
+    for worker in workers:
+        until_read([worker], table, await ends(kafka, table))
+        assert {worker.row(table, key)[0] for key in keys} == {200}
+    await send(kafka, table, [(key, None) for key in deleted])
+    await _all_gone(kafka, table, workers, deleted, kept)
+    await send(kafka, table, [(key, _customer(key, 1)) for key in deleted])
+    await _all_gone(kafka, table, workers, deleted, kept)
+    for worker in workers:
+        worker.stop()
+        worker.start()
+    await send(kafka, table, [(key, _customer(key, 2)) for key in deleted])
+    await _all_gone(kafka, table, workers, deleted, kept)
+    for worker in workers:
+        worker.stop()
+        assert stored_rows(worker, table).keys() == {key.encode() for key in kept}
+        assert stored_entries(worker, table) == {
+            entry(*found, key) for key in kept for found in (("country", "AT"), ("city", "Vienna 2"))
+        }
+
+
+async def _all_gone(kafka: str, table: str, workers: list[Worker], deleted: list[str], kept: list[str]) -> None:
+    end = await ends(kafka, table)
+    for worker in workers:
+        until_read([worker], table, end)
+        worker.until_caught_up()
+        assert {worker.row(table, key)[0] for key in deleted} == {404}
+        assert {worker.row(table, key)[0] for key in kept} == {200}
+
+
+@pytest.mark.scenario("1.5")
+async def test_a_deleted_row_comes_back_with_a_newer_event(kafka: str, prefix: str, start: Start) -> None:
+    table = f"{prefix}.customers"
+    await create(kafka, {table: 1}, COMPACTED)
+    deletion = Sent("c1", None, headers=[("larder.revision", b"5")])
+    await send(kafka, table, [("c1", _customer("c1", 4)), deletion, ("c1", _customer("c1", 5))])
+    worker = start(INDEXED.format(p=prefix, indexes=["city"]), f"{prefix}.everything")
+    worker.until_caught_up()
+    assert worker.row(table, "c1")[0] == 404
+    await send(kafka, table, [("c1", _customer("c1", 6))])
+    until_read([worker], table, await ends(kafka, table))
+    assert worker.row(table, "c1")[1]["row"] == _customer("c1", 6)
+
+
+@pytest.mark.scenario("1.6")
+async def test_a_full_state_message_that_changes_nothing_is_dropped_before_it_triggers_anything(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table = f"{prefix}.customers"
+    await create(kafka, {table: 2}, COMPACTED)
+    worker = start(INDEXED.format(p=prefix, indexes=["city"]), f"{prefix}.everything")
+    for revision in (1, 2, 3):
+        await send(kafka, table, [(f"c{key}", _customer(f"c{key}", 1) | {"revision": revision}) for key in range(50)])
+    until_read([worker], table, await ends(kafka, table))
+    assert _counts(worker) == {"new": 50, "unchanged": 100}
+    late = [("c7", _customer("c7", 2))]
+    await send(kafka, table, [*late, ("c8", _customer("c8", 4))])
+    until_read([worker], table, await ends(kafka, table))
+    assert _counts(worker) == {"new": 50, "changed": 1, "unchanged": 100, "stale": 1}
+    assert worker.row(table, "c7")[1]["row"] == _customer("c7", 1) | {"revision": 3}
+
+
+def _counts(worker: Worker) -> dict[str, int]:
+    """What became of the records of its table since its start, where there were any."""
+    _, seen = worker.get("/services") or (0, {})
+    return {name: count for name, count in seen["tables"][0]["counts"].items() if count}
+
+
+CAUSES = """
+    from agents import PassOn, Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+
+    class Moved(Row):
+        customer_id: str
+        city: str
+        cause: str
+
+    class Noted(Moved):
+        customer: Customer | None
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="crm")
+    moved = {kind}("{p}.moved", Moved, key="customer_id", owner="portal")
+    noted = EventTopic("{p}.noted", Noted, key="customer_id")
+    service = Service("{p}.notes")
+    service.join(moved, service.global_table(customers).on("customer_id"), into=noted, missing=PassOn)
+"""
+
+
+@pytest.mark.scenario("1.6")
+async def test_a_topic_whose_messages_say_their_cause_keeps_every_one(kafka: str, prefix: str, start: Start) -> None:
+    await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
+    await create(kafka, {f"{prefix}.moved": 1})
+    moved = [{"customer_id": "c1", "city": "Graz", "cause": cause} for cause in ("visit", "visit", "letter")]
+    await send(kafka, f"{prefix}.moved", [("c1", event) for event in moved])
+    start(CAUSES.format(p=prefix, kind="EventTopic"), f"{prefix}.notes")
+    noted = await until_count(kafka, f"{prefix}.noted", 3)
+    assert noted == [event | {"customer": None} for event in moved]
+
+
+@pytest.mark.scenario("1.6")
+async def test_a_cause_on_a_compacted_topic_is_refused_with_the_reason(kafka: str, prefix: str, start: Start) -> None:
+    worker = start(CAUSES.format(p=prefix, kind="OwnerTopic"), f"{prefix}.notes")
+    assert worker.exit_code() == 2
+    (said,) = worker.text.splitlines()
+    assert f"topic {prefix}.moved: " in said
+    assert "compaction and deduplication would lose causes" in said
+    assert not await existing(kafka, prefix)
+
+
+@pytest.mark.scenario("1.8")
+async def test_an_index_that_a_reader_adds_is_built_from_its_local_rows_while_the_table_serves(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, service = f"{prefix}.customers", f"{prefix}.everything"
+    rows = {f"c{number}": _customer(f"c{number}", number % 100) for number in range(30_000)}
+    await create(kafka, {table: 2}, COMPACTED)
+    await send(kafka, table, rows.items())
+    worker = start(INDEXED.format(p=prefix, indexes=["country"]), service)
+    until_read([worker], table, await ends(kafka, table))
+    worker.stop()
+    assert stored_entries(worker, table) == {entry("country", "AT", key) for key in rows}
+    again = start(INDEXED.format(p=prefix, indexes=["country", "city"]), service)
+    again.until(lambda seen: seen["tables"][0]["building"] == ["city"], what="an index being built")
+    assert again.row(table, "c29999")[1]["row"] == rows["c29999"]
+    changed = {f"c{number}": _customer(f"c{number}", 100) for number in (0, 15_000, 29_999, 30_000)}
+    await send(kafka, table, changed.items())
+    again.until_said(f"table {table}: index city is complete")
+    until_read([again], table, await ends(kafka, table))
+    again.until(lambda seen: seen["tables"][0]["building"] == [], what="no index being built")
+    assert _counts(again) == {"new": 1, "changed": 3}
+    again.stop()
+    assert stored_entries(again, table) == {
+        entry(index, row[index], key) for key, row in (rows | changed).items() for index in ("country", "city")
+    }

@@ -1,0 +1,52 @@
+"""The stores that a worker left behind, read after it has ended: what is on the disk, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tables.engine.layout import ENTRY, HEADER_SIZE, ROW, entry_prefix
+from tables.engine.memory import Memory
+from tables.engine.store import Store, connect, no_fault
+from tables.engine.values import encoded
+from tests.support.workers import Worker
+
+
+def stored_rows(worker: Worker, table: str) -> dict[bytes, bytes]:
+    """All rows of a table, as encoded key and JSON; a key must not be in two stores."""
+    rows: dict[bytes, bytes] = {}
+    for store in _stores(worker, table):
+        for key, stored in store.scan_prefix(ROW):
+            if len(stored) > HEADER_SIZE:
+                assert key[1:] not in rows, f"{key[1:]!r} of {table} is in two stores of {worker.name}"
+                rows[key[1:]] = stored[HEADER_SIZE:]
+    return rows
+
+
+def stored_entries(worker: Worker, table: str) -> set[bytes]:
+    """All entries of all indexes of a table; compare with `entry`."""
+    return {key for store in _stores(worker, table) for key, _ in store.scan_prefix(ENTRY)}
+
+
+def entry(index: str, value: Any, key: str) -> bytes:
+    """The entry of one row with a text key."""
+    return entry_prefix(index) + encoded(value) + key.encode()
+
+
+def _stores(worker: Worker, table: str) -> Iterator[Store]:
+    assert not worker.alive(), f"the stores of {worker.name} are read once it has ended"
+    for path in sorted(worker.tables.joinpath(table).iterdir()):
+        with opened_store(path) as store:
+            yield store
+
+
+@contextmanager
+def opened_store(path: Path) -> Iterator[Store]:
+    memory = Memory()
+    store = connect(path, memory.options(whole=path.name == "global"), no_fault)
+    try:
+        yield store
+    finally:
+        store.close()

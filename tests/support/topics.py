@@ -1,0 +1,186 @@
+"""Topics as tests see them: made with given settings, written record by record, read as any reader would."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import ConsumerRecord
+
+T = TypeVar("T")
+
+COMPACTED = {"cleanup.policy": "compact"}
+
+
+class Sent(NamedTuple):
+    """One record to be sent. `value` may be a row, a plain value, or bytes as they are."""
+
+    key: bytes | str | None
+    value: Any
+    partition: int | None = None
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012 - never changed
+    timestamp_ms: int | None = None
+
+
+async def create(kafka: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
+    """Create topics, given as name to partition count; waits until they are known."""
+    async with admin(kafka) as client:
+        await client.create_topics(
+            [NewTopic(name, count, 1, topic_configs=dict(config or {})) for name, count in topics.items()]
+        )
+    async with consumer(kafka) as reader:
+        for name, count in topics.items():
+            await until(lambda name=name, count=count: _known(reader, name, count), 15, f"topic {name}")
+
+
+async def existing(kafka: str, prefix: str) -> list[str]:
+    """The topics whose names begin with `prefix`."""
+    async with admin(kafka) as client:
+        return [name for name in await client.list_topics() if name.startswith(prefix)]
+
+
+async def delete(kafka: str, *topics: str) -> None:
+    async with admin(kafka) as client:
+        await client.delete_topics(list(topics))
+
+
+@asynccontextmanager
+async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def consumer(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A reader of committed records without a group."""
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=kafka,
+        group_id=None,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,  # stopping waits for the fetch that is under way
+    )
+    await reader.start()
+    try:
+        yield reader
+    finally:
+        await reader.stop()
+
+
+async def send(kafka: str, topic: str, records: Iterable[Sent | tuple[Any, Any]], **settings: Any) -> list[int]:
+    """Send records in their order; answers their offsets, once all are acknowledged."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=5, max_request_size=32 << 20, **settings)
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(
+                topic,
+                key=each.key.encode() if isinstance(each.key, str) else each.key,
+                value=encoded(each.value),
+                partition=each.partition,
+                headers=each.headers or None,
+                timestamp_ms=each.timestamp_ms,
+            )
+            for each in (Sent(*record) for record in records)
+        ]
+        return [one.offset for one in await asyncio.gather(*sent)]
+    finally:
+        await producer.stop()
+
+
+async def fill(kafka: str, topic: str, partition: int, records: Iterable[tuple[str, Any]]) -> None:
+    """Send many records to one partition, in whole batches: a hundred thousand in half a second."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=512 * 1024)
+    await producer.start()
+    try:
+        sent, batch = [], producer.create_batch()
+        for key, value in records:
+            while batch.append(key=key.encode(), value=encoded(value), timestamp=None) is None:
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+        sent.append(await producer.send_batch(batch, topic, partition=partition))
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+def encoded(value: Any) -> bytes | None:
+    return value if value is None or isinstance(value, bytes) else msgspec.json.encode(value)
+
+
+async def read(kafka: str, topic: str, *, timeout: float = 30) -> list[ConsumerRecord]:
+    """All committed records of a topic up to its end as it is now, by partition and offset."""
+    async with consumer(kafka) as reader:
+        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        tps = [TopicPartition(topic, each) for each in range(count)]
+        reader.assign(tps)
+        ends = await reader.end_offsets(tps)
+        for tp, begin in (await reader.beginning_offsets(tps)).items():
+            reader.seek(tp, begin)
+        found: list[ConsumerRecord] = []
+        deadline = time.monotonic() + timeout
+        while any([await reader.position(tp) < ends[tp] for tp in tps]):
+            assert time.monotonic() < deadline, f"{topic} could not be read to its end in {timeout} s"
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                found += records
+    return sorted(
+        (each for each in found if each.offset < ends[TopicPartition(topic, each.partition)]),
+        key=lambda each: (each.partition, each.offset),
+    )
+
+
+async def ends(kafka: str, topic: str) -> dict[int, int]:
+    """The end of each partition: the offset that its next record will have."""
+    async with consumer(kafka) as reader:
+        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        found = await reader.end_offsets([TopicPartition(topic, each) for each in range(count)])
+        return {tp.partition: end for tp, end in found.items()}
+
+
+async def rows(kafka: str, topic: str) -> list[dict[str, Any]]:
+    """The values of all committed records, decoded."""
+    return [msgspec.json.decode(record.value) for record in await read(kafka, topic) if record.value is not None]
+
+
+async def until(look: Callable[[], T | Awaitable[T]], timeout: float, what: str) -> T:
+    """Look again and again until there is something; fails saying what was waited for, and what was last seen."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = look()
+        seen = await seen if isinstance(seen, Awaitable) else seen
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last seen: {seen!r}"
+        await asyncio.sleep(0.05)
+
+
+async def until_count(
+    kafka: str, topic: str, count: int, timeout: float = 30, *, by: str | None = None
+) -> list[dict[str, Any]]:
+    """Wait until a topic has at least `count` committed records, or values of the field `by`; answers all values."""
+
+    async def enough() -> list[dict[str, Any]] | None:
+        found = await rows(kafka, topic)
+        return found if len({row[by] for row in found} if by else found) >= count else None
+
+    return await until(enough, timeout, f"{count} records in {topic}") or []
+
+
+async def _known(reader: AIOKafkaConsumer, topic: str, count: int) -> bool:
+    return await _partitions(reader, topic) >= count
+
+
+async def _partitions(reader: AIOKafkaConsumer, topic: str) -> int:
+    """How many partitions a topic has; a consumer itself only knows of those that it was assigned."""
+    cluster = await reader._client.fetch_all_metadata()
+    return len(cluster.partitions_for_topic(topic) or ())

@@ -1,0 +1,266 @@
+"""Worker processes as an operator starts them: by the public command, watched through log and web port."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "app"]
+DYING = [sys.executable, "-m", "tests.support.dying_worker"]
+
+
+class Worker:
+    """One worker process. `directory` keeps its tables between starts under the same name."""
+
+    def __init__(
+        self,
+        kafka: str,
+        directory: Path,
+        module: str,
+        service: str,
+        name: str = "one",
+        environment: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        """`module` is the text of a module with declarations (written to `directory`), or the name of one."""
+        self.directory = directory
+        self.service = service
+        self.name = name
+        self._kafka = kafka
+        self._module = _write(directory, module)
+        self._environment = dict(environment or {})
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = directory / f"{service}-{name}.log"
+        self._from = 0
+
+    def start(self, dying_at: str = "") -> Worker:
+        """`dying_at` as "delivery.sent:3": it kills itself when it reaches that step for the third time."""
+        self._from = self.log.stat().st_size if self.log.exists() else 0
+        command = [*DYING, dying_at] if dying_at else COMMAND
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "worker", self.service, "--name", self.name, *self._arguments],
+                cwd=self.directory,
+                env=self._environ(),
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    @property
+    def tables(self) -> Path:
+        """Where its tables have their stores, each table in a directory of its name."""
+        return self.directory / "larder" / "tables" / self.service / self.name
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"worker {self.name} was not started"
+        return self._process
+
+    @property
+    def text(self) -> str:
+        """What it has logged since its last start."""
+        return self.log.read_bytes()[self._from :].decode() if self.log.exists() else ""
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, timeout: float = 15) -> int:
+        """Ask it to stop; answers its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def lives_for(self, seconds: float) -> None:
+        """Let it run for so long; fails when it ends by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(seconds)
+            message = f"worker {self.name} ended with {code}:\n{self.text[-4000:]}"
+            raise AssertionError(message)
+
+    def exit_code(self, timeout: float = 30) -> int:
+        """Wait until it ends by itself."""
+        return self.process.wait(timeout)
+
+    def until(
+        self, look: Callable[[dict[str, Any]], Any], timeout: float = 30, what: str = "a state"
+    ) -> dict[str, Any]:
+        """Wait until `look` likes what GET /services answers."""
+        deadline, seen = time.monotonic() + timeout, None
+        while True:
+            assert self.alive(), (
+                f"worker {self.name} ended with {self.process.poll()} while waiting for {what}:\n{self.text[-4000:]}"
+            )
+            if (answer := self.get("/services")) is not None:
+                seen = answer[1]
+                if look(seen):
+                    return seen
+            assert time.monotonic() < deadline, (
+                f"worker {self.name}: waited {timeout} s for {what}; last {seen}\n{self.text[-4000:]}"
+            )
+            time.sleep(0.05)
+
+    def until_running(self, timeout: float = 30) -> dict[str, Any]:
+        """It has joined its group, holds its tables, and has read its inputs to their ends as they were."""
+        return self.until(
+            lambda seen: seen["phase"] == "running" and seen["inputs"], timeout, "running with partitions"
+        )
+
+    def until_caught_up(self, timeout: float = 30) -> dict[str, Any]:
+        """Its tables are here and caught up, and its inputs have no lag."""
+
+        def done(seen: dict[str, Any]) -> bool:
+            states = [each for table in seen["tables"] for each in table["partitions"]]
+            return (
+                seen["phase"] == "running"
+                and all(table["partitions"] for table in seen["tables"])
+                and all(each["phase"] == "caught_up" and each["lag"] == 0 for each in states)
+                and all(each["lag"] == 0 for each in seen["inputs"])
+            )
+
+        return self.until(done, timeout, "tables caught up and inputs without lag")
+
+    def until_shared(self, partitions: int, timeout: float = 30) -> dict[str, Any]:
+        """It processes so many partitions of its inputs, and holds their tables."""
+        return self.until(
+            lambda seen: (
+                seen["phase"] == "running"
+                and len(seen["inputs"]) == partitions
+                and all(each["phase"] == "caught_up" for table in seen["tables"] for each in table["partitions"])
+            ),
+            timeout,
+            f"{partitions} partitions of its inputs",
+        )
+
+    def until_said(self, pattern: str, timeout: float = 30) -> str:
+        """Wait for a line of its log."""
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.text)):
+            assert time.monotonic() < deadline, (
+                f"worker {self.name}: waited {timeout} s for {pattern!r} in:\n{self.text[-4000:]}"
+            )
+            time.sleep(0.05)
+        return found.group(0)
+
+    def row(self, table: str, key: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of GET /tables/{table}/rows/{key}; 0 when nobody listens."""
+        return self.get(f"/tables/{table}/rows/{quote(key, safe='')}") or (0, {})
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, Any]] | None:
+        """Status and body; None while its web port is not open."""
+        port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
+        if not port:
+            return None
+        asked = urllib.request.Request(f"http://127.0.0.1:{port[-1]}{path}", method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the address is loopback
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError:
+            return None
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "KAFKA": self._kafka,
+            "LARDER_MODULES": self._module,
+            "LARDER_DIRECTORY": str(self.directory / "larder"),
+            "LARDER_SESSION_TIMEOUT_S": "1.5",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            **self._environment,
+        }
+
+
+def until_read(workers: Sequence[Worker], topic: str, ends: Mapping[int, int], timeout: float = 30) -> None:
+    """Wait until the workers together have applied, or processed and committed, a topic up to `ends`."""
+    unread = dict(ends)
+
+    def read(worker: Worker) -> bool:
+        _, seen = worker.get("/services") or (0, {"tables": [], "inputs": []})
+        tables = [each for table in seen["tables"] if table["table"] == topic for each in table["partitions"]]
+        for each in [*tables, *(each for each in seen["inputs"] if each["topic"] == topic)]:
+            if each["position"] >= unread.get(each["partition"], 0):
+                unread.pop(each["partition"], None)
+        return not unread
+
+    deadline = time.monotonic() + timeout
+    while not any(read(worker) for worker in workers):
+        logs = "\n".join(worker.text[-2000:] for worker in workers)
+        assert time.monotonic() < deadline, f"waited {timeout} s for {topic} to be read to {unread}:\n{logs}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(*workers: Worker) -> Iterator[None]:
+    """Start workers; whatever happens, none is left."""
+    with none_left(*workers):
+        for worker in workers:
+            worker.start()
+        yield
+
+
+@contextmanager
+def none_left(*workers: Worker) -> Iterator[None]:
+    """Whatever happens, none of these workers is left at the end."""
+    try:
+        yield
+    finally:
+        for worker in workers:
+            if worker._process is not None and worker.alive():
+                worker.process.send_signal(signal.SIGCONT)
+                worker.process.kill()
+                worker.process.wait(10)
+
+
+def larder(
+    *arguments: str, kafka: str, directory: Path, module: str = "", timeout: float = 60, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of larder to its end."""
+    environment = {**os.environ, "KAFKA": kafka, "LARDER_DIRECTORY": str(directory / "larder"), "PYTHONPATH": str(ROOT)}
+    if module:
+        environment["LARDER_MODULES"] = _write(directory, module)
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        input=stdin,
+    )
+
+
+def _write(directory: Path, module: str) -> str:
+    """Write the text of a module; a mere name is left as it is."""
+    if "\n" not in module:
+        return module
+    text = textwrap.dedent(module)
+    name = f"declared_{abs(hash(text)):x}"
+    (directory / f"{name}.py").write_text(text)
+    return name
