@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agents.declaring.joins import Join
-from agents.declaring.outputs import Output, output_of
+from agents.declaring.outputs import OutputMany, Produced, outputs_of
 from agents.declaring.partial import Keys, Many, One, reader
 from tables.declaring.fields import scalar
 from tables.declaring.keys import TEXT
@@ -36,6 +36,10 @@ class CompiledJoin:
                              the raw row for each lookup (None: goes on without);
                              None when the join's function wants no result.
                              ValueError as above, and when the function fails.
+    output_many(keys, values, rows)
+                             the same for a batch, with a column of rows for each
+                             lookup: a list of keys and one of values, with None for a
+                             value that is not wanted. It raises as references_many.
 
     Only the fields that are needed are decoded and checked; the rest of a record is
     checked to be JSON, and goes through as it is.
@@ -44,7 +48,12 @@ class CompiledJoin:
     join: Join
     references: One
     references_many: Many
-    output: Output
+    output_many: OutputMany
+
+    def output(self, key: bytes | None, value: bytes, rows: Rows) -> Produced | None:
+        """See above."""
+        (made,), (result,) = self.output_many((key,), (value,), [(row,) for row in rows])
+        return None if result is None else (made, result)
 
     def why_missing(self, references: Keys, rows: Rows) -> str:
         """Say which partners an order lacks, for a person who reads dead letters."""
@@ -63,7 +72,7 @@ def compile_join(join: Join) -> CompiledJoin:
         join.source.row,
         [(lookup.field, lookup.table.topic.key_codec) for lookup in join.lookups],
     )
-    return CompiledJoin(join, references, references_many, output_of(join))
+    return CompiledJoin(join, references, references_many, outputs_of(join))
 
 
 def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes]:

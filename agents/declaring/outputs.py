@@ -4,19 +4,22 @@ Either the order's own JSON with the rows spliced in, or what a function gives. 
 in, bytes out; nothing here knows where the rows came from.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
 from agents.declaring.joins import Join
 from agents.declaring.partial import reader
-from agents.declaring.splicing import Rows, splicer
+from agents.declaring.splicing import Column, splicer
 from tables.declaring.fields import fields
 from tables.declaring.problems import LarderError
 
 Produced: TypeAlias = tuple[bytes, bytes]
-Output: TypeAlias = Callable[[bytes | None, bytes, Rows], Produced | None]
+Outputs: TypeAlias = tuple[Sequence[bytes], Sequence[bytes | None]]
+OutputMany: TypeAlias = Callable[[Sequence[bytes | None], Sequence[bytes], Sequence[Column]], Outputs]
+
+_UNWANTED: Final = (b"", None)
 
 
 class FunctionFailedError(LarderError, ValueError):
@@ -27,22 +30,32 @@ class NullKeyError(LarderError, ValueError):
     """A result has null in the field that its topic's key is made of."""
 
 
-def output_of(join: Join) -> Output:
-    """Build the function that makes the result of a join."""
+def outputs_of(join: Join) -> OutputMany:
+    """Build the function that makes the results of a join: their keys, and their values, None where none is wanted.
+
+    It takes keys and values of the orders, and a column of rows for each lookup.
+    """
     return _spliced(join) if join.function is None else _called(join, join.function)
 
 
-def _spliced(join: Join) -> Output:
+def _spliced(join: Join) -> OutputMany:
     source = fields(join.source.row)
-    key_of = _key_in_source(join)
+    key_of, keeps_key = _key_in_source(join), _keeps_key(join)
     splice = splicer(
         [lookup.embed for lookup in join.lookups],
-        key_of,
         never_empty=any(field.required for field in source.values()),
     )
-    if _keeps_key(join):
-        return splice
-    return lambda _, value, rows: splice(key_of(value), value, rows)
+
+    def outputs(keys: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
+        if keeps_key and None not in keys:
+            known = cast("Sequence[bytes]", keys)
+        else:
+            known = [
+                key_of(order) if key is None or not keeps_key else key for key, order in zip(keys, orders, strict=True)
+            ]
+        return known, splice(orders, rows)
+
+    return outputs
 
 
 def _keeps_key(join: Join) -> bool:
@@ -72,12 +85,12 @@ def _json_name(row: type, field: str) -> str:
     return fields(row)[field].encode_name
 
 
-def _called(join: Join, function: Callable[..., Any]) -> Output:
+def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
     decode_order = msgspec.json.Decoder(join.source.row).decode
     decodes = [msgspec.json.Decoder(lookup.table.topic.row).decode for lookup in join.lookups]
     publish = _publisher(join)
 
-    def output(_: bytes | None, value: bytes, rows: Rows) -> Produced | None:
+    def output(value: bytes, rows: Sequence[bytes | None]) -> Produced | tuple[bytes, None]:
         order = decode_order(value)
         typed = [None if row is None else decode(row) for decode, row in zip(decodes, rows, strict=True)]
         try:
@@ -85,9 +98,13 @@ def _called(join: Join, function: Callable[..., Any]) -> Output:
         except Exception as error:
             message = f"{function.__name__} raised {type(error).__name__}: {error}"
             raise FunctionFailedError(message) from error
-        return None if result is None else publish(result)
+        return _UNWANTED if result is None else publish(result)
 
-    return output
+    def outputs(_: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
+        keys, values = zip(*map(output, orders, zip(*rows, strict=True)), strict=True)
+        return keys, values
+
+    return outputs
 
 
 def _publisher(join: Join) -> Callable[[Any], Produced]:

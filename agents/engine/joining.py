@@ -95,14 +95,14 @@ class Joining:
             self._with_missing(records, references, rows)
             return
         try:
-            outputs = [
-                self._compiled.output(record.key, value, row)
-                for record, value, row in zip(records, values, zip(*rows, strict=True), strict=True)
-            ]
+            keys, outputs = self._compiled.output_many([record.key for record in records], values, rows)
         except ValueError:
             self._one_by_one(records)
             return
-        self._publish(records, outputs)
+        if None in outputs:
+            self._publish_wanted(records, keys, outputs)
+        else:
+            self._publish(records, keys, cast("Sequence[bytes]", outputs))
 
     def join(self, order: Record, rows: Rows) -> None:
         """Publish the result for one order; `None` stands for a row that is passed on without."""
@@ -111,7 +111,10 @@ class Joining:
         except ValueError as error:
             self.park(order, cause_of(error))
             return
-        self._publish([order], [output])
+        if output is None:
+            self.counts.unwanted += 1
+        else:
+            self._publish((order,), output[:1], output[1:])
 
     def partners(self, order: Record) -> tuple[References, Rows]:
         """Keys and rows for one order as the tables stand; raises ValueError for bad bytes."""
@@ -140,26 +143,24 @@ class Joining:
         found = iter(table.raw_many(present))
         return [None if key is None else next(found) for key in keys]
 
-    def _publish(self, records: Sequence[Record], outputs: Sequence[tuple[bytes, bytes] | None]) -> None:
-        wanted = [output for output in outputs if output is not None]
-        if len(wanted) < len(outputs):
-            self.counts.unwanted += len(outputs) - len(wanted)
-            records = [record for record, output in zip(records, outputs, strict=True) if output is not None]
-        keys = [key for key, _ in wanted]
-        values = [value for _, value in wanted]
-        if not all(map(self._output.takes, keys, values)):
-            self._without_too_large(records, keys, values)
-            return
-        self.counts.joined += len(keys)
-        self._delivery().emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
+    def _publish_wanted(
+        self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]
+    ) -> None:  # fmt: skip
+        wanted = [each for each in zip(records, keys, values, strict=True) if each[2] is not None]
+        self.counts.unwanted += len(records) - len(wanted)
+        if wanted:
+            self._publish(*zip(*wanted, strict=True))
 
-    def _without_too_large(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        for record, key, value in zip(records, keys, values, strict=True):
-            if self._output.takes(key, value):
-                self.counts.joined += 1
-                self._delivery().emit_many(self._output, [key], [value], [record.timestamp], [key])
-            else:
-                self.park(record, self._output.refusal(key, value))
+    def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        longest = max(keys, key=len, default=b""), max(values, key=len, default=b"")
+        if self._output.takes(*longest):
+            self.counts.joined += len(keys)
+            self._delivery().emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
+        elif len(records) == 1:
+            self.park(records[0], self._output.refusal(*longest))
+        else:
+            for record, key, value in zip(records, keys, values, strict=True):
+                self._publish((record,), (key,), (value,))
 
     def _with_missing(
         self,
