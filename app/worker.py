@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gc
 import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +22,7 @@ from agents.declaring.checks import problems
 from agents.engine.harness import quiet
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
+from app import tuning
 from app.errors import MistakeError
 from app.web import make_app, start_web, stop_web
 from tables.declaring.problems import DeclarationError, Problem
@@ -34,12 +33,6 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 log = logging.getLogger("larder")
-
-GARBAGE = (50_000, 20, 20)
-"""When garbage is looked for: the record's path makes none that needs it, and each look stops everything."""
-
-SWITCH_SECONDS = 0.0005
-"""How long the consumer's thread may keep the interpreter when the event loop wants it (Python's: 5 ms)."""
 
 
 def run_worker(
@@ -67,7 +60,7 @@ async def _work(service: Service, settings: Settings, name: str, inputs_from: Fa
     web = make_app(runner.status, runner.tables, max_age=settings.session_timeout_s)
     port = await start_web(web, settings.web_host, settings.web_port)
     log.info("worker %s of %s answers at http://%s:%d", name, service.name, settings.web_host, port)
-    _tune()
+    tuning.for_records()
     with _announced(settings.directory, service.name, name, f"http://{settings.web_host}:{port}"):
         try:
             await runner.run(stop)
@@ -116,13 +109,6 @@ def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[N
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def _tune() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _log_to_stderr() -> None:
