@@ -26,6 +26,7 @@ def for_records() -> None:
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     sys.setswitchinterval(SWITCH_SECONDS)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    for parameter, value in MALLOC.values() if mallopt is not None else ():
-        mallopt(parameter, value)
+    allocator = ctypes.CDLL(None)
+    if hasattr(allocator, "mallopt"):
+        for parameter, value in MALLOC.values():
+            allocator.mallopt(parameter, value)

@@ -7,6 +7,7 @@ the service, global or co-partitioned.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -25,8 +26,8 @@ log = logging.getLogger("larder")
 
 Listener = Callable[[Sequence[bytes]], None]
 
-UNLOGGED_RECORDS = 50_000
-"""A table that is further behind is written without RocksDB's log until it is caught up."""
+FAR_BEHIND_RECORDS = 50_000
+"""A store that is further behind is written without RocksDB's log until it is caught up."""
 
 REJECTED_SECONDS = 1.0
 """Between two lines about rejected records of one table."""
@@ -217,10 +218,16 @@ class HeldTable:
             if not (found.begin <= position <= found.end or position == 0):
                 self._rebuild(partition, found)
         self.remeasure(logs)
-        for partition, found in logs.items():
-            if found.end - self.table.position(partition) > UNLOGGED_RECORDS:
-                self.table.part(partition).store.write_unlogged()
+        for part, behind in self._behind(logs).items():
+            if behind > FAR_BEHIND_RECORDS:
+                part.catch_up(behind)
         return {partition: max(self.table.position(partition), found.begin) for partition, found in logs.items()}
+
+    def _behind(self, logs: Mapping[int, Log]) -> Mapping[Part, int]:
+        behind: Counter[Part] = Counter()
+        for partition, found in logs.items():
+            behind[self.table.part(partition)] += found.end - max(self.table.position(partition), found.begin)
+        return behind
 
     def told(self, topic_id: str, partition_count: int) -> None:
         """What the broker says of the topic; another id means another topic, whose rows are to be read anew."""
@@ -263,7 +270,7 @@ class HeldTable:
     def _changed(self, state: State) -> None:
         part = self.table.part(state.partition)
         if all(each.phase >= Phase.CAUGHT_UP for each in part.states.values()):
-            part.store.write_logged()
+            part.caught_up()
         self._say(state)
 
     def _say(self, state: State) -> None:

@@ -149,8 +149,7 @@ class ServiceRunner:
         followed = {name: table for name, table in self.tables.items() if table.held == "global"}
         if followed:
             self._say("recovering")
-            options = self.options
-            tasks.create_task(Follower(options.brokers, followed, options.fetch_bytes).run())
+            tasks.create_task(Follower(self.options.brokers, followed).run())
             # Not an event: which partitions there are, and which are caught up, may change meanwhile.
             while not all(table.caught_up(0) for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

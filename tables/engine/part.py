@@ -7,6 +7,7 @@ consumers, other stores or HTTP. One thread uses it: that of the worker's event 
 from collections.abc import Sequence
 
 from tables.engine.building import IndexBuild
+from tables.engine.filling import Filling
 from tables.engine.hot import HotRows
 from tables.engine.indexes import changed_entries
 from tables.engine.layout import (
@@ -48,6 +49,7 @@ class Part:
         self.parked = ParkedRecords(store, telling=telling)
         self.marks: dict[int, Mark] = {}
         self.states: dict[int, State] = {}
+        self._filling: Filling | None = None
         for partition in partitions:
             self.take(partition)
 
@@ -57,6 +59,17 @@ class Part:
         state = State(self.shape.topic, partition)
         state.opened(mark.position, mark.at_end or None)
         self.marks[partition], self.states[partition] = mark, state
+
+    def catch_up(self, behind: int) -> None:
+        """Be written faster, until `caught_up`: there are `behind` records to come, which can all be read again."""
+        self.store.write_unlogged()
+        if next(self.store.scan_prefix(ROW), None) is None:
+            self._filling = Filling(behind)
+
+    def caught_up(self) -> None:
+        """Be written as usual."""
+        self._filling = None
+        self.store.write_logged()
 
     def apply(
         self,
@@ -148,6 +161,8 @@ class Part:
 
     def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
         """What the store holds under keys; those that it does not hold may be left out."""
+        if self._filling is not None:
+            keys = self._filling.add(keys)
         found = self.store.get_many([ROW + key for key in keys])
         return {} if found.count(None) == len(found) else dict(zip(keys, found, strict=True))
 

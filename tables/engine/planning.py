@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tables.declaring.rows import Row
-from tables.engine.all_new import NewRows, new_rows
+from tables.engine.all_new import new_rows
 from tables.engine.layout import (
     FORMAT,
     HEADER_SIZE,
@@ -32,7 +32,7 @@ class Plan:
 
     writes   key to the bytes to be stored; a bare header is a deletion's memory.
     rows     decoded rows of `writes`, where indexes are declared, else empty.
-    changed  the keys of rows that became new, different or gone, in that order.
+    changed  the keys of rows that became new, different or gone, in that order, while they are found.
     newest   highest timestamp among the records, in ms; -1 without records.
     """
 
@@ -85,7 +85,8 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
     tests/bench/engine_apply.py.
     """
     if records and not stored and (fresh := new_rows(records, partition, shape)) is not None:
-        return _all_new(fresh, records)
+        keys = list(fresh.writes)
+        return Plan(fresh.writes, fresh.rows, {}, Applied(new=len(keys), changed_keys=keys), fresh.newest)
     planned = Plan({}, {}, {}, Applied(), -1)
     writes, rows, changed, rejected = planned.writes, planned.rows, planned.changed, planned.applied.rejected
     new = updated = unchanged = stale = 0
@@ -133,12 +134,6 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
     planned.applied.changed_keys = list(changed)
     planned.newest = max((record.timestamp for record in records), default=-1)
     return planned
-
-
-def _all_new(fresh: NewRows, records: Sequence[Record]) -> Plan:
-    keys = list(fresh.writes)
-    applied = Applied(new=len(keys), changed_keys=keys)
-    return Plan(fresh.writes, fresh.rows, dict.fromkeys(keys), applied, max(record.timestamp for record in records))
 
 
 def same(before: bytes, value: bytes, known: int, revision: int, shape: Shape) -> bool:

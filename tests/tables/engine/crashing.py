@@ -60,10 +60,10 @@ def write_until_killed(directory: str, seed: int, steps: int, indexes: tuple[str
     table = Table(topic(indexes), Path(directory), Memory(256 * KIB, 128 * KIB, 64 * KIB), "global", fault=fault)
     table.open((0,), "id-1")
     chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
-    store = table.part(0).store
+    part = table.part(0)
     while True:
         if unlogged and chosen.random() < 0.1:
-            chosen.choice([store.write_unlogged, store.write_logged])()
+            chosen.choice([lambda: part.catch_up(1_000), part.caught_up])()
         at = table.position(0)
         table.apply(0, [record(offset) for offset in range(at, at + chosen.randrange(1, 60))])
         (Path(directory) / TOLD).write_text(str(table.position(0)))
