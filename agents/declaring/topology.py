@@ -76,6 +76,9 @@ class TopicUse:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
+        if Role.DEAD_LETTERS in self.roles:
+            # The broker's own time is the only one that it takes for sure; the record's is in a header.
+            config["message.timestamp.type"] = "LogAppendTime"
         return config
 
 

@@ -114,8 +114,10 @@ class Rekeying:
         self._parking = parking
 
     def process(self, records: Sequence[Record]) -> None:
-        going = [(record, key) for record in records if (key := self._key(record)) is not None]
-        self._delivery().emit_many(
+        delivery = self._delivery()
+        sure = delivery.takes_all(self._output, [each.key for each in records], [each.value for each in records])
+        going = [(record, key) for record in records if (key := self._key(record, sure=sure)) is not None]
+        delivery.emit_many(
             self._output,
             [record.key for record, _ in going],
             [record.value for record, _ in going],
@@ -123,14 +125,17 @@ class Rekeying:
             by=[key for _, key in going],
         )
 
-    def _key(self, record: Record) -> bytes | None:
-        """The key to go by; parks the record and gives None where there is none."""
+    def _key(self, record: Record, *, sure: bool) -> bytes | None:
+        """The key to go by; parks the record and gives None where there is none, or the output is not taken."""
         try:
             key = self._key_of(record.value)
         except ValueError as error:
             self._parking.park(record, cause_of(error))
             return None
-        if not self._output.takes(record.key, record.value):
-            self._parking.park(record, self._output.refusal(record.key, record.value))
+        if sure:
+            return key
+        refusal = self._delivery().refusal(self._output, record.key, record.value, record.timestamp)
+        if refusal is not None:
+            self._parking.park(record, refusal)
             return None
         return key

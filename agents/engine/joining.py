@@ -152,15 +152,21 @@ class Joining:
             self._publish(*zip(*wanted, strict=True))
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        longest = max(keys, key=len, default=b""), max(values, key=len, default=b"")
-        if self._output.takes(*longest):
-            self.counts.joined += len(keys)
-            self._delivery().emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
-        elif len(records) == 1:
-            self.park(records[0], self._output.refusal(*longest))
-        else:
-            for record, key, value in zip(records, keys, values, strict=True):
-                self._publish((record,), (key,), (value,))
+        delivery = self._delivery()
+        if not delivery.takes_all(self._output, keys, values):
+            taken = [each for each in zip(records, keys, values, strict=True) if self._takes(*each)]
+            if not taken:
+                return
+            records, keys, values = zip(*taken, strict=True)
+        self.counts.joined += len(keys)
+        delivery.emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
+
+    def _takes(self, record: Record, key: bytes, value: bytes) -> bool:
+        """The output can be published; parks the record if not."""
+        refusal = self._delivery().refusal(self._output, key, value, record.timestamp)
+        if refusal is not None:
+            self.park(record, refusal)
+        return refusal is None
 
     def _with_missing(
         self,

@@ -26,6 +26,7 @@ from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, is_passing
 from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
+from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
 from agents.engine.waiting import WaitingRoom
 
@@ -46,6 +47,7 @@ class Membership:
         feeds: Mapping[str, Feed],
         processing: Processing,
         memo: Memo,
+        replan: Callable[[], Awaitable[Plan]],
         new_producer: Callable[[], Awaitable[AIOKafkaProducer]],
         inputs_from: Fallback | None,
         clock: Callable[[], float],
@@ -61,10 +63,12 @@ class Membership:
         self._counts = counts
         self._feeds = feeds
         self._memo = memo
+        self._replan = replan
         self._new_producer = new_producer
         self._inputs_from = inputs_from
         self._clock = clock
         self._reached = reached
+        self._refusals = Refusals(clock)
         self._changing = asyncio.Lock()
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -84,6 +88,8 @@ class Membership:
                     running.result()
             except KafkaError as error:
                 log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
+                if isinstance(error, REFUSED):
+                    await self._look_again()
             finally:
                 running.cancel()
                 asked.cancel()
@@ -198,6 +204,11 @@ class Membership:
                     if TopicPartition(name, partition) not in assigned:
                         table.table.close(partition)
 
+    async def _look_again(self) -> None:
+        """What topics take may have been changed; if it was not, there is time to do so."""
+        await asyncio.sleep(RETRY_SECONDS)
+        self.plan = await self._replan()
+
     async def _rewind(self) -> None:
         """Back to what the broker says: nothing is rewound from memory."""
         self._lost_its_place.clear()
@@ -216,7 +227,7 @@ class Membership:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self.processing.delivery = Delivery(producer, self._commit, self._reached)
+                self.processing.delivery = Delivery(producer, self._commit, self._reached, self._refusals)
                 return
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:

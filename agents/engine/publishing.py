@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from agents.engine.partitioning import partitions_of
+from agents.engine.refusals import REFUSED, Published, Refusals
 
 Headers = list[tuple[str, bytes]]
 
@@ -55,15 +57,33 @@ class Output(NamedTuple):
 
 @dataclass
 class Unit:
-    """Input offsets, the acknowledgements that must come before they are committed, and what follows."""
+    """Input offsets, the acknowledgements that must come before they are committed, and what follows.
+
+    `alone` has the records that were sent in a batch of their own, by their acknowledgement.
+    """
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     acknowledgements: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
+    alone: dict[asyncio.Future[RecordMetadata], Published] = field(default_factory=dict)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         return not (self.offsets or self.acknowledgements or self.afterwards)
+
+    def refused_alone(self) -> dict[Published, KafkaError]:
+        """The records that are known to be refused, and with which error."""
+        errors = {record: sent.exception() for sent, record in self.alone.items() if sent.done()}
+        return {record: error for record, error in errors.items() if isinstance(error, REFUSED)}
+
+
+class _Full(NamedTuple):
+    """A batch that is ready to be sent; `alone` is its only record, where it must have no other."""
+
+    topic: str
+    partition: int
+    batch: BatchBuilder
+    alone: Published | None = None
 
 
 class Delivery:
@@ -78,12 +98,14 @@ class Delivery:
         producer: AIOKafkaProducer,
         commit: Callable[[Mapping[TopicPartition, int]], Awaitable[None]],
         reached: Callable[[str], None],
+        refusals: Refusals,
     ) -> None:
         self._producer = producer
         self._commit = commit
         self._reached = reached
+        self._refusals = refusals
         self._open: dict[tuple[str, int], BatchBuilder] = {}
-        self._full: deque[tuple[str, int, BatchBuilder]] = deque()
+        self._full: deque[_Full] = deque()
         self._unit = Unit()
 
     @property
@@ -96,6 +118,17 @@ class Delivery:
         """The open unit."""
         return self._unit
 
+    def takes_all(self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
+        """All these records can be published, as far as that is known at once; else `refusal` tells of each."""
+        longest = _longest(keys), _longest(values)
+        return output.takes(*longest) and not self._refusals.careful()
+
+    def refusal(self, output: Output, key: bytes | None, value: bytes | None, timestamp: int) -> str | None:
+        """Why a record cannot be published, for the one who reads dead letters; None if it can."""
+        if not output.takes(key, value):
+            return output.refusal(key, value)
+        return self._refusals.cause(Published(output.topic, key, timestamp))
+
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
         headers: Headers = NO_HEADERS,
@@ -103,8 +136,11 @@ class Delivery:
         """Add one record; `timestamp` in milliseconds since the epoch."""
         batch = self._open.get((output.topic, partition)) or self._new(output, partition)
         if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-            self._full.append((output.topic, partition, batch))
+            self._full.append(_Full(output.topic, partition, batch))
             self._new(output, partition).append(timestamp=timestamp, key=key, value=value, headers=headers)
+        if self._refusals.careful():
+            alone = Published(output.topic, key, timestamp)
+            self._full.append(_Full(output.topic, partition, self._open.pop((output.topic, partition)), alone))
 
     def emit_many(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
@@ -112,13 +148,18 @@ class Delivery:
     ) -> None:  # fmt: skip
         """Add records to the partitions that the keys in `by` belong to, in their order."""
         topic = output.topic
+        partitions = partitions_of(by, output.partitions)
+        if self._refusals.careful():
+            for key, value, partition, timestamp in zip(keys, values, partitions, timestamps, strict=True):
+                self.emit(output, partition, key, value, timestamp)
+            return
+        topic = output.topic
         opened = [
             self._open.get((topic, partition)) or self._new(output, partition) for partition in range(output.partitions)
         ]
-        partitions = partitions_of(by, output.partitions)
         for key, value, partition, timestamp in zip(keys, values, partitions, timestamps, strict=True):
             if opened[partition].append(timestamp=timestamp, key=key, value=value) is None:
-                self._full.append((topic, partition, opened[partition]))
+                self._full.append(_Full(topic, partition, opened[partition]))
                 opened[partition] = self._new(output, partition)
                 opened[partition].append(timestamp=timestamp, key=key, value=value)
 
@@ -129,16 +170,18 @@ class Delivery:
     async def send_full(self) -> None:
         """Send full batches; waits while the broker is behind."""
         while self._full:
-            topic, partition, batch = self._full[0]
+            topic, partition, batch, alone = self._full[0]
             # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
             sent = await self._producer.send_batch(batch, topic, partition=partition)
             self._unit.acknowledgements.append(sent)
+            if alone is not None:
+                self._unit.alone[sent] = alone
             self._full.popleft()
 
     async def send_all(self) -> None:
         """Send everything that is collected."""
         opened, self._open = self._open, {}
-        self._full += [(*place, batch) for place, batch in opened.items() if batch.record_count()]
+        self._full += [_Full(*place, batch) for place, batch in opened.items() if batch.record_count()]
         await self.send_full()
 
     async def close(self) -> Unit:
@@ -150,7 +193,11 @@ class Delivery:
     async def settle(self, unit: Unit) -> None:
         """Wait for the acknowledgements of `unit`, then commit its offsets."""
         self._reached("delivery.sent")
-        await asyncio.gather(*unit.acknowledgements)
+        try:
+            await asyncio.gather(*unit.acknowledgements)
+        except REFUSED:
+            self._refusals.refused(unit.refused_alone())
+            raise
         self._reached("delivery.acknowledged")
         if unit.offsets:
             await self._commit(unit.offsets)
@@ -163,3 +210,7 @@ class Delivery:
         batch = BatchBuilder(output.max_bytes, NO_COMPRESSION) if small else self._producer.create_batch()
         self._open[output.topic, partition] = batch
         return batch
+
+
+def _longest(column: Sequence[bytes | None]) -> bytes | None:
+    return max(filter(None, column), key=len, default=None)

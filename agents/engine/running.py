@@ -165,7 +165,7 @@ class ServiceRunner:
         processing = Processing(self._clock, options.commit_interval)
         self.membership = membership = Membership(
             planned, facts, self.tables, self.counts, self.feeds, processing, self._memo,
-            new_producer, options.inputs_from, self._clock, self._reached,
+            self._replan, new_producer, options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
             self.service.name, options.brokers, options.session_timeout, options.heartbeat,
@@ -185,6 +185,11 @@ class ServiceRunner:
             self._say("stopping")
             await _bounded(membership.leave(), "what is done could not be settled")
             await _bounded(app.stop(), "the group could not be left")
+
+    async def _replan(self) -> Plan:
+        planned = plan(self.service, await prepare(self.service, self.options.brokers, self._say))
+        self._say("running")
+        return planned
 
     @asynccontextmanager
     async def _producers(self) -> AsyncIterator[Callable[[], Any]]:

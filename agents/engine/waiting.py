@@ -121,8 +121,9 @@ class WaitingRoom:
                 return
             self._expire(known)
         place.written = written(place, order)
-        if not self._topic.takes(place.id, place.written):
-            self._join.park(order, self._topic.refusal(place.id, place.written))
+        refusal = self._delivery().refusal(self._topic, place.id, place.written, order.timestamp)
+        if refusal is not None:
+            self._join.park(order, refusal)
             return
         self._places.add(place)
         self._left.pop(place.id, None)

@@ -116,7 +116,7 @@ def _fetch_one(jar: Jar, directory: Path, staging: Path, repository: str | None)
             f"jar {jar.filename} of the local broker",
             f"requires {source} to answer, once (later starts need no network)",
             _reason(error),
-            "check the network, or set KAFKA=host:port to use an existing broker",
+            _what_to_do(error),
         )
         raise UnavailableError(problem) from error
     found = _sha256(path)
@@ -129,6 +129,12 @@ def _fetch_one(jar: Jar, directory: Path, staging: Path, repository: str | None)
         )
         raise UnavailableError(problem)
     path.replace(directory / jar.filename)
+
+
+def _what_to_do(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "behind a proxy that signs anew, set REQUESTS_CA_BUNDLE to its certificate; or set KAFKA=host:port"
+    return "check the network, or set KAFKA=host:port to use an existing broker"
 
 
 def _reason(error: Exception) -> str:

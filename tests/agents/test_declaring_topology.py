@@ -50,7 +50,12 @@ def test_topics_are_created_with_what_was_declared() -> None:
         "s.results.waiting": (6, {"cleanup.policy": "compact", "max.message.bytes": "8388608"}),
         "s.dead-letters": (
             4,
-            {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "8388608"},
+            {
+                "cleanup.policy": "delete",
+                "retention.ms": "-1",
+                "max.message.bytes": "8388608",
+                "message.timestamp.type": "LogAppendTime",
+            },
         ),
     }
 

@@ -86,6 +86,11 @@ def test_without_network_one_line_says_what_to_do(tmp_path: Path, recorded: Path
         fetched_jars(tmp_path / "cache", recorded=recorded, repository=NOWHERE)
 
 
+def test_a_connection_that_cannot_be_trusted_says_how_it_can(tmp_path: Path, repository: str, recorded: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"^jar one[^\n]*; [^\n]*REQUESTS_CA_BUNDLE[^\n]*$"):
+        fetched_jars(tmp_path / "cache", recorded=recorded, repository=repository.replace("http:", "https:"))
+
+
 def test_a_jar_that_the_repository_lacks_is_named(tmp_path: Path, files: Path, repository: str, recorded: Path) -> None:
     next(files.rglob("one-1.0.jar")).unlink()
     with pytest.raises(UnavailableError, match=r"^jar one-1\.0\.jar [^\n]*$"):

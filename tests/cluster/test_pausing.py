@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 
 import msgspec
 import pytest
@@ -47,7 +48,7 @@ def test_a_worker_that_slept_never_says_that_a_row_is_absent_which_was_written_m
     with running(worker):
         worker.until_caught_up()
         for turn in range(3):
-            assert worker.row(table, f"new{turn}")[0] == 404
+            _until_absent(worker, table, f"new{turn}")
             worker.signal(signal.SIGSTOP)
             shop.flood(chance.randint(1, 20_000))
             shop.publish([f"new{turn}"])
@@ -62,6 +63,14 @@ def test_a_worker_that_slept_never_says_that_a_row_is_absent_which_was_written_m
             assert set(answers) <= {200, 503}
             worker.until_caught_up()
         assert worker.stop() == 0
+
+
+def _until_absent(worker: Worker, table: str, key: str) -> None:
+    """Wait until a worker is sure that a row is not there: it measures anew once it has its partitions again."""
+    deadline = time.monotonic() + 20
+    while (answer := worker.row(table, key))[0] != 404:
+        assert answer[0] == 503, answer
+        assert time.monotonic() < deadline, answer
 
 
 def _makers(shop: Shop, orders: list[str]) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -12,15 +12,28 @@ from agents.engine.running import LARGEST_REQUEST
 
 
 @pytest.fixture
-async def producer(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=kafka,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=LARGEST_REQUEST,
-    )
-    await producer.start()
-    yield producer
-    await producer.stop()
+async def new_producer(kafka: str) -> AsyncIterator[Callable[[], Awaitable[AIOKafkaProducer]]]:
+    """Makes producers as a worker makes them."""
+    made = []
+
+    async def new() -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=LARGEST_REQUEST,
+        )
+        await producer.start()
+        made.append(producer)
+        return producer
+
+    yield new
+    for producer in made:
+        await producer.stop()
+
+
+@pytest.fixture
+async def producer(new_producer: Callable[[], Awaitable[AIOKafkaProducer]]) -> AIOKafkaProducer:
+    return await new_producer()

@@ -60,6 +60,12 @@ class MemoryDelivery:
         for key, value, timestamp, partition in zip(keys, values, timestamps, places, strict=True):
             self.emit(output, partition, key, value, timestamp)
 
+    def takes_all(self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
+        return all(map(output.takes, keys, values))
+
+    def refusal(self, output: Output, key: bytes | None, value: bytes | None, timestamp: int) -> str | None:  # noqa: ARG002
+        return None if output.takes(key, value) else output.refusal(key, value)
+
     def done(self, tp: TopicPartition, position: int) -> None:
         self._offsets[tp] = position
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -18,6 +19,7 @@ from agents.engine.fetching import Batch
 from agents.engine.lanes import ENOUGH_RECORDS, SLICE_RECORDS, Lane
 from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
+from agents.engine.refusals import Refusals
 from tables.engine.records import Record
 from tests.agents.engine.memory_delivery import Sent
 from tests.support.topics import until
@@ -71,7 +73,7 @@ class Stage:
 
     def renew(self) -> None:
         producer = cast("AIOKafkaProducer", None)  # these units have no outputs
-        self.processing.delivery = Delivery(producer, self._commit, lambda _: None)
+        self.processing.delivery = Delivery(producer, self._commit, lambda _: None, Refusals(time.time))
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self.commits.wait()
@@ -269,7 +271,7 @@ async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
         message = "refused"
         raise RuntimeError(message)
 
-    stage.processing.delivery = Delivery(cast("AIOKafkaProducer", None), refuse, lambda _: None)
+    stage.processing.delivery = Delivery(cast("AIOKafkaProducer", None), refuse, lambda _: None, Refusals(time.time))
     await stage.begin()
     stage.put(batch(INPUT, 0, 10))
     async with running(stage) as task:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Output
+from agents.engine.refusals import REFUSALS, Refusals
 from tests.support.topics import create, read
 
 INPUT = TopicPartition("orders", 3)
@@ -44,9 +45,11 @@ class Sending:
         return await self._send(*args, **settings)
 
 
-def made(producer: AIOKafkaProducer) -> tuple[Delivery, Committed, list[str]]:
+def made(
+    producer: AIOKafkaProducer, refusals: Refusals | None = None
+) -> tuple[Delivery, Committed, list[str]]:  # fmt: skip
     committed, steps = Committed(), list[str]()
-    return Delivery(producer, committed, steps.append), committed, steps
+    return Delivery(producer, committed, steps.append, refusals or Refusals(time.time)), committed, steps
 
 
 async def test_records_go_where_javas_partitioner_sends_their_key_and_keep_their_order(
@@ -188,6 +191,32 @@ async def test_an_output_that_is_refused_commits_nothing(kafka: str, topic: str,
         await delivery.settle(await delivery.close())
     assert committed == []
     assert steps == ["delivery.sent"]
+
+
+async def test_after_some_refusals_each_record_goes_alone_and_the_refused_one_is_known(
+    kafka: str, topic: str, new_producer: Callable[[], Awaitable[AIOKafkaProducer]]
+) -> None:
+    await create(kafka, {topic: 2}, {"message.timestamp.before.max.ms": "3600000"})
+    output = Output(topic, 2, DEFAULT_LARGEST)
+    keys, times = [b"%d" % number for number in range(100)], [NOW] * 100
+    times[60] = NOW - 2 * 3_600_000
+    refusals = Refusals(time.time)
+    for _ in range(REFUSALS + 1):
+        delivery, committed, _ = made(await new_producer(), refusals)
+        delivery.emit_many(output, keys, keys, times, by=keys)
+        assert delivery.refusal(output, keys[60], keys[60], times[60]) is None
+        with pytest.raises(InvalidTimestampError):
+            await delivery.settle(await delivery.close())
+        assert committed == []
+    assert not delivery.takes_all(output, keys, keys)
+    refused = [number for number in range(100) if delivery.refusal(output, keys[number], b"", times[number])]
+    assert refused == [60]
+    delivery, _, _ = made(await new_producer(), refusals)
+    delivery.emit_many(
+        output, keys[:60] + keys[61:], keys[:60] + keys[61:], times[:60] + times[61:], keys[:60] + keys[61:]
+    )
+    await delivery.settle(await delivery.close())
+    assert {record.key for record in await read(kafka, topic)} == set(keys) - {keys[60]}
 
 
 async def test_a_send_that_is_cut_short_loses_no_output(

@@ -1,0 +1,61 @@
+"""What the broker refuses to take, and which record it was.
+
+A batch is refused as a whole, for one record in it, and without it nothing is ever committed again. So
+outputs that are refused time after time are published carefully for a while, each record in a batch of its
+own, which shows the record; what made it is then parked instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+REFUSED = (InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeError)
+"""Errors that are about what a batch contains: it is refused again however often it is sent."""
+
+REFUSALS = 3
+"""So many may pass: the topic may have been changed, or be changed back."""
+
+CALM_SECONDS = 10.0
+"""After so long without a refusal records go in full batches again."""
+
+
+class Published(NamedTuple):
+    """A record as it was to be published; `timestamp` in milliseconds since the epoch."""
+
+    topic: str
+    key: bytes | None
+    timestamp: int
+
+
+class Refusals:
+    """Counts refusals, and knows the records that were refused alone until it has been calm for long enough."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._count = 0
+        self._last = 0.0
+        self._causes: dict[Published, str] = {}
+
+    def careful(self) -> bool:
+        """Each record is to go in a batch of its own."""
+        if self._count and self._clock() - self._last > CALM_SECONDS:
+            self._count = 0
+            self._causes.clear()
+        return self._count >= REFUSALS
+
+    def refused(self, alone: Mapping[Published, KafkaError]) -> None:
+        """A unit was refused; `alone` has those of its records that were in a batch of their own, and why."""
+        self._count += 1
+        self._last = self._clock()
+        for record, error in alone.items():
+            self._causes[record] = (
+                f"topic {record.topic} refuses a record with this key and the timestamp {record.timestamp} ms:"
+                f" {error}; see max.message.bytes and message.timestamp.* of the topic"
+            )
+
+    def cause(self, record: Published) -> str | None:
+        """Why a record was refused, for the one who reads dead letters; None if it was not."""
+        return self._causes.get(record)
