@@ -132,6 +132,8 @@ def _fetch_one(jar: Jar, directory: Path, staging: Path, repository: str | None)
 
 
 def _what_to_do(error: Exception) -> str:
+    import requests  # noqa: PLC0415
+
     if isinstance(error, requests.exceptions.SSLError):
         return "behind a proxy that signs anew, set REQUESTS_CA_BUNDLE to its certificate; or set KAFKA=host:port"
     return "check the network, or set KAFKA=host:port to use an existing broker"
