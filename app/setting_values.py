@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from tables.declaring.problems import Problem
 
@@ -21,7 +21,7 @@ class Setting(NamedTuple):
     """What is known of a setting before anybody gave it a value."""
 
     name: str
-    kind: Any  # a key of KINDS
+    kind: Any  # a key of KINDS, or a Literal of texts
     default: Any
     variable: str
     about: str
@@ -34,7 +34,7 @@ class Setting(NamedTuple):
         bounds = [f"at least {self.low:g}"] * (self.low > -math.inf) + [f"at most {self.high:g}"] * (
             self.high < math.inf
         )
-        return ", ".join([KINDS[self.kind], *bounds])
+        return ", ".join([KINDS.get(self.kind) or f"one of {', '.join(get_args(self.kind))}", *bounds])
 
 
 def read(setting: Setting, given: Any, origin: str) -> Any:
@@ -72,6 +72,8 @@ def _converted(kind: Any, given: Any) -> Any:
 def _parsed(kind: Any, text: str) -> Any:
     if kind == tuple[str, ...]:
         return tuple(name for each in text.split(",") if (name := each.strip()))
+    if get_origin(kind) is Literal:
+        return {choice: choice for choice in get_args(kind)}.get(text)
     value = kind(text)
     if kind is float and not math.isfinite(value):
         raise ValueError(text)

@@ -55,6 +55,10 @@ class Settings:
     heartbeat_s: float = _setting(0.0, "time between signs of life; 0 takes a fifth of session_timeout_s", low=0)
     poll_interval_s: float = _setting(30.0, "a worker that fetches nothing for so long loses its partitions", low=1)
     commit_interval_ms: int = _setting(200, "time between two commits of the positions in the inputs", low=1)
+    guarantee: Literal["exactly_once", "at_least_once"] = _setting(
+        "exactly_once",
+        "exactly_once: outputs and positions in one transaction; at_least_once: after a crash some outputs come again",
+    )
     block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
     write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
 

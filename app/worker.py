@@ -77,6 +77,7 @@ def _options(settings: Settings, name: str, inputs_from: Fallback | None) -> Opt
         heartbeat=settings.heartbeat,
         poll_interval=settings.poll_interval_s,
         commit_interval=settings.commit_interval_ms / 1000,
+        guarantee=settings.guarantee,
         inputs_from=inputs_from,
     )
 

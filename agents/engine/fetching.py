@@ -63,6 +63,11 @@ class BatchConsumer(AIOKafkaConsumer):
 
     seeks = 0
 
+    def __init__(self, *topics: str, owned: Collection[str] = (), **options: Any) -> None:
+        """`owned`: topics that nobody else writes."""
+        super().__init__(*topics, **options)
+        self.owned = owned
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks += 1
         super().seek(partition, offset)
@@ -110,7 +115,7 @@ async def _new_data(consumer: AIOKafkaConsumer, patience: float) -> None:
         waiter.cancel()
 
 
-def _take(consumer: AIOKafkaConsumer, wanted: Collection[TopicPartition], limit: int) -> Fetched:
+def _take(consumer: BatchConsumer, wanted: Collection[TopicPartition], limit: int) -> Fetched:
     fetcher = consumer._fetcher
     assignment = _assignment(consumer)
     batches: list[Batch] = []
@@ -131,7 +136,7 @@ def _take(consumer: AIOKafkaConsumer, wanted: Collection[TopicPartition], limit:
             del fetcher._records[tp]
             out_of_range.update(_lost(result))
     fetcher._notify(fetcher._wait_consume_future)
-    return Fetched(batches, _seen(assignment), out_of_range)
+    return Fetched(batches, _seen(assignment, consumer.owned), out_of_range)
 
 
 def _assignment(consumer: AIOKafkaConsumer) -> Any:
@@ -151,9 +156,10 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
     return {}
 
 
-def _seen(assignment: Any) -> dict[TopicPartition, Seen]:
+def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, Seen]:
+    """The end is that of what is committed; of an owned topic, that of all: what a worker left there may be yet."""
     return {
-        tp: Seen(state.lso, state.timestamp / 1000)
+        tp: Seen(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000)
         for tp, state in assignment._tp_state.items()
         if state.lso is not None and state.timestamp is not None
     }

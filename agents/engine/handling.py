@@ -42,18 +42,20 @@ class TableHandler:
     def process(self, records: Sequence[Record], position: int) -> None:
         rejected = self._table.take(self._partition, records, position)
         if rejected:
-            self._publish(rejected)
+            self._publish(rejected, position)
 
     def publish_left_over(self) -> None:
         """Publish what the store kept and nobody is known to have published."""
         left = [Rejected(record, record.cause) for record in self._table.unpublished(self._partition)]
         if left:
-            self._publish(left)
+            self._publish(left, left[-1].record.offset + 1)
 
-    def _publish(self, rejected: Sequence[Rejected]) -> None:
+    def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
         for record, cause in rejected:
             self._parking.park(record, cause)
         offsets = [each.record.offset for each in rejected]
+        # Where the table goes on is known to its store; the offset fences the dead letters.
+        self._delivery().done(TopicPartition(self._table.topic.name, self._partition), position)
         self._delivery().unit.afterwards.append(partial(self._table.published, self._partition, offsets))
 
     def busy(self) -> bool:

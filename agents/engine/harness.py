@@ -6,7 +6,7 @@ The one module that subclasses or overrides parts of Faust (0.15.3). What is cha
   fewer queue steps), reads committed records only and never resets an offset by itself;
 * Faust's own assignor is always used: stock Faust falls back to round-robin for an application
   without Faust tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`);
-* offsets are committed by our own hand only, after the outputs are acknowledged: Faust's commit
+* offsets are committed by our own hand only, with the outputs or after them: Faust's commit
   handler, `wait_empty` and stop would commit what was merely handed to an agent;
 * at an assignment every partition is sought explicitly, to where `Intake.start` says.
 
@@ -23,14 +23,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import faust
-from aiokafka.errors import InvalidSessionTimeoutError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.errors import CommitFailedError, InvalidSessionTimeoutError, NoError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage, Message
 
 from agents.engine.fetching import Batch, BatchConsumer, Fetched, Seen, fetch
+from agents.engine.guarantees import Committed
+from agents.engine.stable_offsets import stable_offsets
 from agents.engine.topic_ids import Described, describe
+from agents.engine.transactions import Member
 from tables.declaring.problems import LarderError, Problem
 
 if TYPE_CHECKING:
@@ -70,11 +74,15 @@ class Group(NamedTuple):
     """How this worker is a member of its consumer group; times are in seconds."""
 
     name: str
+    member: str
+    """The worker's transactional id, by which others know whether it is still there."""
     brokers: str
     session_timeout: float
     heartbeat: float
     max_poll_interval: float
     fetch_bytes: int
+    owned: frozenset[str] = frozenset()
+    """Topics that this service alone writes: they end where the last of their records lies, committed or not."""
 
 
 class Intake(Protocol):
@@ -107,12 +115,13 @@ class Thread(driver.AIOKafkaConsumerThread):
     """The consumer's own thread and event loop."""
 
     app: App
+    member: Member | None = None
 
     def _create_worker_consumer(self, transport: Any) -> BatchConsumer:  # noqa: ARG002 - Faust's signature
         group = self.app.group
         return BatchConsumer(
             bootstrap_servers=group.brokers,
-            client_id=self.app.conf.broker_client_id,
+            client_id=group.member,
             group_id=group.name,
             partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
@@ -125,7 +134,14 @@ class Thread(driver.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=group.fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=METADATA_MS,
+            owned=group.owned,
         )
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation: int = 0) -> None:
+        """Called in this thread, before anything else can happen to the membership."""
+        coordinator = self._ensure_consumer()._coordinator
+        self.member = Member(self.app.group.name, coordinator.generation, coordinator.member_id)
+        await super().on_partitions_assigned(assigned, generation)
 
     async def fetch(self, wanted: Collection[TopicPartition]) -> Fetched:
         return await self._run(fetch(self._ensure_consumer(), wanted, POLL_SECONDS, BATCH_RECORDS))
@@ -142,6 +158,18 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._run(self._offsets(tps))
 
+    async def members(self) -> set[str]:
+        return await self._run(self._members())
+
+    async def _members(self) -> set[str]:
+        coordinator = self._ensure_consumer()._coordinator
+        await coordinator.ensure_coordinator_known()
+        answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
+        (described,) = answer.groups
+        if (error := for_code(described[0])) is not NoError:
+            raise error(coordinator.group_id)
+        return {client_id for _, client_id, *_ in described[5]}
+
     async def describe(self, topics: Collection[str]) -> Mapping[str, Described]:
         return await self._run(describe(self._ensure_consumer()._client, topics))
 
@@ -153,13 +181,11 @@ class Thread(driver.AIOKafkaConsumerThread):
             for topic in {tp.topic for tp in tps}
             for partition in cluster.partitions_for_topic(topic) or ()
         }
-        committed, begins, ends = await asyncio.gather(
-            consumer._coordinator.fetch_committed_offsets([*everywhere.union(tps)]),
-            consumer.beginning_offsets(list(tps)),
-            consumer.end_offsets(list(tps)),
-        )
-        found = {tp: Committed(at.offset, at.metadata) for tp, at in committed.items() if at.offset >= 0}
-        return Offsets(found, begins, ends)
+        # Ends come after offsets: another worker may commit what it reads in between.
+        stable = await stable_offsets(consumer, everywhere.union(tps))
+        begins, ends = await asyncio.gather(consumer.beginning_offsets(list(tps)), consumer.end_offsets(list(tps)))
+        committed = {tp: Committed.read(found) for tp, found in stable.committed.items()}
+        return Offsets(committed, begins, ends, frozenset(stable.pending).intersection(tps))
 
     async def seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
         await self._run(self._seek_all(positions))
@@ -172,7 +198,7 @@ class Thread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, position)
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        positions = {TopicPartition(*tp): OffsetAndMetadata(*committed) for tp, committed in offsets.items()}
+        positions = {TopicPartition(*tp): committed.written() for tp, committed in offsets.items()}
         await self._run(self._ensure_consumer().commit(positions))
 
     async def _run(self, call: Coroutine[Any, Any, T]) -> T:
@@ -183,19 +209,20 @@ class Thread(driver.AIOKafkaConsumerThread):
         """Faust's slow-stream warnings count records that we never report to it."""
 
 
-class Committed(NamedTuple):
-    """The offset that comes next, and the id of the topic that it was committed for; "" where nobody said."""
-
-    offset: int
-    topic_id: str
-
-
 class Offsets(NamedTuple):
-    """Log starts and ends by partition; committed offsets, where there are any, of all partitions of these topics."""
+    """Log starts and ends by partition; committed offsets, where there are any, of all partitions of these topics.
+
+    A transaction that has not ended may be about to change those that are `pending`.
+    """
 
     committed: Mapping[TopicPartition, Committed]
     begins: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
+    pending: Collection[TopicPartition] = ()
+
+    def by(self, tps: Collection[TopicPartition]) -> set[str]:
+        """The transactional ids that committed these partitions last."""
+        return {self.committed[tp].by for tp in tps if tp in self.committed} - {""}
 
 
 class Consumer(driver.Consumer):
@@ -218,8 +245,18 @@ class Consumer(driver.Consumer):
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._thread.offsets(tps)
 
+    async def members(self) -> set[str]:
+        """Who is in the group now, by `Group.member`."""
+        return await self._thread.members()
+
     async def describe(self, topics: Collection[str]) -> Mapping[str, Described]:
         return await self._thread.describe(topics)
+
+    def member(self) -> Member:
+        """This worker in its group, as it was at the last assignment; raises CommitFailedError before the first."""
+        if self._thread.member is None:
+            raise CommitFailedError
+        return self._thread.member
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         """Commit; raises CommitFailedError or IllegalStateError when the group has moved on."""

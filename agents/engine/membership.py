@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import count
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -18,7 +18,8 @@ from agents.declaring.checks import TopicFacts
 from agents.engine.assembling import Assembly
 from agents.engine.feeding import Feed
 from agents.engine.fetching import Batch, Seen
-from agents.engine.harness import Committed, Consumer, Offsets
+from agents.engine.guarantees import Committed, Guarantee
+from agents.engine.harness import Consumer, Offsets
 from agents.engine.held import HeldTable, Log
 from agents.engine.joining import JoinCounts
 from agents.engine.offsets import Fallback, input_offset
@@ -28,9 +29,16 @@ from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
 from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
+from agents.engine.transactions import GroupFencedError
 from agents.engine.waiting import WaitingRoom
 
 log = logging.getLogger("larder")
+
+LOOK_SECONDS = 0.05
+"""Between two looks at offsets that are pending."""
+
+SAID_LOOKS = 100
+"""Between two lines that say that offsets are still pending."""
 
 
 class Membership:
@@ -48,7 +56,8 @@ class Membership:
         processing: Processing,
         memo: Memo,
         replan: Callable[[], Awaitable[Plan]],
-        new_producer: Callable[[], Awaitable[AIOKafkaProducer]],
+        new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
+        end_transaction: Callable[[str], Awaitable[None]],
         inputs_from: Fallback | None,
         clock: Callable[[], float],
         reached: Callable[[str], None],
@@ -64,7 +73,8 @@ class Membership:
         self._feeds = feeds
         self._memo = memo
         self._replan = replan
-        self._new_producer = new_producer
+        self._new_guarantee = new_guarantee
+        self._end_transaction = end_transaction
         self._inputs_from = inputs_from
         self._clock = clock
         self._reached = reached
@@ -90,6 +100,8 @@ class Membership:
                 log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
                 if isinstance(error, REFUSED):
                     await self._look_again()
+                elif isinstance(error, GroupFencedError):
+                    await asyncio.sleep(RETRY_SECONDS)
             finally:
                 running.cancel()
                 asked.cancel()
@@ -144,6 +156,7 @@ class Membership:
 
     async def revoked(self) -> None:
         async with self._changing:
+            self._let_go()
             try:
                 await self.processing.finish()
             except (KafkaError, OSError) as error:
@@ -170,7 +183,7 @@ class Membership:
         for table in self._tables.values():
             if table.held == "global":
                 table.remeasure(table.table.partitions)
-        offsets = await self.consumer.offsets(assigned)
+        offsets = await self._stable_offsets(assigned)
         self._close_others(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends = dict(offsets.ends)
@@ -183,14 +196,41 @@ class Membership:
         await self.processing.replace(lanes, [room for rooms in assembly.rooms.values() for room in rooms])
         return starts
 
+    async def _stable_offsets(self, assigned: Collection[TopicPartition]) -> Offsets:
+        """Offsets that no transaction is about to change: those of workers that are gone are ended, others waited for.
+
+        One that is gone may also have left outputs that readers cannot pass until their transaction has ended.
+        """
+        ended: set[str] = set()
+        for look in count(1):
+            offsets = await self.consumer.offsets(assigned)
+            gone = await self._gone(offsets.by(assigned) - ended)
+            for by in sorted(gone):
+                log.info("ending what worker %s may have left open", by)
+                await self._end_transaction(by)
+            ended |= gone
+            if not (gone or offsets.pending):
+                break
+            if look % SAID_LOOKS == 0:
+                log.warning(
+                    "waiting for a transaction to end, by its timeout at the latest, which has offsets of %s",
+                    ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(offsets.pending)),
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+        return offsets
+
+    async def _gone(self, workers: set[str]) -> set[str]:
+        """Those that are in the group no longer, by transactional id."""
+        others = workers - {self._guarantee.by}
+        return others - await self.consumer.members() if others else others
+
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
             topic_id = self._topic_ids[tp.topic]
             start = input_offset(tp, offsets, self._memo.committed, topic_id, self._inputs_from)
             self.positions[tp] = start
-            if offsets.committed.get(tp) != (start, topic_id):
-                # Also where nothing has come yet: a partition without an offset looks like one that was lost.
-                self.processing.delivery.done(tp, start)
+            # Also where nothing has come yet: a partition without an offset looks like one that was lost.
+            self.processing.delivery.done(tp, start)
             return start
         table = self._tables[tp.topic]
         table.open([tp.partition], table.topic_id)
@@ -213,28 +253,39 @@ class Membership:
         """Back to what the broker says: nothing is rewound from memory."""
         self._lost_its_place.clear()
         async with self._changing:
+            self._let_go()
             await self.processing.abandon()
             await self._renew_delivery()
         await self.consumer.perform_seek()
+
+    def _let_go(self) -> None:
+        """Rows that come from now on release nothing: who has the partitions next asks for all that waits."""
+        self.rooms = {}
+        for table in self._tables.values():
+            table.forget_listeners()
 
     async def _renew_delivery(self) -> None:
         """A new producer, for outputs that begin anew; waits for a broker that is away."""
         while True:
             try:
-                producer = await self._new_producer()
+                guarantee = await self._new_guarantee(self.consumer)
             except (KafkaError, OSError) as error:
                 if not is_passing(error):
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self.processing.delivery = Delivery(producer, self._commit, self._reached, self._refusals)
+                self._guarantee = guarantee
+                self.processing.delivery = Delivery(
+                    guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin
+                )
                 return
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
+        by = self._guarantee.by
         try:
-            await self.consumer.commit_offsets(
-                {tp: Committed(offset, self._topic_ids[tp.topic]) for tp, offset in offsets.items()}
+            await self._guarantee.commit(
+                {tp: Committed(offset, self._topic_ids[tp.topic], by) for tp, offset in offsets.items()}
             )
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets were not committed, the group has moved on: %s", error)

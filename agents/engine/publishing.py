@@ -2,8 +2,8 @@
 
 A *unit* is a stretch of processing: the outputs of some input records and the offsets up to which those
 records are wholly done. Outputs are sent while the unit is open; it is *settled* when every one of them
-is acknowledged and only then are its offsets committed. One unit is open, at most one is settling. An
-exactly-once delivery puts a transaction round the same stretch. Knows neither tables nor Faust.
+is acknowledged and only then are its offsets committed: in one transaction with the outputs, or after
+them. One unit is open, at most one is settling. Knows neither tables nor Faust.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ NO_HEADERS: Headers = []
 BATCH_BYTES = 512 * 1024
 """Size of a producer batch: half of the broker's default limit for a message, which is one for a batch. That of a
 topic which allows less is smaller, so that none is refused whole."""
+
+HELD_BATCHES = 64
+"""So many full batches may wait for the transaction before to end; then processing does."""
 
 NO_COMPRESSION = 0
 """In the attributes of a record batch."""
@@ -90,7 +93,8 @@ class Delivery:
     """Collects outputs in producer batches, sends them, and settles units in their order.
 
     `commit` takes the offsets of a settled unit. `reached` is called with the name of each step (for
-    tests that end the process between two of them).
+    tests that end the process between two of them). `begin` begins a transaction, if none is open, before
+    something is sent; `commit` ends it. Meanwhile outputs are collected.
     """
 
     def __init__(
@@ -99,19 +103,24 @@ class Delivery:
         commit: Callable[[Mapping[TopicPartition, int]], Awaitable[None]],
         reached: Callable[[str], None],
         refusals: Refusals,
+        begin: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._producer = producer
         self._commit = commit
         self._reached = reached
         self._refusals = refusals
+        self._begin = begin
+        self._may_send = asyncio.Event()
+        self._may_send.set()
+        self._positions: dict[TopicPartition, int] = {}
         self._open: dict[tuple[str, int], BatchBuilder] = {}
         self._full: deque[_Full] = deque()
         self._unit = Unit()
 
     @property
     def full(self) -> bool:
-        """There are full batches to be sent."""
-        return bool(self._full)
+        """There are full batches to be sent, now or at last."""
+        return bool(self._full) and (self._may_send.is_set() or len(self._full) >= HELD_BATCHES)
 
     @property
     def unit(self) -> Unit:
@@ -165,11 +174,25 @@ class Delivery:
 
     def done(self, tp: TopicPartition, position: int) -> None:
         """All records of `tp` before `position` are wholly done, their outputs emitted."""
-        self._unit.offsets[tp] = position
+        self._unit.offsets[tp] = self._positions[tp] = position
+
+    def touch(self, tp: TopicPartition) -> None:
+        """What comes of records of `tp` that are done: it is fenced by their offset, unchanged."""
+        self._unit.offsets.setdefault(tp, self._positions[tp])
+
+    def with_outputs(self, follow: Callable[[], None]) -> None:
+        """Do what must not be lost, nor come twice, with the outputs of this unit: in one with them, or after them."""
+        if self._begin is None:
+            self._unit.afterwards.append(follow)
+        else:
+            follow()
 
     async def send_full(self) -> None:
         """Send full batches; waits while the broker is behind."""
         while self._full:
+            await self._may_send.wait()
+            if self._begin is not None:
+                await self._begin()
             topic, partition, batch, alone = self._full[0]
             # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
             sent = await self._producer.send_batch(batch, topic, partition=partition)
@@ -188,10 +211,18 @@ class Delivery:
         """Send what is collected and end the open unit; a new one is open from here on."""
         await self.send_all()
         unit, self._unit = self._unit, Unit()
+        if self._begin is not None and not unit.empty:
+            self._may_send.clear()
         return unit
 
     async def settle(self, unit: Unit) -> None:
         """Wait for the acknowledgements of `unit`, then commit its offsets."""
+        try:
+            await self._settle(unit)
+        finally:
+            self._may_send.set()
+
+    async def _settle(self, unit: Unit) -> None:
         self._reached("delivery.sent")
         try:
             await asyncio.gather(*unit.acknowledgements)
@@ -199,7 +230,7 @@ class Delivery:
             self._refusals.refused(unit.refused_alone())
             raise
         self._reached("delivery.acknowledged")
-        if unit.offsets:
+        if unit.offsets or unit.acknowledgements:
             await self._commit(unit.offsets)
         self._reached("delivery.committed")
         for follow in unit.afterwards:
@@ -207,9 +238,12 @@ class Delivery:
 
     def _new(self, output: Output, partition: int) -> BatchBuilder:
         small = output.max_bytes < BATCH_BYTES
-        batch = BatchBuilder(output.max_bytes, NO_COMPRESSION) if small else self._producer.create_batch()
+        batch = self._small_batch(output.max_bytes) if small else self._producer.create_batch()
         self._open[output.topic, partition] = batch
         return batch
+
+    def _small_batch(self, size: int) -> BatchBuilder:
+        return BatchBuilder(size, NO_COMPRESSION, is_transactional=self._begin is not None)
 
 
 def _longest(column: Sequence[bytes | None]) -> bytes | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +22,7 @@ from agents.declaring.checks import TopicFacts
 from agents.declaring.service import Service
 from agents.engine.feeding import Feed, run_agent
 from agents.engine.following import Follower
+from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
 from agents.engine.harness import App, Consumer, Group
 from agents.engine.held import HeldTable
 from agents.engine.joining import JoinCounts
@@ -34,6 +36,7 @@ from agents.engine.publishing import BATCH_BYTES
 from agents.engine.remembering import Memo
 from agents.engine.status import status
 from agents.engine.tending import tend
+from agents.engine.transactions import TransactionalProducer, end_transaction
 from tables.declaring.problems import LarderError
 from tables.declaring.topics import OwnerTopic
 from tables.engine.errors import StoreError
@@ -47,6 +50,9 @@ LARGEST_REQUEST = 16 * 1024 * 1024
 
 REQUEST_TIMEOUT_MS = 20_000
 """How long the producer tries to get outputs acknowledged before their inputs are read again."""
+
+TRANSACTION_TIMEOUT_MS = 10_000
+"""After so long the broker ends a transaction by itself: that of a worker that is gone, if nobody else did."""
 
 STOP_SECONDS = 2.5
 """How long each step of stopping may take: three of them stay below ten seconds."""
@@ -62,6 +68,7 @@ class Options(NamedTuple):
     heartbeat: float
     poll_interval: float
     commit_interval: float
+    guarantee: Name = "exactly_once"
     fetch_bytes: int = 1024 * 1024
     inputs_from: Fallback | None = None
 
@@ -133,13 +140,13 @@ class ServiceRunner:
         for topic in planned.waiting.values():
             self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
             self.tables[topic.name].told(facts[topic.name].topic_id, facts[topic.name].partitions)
-        async with asyncio.TaskGroup() as tasks, self._producers() as new_producer:
+        async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
             await self._follow(tasks)
             if planned.group_topics:
-                await self._join_group(tasks, planned, facts, new_producer)
+                await self._join_group(tasks, planned, facts, new_guarantee)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
                 self._say("running")
@@ -159,17 +166,17 @@ class ServiceRunner:
         tasks: asyncio.TaskGroup,
         planned: Plan,
         facts: Mapping[str, TopicFacts],
-        new_producer: Callable[[], Any],
+        new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
     ) -> None:
         options = self.options
         processing = Processing(self._clock, options.commit_interval)
         self.membership = membership = Membership(
             planned, facts, self.tables, self.counts, self.feeds, processing, self._memo,
-            self._replan, new_producer, options.inputs_from, self._clock, self._reached,
+            self._replan, new_guarantee, partial(end_transaction, options.brokers), options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
-            self.service.name, options.brokers, options.session_timeout, options.heartbeat,
-            options.poll_interval, options.fetch_bytes,
+            self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
+            options.poll_interval, options.fetch_bytes, frozenset(planned.waiting),
         )  # fmt: skip
         app = App(group, membership, planned.group_topics, membership.fail)
         membership.consumer = cast("Consumer", app.consumer)
@@ -192,31 +199,41 @@ class ServiceRunner:
         return planned
 
     @asynccontextmanager
-    async def _producers(self) -> AsyncIterator[Callable[[], Any]]:
-        """Makes producers; each new one takes the place of the one before."""
+    async def _guarantees(self) -> AsyncIterator[Callable[[Consumer], Awaitable[Guarantee]]]:
+        """Makes guarantees, each with a producer of its own; each new one takes the place of the one before."""
         current: list[AIOKafkaProducer] = []
 
-        async def renew() -> AIOKafkaProducer:
+        async def renew(consumer: Consumer) -> Guarantee:
             while current:
                 await _stop(current.pop())
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self.options.brokers,
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                max_batch_size=BATCH_BYTES,
-                max_request_size=LARGEST_REQUEST,
-                request_timeout_ms=REQUEST_TIMEOUT_MS,
-            )
-            await producer.start()
-            current.append(producer)
-            return producer
+            guarantee = self._guarantee(consumer)
+            current.append(guarantee.producer)
+            await guarantee.producer.start()
+            return guarantee
 
         try:
             yield renew
         finally:
             while current:
                 await _stop(current.pop())
+
+    def _guarantee(self, consumer: Consumer) -> Guarantee:
+        settings = {
+            "bootstrap_servers": self.options.brokers,
+            "acks": "all",
+            "linger_ms": 0,
+            "max_batch_size": BATCH_BYTES,
+            "max_request_size": LARGEST_REQUEST,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        }
+        if self.options.guarantee == "at_least_once":
+            return AtLeastOnce(AIOKafkaProducer(enable_idempotence=True, **settings), consumer.commit_offsets)
+        by = self._transactional_id
+        return ExactlyOnce(TransactionalProducer(by, TRANSACTION_TIMEOUT_MS, **settings), by, consumer.member)
+
+    @property
+    def _transactional_id(self) -> str:
+        return f"{self.service.name}.{self.options.worker}"
 
     async def _watch_connection(self) -> None:
         while True:
@@ -257,9 +274,10 @@ async def _bounded(step: Coroutine[Any, Any, Any], otherwise: str) -> None:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; what it had not sent is made again from the committed offsets."""
+    """Stop a producer; what it had not sent, or not committed, is made again from the committed offsets."""
+    stop = producer.discard() if isinstance(producer, TransactionalProducer) else producer.stop()
     try:
-        await _bounded(producer.stop(), "outputs could not be sent")
+        await _bounded(stop, "outputs could not be sent")
     except KafkaError as error:
         log.warning("a producer did not stop cleanly: %r", error)
 

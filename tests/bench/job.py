@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Guarantee = Literal["at_least_once", "exactly_once"]
 
 
 class Job(NamedTuple):

@@ -26,17 +26,22 @@ SOURCES: dict[Kind, str] = {"global": "orders", "copartitioned": "orders-by-cust
 
 
 class Contestant(NamedTuple):
-    """Who joins: `key` in the figures, `kind` of its table; `short` for those that would need very long."""
+    """Who joins: `key` in the figures, `kind` of its table; `short` for those that would need very long.
+
+    Markers of transactions take offsets too, so that the results of `exactly_once` are not counted to the last one.
+    """
 
     key: str
     kind: Kind
     command: Callable[[Bench, Job], Command]
     short: bool = False
+    exactly_once: bool = False
 
     @property
     def figure(self) -> str:
         """What the keys of its figures begin with. All but Kafka Streams are compared with our global join."""
-        return f"join.{'global' if self.short else self.kind}.{self.key}"
+        area = "exactly_once" if self.exactly_once else "global" if self.short else self.kind
+        return f"join.{area}.{self.key}"
 
 
 CONTESTANTS = (
@@ -47,6 +52,18 @@ CONTESTANTS = (
     ),
     Contestant("kafka_streams", "global", lambda bench, job: bench.java.command(job, "global")),
     Contestant("larder", "copartitioned", lambda bench, job: larder.command(bench, job, "copartitioned")),
+    Contestant(
+        "larder",
+        "global",
+        lambda bench, job: larder.command(bench, job, "global", guarantee="exactly_once"),
+        exactly_once=True,
+    ),
+    Contestant(
+        "kafka_streams",
+        "global",
+        lambda bench, job: bench.java.command(job, "global", "exactly_once"),
+        exactly_once=True,
+    ),
     Contestant("kafka_streams", "copartitioned", lambda bench, job: bench.java.command(job, "copartitioned")),
     # Quix Streams has no global table, and join_asof is its join with a table.
     Contestant("quix", "copartitioned", lambda bench, job: bench.peer("Quix Streams", "quix_join.py", job), short=True),
@@ -85,7 +102,7 @@ async def _judged(bench: Bench, contestant: Contestant, job: Job) -> Steady:
     with Process(contestant.command(bench, job)) as process:
         seconds = plan.short_seconds if contestant.short else plan.seconds
         samples = await watch(bench.brokers, job.into, process, plan.orders, seconds)
-    complete = samples[-1].records >= plan.orders
+    complete = samples[-1].records >= plan.orders and not contestant.exactly_once
     expected = Expected(plan.customers, by_customer=contestant.kind == "copartitioned")
     wrong = await wrong_result(job, expected, plan.orders if complete else None)
     if wrong:

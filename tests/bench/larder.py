@@ -15,7 +15,7 @@ from tests.bench.process import Command, ContestantError
 
 if TYPE_CHECKING:
     from tests.bench.bench import Bench
-    from tests.bench.job import Job
+    from tests.bench.job import Guarantee, Job
     from tests.bench.process import Process
 
 Service = Literal["global", "copartitioned", "restore"]
@@ -25,12 +25,15 @@ STEP_SECONDS = 0.02
 ANSWER = aiohttp.ClientTimeout(total=10)
 
 
-def command(bench: Bench, job: Job, service: Service, worker: str = "1") -> Command:
+def command(
+    bench: Bench, job: Job, service: Service, worker: str = "1", guarantee: Guarantee = "at_least_once"
+) -> Command:
     """Give the command of one worker of a service of `declarations`."""
     environment = {
         "KAFKA": job.brokers,
         "LARDER_DIRECTORY": str(job.path / "larder"),
         "LARDER_MODULES": "tests.bench.declarations",
+        "LARDER_GUARANTEE": guarantee,
         "BENCH_RUN": bench.name,
         "BENCH_ATTEMPT": job.name,
         "BENCH_ROWS": job.table.removeprefix(f"{bench.name}."),

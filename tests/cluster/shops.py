@@ -193,9 +193,11 @@ class Shop:
             self.beside.call(_set(closing))
             running.result(60)
 
-    def judge(self, timeout: float = 30) -> None:
-        """Every order comes out, as it was, with a row that its customer once had."""
+    def judge(self, timeout: float = 30, *, once: bool = True) -> None:
+        """Every order comes out, once, as it was, with a row that its customer once had."""
         self.joined.until(self.orders, timeout)
+        doubled = [name for name, times in Counter(record.key for record in self.joined.records).items() if times > 1]
+        assert not (once and doubled), f"{len(doubled)} orders came out more than once: {doubled[:10]}"
         for record in self.joined.records:
             row = _decoded(record)
             order = self.orders.get(row["order_id"])

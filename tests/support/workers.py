@@ -50,7 +50,10 @@ class Worker:
         self._from = 0
 
     def start(self, dying_at: str = "") -> Worker:
-        """`dying_at` as "delivery.sent:3": it kills itself when it reaches that step for the third time."""
+        """`dying_at` as "delivery.sent:3": it kills itself when it reaches that step for the third time.
+
+        As "delivery.sent:3:SIGSTOP" it stops there.
+        """
         self._from = self.log.stat().st_size if self.log.exists() else 0
         command = [*DYING, dying_at] if dying_at else COMMAND
         with self.log.open("ab") as log:
@@ -88,6 +91,13 @@ class Worker:
         """End it as a crash would."""
         self.process.kill()
         self.process.wait(10)
+
+    def until_stopped(self, timeout: float = 30) -> None:
+        """Wait until it is stopped by a signal."""
+        deadline = time.monotonic() + timeout
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < deadline, f"worker {self.name}: waited {timeout} s for it to stop\n{self.text}"
+            time.sleep(0.01)
 
     def stop(self, timeout: float = 15) -> int:
         """Ask it to stop; answers its exit code."""

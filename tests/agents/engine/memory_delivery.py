@@ -69,6 +69,12 @@ class MemoryDelivery:
     def done(self, tp: TopicPartition, position: int) -> None:
         self._offsets[tp] = position
 
+    def touch(self, tp: TopicPartition) -> None:
+        self._offsets.setdefault(tp, self.committed.get(tp, 0))
+
+    def with_outputs(self, follow: Callable[[], None]) -> None:
+        self.unit.afterwards.append(follow)
+
     @property
     def pending(self) -> Mapping[TopicPartition, Sequence[Any]]:
         return {tp: records for tp, records in self._pending.items() if records}

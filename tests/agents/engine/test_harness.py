@@ -19,7 +19,8 @@ from faust.transport.drivers import aiokafka as driver
 
 from agents.engine import harness
 from agents.engine.fetching import Batch, Seen
-from agents.engine.harness import App, Committed, Consumer, Group
+from agents.engine.guarantees import Committed
+from agents.engine.harness import App, Consumer, Group
 from tests.support.topics import Sent, admin, create, send, until
 
 
@@ -68,7 +69,7 @@ class Taken:
 
 @asynccontextmanager
 async def member(kafka: str, group: str, intake: Taken, topics: Collection[str]) -> AsyncIterator[App]:
-    app = App(Group(group, kafka, 3.0, 0.3, 30.0, 1 << 20), intake, topics, intake.failures.append)
+    app = App(Group(group, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), intake, topics, intake.failures.append)
     await app.start()
     try:
         yield app
@@ -109,7 +110,7 @@ async def test_nothing_is_committed_but_by_our_own_hand(kafka: str, topic: str) 
         await cast("Consumer", app.consumer).commit_offsets({tp: Committed(7, "id-1")})
         assert await committed(kafka, topic) == {tp: 7}
         offsets = await cast("Consumer", app.consumer).offsets([tp])
-        assert (offsets.committed, offsets.begins, offsets.ends) == ({tp: (7, "id-1")}, {tp: 0}, {tp: 10})
+        assert (offsets.committed, offsets.begins, offsets.ends) == ({tp: Committed(7, "id-1")}, {tp: 0}, {tp: 10})
         await send(kafka, topic, [("k", b"v")])
         await until(lambda: len(intake.offsets(tp)) == 11, 10, "one more record")
     assert await committed(kafka, topic) == {tp: 7}, "neither when it stops"
@@ -128,7 +129,7 @@ async def test_offsets_of_partitions_that_others_have_are_told_too(kafka: str, p
         offsets = await consumer.offsets([])
         assert offsets.committed == {}
         offsets = await consumer.offsets(first.assigned)
-        assert offsets.committed == {first.assigned[0]: (0, "id-1")}
+        assert offsets.committed == {first.assigned[0]: Committed(0, "id-1")}
         assert offsets.begins.keys() == set(first.assigned)
 
 
@@ -216,7 +217,7 @@ async def test_equal_partition_numbers_stay_together_without_faust_tables(
 
 async def test_the_group_is_assigned_by_fausts_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
     for tables in (False, True):
-        app = App(Group(prefix, kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None)
+        app = App(Group(prefix, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None)
         if tables:
             app.Table("counts", partitions=2)
         thread = cast("Consumer", app.consumer)._new_consumer_thread()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 from aiokafka.structs import TopicPartition
 
-from agents.engine.harness import Committed, Offsets
+from agents.engine.guarantees import Committed
+from agents.engine.harness import Offsets
 from agents.engine.offsets import Fallback, OffsetsLostError, input_offset
 
 ORDERS, NEXT = TopicPartition("orders", 0), TopicPartition("orders", 1)

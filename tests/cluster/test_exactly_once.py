@@ -1,0 +1,99 @@
+"""Every order comes out once, whatever becomes of the worker that had it in a transaction."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.shops import KINDS, Shop
+from tests.support.workers import none_left, running
+
+WAITING = "Wait(seconds=60).then(DeadLetter)"
+STEPS = ["delivery.sent", "delivery.acknowledged"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it_and_says_so(
+    shop: Shop, kind: str, step: str
+) -> None:
+    module = shop.module(KINDS[kind], missing=WAITING)
+    sleeper, other = shop.worker(module, "sleeper"), shop.worker(module, "other")
+    with none_left(sleeper, other):
+        with shop.open():
+            shop.order(4, ["late0", "late1"])
+            sleeper.start(dying_at=f"{step}:20:SIGSTOP")
+            sleeper.until_stopped()
+            shop.publish(["late0"])
+            other.start()
+            shop.joined.until(shop.order_everywhere())  # the other one has all partitions
+            sleeper.signal(signal.SIGCONT)
+            sleeper.until_said("outputs were not (acknowledged|settled)")
+            shop.publish(["late1"])
+            for worker in (sleeper, other):
+                worker.until(lambda seen: seen["inputs"], what="partitions")
+            shop.joined.until(shop.order_everywhere())
+        shop.judge()
+        for worker in (sleeper, other):
+            worker.until_caught_up()
+            assert worker.stop() == 0
+    shop.judge()
+    assert not shop.parked()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_transaction_that_a_killed_worker_left_open_is_ended_by_the_one_that_takes_over(
+    shop: Shop, step: str, measured: Callable[[str], None]
+) -> None:
+    module = shop.module(KINDS["copartitioned"], missing=WAITING)
+    killed, other = shop.worker(module, "killed"), shop.worker(module, "other")
+    with none_left(killed, other):
+        with shop.open():
+            killed.start(dying_at=f"{step}:60")
+            shop.joined.until(shop.order_everywhere())
+            other.start()
+            assert killed.exit_code() == -signal.SIGKILL
+            since = time.monotonic()
+            shop.joined.until(shop.order_everywhere())
+            pause = time.monotonic() - since
+            measured(f"killed at {step}: all partitions are processed again after {pause:.2f} s")
+            # The broker itself would do so after ten seconds.
+            assert pause < 8, other.text
+        shop.judge()
+        assert other.stop() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_least_once_is_there_for_those_who_want_it(shop: Shop, kind: str) -> None:
+    worker = shop.worker(shop.module(KINDS[kind], missing=WAITING), guarantee="at_least_once")
+    with none_left(worker):
+        with shop.open():
+            for turn, step in enumerate([*STEPS, "delivery.committed"]):
+                shop.order(2, [f"late{turn}"])
+                worker.start(dying_at=f"{step}:20")
+                assert worker.exit_code() == -signal.SIGKILL, worker.text
+                shop.publish([f"late{turn}"])
+            worker.start()
+            shop.joined.until(shop.order_everywhere())
+        shop.judge(once=False)
+        assert worker.stop() == 0
+    assert not shop.parked()
+
+
+def test_a_result_is_committed_at_once_where_little_comes(shop: Shop, measured: Callable[[str], None]) -> None:
+    worker = shop.worker(shop.module(KINDS["global"]))
+    taken = []
+    with running(worker):
+        worker.until_caught_up()
+        for _ in range(100):
+            since = time.monotonic()
+            (order,) = shop.order()
+            shop.joined.until([order])
+            taken.append(time.monotonic() - since)
+        assert worker.stop() == 0
+    taken.sort()
+    measured(f"an order's result is committed after {taken[50] * 1000:.0f} ms, p99 {taken[98] * 1000:.0f} ms")
+    assert taken[50] < 0.1, taken
