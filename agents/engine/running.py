@@ -172,7 +172,8 @@ class ServiceRunner:
         processing = Processing(self._clock, options.commit_interval)
         self.membership = membership = Membership(
             planned, facts, self.tables, self.counts, self.feeds, processing, self._memo,
-            self._replan, new_guarantee, partial(end_transaction, options.brokers), options.inputs_from, self._clock, self._reached,
+            self._replan, new_guarantee, partial(end_transaction, options.brokers),
+            options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
             self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,

@@ -107,7 +107,16 @@ async def _fetch(
     for tp in tps:
         partitions[tp.topic].append(tp.partition)
     await coordinator.ensure_coordinator_known()
-    answer: Any = await coordinator._send_req(_OffsetFetchRequest(coordinator.group_id, partitions, stable=stable))
+    answer = await coordinator._send_req(_OffsetFetchRequest(coordinator.group_id, partitions, stable=stable))
+    try:
+        return _read(answer)
+    except (NotCoordinatorForGroupError, GroupLoadInProgressError):
+        coordinator.coordinator_dead()
+        raise
+
+
+def _read(answer: Any) -> tuple[dict[TopicPartition, OffsetAndMetadata], list[TopicPartition]]:
+    """Committed and pending ones. A coordinator that is still loading says so for the group as a whole."""
     committed, pending = {}, []
     codes = {answer.error_code}
     for topic, found, _ in answer.topics:
@@ -118,7 +127,5 @@ async def _fetch(
                 committed[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, metadata)
             codes.add(code)
     for error in {for_code(code) for code in codes - {_UNSTABLE}} - {NoError, UnknownTopicOrPartitionError}:
-        if error in {NotCoordinatorForGroupError, GroupLoadInProgressError}:
-            coordinator.coordinator_dead()
         raise error
     return committed, pending

@@ -34,9 +34,10 @@ class OpenUnit:
 
 
 class MemoryDelivery:
-    """`logs` has what is durable; `committed` the input offsets."""
+    """`logs` has what is durable; `committed` the input offsets. `exactly_once`: all of a unit is, or nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exactly_once: bool = False) -> None:
+        self._exactly_once = exactly_once
         self.logs: defaultdict[TopicPartition, list[Sent]] = defaultdict(list)
         self.committed: dict[TopicPartition, int] = {}
         self._pending: defaultdict[TopicPartition, list[tuple[Any, ...]]] = defaultdict(list)
@@ -73,7 +74,10 @@ class MemoryDelivery:
         self._offsets.setdefault(tp, self.committed.get(tp, 0))
 
     def with_outputs(self, follow: Callable[[], None]) -> None:
-        self.unit.afterwards.append(follow)
+        if self._exactly_once:
+            follow()
+        else:
+            self.unit.afterwards.append(follow)
 
     @property
     def pending(self) -> Mapping[TopicPartition, Sequence[Any]]:
@@ -98,7 +102,7 @@ class MemoryDelivery:
 
     def crash(self, durable: Callable[[int], int]) -> None:
         """Only the first `durable(n)` of the n pending records of each partition arrive; nothing is committed."""
-        for tp, records in self.pending.items():
+        for tp, records in () if self._exactly_once else self.pending.items():
             self._append(tp, records[: durable(len(records))])
         self._pending.clear()
         self._offsets.clear()

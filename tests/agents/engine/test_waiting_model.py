@@ -1,7 +1,7 @@
 """The waiting room against a model: orders and customers in any order, read back late, with crashes anywhere.
 
 An order ends by being joined, given up or still waiting: once, and in the order of its key; after a crash at any
-point at least once, and nothing is lost.
+point at least once, in transactions once all the same, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ class Waiting(RuleBasedStateMachine):
     """Orders are events: each one counts, and waits under its coordinates."""
 
     by_row_key = False
+    exactly_once = False
 
     @initialize(settle=st.sampled_from([DeadLetter, PassOn, Drop]))
     def declare(self, settle: Any) -> None:
@@ -142,7 +143,7 @@ class Waiting(RuleBasedStateMachine):
         self.compiled = compile_join(
             service.join(source, lookup, into=into, missing=Wait(WAIT_SECONDS, AT_MOST).then(settle))
         )
-        self.delivery = MemoryDelivery()
+        self.delivery = MemoryDelivery(exactly_once=self.exactly_once)
         self.customers = Customers()
         self.orders: list[Sent] = []
         self.crashed = False
@@ -234,7 +235,7 @@ class Waiting(RuleBasedStateMachine):
     @rule(data=st.data())
     def the_worker_crashes(self, data: st.DataObject) -> None:
         self.delivery.crash(lambda count: data.draw(st.integers(0, count), "durable"))
-        self.crashed = True
+        self.crashed = not self.exactly_once
         self.open_room()
 
     @invariant()
@@ -346,6 +347,14 @@ class WaitingRows(Waiting):
         self.judge_waiting()
 
 
+class WaitingInTransactions(Waiting):
+    exactly_once = True
+
+
+class WaitingRowsInTransactions(WaitingRows):
+    exactly_once = True
+
+
 CONDUCT = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
@@ -354,4 +363,12 @@ class TestEventsThatWait(Waiting.TestCase):
 
 
 class TestRowsThatWait(WaitingRows.TestCase):
+    settings = CONDUCT
+
+
+class TestEventsThatWaitInTransactions(WaitingInTransactions.TestCase):
+    settings = CONDUCT
+
+
+class TestRowsThatWaitInTransactions(WaitingRowsInTransactions.TestCase):
     settings = CONDUCT
