@@ -51,9 +51,12 @@ class Settings:
         6.0,
         "a worker that is silent for so long loses its partitions; stock brokers refuse less than 6",
         low=0.5,
+        high=86_400,
     )
     heartbeat_s: float = _setting(0.0, "time between signs of life; 0 takes a fifth of session_timeout_s", low=0)
-    poll_interval_s: float = _setting(30.0, "a worker that fetches nothing for so long loses its partitions", low=1)
+    poll_interval_s: float = _setting(
+        30.0, "a worker that fetches nothing for so long loses its partitions", low=1, high=86_400
+    )
     commit_interval_ms: int = _setting(200, "time between two commits of the positions in the inputs", low=1)
     guarantee: Literal["exactly_once", "at_least_once"] = _setting(
         "exactly_once",

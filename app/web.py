@@ -7,7 +7,6 @@ Turns decisions of `app.lookup` into statuses: 200 a row, 404 no such key for ce
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +16,7 @@ from app.errors import MistakeError, UnavailableError
 from app.lookup import LocalTable, LookupFailedError, NoSuchKeyError, NoSuchTableError, NotSureError, look_up
 from tables.declaring.problems import Problem
 from tables.engine import StoreError
+from tables.engine.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ def make_app(
     tables: Mapping[str, LocalTable],
     *,
     max_age: float,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
 ) -> web.Application:
     """Make the application.
 

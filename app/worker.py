@@ -59,9 +59,12 @@ async def _work(service: Service, settings: Settings, name: str, inputs_from: Fa
     runner = ServiceRunner(service, _options(settings, name, inputs_from), memory)
     web = make_app(runner.status, runner.tables, max_age=settings.session_timeout_s)
     port = await start_web(web, settings.web_host, settings.web_port)
-    log.info("worker %s of %s answers at http://%s:%d", name, service.name, settings.web_host, port)
+    address = (
+        f"http://[{settings.web_host}]:{port}" if ":" in settings.web_host else f"http://{settings.web_host}:{port}"
+    )
+    log.info("worker %s of %s answers at %s", name, service.name, address)
     tuning.for_records()
-    with _announced(settings.directory, service.name, name, f"http://{settings.web_host}:{port}"):
+    with _announced(settings.directory, service.name, name, address):
         try:
             await runner.run(stop)
         finally:
@@ -117,4 +120,6 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(logging.INFO)
+    # A request that is no HTTP is answered; whoever sends many of them is not to fill the log.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     quiet()

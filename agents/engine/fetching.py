@@ -11,7 +11,6 @@ nor Faust. `tests/agents/engine/test_fetching.py` fails when aiokafka changes un
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +22,8 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 from aiokafka.structs import TopicPartition
+
+from tables.engine.clock import now
 
 if TYPE_CHECKING:
     from tables.engine.records import Record
@@ -57,8 +58,8 @@ class Fetched(NamedTuple):
 class BatchConsumer(AIOKafkaConsumer):
     """A consumer that can be given to `fetch`: it counts its seeks, and its ends are as old as the asking for them.
 
-    aiokafka stamps an end when it reads the answer. A process that slept (SIGSTOP, a suspended machine) then
-    reads an answer from before its sleep, and would take an end that has long moved for that of now.
+    aiokafka stamps an end when it reads the answer, by the wall clock. A process that slept (SIGSTOP, a suspended
+    machine) then reads an answer from before its sleep, and would take an end that has long moved for that of now.
     """
 
     seeks = 0
@@ -77,13 +78,14 @@ class BatchConsumer(AIOKafkaConsumer):
         receive = self._fetcher._proc_fetch_request
 
         async def stamped(assignment: Any, node: Any, request: Any) -> Any:
-            asked = int(time.time() * 1000)
+            asked = int(now() * 1000)
+            tps = [TopicPartition(topic, at) for topic, partitions in request.topics for at, *_ in partitions]
+            states = [state for tp in tps if (state := assignment.state_value(tp)) is not None]
+            before = [state.timestamp for state in states]
             received = await receive(assignment, node, request)
-            for topic, partitions in request.topics:
-                for partition, *_ in partitions:
-                    state = assignment.state_value(TopicPartition(topic, partition))
-                    if state is not None and state.timestamp is not None:
-                        state.timestamp = min(state.timestamp, asked)
+            for state, stamp in zip(states, before, strict=True):
+                if state.timestamp != stamp:
+                    state.timestamp = asked
             return received
 
         self._fetcher._proc_fetch_request = stamped

@@ -29,6 +29,7 @@ from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage, Message
+from mode.threads import ServiceThread, WorkerThread
 
 from agents.engine.fetching import Batch, BatchConsumer, Fetched, Seen, fetch
 from agents.engine.guarantees import Committed
@@ -111,9 +112,18 @@ class Intake(Protocol):
         """Make ready for the assigned partitions; answer the offset at which each is to be read."""
 
 
+class DaemonThread(WorkerThread):
+    """Does not keep the process: what it waits for at the end may be a broker that never answers."""
+
+    def __init__(self, service: ServiceThread, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
 class Thread(driver.AIOKafkaConsumerThread):
     """The consumer's own thread and event loop."""
 
+    Worker = DaemonThread
     app: App
     member: Member | None = None
 

@@ -222,7 +222,16 @@ class Membership:
     async def _gone(self, workers: set[str]) -> set[str]:
         """Those that are in the group no longer, by transactional id."""
         others = workers - {self._guarantee.by}
-        return others - await self.consumer.members() if others else others
+        return others - await self._members() if others else others
+
+    async def _members(self) -> set[str]:
+        while True:
+            try:
+                return await self.consumer.members()
+            except (KafkaError, OSError) as error:
+                if not is_passing(error):
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
 
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
@@ -256,7 +265,16 @@ class Membership:
             self._let_go()
             await self.processing.abandon()
             await self._renew_delivery()
+        await self._until_member()
         await self.consumer.perform_seek()
+
+    async def _until_member(self) -> None:
+        """Who has lost its place in the group would begin a transaction that nobody but its timeout ends."""
+        by = self._guarantee.by
+        if by and by not in await self._members():
+            log.info("waiting to be let into the group again")
+            while by not in await self._members():  # noqa: ASYNC110 - the group tells nobody
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _let_go(self) -> None:
         """Rows that come from now on release nothing: who has the partitions next asks for all that waits."""

@@ -81,8 +81,9 @@ class Unit:
 
 
 class _Full(NamedTuple):
-    """A batch that is ready to be sent; `alone` is its only record, where it must have no other."""
+    """A batch of `unit` that is ready to be sent; `alone` is its only record, where it must have no other."""
 
+    unit: Unit
     topic: str
     partition: int
     batch: BatchBuilder
@@ -116,6 +117,7 @@ class Delivery:
         self._open: dict[tuple[str, int], BatchBuilder] = {}
         self._full: deque[_Full] = deque()
         self._unit = Unit()
+        self._closing: Unit | None = None
 
     @property
     def full(self) -> bool:
@@ -145,11 +147,12 @@ class Delivery:
         """Add one record; `timestamp` in milliseconds since the epoch."""
         batch = self._open.get((output.topic, partition)) or self._new(output, partition)
         if batch.append(timestamp=timestamp, key=key, value=value, headers=headers) is None:
-            self._full.append(_Full(output.topic, partition, batch))
+            self._full.append(_Full(self._unit, output.topic, partition, batch))
             self._new(output, partition).append(timestamp=timestamp, key=key, value=value, headers=headers)
         if self._refusals.careful():
             alone = Published(output.topic, key, timestamp)
-            self._full.append(_Full(output.topic, partition, self._open.pop((output.topic, partition)), alone))
+            single = self._open.pop((output.topic, partition))
+            self._full.append(_Full(self._unit, output.topic, partition, single, alone))
 
     def emit_many(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
@@ -168,7 +171,7 @@ class Delivery:
         ]
         for key, value, partition, timestamp in zip(keys, values, partitions, timestamps, strict=True):
             if opened[partition].append(timestamp=timestamp, key=key, value=value) is None:
-                self._full.append(_Full(topic, partition, opened[partition]))
+                self._full.append(_Full(self._unit, topic, partition, opened[partition]))
                 opened[partition] = self._new(output, partition)
                 opened[partition].append(timestamp=timestamp, key=key, value=value)
 
@@ -188,32 +191,39 @@ class Delivery:
             follow()
 
     async def send_full(self) -> None:
-        """Send full batches; waits while the broker is behind."""
-        while self._full:
-            await self._may_send.wait()
-            if self._begin is not None:
-                await self._begin()
-            topic, partition, batch, alone = self._full[0]
-            # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
-            sent = await self._producer.send_batch(batch, topic, partition=partition)
-            self._unit.acknowledgements.append(sent)
-            if alone is not None:
-                self._unit.alone[sent] = alone
-            self._full.popleft()
-
-    async def send_all(self) -> None:
-        """Send everything that is collected."""
-        opened, self._open = self._open, {}
-        self._full += [_Full(*place, batch) for place, batch in opened.items() if batch.record_count()]
-        await self.send_full()
+        """Send full batches of the open unit; waits while the broker is behind."""
+        await self._send(self._unit)
 
     async def close(self) -> Unit:
-        """Send what is collected and end the open unit; a new one is open from here on."""
-        await self.send_all()
-        unit, self._unit = self._unit, Unit()
+        """End the open unit, and send what is left of it; a new one is open from here on.
+
+        What is emitted meanwhile, by whoever follows a table, belongs to the new one. Cut short, it goes on with the
+        same unit when it is called again.
+        """
+        if self._closing is None:
+            self._closing, self._unit = self._unit, Unit()
+            opened, self._open = self._open, {}
+            self._full += [
+                _Full(self._closing, *place, batch) for place, batch in opened.items() if batch.record_count()
+            ]
+        await self._send(self._closing)
+        unit, self._closing = self._closing, None
         if self._begin is not None and not unit.empty:
             self._may_send.clear()
         return unit
+
+    async def _send(self, unit: Unit) -> None:
+        while self._full and self._full[0].unit is unit:
+            await self._may_send.wait()
+            if self._begin is not None:
+                await self._begin()
+            _, topic, partition, batch, alone = self._full[0]
+            # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
+            sent = await self._producer.send_batch(batch, topic, partition=partition)
+            unit.acknowledgements.append(sent)
+            if alone is not None:
+                unit.alone[sent] = alone
+            self._full.popleft()
 
     async def settle(self, unit: Unit) -> None:
         """Wait for the acknowledgements of `unit`, then commit its offsets."""

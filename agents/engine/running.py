@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,6 +38,7 @@ from agents.engine.tending import tend
 from agents.engine.transactions import TransactionalProducer, end_transaction
 from tables.declaring.problems import LarderError
 from tables.declaring.topics import OwnerTopic
+from tables.engine.clock import now
 from tables.engine.errors import StoreError
 from tables.engine.memory import Memory
 from tables.engine.table import Held, Table
@@ -85,7 +85,7 @@ class ServiceRunner:
         service: Service,
         options: Options,
         memory: Memory,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         reached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.service = service

@@ -1,6 +1,7 @@
 """What came out of the demo: joined orders, counted in the topics that they were published into.
 
-Looks at the ends of the output topics, as any reader of committed records would. Knows nothing of workers.
+Reads the output topics, as any reader of committed records would: their ends count markers of transactions too.
+Knows nothing of workers.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from agents.engine.cluster import Cluster
+from agents.engine.fetching import BatchConsumer, fetch
 from tables import shop
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 OUTPUTS = (shop.enriched_orders.name, shop.fulfilments.name)
 
+PATIENCE_SECONDS = 0.2
+MOST_AT_A_TIME = 50_000
+
 
 class Outputs:
     """The output topics since this was entered; a context manager."""
@@ -27,11 +31,15 @@ class Outputs:
     def __init__(self, bootstrap: str) -> None:
         """Prepare; nothing is asked."""
         self._cluster = Cluster(bootstrap)
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, isolation_level="read_committed"
+        self._consumer = BatchConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="none",
         )
-        self._partitions: dict[str, int] = {}
-        self._before: Mapping[str, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._counts = dict.fromkeys(OUTPUTS, 0)
 
     async def __aenter__(self) -> Self:
         """Remember where the topics end now."""
@@ -41,7 +49,8 @@ class Outputs:
         except BaseException:
             await self._cluster.__aexit__(None, None, None)
             raise
-        self._before = await self._ends()
+        places = await self._new_places()
+        await self._read_from(await self._consumer.end_offsets(places) if places else {})
         return self
 
     async def __aexit__(
@@ -53,17 +62,26 @@ class Outputs:
 
     async def counts(self) -> dict[str, int]:
         """Give how many records came into each output topic; a topic that is not there yet has none."""
-        ends = await self._ends()
-        return {name: ends.get(name, 0) - self._before.get(name, 0) for name in OUTPUTS}
+        await self._read_from(dict.fromkeys(await self._new_places(), 0))
+        ends = await self._consumer.end_offsets(list(self._positions)) if self._positions else {}
+        while any(self._positions[place] < end for place, end in ends.items()):
+            fetched = await fetch(self._consumer, self._positions.keys(), PATIENCE_SECONDS, MOST_AT_A_TIME)
+            for batch in fetched.batches:
+                self._counts[batch.tp.topic] += len(batch.records)
+                self._positions[batch.tp] = batch.position
+        return dict(self._counts)
 
-    async def _ends(self) -> dict[str, int]:
-        missing = [name for name in OUTPUTS if name not in self._partitions]
-        if missing:
-            facts = await self._cluster.facts(missing)
-            self._partitions |= {name: known.partitions for name, known in facts.items() if known}
-        places = [TopicPartition(name, each) for name, count in self._partitions.items() for each in range(count)]
-        ends = await self._consumer.end_offsets(places) if places else {}
-        return {name: sum(end for place, end in ends.items() if place.topic == name) for name in self._partitions}
+    async def _new_places(self) -> list[TopicPartition]:
+        missing = set(OUTPUTS) - {place.topic for place in self._positions}
+        facts = await self._cluster.facts(missing) if missing else {}
+        return [TopicPartition(name, each) for name, known in facts.items() for each in range(known.partitions)]
+
+    async def _read_from(self, positions: Mapping[TopicPartition, int]) -> None:
+        if positions:
+            self._positions |= positions
+            self._consumer.assign(list(self._positions))
+            for place, position in self._positions.items():
+                self._consumer.seek(place, position)
 
 
 @dataclass

@@ -4,7 +4,6 @@ What a worker uses: it opens partitions, applies batches and reads. It knows its
 and may not know consumers, joins or HTTP.
 """
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final, Literal
 
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
+from tables.engine.clock import now
 from tables.engine.errors import NotHeldError, StoreCorruptedError, StoreError
 from tables.engine.forgetting import TOMBSTONE_RETENTION, forget
 from tables.engine.hot import HotRows
@@ -47,7 +47,7 @@ class Table(LocalRows):
         directory: Path,
         memory: Memory,
         held: Held,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         *,
         tombstone_retention: timedelta = TOMBSTONE_RETENTION,
         fault: FaultPoint = no_fault,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,31 @@ def test_a_worker_whose_broker_is_away_stops_within_ten_seconds_in_whatever_it_d
         new.start().until_said("waiting for the broker")
         measured(f"broker away: a worker that waits for it stops in {_stopped(new):.1f} s")
         measured(f"broker away: a busy worker stops in {_stopped(busy):.1f} s")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_whose_broker_hangs_stops_within_ten_seconds(
+    broker: LocalBroker, shop: Shop, kind: str, measured: Callable[[str], None]
+) -> None:
+    """Its connections stay open, and nothing is answered: as when the network swallows what is sent."""
+    worker = shop.worker(shop.module(KINDS[kind]))
+    with running(worker):
+        worker.until_running()
+        shop.order(3_000)
+        with _hung(broker):
+            measured(f"broker hangs: a worker with a {kind} table stops in {_stopped(worker):.1f} s")
+        assert "Traceback" not in worker.text
+
+
+@contextmanager
+def _hung(broker: LocalBroker) -> Iterator[None]:
+    process = broker.running
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
 
 
 def _answers_from_its_copy(worker: Worker, table: str) -> None:

@@ -219,6 +219,32 @@ async def test_after_some_refusals_each_record_goes_alone_and_the_refused_one_is
     assert {record.key for record in await read(kafka, topic)} == set(keys) - {keys[60]}
 
 
+async def test_what_is_emitted_while_a_unit_is_closed_belongs_to_the_next(
+    kafka: str, topic: str, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a follower of a table, in a task of its own: its offset and its outputs must not part."""
+    await create(kafka, {topic: 1})
+    delivery, _, _ = made(producer)
+    output = Output(topic, 1, DEFAULT_LARGEST)
+    delivery.emit(output, 0, b"before", b"v", NOW)
+    delivery.done(INPUT, 1)
+    sending = Sending(producer)
+    monkeypatch.setattr(producer, "send_batch", sending)
+    closing = asyncio.create_task(delivery.close())
+    await sending.waiting.wait()
+    delivery.emit(output, 0, b"meanwhile", b"v", NOW)
+    delivery.touch(INPUT)
+    sending.free.set()
+    first = await closing
+    assert (first.offsets, len(first.acknowledgements)) == ({INPUT: 1}, 1)
+    await delivery.settle(first)
+    assert [record.key for record in await read(kafka, topic)] == [b"before"]
+    second = await delivery.close()
+    assert (second.offsets, len(second.acknowledgements)) == ({INPUT: 1}, 1)
+    await delivery.settle(second)
+    assert [record.key for record in await read(kafka, topic)] == [b"before", b"meanwhile"]
+
+
 async def test_a_send_that_is_cut_short_loses_no_output(
     kafka: str, topic: str, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
