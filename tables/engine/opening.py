@@ -31,8 +31,7 @@ def open_store(
     StoreHeldError when another process has it, StoreRefusedError when it is another
     topic's or partition's. A damaged one is emptied: what it held is in the topic.
     """
-    known = path.exists() and any(path.iterdir())
-    if (path / DAMAGED).exists() or (known and not (path / "CURRENT").exists()):
+    if (path / DAMAGED).exists() or _lacks_current(path):
         return _rebuilt(path, memory, expected, fault), "its files were damaged"
     try:
         store = connect(path, memory.options(whole=expected.part == "global"), fault)
@@ -53,6 +52,13 @@ def open_store(
     if found is not None and found.topic_id is None:
         _sign(store, expected)
     return store, None
+
+
+def _lacks_current(path: Path) -> bool:
+    """RocksDB would begin anew beside files that may have rows. While it makes a store there are none before CURRENT."""
+    if not path.exists() or (path / "CURRENT").exists():
+        return False
+    return any(found.suffix in {".log", ".sst"} for found in path.iterdir())
 
 
 def _rebuilt(

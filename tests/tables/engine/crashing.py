@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tables import OwnerTopic
@@ -43,10 +44,12 @@ def rows_at(position: int) -> Iterator[tuple[str, bytes]]:
     return ((key, value) for key, (_, value) in sorted(newest.items()) if value is not None)
 
 
-def write_until_killed(directory: str, seed: int, steps: int, indexes: tuple[str, ...], *, unlogged: bool) -> None:
+def write_until_killed(
+    directory: str, seed: int, steps: int, indexes: tuple[str, ...], opening: Event, *, unlogged: bool
+) -> None:
     """Go on from the stored position, and die at the given step of the store, or be killed from outside.
 
-    `unlogged`: begin as a restore does, without the log, and change over and back now and then.
+    `opening` is set before the store is opened. `unlogged`: begin as a restore does, without the log, and change over and back now and then.
     """
     left = steps
 
@@ -56,6 +59,7 @@ def write_until_killed(directory: str, seed: int, steps: int, indexes: tuple[str
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    opening.set()
     # Memtables of 64 KB: files are written and merged all the time.
     table = Table(topic(indexes), Path(directory), Memory(256 * KIB, 128 * KIB, 64 * KIB), "global", fault=fault)
     table.open((0,), "id-1")

@@ -21,9 +21,11 @@ DEADLINE = 30.0
 def killed_once(directory: Path, seed: int, steps: int, after: float | None = None, *, unlogged: bool = False) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.tables.engine.crashing"])
-    arguments = (str(directory), seed, steps, INDEXES[seed % 3])
+    opening = context.Event()
+    arguments = (str(directory), seed, steps, INDEXES[seed % 3], opening)
     child = context.Process(target=write_until_killed, args=arguments, kwargs={"unlogged": unlogged})
     child.start()
+    assert opening.wait(DEADLINE)
     timer = threading.Timer(DEADLINE if after is None else after, child.kill)
     timer.start()
     child.join()

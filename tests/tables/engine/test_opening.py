@@ -192,6 +192,19 @@ def stored_in_files(path: Path) -> Path:
     return next((path / "shop.customers" / "global").glob("*.sst"))
 
 
+def test_a_store_whose_making_was_cut_short_is_made_without_a_word(tmp_path: Path) -> None:
+    """As a process leaves it that is killed before RocksDB has written CURRENT."""
+    directory = tmp_path / "shop.customers" / "global"
+    directory.mkdir(parents=True)
+    for name in ("LOG", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"):
+        (directory / name).write_bytes(b"")
+    table, how = reopen(tmp_path)
+    assert how.rebuilt is None
+    table.apply(0, [row(0, "c1", 1)])
+    table.close()
+    assert reopen(tmp_path)[0].position(0) == 1
+
+
 def test_a_store_that_lacks_a_file_is_rebuilt(tmp_path: Path) -> None:
     stored_in_files(tmp_path).unlink()
     table, how = reopen(tmp_path)
