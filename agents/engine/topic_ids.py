@@ -2,7 +2,7 @@
 
 aiokafka 0.14 speaks Metadata up to version 5; ids came with version 10. The request and its answer are
 described here field by field after Kafka's `MetadataRequest.json` and `MetadataResponse.json` (version 10,
-flexible encoding). The one module that touches aiokafka's protocol classes.
+flexible encoding). Touches aiokafka's protocol classes.
 `tests/agents/engine/test_topic_ids.py` fails when they change.
 """
 

@@ -55,7 +55,7 @@ def open_store(
 
 
 def _lacks_current(path: Path) -> bool:
-    """RocksDB would begin anew beside files that may have rows. While it makes a store there are none before CURRENT."""
+    """RocksDB would begin anew beside files that may have rows; of a store that is being made there are none yet."""
     if not path.exists() or (path / "CURRENT").exists():
         return False
     return any(found.suffix in {".log", ".sst"} for found in path.iterdir())

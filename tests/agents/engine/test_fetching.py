@@ -150,6 +150,20 @@ async def test_records_of_an_open_transaction_are_not_read_and_hold_back_what_co
     await producer.stop()
 
 
+async def test_an_owned_topic_ends_where_its_last_record_lies_committed_or_not(kafka: str, topic: str) -> None:
+    """What a worker before us wrote and may have committed must not come after we took its partition for caught up."""
+    await create(kafka, {topic: 1})
+    tp = TopicPartition(topic, 0)
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic) as producer:
+        await send(kafka, topic, [("a", b"before")])
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"open")
+        async with reading(kafka, topic, 0) as consumer:
+            consumer.owned = {topic}
+            assert (await until_fetched(consumer, [tp])).seen[tp].end == 2
+        await producer.abort_transaction()
+
+
 async def test_holes_of_compaction_leave_no_gap_in_the_position(kafka: str, topic: str) -> None:
     """The last record of a batch may be gone: the batch keeps its end."""
     config = {**COMPACTED, "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}

@@ -49,7 +49,8 @@ def write_until_killed(
 ) -> None:
     """Go on from the stored position, and die at the given step of the store, or be killed from outside.
 
-    `opening` is set before the store is opened. `unlogged`: begin as a restore does, without the log, and change over and back now and then.
+    `opening` is set before the store is opened.
+    `unlogged`: begin as a restore does, without the log, and change over and back now and then.
     """
     left = steps
 
