@@ -36,8 +36,11 @@ def unreadable(row: object) -> str | None:
         return f"{row.__name__} with array_like=True"
     try:
         msgspec.json.Decoder(row)
+        # A decoder is made for any class; only a schema says which of them msgspec does not know.
+        msgspec.json.schema(row)
     except Exception as error:  # noqa: BLE001 - resolving annotations runs any code
-        return f"{row.__name__} with {type(error).__name__}: {error}"
+        cause = str(error).rpartition("\n")[2]
+        return f"{row.__name__} with {type(error).__name__}: {cause}"
     return None
 
 
