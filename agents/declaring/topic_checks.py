@@ -102,10 +102,10 @@ def _number_problems(declared: str, topic: EventTopic | OwnerTopic) -> Iterator[
         )
     if not isinstance(topic, EventTopic) or topic.retention is None:
         return
-    if topic.retention <= timedelta():
+    if not isinstance(topic.retention, timedelta) or topic.retention <= timedelta():
         yield Problem(
             declared,
-            "retention requires a time above zero",
+            "retention requires a timedelta above zero",
             str(topic.retention),
             "say how long events are kept, or leave it to the broker",
         )

@@ -117,7 +117,11 @@ def test_all_problems_are_reported_together_and_each_once() -> None:
         (EventTopic("t", Order, key="order_id", partitions=0), "partitions requires a whole number"),
         (
             EventTopic("t", Order, key="order_id", retention=timedelta(0)),
-            "retention requires a time above zero; found 0:00:00",
+            "retention requires a timedelta above zero; found 0:00:00",
+        ),
+        (
+            EventTopic("t", Order, key="order_id", retention=5),  # type: ignore[arg-type]
+            "retention requires a timedelta above zero; found 5",
         ),
         (
             EventTopic("t a", Order, key="order_id"),
