@@ -4,7 +4,7 @@ Pure questions about a type. This module may not know topics or services.
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import FieldInfo
@@ -18,6 +18,8 @@ class Scalar(NamedTuple):
     key_type: KeyType | None
     nullable: bool
 
+
+_TAKES_NULL: Final = msgspec.inspect.AnyType | msgspec.inspect.RawType | msgspec.inspect.NoneType
 
 _SCALARS: dict[type[msgspec.inspect.Type], KeyType] = {
     msgspec.inspect.StrType: TEXT,
@@ -74,7 +76,7 @@ def _scalar(found: msgspec.inspect.Type) -> Scalar:
     if isinstance(found, msgspec.inspect.Metadata):
         return _scalar(found.type)
     if not isinstance(found, msgspec.inspect.UnionType):
-        return Scalar(_SCALARS.get(type(found)), nullable=False)
+        return Scalar(_SCALARS.get(type(found)), nullable=isinstance(found, _TAKES_NULL))
     others = [option for option in found.types if not isinstance(option, msgspec.inspect.NoneType)]
     nullable = len(others) < len(found.types)
     only = _scalar(others[0]).key_type if len(others) == 1 else None

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
-from agents import DeadLetter, PassOn, Service, Wait, fulfilment, shipping
+from agents import DeadLetter, Drop, PassOn, Service, Wait, fulfilment, shipping
 from agents.declaring.checks import Facts, TopicFacts, problems
 from tables import EventTopic, OwnerTopic, Row
 
@@ -300,6 +301,34 @@ def test_a_field_of_the_result_that_nothing_gives_is_refused() -> None:
         joined(into=into)[0]
     )
     assert said(joined(into=into, embed="buyer")[0]) == ""
+
+
+class Bought(Order):
+    customer: Customer
+
+
+class Unsure(Order):
+    customer: Annotated[Customer | None, msgspec.Meta(title="buyer")] = None
+
+
+class Loose(Order):
+    customer: Any
+
+
+@pytest.mark.parametrize("missing", [PassOn, Wait(1).then(PassOn)])
+def test_a_row_that_is_passed_on_as_null_requires_a_field_that_takes_null(missing: Any) -> None:
+    found = said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0])
+    assert found == (
+        "join shop.orders into bought: missing=PassOn requires a field of Bought that may be null for each row; "
+        "found Bought.customer: Customer; declare it as Customer | None, or choose another step than PassOn"
+    )
+    for row in (Unsure, Loose, Order):
+        assert said(joined(into=EventTopic("bought", row, key="order_id"), missing=missing)[0]) == ""
+
+
+def test_a_row_that_is_always_there_need_not_take_null() -> None:
+    for missing in (Drop, DeadLetter, Wait(1).then(Drop)):
+        assert said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0]) == ""
 
 
 def test_a_key_of_the_result_requires_the_type_that_the_order_has() -> None:

@@ -59,6 +59,11 @@ def test_the_type_of_a_field_says_which_key_it_can_hold() -> None:
     assert scalar(Parcel, "weight") == (None, False)
 
 
+@pytest.mark.parametrize("anything", [Any, msgspec.Raw, None, Parcel | None])
+def test_a_field_for_anything_may_be_null(anything: Any) -> None:
+    assert scalar(msgspec.defstruct("Loose", [("thing", anything)]), "thing") == (None, True)
+
+
 def test_fields_have_the_names_that_json_has() -> None:
     class Renamed(Row, rename="camel"):
         parcel_id: str
