@@ -13,6 +13,7 @@ from agents.declaring.joins import events_of
 from agents.declaring.service import Service
 from agents.declaring.topic_checks import broker_problems, is_owner_topic, name_problems
 from agents.declaring.topology import topics_of
+from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
 
 
@@ -86,8 +87,10 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _topic_use_problems(declared: str, service: Service, facts: Facts) -> Iterator[Problem]:
+    misnamed = list(folder_problems(declared, service.name))
+    yield from misnamed
     for use in topics_of(service, facts):
-        if use.internal:
+        if use.internal and not misnamed:
             yield from name_problems(declared, use.name)
         found = facts.get(use.name)
         if found is not None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.errors import MistakeError
 from app.settings import load_settings
+from tables.declaring.names import folder_problems
 
 if TYPE_CHECKING:
     from agents.engine.offsets import Fallback
@@ -29,6 +31,8 @@ def command(service: str, name: str | None, web_port: int | None, inputs_from: F
     from app.declared import service_named  # noqa: PLC0415
     from app.worker import run_worker  # noqa: PLC0415
 
+    if name is not None and (found := list(folder_problems("option --name", name))):
+        raise MistakeError(*found)
     settings = load_settings().settings
     services = load_services(settings.modules)
     mine = service_named(services, service)

@@ -457,7 +457,17 @@ def test_names_of_internal_topics_are_checked_too() -> None:
     long = EventTopic(name, Order, key="order_id")
     service.join(long.by("customer_id"), service.table(customers), into=results)
     assert f'"a-service.{name}.by.customer_id"' in said(service)
-    assert 'found "my service.dead-letters"' in said(Service("my service"))
+
+
+@pytest.mark.parametrize("name", ["", "my service", "../up", "a/b", ".", "..", ".hidden", "x" * 101, "café"])
+def test_the_name_of_a_service_is_that_of_one_folder(name: str) -> None:
+    service = Service(name)
+    service.join(orders.by("customer_id"), service.table(customers), into=results)
+    assert said(service) == (
+        f"service {name}: a name requires 1 to 100 of the characters a-z A-Z 0-9 . _ -, the first of them no dot; "
+        f'found "{name}" ({len(name)} characters); choose another name'
+    )
+    assert said(Service("x" * 100)) == said(Service("_A-1.b")) == ""
 
 
 def with_function(function: Any, missing: Any = DeadLetter) -> str:

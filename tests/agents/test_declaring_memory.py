@@ -215,6 +215,11 @@ def test_a_service_with_problems_is_not_run() -> None:
         run_in_memory(service, {})
 
 
+def test_a_service_with_a_name_that_is_no_folder_is_not_run() -> None:
+    with pytest.raises(DeclarationError, match=r"service \.\./up: a name requires 1 to 100 of the characters"):
+        run_in_memory(Service("../up"), {})
+
+
 def test_a_row_type_that_cannot_be_decoded_is_not_run() -> None:
     class Strange(Row):
         key: str
