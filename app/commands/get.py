@@ -66,9 +66,9 @@ def _show(found: dict[str, Any]) -> None:
 
 def _nobody(table: str, key: str, replies: list[Reply], modules: tuple[str, ...]) -> MistakeError | UnavailableError:
     """Say why no worker could answer."""
-    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+    from app.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 
-    services = load_services(modules).values()
+    services = declared_services(modules).values()
     holders = {use.name: service.name for service in services for use in service.tables}
     if table not in holders:
         near = difflib.get_close_matches(table, holders, 1)
