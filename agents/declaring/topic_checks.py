@@ -30,11 +30,6 @@ def name_problems(declared: str, name: str) -> Iterator[Problem]:
         )
 
 
-def is_owner_topic(topic: object) -> bool:
-    """Whether a topic can be a table; a declaration need not keep to its types."""
-    return isinstance(topic, OwnerTopic)
-
-
 def topic_problems(topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
     """Check all that can be known of a topic without a broker."""
     declared = f"topic {topic.name}"

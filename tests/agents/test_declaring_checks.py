@@ -445,10 +445,99 @@ def test_two_agents_or_an_agent_and_a_partitioned_table_on_one_topic_are_refused
     assert "the agent agent and the agent agent on shop.orders" in found
 
 
-def test_an_agent_that_is_not_async_is_refused() -> None:
+async def alone() -> None:
+    """Take nothing."""
+
+
+async def two(batches: Any, more: Any) -> None:
+    """Take too much."""
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (lambda batches: batches, "<lambda>"),
+        (alone, "alone() -> None"),
+        (two, "two(batches: Any, more: Any) -> None"),
+        ("no function", "'no function'"),
+    ],
+)
+def test_an_agent_that_is_no_async_function_of_one_parameter_is_refused(function: Any, shown: str) -> None:
     service = Service("s")
-    service.agent(orders)(lambda batches: batches)
-    assert "an agent requires an async function over batches" in said(service)
+    service.agent(orders)(function)
+    assert f"an agent requires an async function of one parameter, its batches; found {shown}; write" in said(service)
+
+
+def test_an_agent_may_have_more_parameters_that_need_not_be_given() -> None:
+    async def wide(batches: Any, *, clock: Any = None) -> None: ...
+
+    service = Service("s")
+    service.agent(orders)(wide)
+    assert said(service) == ""
+
+
+@pytest.mark.parametrize("tables", [customers, [customers], (orders.by("customer_id"),), [None, "customers"]])
+def test_what_is_no_table_in_a_join_is_told_together_with_all_else(tables: Any) -> None:
+    service = Service("s")
+    service.join(orders, tables, into=results)
+    service.agent(EventTopic("t", Order, key="nope"))(agent)
+    found = said(service)
+    several = tables if isinstance(tables, list | tuple) else [tables]
+    shown = {
+        customers: "OwnerTopic shop.customers",
+        orders.by("customer_id"): 'Rekeyed shop.orders.by("customer_id")',
+        None: "None",
+        "customers": "'customers'",
+    }
+    for given in several:
+        assert (
+            "join shop.orders into shop.results: a join requires tables of its own service; "
+            f"found {shown[given]}; declare one with global_table or table of s, and give its .on"
+        ) in found
+    assert 'topic t: a key requires a field of Order; found "nope"' in found
+
+
+def test_a_join_requires_topics_on_both_sides() -> None:
+    service = Service("s")
+    table = service.table(customers)
+    service.join(table, table, into=results)  # type: ignore[arg-type]
+    service.join(orders, table.on("order_id"), into="results")  # type: ignore[arg-type]
+    found = said(service)
+    assert "a join requires a topic as its source; found TableUse shop.customers; give it an EventTopic" in found
+    assert "join shop.orders into 'results': a join requires a topic for its results; found 'results'" in found
+
+
+def test_rows_of_an_owner_topic_are_not_partitioned_by_another_field() -> None:
+    found = said(joined(customers.by("country"))[0])
+    assert (
+        'join shop.customers.by("country") into shop.results: .by requires a topic of events; '
+        "found OwnerTopic shop.customers; join the topic itself with global tables, or declare it as EventTopic"
+    ) in found
+
+
+@pytest.mark.parametrize("given", [Order, customers.by("country"), "shop.customers"])
+def test_what_is_no_topic_makes_neither_table_nor_agent(given: Any) -> None:
+    service = Service("s")
+    service.join(orders, service.global_table(given).on("order_id"), into=results)
+    service.agent(given)(agent)
+    found = said(service)
+    assert "a table requires an owner topic; found " in found
+    assert "agent agent: an agent requires a topic; found " in found
+
+
+@pytest.mark.parametrize("name", ["s.dead-letters", "s.shop.results.waiting", "s.shop.orders.by.customer_id"])
+def test_a_declared_topic_with_the_name_of_an_internal_one_is_refused(name: str) -> None:
+    service = Service("s")
+    service.join(orders.by("customer_id"), service.table(customers), into=results, missing=Wait(5).then(DeadLetter))
+    topic = EventTopic(name, Order, key="order_id")
+    service.agent(topic)(agent)
+    assert f"topic {name}: a topic that s names itself requires that name for it alone; found " in said(service)
+
+
+def test_the_dead_letters_of_another_service_can_be_read() -> None:
+    service = Service("s")
+    service.agent(EventTopic("other.dead-letters", Order, key="order_id"))(agent)
+    assert said(service, Service("other")) == ""
 
 
 def test_names_of_internal_topics_are_checked_too() -> None:
