@@ -38,7 +38,7 @@ class Settings:
 
     kafka: str = _setting(
         "127.0.0.1:9092",
-        "addresses of Kafka, host:port with commas between; the default is the local broker's",
+        "addresses of Kafka, host:port with commas between; set nowhere: the local broker's",
     )
     modules: tuple[str, ...] = _setting(
         (), "modules that declare services, in place of the shipped ones; none given: the shipped ones"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.broker import broker_address
 from app.errors import MistakeError
 from app.settings import load_settings
 from tables.declaring.names import folder_problems
@@ -32,7 +33,7 @@ def command(service: str, name: str | None, web_port: int | None, inputs_from: F
 
     if name is not None and (found := list(folder_problems("option --name", name))):
         raise MistakeError(*found)
-    settings = load_settings().settings
+    settings = dataclasses.replace(load_settings().settings, kafka=broker_address())
     mine = service_named(declared_services(settings.modules), service)
     if web_port is not None:
         settings = dataclasses.replace(settings, web_port=web_port)
