@@ -44,7 +44,8 @@ def command(ctx: click.Context, *, table: str, key: str, as_json: bool) -> None:
 
 def _tell(ctx: click.Context, reply: Reply, *, as_json: bool) -> None:
     if reply.status == NOT_A_KEY:
-        raise MistakeError(Problem(**reply.body))
+        body = reply.body
+        raise MistakeError(Problem(body["declared"], f"requires {body['requires']}", body["found"], body["do"]))
     said = {**reply.body, "worker": reply.worker.worker, "web": reply.worker.web}
     if reply.status == NO_SUCH_KEY:
         line = f"larder: {reply.body['declared']}: no such key"
