@@ -17,10 +17,14 @@ import click
 
 from app import commands
 from app.errors import AppError, MistakeError, UnavailableError
+from app.output import JSON_FLAG, answer_failure
 from tables.declaring.problems import DeclarationError, LarderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_AS_JSON = f"{__name__}.as_json"
 
 
 class Shown(click.ClickException):
@@ -56,8 +60,21 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name.replace("_", "-"), _first_line(path)) for name, path in _modules()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether JSON was asked for, also by arguments that are refused."""
+        ctx.meta[_AS_JSON] = JSON_FLAG in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; errors that are meant for the user end without a traceback."""
+        """Run; errors that are meant for the user end without a traceback, and in JSON where that was asked for."""
+        try:
+            return self._run(ctx)
+        except click.ClickException as error:
+            if ctx.meta[_AS_JSON]:
+                answer_failure(error.format_message())
+            raise
+
+    def _run(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except AppError as error:

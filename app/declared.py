@@ -1,4 +1,4 @@
-"""The topics of all loaded services, each once: who owns it, who uses it how, and how it is created. Pure.
+"""The loaded services, checked, and their topics, each once: who owns it, who uses it how, how it is created.
 
 Reads declarations; knows nothing of what a broker has but the facts it is given.
 """
@@ -9,10 +9,12 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agents.declaring.checks import problems
 from agents.declaring.joins import events_of
+from agents.declaring.loading import load_services
 from agents.declaring.topology import owns, topics_of
 from app.errors import MistakeError
-from tables.declaring.problems import Problem
+from tables.declaring.problems import DeclarationError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +32,14 @@ class DeclaredTopic:
     use: TopicUse
     owner: str = ""
     roles: dict[str, list[str]] = field(default_factory=dict)
+
+
+def declared_services(modules: Sequence[str]) -> dict[str, Service]:
+    """Import modules and give their services by name; raises DeclarationError with all that is wrong with them."""
+    services = load_services(modules)
+    if found := problems(list(services.values())):
+        raise DeclarationError(found)
+    return services
 
 
 def declared_topics(services: Mapping[str, Service], only: str | None, facts: Facts) -> list[DeclaredTopic]:

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 def key_value(topic: EventTopic | OwnerTopic, text: str) -> Any:
     """Give the value of `topic`'s key field that a text stands for; raises `MistakeError` when there is none."""
-    wanted, read = _READERS[topic.key_type]
+    _, read = _READERS[topic.key_type]
     try:
         return read(text)
     except ValueError as error:
-        problem = Problem(f"key of {topic.name}", f"requires {wanted}", repr(text), "write it so")
-        raise MistakeError(problem) from error
+        raise _no_key(topic, text) from error
 
 
 def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
@@ -33,8 +32,12 @@ def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
     try:
         return topic.key_codec.encode(value)
     except ValueError as error:
-        problem = Problem(f"key of {topic.name}", f"requires a {topic.key_codec.name} key", repr(text), "mend it")
-        raise MistakeError(problem) from error
+        raise _no_key(topic, text) from error
+
+
+def _no_key(topic: EventTopic | OwnerTopic, text: str) -> MistakeError:
+    wanted, _ = _READERS[topic.key_type]
+    return MistakeError(Problem(f"key of {topic.name}", f"requires {wanted}", repr(text), "write it so"))
 
 
 def _whole_number(text: str) -> int:

@@ -10,7 +10,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer with one line of JSON.")
+JSON_FLAG = "--json"
+json_option = click.option(JSON_FLAG, "as_json", is_flag=True, help="Answer with one line of JSON.")
 
 
 def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> None:
@@ -19,3 +20,8 @@ def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> Non
         click.echo(orjson.dumps(data, default=str))
     else:
         for_people()
+
+
+def answer_failure(message: str) -> None:
+    """Print why there is no other answer, as one line of JSON; people read it on standard error."""
+    click.echo(orjson.dumps({"error": message}))

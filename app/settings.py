@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 
 from app.errors import MistakeError
 from app.setting_values import Setting, read
+from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
 
 PREFIX = "LARDER_"
@@ -37,7 +38,7 @@ class Settings:
 
     kafka: str = _setting(
         "127.0.0.1:9092",
-        "addresses of Kafka, host:port with commas between; the default is the local broker's",
+        "addresses of Kafka, host:port with commas between; set nowhere: the local broker's",
     )
     modules: tuple[str, ...] = _setting(
         (), "modules that declare services, in place of the shipped ones; none given: the shipped ones"
@@ -152,6 +153,8 @@ def _contradictions(settings: Settings) -> list[Problem]:
         for address in settings.kafka.split(",")
         if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address)
     ]
+    if settings.worker:
+        problems += folder_problems("setting worker", settings.worker)
     if settings.heartbeat > settings.session_timeout_s / 3:
         problem = Problem(
             "setting heartbeat_s",

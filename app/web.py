@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
@@ -46,7 +47,7 @@ def make_app(
     """
 
     async def row(request: web.Request) -> web.Response:
-        name, key = request.match_info["table"], request.match_info["key"]
+        name, key = request.match_info["table"], _key(request)
         return _json(look_up(tables, name, key, now=clock(), max_age=max_age))
 
     async def services(_: web.Request) -> web.Response:
@@ -115,8 +116,21 @@ _STATUS = {NoSuchKeyError: 404, NoSuchTableError: 421, NotSureError: 503}
 _WHERE = "use GET /tables/{table}/rows/{key}, /services or /health/live"
 
 
+def _key(request: web.Request) -> str:
+    """Give the key that the path ends in; the router leaves bytes that are no UTF-8 percent-encoded, as if meant so."""
+    raw = request.rel_url.raw_parts[-1]
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError as error:
+        problem = Problem(
+            f"key {raw}", "requires UTF-8, percent-encoded", str(error), "write it so; bytes are written in base64url"
+        )
+        raise MistakeError(problem) from error
+
+
 def _failed(problem: Problem, status: int) -> web.Response:
-    return _json(problem._asdict(), status)
+    """Answer with the parts of a problem; the word that opens `requires` is the field's name already."""
+    return _json({**problem._asdict(), "requires": problem.requires.removeprefix("requires ")}, status)
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from agents.declaring.checks import problems
 from agents.engine.harness import quiet
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.errors import MistakeError
 from app.web import make_app, start_web, stop_web
-from tables.declaring.problems import DeclarationError, Problem
+from tables.declaring.problems import Problem
 from tables.engine.memory import MIB, Memory
 
 if TYPE_CHECKING:
@@ -35,12 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 
-def run_worker(
-    service: Service, services: list[Service], settings: Settings, name: str, inputs_from: Fallback | None
-) -> None:
-    """Run until SIGTERM or SIGINT. Raises DeclarationError and MistakeError before anything is started."""
-    if found := problems(services):
-        raise DeclarationError(found)
+def run_worker(service: Service, settings: Settings, name: str, inputs_from: Fallback | None) -> None:
+    """Run until SIGTERM or SIGINT. Raises MistakeError before anything is started."""
     _log_to_stderr()
     try:
         with _named(settings.directory, service.name, name):

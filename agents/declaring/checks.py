@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from agents.declaring.facts import Facts, TopicFacts
 from agents.declaring.joins import events_of
+from agents.declaring.kind_checks import kind_problems, of_their_kind
 from agents.declaring.service import Service
 from agents.declaring.service_checks import service_problems
 from agents.declaring.topic_checks import topic_problems
@@ -30,10 +31,12 @@ def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[P
     checked against the broker. A topic that does not exist is no problem: see
     `missing_topics`.
     """
-    found = list(_among(services))
-    for topic in _topics(services):
+    found = [problem for service in services for problem in kind_problems(service)]
+    sound = [of_their_kind(service) for service in services]
+    found += _among(sound)
+    for topic in _topics(sound):
         found += topic_problems(topic)
-    for service in services:
+    for service in sound:
         found += service_problems(service, facts or {})
     return tuple(dict.fromkeys(found))
 

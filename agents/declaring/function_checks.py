@@ -26,7 +26,7 @@ def function_problems(declared: str, join: Join, function: Callable[..., Any]) -
         )
         return
     signature = inspect.signature(function)
-    if not _takes(signature, 1 + len(join.lookups)):
+    if not takes(signature, 1 + len(join.lookups)):
         yield Problem(
             declared,
             f"a join with {len(join.lookups)} tables requires a function of "
@@ -38,7 +38,8 @@ def function_problems(declared: str, join: Join, function: Callable[..., Any]) -
     yield from _type_problems(declared, join, function, list(signature.parameters))
 
 
-def _takes(signature: inspect.Signature, count: int) -> bool:
+def takes(signature: inspect.Signature, count: int) -> bool:
+    """Whether a function can be called with so many values, one after the other."""
     try:
         signature.bind(*range(count))
     except TypeError:

@@ -13,7 +13,7 @@ from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_
 from agents.declaring.missing import Terminal, Wait
 from agents.declaring.output_checks import output_problems
 from agents.declaring.service import Service
-from agents.declaring.topic_checks import field_problems, is_owner_topic, type_name
+from agents.declaring.topic_checks import field_problems, type_name
 from tables.declaring.fields import fields, scalar, unreadable
 from tables.declaring.problems import Problem
 from tables.declaring.topics import Rekeyed
@@ -99,8 +99,6 @@ def _rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
 def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Facts) -> Iterator[Problem]:
     table = lookup.table
     declared = f"join {source.name} with {table.name}"
-    if not is_owner_topic(table.topic):
-        return
     if table.service != service.name:
         yield Problem(
             declared,

@@ -5,7 +5,7 @@ all mistakes can be reported together (`agents.declaring.checks`).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -43,7 +43,7 @@ class TableUse:
 
         >>> customers.on("buyer_id", embed="buyer")
         """
-        return Lookup(self, field, embed or _snake_case(self.topic.row.__name__))
+        return Lookup(self, field, embed)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,12 @@ class Lookup:
 
     table: TableUse
     field: str
-    embed: str
+    given_name: str | None
+
+    @property
+    def embed(self) -> str:
+        """The name under which the row goes into the result."""
+        return self.given_name or _snake_case(self.table.topic.row.__name__)
 
 
 @dataclass(eq=False)
@@ -97,10 +102,11 @@ def lookups(
     """Give the lookups that were declared, each with its field.
 
     A co-partitioned table that came without `.on` is looked up by what the source is
-    partitioned by. A global one has no such field: it stays empty, for the checks.
+    partitioned by. A global one has no such field: it stays empty, for the checks. What
+    is no table stays as it is, for the checks too.
     """
-    several = (tables,) if isinstance(tables, TableUse | Lookup) else tuple(tables)
-    return tuple(use if isinstance(use, Lookup) else use.on(_implied_field(source, use)) for use in several)
+    several = tuple(tables) if isinstance(tables, Iterable) else (tables,)
+    return tuple(use.on(_implied_field(source, use)) if isinstance(use, TableUse) else use for use in several)
 
 
 def partitioned_by(source: Source) -> str:
@@ -114,7 +120,7 @@ def events_of(source: Source) -> EventTopic | OwnerTopic:
 
 
 def _implied_field(source: Source, use: TableUse) -> str:
-    return partitioned_by(source) if use.held == "partition" else ""
+    return partitioned_by(source) if use.held == "partition" and isinstance(source, Source) else ""
 
 
 def _snake_case(name: str) -> str:

@@ -7,6 +7,7 @@ Pure: values in, problems out.
 from collections.abc import Iterator
 
 from agents.declaring.joins import Join
+from agents.declaring.missing import PassOn
 from agents.declaring.topic_checks import type_name
 from tables.declaring.fields import fields, json_names, scalar
 from tables.declaring.problems import Problem
@@ -17,6 +18,8 @@ def output_problems(declared: str, join: Join) -> Iterator[Problem]:
     yield from _embed_problems(declared, join)
     yield from _output_key_problems(declared, join)
     yield from _output_field_problems(declared, join)
+    if PassOn in join.missing:
+        yield from _null_problems(declared, join)
 
 
 def _embed_problems(declared: str, join: Join) -> Iterator[Problem]:
@@ -68,3 +71,18 @@ def _output_field_problems(declared: str, join: Join) -> Iterator[Problem]:
             f"{', '.join(lacking)} in neither",
             'name a row so: .on(..., embed="..."), give the field a default, or make the result with a function',
         )
+
+
+def _null_problems(declared: str, join: Join) -> Iterator[Problem]:
+    """A row that is missing and passed on is null in the result, which has to be read again."""
+    row = join.into.row
+    names = {field.encode_name: name for name, field in fields(row).items()}
+    for name in [names[lookup.embed] for lookup in join.lookups if lookup.embed in names]:
+        if not scalar(row, name).nullable:
+            found = type_name(row, name)
+            yield Problem(
+                declared,
+                f"missing=PassOn requires a field of {row.__name__} that may be null for each row",
+                f"{row.__name__}.{name}: {found}",
+                f"declare it as {found} | None, or choose another step than PassOn",
+            )

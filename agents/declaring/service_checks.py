@@ -8,34 +8,26 @@ from collections import Counter
 from collections.abc import Iterator
 
 from agents.declaring.facts import Facts
+from agents.declaring.function_checks import takes
 from agents.declaring.join_checks import join_problems
 from agents.declaring.joins import events_of
-from agents.declaring.service import Service
-from agents.declaring.topic_checks import broker_problems, is_owner_topic, name_problems
+from agents.declaring.service import AgentDeclaration, Service
+from agents.declaring.topic_checks import broker_problems, name_problems
 from agents.declaring.topology import topics_of
+from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
 
 
 def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
     """Check a service with all its joins and agents."""
     declared = f"service {service.name}"
-    yield from _table_problems(service)
     yield from _name_problems(declared, service)
     yield from _loop_problems(declared, service)
+    for agent in service.agents:
+        yield from _function_problems(declared, agent)
     for join in service.joins:
         yield from join_problems(service, join, facts)
     yield from _topic_use_problems(declared, service, facts)
-
-
-def _table_problems(service: Service) -> Iterator[Problem]:
-    for table in service.tables:
-        if not is_owner_topic(table.topic):
-            yield Problem(
-                f"table {table.name}",
-                "a table requires an owner topic",
-                type(table.topic).__name__,
-                "declare the topic as OwnerTopic, or join its events",
-            )
 
 
 def _name_problems(declared: str, service: Service) -> Iterator[Problem]:
@@ -76,18 +68,35 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
                 f"the agent {agent.name} and {other} on {agent.topic.name}",
                 "move the agent into a service of its own",
             )
-        if not inspect.iscoroutinefunction(agent.function):
-            yield Problem(
-                declared,
-                "an agent requires an async function over batches",
-                agent.name,
-                f"write async def {agent.name}(batches)",
-            )
+
+
+def _function_problems(declared: str, agent: AgentDeclaration) -> Iterator[Problem]:
+    if not inspect.iscoroutinefunction(agent.function):
+        found = agent.name
+    elif not takes(signature := inspect.signature(agent.function), 1):
+        found = f"{agent.name}{signature}"
+    else:
+        return
+    yield Problem(
+        declared,
+        "an agent requires an async function of one parameter, its batches",
+        found,
+        f"write async def {agent.name}(batches)",
+    )
 
 
 def _topic_use_problems(declared: str, service: Service, facts: Facts) -> Iterator[Problem]:
+    misnamed = list(folder_problems(declared, service.name))
+    yield from misnamed
     for use in topics_of(service, facts):
-        if use.internal:
+        if use.internal and use.declared:
+            yield Problem(
+                f"topic {use.name}",
+                f"a topic that {service.name} names itself requires that name for it alone",
+                f"{' and '.join(role.value for role in use.roles)} of that name",
+                "rename the topic that you declare",
+            )
+        if use.internal and not misnamed:
             yield from name_problems(declared, use.name)
         found = facts.get(use.name)
         if found is not None:

@@ -30,11 +30,6 @@ def name_problems(declared: str, name: str) -> Iterator[Problem]:
         )
 
 
-def is_owner_topic(topic: object) -> bool:
-    """Whether a topic can be a table; a declaration need not keep to its types."""
-    return isinstance(topic, OwnerTopic)
-
-
 def topic_problems(topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
     """Check all that can be known of a topic without a broker."""
     declared = f"topic {topic.name}"
@@ -102,10 +97,10 @@ def _number_problems(declared: str, topic: EventTopic | OwnerTopic) -> Iterator[
         )
     if not isinstance(topic, EventTopic) or topic.retention is None:
         return
-    if topic.retention <= timedelta():
+    if not isinstance(topic.retention, timedelta) or topic.retention <= timedelta():
         yield Problem(
             declared,
-            "retention requires a time above zero",
+            "retention requires a timedelta above zero",
             str(topic.retention),
             "say how long events are kept, or leave it to the broker",
         )

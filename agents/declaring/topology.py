@@ -69,6 +69,11 @@ class TopicUse:
         return not _INTERNAL.isdisjoint(self.roles)
 
     @property
+    def declared(self) -> bool:
+        """Whether the topic was declared by the user."""
+        return not _INTERNAL.issuperset(self.roles)
+
+    @property
     def config(self) -> dict[str, str]:
         """The topic settings to create it with, by Kafka's names."""
         config = {"cleanup.policy": "compact" if self.compacted else "delete"}

@@ -10,6 +10,7 @@ import click
 
 from app.broker import LocalBroker
 from app.broker.probe import answers_now
+from app.broker.properties import LOOPBACK
 from app.errors import MistakeError, UnavailableError
 from app.output import answer, json_option
 from app.settings import load_settings
@@ -55,9 +56,11 @@ def start(*, port: int | None, as_json: bool) -> None:
 @command.command()
 @json_option
 def stop(*, as_json: bool) -> None:
-    """Stop the broker."""
-    _refuse_existing("stop")
-    stopped = local_broker().stop()
+    """Stop the broker that runs in the data directory."""
+    broker = local_broker()
+    if existing_broker() != _address(broker):
+        _refuse_existing("stop")
+    stopped = broker.stop()
     said = "the local broker is stopped" if stopped else "no local broker was running"
     answer({"stopped": stopped}, as_json=as_json, for_people=lambda: click.echo(said))
 
@@ -70,7 +73,7 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     existing = existing_broker()
     broker = local_broker()
     running = broker.running
-    address = existing or (f"127.0.0.1:{running.port}" if running else "")
+    address = existing or _address(broker)
     answering = bool(address) and answers_now(address)
     found = {
         "bootstrap": address or None,
@@ -113,6 +116,11 @@ def existing_broker() -> str:
     return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
 
 
+def broker_address() -> str:
+    """Give the address in use, also while nobody answers there: what was set, else the local broker's."""
+    return existing_broker() or _address(local_broker()) or load_settings().settings.kafka
+
+
 def local_broker(port: int | None = None) -> LocalBroker:
     """Describe the local broker of the working directory; nothing is started."""
     settings = load_settings().settings
@@ -135,6 +143,10 @@ def require_answer(bootstrap: str) -> None:
                 "start it, or leave out KAFKA to use a local one",
             )
         )
+
+
+def _address(broker: LocalBroker) -> str:
+    return f"{LOOPBACK}:{running.port}" if (running := broker.running) else ""
 
 
 def _refuse_existing(verb: str) -> None:

@@ -44,7 +44,8 @@ def command(ctx: click.Context, *, table: str, key: str, as_json: bool) -> None:
 
 def _tell(ctx: click.Context, reply: Reply, *, as_json: bool) -> None:
     if reply.status == NOT_A_KEY:
-        raise MistakeError(Problem(**reply.body))
+        body = reply.body
+        raise MistakeError(Problem(body["declared"], f"requires {body['requires']}", body["found"], body["do"]))
     said = {**reply.body, "worker": reply.worker.worker, "web": reply.worker.web}
     if reply.status == NO_SUCH_KEY:
         line = f"larder: {reply.body['declared']}: no such key"
@@ -66,9 +67,9 @@ def _show(found: dict[str, Any]) -> None:
 
 def _nobody(table: str, key: str, replies: list[Reply], modules: tuple[str, ...]) -> MistakeError | UnavailableError:
     """Say why no worker could answer."""
-    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+    from app.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 
-    services = load_services(modules).values()
+    services = declared_services(modules).values()
     holders = {use.name: service.name for service in services for use in service.tables}
     if table not in holders:
         near = difflib.get_close_matches(table, holders, 1)

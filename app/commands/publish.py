@@ -38,12 +38,11 @@ def command(  # noqa: PLR0913 - each is an option
     Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
     does not exist yet is created as declared.
     """
-    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
     from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
-    from app.declared import topic_named  # noqa: PLC0415 - imports what services are made of
+    from app.declared import declared_services, topic_named  # noqa: PLC0415 - imports what the user wrote
     from app.publishing import deletions, messages  # noqa: PLC0415
 
-    services = load_services(load_settings().settings.modules)
+    services = declared_services(load_settings().settings.modules)
     declared = topic_named(list(services.values()), topic)
     _require_owner(declared, list(services.values()), owner)
     wanted = [*messages(declared, _given(rows), key), *deletions(declared, deleted)]

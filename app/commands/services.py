@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @json_option
 def command(*, as_json: bool) -> None:
     """List the declared services: tables, joins, and the workers that run out of the same data directory."""
-    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
+    from app.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 
     settings = load_settings().settings
-    services = load_services(settings.modules)
+    services = declared_services(settings.modules)
     replies = ask_all(local_workers(settings.directory), "/services")
     found = [_described(service, replies) for service in services.values()]
     answer({"services": found}, as_json=as_json, for_people=lambda: _show(found))

@@ -43,11 +43,10 @@ def command(*, service: str | None, create: bool, as_json: bool) -> None:
     A worker creates the topics that its service owns when it starts. With --create and SERVICE, those are created
     now; with --create alone all that are missing, also those whose owners are not among the loaded services.
     """
-    from agents.declaring.loading import load_services  # noqa: PLC0415 - imports what the user wrote
     from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
-    from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+    from app.declared import declared_services, declared_topics  # noqa: PLC0415 - imports what the user wrote
 
-    services = load_services(load_settings().settings.modules)
+    services = declared_services(load_settings().settings.modules)
     declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
     bootstrap = serving_broker()
     answered = talk(bootstrap, _ask(bootstrap, Wanted(services, service, create)))

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.commands.broker import broker_address
+from app.errors import MistakeError
 from app.settings import load_settings
+from tables.declaring.names import folder_problems
 
 if TYPE_CHECKING:
     from agents.engine.offsets import Fallback
@@ -25,13 +28,13 @@ if TYPE_CHECKING:
 def command(service: str, name: str | None, web_port: int | None, inputs_from: Fallback | None) -> None:
     """Run one worker of SERVICE in the foreground, until SIGTERM or Ctrl-C."""
     # Faust and RocksDB take a second to import: `larder --help` must not.
-    from agents.declaring.loading import load_services  # noqa: PLC0415
-    from app.declared import service_named  # noqa: PLC0415
+    from app.declared import declared_services, service_named  # noqa: PLC0415
     from app.worker import run_worker  # noqa: PLC0415
 
-    settings = load_settings().settings
-    services = load_services(settings.modules)
-    mine = service_named(services, service)
+    if name is not None and (found := list(folder_problems("option --name", name))):
+        raise MistakeError(*found)
+    settings = dataclasses.replace(load_settings().settings, kafka=broker_address())
+    mine = service_named(declared_services(settings.modules), service)
     if web_port is not None:
         settings = dataclasses.replace(settings, web_port=web_port)
-    run_worker(mine, list(services.values()), settings, name or settings.worker or f"{service}-1", inputs_from)
+    run_worker(mine, settings, name or settings.worker or f"{service}-1", inputs_from)

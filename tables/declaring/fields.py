@@ -4,7 +4,7 @@ Pure questions about a type. This module may not know topics or services.
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import FieldInfo
@@ -18,6 +18,8 @@ class Scalar(NamedTuple):
     key_type: KeyType | None
     nullable: bool
 
+
+_TAKES_NULL: Final = msgspec.inspect.AnyType | msgspec.inspect.RawType | msgspec.inspect.NoneType
 
 _SCALARS: dict[type[msgspec.inspect.Type], KeyType] = {
     msgspec.inspect.StrType: TEXT,
@@ -36,8 +38,11 @@ def unreadable(row: object) -> str | None:
         return f"{row.__name__} with array_like=True"
     try:
         msgspec.json.Decoder(row)
+        # A decoder is made for any class; only a schema says which of them msgspec does not know.
+        msgspec.json.schema(row)
     except Exception as error:  # noqa: BLE001 - resolving annotations runs any code
-        return f"{row.__name__} with {type(error).__name__}: {error}"
+        cause = str(error).rpartition("\n")[2]
+        return f"{row.__name__} with {type(error).__name__}: {cause}"
     return None
 
 
@@ -71,7 +76,7 @@ def _scalar(found: msgspec.inspect.Type) -> Scalar:
     if isinstance(found, msgspec.inspect.Metadata):
         return _scalar(found.type)
     if not isinstance(found, msgspec.inspect.UnionType):
-        return Scalar(_SCALARS.get(type(found)), nullable=False)
+        return Scalar(_SCALARS.get(type(found)), nullable=isinstance(found, _TAKES_NULL))
     others = [option for option in found.types if not isinstance(option, msgspec.inspect.NoneType)]
     nullable = len(others) < len(found.types)
     only = _scalar(others[0]).key_type if len(others) == 1 else None

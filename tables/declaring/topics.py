@@ -102,6 +102,10 @@ class OwnerTopic:
         """How keys are written and read; KeyError for a `key_type` that has no way."""
         return KEY_TYPES[self.key_type]
 
+    def by(self, field: str) -> "Rekeyed":
+        """Only events can be partitioned by another field: a join of these rows is refused when it is checked."""
+        return Rekeyed(self, field)  # type: ignore[arg-type]  # told together with all other mistakes
+
 
 @dataclass(frozen=True)
 class Rekeyed:

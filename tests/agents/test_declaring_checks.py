@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
-from agents import DeadLetter, PassOn, Service, Wait, fulfilment, shipping
+from agents import DeadLetter, Drop, PassOn, Service, Wait, fulfilment, shipping
 from agents.declaring.checks import Facts, TopicFacts, problems
 from tables import EventTopic, OwnerTopic, Row
 
@@ -117,7 +118,11 @@ def test_all_problems_are_reported_together_and_each_once() -> None:
         (EventTopic("t", Order, key="order_id", partitions=0), "partitions requires a whole number"),
         (
             EventTopic("t", Order, key="order_id", retention=timedelta(0)),
-            "retention requires a time above zero; found 0:00:00",
+            "retention requires a timedelta above zero; found 0:00:00",
+        ),
+        (
+            EventTopic("t", Order, key="order_id", retention=5),  # type: ignore[arg-type]
+            "retention requires a timedelta above zero; found 5",
         ),
         (
             EventTopic("t a", Order, key="order_id"),
@@ -298,6 +303,34 @@ def test_a_field_of_the_result_that_nothing_gives_is_refused() -> None:
     assert said(joined(into=into, embed="buyer")[0]) == ""
 
 
+class Bought(Order):
+    customer: Customer
+
+
+class Unsure(Order):
+    customer: Annotated[Customer | None, msgspec.Meta(title="buyer")] = None
+
+
+class Loose(Order):
+    customer: Any
+
+
+@pytest.mark.parametrize("missing", [PassOn, Wait(1).then(PassOn)])
+def test_a_row_that_is_passed_on_as_null_requires_a_field_that_takes_null(missing: Any) -> None:
+    found = said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0])
+    assert found == (
+        "join shop.orders into bought: missing=PassOn requires a field of Bought that may be null for each row; "
+        "found Bought.customer: Customer; declare it as Customer | None, or choose another step than PassOn"
+    )
+    for row in (Unsure, Loose, Order):
+        assert said(joined(into=EventTopic("bought", row, key="order_id"), missing=missing)[0]) == ""
+
+
+def test_a_row_that_is_always_there_need_not_take_null() -> None:
+    for missing in (Drop, DeadLetter, Wait(1).then(Drop)):
+        assert said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0]) == ""
+
+
 def test_a_key_of_the_result_requires_the_type_that_the_order_has() -> None:
     class Numbered(Row):
         order_id: int
@@ -412,10 +445,99 @@ def test_two_agents_or_an_agent_and_a_partitioned_table_on_one_topic_are_refused
     assert "the agent agent and the agent agent on shop.orders" in found
 
 
-def test_an_agent_that_is_not_async_is_refused() -> None:
+async def alone() -> None:
+    """Take nothing."""
+
+
+async def two(batches: Any, more: Any) -> None:
+    """Take too much."""
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (lambda batches: batches, "<lambda>"),
+        (alone, "alone() -> None"),
+        (two, "two(batches: Any, more: Any) -> None"),
+        ("no function", "'no function'"),
+    ],
+)
+def test_an_agent_that_is_no_async_function_of_one_parameter_is_refused(function: Any, shown: str) -> None:
     service = Service("s")
-    service.agent(orders)(lambda batches: batches)
-    assert "an agent requires an async function over batches" in said(service)
+    service.agent(orders)(function)
+    assert f"an agent requires an async function of one parameter, its batches; found {shown}; write" in said(service)
+
+
+def test_an_agent_may_have_more_parameters_that_need_not_be_given() -> None:
+    async def wide(batches: Any, *, clock: Any = None) -> None: ...
+
+    service = Service("s")
+    service.agent(orders)(wide)
+    assert said(service) == ""
+
+
+@pytest.mark.parametrize("tables", [customers, [customers], (orders.by("customer_id"),), [None, "customers"]])
+def test_what_is_no_table_in_a_join_is_told_together_with_all_else(tables: Any) -> None:
+    service = Service("s")
+    service.join(orders, tables, into=results)
+    service.agent(EventTopic("t", Order, key="nope"))(agent)
+    found = said(service)
+    several = tables if isinstance(tables, list | tuple) else [tables]
+    shown = {
+        customers: "OwnerTopic shop.customers",
+        orders.by("customer_id"): 'Rekeyed shop.orders.by("customer_id")',
+        None: "None",
+        "customers": "'customers'",
+    }
+    for given in several:
+        assert (
+            "join shop.orders into shop.results: a join requires tables of its own service; "
+            f"found {shown[given]}; declare one with global_table or table of s, and give its .on"
+        ) in found
+    assert 'topic t: a key requires a field of Order; found "nope"' in found
+
+
+def test_a_join_requires_topics_on_both_sides() -> None:
+    service = Service("s")
+    table = service.table(customers)
+    service.join(table, table, into=results)  # type: ignore[arg-type]
+    service.join(orders, table.on("order_id"), into="results")  # type: ignore[arg-type]
+    found = said(service)
+    assert "a join requires a topic as its source; found TableUse shop.customers; give it an EventTopic" in found
+    assert "join shop.orders into 'results': a join requires a topic for its results; found 'results'" in found
+
+
+def test_rows_of_an_owner_topic_are_not_partitioned_by_another_field() -> None:
+    found = said(joined(customers.by("country"))[0])
+    assert (
+        'join shop.customers.by("country") into shop.results: .by requires a topic of events; '
+        "found OwnerTopic shop.customers; join the topic itself with global tables, or declare it as EventTopic"
+    ) in found
+
+
+@pytest.mark.parametrize("given", [Order, customers.by("country"), "shop.customers"])
+def test_what_is_no_topic_makes_neither_table_nor_agent(given: Any) -> None:
+    service = Service("s")
+    service.join(orders, service.global_table(given).on("order_id"), into=results)
+    service.agent(given)(agent)
+    found = said(service)
+    assert "a table requires an owner topic; found " in found
+    assert "agent agent: an agent requires a topic; found " in found
+
+
+@pytest.mark.parametrize("name", ["s.dead-letters", "s.shop.results.waiting", "s.shop.orders.by.customer_id"])
+def test_a_declared_topic_with_the_name_of_an_internal_one_is_refused(name: str) -> None:
+    service = Service("s")
+    service.join(orders.by("customer_id"), service.table(customers), into=results, missing=Wait(5).then(DeadLetter))
+    topic = EventTopic(name, Order, key="order_id")
+    service.agent(topic)(agent)
+    assert f"topic {name}: a topic that s names itself requires that name for it alone; found " in said(service)
+
+
+def test_the_dead_letters_of_another_service_can_be_read() -> None:
+    service = Service("s")
+    service.agent(EventTopic("other.dead-letters", Order, key="order_id"))(agent)
+    assert said(service, Service("other")) == ""
 
 
 def test_names_of_internal_topics_are_checked_too() -> None:
@@ -424,7 +546,17 @@ def test_names_of_internal_topics_are_checked_too() -> None:
     long = EventTopic(name, Order, key="order_id")
     service.join(long.by("customer_id"), service.table(customers), into=results)
     assert f'"a-service.{name}.by.customer_id"' in said(service)
-    assert 'found "my service.dead-letters"' in said(Service("my service"))
+
+
+@pytest.mark.parametrize("name", ["", "my service", "../up", "a/b", ".", "..", ".hidden", "x" * 101, "café"])
+def test_the_name_of_a_service_is_that_of_one_folder(name: str) -> None:
+    service = Service(name)
+    service.join(orders.by("customer_id"), service.table(customers), into=results)
+    assert said(service) == (
+        f"service {name}: a name requires 1 to 100 of the characters a-z A-Z 0-9 . _ -, the first of them no dot; "
+        f'found "{name}" ({len(name)} characters); choose another name'
+    )
+    assert said(Service("x" * 100)) == said(Service("_A-1.b")) == ""
 
 
 def with_function(function: Any, missing: Any = DeadLetter) -> str:

@@ -213,3 +213,19 @@ def test_a_service_with_problems_is_not_run() -> None:
     service.global_table(OwnerTopic("names", Placed, key="nope"))
     with pytest.raises(DeclarationError, match="a key requires a field of Placed"):
         run_in_memory(service, {})
+
+
+def test_a_service_with_a_name_that_is_no_folder_is_not_run() -> None:
+    with pytest.raises(DeclarationError, match=r"service \.\./up: a name requires 1 to 100 of the characters"):
+        run_in_memory(Service("../up"), {})
+
+
+def test_a_row_type_that_cannot_be_decoded_is_not_run() -> None:
+    class Strange(Row):
+        key: str
+        thing: object
+
+    service = Service("s")
+    service.global_table(OwnerTopic("strange", Strange, key="key"))
+    with pytest.raises(DeclarationError, match="found Strange with TypeError: type <class 'object'> is not supported"):
+        run_in_memory(service, {})

@@ -88,11 +88,26 @@ def test_the_command_starts_finds_and_stops_a_broker_with_neither_java_nor_maven
 
     used = _answer(command("start", "--json", KAFKA=started["bootstrap"]))
     assert used == {"bootstrap": started["bootstrap"], "started": False, "existing": True}
-    assert command("stop", KAFKA=started["bootstrap"]).returncode == 2, "an existing broker is not ours to stop"
+    assert command("stop", KAFKA="127.0.0.1:9").returncode == 2, "an existing broker is not ours to stop"
 
-    assert _answer(command("stop", "--json")) == {"stopped": True}
+    assert _answer(command("stop", "--json", KAFKA=started["bootstrap"])) == {"stopped": True}
     assert _answer(command("stop", "--json")) == {"stopped": False}
     assert command("status").returncode == 3
+
+
+def test_a_worker_finds_the_local_broker_of_its_directory_on_whatever_port_it_runs(command: Command) -> None:
+    _answer(command("start", "--port", str(free_port()), "--json"))
+    with subprocess.Popen(
+        [*LARDER, "worker", "shipping"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=command.directory,
+        env=command.environment,
+    ) as worker:
+        assert worker.stderr is not None
+        said = next(line for line in worker.stderr if "waiting for" in line)
+        worker.terminate()
+        assert "waiting for topics of other owners: " in said
 
 
 def test_an_existing_broker_that_does_not_answer_is_one_clear_line(command: Command) -> None:

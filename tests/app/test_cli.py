@@ -61,6 +61,37 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
     assert ended.stderr == "larder: a thing: requires something; found nothing; give it\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("get", "shop.custmers", "c1"), 2, "table shop.custmers: requires a declared table; found none of that name"),
+        (
+            ("get", "shop.customers", "c1"),
+            3,
+            "table shop.customers, key c1: requires a local worker that holds the key",
+        ),
+        (("topics",), 3, "broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers there"),
+        (("broker", "start"), 3, "broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers there"),
+        (("broker", "stop"), 2, "larder broker stop: requires the local broker"),
+        (("publish", "shop.custmers"), 2, "topic shop.custmers: requires a declared topic"),
+        (("get", "shop.customers"), 2, "Missing argument 'KEY'."),
+        (("tables", "--nothing"), 2, "No such option: --nothing"),
+        (("brokr",), 2, "No such command 'brokr'."),
+    ],
+)
+def test_a_command_that_fails_tells_why_in_json_where_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    monkeypatch.setenv("KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("LARDER_DIRECTORY", str(tmp_path))
+    told = CliRunner().invoke(larder, [*arguments, "--json"])
+    assert told.exit_code == exit_code
+    (line,) = told.stdout.splitlines()
+    assert json.loads(line)["error"].startswith(said)
+    assert said in told.stderr
+    assert CliRunner().invoke(larder, arguments).stdout == ""
+
+
 def test_details_follow_the_line() -> None:
     assert str(AppError(PROBLEM, details="one\ntwo")).splitlines() == [str(PROBLEM), "one", "two"]
 

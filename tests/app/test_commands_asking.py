@@ -37,6 +37,18 @@ MODULE = """
 """
 
 
+NUMBERS = """
+    from agents import Service
+    from tables import OwnerTopic, Row
+
+    class Number(Row):
+        number: int
+
+    counting = Service("{0}.counting")
+    counting.global_table(OwnerTopic("{0}.numbers", Number, key="number", key_type=int, owner="mathematics"))
+"""
+
+
 class Asking:
     """Commands beside a worker that runs, or not."""
 
@@ -123,3 +135,16 @@ def test_without_workers_services_are_shown_as_declared(asking: Asking, prefix: 
         "  no worker runs here",
     ]
     assert asking.json("tables") == {"tables": [], "silent": []}
+
+
+async def test_a_key_that_is_none_of_the_table_is_told_as_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
+    await create(kafka, {f"{prefix}.numbers": 1}, COMPACTED)
+    module = NUMBERS.format(prefix)
+    worker = Worker(kafka, tmp_path, module, f"{prefix}.counting")
+    with running(worker):
+        worker.until(lambda seen: seen["phase"] == "running")
+        ended = larder("get", f"{prefix}.numbers", str(2**63), kafka=kafka, directory=tmp_path, module=module)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"larder: key of {prefix}.numbers: requires a whole number of 64 bits; found '{2**63}'; write it so\n"
+    )

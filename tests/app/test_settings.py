@@ -59,6 +59,7 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
         ({"LARDER_SESSION_TIMEOUT_S": "inf"}, "requires a number, at least 0.5; found 'inf'"),
         ({"LARDER_HEARTBEAT_S": "5"}, "requires at most a third of session_timeout_s.* found 5 and 6"),
         ({"KAFKA": "somewhere"}, "setting kafka: requires host:port.* found 'somewhere'"),
+        ({"LARDER_WORKER": "../up"}, 'setting worker: a name requires 1 to 100 of the characters .* found "../up"'),
         ({"LARDER_CONFIG": "/no/such.toml"}, "settings file /no/such.toml: requires TOML that can be read"),
     ],
 )

@@ -234,6 +234,19 @@ async def test_any_text_can_be_a_key(opened: Callable[..., Held], key: str) -> N
         assert told.body == answer
 
 
+@pytest.mark.parametrize("encoded", ["%FF", "a%ff", "%C3"])
+async def test_a_key_that_is_no_text_is_a_mistake_and_not_the_letters_that_it_was_written_in(
+    opened: Callable[..., Held], encoded: str
+) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(0, [row(0, encoded, 1, name="here")])
+        served.catch_up(0, 1)
+        status, answer = await served.get(f"/tables/shop.customers/rows/{encoded}")
+        assert status == 400
+        assert (answer["declared"], answer["requires"]) == (f"key {encoded}", "UTF-8, percent-encoded")
+        assert "can't decode byte" in answer["found"]
+
+
 class Numbered(Row):
     number: int
 
@@ -274,23 +287,24 @@ async def test_keys_are_read_by_the_type_of_the_table(
 
 
 @pytest.mark.parametrize(
-    ("topic", "text"),
+    ("topic", "text", "wanted"),
     [
-        (OwnerTopic("n", Numbered, key="number", key_type=int), "five"),
-        (OwnerTopic("n", Numbered, key="number", key_type=int), "1_0"),
-        (OwnerTopic("n", Numbered, key="number", key_type=int), str(2**63)),
-        (OwnerTopic("u", Identified, key="id", key_type=uuid.UUID), "no-uuid"),
-        (OwnerTopic("b", Hashed, key="digest", key_type=bytes), "!!"),
+        (OwnerTopic("n", Numbered, key="number", key_type=int), "five", "a whole number of 64 bits"),
+        (OwnerTopic("n", Numbered, key="number", key_type=int), "1_0", "a whole number of 64 bits"),
+        (OwnerTopic("n", Numbered, key="number", key_type=int), str(2**63), "a whole number of 64 bits"),
+        (OwnerTopic("u", Identified, key="id", key_type=uuid.UUID), "no-uuid", "a UUID of 36 characters"),
+        (OwnerTopic("b", Hashed, key="digest", key_type=bytes), "!!", "bytes in base64url"),
     ],
 )
 async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_absence(
-    opened: Callable[..., Held], topic: OwnerTopic, text: str
+    opened: Callable[..., Held], topic: OwnerTopic, text: str, wanted: str
 ) -> None:
     async with serving(opened(topic)) as served:
         served.catch_up(0, 1)
-        status, answer = await served.row(text)
-        assert (status, answer["declared"]) == (400, f"key of {topic.name}")
-        assert text in answer["found"]
+        assert await served.row(text) == (
+            400,
+            {"declared": f"key of {topic.name}", "requires": wanted, "found": repr(text), "do": "write it so"},
+        )
 
 
 async def test_the_port_tells_what_the_worker_is_doing_and_that_it_lives(opened: Callable[..., Held]) -> None:
@@ -299,6 +313,7 @@ async def test_the_port_tells_what_the_worker_is_doing_and_that_it_lives(opened:
         assert await served.get("/health/live") == (200, {"live": True})
         status, answer = await served.get("/nothing")
         assert (status, set(answer)) == (404, {"declared", "requires", "found", "do"})
+        assert answer["requires"] == "an address and a method of this port"
 
 
 async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., Held]) -> None:

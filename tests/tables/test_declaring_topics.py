@@ -1,5 +1,8 @@
 """Declarations of topics and rows: inert values that say what they are."""
 
+from pathlib import Path
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -56,6 +59,11 @@ def test_the_type_of_a_field_says_which_key_it_can_hold() -> None:
     assert scalar(Parcel, "weight") == (None, False)
 
 
+@pytest.mark.parametrize("anything", [Any, msgspec.Raw, None, Parcel | None])
+def test_a_field_for_anything_may_be_null(anything: Any) -> None:
+    assert scalar(msgspec.defstruct("Loose", [("thing", anything)]), "thing") == (None, True)
+
+
 def test_fields_have_the_names_that_json_has() -> None:
     class Renamed(Row, rename="camel"):
         parcel_id: str
@@ -70,6 +78,25 @@ def test_a_row_type_that_cannot_be_read_says_why() -> None:
     assert "Nowhere" in (unreadable(Strange) or "")
     assert "no row type" in (unreadable(dict) or "")
     assert unreadable(Parcel) is None
+
+
+class Unknown:
+    pass
+
+
+@pytest.mark.parametrize("unknown", [object, complex, Path, Unknown, list[Unknown], Unknown | None])
+def test_a_field_of_a_type_that_msgspec_does_not_know_makes_a_row_unreadable(unknown: Any) -> None:
+    row: Any = msgspec.defstruct("Strange", [("key", str), ("thing", unknown)])
+    assert (unreadable(row) or "").startswith("Strange with TypeError: type <class ")
+    assert (unreadable(row) or "").endswith(" is not supported")
+
+
+def test_a_default_that_json_cannot_write_makes_a_row_unreadable() -> None:
+    class Strange(Row):
+        key: str
+        number: int = Unknown()  # type: ignore[assignment]
+
+    assert "Encoding objects of type Unknown is unsupported" in (unreadable(Strange) or "")
 
 
 def test_problems_read_as_what_was_declared_required_found_and_what_to_do() -> None:

@@ -1,0 +1,103 @@
+"""Whether what was given to a service is of the kind that is wanted: topics, tables, events.
+
+A declaration need not keep to its types. What does not is told here and left out of all other checks, which can
+then rely on them. Pure: values in, problems out.
+"""
+
+from collections.abc import Iterator
+
+from agents.declaring.joins import Join, Lookup, Source, TableUse
+from agents.declaring.service import AgentDeclaration, Service
+from tables.declaring.problems import Problem
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+
+def kind_problems(service: Service) -> Iterator[Problem]:
+    """Find what is of another kind than its place requires."""
+    for table in service.tables:
+        yield from _table_problems(table)
+    for join in service.joins:
+        yield from _join_problems(service, join)
+    for agent in service.agents:
+        yield from _agent_problems(agent)
+
+
+def of_their_kind(service: Service) -> Service:
+    """Give the service without the declarations that have such problems, or look into a table that has."""
+    sound = Service(service.name)
+    sound.tables = [table for table in service.tables if not any(_table_problems(table))]
+    sound.joins = [
+        join
+        for join in service.joins
+        if not any(_join_problems(service, join))
+        and not any(problem for lookup in join.lookups for problem in _table_problems(lookup.table))
+    ]
+    sound.agents = [agent for agent in service.agents if not any(_agent_problems(agent))]
+    return sound
+
+
+def _table_problems(table: TableUse) -> Iterator[Problem]:
+    if not _is_a(OwnerTopic, table.topic):
+        yield Problem(
+            f"table {_named(table.topic)}",
+            "a table requires an owner topic",
+            _shown(table.topic),
+            "declare the topic as OwnerTopic, or join its events",
+        )
+
+
+def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
+    declared = f"join {_named(join.source)} into {_named(join.into)}"
+    if not _is_a(Source, join.source):
+        yield Problem(
+            declared,
+            "a join requires a topic as its source",
+            _shown(join.source),
+            'give it an EventTopic, an OwnerTopic, or orders.by("field")',
+        )
+    if isinstance(join.source, Rekeyed) and not _is_a(EventTopic, join.source.source):
+        yield Problem(
+            declared,
+            ".by requires a topic of events",
+            _shown(join.source.source),
+            "join the topic itself with global tables, or declare it as EventTopic",
+        )
+    if not _is_a(EventTopic | OwnerTopic, join.into):
+        yield Problem(
+            declared,
+            "a join requires a topic for its results",
+            _shown(join.into),
+            "give it an EventTopic or an OwnerTopic of the service's own",
+        )
+    for given in join.lookups:
+        if not _is_a(Lookup, given):
+            yield Problem(
+                declared,
+                "a join requires tables of its own service",
+                _shown(given),
+                f'declare one with global_table or table of {service.name}, and give its .on("field")',
+            )
+
+
+def _agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
+    if not _is_a(EventTopic | OwnerTopic, agent.topic):
+        yield Problem(
+            f"agent {agent.name}",
+            "an agent requires a topic",
+            _shown(agent.topic),
+            "give it an EventTopic or an OwnerTopic",
+        )
+
+
+def _is_a(kind: object, given: object) -> bool:
+    return isinstance(given, kind)  # type: ignore[arg-type]  # a class, or several with | between
+
+
+def _named(given: object) -> str:
+    name = getattr(given, "name", None)
+    return name if isinstance(name, str) else repr(given)
+
+
+def _shown(given: object) -> str:
+    name = _named(given)
+    return name if name == repr(given) else f"{type(given).__name__} {name}"

@@ -1,0 +1,26 @@
+"""`larder worker`: what it refuses before anything is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.workers import larder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("name", ["../../../esc", "a/b", ".hidden", "", "x" * 101, "a b"])
+def test_a_name_that_is_not_that_of_one_folder_is_a_mistake(tmp_path: Path, name: str) -> None:
+    ended = larder("worker", "shipping", "--name", name, kafka=NOBODY, directory=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "larder: option --name: a name requires 1 to 100 of the characters a-z A-Z 0-9 . _ -, "
+        "the first of them no dot; "
+        f'found "{name}" ({len(name)} characters); choose another name\n'
+    )
+    assert list(tmp_path.iterdir()) == []
