@@ -37,7 +37,7 @@ class FailedRecord(Protocol):
         """The value as it came."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
         """The headers as they came."""
 
 
@@ -54,7 +54,7 @@ class ParkedRecord(NamedTuple):
 
     key: bytes
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 def dead_letter(service: str, topic: str, partition: int, record: FailedRecord, cause: str) -> ParkedRecord:
@@ -101,7 +101,7 @@ def fitting(letter: ParkedRecord, largest: int) -> ParkedRecord:
     return _without(letter, ours, f"{left}, the key and the headers")
 
 
-def _without(letter: ParkedRecord, headers: list[tuple[str, bytes]], left: str) -> ParkedRecord:
+def _without(letter: ParkedRecord, headers: list[tuple[str, bytes | None]], left: str) -> ParkedRecord:
     return ParkedRecord(letter.key, None, [*headers, ("larder.left-out", left.encode())])
 
 

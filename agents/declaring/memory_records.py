@@ -33,7 +33,7 @@ class MemoryRecord:
     key: bytes | None
     value: bytes | None
     offset: int
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
     timestamp: int = 0
     row_type: type[Row] | None = None
 

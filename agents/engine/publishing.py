@@ -22,7 +22,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from agents.engine.partitioning import partitions_of
 from agents.engine.refusals import REFUSED, Published, Refusals
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 NO_HEADERS: Headers = []
 

@@ -31,7 +31,7 @@ class Record(Protocol):
         """The row's JSON, or None: a tombstone."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
         """A tombstone may carry its revision in `larder.revision`."""
 
 
@@ -50,7 +50,7 @@ class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     cause: str
 
     def age(self) -> tuple[int, int, int]:

@@ -72,7 +72,7 @@ def declared_revision(record: Record) -> int | None:
     """Read the revision that a deletion carries; ValueError for what is no 64-bit int."""
     for name, value in record.headers:
         if name == REVISION_HEADER:
-            revision = int(value)
+            revision = int(value or b"")
             if not NO_REVISION < revision < -NO_REVISION:
                 raise ValueError(value)
             return revision

@@ -24,7 +24,7 @@ class Sent(NamedTuple):
     key: bytes | str | None
     value: Any
     partition: int | None = None
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012 - never changed
+    headers: list[tuple[str, bytes | None]] = []  # noqa: RUF012 - never changed
     timestamp_ms: int | None = None
 
 

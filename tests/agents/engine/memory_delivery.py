@@ -25,7 +25,7 @@ class Sent(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 @dataclass
@@ -49,7 +49,7 @@ class MemoryDelivery:
 
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
-        headers: Sequence[tuple[str, bytes]] = (),
+        headers: Sequence[tuple[str, bytes | None]] = (),
     ) -> None:  # fmt: skip
         self._pending[TopicPartition(output.topic, partition)].append((timestamp, key, value, headers))
 

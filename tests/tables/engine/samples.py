@@ -35,7 +35,7 @@ class Sent:
     key: bytes | None
     value: bytes | None
     timestamp: int = 1_000
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def row(offset: int, key: str, revision: int, *, timestamp: int = 1_000, **fields: Any) -> Sent:

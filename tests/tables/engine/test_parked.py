@@ -13,7 +13,7 @@ from tests.tables.engine.samples import Sent, by_partition, opened, row
 
 
 def bad(offset: int, *, timestamp: int = 1_000, size: int = 1) -> Sent:
-    return Sent(offset, b"c1", b"{" * size, timestamp, [("trace", b"t1")])
+    return Sent(offset, b"c1", b"{" * size, timestamp, [("trace", b"t1"), ("null", None)])
 
 
 def places(table: Table, limit: int = 10_000) -> list[tuple[int, int]]:
@@ -24,7 +24,7 @@ def test_a_rejected_record_is_kept_as_it_came_with_its_cause(table: Table) -> No
     table.apply(1, [row(4, "before", 1), bad(5), row(6, "after", 1)])
     (parked,) = table.parked(10)
     assert (parked.partition, parked.offset, parked.timestamp) == (1, 5, 1_000)
-    assert (parked.key, parked.value, parked.headers) == (b"c1", b"{", [("trace", b"t1")])
+    assert (parked.key, parked.value, parked.headers) == (b"c1", b"{", [("trace", b"t1"), ("null", None)])
     assert "requires JSON" in parked.cause
     assert table.sizes().parked == 1
 

@@ -65,8 +65,8 @@ def test_a_revision_that_may_be_missing_and_is_missing_is_rejected(tmp_path: Pat
     assert "requires a revision in revision; found none" in applied.rejected[0].cause
 
 
-@pytest.mark.parametrize("revision", [b"x", b"", b"9223372036854775808", b"\xff"])
-def test_a_deletion_whose_revision_cannot_be_read_is_rejected(table: Table, revision: bytes) -> None:
+@pytest.mark.parametrize("revision", [b"x", b"", None, b"9223372036854775808", b"\xff"])
+def test_a_deletion_whose_revision_cannot_be_read_is_rejected(table: Table, revision: bytes | None) -> None:
     table.apply(0, [Sent(0, b"c1", GOOD)])
     applied = table.apply(0, [Sent(1, b"c1", None, headers=[("larder.revision", revision)])])
     assert len(applied.rejected) == 1
