@@ -59,14 +59,17 @@ class Assembly:
         return {**tables, **waiting, **inputs}
 
     def _table(self, tp: TopicPartition) -> Lane:
+        return Lane(tp, self._table_handler(tp), _never)
+
+    def _table_handler(self, tp: TopicPartition) -> TableHandler:
         handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
         handler.publish_left_over()
-        return Lane(tp, handler, _never)
+        return handler
 
     def _waiting(self, tp: TopicPartition) -> Lane | None:
         for room in chain.from_iterable(self.rooms.values()):
             if room.topic == tp.topic and room.partition == tp.partition:
-                return Lane(tp, WaitingHandler(self._tables[tp.topic], tp.partition, room), _never)
+                return Lane(tp, WaitingHandler(self._table_handler(tp), room), _never)
         return None
 
     def _input(self, tp: TopicPartition) -> Lane:

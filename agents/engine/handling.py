@@ -26,7 +26,7 @@ class Stage(Protocol):
 
 
 class TableHandler:
-    """A partition of a co-partitioned table: rows into its store, and what is no row to the dead letters.
+    """A partition of a table: rows into its store, and what is no row to the dead letters.
 
     The store knows which of them are published, so that none is lost where the process ends in between.
     """
@@ -40,9 +40,14 @@ class TableHandler:
         self._delivery = delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
+        self.take(records, position)
+
+    def take(self, records: Sequence[Record], position: int) -> Sequence[Rejected]:
+        """Process, and tell which records are not in the store."""
         rejected = self._table.take(self._partition, records, position)
         if rejected:
             self._publish(rejected, position)
+        return rejected
 
     def publish_left_over(self) -> None:
         """Publish what the store kept and nobody is known to have published."""
@@ -81,16 +86,15 @@ class InputHandler:
 
 
 class WaitingHandler:
-    """A partition of a waiting topic: into its store, and its room is told."""
+    """A partition of a waiting topic: that of a table, whose room is told of what is in the store now."""
 
-    def __init__(self, table: HeldTable, partition: int, room: WaitingRoom) -> None:
+    def __init__(self, table: TableHandler, room: WaitingRoom) -> None:
         self._table = table
-        self._partition = partition
         self._room = room
 
     def process(self, records: Sequence[Record], position: int) -> None:
-        self._table.take(self._partition, records, position)
-        self._room.read_back(records)
+        rejected = {each.record.offset for each in self._table.take(records, position)}
+        self._room.read_back([record for record in records if record.offset not in rejected])
 
     def busy(self) -> bool:
         return False

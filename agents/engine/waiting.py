@@ -133,7 +133,7 @@ class WaitingRoom:
             self._expire(self._places.front())
 
     def read_back(self, records: Sequence[Record]) -> None:
-        """Records of the waiting topic were applied to the store, most of them our own."""
+        """Records of the waiting topic are in the store now, most of them our own; not those that it rejected."""
         for record in records if self.ready else ():
             waiting = record.key or b""
             place = self._places.get(waiting)
@@ -212,8 +212,8 @@ class WaitingRoom:
 
     def _is_same(self, place: Place, order: Record) -> bool:
         """`order` was read again, after a crash; not one of a topic that was deleted and made anew."""
-        waiting, value = self._order(place), (order.value or b"").strip()
-        return (waiting.timestamp, waiting.key, waiting.value) == (order.timestamp, order.key, value)
+        waiting = self._order(place)
+        return (waiting.timestamp, waiting.key, waiting.value) == (order.timestamp, order.key, order.value)
 
     def _try_release(self, place: Place) -> None:
         """Let an order go if it is the first of its key and all its rows are there; then those behind it."""

@@ -1,13 +1,14 @@
-"""Waiting orders as they lie in their topic: a row for each, with the order's own bytes inside.
+"""Waiting orders as they lie in their topic: a row for each, with the order's own bytes inside, in base64.
 
-Public to nobody but the worker that reads them back, on this machine or another.
+So what an order contains can neither make its row one that is not read, nor be read otherwise than it came.
+Public to nobody but the worker that reads them back, on this machine or another; what somebody else writes
+there is no row, or is an order like any other.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -15,16 +16,21 @@ from agents.engine.places import Place
 from tables.declaring import OwnerTopic, Row
 from tables.engine.records import Record
 
+Offset = Annotated[int, msgspec.Meta(ge=0)]
+Timestamp = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
-class WaitingOrder(Row):
-    """One order. `deadline` in seconds, `timestamp` in milliseconds, since the epoch; `key` in base64."""
+
+# No unknown fields: skipping what they hold could fail at one depth of the stack and not at another.
+class WaitingOrder(Row, forbid_unknown_fields=True):
+    """One order, as it came. `deadline` in seconds, `timestamp` in milliseconds, since the epoch."""
 
     id: str
-    key: str | None
-    offset: int
-    timestamp: int
+    offset: Offset
+    timestamp: Timestamp
     deadline: float
-    order: msgspec.Raw
+    key: bytes | None
+    value: bytes
+    headers: list[tuple[str, bytes | None]]
 
 
 class Order(NamedTuple):
@@ -34,7 +40,7 @@ class Order(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def waiting_topic(name: str, partitions: int) -> OwnerTopic:
@@ -43,15 +49,16 @@ def waiting_topic(name: str, partitions: int) -> OwnerTopic:
 
 
 def written(place: Place, order: Record) -> bytes:
-    """The row of `order` at its `place`; its value has been found to be JSON."""
+    """The row of `order` at its `place`; an order that may wait has a value."""
     return msgspec.json.encode(
         WaitingOrder(
             id=place.id.decode(),
-            key=None if order.key is None else b64encode(order.key).decode(),
             offset=order.offset,
             timestamp=order.timestamp,
             deadline=place.deadline,
-            order=msgspec.Raw(order.value or b"null"),
+            key=order.key,
+            value=order.value or b"",
+            headers=list(order.headers or ()),
         )
     )
 
@@ -59,6 +66,5 @@ def written(place: Place, order: Record) -> bytes:
 def read(row: bytes) -> tuple[Place, Order]:
     """The place and the order of a row that was written."""
     found = msgspec.json.decode(row, type=WaitingOrder)
-    key = None if found.key is None else b64decode(found.key)
-    place = Place(found.id.encode(), key, found.offset, found.deadline)
-    return place, Order(found.offset, found.timestamp, key, bytes(found.order))
+    place = Place(found.id.encode(), found.key, found.offset, found.deadline)
+    return place, Order(found.offset, found.timestamp, found.key, found.value, found.headers)

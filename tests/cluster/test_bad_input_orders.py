@@ -103,3 +103,40 @@ def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
         assert (letter.record.value or b"").endswith(MEGABYTE[-10:].encode() + b'"}')
         worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing that waits")
         assert worker.stop() == 0
+
+
+def test_orders_nested_as_deeply_as_can_be_read_wait_and_what_others_write_where_they_wait_is_parked(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    """How deep can be read depends on where it is read: each order comes out, or is parked as too deep."""
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    waiting = f"{prefix}.joined.waiting"
+    worker = stage.worker(KINDS["global"], missing="Wait(60).then(DeadLetter)")
+    deep = [Sent(f"d{depth}", _nested(f"d{depth}", depth), headers=[("trace", b"t")]) for depth in range(900, 1_000)]
+    foreign = [Sent("f1", b"{"), Sent("f2", order("f2")[1]), Sent("f3", b'{"x":' + b"[" * 950 + b"]" * 950 + b"}")]
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", deep)
+        worker.until(lambda seen: seen["joins"][0]["waiting"] + len(stage.letters()) == len(deep), what="all orders")
+        stage.send(waiting, foreign)
+        letters = stage.until_letters(len(stage.letters()) + len(foreign))
+        assert sum(letter.topic == stage.name(waiting) for letter in letters) == len(foreign)
+        worker.kill()
+        worker.start().until(lambda seen: seen["joins"][0]["waiting"], what="waiting orders that were taken over")
+        stage.send("customers", [customer("c1")])
+        stage.send("orders", [order("last")])
+        stage.until_joined(["last"])
+        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing that waits")
+        assert worker.stop() == 0
+    joined = {record.key for record in stage.read("joined")}
+    letters = [letter for letter in stage.letters() if letter.topic == stage.name("orders")]
+    parked = {dict(letter.record.headers)["larder.key"] for letter in letters}
+    assert joined >= {b"d900", b"last"}
+    assert joined | parked == {str(each.key).encode() for each in deep} | {b"last"}
+    assert all("nested too deeply" in letter.cause for letter in letters)
+    assert all(dict(letter.record.headers)["trace"] == b"t" for letter in letters)
+    assert len(stage.letters()) == len(letters) + len(foreign), "none came twice"
+
+
+def _nested(key: str, depth: int) -> bytes:
+    return b'{"order_id":"%b","customer_id":"c1","note":%b%b}' % (key.encode(), b"[" * depth, b"]" * depth)

@@ -110,4 +110,4 @@ class MemoryDelivery:
 
     def _append(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
         log = self.logs[tp]
-        log.extend(Sent(len(log) + place, *record) for place, record in enumerate(records))
+        log += [Sent(len(log) + place, *record) for place, record in enumerate(records)]

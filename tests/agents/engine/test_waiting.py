@@ -15,7 +15,9 @@ from agents.engine.fetching import Seen
 from agents.engine.joining import JoinCounts, Joining
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
+from agents.engine.waiting import Store as Stored
 from agents.engine.waiting import WaitingRoom
+from agents.engine.waiting_orders import read, written
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 from tests.agents.engine.test_waiting_model import Store
@@ -97,10 +99,9 @@ class Stage:
             self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
             self.delivery.as_delivery, parking, JoinCounts(),
         )  # fmt: skip
-        self.store = Store(self.delivery.logs[WAITING])
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
         self.room = WaitingRoom(
-            INPUT, self.joining, wait, Output(WAITING.topic, 1, self.largest), self.store,
+            INPUT, self.joining, wait, Output(WAITING.topic, 1, self.largest), self.stored(),
             [self.customers, self.products], self.delivery.as_delivery, lambda: self.now, by_row_key=False,
         )  # fmt: skip
         self.joining.room = self.room
@@ -108,8 +109,21 @@ class Stage:
         self.room.tick(self.now)
         return self.room
 
+    def stored(self) -> Stored:
+        """What has been read of the waiting topic: nothing yet."""
+        self.store = Store(self.delivery.logs[WAITING])
+        return self.store
+
     def read_back(self) -> None:
         self.room.read_back(self.store.take(1 << 20))
+
+    def spoil(self, old: bytes, new: bytes) -> None:
+        """Whoever wrote the orders that wait, they are others now."""
+        for record in list(self.settled(WAITING)):
+            place, order = read(record.value or b"")
+            spoilt = order._replace(value=(order.value or b"").replace(old, new))
+            self.delivery.emit(WAITS, 0, record.key, written(place, spoilt), 0)
+        self.delivery.finish()
 
     def order(self, offset: int, key: str = "k", customer: str = "c1", product: str = "p1") -> Sent:
         value = msgspec.json.encode(Order(order_id=key, customer_id=customer, product_id=product))
@@ -235,18 +249,15 @@ def test_beyond_the_limit_an_order_whose_partner_is_there_is_joined_all_the_same
 
 
 def test_an_order_that_is_too_large_to_wait_is_parked(stage: Stage) -> None:
-    stage = Stage(largest=300)
+    stage = Stage(largest=400)
     stage.joining.process([stage.order(0, "k" * 300), stage.order(1)])
     assert len(stage.room) == 1
-    assert "at most 300 bytes" in stage.causes()[0]
+    assert "at most 400 bytes" in stage.causes()[0]
 
 
 def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_on(stage: Stage) -> None:
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
-    for record in stage.settled(WAITING):
-        spoilt = (record.value or b"").replace(b'"c1"', b"12345")
-        stage.delivery.emit(WAITS, 0, record.key, spoilt, 0)
-    stage.delivery.finish()
+    stage.spoil(b'"c1"', b"12345")
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
     stage.opened()
@@ -257,10 +268,7 @@ def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_o
 
 def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_is_over(stage: Stage) -> None:
     stage.joining.process([stage.order(0, customer="c9"), stage.order(1, customer="c1")])
-    for record in stage.settled(WAITING):
-        spoilt = (record.value or b"").replace(b'"c1"', b"12345")
-        stage.delivery.emit(WAITS, 0, record.key, spoilt, 0)
-    stage.delivery.finish()
+    stage.spoil(b'"c1"', b"12345")
     stage.opened()
     stage.time_passes(11)
     assert len(stage.room) == 0

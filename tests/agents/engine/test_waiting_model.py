@@ -23,6 +23,7 @@ from agents.engine.joining import JoinCounts, Joining
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
 from agents.engine.waiting import WaitingRoom
+from agents.engine.waiting_orders import read
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 
@@ -313,9 +314,9 @@ class Waiting(RuleBasedStateMachine):
 
     def judge_waiting(self) -> None:
         """Nobody waits for what is there."""
-        firsts: dict[str, dict[str, Any]] = {}
-        for row in sorted(map(msgspec.json.decode, self.store.rows()), key=lambda row: row["offset"]):
-            firsts.setdefault(row["key"], row["order"])
+        firsts: dict[bytes | None, dict[str, Any]] = {}
+        for _, waiting in sorted(map(read, self.store.rows()), key=lambda each: each[1].offset):
+            firsts.setdefault(waiting.key, msgspec.json.decode(waiting.value or b""))
         for order in firsts.values():
             assert order["customer_id"] is None or order["customer_id"].encode() not in self.customers.rows
 

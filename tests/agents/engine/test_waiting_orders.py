@@ -1,0 +1,175 @@
+"""Waiting orders in the table that keeps them: each is read as it came, and what is none is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.engine.handling import TableHandler, WaitingHandler
+from agents.engine.held import HeldTable
+from agents.engine.parking import Parking
+from agents.engine.places import Place
+from agents.engine.publishing import Output
+from agents.engine.waiting import Store as Stored
+from agents.engine.waiting_orders import Order, read, waiting_topic, written
+from tables.engine import Table
+from tests.agents.engine.memory_delivery import Sent
+from tests.agents.engine.test_waiting import ADA, INK, JOINED, LETTERS, WAITING, Stage
+from tests.tables.engine.samples import small_memory
+
+BYTES = st.binary(max_size=50)
+
+
+PLACES = st.builds(
+    Place, st.text(max_size=9).map(str.encode), st.none() | BYTES, st.integers(0, 2**63 - 1), st.floats(0, 1e12)
+)
+
+
+@given(
+    place=PLACES,
+    timestamp=st.integers(-1, 2**63 - 1),
+    value=BYTES,
+    headers=st.lists(st.tuples(st.text(max_size=9), st.none() | BYTES), max_size=3),
+)
+def test_an_order_is_read_as_it_came(
+    place: Place, timestamp: int, value: bytes, headers: list[tuple[str, bytes | None]]
+) -> None:
+    order = Order(place.offset, timestamp, place.key, value, headers)
+    found, waiting = read(written(place, order))
+    assert waiting == order
+    assert (found.id, found.key, found.offset, found.deadline) == (place.id, place.key, place.offset, place.deadline)
+
+
+class Kept(Stage):
+    """A stage whose waiting topic is read into a table, as a worker does it."""
+
+    def __init__(self, directory: Path) -> None:
+        topic = waiting_topic(WAITING.topic, 1)
+        self.table = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        self.table.told("id-1", 1)
+        self.table.open([0], "id-1")
+        super().__init__()
+
+    def read_back(self) -> None:
+        parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
+        table = TableHandler(self.table, 0, parking, self.delivery.as_delivery)
+        log = self.delivery.logs[WAITING]
+        WaitingHandler(table, self.room).process(log[self.table.table.position(0) :], len(log))
+
+    def stored(self) -> Stored:
+        return KeptRows(self.table)
+
+    def let_them_go(self) -> None:
+        """Both partners come, and everything is settled and read back."""
+        self.come(self.products, "p1", INK)
+        self.come(self.customers, "c1", ADA)
+        self.delivery.finish()
+        self.read_back()
+
+
+class KeptRows:
+    """The table, for the room."""
+
+    def __init__(self, table: HeldTable) -> None:
+        self._table = table
+
+    def caught_up(self) -> bool:
+        return True
+
+    def raw(self, key: bytes) -> bytes | None:
+        return self._table.table.part(0).raw(key)
+
+    def rows(self) -> Sequence[bytes]:
+        return self._table.all_rows(0)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Kept]:
+    stage = Kept(tmp_path)
+    yield stage
+    stage.table.table.close()
+
+
+def nested(offset: int, depth: int) -> Sent:
+    value = b'{"order_id":"o","customer_id":"c1","product_id":"p1","note":%b%b}' % (b"[" * depth, b"]" * depth)
+    return Sent(offset, 0, b"k%d" % offset, value, [("trace", b"%d" % offset)])
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_an_order_that_is_nested_as_deeply_as_can_be_read_waits_like_any_other(
+    stage: Kept, *, taken_over: bool
+) -> None:
+    orders = [nested(offset, depth) for offset, depth in enumerate(range(700, 1_100))]
+    stage.joining.process(orders)
+    stage.delivery.finish()
+    stage.read_back()
+    parked = len(stage.settled(LETTERS))
+    assert 0 < parked < len(orders)
+    assert len(stage.room) == len(stage.table.all_rows(0)) == len(orders) - parked
+    if taken_over:
+        stage.opened()
+    stage.let_them_go()
+    assert len(stage.room) == len(stage.table.all_rows(0)) == 0
+    ended = {record.key for record in stage.settled(JOINED)} | {
+        dict(letter.headers)["larder.key"] for letter in stage.settled(LETTERS)
+    }
+    assert ended == {order.key for order in orders}
+    assert {cause for cause in stage.causes() if "nested too deeply" not in cause} == set()
+
+
+ROW = {"id": "f", "offset": 1, "timestamp": 0, "deadline": 0.0, "key": None, "value": "e30=", "headers": []}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"f", b"{"),
+        (b"f", b""),
+        (None, None),
+        (None, msgspec.json.encode(ROW)),
+        (b"g", msgspec.json.encode(ROW)),
+        (b"f", msgspec.json.encode({**ROW, "value": "no base64"})),
+        (b"f", msgspec.json.encode({**ROW, "value": {}})),
+        (b"f", msgspec.json.encode({**ROW, "timestamp": 2**63})),
+        (b"f", msgspec.json.encode({**ROW, "offset": -1})),
+        (b"f", msgspec.json.encode({**ROW, "headers": [["trace", 1]]})),
+        (b"f", msgspec.json.encode(ROW)[:-1] + b',"more":' + b"[" * 500 + b"]" * 500 + b"}"),
+        (b"f", b'{"id":' + b"[" * 9_000),
+    ],
+)
+def test_what_is_no_waiting_order_is_parked_and_those_that_wait_go_on(
+    stage: Kept, key: bytes | None, value: bytes | None
+) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, key, value, 7)
+    stage.joining.process([stage.order(1)])
+    stage.delivery.finish()
+    stage.read_back()
+    (letter,) = stage.settled(LETTERS)
+    assert (letter.key, letter.value, letter.timestamp) == (b"s.joined.waiting/0/1", value, 7)
+    assert dict(letter.headers)["larder.cause"]
+    assert not list(stage.table.unpublished(0))
+    stage.opened()
+    assert len(stage.room) == 2
+    stage.let_them_go()
+    assert len(stage.settled(JOINED)) == 2
+
+
+def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(stage: Kept) -> None:
+    for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
+        order = Order(3, 7, b"k", value, [("trace", b"t")])
+        row = written(Place(name.encode(), b"k", 3, 0.0), order)
+        stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7)
+    stage.delivery.finish()
+    stage.read_back()
+    assert len(stage.room) == 0
+    letters = stage.settled(LETTERS)
+    assert [letter.value for letter in letters] == [b"{", b"[" * 5_000, b"", b'{"order_id":"o"}']
+    assert {dict(letter.headers)["trace"] for letter in letters} == {b"t"}
+    stage.read_back()
+    assert stage.table.all_rows(0) == []
