@@ -67,17 +67,18 @@ def test_orders_of_one_key_stay_in_their_order_behind_one_that_waits(shop: Shop)
 def test_a_deadline_does_not_expire_orders_whose_customer_came_in_time_to_a_table_that_lags(
     shop: Shop, kind: str
 ) -> None:
-    worker = shop.worker(shop.module(KINDS[kind], missing=waits(3)), session_timeout_s="20")
+    worker = shop.worker(shop.module(KINDS[kind], missing=waits(8)), session_timeout_s="20")
     late = [f"late{number}" for number in range(8)]
     with running(worker):
         worker.until_caught_up()
         waiting = shop.order(16, late)
-        worker.until(lambda seen: _waiting(seen) == len(waiting), what="waiting orders")
+        # They are counted before they are committed.
+        worker.until(lambda _: len(_deadlines(shop)) == len(waiting), what="waiting orders")
         worker.signal(signal.SIGSTOP)
         # A long way for the table to go, and at its end the customers, in time.
         shop.flood(50_000)
         shop.publish(late)
-        deadlines = [each["deadline"] for each in shop.beside.call(rows(shop.kafka, _waiting_topic(shop)))]
+        deadlines = _deadlines(shop)
         assert time.time() < min(deadlines), "the customers came in time"
         _until_passed(max(deadlines))
         worker.signal(signal.SIGCONT)
@@ -144,8 +145,10 @@ def _waiting(seen: dict[str, Any]) -> int:
     return sum(join["waiting"] for join in seen["joins"])
 
 
-def _waiting_topic(shop: Shop) -> str:
-    return f"{shop.prefix}.{shop.prefix}.joined.waiting"
+def _deadlines(shop: Shop) -> list[float]:
+    """Of all orders that ever waited."""
+    topic = f"{shop.prefix}.{shop.prefix}.joined.waiting"
+    return [each["deadline"] for each in shop.beside.call(rows(shop.kafka, topic))]
 
 
 def _until_passed(moment: float) -> None:
