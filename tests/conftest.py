@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from app.broker import LocalBroker
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
+
+# A machine that does other things too is slow now and then; how slow a test may be, pytest-timeout says.
+settings.register_profile("larder", deadline=None)
+settings.load_profile("larder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -40,6 +40,7 @@ class Role(Enum):
     DEAD_LETTERS = "dead letters"
 
 
+_STAMPED: Final = frozenset({Role.WAITING, Role.DEAD_LETTERS})
 _INTERNAL: Final = frozenset({Role.REKEYED, Role.WAITING, Role.DEAD_LETTERS})
 
 
@@ -81,8 +82,8 @@ class TopicUse:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
-        if Role.DEAD_LETTERS in self.roles:
-            # The broker's own time is the only one that it takes for sure; the record's is in a header.
+        if not _STAMPED.isdisjoint(self.roles):
+            # The broker's own time is the only one that it takes for sure; the record's is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
         return config
 

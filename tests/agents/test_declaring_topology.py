@@ -47,7 +47,14 @@ def test_topics_are_created_with_what_was_declared() -> None:
             {"cleanup.policy": "delete", "retention.ms": "86400000", "max.message.bytes": "8388608"},
         ),
         "results": (3, {"cleanup.policy": "delete"}),
-        "s.results.waiting": (6, {"cleanup.policy": "compact", "max.message.bytes": "8388608"}),
+        "s.results.waiting": (
+            6,
+            {
+                "cleanup.policy": "compact",
+                "max.message.bytes": "8388608",
+                "message.timestamp.type": "LogAppendTime",
+            },
+        ),
         "s.dead-letters": (
             4,
             {
