@@ -22,7 +22,7 @@ from agents.engine.harness import quiet
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
-from app.errors import MistakeError
+from app.errors import MistakeError, UnavailableError
 from app.web import make_app, start_web, stop_web
 from tables.declaring.problems import Problem
 from tables.engine.memory import MIB, Memory
@@ -40,9 +40,26 @@ def run_worker(service: Service, settings: Settings, name: str, inputs_from: Fal
     try:
         with _named(settings.directory, service.name, name):
             uvloop.run(_work(service, settings, name, inputs_from))
+    except OSError as error:
+        raise _unwritable(settings.directory, error) from error
     except WorkerFailedError as error:
+        if isinstance(error.__cause__, OSError):
+            raise _unwritable(settings.directory, error.__cause__) from error
         log.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause has the trace that matters
         raise SystemExit(1) from error
+
+
+def _unwritable(directory: Path, error: OSError) -> Exception:
+    """What to tell of an error about a file; any other one is nobody's mistake."""
+    if error.filename is None:
+        return error
+    problem = Problem(
+        f"directory {directory}",
+        "requires a place that can be written to",
+        f"{error.strerror}: {error.filename}",
+        "make room, give this user the right to write there, or choose another one (LARDER_DIRECTORY)",
+    )
+    return UnavailableError(problem)
 
 
 async def _work(service: Service, settings: Settings, name: str, inputs_from: Fallback | None) -> None:

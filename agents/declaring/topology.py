@@ -83,7 +83,7 @@ class TopicUse:
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
         if not _STAMPED.isdisjoint(self.roles):
-            # The broker's own time is the only one that it takes for sure; the record's is in a header, or in the value.
+            # The broker takes its own time for sure; that of the record is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
         return config
 

@@ -46,3 +46,13 @@ async def test_a_worker_without_room_on_its_disk_says_so_and_goes_on_when_there_
         worker.start()
         seen = worker.until_caught_up()
         assert seen["tables"][0]["rows"] == ROWS
+
+
+def test_a_directory_that_cannot_be_written_to_is_told_as_such(kafka: str, prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    settings = {"LARDER_DIRECTORY": str(tmp_path / "a file" / "below it")}
+    worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix, environment=settings)
+    with running(worker):
+        assert worker.exit_code() == 3
+    assert "requires a place that can be written to; found Not a directory" in worker.text
+    assert "Traceback" not in worker.text
