@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from itertools import count
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
@@ -29,16 +28,11 @@ from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
 from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
+from agents.engine.takeover import offsets_to_go_on_from, until_member
 from agents.engine.transactions import GroupFencedError
 from agents.engine.waiting import WaitingRoom
 
 log = logging.getLogger("larder")
-
-LOOK_SECONDS = 0.05
-"""Between two looks at offsets that are pending."""
-
-SAID_LOOKS = 100
-"""Between two lines that say that offsets are still pending."""
 
 
 class Membership:
@@ -183,7 +177,7 @@ class Membership:
         for table in self._tables.values():
             if table.held == "global":
                 table.remeasure(table.table.partitions)
-        offsets = await self._stable_offsets(assigned)
+        offsets = await offsets_to_go_on_from(self.consumer, assigned, self._guarantee.by, self._end_transaction)
         self._close_others(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends = dict(offsets.ends)
@@ -195,43 +189,6 @@ class Membership:
         self.rooms = assembly.rooms
         await self.processing.replace(lanes, [room for rooms in assembly.rooms.values() for room in rooms])
         return starts
-
-    async def _stable_offsets(self, assigned: Collection[TopicPartition]) -> Offsets:
-        """Offsets that no transaction is about to change: those of workers that are gone are ended, others waited for.
-
-        One that is gone may also have left outputs that readers cannot pass until their transaction has ended.
-        """
-        ended: set[str] = set()
-        for look in count(1):
-            offsets = await self.consumer.offsets(assigned)
-            gone = await self._gone(offsets.by(assigned) - ended)
-            for by in sorted(gone):
-                log.info("ending what worker %s may have left open", by)
-                await self._end_transaction(by)
-            ended |= gone
-            if not (gone or offsets.pending):
-                break
-            if look % SAID_LOOKS == 0:
-                log.warning(
-                    "waiting for a transaction to end, by its timeout at the latest, which has offsets of %s",
-                    ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(offsets.pending)),
-                )
-            await asyncio.sleep(LOOK_SECONDS)
-        return offsets
-
-    async def _gone(self, workers: set[str]) -> set[str]:
-        """Those that are in the group no longer, by transactional id."""
-        others = workers - {self._guarantee.by}
-        return others - await self._members() if others else others
-
-    async def _members(self) -> set[str]:
-        while True:
-            try:
-                return await self.consumer.members()
-            except (KafkaError, OSError) as error:
-                if not is_passing(error):
-                    raise
-            await asyncio.sleep(RETRY_SECONDS)
 
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
@@ -265,16 +222,9 @@ class Membership:
             self._let_go()
             await self.processing.abandon()
             await self._renew_delivery()
-        await self._until_member()
+        if self._guarantee.by:
+            await until_member(self.consumer, self._guarantee.by)
         await self.consumer.perform_seek()
-
-    async def _until_member(self) -> None:
-        """Who has lost its place in the group would begin a transaction that nobody but its timeout ends."""
-        by = self._guarantee.by
-        if by and by not in await self._members():
-            log.info("waiting to be let into the group again")
-            while by not in await self._members():  # noqa: ASYNC110 - the group tells nobody
-                await asyncio.sleep(RETRY_SECONDS)
 
     def _let_go(self) -> None:
         """Rows that come from now on release nothing: who has the partitions next asks for all that waits."""

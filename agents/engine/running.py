@@ -36,7 +36,7 @@ from agents.engine.remembering import Memo
 from agents.engine.status import status
 from agents.engine.tending import tend
 from agents.engine.transactions import TransactionalProducer, end_transaction
-from tables.declaring.problems import LarderError
+from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
 from tables.engine.errors import StoreError
@@ -50,6 +50,17 @@ LARGEST_REQUEST = 16 * 1024 * 1024
 
 REQUEST_TIMEOUT_MS = 20_000
 """How long the producer tries to get outputs acknowledged before their inputs are read again."""
+
+PRODUCER_SECONDS = 10.0
+"""How long a producer may take to start before it is said, and tried again."""
+
+_NO_COORDINATOR = Problem(
+    "publishing",
+    "requires a broker that gives producers their ids, and coordinates transactions",
+    f"no answer within {PRODUCER_SECONDS:g} s; it is tried again",
+    "a cluster of less than three brokers needs transaction.state.log.replication.factor=1 and"
+    ' transaction.state.log.min.isr=1; or set guarantee = "at_least_once"',
+)
 
 TRANSACTION_TIMEOUT_MS = 10_000
 """After so long the broker ends a transaction by itself: that of a worker that is gone, if nobody else did."""
@@ -209,7 +220,12 @@ class ServiceRunner:
                 await _stop(current.pop())
             guarantee = self._guarantee(consumer)
             current.append(guarantee.producer)
-            await guarantee.producer.start()
+            try:
+                async with asyncio.timeout(PRODUCER_SECONDS):
+                    await guarantee.producer.start()
+            except TimeoutError:
+                log.warning("%s", _NO_COORDINATOR)
+                raise
             return guarantee
 
         try:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from app.broker import LocalBroker
 from tests.cluster.shops import KINDS, Shop
+from tests.cluster.stages import KINDS as STAGE_KINDS
+from tests.cluster.stages import Stage, customer, order
+from tests.support.beside import Beside
 from tests.support.workers import none_left, running
 
 WAITING = "Wait(seconds=60).then(DeadLetter)"
@@ -97,3 +102,26 @@ def test_a_result_is_committed_at_once_where_little_comes(shop: Shop, measured: 
     taken.sort()
     measured(f"an order's result is committed after {taken[50] * 1000:.0f} ms, p99 {taken[98] * 1000:.0f} ms")
     assert taken[50] < 0.1, taken
+
+
+def test_a_broker_that_coordinates_no_transactions_is_told_with_what_to_do(
+    tmp_path: Path, prefix: str, beside: Beside
+) -> None:
+    """As a single broker with Kafka's own defaults: three replicas of the transaction log, on one broker."""
+    broker = LocalBroker(tmp_path / "broker", properties={"transaction.state.log.replication.factor": "3"})
+    broker.start()
+    try:
+        broker.wait_ready()
+        stage = Stage(broker.bootstrap, prefix, beside, tmp_path)
+        stage.send("customers", [customer("c1")])
+        stage.send("orders", [order("o1")])
+        worker = stage.worker(STAGE_KINDS["global"])
+        with running(worker):
+            worker.until_said(r"transaction\.state\.log\.replication\.factor=1.* or set guarantee = ", 40)
+            assert worker.stop() == 0
+        other = stage.worker(STAGE_KINDS["global"], guarantee="at_least_once")
+        with running(other):
+            stage.until_joined(["o1"])
+            assert other.stop() == 0
+    finally:
+        broker.stop()
