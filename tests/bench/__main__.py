@@ -22,7 +22,18 @@ from rich.console import Console
 from app.broker import LocalBroker
 from app.errors import AppError
 from app.settings import load_settings
-from tests.bench import freshness, getting, growth, java_peer, joining, loading, machine, restoring, showing
+from tests.bench import (
+    freshness,
+    getting,
+    growth,
+    java_peer,
+    joining,
+    loading,
+    machine,
+    restoring,
+    showing,
+    transactions,
+)
 from tests.bench.bench import PEERS, Bench
 from tests.bench.plan import FULL, QUICK, Plan
 from tests.bench.process import ContestantError
@@ -40,6 +51,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "join": joining.measure,
     "restore": restoring.measure,
     "get": getting.measure,
+    "transactions": transactions.measure,
     "freshness": freshness.measure,
     "memory": growth.measure,
 }

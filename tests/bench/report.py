@@ -75,6 +75,8 @@ KEYS = (
     _versus("restore.replay.wall_vs_bare_loop", "restore", "larder_per_s", "bare_loop_per_s", 0.9),
     Key("get.raw_us", "get of one row, bytes", at_most=2.0),
     Key("get.typed_us", "get of one row, typed", at_most=3.5),
+    Key("transactions.per_s", "transactions, one after the other", at_least=300.0),
+    Key("transactions.p99_ms", "how long one takes", at_most=10.0),
     Key("freshness.idle_p99_ms", "a change visible in every worker", at_most=100.0),
     Key("freshness.loaded_p99_ms", "the same under full load", at_most=1000.0),
     Key("memory.rows_10m_mb", "memory with 10 million rows", at_most=512.0, full_only=True),
