@@ -4,13 +4,15 @@ Either the order's own JSON with the rows spliced in, or what a function gives. 
 in, bytes out; nothing here knows where the rows came from.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
+from reprlib import repr as shortened
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
 from agents.declaring.joins import Join
-from agents.declaring.partial import reader
+from agents.declaring.partial import TooDeepError, reader
 from agents.declaring.splicing import Column, splicer
 from tables.declaring.fields import fields
 from tables.declaring.problems import LarderError
@@ -23,7 +25,7 @@ _UNWANTED: Final = (b"", None)
 
 
 class FunctionFailedError(LarderError, ValueError):
-    """A join's function raised, or gave something that is no row of its topic."""
+    """A join's function, or a row type, raised; or the function gave what is no row of its topic."""
 
 
 class NullKeyError(LarderError, ValueError):
@@ -88,16 +90,24 @@ def _json_name(row: type, field: str) -> str:
 def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
     decode_order = msgspec.json.Decoder(join.source.row).decode
     decodes = [msgspec.json.Decoder(lookup.table.topic.row).decode for lookup in join.lookups]
-    publish = _publisher(join)
+    publish, row_types = _publisher(join), f"a row type of join {join.name}"
 
     def output(value: bytes, rows: Sequence[bytes | None]) -> Produced | tuple[bytes, None]:
-        order = decode_order(value)
-        typed = [None if row is None else decode(row) for decode, row in zip(decodes, rows, strict=True)]
+        try:
+            order = decode_order(value)
+            typed = [None if row is None else decode(row) for decode, row in zip(decodes, rows, strict=True)]
+        except ValueError:
+            raise
+        except RecursionError:
+            raise TooDeepError from None
+        except Exception as error:
+            # Row types may have code of their own.
+            raise _failed(row_types, error) from error
         try:
             result = function(order, *typed)
-        except Exception as error:
-            message = f"{function.__name__} raised {type(error).__name__}: {error}"
-            raise FunctionFailedError(message) from error
+        except (Exception, CancelledError) as error:
+            # Nobody cancels what is no coroutine: it comes from the function.
+            raise _failed(function.__name__, error) from error
         return _UNWANTED if result is None else publish(result)
 
     def outputs(_: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
@@ -110,12 +120,23 @@ def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
 def _publisher(join: Join) -> Callable[[Any], Produced]:
     """Build the function that encodes what the function gave."""
     row, field, encode_key = join.into.row, join.into.key, join.into.key_codec.encode
-    encode = msgspec.json.Encoder().encode
+    encode, writing = msgspec.json.Encoder().encode, f"writing the result of join {join.name}"
 
     def publish(result: Any) -> Produced:
         if not isinstance(result, row):
-            message = f"the function of join {join.name} must give {row.__name__} or None; it gave {result!r}"
+            message = f"the function of join {join.name} must give {row.__name__} or None; it gave {shortened(result)}"
             raise FunctionFailedError(message)
-        return encode_key(getattr(result, field)), encode(result)
+        try:
+            return encode_key(getattr(result, field)), encode(result)
+        except Exception as error:
+            raise _failed(writing, error) from error
 
     return publish
+
+
+def _failed(what: str, error: BaseException) -> FunctionFailedError:
+    try:
+        cause = str(error)
+    except Exception:  # noqa: BLE001 - an error's own code may fail, too
+        cause = "it cannot be said why"
+    return FunctionFailedError(f"{what} raised {type(error).__name__}: {cause}")

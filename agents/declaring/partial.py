@@ -23,11 +23,14 @@ Decode: TypeAlias = Callable[[bytes | None], Any]
 Encode: TypeAlias = Callable[[Any], bytes]
 
 _NO_VALUE: Final = "the record has no value"
-_TOO_DEEP: Final = "JSON is nested too deeply to be read"
 
 
 class TooDeepError(LarderError, ValueError):
     """A record's JSON is nested more deeply than it can be read."""
+
+    def __init__(self) -> None:
+        """Say so; what was raised says less."""
+        super().__init__("JSON is nested too deeply to be read")
 
 
 class NoValueError(LarderError, ValueError):
@@ -106,7 +109,7 @@ def _one_of_one(decode: Decode, encode: Encode) -> One:
         try:
             field = decode(value).f0
         except RecursionError:
-            raise TooDeepError(_TOO_DEEP) from None
+            raise TooDeepError from None
         return (None if field is None else encode(field),)
 
     return one
@@ -120,7 +123,7 @@ def _one_of_two(decode: Decode, encode_first: Encode, encode_second: Encode) -> 
         try:
             part = decode(value)
         except RecursionError:
-            raise TooDeepError(_TOO_DEEP) from None
+            raise TooDeepError from None
         first = part.f0
         second = part.f1
         return (
@@ -143,7 +146,7 @@ def _many(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> Many:
         try:
             parts = [decode(value) for value in values]
         except RecursionError:
-            raise TooDeepError(_TOO_DEEP) from None
+            raise TooDeepError from None
         return tuple(keys(parts) for keys in keys_of)
 
     return many

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from asyncio import CancelledError
 from typing import Any
 
 import msgspec
@@ -237,6 +238,74 @@ def test_a_function_that_raises_is_named_with_its_error() -> None:
 def test_a_function_that_gives_something_else_than_a_row_is_refused() -> None:
     with pytest.raises(ValueError, match="join results must give Result or None; it gave 'x'"):
         with_function(lambda *_: "x").output(b"o1", ORDER, [None])
+
+
+class Unwritable:
+    """Nothing can be told of it."""
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise LookupError
+
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+DEEP: list[Any] = []
+for _ in range(5_000):
+    DEEP = [DEEP]
+
+
+def raising(error: BaseException) -> Any:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("give", "cause"),
+    [
+        (
+            lambda *_: Result(order_id="o", name=Unwritable()),
+            "writing the result of join results raised TypeError: Enc",
+        ),
+        (lambda *_: Result(order_id="o", name=CIRCLE), "writing the result of join results raised RecursionError"),
+        (lambda *_: Result(order_id=Unwritable(), name=""), "writing the result of join results raised LookupError"),
+        (lambda *_: Result(order_id="\ud800", name=""), "writing the result of join results raised UnicodeEncodeError"),
+        (lambda *_: Unwritable(), "it gave <Unwritable instance at"),
+        (lambda *_: DEEP, r"it gave \[\[\["),
+        (lambda *_: raising(RecursionError("deep")), "result raised RecursionError: deep"),
+        (lambda *_: raising(CancelledError("who?")), "result raised CancelledError: who?"),
+        (lambda *_: raising(SilentError()), "result raised SilentError: it cannot be said why"),
+    ],
+)
+def test_whatever_a_function_does_is_said_of_its_order(give: Any, cause: str) -> None:
+    with pytest.raises(ValueError, match=cause):
+        with_function(give).output(b"o1", ORDER, [None])
+
+
+class Coded(Order):
+    def __post_init__(self) -> None:
+        raise KeyError(self.order_id)
+
+
+def test_a_row_type_whose_own_code_fails_is_said_of_its_order() -> None:
+    service = Service("s")
+    source = EventTopic("orders", Coded, key="order_id")
+    join = service.join(source, service.global_table(customers).on("customer_id"), into=results)
+    join(lambda order, _: order)
+    with pytest.raises(ValueError, match="a row type of join results raised KeyError: 'o1'"):
+        compile_join(join).output(b"o1", ORDER, [None])
+
+
+@pytest.mark.parametrize("deep", ["order", "row"])
+def test_what_is_nested_too_deeply_for_a_whole_decode_is_said_of_its_order(deep: str) -> None:
+    note = b"[" * 5_000 + b"]" * 5_000
+    order = ORDER[:-1] + b',"note":%b}' % note if deep == "order" else ORDER
+    row = b'{"customer_id":"c1","note":%b}' % note if deep == "row" else b'{"customer_id":"c1"}'
+    with pytest.raises(ValueError, match="nested too deeply to be read"):
+        with_function(lambda *_: None).output(b"o1", order, [row])
 
 
 def test_what_is_missing_is_said_for_each_table() -> None:
