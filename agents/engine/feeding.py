@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import msgspec
 from aiokafka.structs import TopicPartition
 
+from agents.declaring.partial import TooDeepError
 from agents.declaring.service import AgentDeclaration
+from agents.engine.exits import no_exit
 from agents.engine.publishing import Delivery
 from tables.declaring import LarderError, Row
 from tables.engine.records import Record
@@ -34,7 +36,10 @@ class AgentBatch:
     def rows(self) -> list[Row | None]:
         """The values as typed rows, None for a record without a value; raises ValueError for bad ones."""
         decode = msgspec.json.Decoder(self.row).decode
-        return [None if record.value is None else decode(record.value) for record in self.records]
+        try:
+            return [None if record.value is None else decode(record.value) for record in self.records]
+        except RecursionError:
+            raise TooDeepError from None
 
 
 class Feed:
@@ -59,7 +64,8 @@ class Feed:
 
 async def run_agent(agent: AgentDeclaration, feed: Feed) -> None:
     """Run an agent; one that returns has left its batches to nobody, which is an error too."""
-    await agent.function(feed.batches())
+    with no_exit():
+        await agent.function(feed.batches())
     message = f"agent {agent.name} of {agent.topic.name} returned: an agent has to iterate over its batches for ever"
     raise AgentEndedError(message)
 

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from agents.declaring.compiled import CompiledJoin
 from agents.declaring.dead_letters import cause_of
 from agents.declaring.missing import Drop, PassOn
+from agents.engine.exits import no_exit
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Output
 from tables.engine.records import Record
@@ -82,6 +83,7 @@ class Joining:
         self.counts = counts
         self.room: Waiting | None = None
 
+    @no_exit()
     def process(self, records: Sequence[Record]) -> None:
         # A record without a value makes references_many raise.
         values = cast("list[bytes]", [record.value for record in records])
@@ -104,6 +106,7 @@ class Joining:
         else:
             self._publish(records, keys, cast("Sequence[bytes]", outputs))
 
+    @no_exit()
     def join(self, order: Record, rows: Rows) -> None:
         """Publish the result for one order; `None` stands for a row that is passed on without."""
         try:

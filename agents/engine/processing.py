@@ -51,6 +51,7 @@ class Processing:
         self._closed_at = clock()
         self._wake = asyncio.Event()
         self._running = asyncio.Lock()
+        self._cut_short = False
         self.epoch = 0
         self.processed = 0
 
@@ -81,7 +82,10 @@ class Processing:
             self._wake.set()
 
     async def finish(self) -> None:
-        """End the epoch: settle what is done, drop what is not begun."""
+        """End the epoch: settle what is done, drop what is not begun; or all, where a slice was cut short."""
+        if self._cut_short:
+            await self.abandon()
+            return
         self.epoch += 1
         async with self._running:
             self._lanes, self._order, self._chores = {}, [], ()
@@ -115,7 +119,10 @@ class Processing:
         worked = False
         for lane in self._order:
             if lane.ready():
+                # Records of a slice that fails are neither done nor not begun: what came of them must not be settled.
+                self._cut_short = True
                 self.processed += lane.step()
+                self._cut_short = False
                 worked = True
                 if self.delivery.full:
                     await self.delivery.send_full()

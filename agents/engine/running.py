@@ -202,8 +202,10 @@ class ServiceRunner:
             await membership.run()
         finally:
             self._say("stopping")
-            await _bounded(membership.leave(), "what is done could not be settled")
-            await _bounded(app.stop(), "the group could not be left")
+            try:
+                await _bounded(membership.leave(), "what is done could not be settled")
+            finally:
+                await _bounded(app.stop(), "the group could not be left")
 
     async def _replan(self) -> Plan:
         planned = plan(self.service, await prepare(self.service, self.options.brokers, self._say))

@@ -234,9 +234,9 @@ class WaitingRoom:
         if (looked := self._look(place)) is not None:
             order, references, rows = looked
             if None in rows:
-                self._leave(place, order.timestamp)
-                self.counts.expired += 1
                 self._join.give_up(order, references, rows)
+                self.counts.expired += 1
+                self._leave(place, order.timestamp)
             else:
                 self._release(place, order, rows)
         self._let_go(place.key)
@@ -252,9 +252,10 @@ class WaitingRoom:
             return None
 
     def _release(self, place: Place, order: Order, rows: Rows) -> None:
-        self._leave(place, order.timestamp)
-        self.counts.released += 1
+        """Join it, then let it go: where the join's function ends the worker, it still waits."""
         self._join.join(order, rows)
+        self.counts.released += 1
+        self._leave(place, order.timestamp)
 
     def _leave(self, place: Place, timestamp: int) -> None:
         """It waits no longer; in the topic it does until what came of it is there, or a crash would lose it."""

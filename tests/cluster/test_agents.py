@@ -27,8 +27,9 @@ async def audit(batches):
     [
         ('raise RuntimeError("no poison, please")', "RuntimeError: no poison, please"),
         ("return", "audit"),
+        ("raise SystemExit(0)", r"raised SystemExit(0), which ends the worker"),
     ],
-    ids=["raises", "returns"],
+    ids=["raises", "returns", "exits"],
 )
 def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read_again(
     shop: Shop, failure: str, cause: str

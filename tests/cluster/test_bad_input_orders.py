@@ -105,6 +105,52 @@ def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
         assert worker.stop() == 0
 
 
+WILFUL = """
+import pathlib
+
+(join,) = service.joins
+circle = []
+circle.append(circle)
+
+@join
+def wilful(order: Order, customer: Customer) -> Joined | None:
+    result = Joined(order_id=order.order_id, customer_id=order.customer_id, customer=customer)
+    match order.order_id:
+        case "circle":
+            return Joined(order_id="circle", customer_id=circle, customer=customer)
+        case "object":
+            return Joined(order_id="object", customer_id=object(), customer=customer)
+        case "recursion":
+            return wilful(order, customer)
+        case "exit" if not pathlib.Path("cured").exists():
+            raise SystemExit(0)
+    return result
+"""
+
+
+def test_a_function_may_do_what_it_likes_to_its_order_and_ends_its_worker_with_a_word(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(KINDS["global"], WILFUL)
+    with running(worker):
+        stage.send("orders", [order("o1"), order("circle"), order("object"), order("recursion"), order("o2")])
+        assert stage.until_joined(["o2"]).keys() == {"o1", "o2"}
+        causes = [letter.cause for letter in stage.until_letters(3)]
+        for cause, told in zip(causes, ["RecursionError", "TypeError: Encoding", "RecursionError"], strict=True):
+            assert told in cause
+        stage.send("orders", [order("o3"), Sent("broken", b"{"), order("exit"), order("o4")])
+        assert worker.exit_code() == 1
+        assert "a join's function or an agent raised SystemExit(0), which ends the worker" in worker.text
+        (tmp_path / "cured").touch()
+        worker.start()
+        stage.until_joined(["o4"])
+        assert worker.stop() == 0
+    assert sorted(record.key for record in stage.read("joined")) == [b"exit", b"o1", b"o2", b"o3", b"o4"]
+    assert len(stage.letters()) == 4
+
+
 def test_orders_nested_as_deeply_as_can_be_read_wait_and_what_others_write_where_they_wait_is_parked(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:

@@ -264,6 +264,18 @@ async def test_a_failure_of_a_handler_ends_the_loop_with_its_cause() -> None:
     assert stage.committed == []
 
 
+async def test_what_was_done_of_a_slice_that_failed_is_not_settled() -> None:
+    stage = Stage()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10), batch(OTHER, 0, 10))
+    stage.handlers[OTHER].fails = True
+    with pytest.raises(RuntimeError):
+        await stage.processing.run()
+    await stage.processing.finish()
+    assert stage.journal == [(INPUT, 10, 10)]
+    assert not stage.committed, "the unit has outputs of records that are not wholly done"
+
+
 async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
     stage = Stage()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from agents import DeadLetter, PassOn, Service, Wait
 from agents.declaring.compiled import compile_join
+from agents.engine.exits import ExitedError
 from agents.engine.fetching import Seen
 from agents.engine.joining import JoinCounts, Joining
 from agents.engine.parking import Parking
@@ -319,3 +321,19 @@ def test_an_order_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> N
     (joined,) = stage.settled(JOINED)
     assert (joined.key, joined.timestamp) == (b"\xff\x00", 1_234)
     assert (joined.value or b"").startswith(value[:-1])
+
+
+@pytest.mark.parametrize("settle", [DeadLetter, PassOn])
+def test_an_order_whose_function_ends_the_worker_still_waits(settle: Any) -> None:
+    def exits(*_: Any) -> Any:
+        raise SystemExit(0)
+
+    stage = Stage(settle)
+    stage.compiled = replace(stage.compiled, output_many=exits)
+    stage.opened()
+    stage.joining.process([stage.order(0)])
+    stage.come(stage.customers, "c1", ADA)
+    with pytest.raises(ExitedError, match=r"SystemExit\(0\), which ends the worker"):
+        stage.come(stage.products, "p1", INK) if settle is DeadLetter else stage.time_passes(11)
+    assert len(stage.room) == 1
+    assert [record.value is None for record in stage.settled(WAITING)] == [False]
