@@ -76,6 +76,7 @@ class Processing:
         """Begin a new epoch with these lanes, in the order in which they have priority."""
         async with self._running:
             self.epoch += 1
+            self._cut_short = False
             self._lanes = dict(lanes)
             self._order = list(lanes.values())
             self._chores = tuple(chores)
