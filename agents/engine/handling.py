@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Protocol
 
 from aiokafka.structs import TopicPartition
@@ -14,9 +15,11 @@ from aiokafka.structs import TopicPartition
 from agents.declaring.dead_letters import cause_of
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
-from agents.engine.publishing import Delivery, Output
+from agents.engine.publishing import Delivery, Headers, Output
 from agents.engine.waiting import WaitingRoom
 from tables.engine.records import Record, Rejected
+
+_has_headers = attrgetter("headers")
 
 
 class Stage(Protocol):
@@ -103,8 +106,8 @@ class WaitingHandler:
 class Rekeying:
     """Sends the records of an input partition to where the value of one of their fields belongs.
 
-    The message key stays. Records with equal values in the field stay in their order, because they come
-    from here in order and go to one partition.
+    The message key stays, and so do headers. Records with equal values in the field stay in their order,
+    because they come from here in order and go to one partition.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Rekeying:
             [record.value for record, _ in going],
             [record.timestamp for record, _ in going],
             by=[key for _, key in going],
+            headers=_headers([record for record, _ in going]),
         )
 
     def _key(self, record: Record, *, sure: bool) -> bytes | None:
@@ -145,3 +149,8 @@ class Rekeying:
             self._parking.park(record, refusal)
             return None
         return key
+
+
+def _headers(records: Sequence[Record]) -> Sequence[Headers] | None:
+    """The headers of each record; None where none has any."""
+    return [list(each.headers) for each in records] if any(map(_has_headers, records)) else None

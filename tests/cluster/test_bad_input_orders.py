@@ -105,6 +105,22 @@ def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
         assert worker.stop() == 0
 
 
+@pytest.mark.parametrize("missing", ["DeadLetter", "Wait(1).then(DeadLetter)"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dead_letter_has_the_headers_of_its_order_wherever_that_went_before(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str, missing: str
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(KINDS[kind], missing=missing)
+    headers = [("trace", b"\xff"), ("trace", b"2"), ("null", None)]
+    with running(worker):
+        stage.send("orders", [Sent("o1", order("o1", "c9")[1], headers=headers), order("o2", "c9")])
+        one, two = sorted(stage.until_letters(2), key=lambda letter: letter.offset)
+        assert [each for each in one.record.headers if not each[0].startswith("larder.")] == headers
+        assert all(name.startswith("larder.") for name, _ in two.record.headers)
+        assert worker.stop() == 0
+
+
 WILFUL = """
 import pathlib
 

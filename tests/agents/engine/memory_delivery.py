@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partitions_of
-from agents.engine.publishing import Delivery, Output
+from agents.engine.publishing import Delivery, Headers, Output
 
 
 class Sent(NamedTuple):
@@ -55,11 +55,12 @@ class MemoryDelivery:
 
     def emit_many(
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
-        timestamps: Sequence[int], by: Sequence[bytes],
+        timestamps: Sequence[int], by: Sequence[bytes], headers: Sequence[Headers] | None = None,
     ) -> None:  # fmt: skip
         places = partitions_of(by, output.partitions)
-        for key, value, timestamp, partition in zip(keys, values, timestamps, places, strict=True):
-            self.emit(output, partition, key, value, timestamp)
+        columns = zip(keys, values, timestamps, places, headers or [()] * len(keys), strict=True)
+        for key, value, timestamp, partition, each in columns:
+            self.emit(output, partition, key, value, timestamp, each)
 
     def takes_all(self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
         return all(map(output.takes, keys, values))

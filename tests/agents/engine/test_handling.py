@@ -15,7 +15,7 @@ from agents.engine.handling import Rekeying, TableHandler
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
-from agents.engine.publishing import Output
+from agents.engine.publishing import Headers, Output
 from tables import EventTopic, Row
 from tables.engine import Table
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
@@ -38,9 +38,15 @@ VALUES = st.one_of(
 )
 
 
-@given(drawn=st.lists(st.tuples(st.sampled_from([b"o1", None, b"\xff"]), VALUES)), sizes=st.lists(st.integers(1, 7)))
-def test_rekeying_keeps_the_order_of_each_new_key_and_parks_what_has_none(
-    drawn: list[tuple[bytes | None, bytes | None]], sizes: list[int]
+HEADERS: st.SearchStrategy[Headers] = st.sampled_from([[], [], [("trace", b"t")], [("a", None), ("a", b"2")]])
+
+
+@given(
+    drawn=st.lists(st.tuples(st.sampled_from([b"o1", None, b"\xff"]), VALUES, HEADERS)),
+    sizes=st.lists(st.integers(1, 7)),
+)
+def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has_none(
+    drawn: list[tuple[bytes | None, bytes | None, Headers]], sizes: list[int]
 ) -> None:
     delivery = MemoryDelivery()
     parking = Parking("s", INPUT, LETTERS, delivery.as_delivery)
@@ -51,7 +57,7 @@ def test_rekeying_keeps_the_order_of_each_new_key_and_parks_what_has_none(
         delivery.as_delivery,
         parking,
     )
-    records = [Sent(offset, offset, key, value, ()) for offset, (key, value) in enumerate(drawn)]
+    records = [Sent(offset, offset, *each) for offset, each in enumerate(drawn)]
     rest = list(records)
     for size in [*sizes, len(records)]:
         rekeying.process(rest[:size])
@@ -63,8 +69,8 @@ def test_rekeying_keeps_the_order_of_each_new_key_and_parks_what_has_none(
             expected[partition_of(record.value[-3:-2], 3)].append(record)
     for partition in range(3):
         log = delivery.logs[TopicPartition(output.topic, partition)]
-        assert [(each.key, each.value, each.timestamp) for each in log] == [
-            (each.key, each.value, each.timestamp) for each in expected[partition]
+        assert [(each.key, each.value, each.timestamp, list(each.headers)) for each in log] == [
+            (each.key, each.value, each.timestamp, each.headers) for each in expected[partition]
         ]
     parked = [letter.key for letter in delivery.logs[TopicPartition("letters", 2)]]
     going = {record.offset for each in expected.values() for record in each}

@@ -13,7 +13,7 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partition_of
-from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Output
+from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Headers, Output
 from agents.engine.refusals import REFUSALS, Refusals
 from tests.support.topics import create, read
 
@@ -82,6 +82,27 @@ async def test_a_record_may_go_by_another_key_than_its_own(kafka: str, topic: st
     await delivery.settle(await delivery.close())
     found = {(each.partition, each.key, each.value) for each in await read(kafka, topic)}
     assert found == {(partition_of(b"c1", 4), b"o1", b"1"), (partition_of(b"c2", 4), None, None)}
+
+
+async def test_records_with_headers_keep_them_and_their_order_among_others(
+    kafka: str, topic: str, producer: AIOKafkaProducer
+) -> None:
+    await create(kafka, {topic: 2})
+    delivery, _, _ = made(producer)
+    output, keys = Output(topic, 2, DEFAULT_LARGEST), [f"k{number % 7}".encode() for number in range(100)]
+    values = [b"%d" % number for number in range(100)]
+    headers: list[Headers] = [[("trace", value), ("null", None)] if value[-1:] in b"37" else [] for value in values]
+    for slice_ in range(0, 100, 10):
+        part = slice(slice_, slice_ + 10)
+        each = headers[part] if slice_ % 20 else None
+        delivery.emit_many(output, keys[part], values[part], [NOW] * 10, by=keys[part], headers=each)
+    await delivery.settle(await delivery.close())
+    found = await read(kafka, topic)
+    assert len(found) == 100
+    for partition in range(2):
+        mine = [place for place, key in enumerate(keys) if partition_of(key, 2) == partition]
+        expected = [(values[place], tuple(headers[place] if place // 10 % 2 else ())) for place in mine]
+        assert [(each.value, each.headers) for each in found if each.partition == partition] == expected
 
 
 async def test_a_single_record_keeps_partition_headers_and_time(
