@@ -23,6 +23,7 @@ from agents.engine.parking import Parking
 from agents.engine.plan import InputPlan, JoinPlan, Plan, WaitPlan
 from agents.engine.publishing import Delivery
 from agents.engine.waiting import WaitingRoom
+from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 
 
@@ -48,6 +49,7 @@ class Assembly:
         self._clock = clock
         self._owner_topics = {each.input for each in plan.joins if isinstance(each.join.source, OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
+        self.held_back: dict[TopicPartition, Problem] = {}
 
     def lanes(self, assigned: Collection[TopicPartition]) -> dict[TopicPartition, Lane]:
         """Lanes in the order of their priority."""
@@ -79,11 +81,22 @@ class Assembly:
             feed = self._feeds[tp.topic]
             handler = AgentHandler(tp, agent.topic.row, feed, self._delivery, self._epoch)
             return Lane(tp, handler, _never)
-        if not all(self._is_open(name, tp.partition) for name in _needed(plan)):
-            # A topic was deleted: there is another assignment once it is there again.
+        lacking = [name for name in sorted(_needed(plan)) if not self._is_open(name, tp.partition)]
+        if lacking:
+            # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
+            self._hold_back(tp, [name for name in lacking if self._tables[name].partition_count <= tp.partition])
             return Lane(tp, InputHandler(tp, (), self._delivery), _always)
         stages = self._stages(tp, plan)
         return Lane(tp, InputHandler(tp, stages, self._delivery), self._held(tp, plan))
+
+    def _hold_back(self, tp: TopicPartition, small: Sequence[str]) -> None:
+        if small:
+            self.held_back[tp] = Problem(
+                f"input {tp.topic}, partition {tp.partition}",
+                f"its joins require as many partitions as it has in {' and '.join(small)}",
+                " and ".join(str(self._tables[name].partition_count) for name in small),
+                "add partitions there, with kafka-topics for instance; until then its records are held back",
+            )
 
     def _is_open(self, name: str, partition: int) -> bool:
         table = self._tables[name]

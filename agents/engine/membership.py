@@ -31,6 +31,7 @@ from agents.engine.remembering import Memo
 from agents.engine.takeover import offsets_to_go_on_from, until_member
 from agents.engine.transactions import GroupFencedError
 from agents.engine.waiting import WaitingRoom
+from tables.declaring.problems import Problem
 
 log = logging.getLogger("larder")
 
@@ -74,6 +75,7 @@ class Membership:
         self._reached = reached
         self._refusals = Refusals(clock)
         self._changing = asyncio.Lock()
+        self._held_back: set[TopicPartition] = set()
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -187,8 +189,16 @@ class Membership:
         )  # fmt: skip
         lanes = assembly.lanes(assigned)
         self.rooms = assembly.rooms
+        self._say_held_back(assigned, assembly.held_back)
         await self.processing.replace(lanes, [room for rooms in assembly.rooms.values() for room in rooms])
         return starts
+
+    def _say_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:
+        """One line for each partition while it lasts, however often partitions are assigned."""
+        for tp, problem in held_back.items():
+            if tp not in self._held_back:
+                log.warning("%s", problem)
+        self._held_back = self._held_back.difference(assigned).union(held_back)
 
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.cluster.shops import KINDS, Shop
-from tests.support.topics import COMPACTED, Sent, create, read, rows, send
+from tests.cluster.stages import KINDS as STAGE_KINDS
+from tests.cluster.stages import Stage, customer, order
+from tests.support.beside import Beside
+from tests.support.topics import COMPACTED, Sent, create, grow, read, rows, send
 from tests.support.workers import none_left, running
 
 
@@ -155,3 +159,31 @@ def _until_passed(moment: float) -> None:
     """Wait until a moment, in seconds since the epoch, has passed."""
     while time.time() <= moment:
         time.sleep(0.02)
+
+
+def test_a_new_partition_that_has_nowhere_to_wait_is_told_once_and_goes_on_when_it_has(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    waiting = f"{prefix}.joined.waiting"
+    worker = stage.worker(STAGE_KINDS["global"], missing=waits(60))
+    with running(worker):
+        stage.send("orders", [order("first")])
+        stage.until_joined(["first"])
+        beside.call(grow(kafka, stage.name("orders"), 3))
+        found = worker.until_said(r"WARNING .*orders, partition 2: its joins require .*")
+        assert found.endswith(
+            f" input {stage.name('orders')}, partition 2: its joins require as many partitions as it has in"
+            f" {stage.name(waiting)}; found 1; add partitions there, with kafka-topics for instance; until then its"
+            " records are held back"
+        )
+        stage.send("orders", [Sent(f"o{number}", order(f"o{number}")[1], partition=number) for number in range(3)])
+        assert stage.until_joined(["o0"]).keys() == {"first", "o0"}
+        # Each time that it grows there is another assignment.
+        beside.call(grow(kafka, stage.name(waiting), 2))
+        assert stage.until_joined(["o1"]).keys() == {"first", "o0", "o1"}
+        beside.call(grow(kafka, stage.name(waiting), 3))
+        assert stage.until_joined(["o2"]).keys() == {"first", "o0", "o1", "o2"}
+        assert worker.stop() == 0
+    assert worker.text.count("are held back") == 2

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.structs import ConsumerRecord
 
 T = TypeVar("T")
@@ -37,6 +37,13 @@ async def create(kafka: str, topics: Mapping[str, int], config: Mapping[str, str
     async with consumer(kafka) as reader:
         for name, count in topics.items():
             await until(lambda name=name, count=count: _known(reader, name, count), 15, f"topic {name}")
+
+
+async def grow(kafka: str, topic: str, count: int) -> None:
+    """Add partitions to a topic, so that it has so many."""
+    async with admin(kafka) as client:
+        answer = await client.create_partitions({topic: NewPartitions(count)})
+        assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
 
 
 async def existing(kafka: str, prefix: str) -> list[str]:
