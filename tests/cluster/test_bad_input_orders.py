@@ -114,6 +114,7 @@ def test_a_dead_letter_has_the_headers_of_its_order_wherever_that_went_before(
     worker = stage.worker(KINDS[kind], missing=missing)
     headers = [("trace", b"\xff"), ("trace", b"2"), ("null", None)]
     with running(worker):
+        worker.until_running()
         stage.send("orders", [Sent("o1", order("o1", "c9")[1], headers=headers), order("o2", "c9")])
         one, two = sorted(stage.until_letters(2), key=lambda letter: letter.offset)
         assert [each for each in one.record.headers if not each[0].startswith("larder.")] == headers
@@ -151,6 +152,7 @@ def test_a_function_may_do_what_it_likes_to_its_order_and_ends_its_worker_with_a
     stage.send("customers", [customer("c1")])
     worker = stage.worker(KINDS["global"], WILFUL)
     with running(worker):
+        worker.until_running()
         stage.send("orders", [order("o1"), order("circle"), order("object"), order("recursion"), order("o2")])
         assert stage.until_joined(["o2"]).keys() == {"o1", "o2"}
         causes = [letter.cause for letter in stage.until_letters(3)]
@@ -160,7 +162,7 @@ def test_a_function_may_do_what_it_likes_to_its_order_and_ends_its_worker_with_a
         assert worker.exit_code() == 1
         assert "a join's function or an agent raised SystemExit(0), which ends the worker" in worker.text
         (tmp_path / "cured").touch()
-        worker.start()
+        worker.start().until_running()
         stage.until_joined(["o4"])
         assert worker.stop() == 0
     assert sorted(record.key for record in stage.read("joined")) == [b"exit", b"o1", b"o2", b"o3", b"o4"]

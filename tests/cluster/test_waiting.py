@@ -169,6 +169,7 @@ def test_a_new_partition_that_has_nowhere_to_wait_is_told_once_and_goes_on_when_
     waiting = f"{prefix}.joined.waiting"
     worker = stage.worker(STAGE_KINDS["global"], missing=waits(60))
     with running(worker):
+        worker.until_running()
         stage.send("orders", [order("first")])
         stage.until_joined(["first"])
         beside.call(grow(kafka, stage.name("orders"), 3))
