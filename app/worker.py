@@ -41,18 +41,20 @@ def run_worker(service: Service, settings: Settings, name: str, inputs_from: Fal
         with _named(settings.directory, service.name, name):
             uvloop.run(_work(service, settings, name, inputs_from))
     except OSError as error:
-        raise _unwritable(settings.directory, error) from error
+        if (told := _unwritable(settings.directory, error)) is None:
+            raise
+        raise told from error
     except WorkerFailedError as error:
-        if isinstance(error.__cause__, OSError):
-            raise _unwritable(settings.directory, error.__cause__) from error
+        if (told := _unwritable(settings.directory, error.__cause__)) is not None:
+            raise told from error
         log.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause has the trace that matters
         raise SystemExit(1) from error
 
 
-def _unwritable(directory: Path, error: OSError) -> Exception:
-    """What to tell of an error about a file; any other one is nobody's mistake."""
-    if error.filename is None:
-        return error
+def _unwritable(directory: Path, error: BaseException | None) -> UnavailableError | None:
+    """What to tell of an error about a file; None of any other one."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
     problem = Problem(
         f"directory {directory}",
         "requires a place that can be written to",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
@@ -23,7 +24,7 @@ from agents.engine.held import HeldTable, Log
 from agents.engine.joining import JoinCounts
 from agents.engine.offsets import Fallback, input_offset
 from agents.engine.plan import Plan
-from agents.engine.preparing import RETRY_SECONDS, is_passing
+from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
 from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
 from agents.engine.refusals import REFUSED, Refusals
@@ -163,13 +164,7 @@ class Membership:
     async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Lanes and starting offsets for what is assigned; waits for a broker that is away."""
         async with self._changing:
-            while True:
-                try:
-                    return await self._start_all(assigned)
-                except (KafkaError, OSError) as error:
-                    if not is_passing(error):
-                        raise
-                await asyncio.sleep(RETRY_SECONDS)
+            return await answered(partial(self._start_all, assigned))
 
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         for name, topic in (await self.consumer.describe(self.plan.group_topics)).items():
@@ -244,19 +239,10 @@ class Membership:
 
     async def _renew_delivery(self) -> None:
         """A new producer, for outputs that begin anew; waits for a broker that is away."""
-        while True:
-            try:
-                guarantee = await self._new_guarantee(self.consumer)
-            except (KafkaError, OSError) as error:
-                if not is_passing(error):
-                    raise
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._guarantee = guarantee
-                self.processing.delivery = Delivery(
-                    guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin
-                )
-                return
+        self._guarantee = guarantee = await answered(partial(self._new_guarantee, self.consumer))
+        self.processing.delivery = Delivery(
+            guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin
+        )
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""

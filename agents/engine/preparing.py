@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
@@ -19,6 +20,8 @@ from agents.engine.cluster import Cluster
 from tables.declaring.problems import DeclarationError
 
 log = logging.getLogger("larder")
+
+T = TypeVar("T")
 
 RETRY_SECONDS = 0.5
 """How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
@@ -34,6 +37,17 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
             if not is_passing(error):
                 raise
             say(f"waiting for the broker at {brokers}")
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the broker answers: one that is away is waited for, a mistake is raised."""
+    while True:
+        try:
+            return await ask()
+        except (KafkaError, OSError) as error:
+            if not is_passing(error):
+                raise
         await asyncio.sleep(RETRY_SECONDS)
 
 

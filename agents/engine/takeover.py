@@ -10,11 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from itertools import count
 
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from agents.engine.harness import Consumer, Offsets
-from agents.engine.preparing import RETRY_SECONDS, is_passing
+from agents.engine.preparing import RETRY_SECONDS, answered
 
 log = logging.getLogger("larder")
 
@@ -56,18 +55,8 @@ async def offsets_to_go_on_from(
 async def until_member(consumer: Consumer, by: str) -> None:
     """Who has lost its place in the group would begin a transaction that nobody but its timeout ends."""
     said = False
-    while by not in await _members(consumer):
+    while by not in await answered(consumer.members):
         if not said:
             log.info("waiting to be let into the group again")
             said = True
-        await asyncio.sleep(RETRY_SECONDS)
-
-
-async def _members(consumer: Consumer) -> Collection[str]:
-    while True:
-        try:
-            return await consumer.members()
-        except (KafkaError, OSError) as error:
-            if not is_passing(error):
-                raise
         await asyncio.sleep(RETRY_SECONDS)
