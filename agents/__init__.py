@@ -3,8 +3,22 @@
 Declarations and pure functions only: importing any of it starts nothing.
 """
 
+from agents.declaring.decisions import Decision, Delete, Near, Refusal, Wake, WakeUp
 from agents.declaring.memory import run_in_memory
 from agents.declaring.missing import DeadLetter, Drop, PassOn, Wait
 from agents.declaring.service import Service
 
-__all__ = ["DeadLetter", "Drop", "PassOn", "Service", "Wait", "run_in_memory"]
+__all__ = [
+    "DeadLetter",
+    "Decision",
+    "Delete",
+    "Drop",
+    "Near",
+    "PassOn",
+    "Refusal",
+    "Service",
+    "Wait",
+    "Wake",
+    "WakeUp",
+    "run_in_memory",
+]

@@ -63,9 +63,8 @@ def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
     """Give the topics that services declare: not those that they name themselves."""
     for service in services:
         yield from (use.topic for use in service.tables)
-        for join in service.joins:
-            yield events_of(join.source)
-            yield join.into
+        yield from (events_of(source) for source in service.sources)
+        yield from service.written
         yield from (agent.topic for agent in service.agents)
 
 

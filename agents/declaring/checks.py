@@ -62,7 +62,7 @@ def _among(services: Sequence[Service]) -> Iterator[Problem]:
 def _owner_problems(name: str, topics: Sequence[Topic], services: Sequence[Service]) -> Iterator[Problem]:
     owners = list(dict.fromkeys(topic.owner for topic in topics if topic.owner))
     writers = list(
-        dict.fromkeys(service.name for service in services for join in service.joins if join.into.name == name),
+        dict.fromkeys(service.name for service in services for topic in service.written if topic.name == name),
     )
     claims = owners or writers
     if len(claims) > 1:
@@ -106,9 +106,9 @@ def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
     for service in services:
         for table in service.tables:
             used[table.topic] = None
-        for join in service.joins:
-            used |= {events_of(join.source): None, join.into: None}
-            used |= {lookup.table.topic: None for lookup in join.lookups}
+        used |= {events_of(source): None for source in service.sources}
+        used |= dict.fromkeys(service.written)
+        used |= {lookup.table.topic: None for join in service.joins for lookup in join.lookups}
         for agent in service.agents:
             used[agent.topic] = None
     return tuple(used)

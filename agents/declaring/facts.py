@@ -4,9 +4,10 @@ Facts are plain values that somebody else has asked for. Names of internal topic
 written here and nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
+from agents.declaring.decides import Decide
 from agents.declaring.joins import Join, Source
 from agents.declaring.service import Service
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -35,15 +36,20 @@ def waiting_name(service: str, join: Join) -> str:
     return f"{service}.{join.into.name}.waiting"
 
 
+def wake_ups_name(service: str, decide: Decide) -> str:
+    """Name the topic of the wake-ups that a decide has asked for."""
+    return f"{service}.{decide.name}.wake-ups"
+
+
 def input_name(service: Service, source: Source) -> str:
-    """Name the topic that a join reads: internal, when it is rekeyed."""
+    """Name the topic that a join or a decide reads: internal, when it is rekeyed."""
     if isinstance(source, Rekeyed):
         return source.name_in(service.name)
     return source.name
 
 
 def input_partitions(service: Service, source: Source, facts: Facts) -> int:
-    """Count the partitions of what a join reads, as they are or are to be.
+    """Count the partitions of what a join or a decide reads, as they are or are to be.
 
     An internal topic that does not exist yet gets as many as the co-partitioned
     table it meets, and as many as its source when it meets none.
@@ -53,17 +59,20 @@ def input_partitions(service: Service, source: Source, facts: Facts) -> int:
     found = facts.get(source.name_in(service.name))
     if found is not None:
         return found.partitions
-    met = (
-        lookup.table.topic
-        for join in service.joins
-        if join.source == source
-        for lookup in join.lookups
-        if lookup.table.held == "partition"
-    )
-    return partitions(next(met, source.source), facts)
+    return partitions(next(_met(service, source), source.source), facts)
 
 
 def partitions(topic: EventTopic | OwnerTopic, facts: Facts) -> int:
     """Count the partitions of a topic: those it has, else those declared."""
     found = facts.get(topic.name)
     return topic.partitions if found is None else found.partitions
+
+
+def _met(service: Service, source: Source) -> Iterator[OwnerTopic]:
+    """Give the co-partitioned tables that records of a source meet."""
+    for join in service.joins:
+        if join.source == source:
+            yield from (lookup.table.topic for lookup in join.lookups if lookup.table.held == "partition")
+    for decide in service.decides:
+        if source in decide.inputs:
+            yield decide.state.topic

@@ -13,7 +13,7 @@ from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_
 from agents.declaring.missing import Terminal, Wait
 from agents.declaring.output_checks import output_problems
 from agents.declaring.service import Service
-from agents.declaring.topic_checks import field_problems, type_name
+from agents.declaring.topic_checks import field_problems, rekey_problems, type_name
 from tables.declaring.fields import fields, scalar, unreadable
 from tables.declaring.problems import Problem
 from tables.declaring.topics import Rekeyed
@@ -36,7 +36,7 @@ def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Proble
     if any(unreadable(row) for row in rows):
         return
     if isinstance(join.source, Rekeyed):
-        yield from _rekey_problems(declared, join.source)
+        yield from rekey_problems(declared, join.source)
     for lookup in join.lookups:
         yield from _lookup_problems(service, join.source, lookup, facts)
     if join.function is not None:
@@ -82,18 +82,6 @@ def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts)
 def _is_bounded(wait: Wait) -> bool:
     numbers = isinstance(wait.seconds, int | float) and isinstance(wait.at_most, int)
     return numbers and 0 < wait.seconds < math.inf and wait.at_most >= 1
-
-
-def _rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
-    unknown = list(field_problems(declared, ".by", source.row, source.field))
-    yield from unknown
-    if not unknown and scalar(source.row, source.field).key_type is None:
-        yield Problem(
-            declared,
-            ".by requires a field of type str, bytes, int or UUID",
-            f"{source.row.__name__}.{source.field}: {type_name(source.row, source.field)}",
-            "partition by another field",
-        )
 
 
 def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Facts) -> Iterator[Problem]:

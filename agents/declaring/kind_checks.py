@@ -6,6 +6,7 @@ then rely on them. Pure: values in, problems out.
 
 from collections.abc import Iterator
 
+from agents.declaring.decides import Decide
 from agents.declaring.joins import Join, Lookup, Source, TableUse
 from agents.declaring.service import AgentDeclaration, Service
 from tables.declaring.problems import Problem
@@ -18,6 +19,8 @@ def kind_problems(service: Service) -> Iterator[Problem]:
         yield from _table_problems(table)
     for join in service.joins:
         yield from _join_problems(service, join)
+    for decide in service.decides:
+        yield from _decide_problems(service, decide)
     for agent in service.agents:
         yield from _agent_problems(agent)
 
@@ -31,6 +34,11 @@ def of_their_kind(service: Service) -> Service:
         for join in service.joins
         if not any(_join_problems(service, join))
         and not any(problem for lookup in join.lookups for problem in _table_problems(lookup.table))
+    ]
+    sound.decides = [
+        decide
+        for decide in service.decides
+        if not any(_decide_problems(service, decide)) and not any(_table_problems(decide.state))
     ]
     sound.agents = [agent for agent in service.agents if not any(_agent_problems(agent))]
     return sound
@@ -55,13 +63,7 @@ def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
             _shown(join.source),
             'give it an EventTopic, an OwnerTopic, or orders.by("field")',
         )
-    if isinstance(join.source, Rekeyed) and not _is_a(EventTopic, join.source.source):
-        yield Problem(
-            declared,
-            ".by requires a topic of events",
-            _shown(join.source.source),
-            "join the topic itself with global tables, or declare it as EventTopic",
-        )
+    yield from _rekeyed_problems(declared, join.source)
     if not _is_a(EventTopic | OwnerTopic, join.into):
         yield Problem(
             declared,
@@ -77,6 +79,44 @@ def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
                 _shown(given),
                 f'declare one with global_table or table of {service.name}, and give its .on("field")',
             )
+
+
+def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
+    declared = f"decide {_named(decide.state)}"
+    if not _is_a(TableUse, decide.state):
+        yield Problem(
+            declared,
+            "a decide requires a table of its service as its state",
+            _shown(decide.state),
+            f"declare one: levels = {service.name}.table(...), and give it as state=levels",
+        )
+    for source in decide.inputs:
+        if not _is_a(EventTopic | Rekeyed, source):
+            yield Problem(
+                declared,
+                "a decide requires topics of events as its inputs",
+                _shown(source),
+                'give it an EventTopic, or events.by("field")',
+            )
+        yield from _rekeyed_problems(declared, source)
+    for topic in decide.into:
+        if not _is_a(EventTopic, topic):
+            yield Problem(
+                declared,
+                "a decide requires topics of events for what it emits",
+                _shown(topic),
+                "give it an EventTopic of the service's own",
+            )
+
+
+def _rekeyed_problems(declared: str, source: object) -> Iterator[Problem]:
+    if isinstance(source, Rekeyed) and not _is_a(EventTopic, source.source):
+        yield Problem(
+            declared,
+            ".by requires a topic of events",
+            _shown(source.source),
+            "join the topic itself with global tables, or declare it as EventTopic",
+        )
 
 
 def _agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:

@@ -69,8 +69,7 @@ def records(service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> L
 def _read(service: Service) -> Iterator[Topic]:
     for table in service.tables:
         yield table.topic
-    for join in service.joins:
-        yield events_of(join.source)
+    yield from (events_of(source) for source in service.sources)
 
 
 def _record(topic: Topic, offset: int, given: Given) -> MemoryRecord:

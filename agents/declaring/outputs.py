@@ -4,13 +4,13 @@ Either the order's own JSON with the rows spliced in, or what a function gives. 
 in, bytes out; nothing here knows where the rows came from.
 """
 
-from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from reprlib import repr as shortened
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
+from agents.declaring.functions import FunctionFailedError, call, failed
 from agents.declaring.joins import Join
 from agents.declaring.partial import TooDeepError, reader
 from agents.declaring.splicing import Column, splicer
@@ -22,10 +22,6 @@ Outputs: TypeAlias = tuple[Sequence[bytes], Sequence[bytes | None]]
 OutputMany: TypeAlias = Callable[[Sequence[bytes | None], Sequence[bytes], Sequence[Column]], Outputs]
 
 _UNWANTED: Final = (b"", None)
-
-
-class FunctionFailedError(LarderError, ValueError):
-    """A join's function, or a row type, raised; or the function gave what is no row of its topic."""
 
 
 class NullKeyError(LarderError, ValueError):
@@ -102,12 +98,8 @@ def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
             raise TooDeepError from None
         except Exception as error:
             # Row types may have code of their own.
-            raise _failed(row_types, error) from error
-        try:
-            result = function(order, *typed)
-        except (Exception, CancelledError) as error:
-            # Nobody cancels what is no coroutine: it comes from the function.
-            raise _failed(function.__name__, error) from error
+            raise failed(row_types, error) from error
+        result = call(function, order, *typed)
         return _UNWANTED if result is None else publish(result)
 
     def outputs(_: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
@@ -129,14 +121,6 @@ def _publisher(join: Join) -> Callable[[Any], Produced]:
         try:
             return encode_key(getattr(result, field)), encode(result)
         except Exception as error:
-            raise _failed(writing, error) from error
+            raise failed(writing, error) from error
 
     return publish
-
-
-def _failed(what: str, error: BaseException) -> FunctionFailedError:
-    try:
-        cause = str(error)
-    except Exception:  # noqa: BLE001 - an error's own code may fail, too
-        cause = "it cannot be said why"
-    return FunctionFailedError(f"{what} raised {type(error).__name__}: {cause}")

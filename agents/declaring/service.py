@@ -1,13 +1,15 @@
-"""A service as a value: its name, tables, joins and agents.
+"""A service as a value: its name, tables, joins, decides and agents.
 
 This is the whole of what a service is; topic creation, checks, pages and the worker
 read it, and none keeps a second list. Declaring starts nothing and raises nothing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from agents.declaring.decides import Decide, several
+from agents.declaring.decisions import Refusal
 from agents.declaring.joins import Join, Lookup, Source, TableUse, lookups
 from agents.declaring.missing import DeadLetter, Missing, steps
 from tables.declaring.topics import EventTopic, OwnerTopic
@@ -48,6 +50,7 @@ class Service:
         self.name = name
         self.tables: list[TableUse] = []
         self.joins: list[Join] = []
+        self.decides: list[Decide] = []
         self.agents: list[AgentDeclaration] = []
 
     def __repr__(self) -> str:
@@ -100,6 +103,66 @@ class Service:
         self.joins.append(join)
         return join
 
+    def decide(
+        self,
+        inputs: Source | Sequence[Source],
+        *,
+        state: TableUse,
+        into: EventTopic | OwnerTopic | Sequence[EventTopic | OwnerTopic] = (),
+    ) -> Decide:
+        """Change the rows of a table of this service's own, event by event, with a pure function.
+
+        inputs    event topics, or `events.by(field)`, partitioned by the key of `state`.
+        state     a co-partitioned table (`table`) whose topic this service owns: it
+                  becomes its only writer, and every other service may follow it.
+        into      topics for what is emitted, each with a row type of its own.
+
+        The function gets the event and the row of its key (None when there is none), and
+        may take a third parameter, `near`, through which it reads other rows of the same
+        partition. It gives a `Decision`, or None for nothing. Rows, events, a refusal and
+        wake-ups of a decision are published together with the progress of the input, or
+        not at all. With `WakeUp` among the types of its first parameter it may ask to be
+        woken. An exception that it raises parks the event as a dead letter.
+
+        >>> levels = stock.table(shop.stock_levels)
+        >>> @stock.decide(shop.requests.by("product_id"), state=levels, into=shop.reserved)
+        ... def reserve(request: Request, level: StockLevel | None) -> Decision: ...
+        """
+        return self._decide(Decide(several(inputs), state, several(into)))
+
+    def fold(self, inputs: Source | Sequence[Source], *, state: TableUse) -> Decide:
+        """Keep in a row what the events of its key come to: a decide that emits nothing.
+
+        The function gets an event and the row, and gives the new row, `Delete(key)`, or
+        None to leave it as it is.
+
+        >>> @stock.fold(shop.deliveries, state=levels)
+        ... def level(delivery: Delivery, level: StockLevel | None) -> StockLevel: ...
+        """
+        return self._decide(Decide(several(inputs), state, folds=True))
+
+    @property
+    def refusals(self) -> EventTopic:
+        """The events of this service that say what its decides refused, and why."""
+        return EventTopic(f"{self.name}.refusals", Refusal, key="key", owner=self.name)
+
+    @property
+    def sources(self) -> "Iterator[Source]":
+        """The sources of all joins and decides, as they were declared."""
+        for join in self.joins:
+            yield join.source
+        for decide in self.decides:
+            yield from decide.inputs
+
+    @property
+    def written(self) -> "Iterator[EventTopic | OwnerTopic]":
+        """The declared topics that joins and decides write."""
+        for join in self.joins:
+            yield join.into
+        for decide in self.decides:
+            yield decide.state.topic
+            yield from decide.into
+
     def agent(self, topic: EventTopic | OwnerTopic) -> Callable[[Agent], Agent]:
         """Handle the batches of a topic with code of your own: a plain Faust agent.
 
@@ -114,6 +177,10 @@ class Service:
             return function
 
         return declare
+
+    def _decide(self, decide: Decide) -> Decide:
+        self.decides.append(decide)
+        return decide
 
     def _table(self, use: TableUse) -> TableUse:
         self.tables.append(use)

@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Iterator
 
+from agents.declaring.decide_checks import decide_problems
 from agents.declaring.facts import Facts
 from agents.declaring.function_checks import takes
 from agents.declaring.join_checks import join_problems
@@ -27,6 +28,8 @@ def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
         yield from _function_problems(declared, agent)
     for join in service.joins:
         yield from join_problems(service, join, facts)
+    for decide in service.decides:
+        yield from decide_problems(service, decide, facts)
     yield from _topic_use_problems(declared, service, facts)
 
 
@@ -46,7 +49,7 @@ def _name_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
     """Refuse an agent, or a co-partitioned table, beside anything else: one loop reads an input partition."""
-    read = {events_of(join.source).name: "a join" for join in service.joins}
+    read = {events_of(source).name: "the source of a join or a decide" for source in service.sources}
     for table in [table for table in service.tables if table.held == "partition"]:
         other = read.get(table.name)
         read[table.name] = "a co-partitioned table"
@@ -55,8 +58,8 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
                 declared,
                 "a co-partitioned table requires a topic that is no input of its service, since one loop reads each"
                 " partition",
-                f"{table.name} as a table and as the source of a join",
-                "make the table global, or move the join into a service of its own",
+                f"{table.name} as a table and as {other}",
+                "make the table global, or move what reads it into a service of its own",
             )
     for agent in service.agents:
         other = read.get(agent.topic.name)

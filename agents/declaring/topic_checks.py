@@ -13,7 +13,7 @@ from agents.declaring.topology import TopicUse
 from tables.declaring.fields import fields, scalar, unreadable
 from tables.declaring.keys import INT64, KEY_TYPES, KeyType
 from tables.declaring.problems import Problem
-from tables.declaring.topics import EventTopic, OwnerTopic
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 # org.apache.kafka.common.internals.Topic: legal characters and longest name.
 _LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -59,6 +59,19 @@ def field_problems(declared: str, what: str, row: type, field: str) -> Iterator[
             f"{what} requires a field of {row.__name__}",
             f'"{field}"',
             f"use one of {', '.join(fields(row))}",
+        )
+
+
+def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
+    """Check the field that events are to be partitioned by."""
+    unknown = list(field_problems(declared, ".by", source.row, source.field))
+    yield from unknown
+    if not unknown and scalar(source.row, source.field).key_type is None:
+        yield Problem(
+            declared,
+            ".by requires a field of type str, bytes, int or UUID",
+            f"{source.row.__name__}.{source.field}: {type_name(source.row, source.field)}",
+            "partition by another field",
         )
 
 

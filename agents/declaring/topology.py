@@ -10,21 +10,23 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final
 
+from agents.declaring.decides import Decide
 from agents.declaring.facts import (
     Facts,
     dead_letters_name,
     input_partitions,
     partitions,
     waiting_name,
+    wake_ups_name,
 )
-from agents.declaring.joins import Join
+from agents.declaring.joins import Join, Source
 from agents.declaring.service import Service
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 # Records of other topics are kept whole here, with more headers than they came with;
 # a record that was just small enough for its own topic (1 MB) must find room.
 INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
-DEAD_LETTER_PARTITIONS: Final = 4
+KEPT_PARTITIONS: Final = 4
 FOREVER: Final = timedelta.max
 
 
@@ -37,11 +39,13 @@ class Role(Enum):
     OUTPUT = "output"
     REKEYED = "rekeyed"
     WAITING = "waiting"
+    WAKE_UPS = "wake-ups"
+    REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
 
 
-_STAMPED: Final = frozenset({Role.WAITING, Role.DEAD_LETTERS})
-_INTERNAL: Final = frozenset({Role.REKEYED, Role.WAITING, Role.DEAD_LETTERS})
+_STAMPED: Final = frozenset({Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
+_INTERNAL: Final = _STAMPED | {Role.REKEYED}
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
     """Whether a service is the one that writes, and creates, a topic."""
     if topic.owner is not None:
         return topic.owner == service.name
-    return any(join.into.name == topic.name for join in service.joins)
+    return any(written.name == topic.name for written in service.written)
 
 
 def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
@@ -120,30 +124,44 @@ def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
         yield _declared(service, table.topic, Role.TABLE, facts)
     for join in service.joins:
         yield from _of_join(service, join, facts)
+    for decide in service.decides:
+        yield from _of_decide(service, decide, facts)
     for agent in service.agents:
         yield _declared(service, agent.topic, Role.AGENT, facts)
-    yield _internal(
-        dead_letters_name(service.name),
-        Role.DEAD_LETTERS,
-        _existing(dead_letters_name(service.name), facts) or DEAD_LETTER_PARTITIONS,
-        retention=FOREVER,
-    )
+    if any(not decide.folds for decide in service.decides):
+        yield _kept(service.refusals.name, Role.REFUSALS, facts)
+    yield _kept(dead_letters_name(service.name), Role.DEAD_LETTERS, facts)
 
 
 def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
-    count = input_partitions(service, join.source, facts)
-    if isinstance(join.source, Rekeyed):
-        events = join.source.source
-        name = join.source.name_in(service.name)
-        yield _declared(service, events, Role.SOURCE, facts)
-        yield _internal(name, Role.REKEYED, count, retention=events.retention)
-    else:
-        yield _declared(service, join.source, Role.SOURCE, facts)
+    yield from _of_source(service, join.source, facts)
     yield _declared(service, join.into, Role.OUTPUT, facts)
     if join.wait is not None:
         name = waiting_name(service.name, join)
-        count = _existing(name, facts) or count
+        count = _existing(name, facts) or input_partitions(service, join.source, facts)
         yield _internal(name, Role.WAITING, count, compacted=True)
+
+
+def _of_decide(service: Service, decide: Decide, facts: Facts) -> Iterator[TopicUse]:
+    for source in decide.inputs:
+        yield from _of_source(service, source, facts)
+    yield _declared(service, decide.state.topic, Role.TABLE, facts)
+    for topic in decide.into:
+        yield _declared(service, topic, Role.OUTPUT, facts)
+    if decide.wakes:
+        name = wake_ups_name(service.name, decide)
+        count = _existing(name, facts) or partitions(decide.state.topic, facts)
+        yield _internal(name, Role.WAKE_UPS, count, compacted=True)
+
+
+def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[TopicUse]:
+    if isinstance(source, Rekeyed):
+        events = source.source
+        count = input_partitions(service, source, facts)
+        yield _declared(service, events, Role.SOURCE, facts)
+        yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=events.retention)
+    else:
+        yield _declared(service, source, Role.SOURCE, facts)
 
 
 def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, facts: Facts) -> TopicUse:
@@ -174,6 +192,11 @@ def _internal(
         retention=retention,
         max_message_bytes=INTERNAL_MAX_MESSAGE_BYTES,
     )
+
+
+def _kept(name: str, role: Role, facts: Facts) -> TopicUse:
+    """A topic of what a person is to see, kept until somebody has."""
+    return _internal(name, role, _existing(name, facts) or KEPT_PARTITIONS, retention=FOREVER)
 
 
 def _existing(name: str, facts: Facts) -> int | None:

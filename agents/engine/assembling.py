@@ -13,14 +13,17 @@ from itertools import chain
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.compiled import compile_rekey
+from agents.engine.counts import Counts
+from agents.engine.decide_parts import DecideParts
 from agents.engine.feeding import AgentHandler, Feed
 from agents.engine.fetching import Seen
 from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler, WaitingHandler
 from agents.engine.held import HeldTable
-from agents.engine.joining import JoinCounts, Joining
+from agents.engine.joining import Joining
 from agents.engine.lanes import Lane
 from agents.engine.parking import Parking
 from agents.engine.plan import InputPlan, JoinPlan, Plan, WaitPlan
+from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.problems import Problem
@@ -33,14 +36,17 @@ class Assembly:
     def __init__(
         self,
         plan: Plan,
+        assigned: Collection[TopicPartition],
         tables: Mapping[str, HeldTable],
-        counts: Mapping[str, JoinCounts],
+        counts: Counts,
         feeds: Mapping[str, Feed],
+        generation: int,
         delivery: Callable[[], Delivery],
         epoch: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self._plan = plan
+        self._assigned = assigned
         self._tables = tables
         self._counts = counts
         self._feeds = feeds
@@ -50,15 +56,23 @@ class Assembly:
         self._owner_topics = {each.input for each in plan.joins if isinstance(each.join.source, OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
+        self._decides = DecideParts(plan, assigned, tables, counts.decides, generation, delivery, self._parking)
 
-    def lanes(self, assigned: Collection[TopicPartition]) -> dict[TopicPartition, Lane]:
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What waits for a row or a time."""
+        return [*chain.from_iterable(self.rooms.values()), *self._decides.wake_ups.values()]
+
+    def lanes(self) -> dict[TopicPartition, Lane]:
         """Lanes in the order of their priority."""
+        assigned = self._assigned
         for table in self._tables.values():
             table.forget_listeners()
         inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs)}
         tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
         waiting = {tp: lane for tp in _of(assigned, self._plan.waiting) if (lane := self._waiting(tp)) is not None}
-        return {**tables, **waiting, **inputs}
+        wake_ups = {tp: self._table(tp) for tp in _of(assigned, self._plan.wake_ups)}
+        return {**tables, **waiting, **wake_ups, **inputs}
 
     def _table(self, tp: TopicPartition) -> Lane:
         return Lane(tp, self._table_handler(tp), _never)
@@ -81,7 +95,9 @@ class Assembly:
             feed = self._feeds[tp.topic]
             handler = AgentHandler(tp, agent.topic.row, feed, self._delivery, self._epoch)
             return Lane(tp, handler, _never)
-        lacking = [name for name in sorted(_needed(plan)) if not self._is_open(name, tp.partition)]
+        lacking = [
+            name for name in sorted({*self._read(plan), *_internal(plan)}) if not self._is_open(name, tp.partition)
+        ]
         if lacking:
             # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
             self._hold_back(tp, [name for name in lacking if self._tables[name].partition_count <= tp.partition])
@@ -109,7 +125,7 @@ class Assembly:
             Rekeying(compile_rekey(rekeyed), output, self._delivery, parking)
             for rekeyed, output in plan.rekeyings.values()
         ]
-        return [*joins, *rekeyings]
+        return [*joins, *(self._decides.stage(tp, each) for each in plan.decides), *rekeyings]
 
     def _parking(self, tp: TopicPartition) -> Parking:
         return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery)
@@ -117,7 +133,9 @@ class Assembly:
     def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
         tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]
         sources = [table.rows(tp.partition) for table in tables]
-        joining = Joining(plan.compiled, sources, plan.output, self._delivery, parking, self._counts[plan.join.name])
+        joining = Joining(
+            plan.compiled, sources, plan.output, self._delivery, parking, self._counts.joins[plan.join.name]
+        )
         if plan.waiting is not None:
             joining.room = self._room(tp, plan.waiting, joining, tables)
         return joining
@@ -140,18 +158,21 @@ class Assembly:
         return room
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
-        """Until the tables of its joins are caught up, and what waits has been taken over."""
-        tables = {
-            lookup.table.name: self._tables[lookup.table.name] for each in plan.joins for lookup in each.join.lookups
-        }
-        rooms = self.rooms.get(tp, [])
+        """Until the tables that it reads are caught up, and what waits has been taken over."""
+        tables = [self._tables[name] for name in self._read(plan)]
+        waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, plan.decides)]
 
         def held() -> bool:
-            if not all(table.caught_up(tp.partition) for table in tables.values()):
+            if not all(table.caught_up(tp.partition) for table in tables):
                 return True
-            return not all(room.ready for room in rooms)
+            return not all(each.ready for each in waiting)
 
         return held
+
+    def _read(self, plan: InputPlan) -> Collection[str]:
+        """The tables that are read for the records of an input."""
+        looked_up = {lookup.table.name for each in plan.joins for lookup in each.join.lookups}
+        return looked_up.union(*(self._decides.needed(each) for each in plan.decides))
 
 
 class _Waiting:
@@ -192,10 +213,10 @@ def _of(assigned: Collection[TopicPartition], topics: Collection[str]) -> list[T
     return sorted(tp for tp in assigned if tp.topic in topics)
 
 
-def _needed(plan: InputPlan) -> set[str]:
-    """The tables of all joins on an input, and those that their orders wait in."""
-    looked_up = {lookup.table.name for each in plan.joins for lookup in each.join.lookups}
-    return looked_up | {each.waiting.topic.name for each in plan.joins if each.waiting is not None}
+def _internal(plan: InputPlan) -> set[str]:
+    """The tables in which something waits that comes of an input."""
+    orders = {each.waiting.topic.name for each in plan.joins if each.waiting is not None}
+    return orders | {each.wake_ups.topic for each in plan.decides if each.wake_ups is not None}
 
 
 def _never() -> bool:

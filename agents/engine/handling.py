@@ -27,6 +27,9 @@ class Stage(Protocol):
 
     def process(self, records: Sequence[Record]) -> None: ...
 
+    def busy(self) -> bool:
+        """It cannot take more just now."""
+
 
 class TableHandler:
     """A partition of a table: rows into its store, and what is no row to the dead letters.
@@ -85,7 +88,7 @@ class InputHandler:
         self._delivery().done(self._tp, position)
 
     def busy(self) -> bool:
-        return False
+        return any(stage.busy() for stage in self._stages)
 
 
 class WaitingHandler:
@@ -134,6 +137,9 @@ class Rekeying:
             by=[key for _, key in going],
             headers=_headers([record for record, _ in going]),
         )
+
+    def busy(self) -> bool:
+        return False
 
     def _key(self, record: Record, *, sure: bool) -> bytes | None:
         """The key to go by; parks the record and gives None where there is none, or the output is not taken."""

@@ -106,6 +106,9 @@ class Joining:
         else:
             self._publish(records, keys, cast("Sequence[bytes]", outputs))
 
+    def busy(self) -> bool:
+        return False
+
     @no_exit()
     def join(self, order: Record, rows: Rows) -> None:
         """Publish the result for one order; `None` stands for a row that is passed on without."""

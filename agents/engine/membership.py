@@ -16,12 +16,12 @@ from aiokafka.structs import TopicPartition
 
 from agents.declaring.checks import TopicFacts
 from agents.engine.assembling import Assembly
+from agents.engine.counts import Counts
 from agents.engine.feeding import Feed
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed, Guarantee
 from agents.engine.harness import Consumer, Offsets
 from agents.engine.held import HeldTable, Log
-from agents.engine.joining import JoinCounts
 from agents.engine.offsets import Fallback, input_offset
 from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
@@ -47,7 +47,7 @@ class Membership:
         plan: Plan,
         facts: Mapping[str, TopicFacts],
         tables: Mapping[str, HeldTable],
-        counts: Mapping[str, JoinCounts],
+        counts: Counts,
         feeds: Mapping[str, Feed],
         processing: Processing,
         memo: Memo,
@@ -179,13 +179,13 @@ class Membership:
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends = dict(offsets.ends)
         assembly = Assembly(
-            self.plan, self._tables, self._counts, self._feeds,
+            self.plan, assigned, self._tables, self._counts, self._feeds, self.consumer.member().generation,
             lambda: self.processing.delivery, lambda: self.processing.epoch, self._clock,
         )  # fmt: skip
-        lanes = assembly.lanes(assigned)
+        lanes = assembly.lanes()
         self.rooms = assembly.rooms
         self._say_held_back(assigned, assembly.held_back)
-        await self.processing.replace(lanes, [room for rooms in assembly.rooms.values() for room in rooms])
+        await self.processing.replace(lanes, assembly.chores)
         return starts
 
     def _say_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:

@@ -10,17 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agents.declaring.compiled import CompiledJoin, compile_join
+from agents.declaring.compiled_decides import CompiledDecide, compile_decide
+from agents.declaring.decides import Decide
 from agents.declaring.facts import (
     TopicFacts,
     dead_letters_name,
     input_name,
     waiting_name,
+    wake_ups_name,
 )
 from agents.declaring.joins import Join
 from agents.declaring.missing import Wait
 from agents.declaring.service import AgentDeclaration, Service
 from agents.engine.publishing import Output
 from agents.engine.waiting_orders import waiting_topic
+from agents.engine.wake_ups import wake_ups_topic
 from tables.declaring.topics import OwnerTopic, Rekeyed
 
 
@@ -44,11 +48,27 @@ class JoinPlan:
     waiting: WaitPlan | None
 
 
+@dataclass(frozen=True)
+class DecidePlan:
+    """A decide, the topics it reads and those it writes; `wake_ups` if its function takes any.
+
+    `outputs` are those of `into`, in their order, and after them that of refusals.
+    """
+
+    decide: Decide
+    compiled: CompiledDecide
+    inputs: tuple[str, ...]
+    state: Output
+    outputs: tuple[Output, ...]
+    wake_ups: Output | None
+
+
 @dataclass
 class InputPlan:
     """All that is declared on one input topic."""
 
     joins: list[JoinPlan] = field(default_factory=list)
+    decides: list[DecidePlan] = field(default_factory=list)
     rekeyings: dict[str, tuple[Rekeyed, Output]] = field(default_factory=dict)
     agents: list[AgentDeclaration] = field(default_factory=list)
 
@@ -61,25 +81,44 @@ class Plan:
     partitioned: Mapping[str, OwnerTopic]
     followed: Mapping[str, OwnerTopic]
     waiting: Mapping[str, OwnerTopic]
+    wake_ups: Mapping[str, OwnerTopic]
     inputs: Mapping[str, InputPlan]
     joins: tuple[JoinPlan, ...]
+    decides: tuple[DecidePlan, ...]
     dead_letters: Output
 
     @property
+    def internal(self) -> Mapping[str, OwnerTopic]:
+        """Tables that nobody declared: what waits for a row or a time."""
+        return {**self.waiting, **self.wake_ups}
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """The topics of tables that this service alone writes."""
+        return frozenset(self.internal).union(each.state.topic for each in self.decides)
+
+    @property
     def group_topics(self) -> list[str]:
-        return [*self.partitioned, *self.waiting, *self.inputs]
+        return [*self.partitioned, *self.internal, *self.inputs]
 
 
 def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
     """Make the plan of a service whose declarations have no problems and whose topics are all there."""
     joins = tuple(_join_plan(service, join, facts) for join in service.joins)
+    decides = tuple(_decide_plan(service, decide, facts) for decide in service.decides)
     return Plan(
         service,
         {use.name: use.topic for use in service.tables if use.held == "partition"},
         {use.name: use.topic for use in service.tables if use.held == "global"},
         {each.waiting.topic.name: each.waiting.topic for each in joins if each.waiting is not None},
-        _inputs(service, joins, facts),
+        {
+            each.wake_ups.topic: wake_ups_topic(each.wake_ups.topic, each.wake_ups.partitions)
+            for each in decides
+            if each.wake_ups is not None
+        },
+        _inputs(service, joins, decides, facts),
         joins,
+        decides,
         _output(dead_letters_name(service.name), facts),
     )
 
@@ -102,14 +141,34 @@ def _wait_plan(service: Service, join: Join, reads: str, facts: Mapping[str, Top
     return WaitPlan(join.wait, waiting_topic(name, facts[reads].partitions), _output(name, facts))
 
 
-def _inputs(service: Service, joins: tuple[JoinPlan, ...], facts: Mapping[str, TopicFacts]) -> Mapping[str, InputPlan]:
+def _decide_plan(service: Service, decide: Decide, facts: Mapping[str, TopicFacts]) -> DecidePlan:
+    names = [topic.name for topic in decide.into] + ([] if decide.folds else [service.refusals.name])
+    return DecidePlan(
+        decide,
+        compile_decide(decide),
+        tuple(input_name(service, source) for source in decide.inputs),
+        _output(decide.state.name, facts),
+        tuple(_output(name, facts) for name in names),
+        _output(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
+    )
+
+
+def _inputs(
+    service: Service,
+    joins: tuple[JoinPlan, ...],
+    decides: tuple[DecidePlan, ...],
+    facts: Mapping[str, TopicFacts],
+) -> Mapping[str, InputPlan]:
     inputs: dict[str, InputPlan] = {}
     for each in joins:
         inputs.setdefault(each.input, InputPlan()).joins.append(each)
-        source = each.join.source
+    for decide in decides:
+        for name in decide.inputs:
+            inputs.setdefault(name, InputPlan()).decides.append(decide)
+    for source in service.sources:
         if isinstance(source, Rekeyed):
-            rekeyings = inputs.setdefault(source.source.name, InputPlan()).rekeyings
-            rekeyings[each.input] = (source, _output(each.input, facts))
+            name = input_name(service, source)
+            inputs.setdefault(source.source.name, InputPlan()).rekeyings[name] = (source, _output(name, facts))
     for agent in service.agents:
         inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
     return inputs

@@ -63,17 +63,28 @@ class Output(NamedTuple):
 class Unit:
     """Input offsets, the acknowledgements that must come before they are committed, and what follows.
 
-    `alone` has the records that were sent in a batch of their own, by their acknowledgement.
+    `alone` has the records that were sent in a batch of their own, by their acknowledgement; `last` the last batch
+    of each partition, and how many records it has.
     """
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     acknowledgements: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
     alone: dict[asyncio.Future[RecordMetadata], Published] = field(default_factory=dict)
+    last: dict[tuple[str, int], tuple[asyncio.Future[RecordMetadata], int]] = field(default_factory=dict)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         return not (self.offsets or self.acknowledgements or self.afterwards)
+
+    def end(self, topic: str, partition: int) -> int | None:
+        """The offset after the last record of a settled unit in a partition.
+
+        None where it has none, or the broker has told only that it has the batch already.
+        """
+        sent, records = self.last.get((topic, partition), (None, 0))
+        first = -1 if sent is None else sent.result().offset
+        return None if first < 0 else first + records
 
     def refused_alone(self) -> dict[Published, KafkaError]:
         """The records that are known to be refused, and with which error."""
@@ -225,6 +236,7 @@ class Delivery:
             # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
             sent = await self._producer.send_batch(batch, topic, partition=partition)
             unit.acknowledgements.append(sent)
+            unit.last[topic, partition] = sent, batch.record_count()
             if alone is not None:
                 unit.alone[sent] = alone
             self._full.popleft()

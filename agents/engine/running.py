@@ -19,6 +19,8 @@ from aiokafka.errors import KafkaError
 
 from agents.declaring.checks import TopicFacts
 from agents.declaring.service import Service
+from agents.engine.counts import Counts
+from agents.engine.deciding import DecideCounts
 from agents.engine.feeding import Feed, run_agent
 from agents.engine.following import Follower
 from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
@@ -102,7 +104,10 @@ class ServiceRunner:
         self.service = service
         self.options = options
         self.phase = "starting"
-        self.counts = {join.name: JoinCounts() for join in service.joins}
+        self.counts = Counts(
+            {join.name: JoinCounts() for join in service.joins},
+            {decide.name: DecideCounts() for decide in service.decides},
+        )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}
         self.membership: Membership | None = None
         self._memory = memory
@@ -148,7 +153,7 @@ class ServiceRunner:
         facts = await prepare(self.service, self.options.brokers, self._say)
         planned = plan(self.service, facts)
         self._confirm(facts)
-        for topic in planned.waiting.values():
+        for topic in planned.internal.values():
             self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
             self.tables[topic.name].told(facts[topic.name].topic_id, facts[topic.name].partitions)
         async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
@@ -188,7 +193,7 @@ class ServiceRunner:
         )  # fmt: skip
         group = Group(
             self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
-            options.poll_interval, options.fetch_bytes, frozenset(planned.waiting),
+            options.poll_interval, options.fetch_bytes, planned.owned,
         )  # fmt: skip
         app = App(group, membership, planned.group_topics, membership.fail)
         membership.consumer = cast("Consumer", app.consumer)

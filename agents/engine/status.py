@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.declaring.service import Service
+from agents.engine.counts import Counts
 from agents.engine.held import HeldTable
-from agents.engine.joining import JoinCounts
 from agents.engine.membership import Membership
 from tables.engine.progress import Progress, progress, progress_of
 from tables.engine.state import State
@@ -17,7 +17,7 @@ def status(
     service: Service,
     worker: str,
     phase: str,
-    counts: Mapping[str, JoinCounts],
+    counts: Counts,
     tables: Mapping[str, HeldTable],
     membership: Membership | None,
     now: float,
@@ -32,10 +32,18 @@ def status(
             {
                 "name": join.name,
                 "source": join.source.name,
-                "counts": counts[join.name].as_dict(),
+                "counts": counts.joins[join.name].as_dict(),
                 "waiting": 0 if membership is None else _waiting(membership, join.name),
             }
             for join in service.joins
+        ],
+        "decides": [
+            {
+                "name": decide.name,
+                "inputs": [source.name for source in decide.inputs],
+                "counts": counts.decides[decide.name].as_dict(),
+            }
+            for decide in service.decides
         ],
         "inputs": [] if membership is None else list(_inputs(membership)),
         "tables": [_table(tables[use.name], now) for use in service.tables],

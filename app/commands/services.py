@@ -41,6 +41,14 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
             }
             for join in service.joins
         ],
+        "decides": [
+            {
+                "inputs": [source.name for source in decide.inputs],
+                "state": decide.state.name,
+                "into": [topic.name for topic in decide.into],
+            }
+            for decide in service.decides
+        ],
         "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
         "workers": [_running(reply) for reply in replies if reply.worker.service == service.name],
     }
@@ -68,6 +76,9 @@ def _show(found: list[dict[str, Any]]) -> None:
         for join in service["joins"]:
             tables = ", ".join(f"{each['table']} on {each['on']}" for each in join["tables"])
             click.echo(f"  join   {join['source']} with {tables} into {join['into']}")
+        for decide in service["decides"]:
+            into = f" into {', '.join(decide['into'])}" if decide["into"] else ""
+            click.echo(f"  decide {decide['state']} by {', '.join(decide['inputs'])}{into}")
         for agent in service["agents"]:
             click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
         for worker in service["workers"]:

@@ -159,6 +159,11 @@ class Part:
         found = self.stored(key)
         return None if found is None else (found[HEADER_SIZE:], origin(found))
 
+    def revision(self, key: bytes) -> int | None:
+        """Give the revision of a row, or of its deletion while that is remembered."""
+        found = self.store.get(ROW + key)
+        return None if found is None else origin(found).revision
+
     def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
         """What the store holds under keys; those that it does not hold may be left out."""
         if self._filling is not None:

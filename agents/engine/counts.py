@@ -1,0 +1,16 @@
+"""What became of records, for all that a service declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from agents.engine.deciding import DecideCounts
+from agents.engine.joining import JoinCounts
+
+
+class Counts(NamedTuple):
+    """By the name of the join, and of the decide."""
+
+    joins: Mapping[str, JoinCounts]
+    decides: Mapping[str, DecideCounts]

@@ -1,0 +1,201 @@
+"""One decide on one partition: from events to new rows, events, refusals and wake-ups, all of them or none.
+
+The rows that it changes are an `OwnedRows`. An event that cannot be decided on is parked, and nothing
+comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.compiled_decides import CompiledDecide, Emitted, Read, Verdict
+from agents.declaring.dead_letters import cause_of
+from agents.declaring.decisions import Near, WakeUp
+from agents.engine.exits import no_exit
+from agents.engine.owned import OwnedRows, Written
+from agents.engine.parking import Parking
+from agents.engine.partitioning import partition_of, partitions_of
+from agents.engine.publishing import Delivery, Output
+from agents.engine.waiting_orders import Order
+from agents.engine.wake_ups import StoredWakeUp
+from tables.declaring import OwnerTopic, Row
+from tables.engine.records import Record
+
+
+@dataclass
+class DecideCounts:
+    """What became of the events of a decide, in this worker since it started."""
+
+    decided: int = 0
+    rows: int = 0
+    emitted: int = 0
+    refused: int = 0
+    woken: int = 0
+    parked: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Cause(NamedTuple):
+    """What is decided on: where it lies, its JSON (None for a wake-up), its time in milliseconds since the epoch."""
+
+    id: str
+    json: bytes | None
+    timestamp: int
+
+
+class Decider:
+    """Decides on the events of one partition, whichever input they come from.
+
+    `outputs` are those of `into`, in their order, and after them that of refusals; `parking` is that of wake-ups.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledDecide,
+        rows: OwnedRows,
+        near: Near,
+        parking: Parking,
+        outputs: Sequence[Output],
+        delivery: Callable[[], Delivery],
+        counts: DecideCounts,
+    ) -> None:
+        self.rows = rows
+        self.counts = counts
+        self.set_wake_up: Callable[[bytes, float, int], None]
+        self._compiled = compiled
+        self._near = near
+        self._parking = parking
+        self._outputs = outputs
+        self._delivery = delivery
+        self.topic = compiled.decide.state.topic
+
+    def row(self, key: bytes) -> Row | None:
+        """The row of a key, with what was decided before."""
+        return self.row_of(key, self.rows.stored_many((key,)))
+
+    def row_of(self, key: bytes, stored: Mapping[bytes, bytes | None]) -> Row | None:
+        """The row of a key, where `stored` has what is in the store."""
+        if (written := self.rows.written(key)) is not None:
+            row: Row | None = written.typed
+            return row
+        raw = stored[key]
+        return None if raw is None else self._compiled.typed(raw)
+
+    @no_exit()
+    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
+        """Do what the function says of one event; ValueError, and nothing is done, where that cannot be."""
+        verdict = self._compiled.judge(event, row, self._near)
+        rows = [self._next(*each) for each in verdict.rows.items()]
+        events = list(verdict.emitted)
+        if verdict.refusal is not None:
+            refused = self._compiled.refused(cause.id, key, verdict.refusal, cause.json)
+            events.append((len(self._outputs) - 1, *refused))
+        self._check(rows, events, verdict, cause.timestamp)
+        for written, based_on in rows:
+            self.rows.write(written, cause.timestamp, based_on)
+        delivery = self._delivery()
+        for into, event_key, value in events:
+            output = self._outputs[into]
+            delivery.emit(output, partition_of(event_key, output.partitions), event_key, value, cause.timestamp)
+        for woken, at in verdict.wakes:
+            self.set_wake_up(woken, at, cause.timestamp)
+        self._count(verdict)
+
+    def wake(self, wake_up: StoredWakeUp, record: Order, where: str) -> None:
+        """Decide on a wake-up that is due; one that cannot be decided on is parked."""
+        key = wake_up.key
+        event = WakeUp(self.topic.key_codec.decode(key), datetime.fromtimestamp(wake_up.at, UTC))
+        try:
+            self.decide(key, event, self.row(key), Cause(where, None, record.timestamp))
+        except ValueError as error:
+            self.counts.parked += 1
+            self._parking.park(record, cause_of(error))
+        self.counts.woken += 1
+
+    def caught_up(self) -> bool:
+        return self.rows.caught_up()
+
+    def _next(self, key: bytes, row: Row | None) -> tuple[Written, int | None]:
+        """What is to be written under a key, and the revision that it takes the place of."""
+        revision = based_on = None
+        if self.topic.revision is not None:
+            based_on = self.rows.revision(key)
+            revision = self.rows.first_revision() if based_on is None else based_on + 1
+        if row is None:
+            return Written(key, None, revision), based_on
+        value, typed = self._compiled.written(row, revision)
+        return Written(key, value, revision, typed), based_on
+
+    def _check(
+        self, rows: Sequence[tuple[Written, int | None]], events: Sequence[Emitted], verdict: Verdict, timestamp: int
+    ) -> None:
+        """Raise ValueError for what cannot be published, or does not belong here."""
+        state = self.rows.output
+        for key in [*verdict.rows, *(key for key, _ in verdict.wakes)]:
+            if (place := partition_of(key, state.partitions)) != self.rows.partition:
+                raise _misplaced(self.topic, key, place, self.rows.partition)
+        going = [(state, row.key, row.value) for row, _ in rows]
+        going += [(self._outputs[at], key, value) for at, key, value in events]
+        for output, key, value in going:
+            if (refusal := self._delivery().refusal(output, key, value, timestamp)) is not None:
+                raise ValueError(refusal)
+
+    def _count(self, verdict: Verdict) -> None:
+        counts = self.counts
+        counts.decided += 1
+        counts.rows += len(verdict.rows)
+        counts.emitted += len(verdict.emitted)
+        counts.refused += verdict.refusal is not None
+
+
+class Deciding:
+    """A decide on one input partition: reads its events, and has them decided on one after the other."""
+
+    def __init__(self, tp: TopicPartition, read: Read, decider: Decider, parking: Parking) -> None:
+        self._tp = tp
+        self._read = read
+        self._decider = decider
+        self._parking = parking
+
+    def busy(self) -> bool:
+        return self._decider.rows.full()
+
+    def process(self, records: Sequence[Record]) -> None:
+        events = [event for record in records if (event := self._event(record)) is not None]
+        decider, rows = self._decider, self._decider.rows
+        places = partitions_of([key for _, key, _ in events], rows.output.partitions)
+        stored = rows.stored_many([key for _, key, _ in events])
+        for (record, key, event), place in zip(events, places, strict=True):
+            try:
+                if place != rows.partition:
+                    raise _misplaced(decider.topic, key, place, rows.partition)
+                where = f"{self._tp.topic}/{self._tp.partition}/{record.offset}"
+                row = decider.row_of(key, stored)
+                decider.decide(key, event, row, Cause(where, record.value, record.timestamp))
+            except ValueError as error:
+                self._park(record, error)
+
+    def _event(self, record: Record) -> tuple[Record, bytes, Any] | None:
+        try:
+            return record, *self._read(record.value)
+        except ValueError as error:
+            self._park(record, error)
+            return None
+
+    def _park(self, record: Record, error: ValueError) -> None:
+        self._decider.counts.parked += 1
+        self._parking.park(record, cause_of(error))
+
+
+def _misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
+    return ValueError(
+        f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
+        f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
+    )

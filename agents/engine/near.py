@@ -1,0 +1,42 @@
+"""What a decide may read beside its own row: rows of the same partition, and of global tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from agents.declaring.joins import TableUse
+from agents.engine.partitioning import partition_of
+
+
+class Source(NamedTuple):
+    """A table: its rows by encoded key, as far as they are here, and how many partitions it has; 0 for a global one."""
+
+    row: Callable[[bytes], Any]
+    partitions: int
+
+
+class NearRows:
+    """Rows as the function of a decide may ask for them in `partition`."""
+
+    def __init__(self, service: str, partition: int, sources: Mapping[str, Source]) -> None:
+        self._service = service
+        self._partition = partition
+        self._sources = sources
+
+    def get(self, table: TableUse, key: Any) -> Any:
+        source = self._sources.get(table.name) if table.service == self._service else None
+        if source is None:
+            message = (
+                f"near reads global tables of {self._service}, and those with as many partitions as the state; found"
+                f" {table.name} of {table.service}"
+            )
+            raise ValueError(message)
+        encoded = table.topic.key_codec.encode(key)
+        if source.partitions and (place := partition_of(encoded, source.partitions)) != self._partition:
+            message = (
+                f"near reads rows of the event's own partition, {self._partition}; {key!r} of {table.name} is in"
+                f" {place} of {source.partitions}"
+            )
+            raise ValueError(message)
+        return source.row(encoded)
