@@ -216,7 +216,9 @@ def test_a_co_partitioned_table_is_no_input_of_its_own_service() -> None:
     service.table(customers)
     products = OwnerTopic("products", Customer, key="customer_id")
     service.join(customers, service.global_table(products).on("customer_id", embed="product"), into=results)
-    assert "found shop.customers as a table and as the source of a join or a decide; make the table global" in said(service)
+    assert "found shop.customers as a table and as the source of a join or a decide; make the table global" in said(
+        service
+    )
 
 
 def test_one_rekeyed_topic_cannot_meet_tables_of_different_counts() -> None:
@@ -431,7 +433,10 @@ def test_an_agent_beside_a_join_on_one_topic_is_refused() -> None:
     for source in (orders, orders.by("customer_id")):
         service, _ = joined(source)
         service.agent(orders)(agent)
-        assert "one loop reads each input partition; found the agent agent and the source of a join or a decide on shop.orders" in said(service)
+        assert (
+            "one loop reads each input partition; found the agent agent and the source of a join or a decide on shop.orders"
+            in said(service)
+        )
 
 
 def test_two_agents_or_an_agent_and_a_partitioned_table_on_one_topic_are_refused() -> None:

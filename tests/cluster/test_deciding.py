@@ -1,0 +1,131 @@
+"""Owned tables with real workers: no piece is sold twice and none is lost, whoever decides and whatever dies."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.stocks import PARTITIONS, STOCK, decoded, deliveries, judge_chain, judge_sold, requests
+from tests.support.beside import Beside
+from tests.support.topics import create, read, rows, send, until_count
+from tests.support.workers import Worker, running
+
+
+class Stock:
+    """A stock with its topics; `delivered` and `asked` are what was published, and acknowledged."""
+
+    def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
+        self.kafka = kafka
+        self.prefix = prefix
+        self.beside = beside
+        self.directory = directory
+        self.delivered: dict[str, int] = {}
+        self.asked: dict[str, str] = {}
+        beside.call(create(kafka, {f"{prefix}.requests": PARTITIONS, f"{prefix}.deliveries": PARTITIONS}))
+
+    def worker(self, name: str = "one", **environment: str) -> Worker:
+        module = STOCK.format(prefix=self.prefix)
+        return Worker(self.kafka, self.directory, module, self.prefix, name, environment)
+
+    def deliver(self, pieces: dict[str, int]) -> None:
+        self.beside.call(send(self.kafka, f"{self.prefix}.deliveries", deliveries(pieces)))
+        for product, count in pieces.items():
+            self.delivered[product] = self.delivered.get(product, 0) + count
+
+    def ask(self, products: list[str], **more: Any) -> None:
+        sent = requests(len(self.asked), products, **more)
+        self.beside.call(send(self.kafka, f"{self.prefix}.requests", sent))
+        self.asked |= {str(each.key): product for each, product in zip(sent, products, strict=True)}
+
+    def rows(self, topic: str) -> list[dict[str, Any]]:
+        return self.beside.call(rows(self.kafka, f"{self.prefix}.{topic}"))
+
+    def levels(self) -> dict[str, dict[str, Any]]:
+        found = self.beside.call(read(self.kafka, f"{self.prefix}.levels"))
+        judge_chain(found)
+        return {row["product_id"]: row for row in decoded(found)}
+
+    def until_answered(self, timeout: float = 30) -> None:
+        """Each request has been answered at least once."""
+
+        def answered() -> int:
+            return len({row["request_id"] for row in self.rows("reserved")}) + len(self.rows("refusals"))
+
+        import time
+
+        deadline = time.monotonic() + timeout
+        while answered() < len(self.asked):
+            assert time.monotonic() < deadline, f"{answered()} of {len(self.asked)} answered"
+            time.sleep(0.2)
+
+    def judge(self) -> None:
+        judge_sold(self.delivered, self.asked, self.rows("reserved"), self.rows("refusals"), self.levels())
+        assert self.rows("dead-letters") == []
+
+
+@pytest.fixture
+def stock(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Stock:
+    return Stock(kafka, prefix, beside, tmp_path)
+
+
+def test_a_hundred_requests_for_ten_pieces_give_ten_reservations_and_ninety_refusals(stock: Stock) -> None:
+    worker = stock.worker()
+    stock.deliver({"p1": 10, "p2": 3})
+    with running(worker):
+        worker.until_running()
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", 2))
+        stock.ask(["p1"] * 100 + ["p2"] * 2)
+        stock.until_answered()
+        stock.judge()
+        assert worker.row(f"{stock.prefix}.levels", "p1")[1]["row"]["left"] == 0
+        refused = stock.rows("refusals")[0]
+        assert refused["reason"] == "only 0 left"
+        assert refused["state"] == f"{stock.prefix}.levels"
+        assert refused["key"] == "p1"
+
+
+def test_requests_that_come_while_workers_are_killed_are_each_answered_once(
+    stock: Stock, chance: random.Random
+) -> None:
+    products = [f"p{number}" for number in range(12)]
+    stock.deliver(dict.fromkeys(products, 40))
+    workers = [stock.worker(name) for name in ("one", "two", "three")]
+    with running(*workers):
+        for worker in workers:
+            worker.until_running()
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", len(products)))
+        for _ in range(6):
+            stock.ask(chance.choices(products, k=150))
+            victim = chance.choice(workers)
+            victim.kill()
+            stock.ask(chance.choices(products, k=50))
+            victim.start()
+            victim.until_running()
+        stock.until_answered()
+        for worker in workers:
+            worker.until_caught_up()
+        stock.judge()
+
+
+def test_pieces_that_were_held_are_given_back_by_a_wake_up_although_the_worker_that_set_it_is_gone(
+    stock: Stock,
+) -> None:
+    stock.deliver({"p1": 5, "p2": 5})
+    worker = stock.worker()
+    with running(worker):
+        worker.until_running()
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", 2))
+        stock.ask(["p1", "p1", "p2"], held_ms=3000)
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", 5))
+        worker.kill()
+        assert {row["left"] for row in stock.levels().values()} == {3, 4}
+        assert stock.rows("released") == []
+        with running(other := stock.worker("two")):
+            stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.released", 2))
+            other.until_caught_up()
+            assert {row["product_id"]: row["pieces"] for row in stock.rows("released")} == {"p1": 2, "p2": 1}
+            assert {product: row["left"] for product, row in stock.levels().items()} == {"p1": 5, "p2": 5}
+            assert {product: row["held"] for product, row in stock.levels().items()} == {"p1": {}, "p2": {}}
