@@ -1,18 +1,21 @@
 """Running a service over lists of records: no broker, no store, no worker.
 
-The joins are the very functions that the worker uses. Tables are complete before the
-first order is joined, so a partner that is missing will not come: a `Wait` is over at
+Joins and decides are the very functions that the worker uses. Tables are complete before
+the first order is joined, so a partner that is missing will not come: a `Wait` is over at
 once. Agents are not run, since they may do anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
 from agents.declaring.checks import problems
 from agents.declaring.compiled import CompiledJoin, compile_join, compile_rekey
 from agents.declaring.dead_letters import cause_of, dead_letter
+from agents.declaring.decides import Decide
 from agents.declaring.facts import dead_letters_name
 from agents.declaring.joins import Join, events_of
+from agents.declaring.memory_decides import MemoryDecide
 from agents.declaring.memory_records import Given, Log, MemoryRecord, Topic, records
 from agents.declaring.memory_table import MemoryTable
 from agents.declaring.missing import DeadLetter, Drop
@@ -21,19 +24,25 @@ from tables.declaring.problems import DeclarationError, Problem
 from tables.declaring.topics import OwnerTopic, Rekeyed
 
 
-def run_in_memory(service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> dict[str, list[MemoryRecord]]:
-    """Run the joins of a service over lists of records and give what they publish.
+def run_in_memory(
+    service: Service, given: Mapping[str | Topic, Sequence[Given]], *, until: datetime | None = None
+) -> dict[str, list[MemoryRecord]]:
+    """Run the joins and decides of a service over lists of records and give what they publish.
 
     `given` has, for each topic (or its name), its records in order: rows, or pairs of
     (key, row). A key is a value of the topic's key type; a row may also be raw JSON
     bytes, or None for a deletion. A topic that is not given is empty.
+
+    A decide takes the events of one topic after those of another, in the order in which
+    they are given, then what it has emitted to itself. Wake-ups that are due at `until`
+    come last; without it none comes.
 
     The result has a list for each topic that the service publishes into, and for
     `<service>.dead-letters`, which also gets rows that tables could not take. Each
     record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`.
 
     DeclarationError for declarations that have problems, for a topic that the service
-    does not read, and for joins that feed one another in a circle.
+    does not read, and for joins and decides that feed one another in a circle.
 
     >>> ada = Customer(customer_id="c1", name="Ada", country="AT", revision=1)
     >>> result = run_in_memory(fulfilment, {shop.customers: [ada], shop.orders: orders})
@@ -44,8 +53,11 @@ def run_in_memory(service: Service, given: Mapping[str | Topic, Sequence[Given]]
     if found:
         raise DeclarationError(found)
     run = _Run(service, given)
-    for join in _in_order(service):
-        run.join(join)
+    for step in _in_order(service):
+        if isinstance(step, Join):
+            run.join(step)
+        else:
+            run.decide(step, until)
     return run.produced
 
 
@@ -53,9 +65,11 @@ class _Run:
     """The records of one run: what was given, what tables hold, what came out."""
 
     def __init__(self, service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> None:
-        self._service = service.name
+        self._service = service
         self._letters = dead_letters_name(service.name)
-        self.produced: Log = {join.into.name: [] for join in service.joins}
+        self.produced: Log = {topic.name: [] for topic in service.written}
+        if any(not decide.folds for decide in service.decides):
+            self.produced[service.refusals.name] = []
         self.produced[self._letters] = []
         self._given = records(service, given)
         self._tables: dict[str, MemoryTable] = {}
@@ -75,6 +89,31 @@ class _Run:
                 self._park(source.name, record, cause_of(error))
             else:
                 self._publish(join.into, result)
+
+    def decide(self, decide: Decide, until: datetime | None) -> None:
+        """Decide on every event of its inputs, in order, and on what it emits to itself."""
+        deciding = MemoryDecide(self._service, decide, self._table, self._publish)
+        given = list(self._given)
+        names = sorted(
+            (events_of(source).name for source in decide.inputs),
+            key=lambda name: given.index(name) if name in given else len(given),
+        )
+        done = dict.fromkeys(names, 0)
+        self._decide_on(decide, deciding, done)
+        while (woken := deciding.due(until)) is not None:
+            deciding.wake(woken)
+            self._decide_on(decide, deciding, done)
+
+    def _decide_on(self, decide: Decide, deciding: MemoryDecide, done: dict[str, int]) -> None:
+        """Decide on the events that are not done, those included that come of them."""
+        numbers = {events_of(source).name: number for number, source in enumerate(decide.inputs)}
+        while (name := next((name for name in done if done[name] < len(self._log(name))), None)) is not None:
+            record = self._log(name)[done[name]]
+            done[name] += 1
+            try:
+                deciding.event(numbers[name], name, record)
+            except ValueError as error:
+                self._park(name, record, cause_of(error))
 
     def _result(
         self, compiled: CompiledJoin, tables: Sequence[MemoryTable], record: MemoryRecord
@@ -102,7 +141,7 @@ class _Run:
     def _log(self, topic: str) -> Sequence[MemoryRecord]:
         return self._given.get(topic, []) + self.produced.get(topic, [])
 
-    def _publish(self, into: Topic, result: tuple[bytes, bytes] | None) -> None:
+    def _publish(self, into: Topic, result: tuple[bytes, bytes | None] | None) -> None:
         if result is not None:
             log = self.produced[into.name]
             offset = len(self._given.get(into.name, [])) + len(log)
@@ -110,29 +149,40 @@ class _Run:
 
     def _park(self, topic: str, record: MemoryRecord, cause: str) -> None:
         letters = self.produced[self._letters]
-        letter = dead_letter(self._service, topic, 0, record, cause)
+        letter = dead_letter(self._service.name, topic, 0, record, cause)
         letters.append(MemoryRecord(letter.key, letter.value, len(letters), tuple(letter.headers)))
 
 
-def _in_order(service: Service) -> Iterator[Join]:
-    """Give the joins so that each comes after those whose results it reads."""
-    joins = {join.name: join for join in service.joins}
-    reads = {
-        join.name: {
-            name
-            for name in (events_of(join.source).name, *(lookup.table.name for lookup in join.lookups))
-            if name in joins
-        }
-        for join in service.joins
-    }
+def _in_order(service: Service) -> Iterator[Join | Decide]:
+    """Give joins and decides so that each comes after those whose results it reads; a decide may read its own."""
+    declared: list[Join | Decide] = [*service.joins, *service.decides]
+    steps = {step.name: step for step in declared}
+    writers = {topic.name: step.name for step in declared for topic in _written(step)}
+    reads = {step.name: {writers[name] for name in _read(service, step) if name in writers} for step in declared}
+    for decide in service.decides:
+        reads[decide.name].discard(decide.name)
     try:
         for name in TopologicalSorter(reads).static_order():
-            yield joins[name]
+            yield steps[name]
     except CycleError as error:
         problem = Problem(
             f"service {service.name}",
-            "a run in memory requires joins that do not feed themselves",
+            "a run in memory requires joins and decides that do not feed themselves",
             "a circle of " + ", ".join(error.args[1]),
             "run them one by one",
         )
         raise DeclarationError([problem]) from None
+
+
+def _written(step: Join | Decide) -> Sequence[Topic]:
+    return (step.into,) if isinstance(step, Join) else (step.state.topic, *step.into)
+
+
+def _read(service: Service, step: Join | Decide) -> Iterator[str]:
+    if isinstance(step, Join):
+        yield events_of(step.source).name
+        yield from (lookup.table.name for lookup in step.lookups)
+        return
+    yield from (events_of(source).name for source in step.inputs)
+    if step.reads_near:
+        yield from (table.name for table in service.tables)

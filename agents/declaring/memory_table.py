@@ -23,6 +23,10 @@ class MemoryTable:
         """Give the row of a key; None if there is none, or no key."""
         return None if key is None else self._rows.get(key)
 
+    def revision(self, key: bytes) -> int | None:
+        """Give the revision of a row, or that of a row that was deleted."""
+        return self._revisions.get(key)
+
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take a record in; ValueError, with the cause, for what is no row.
 

@@ -197,7 +197,7 @@ def test_joins_that_feed_one_another_are_refused() -> None:
     names = service.global_table(OwnerTopic("names", Placed, key="reading_id"))
     service.join(placed, names.on("reading_id"), into=counted)
     service.join(counted, names.on("reading_id"), into=placed)
-    with pytest.raises(DeclarationError, match="joins that do not feed themselves; found a circle of"):
+    with pytest.raises(DeclarationError, match="joins and decides that do not feed themselves; found a circle of"):
         run_in_memory(service, {})
 
 

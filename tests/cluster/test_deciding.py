@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.stocks import PARTITIONS, STOCK, decoded, deliveries, judge_chain, judge_sold, requests
 from tests.support.beside import Beside
-from tests.support.topics import create, read, rows, send, until_count
+from tests.support.topics import create, read, rows, send, until, until_count
 from tests.support.workers import Worker, running
 
 
@@ -51,15 +51,13 @@ class Stock:
     def until_answered(self, timeout: float = 30) -> None:
         """Each request has been answered at least once."""
 
-        def answered() -> int:
-            return len({row["request_id"] for row in self.rows("reserved")}) + len(self.rows("refusals"))
+        async def answered() -> bool:
+            reserved = await rows(self.kafka, f"{self.prefix}.reserved")
+            refused = await rows(self.kafka, f"{self.prefix}.refusals")
+            known = {row["request_id"] for row in reserved} | {row["event"]["request_id"] for row in refused}
+            return known >= self.asked.keys()
 
-        import time
-
-        deadline = time.monotonic() + timeout
-        while answered() < len(self.asked):
-            assert time.monotonic() < deadline, f"{answered()} of {len(self.asked)} answered"
-            time.sleep(0.2)
+        self.beside.call(until(answered, timeout, f"{len(self.asked)} requests to be answered"))
 
     def judge(self) -> None:
         judge_sold(self.delivered, self.asked, self.rows("reserved"), self.rows("refusals"), self.levels())
