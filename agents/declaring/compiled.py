@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from agents.declaring.joins import Join
+from agents.declaring.joins import Join, events_of
 from agents.declaring.outputs import OutputMany, Produced, outputs_of
 from agents.declaring.partial import Keys, Many, One, reader
 from tables.declaring.fields import scalar
-from tables.declaring.keys import TEXT
-from tables.declaring.topics import Rekeyed
+from tables.declaring.keys import INT64, TEXT
+from tables.declaring.topics import OwnerTopic, Rekeyed
 
 Rows: TypeAlias = Sequence[bytes | None]
 
@@ -91,3 +91,27 @@ def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes]:
         return key
 
     return partition_key
+
+
+def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None], tuple[bytes | None, int]]:
+    """Build the function that gives the encoded key by which rows are partitioned, or None for null; and the revision.
+
+    ValueError for a row without the fields. `revision` is the field that has it.
+    """
+    key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
+    read, _ = reader(rekeyed.row, [(rekeyed.field, key_type), (revision, INT64)])
+
+    def placed(value: bytes | None) -> tuple[bytes | None, int]:
+        by, number = read(value)
+        return by, INT64.decode(number or b"")
+
+    return placed
+
+
+def revision_reader(join: Join) -> Callable[[bytes | None], int] | None:
+    """Build the function that gives the revision of a row that is joined; None where results have none."""
+    source, into = events_of(join.source), join.into
+    if not (isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic) and source.revision and into.revision):
+        return None
+    read, _ = reader(source.row, [(source.revision, INT64)])
+    return lambda value: INT64.decode(read(value)[0] or b"")

@@ -36,6 +36,16 @@ def waiting_name(service: str, join: Join) -> str:
     return f"{service}.{join.into.name}.waiting"
 
 
+def keys_name(service: str, rekeyed: Rekeyed) -> str:
+    """Name the topic of the partitions that rekeyed rows lie in."""
+    return f"{rekeyed.name_in(service)}.keys"
+
+
+def joined_name(service: str, join: Join) -> str:
+    """Name the topic in which the results of rekeyed rows come together by their own key."""
+    return f"{service}.{join.into.name}.joined"
+
+
 def wake_ups_name(service: str, decide: Decide) -> str:
     """Name the topic of the wake-ups that a decide has asked for."""
     return f"{service}.{decide.name}.wake-ups"

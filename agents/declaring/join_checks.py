@@ -16,7 +16,7 @@ from agents.declaring.service import Service
 from agents.declaring.topic_checks import field_problems, rekey_problems, type_name
 from tables.declaring.fields import fields, scalar, unreadable
 from tables.declaring.problems import Problem
-from tables.declaring.topics import Rekeyed
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 
 def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
@@ -37,6 +37,7 @@ def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Proble
         return
     if isinstance(join.source, Rekeyed):
         yield from rekey_problems(declared, join.source)
+    yield from _rows_problems(declared, join)
     for lookup in join.lookups:
         yield from _lookup_problems(service, join.source, lookup, facts)
     if join.function is not None:
@@ -82,6 +83,34 @@ def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts)
 def _is_bounded(wait: Wait) -> bool:
     numbers = isinstance(wait.seconds, int | float) and isinstance(wait.at_most, int)
     return numbers and 0 < wait.seconds < math.inf and wait.at_most >= 1
+
+
+def _rows_problems(declared: str, join: Join) -> Iterator[Problem]:
+    """Rekeyed rows move: only revisions can tell which of their results is the newest."""
+    source = events_of(join.source)
+    if not (join.gathers and isinstance(source, OwnerTopic)):
+        return
+    into = join.into
+    revision = into.revision if isinstance(into, OwnerTopic) else None
+    if source.revision is None or revision is None or _json_name(into, revision) != _json_name(source, source.revision):
+        yield Problem(
+            declared,
+            "rekeyed rows require an owner topic with their revision for their results",
+            f"revision {source.revision!r} of {source.name}, {revision!r} of {type(into).__name__} {into.name}",
+            "declare both as OwnerTopic, with the same field as their revision",
+        )
+    if into.key_type is not source.key_type or _json_name(into, into.key) != _json_name(source, source.key):
+        yield Problem(
+            declared,
+            "rekeyed rows require an owner topic with their key for their results",
+            f"key {source.key!r} of {source.name}, {into.key!r} of {into.name}",
+            "declare it with the same key",
+        )
+
+
+def _json_name(topic: EventTopic | OwnerTopic, field: str) -> str | None:
+    known = fields(topic.row).get(field)
+    return None if known is None else known.encode_name
 
 
 def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Facts) -> Iterator[Problem]:

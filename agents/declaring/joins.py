@@ -80,6 +80,18 @@ class Join:
         return self.into.name
 
     @property
+    def of_rows(self) -> bool:
+        """Whether rows are joined into rows of their key: a deletion, or a row without a result, deletes the result."""
+        source, into = events_of(self.source), self.into
+        rows = isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic)
+        return rows and (source.key, source.key_type) == (into.key, into.key_type)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether results of one key come from several partitions, so that the newest has to be found."""
+        return isinstance(self.source, Rekeyed) and self.source.of_rows
+
+    @property
     def wait(self) -> Wait | None:
         """How long orders wait for their partner, if they do."""
         return next((step for step in self.missing if isinstance(step, Wait)), None)

@@ -63,7 +63,8 @@ def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
             _shown(join.source),
             'give it an EventTopic, an OwnerTopic, or orders.by("field")',
         )
-    yield from _rekeyed_problems(declared, join.source)
+    if isinstance(join.source, Rekeyed) and not _is_a(EventTopic | OwnerTopic, join.source.source):
+        yield Problem(declared, ".by requires a topic", _shown(join.source.source), "give it one of events, or of rows")
     if not _is_a(EventTopic | OwnerTopic, join.into):
         yield Problem(
             declared,
@@ -98,7 +99,13 @@ def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
                 _shown(source),
                 'give it an EventTopic, or events.by("field")',
             )
-        yield from _rekeyed_problems(declared, source)
+        if isinstance(source, Rekeyed) and not _is_a(EventTopic, source.source):
+            yield Problem(
+                declared,
+                "a decide requires events, also where they are rekeyed",
+                _shown(source.source),
+                "declare the topic as EventTopic",
+            )
     for topic in decide.into:
         if not _is_a(EventTopic, topic):
             yield Problem(
@@ -107,16 +114,6 @@ def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
                 _shown(topic),
                 "give it an EventTopic of the service's own",
             )
-
-
-def _rekeyed_problems(declared: str, source: object) -> Iterator[Problem]:
-    if isinstance(source, Rekeyed) and not _is_a(EventTopic, source.source):
-        yield Problem(
-            declared,
-            ".by requires a topic of events",
-            _shown(source.source),
-            "join the topic itself with global tables, or declare it as EventTopic",
-        )
 
 
 def _agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:

@@ -81,14 +81,17 @@ class _Run:
         partition_key = compile_rekey(join.source) if isinstance(join.source, Rekeyed) else None
         source = events_of(join.source)
         for record in self._log(source.name):
+            result: tuple[bytes, bytes | None] | None = None
             try:
-                if partition_key is not None:
-                    partition_key(record.value)
-                result = self._result(compiled, tables, record)
+                if record.value is not None or not join.of_rows:
+                    if partition_key is not None:
+                        partition_key(record.value)
+                    result = self._result(compiled, tables, record)
             except ValueError as error:
                 self._park(source.name, record, cause_of(error))
-            else:
-                self._publish(join.into, result)
+            if result is None and join.of_rows and record.key is not None:
+                result = (record.key, None)
+            self._publish(join.into, result)
 
     def decide(self, decide: Decide, until: datetime | None) -> None:
         """Decide on every event of its inputs, in order, and on what it emits to itself."""

@@ -15,6 +15,8 @@ from agents.declaring.facts import (
     Facts,
     dead_letters_name,
     input_partitions,
+    joined_name,
+    keys_name,
     partitions,
     waiting_name,
     wake_ups_name,
@@ -28,6 +30,7 @@ from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 KEPT_PARTITIONS: Final = 4
 FOREVER: Final = timedelta.max
+MOVED_RETENTION: Final = timedelta(days=7)
 
 
 class Role(Enum):
@@ -38,14 +41,16 @@ class Role(Enum):
     AGENT = "agent"
     OUTPUT = "output"
     REKEYED = "rekeyed"
+    KEYS = "keys of rekeyed rows"
+    JOINED = "results of rekeyed rows"
     WAITING = "waiting"
     WAKE_UPS = "wake-ups"
     REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
 
 
-_STAMPED: Final = frozenset({Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
-_INTERNAL: Final = _STAMPED | {Role.REKEYED}
+_STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
+_INTERNAL: Final = _STAMPED | {Role.REKEYED, Role.JOINED}
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ class TopicUse:
         if not _STAMPED.isdisjoint(self.roles):
             # The broker takes its own time for sure; that of the record is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
+        if self.compacted and Role.REKEYED in self.roles:
+            # A join that is held back for so long still sees that a row was deleted, or moved.
+            config["delete.retention.ms"] = _milliseconds(MOVED_RETENTION)
         return config
 
 
@@ -136,6 +144,9 @@ def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
 def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
     yield from _of_source(service, join.source, facts)
     yield _declared(service, join.into, Role.OUTPUT, facts)
+    if join.gathers:
+        name = joined_name(service.name, join)
+        yield _internal(name, Role.JOINED, _existing(name, facts) or partitions(join.into, facts))
     if join.wait is not None:
         name = waiting_name(service.name, join)
         count = _existing(name, facts) or input_partitions(service, join.source, facts)
@@ -159,7 +170,12 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
         events = source.source
         count = input_partitions(service, source, facts)
         yield _declared(service, events, Role.SOURCE, facts)
-        yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=events.retention)
+        if isinstance(events, EventTopic):
+            yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=events.retention)
+            return
+        yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
+        name = keys_name(service.name, source)
+        yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(events, facts), compacted=True)
     else:
         yield _declared(service, source, Role.SOURCE, facts)
 

@@ -12,19 +12,23 @@ from itertools import chain
 
 from aiokafka.structs import TopicPartition
 
-from agents.declaring.compiled import compile_rekey
+from agents.declaring.compiled import compile_rekey, compile_row_rekey, revision_reader
+from agents.declaring.joins import events_of
 from agents.engine.counts import Counts
 from agents.engine.decide_parts import DecideParts
 from agents.engine.feeding import AgentHandler, Feed
 from agents.engine.fetching import Seen
+from agents.engine.gathering import Gathering
 from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler, WaitingHandler
 from agents.engine.held import HeldTable
 from agents.engine.joining import Joining
 from agents.engine.lanes import Lane
 from agents.engine.parking import Parking
-from agents.engine.plan import InputPlan, JoinPlan, Plan, WaitPlan
+from agents.engine.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
 from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery
+from agents.engine.rekeying_rows import RekeyingRows
+from agents.engine.row_results import RowResults
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
@@ -53,7 +57,7 @@ class Assembly:
         self._delivery = delivery
         self._epoch = epoch
         self._clock = clock
-        self._owner_topics = {each.input for each in plan.joins if isinstance(each.join.source, OwnerTopic)}
+        self._owner_topics = {each.input for each in plan.joins if isinstance(events_of(each.join.source), OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
         self._decides = DecideParts(plan, assigned, tables, counts.decides, generation, delivery, self._parking)
@@ -71,8 +75,8 @@ class Assembly:
         inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs)}
         tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
         waiting = {tp: lane for tp in _of(assigned, self._plan.waiting) if (lane := self._waiting(tp)) is not None}
-        wake_ups = {tp: self._table(tp) for tp in _of(assigned, self._plan.wake_ups)}
-        return {**tables, **waiting, **wake_ups, **inputs}
+        kept = {tp: self._table(tp) for tp in _of(assigned, self._plan.kept)}
+        return {**tables, **waiting, **kept, **inputs}
 
     def _table(self, tp: TopicPartition) -> Lane:
         return Lane(tp, self._table_handler(tp), _never)
@@ -121,11 +125,17 @@ class Assembly:
     def _stages(self, tp: TopicPartition, plan: InputPlan) -> Sequence[Stage]:
         parking = self._parking(tp)
         joins = [self._join(tp, each, parking) for each in plan.joins]
-        rekeyings = [
-            Rekeying(compile_rekey(rekeyed), output, self._delivery, parking)
-            for rekeyed, output in plan.rekeyings.values()
-        ]
-        return [*joins, *(self._decides.stage(tp, each) for each in plan.decides), *rekeyings]
+        decides = [self._decides.stage(tp, each) for each in plan.decides]
+        rekeyings = [self._rekeying(tp, each, parking) for each in plan.rekeyings.values()]
+        gathers = [] if plan.gathers is None else [Gathering(self._decides.rows(plan.gathers.output, tp.partition))]
+        return [*joins, *decides, *rekeyings, *gathers]
+
+    def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
+        source = plan.rekeyed.source
+        if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
+            return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking)
+        read = compile_row_rekey(plan.rekeyed, source.revision)
+        return RekeyingRows(read, self._decides.rows(plan.places, tp.partition), plan.output, self._delivery, parking)
 
     def _parking(self, tp: TopicPartition) -> Parking:
         return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery)
@@ -133,9 +143,12 @@ class Assembly:
     def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
         tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]
         sources = [table.rows(tp.partition) for table in tables]
-        joining = Joining(
-            plan.compiled, sources, plan.output, self._delivery, parking, self._counts.joins[plan.join.name]
-        )
+        output = plan.gathered or plan.output
+        joining = Joining(plan.compiled, sources, output, self._delivery, parking, self._counts.joins[plan.join.name])
+        if plan.join.of_rows:
+            joining.results = RowResults(
+                output, self._delivery, revision_reader(plan.join), gathered=plan.gathered is not None
+            )
         if plan.waiting is not None:
             joining.room = self._room(tp, plan.waiting, joining, tables)
         return joining
@@ -172,7 +185,9 @@ class Assembly:
     def _read(self, plan: InputPlan) -> Collection[str]:
         """The tables that are read for the records of an input."""
         looked_up = {lookup.table.name for each in plan.joins for lookup in each.join.lookups}
-        return looked_up.union(*(self._decides.needed(each) for each in plan.decides))
+        places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
+        gathered = set() if plan.gathers is None else {plan.gathers.output.topic}
+        return looked_up.union(places, gathered, *(self._decides.needed(each) for each in plan.decides))
 
 
 class _Waiting:

@@ -84,19 +84,20 @@ class DecideParts:
         # Only a wake-up is no record of an input, and is parked as one of its own topic.
         letters = self._parking(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(
-            plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._delivery,
+            plan.compiled, self.rows(plan.state, partition), near, letters, plan.outputs, self._delivery,
             self._counts[plan.decide.name],
         )  # fmt: skip
         if plan.wake_ups is not None:
             wake_ups = WakeUps(
-                self._rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._delivery
+                self.rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._delivery
             )
             decider.set_wake_up = wake_ups.set
             self.wake_ups[plan.wake_ups.topic, partition] = wake_ups
         self._deciders[plan.decide.name, partition] = decider
         return decider
 
-    def _rows(self, output: Output, partition: int) -> OwnedRows:
+    def rows(self, output: Output, partition: int) -> OwnedRows:
+        """A partition of a table that this service owns."""
         return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
 
     def _inputs(self, plan: DecidePlan, partition: int) -> Collection[TopicPartition]:

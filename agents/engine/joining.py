@@ -17,6 +17,7 @@ from agents.declaring.missing import Drop, PassOn
 from agents.engine.exits import no_exit
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Output
+from agents.engine.row_results import RowResults
 from tables.engine.records import Record
 
 References = tuple[bytes | None, ...]
@@ -82,6 +83,7 @@ class Joining:
         self._parking = parking
         self.counts = counts
         self.room: Waiting | None = None
+        self.results: RowResults | None = None
 
     @no_exit()
     def process(self, records: Sequence[Record]) -> None:
@@ -119,6 +121,7 @@ class Joining:
             return
         if output is None:
             self.counts.unwanted += 1
+            self._no_result(order)
         else:
             self._publish((order,), output[:1], output[1:])
 
@@ -139,6 +142,7 @@ class Joining:
             self.join(order, rows)
         elif step is Drop:
             self.counts.dropped += 1
+            self._no_result(order)
         else:
             self.park(order, self._compiled.why_missing(references, rows))
 
@@ -154,6 +158,9 @@ class Joining:
     ) -> None:  # fmt: skip
         wanted = [each for each in zip(records, keys, values, strict=True) if each[2] is not None]
         self.counts.unwanted += len(records) - len(wanted)
+        for record, _, value in zip(records, keys, values, strict=True) if self.results is not None else ():
+            if value is None:
+                self._no_result(record)
         if wanted:
             self._publish(*zip(*wanted, strict=True))
 
@@ -165,7 +172,8 @@ class Joining:
                 return
             records, keys, values = zip(*taken, strict=True)
         self.counts.joined += len(keys)
-        delivery.emit_many(self._output, keys, values, [record.timestamp for record in records], keys)
+        headers = None if self.results is None else self.results.headers(records)
+        delivery.emit_many(self._output, keys, values, [record.timestamp for record in records], keys, headers)
 
     def _takes(self, record: Record, key: bytes, value: bytes) -> bool:
         """The output can be published; parks the record if not."""
@@ -186,6 +194,11 @@ class Joining:
 
     def _one_by_one(self, records: Sequence[Record]) -> None:
         for record in records:
+            if record.value is None and self.results is not None:
+                if self.room is not None:
+                    self.room.supersede(record)
+                self.results.deleted(record)
+                continue
             try:
                 references, rows = self.partners(record)
             except ValueError as error:
@@ -211,3 +224,8 @@ class Joining:
     def park(self, record: Record, cause: str) -> None:
         self.counts.parked += 1
         self._parking.park(record, cause)
+        self._no_result(record)
+
+    def _no_result(self, record: Record) -> None:
+        if self.results is not None:
+            self.results.none(record)

@@ -13,27 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from agents.engine.headers import BASED_ON_HEADER, GENERATION_HEADER
 from agents.engine.held import HeldTable
 from agents.engine.publishing import Delivery, Headers, Output, Unit
 from tables.engine.tombstones import REVISION_HEADER
-
-GENERATION_HEADER: Final = "larder.generation"
-"""The generation of the group in which a row was written, in decimal digits."""
-
-BASED_ON_HEADER: Final = "larder.based-on"
-"""The revision that a row, or its deletion, takes the place of, in decimal digits; a first one has none."""
 
 UNSTORED_ROWS: Final = 100_000
 """So many rows may be on their way to the topic and back; then no more are decided on."""
 
 
 class Written(NamedTuple):
-    """A row as it was written; no value for a deletion, no revision where the topic has none. `typed` if known."""
+    """A row as it was written; no value for a deletion, no revision where the topic has none. `typed` if known.
+
+    A deletion that does not declare its revision remembers that of the row.
+    """
 
     key: bytes
     value: bytes | None
     revision: int | None
     typed: Any = None
+    declared: bool = True
 
 
 class OwnedRows:
@@ -102,7 +101,7 @@ class OwnedRows:
         headers: Headers = [self._generation]
         if based_on is not None:
             headers.append((BASED_ON_HEADER, b"%d" % based_on))
-        if row.value is None and row.revision is not None:
+        if row.value is None and row.revision is not None and row.declared:
             headers.append((REVISION_HEADER, b"%d" % row.revision))
         delivery = self._delivery()
         if delivery.unit is not self._unit:

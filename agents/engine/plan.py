@@ -6,8 +6,9 @@ for an assignment is built from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from agents.declaring.compiled import CompiledJoin, compile_join
 from agents.declaring.compiled_decides import CompiledDecide, compile_decide
@@ -16,6 +17,8 @@ from agents.declaring.facts import (
     TopicFacts,
     dead_letters_name,
     input_name,
+    joined_name,
+    keys_name,
     waiting_name,
     wake_ups_name,
 )
@@ -23,6 +26,7 @@ from agents.declaring.joins import Join
 from agents.declaring.missing import Wait
 from agents.declaring.service import AgentDeclaration, Service
 from agents.engine.publishing import Output
+from agents.engine.rekeying_rows import keys_topic
 from agents.engine.waiting_orders import waiting_topic
 from agents.engine.wake_ups import wake_ups_topic
 from tables.declaring.topics import OwnerTopic, Rekeyed
@@ -39,13 +43,26 @@ class WaitPlan:
 
 @dataclass(frozen=True)
 class JoinPlan:
-    """A join, the topic it reads and the one it writes; `waiting` if its orders may wait."""
+    """A join, the topic it reads and the one it writes; `waiting` if its orders may wait.
+
+    Results that come from several partitions come together in `gathered`, which is an input again.
+    """
 
     join: Join
     compiled: CompiledJoin
     input: str
     output: Output
     waiting: WaitPlan | None
+    gathered: Output | None
+
+
+@dataclass(frozen=True)
+class RekeyPlan:
+    """What is rekeyed, and where it goes; rows have a table of the places where they lie."""
+
+    rekeyed: Rekeyed
+    output: Output
+    places: Output | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,8 @@ class InputPlan:
 
     joins: list[JoinPlan] = field(default_factory=list)
     decides: list[DecidePlan] = field(default_factory=list)
-    rekeyings: dict[str, tuple[Rekeyed, Output]] = field(default_factory=dict)
+    rekeyings: dict[str, RekeyPlan] = field(default_factory=dict)
+    gathers: JoinPlan | None = None
     agents: list[AgentDeclaration] = field(default_factory=list)
 
 
@@ -81,7 +99,7 @@ class Plan:
     partitioned: Mapping[str, OwnerTopic]
     followed: Mapping[str, OwnerTopic]
     waiting: Mapping[str, OwnerTopic]
-    wake_ups: Mapping[str, OwnerTopic]
+    kept: Mapping[str, OwnerTopic]
     inputs: Mapping[str, InputPlan]
     joins: tuple[JoinPlan, ...]
     decides: tuple[DecidePlan, ...]
@@ -89,13 +107,14 @@ class Plan:
 
     @property
     def internal(self) -> Mapping[str, OwnerTopic]:
-        """Tables that nobody declared: what waits for a row or a time."""
-        return {**self.waiting, **self.wake_ups}
+        """Tables that nobody declared: what waits for a row, and what the service has to keep."""
+        return {**self.waiting, **self.kept}
 
     @property
     def owned(self) -> frozenset[str]:
         """The topics of tables that this service alone writes."""
-        return frozenset(self.internal).union(each.state.topic for each in self.decides)
+        gathered = {each.output.topic for each in self.joins if each.gathered is not None}
+        return frozenset(self.internal).union(gathered, (each.state.topic for each in self.decides))
 
     @property
     def group_topics(self) -> list[str]:
@@ -106,17 +125,14 @@ def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
     """Make the plan of a service whose declarations have no problems and whose topics are all there."""
     joins = tuple(_join_plan(service, join, facts) for join in service.joins)
     decides = tuple(_decide_plan(service, decide, facts) for decide in service.decides)
+    inputs = _inputs(service, joins, decides, facts)
     return Plan(
         service,
         {use.name: use.topic for use in service.tables if use.held == "partition"},
         {use.name: use.topic for use in service.tables if use.held == "global"},
         {each.waiting.topic.name: each.waiting.topic for each in joins if each.waiting is not None},
-        {
-            each.wake_ups.topic: wake_ups_topic(each.wake_ups.topic, each.wake_ups.partitions)
-            for each in decides
-            if each.wake_ups is not None
-        },
-        _inputs(service, joins, decides, facts),
+        dict(_kept(service, inputs, joins, decides)),
+        inputs,
         joins,
         decides,
         _output(dead_letters_name(service.name), facts),
@@ -130,7 +146,12 @@ def _output(name: str, facts: Mapping[str, TopicFacts]) -> Output:
 def _join_plan(service: Service, join: Join, facts: Mapping[str, TopicFacts]) -> JoinPlan:
     reads = input_name(service, join.source)
     return JoinPlan(
-        join, compile_join(join), reads, _output(join.into.name, facts), _wait_plan(service, join, reads, facts)
+        join,
+        compile_join(join),
+        reads,
+        _output(join.into.name, facts),
+        _wait_plan(service, join, reads, facts),
+        _output(joined_name(service.name, join), facts) if join.gathers else None,
     )
 
 
@@ -153,6 +174,26 @@ def _decide_plan(service: Service, decide: Decide, facts: Mapping[str, TopicFact
     )
 
 
+def _kept(
+    service: Service,
+    inputs: Mapping[str, InputPlan],
+    joins: tuple[JoinPlan, ...],
+    decides: tuple[DecidePlan, ...],
+) -> Iterator[tuple[str, OwnerTopic]]:
+    """Tables of which the declarations say nothing, by topic."""
+    for decide in decides:
+        if decide.wake_ups is not None:
+            yield decide.wake_ups.topic, wake_ups_topic(decide.wake_ups.topic, decide.wake_ups.partitions)
+    for each in inputs.values():
+        for rekeying in each.rekeyings.values():
+            if rekeying.places is not None:
+                yield rekeying.places.topic, keys_topic(rekeying.places.topic, rekeying.places.partitions)
+    declared = {use.name for use in service.tables}
+    for join in joins:
+        if join.gathered is not None and join.output.topic not in declared:
+            yield join.output.topic, cast("OwnerTopic", join.join.into)
+
+
 def _inputs(
     service: Service,
     joins: tuple[JoinPlan, ...],
@@ -162,13 +203,17 @@ def _inputs(
     inputs: dict[str, InputPlan] = {}
     for each in joins:
         inputs.setdefault(each.input, InputPlan()).joins.append(each)
+        if each.gathered is not None:
+            inputs.setdefault(each.gathered.topic, InputPlan()).gathers = each
     for decide in decides:
         for name in decide.inputs:
             inputs.setdefault(name, InputPlan()).decides.append(decide)
     for source in service.sources:
         if isinstance(source, Rekeyed):
             name = input_name(service, source)
-            inputs.setdefault(source.source.name, InputPlan()).rekeyings[name] = (source, _output(name, facts))
+            places = _output(keys_name(service.name, source), facts) if source.of_rows else None
+            rekeyings = inputs.setdefault(source.source.name, InputPlan()).rekeyings
+            rekeyings[name] = RekeyPlan(source, _output(name, facts), places)
     for agent in service.agents:
         inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
     return inputs

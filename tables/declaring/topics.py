@@ -103,15 +103,23 @@ class OwnerTopic:
         return KEY_TYPES[self.key_type]
 
     def by(self, field: str) -> "Rekeyed":
-        """Only events can be partitioned by another field: a join of these rows is refused when it is checked."""
-        return Rekeyed(self, field)  # type: ignore[arg-type]  # told together with all other mistakes
+        """Partition the same rows by another field, to meet a table that is so.
+
+        As for events; and a row whose field changes moves to the other partition, and a
+        row that is deleted is deleted there. What is joined with it goes into an owner
+        topic of the same key and revision, where it takes the place of what was joined
+        with an older revision, wherever that lay.
+
+        >>> fulfilment.join(shop.addresses.by("customer_id"), customers, into=shop.labels)
+        """
+        return Rekeyed(self, field)
 
 
 @dataclass(frozen=True)
 class Rekeyed:
-    """The events of `source`, partitioned by the value of `field`; see `by`."""
+    """The records of `source`, partitioned by the value of `field`; see `by`."""
 
-    source: EventTopic
+    source: EventTopic | OwnerTopic
     field: str
 
     @property
@@ -121,7 +129,7 @@ class Rekeyed:
 
     @property
     def row(self) -> type[Row]:
-        """The row type of the events, unchanged."""
+        """The row type of the source, unchanged."""
         return self.source.row
 
     @property
@@ -138,6 +146,11 @@ class Rekeyed:
     def key_codec(self) -> KeyType:
         """How message keys are written and read: as those of the source."""
         return self.source.key_codec
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether these are rows, which can move and be deleted, and not events."""
+        return isinstance(self.source, OwnerTopic)
 
     def name_in(self, service: str) -> str:
         """Give the literal name of the internal topic in a service."""

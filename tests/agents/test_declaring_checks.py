@@ -510,12 +510,10 @@ def test_a_join_requires_topics_on_both_sides() -> None:
     assert "join shop.orders into 'results': a join requires a topic for its results; found 'results'" in found
 
 
-def test_rows_of_an_owner_topic_are_not_partitioned_by_another_field() -> None:
-    found = said(joined(customers.by("country"))[0])
-    assert (
-        'join shop.customers.by("country") into shop.results: .by requires a topic of events; '
-        "found OwnerTopic shop.customers; join the topic itself with global tables, or declare it as EventTopic"
-    ) in found
+def test_rows_that_are_partitioned_by_another_field_need_an_owner_topic_for_their_results() -> None:
+    assert "rekeyed rows require an owner topic with their revision for their results" in said(
+        joined(customers.by("country"))[0]
+    )
 
 
 @pytest.mark.parametrize("given", [Order, customers.by("country"), "shop.customers"])

@@ -224,3 +224,21 @@ def test_decides_that_feed_one_another_in_a_circle_are_refused_in_memory() -> No
     service.decide(back, state=there, into=credits)(lambda event, row: None)
     with pytest.raises(Exception, match=r"a circle of bank\.(accounts|others)"):
         run_in_memory(service, {credits: []})
+
+
+def test_rekeyed_rows_require_results_with_their_key_and_revision() -> None:
+    class Held(Account):
+        holder: Account
+
+    unrevised = OwnerTopic("bank.held", Held, key="account", owner="other")
+    service = Service("other")
+    service.join(accounts_topic.by("account"), service.table(accounts_topic).on("account", "holder"), into=unrevised)
+    found = said(service)
+    assert "rekeyed rows require an owner topic with their revision for their results" in found
+    assert "found revision 'revision' of bank.accounts, None of OwnerTopic bank.held" in found
+
+
+def test_a_decide_takes_no_rekeyed_rows() -> None:
+    service = Service("bank")
+    service.decide(accounts_topic.by("account"), state=service.table(accounts_topic))(lambda event, row: None)
+    assert "a decide requires events, also where they are rekeyed; found OwnerTopic bank.accounts" in said(service)

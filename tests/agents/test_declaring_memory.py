@@ -229,3 +229,26 @@ def test_a_row_type_that_cannot_be_decoded_is_not_run() -> None:
     service.global_table(OwnerTopic("strange", Strange, key="key"))
     with pytest.raises(DeclarationError, match="found Strange with TypeError: type <class 'object'> is not supported"):
         run_in_memory(service, {})
+
+
+class Address(Row):
+    address_id: str
+    customer_id: str
+    revision: int
+
+
+class Label(Address):
+    customer: Customer
+
+
+def test_rows_that_are_joined_into_rows_take_deletions_and_lost_partners_along() -> None:
+    addresses = OwnerTopic("addresses", Address, key="address_id", revision="revision")
+    labels = OwnerTopic("labels", Label, key="address_id", revision="revision", owner="post")
+    service = Service("post")
+    service.join(addresses.by("customer_id"), service.table(shop.customers), into=labels, missing=Drop)
+    moved = [Address(address_id="a1", customer_id=customer, revision=at) for at, customer in enumerate(("c1", "c9"))]
+    result = run_in_memory(service, {shop.customers: [ADA], addresses: [*moved, ("a1", None)]})
+    assert [record.key for record in result["labels"]] == [b"a1"] * 3
+    assert [record.value is None for record in result["labels"]] == [False, True, True]
+    assert result["labels"][0].row.customer == ADA
+    assert result["post.dead-letters"] == []

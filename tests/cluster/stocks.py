@@ -112,8 +112,11 @@ def decoded(records: Iterable[ConsumerRecord]) -> list[dict[str, Any]]:
     return [msgspec.json.decode(record.value) for record in records]
 
 
-def judge_chain(records: Iterable[ConsumerRecord]) -> None:
-    """Each row names the revision that it was based on, the one before it; the writers' generation never falls."""
+def judge_chain(records: Iterable[ConsumerRecord], *, revised_deletions: bool = True) -> None:
+    """Each row names the revision that it was based on, the one before it; the writers' generation never falls.
+
+    Without `revised_deletions` one may have the revision of the row that it deletes.
+    """
     revisions: dict[bytes, int] = {}
     generations: defaultdict[int, int] = defaultdict(int)
     for record in records:
@@ -122,8 +125,11 @@ def judge_chain(records: Iterable[ConsumerRecord]) -> None:
         known = revisions.get(record.key)
         assert (None if based_on is None else int(based_on)) == known, (record.key, record.offset, based_on, known)
         own = headers.get("larder.revision") if record.value is None else None
-        revision = int(own) if own is not None else msgspec.json.decode(record.value)["revision"]
-        assert known is None or revision > known
+        if record.value is None and own is None and not revised_deletions:
+            revision = known
+        else:
+            revision = int(own) if own is not None else msgspec.json.decode(record.value)["revision"]
+            assert known is None or revision > known
         revisions[record.key] = revision
         generation = int(headers["larder.generation"])
         assert generation >= generations[record.partition]
