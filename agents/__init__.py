@@ -6,9 +6,11 @@ Declarations and pure functions only: importing any of it starts nothing.
 from agents.declaring.decisions import Decision, Delete, Near, Refusal, Wake, WakeUp
 from agents.declaring.memory import run_in_memory
 from agents.declaring.missing import DeadLetter, Drop, PassOn, Wait
+from agents.declaring.reactions import UNKNOWN, Unknown
 from agents.declaring.service import Service
 
 __all__ = [
+    "UNKNOWN",
     "DeadLetter",
     "Decision",
     "Delete",
@@ -17,6 +19,7 @@ __all__ = [
     "PassOn",
     "Refusal",
     "Service",
+    "Unknown",
     "Wait",
     "Wake",
     "WakeUp",

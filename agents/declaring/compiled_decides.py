@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
-from agents.declaring.decides import Decide, Topic, several
+from agents.declaring.decides import Decide, several
 from agents.declaring.decisions import Decision, Delete, Near, Refusal, Wake
+from agents.declaring.emitting import Emitted, emitter
 from agents.declaring.functions import FunctionFailedError, call, failed
 from agents.declaring.joins import Source, partitioned_by
 from agents.declaring.partial import NoValueError, TooDeepError
@@ -25,7 +26,6 @@ from tables.declaring.fields import scalar
 from tables.declaring.rows import Row
 
 Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
-Emitted: TypeAlias = tuple[int, bytes, bytes]
 
 
 class Verdict(NamedTuple):
@@ -120,7 +120,8 @@ def _fold_verdict(decide: Decide) -> Callable[[Any], Verdict]:
 
 
 def _verdict(decide: Decide) -> Callable[[Any], Verdict]:
-    rows, emitted, wakes = _rows(decide), _emitted(decide), _wakes(decide)
+    rows, wakes = _rows(decide), _wakes(decide)
+    emitted = emitter(f"the function of decide {decide.name}", decide.into)
 
     def verdict(result: Any) -> Verdict:
         if result is None:
@@ -157,24 +158,6 @@ def _rows(decide: Decide) -> Callable[[Sequence[Any]], dict[bytes, Row | None]]:
         return found
 
     return rows
-
-
-def _emitted(decide: Decide) -> Callable[[Sequence[Any]], Sequence[Emitted]]:
-    encode = msgspec.json.Encoder().encode
-    known: dict[type[Row], tuple[int, Topic]] = {topic.row: (at, topic) for at, topic in enumerate(decide.into)}
-
-    def one(row: Any) -> Emitted:
-        if type(row) not in known:
-            names = " and ".join(row_type.__name__ for row_type in known) or "nothing"
-            raise _unfit(decide, f"emit {names}, which `into` has topics for; it emitted {shortened(row)}")
-        at, topic = known[type(row)]
-        try:
-            return at, topic.key_codec.encode(getattr(row, topic.key)), encode(row)
-        except Exception as error:
-            what = f"writing an event of {topic.name}"
-            raise failed(what, error) from error
-
-    return lambda given: [one(row) for row in given]
 
 
 def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]:

@@ -5,7 +5,7 @@ Pure: values in, problems out. Topics are checked in `topic_checks`.
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agents.declaring.decides import Decide
@@ -17,14 +17,14 @@ from agents.declaring.service import Service
 from agents.declaring.topic_checks import rekey_problems, type_name
 from tables.declaring.fields import scalar, unreadable
 from tables.declaring.problems import Problem
-from tables.declaring.topics import Rekeyed
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 
 def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
     """Check a decide; what hangs on a row type that cannot be read is left out."""
     declared = f"{'fold' if decide.folds else 'decide'} {decide.name}"
     yield from _state_problems(declared, service, decide)
-    yield from _emit_problems(declared, decide)
+    yield from emit_problems(declared, decide.into)
     if any(unreadable(row) for row in (decide.state.topic.row, *(source.row for source in decide.inputs))):
         return
     for source in decide.inputs:
@@ -84,8 +84,9 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
         yield Problem(declared, "a state is no input of its own", topic.name, "decide on events")
 
 
-def _emit_problems(declared: str, decide: Decide) -> Iterator[Problem]:
-    rows = Counter(topic.row for topic in decide.into)
+def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
+    """Check that an event's type tells where it goes."""
+    rows = Counter(topic.row for topic in into)
     for row, count in rows.items():
         if count > 1:
             yield Problem(

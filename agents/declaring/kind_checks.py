@@ -4,10 +4,11 @@ A declaration need not keep to its types. What does not is told here and left ou
 then rely on them. Pure: values in, problems out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agents.declaring.decides import Decide
 from agents.declaring.joins import Join, Lookup, Source, TableUse
+from agents.declaring.reactions import Reaction
 from agents.declaring.service import AgentDeclaration, Service
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -21,6 +22,8 @@ def kind_problems(service: Service) -> Iterator[Problem]:
         yield from _join_problems(service, join)
     for decide in service.decides:
         yield from _decide_problems(service, decide)
+    for reaction in service.reactions:
+        yield from _reaction_problems(service, reaction)
     for agent in service.agents:
         yield from _agent_problems(agent)
 
@@ -39,6 +42,11 @@ def of_their_kind(service: Service) -> Service:
         decide
         for decide in service.decides
         if not any(_decide_problems(service, decide)) and not any(_table_problems(decide.state))
+    ]
+    sound.reactions = [
+        reaction
+        for reaction in service.reactions
+        if not any(_reaction_problems(service, reaction)) and not any(_table_problems(reaction.table))
     ]
     sound.agents = [agent for agent in service.agents if not any(_agent_problems(agent))]
     return sound
@@ -106,11 +114,27 @@ def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
                 _shown(source.source),
                 "declare the topic as EventTopic",
             )
-    for topic in decide.into:
+    yield from _into_problems(declared, "a decide", decide.into)
+
+
+def _reaction_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
+    declared = f"on_change of {_named(reaction.table)}"
+    if not _is_a(TableUse, reaction.table):
+        yield Problem(
+            declared,
+            "a reaction requires a table of its service",
+            _shown(reaction.table),
+            f"declare one: customers = {service.name}.table(...)",
+        )
+    yield from _into_problems(declared, "a reaction", reaction.into)
+
+
+def _into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator[Problem]:
+    for topic in into:
         if not _is_a(EventTopic, topic):
             yield Problem(
                 declared,
-                "a decide requires topics of events for what it emits",
+                f"{what} requires topics of events for what it emits",
                 _shown(topic),
                 "give it an EventTopic of the service's own",
             )

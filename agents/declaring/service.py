@@ -12,6 +12,7 @@ from agents.declaring.decides import Decide, several
 from agents.declaring.decisions import Refusal
 from agents.declaring.joins import Join, Lookup, Source, TableUse, lookups
 from agents.declaring.missing import DeadLetter, Missing, steps
+from agents.declaring.reactions import Reaction
 from tables.declaring.topics import EventTopic, OwnerTopic
 
 AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]
@@ -51,6 +52,7 @@ class Service:
         self.tables: list[TableUse] = []
         self.joins: list[Join] = []
         self.decides: list[Decide] = []
+        self.reactions: list[Reaction] = []
         self.agents: list[AgentDeclaration] = []
 
     def __repr__(self) -> str:
@@ -156,12 +158,38 @@ class Service:
 
     @property
     def written(self) -> "Iterator[EventTopic | OwnerTopic]":
-        """The declared topics that joins and decides write."""
+        """The declared topics that joins, decides and reactions write."""
         for join in self.joins:
             yield join.into
         for decide in self.decides:
             yield decide.state.topic
             yield from decide.into
+        for reaction in self.reactions:
+            yield from reaction.into
+
+    def on_change(self, table: TableUse, *, into: EventTopic | Sequence[EventTopic] = ()) -> Reaction:
+        """React to each change of a table's row with a function: of the old row, and the new one.
+
+        table   co-partitioned: one worker reacts to a change. Global: each worker does,
+                and there is nothing to emit.
+        into    topics for what the function gives, each with a row type of its own.
+
+        The function gets the row before the change and after it, None where there is
+        none, and gives an event, several, or None. What it gives is published exactly
+        once. What it does besides is done at least once: again after a crash. An
+        exception that it raises parks the record as a dead letter (on a global table it
+        is told in the log); the row changes all the same. A reaction that is new sees
+        each row as a new one.
+
+        After a store was rebuilt, `UNKNOWN` is in the place of an old row that the topic
+        no longer has.
+
+        >>> @crm.on_change(customers, into=shop.moves)
+        ... def moved(old: Customer | None, new: Customer | None) -> Move | None: ...
+        """
+        reaction = Reaction(table, several(into))
+        self.reactions.append(reaction)
+        return reaction
 
     def agent(self, topic: EventTopic | OwnerTopic) -> Callable[[Agent], Agent]:
         """Handle the batches of a topic with code of your own: a plain Faust agent.

@@ -12,6 +12,7 @@ from agents.declaring.facts import Facts
 from agents.declaring.function_checks import takes
 from agents.declaring.join_checks import join_problems
 from agents.declaring.joins import events_of
+from agents.declaring.reaction_checks import reaction_problems
 from agents.declaring.service import AgentDeclaration, Service
 from agents.declaring.topic_checks import broker_problems, name_problems
 from agents.declaring.topology import topics_of
@@ -30,6 +31,8 @@ def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
         yield from join_problems(service, join, facts)
     for decide in service.decides:
         yield from decide_problems(service, decide, facts)
+    for reaction in service.reactions:
+        yield from reaction_problems(service, reaction)
     yield from _topic_use_problems(declared, service, facts)
 
 

@@ -134,6 +134,9 @@ def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
         yield from _of_join(service, join, facts)
     for decide in service.decides:
         yield from _of_decide(service, decide, facts)
+    for reaction in service.reactions:
+        for topic in reaction.into:
+            yield _declared(service, topic, Role.OUTPUT, facts)
     for agent in service.agents:
         yield _declared(service, agent.topic, Role.AGENT, facts)
     if any(not decide.folds for decide in service.decides):

@@ -27,6 +27,7 @@ from agents.engine.parking import Parking
 from agents.engine.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
 from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery
+from agents.engine.reacting import Begun, ReactingHandler
 from agents.engine.rekeying_rows import RekeyingRows
 from agents.engine.row_results import RowResults
 from agents.engine.waiting import WaitingRoom
@@ -44,6 +45,7 @@ class Assembly:
         tables: Mapping[str, HeldTable],
         counts: Counts,
         feeds: Mapping[str, Feed],
+        begun: Mapping[TopicPartition, Begun],
         generation: int,
         delivery: Callable[[], Delivery],
         epoch: Callable[[], int],
@@ -54,6 +56,7 @@ class Assembly:
         self._tables = tables
         self._counts = counts
         self._feeds = feeds
+        self._begun = begun
         self._delivery = delivery
         self._epoch = epoch
         self._clock = clock
@@ -79,6 +82,9 @@ class Assembly:
         return {**tables, **waiting, **kept, **inputs}
 
     def _table(self, tp: TopicPartition) -> Lane:
+        if (reactions := self._plan.reactions.get(tp.topic)) is not None:
+            table, parking = self._tables[tp.topic], self._parking(tp)
+            return Lane(tp, ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery), _never)
         return Lane(tp, self._table_handler(tp), _never)
 
     def _table_handler(self, tp: TopicPartition) -> TableHandler:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from agents.declaring.compiled_decides import CompiledDecide, Emitted, Read, Verdict
+from agents.declaring.compiled_decides import CompiledDecide, Read, Verdict
 from agents.declaring.dead_letters import cause_of
 from agents.declaring.decisions import Near, WakeUp
+from agents.declaring.emitting import Emitted
 from agents.engine.exits import no_exit
 from agents.engine.owned import OwnedRows, Written
 from agents.engine.parking import Parking

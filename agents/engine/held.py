@@ -77,6 +77,7 @@ class HeldTable:
         self.partition_count = 0
         self.topic_id: str | None = None
         self.counts = TableCounts()
+        self.react: Callable[[int, Sequence[Record]], None] | None = None
         self._patience = patience
         self._clock = clock
         self._by_key = by_key
@@ -167,8 +168,9 @@ class HeldTable:
 
     def take(self, partition: int, records: Sequence[Record], position: int) -> Sequence[Rejected]:
         """Apply records; answers those that were rejected, which the table keeps with their causes."""
-        placed = self._by_key and self.partition_count
-        strangers = misplaced(records, partition, self.partition_count) if placed else []
+        if self.react is not None:
+            self.react(partition, records)
+        strangers = self.strangers(partition, records)
         if strangers:
             elsewhere = {each.record.offset for each in strangers}
             records = [record for record in records if record.offset not in elsewhere]
@@ -180,6 +182,11 @@ class HeldTable:
             for listener in self._listeners:
                 listener(applied.changed_keys)
         return applied.rejected
+
+    def strangers(self, partition: int, records: Sequence[Record]) -> list[Rejected]:
+        """Records that belong into another partition, where rows have to lie where their key belongs."""
+        placed = self._by_key and self.partition_count
+        return misplaced(records, partition, self.partition_count) if placed else []
 
     def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
         """Rejected records that were not published as dead letters yet, as far as anybody knows."""
@@ -235,6 +242,13 @@ class HeldTable:
         if self.topic_id != topic_id:
             self.topic_id = topic_id
             self.reopen()
+
+    def not_ahead(self, partition: int, offset: int) -> None:
+        """Rebuild a partition whose store is ahead of `offset`: changes that lie between would never be told."""
+        if self.table.position(partition) > offset:
+            log.info("table %s partition %d: rebuilt, so that each change is reacted to", self.topic.name, partition)
+            self.table.discard(partition)
+            self.open([partition], self.topic_id)
 
     def _rebuild(self, partition: int, found: Log) -> None:
         position, partitions = self.table.position(partition), self.table.partitions

@@ -27,6 +27,7 @@ from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
 from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
+from agents.engine.reacting import Begun
 from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
 from agents.engine.takeover import offsets_to_go_on_from, until_member
@@ -77,6 +78,7 @@ class Membership:
         self._refusals = Refusals(clock)
         self._changing = asyncio.Lock()
         self._held_back: set[TopicPartition] = set()
+        self._begun: dict[TopicPartition, Begun] = {}
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -179,8 +181,9 @@ class Membership:
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends = dict(offsets.ends)
         assembly = Assembly(
-            self.plan, assigned, self._tables, self._counts, self._feeds, self.consumer.member().generation,
-            lambda: self.processing.delivery, lambda: self.processing.epoch, self._clock,
+            self.plan, assigned, self._tables, self._counts, self._feeds, self._begun,
+            self.consumer.member().generation, lambda: self.processing.delivery, lambda: self.processing.epoch,
+            self._clock,
         )  # fmt: skip
         lanes = assembly.lanes()
         self.rooms = assembly.rooms
@@ -195,6 +198,13 @@ class Membership:
                 log.warning("%s", problem)
         self._held_back = self._held_back.difference(assigned).union(held_back)
 
+    def _begin_reacting(self, tp: TopicPartition, table: HeldTable, offsets: Offsets) -> None:
+        """What the group has committed decides to which changes there has been no reaction."""
+        committed = input_offset(tp, offsets, self._memo.committed, self._topic_ids[tp.topic], self._inputs_from)
+        table.not_ahead(tp.partition, committed)
+        self._begun[tp] = Begun(committed, offsets.ends[tp])
+        self.processing.delivery.done(tp, committed)
+
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
             topic_id = self._topic_ids[tp.topic]
@@ -205,6 +215,8 @@ class Membership:
             return start
         table = self._tables[tp.topic]
         table.open([tp.partition], table.topic_id)
+        if tp.topic in self.plan.reactions:
+            self._begin_reacting(tp, table, offsets)
         return table.start({tp.partition: Log(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
 
     def _close_others(self, assigned: Collection[TopicPartition]) -> None:

@@ -6,7 +6,7 @@ for an assignment is built from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -24,8 +24,10 @@ from agents.declaring.facts import (
 )
 from agents.declaring.joins import Join
 from agents.declaring.missing import Wait
+from agents.declaring.reactions import compile_reaction
 from agents.declaring.service import AgentDeclaration, Service
 from agents.engine.publishing import Output
+from agents.engine.reacting import Reacting
 from agents.engine.rekeying_rows import keys_topic
 from agents.engine.waiting_orders import waiting_topic
 from agents.engine.wake_ups import wake_ups_topic
@@ -103,6 +105,7 @@ class Plan:
     inputs: Mapping[str, InputPlan]
     joins: tuple[JoinPlan, ...]
     decides: tuple[DecidePlan, ...]
+    reactions: Mapping[str, Sequence[Reacting]]
     dead_letters: Output
 
     @property
@@ -135,6 +138,7 @@ def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
         inputs,
         joins,
         decides,
+        _reactions(service, facts),
         _output(dead_letters_name(service.name), facts),
     )
 
@@ -172,6 +176,15 @@ def _decide_plan(service: Service, decide: Decide, facts: Mapping[str, TopicFact
         tuple(_output(name, facts) for name in names),
         _output(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
     )
+
+
+def _reactions(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str, Sequence[Reacting]]:
+    """Reactions by the topic of their table."""
+    found: dict[str, list[Reacting]] = {}
+    for each in service.reactions:
+        outputs = [_output(topic.name, facts) for topic in each.into]
+        found.setdefault(each.table.name, []).append(Reacting(compile_reaction(each), outputs))
+    return found
 
 
 def _kept(

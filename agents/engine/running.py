@@ -34,6 +34,7 @@ from agents.engine.preparing import prepare
 from agents.engine.processing import Processing
 from agents.engine.progress_lines import tell_progress
 from agents.engine.publishing import BATCH_BYTES
+from agents.engine.reacting import GlobalReacting
 from agents.engine.remembering import Memo
 from agents.engine.status import status
 from agents.engine.tending import tend
@@ -160,16 +161,19 @@ class ServiceRunner:
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
-            await self._follow(tasks)
+            await self._follow(tasks, planned)
             if planned.group_topics:
                 await self._join_group(tasks, planned, facts, new_guarantee)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
                 self._say("running")
 
-    async def _follow(self, tasks: asyncio.TaskGroup) -> None:
+    async def _follow(self, tasks: asyncio.TaskGroup, planned: Plan) -> None:
         """Global tables first, to their end: a rebalance never waits for them."""
         followed = {name: table for name, table in self.tables.items() if table.held == "global"}
+        for name, table in followed.items():
+            if (reactions := planned.reactions.get(name)) is not None:
+                table.react = GlobalReacting(table, reactions)
         if followed:
             self._say("recovering")
             tasks.create_task(Follower(self.options.brokers, followed).run())

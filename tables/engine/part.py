@@ -159,6 +159,10 @@ class Part:
         found = self.stored(key)
         return None if found is None else (found[HEADER_SIZE:], origin(found))
 
+    def stored_many(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Give what is stored under keys, header and JSON: rows, and the memory of deletions."""
+        return dict(zip(keys, self.store.get_many([ROW + key for key in keys]), strict=True))
+
     def revision(self, key: bytes) -> int | None:
         """Give the revision of a row, or of its deletion while that is remembered."""
         found = self.store.get(ROW + key)

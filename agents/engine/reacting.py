@@ -1,0 +1,167 @@
+"""Functions of users that react to changes of a table's rows.
+
+On a co-partitioned table what they emit goes, with the offset of the record, into the transaction; the row is
+stored after it. So the store is never ahead of what the group has committed: a change that is not committed
+is found again, and one that is committed is stored without being told again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.dead_letters import cause_of
+from agents.declaring.emitting import Emitted
+from agents.declaring.reactions import UNKNOWN, Old
+from agents.engine.exits import no_exit
+from agents.engine.held import HeldTable
+from agents.engine.parking import Parking
+from agents.engine.partitioning import partition_of
+from agents.engine.publishing import Delivery, Output
+from tables.engine.changing import Change, changes
+from tables.engine.records import Record, Rejected
+
+log = logging.getLogger("larder")
+
+React = Callable[[Old, bytes | None], Sequence[Emitted]]
+
+UNSTORED_ROWS = 50_000
+"""So many rows may wait for their transaction; then no more are taken."""
+
+
+class Reacting(NamedTuple):
+    """A reaction, compiled, and the topics of its `into`."""
+
+    react: React
+    outputs: Sequence[Output]
+
+
+class Begun(NamedTuple):
+    """Where reacting to a partition begins, and the end of the topic as it was then."""
+
+    offset: int
+    end: int
+
+
+class ReactingHandler:
+    """A partition of a co-partitioned table that is reacted to."""
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        table: HeldTable,
+        reactions: Sequence[Reacting],
+        begun: Begun,
+        parking: Parking,
+        delivery: Callable[[], Delivery],
+    ) -> None:
+        self._tp = tp
+        self._table = table
+        self._reactions = reactions
+        self._begun = begun
+        self._parking = parking
+        self._delivery = delivery
+        self._next = table.table.position(tp.partition)
+        self._complete = True
+        self._batch = 0
+        self._unstored: dict[bytes, tuple[int, bytes | None]] = {}
+
+    def busy(self) -> bool:
+        return len(self._unstored) >= UNSTORED_ROWS
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        before = [record for record in records if record.offset < self._begun.offset]
+        if before or position <= self._begun.offset:
+            self._catch_up(before, min(position, self._begun.offset))
+        if position > self._begun.offset:
+            self._react(records[len(before) :], position)
+
+    def _catch_up(self, records: Sequence[Record], position: int) -> None:
+        """Store what was reacted to before. Where offsets are missing, compaction may have taken old rows."""
+        for record in records:
+            self._complete = self._complete and record.offset <= self._next
+            self._next = max(self._next, record.offset + 1)
+        self._complete = self._complete and self._next >= position
+        self._store(records, position)
+
+    def _react(self, records: Sequence[Record], position: int) -> None:
+        partition, part = self._tp.partition, self._table.table.part(self._tp.partition)
+        strangers = self._table.strangers(partition, records)
+        elsewhere = {each.record.offset for each in strangers}
+        at_home = [record for record in records if record.offset not in elsewhere]
+        known = part.stored_many([record.key for record in at_home if record.key is not None])
+        known |= {key: stored for key, (_, stored) in self._unstored.items() if key in known}
+        for each in [*strangers, *changes(at_home, known, partition, part.shape)]:
+            if isinstance(each, Rejected):
+                self._parking.park(each.record, each.cause)
+            else:
+                self._tell(each)
+        self._batch += 1
+        self._unstored |= {key: (self._batch, stored) for key, stored in known.items()}
+        delivery = self._delivery()
+        delivery.done(self._tp, position)
+        delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
+
+    def _tell(self, change: Change) -> None:
+        lost = change.old is None and not self._complete and change.record.offset < self._begun.end
+        try:
+            events = [
+                (reaction.outputs[into], key, value)
+                for reaction in self._reactions
+                for into, key, value in _react(reaction, UNKNOWN if lost else change.old, change.new)
+            ]
+            self._emit(events, change.record.timestamp)
+        except ValueError as error:
+            self._parking.park(change.record, cause_of(error))
+
+    def _emit(self, events: Sequence[tuple[Output, bytes, bytes]], timestamp: int) -> None:
+        delivery = self._delivery()
+        for output, key, value in events:
+            if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
+                raise ValueError(refusal)
+        for output, key, value in events:
+            delivery.emit(output, partition_of(key, output.partitions), key, value, timestamp)
+
+    def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:
+        """The transaction is committed: what was reacted to may be stored."""
+        self._store(records, position)
+        for key in keys:
+            if self._unstored.get(key, (0, None))[0] == batch:
+                del self._unstored[key]
+
+    def _store(self, records: Sequence[Record], position: int) -> None:
+        rejected = self._table.take(self._tp.partition, records, position)
+        self._table.published(self._tp.partition, [each.record.offset for each in rejected])
+
+
+class GlobalReacting:
+    """A global table that is reacted to in this worker, before the rows are stored: again after a crash."""
+
+    def __init__(self, table: HeldTable, reactions: Sequence[Reacting]) -> None:
+        self._table = table
+        self._reactions = reactions
+
+    def __call__(self, partition: int, records: Sequence[Record]) -> None:
+        part = self._table.table.part(partition)
+        fresh = [record for record in records if record.offset >= part.marks[partition].position]
+        known = part.stored_many([record.key for record in fresh if record.key is not None])
+        for each in changes(fresh, known, partition, part.shape):
+            if isinstance(each, Change):
+                self._tell(each, partition)
+
+    def _tell(self, change: Change, partition: int) -> None:
+        for reaction in self._reactions:
+            try:
+                _react(reaction, change.old, change.new)
+            except ValueError as error:
+                where = f"offset {change.record.offset} of partition {partition}"
+                log.warning("table %s: a reaction to %s failed: %s", self._table.topic.name, where, cause_of(error))
+
+
+@no_exit()
+def _react(reaction: Reacting, old: Old, new: bytes | None) -> Sequence[Emitted]:
+    return reaction.react(old, new)
