@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from agents.engine.partitioning import partition_of
 from tests.cluster.stocks import PARTITIONS, STOCK, decoded, deliveries, judge_chain, judge_sold, requests
 from tests.support.beside import Beside
-from tests.support.topics import create, read, rows, send, until, until_count
+from tests.support.topics import Sent, create, read, rows, send, until, until_count
 from tests.support.workers import Worker, running
 
 
@@ -127,3 +128,15 @@ def test_pieces_that_were_held_are_given_back_by_a_wake_up_although_the_worker_t
             assert {row["product_id"]: row["pieces"] for row in stock.rows("released")} == {"p1": 2, "p2": 1}
             assert {product: row["left"] for product, row in stock.levels().items()} == {"p1": 5, "p2": 5}
             assert {product: row["held"] for product, row in stock.levels().items()} == {"p1": {}, "p2": {}}
+
+
+def test_events_that_lie_elsewhere_and_rows_that_belong_elsewhere_are_parked(stock: Stock) -> None:
+    home = {product: partition_of(product.encode(), PARTITIONS) for product in ("p1", "p2", "p3", "p4", "p5")}
+    stray = next(product for product, partition in home.items() if partition != 0)
+    with running(worker := stock.worker()):
+        worker.until_running()
+        sent = [Sent(stray, {"product_id": stray, "pieces": 5}, partition=0)]
+        stock.beside.call(send(stock.kafka, f"{stock.prefix}.deliveries", sent))
+        (letter,) = stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.dead-letters", 1))
+        assert letter == {"product_id": stray, "pieces": 5}
+        assert stock.levels() == {}
