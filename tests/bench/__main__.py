@@ -23,6 +23,7 @@ from app.broker import LocalBroker
 from app.errors import AppError
 from app.settings import load_settings
 from tests.bench import (
+    deciding,
     freshness,
     getting,
     growth,
@@ -49,6 +50,7 @@ WIDTH = 130  # of the tables where there is no terminal to ask
 # In this order: the last two change rows, or need the machine for themselves for long.
 PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "join": joining.measure,
+    "decide": deciding.measure,
     "restore": restoring.measure,
     "get": getting.measure,
     "transactions": transactions.measure,
@@ -140,7 +142,7 @@ async def _load(bench: Bench, areas: tuple[str, ...]) -> None:
         await loading.create_topics(brokers, [rows], compacted=True)
         await loading.load_customers(brokers, rows, plan.restored)
         bench.say(f"{plan.restored:,} rows to be restored are there")
-    if {"join", "freshness"}.intersection(areas):
+    if {"join", "decide", "freshness"}.intersection(areas):
         customers, orders, by_customer = map(bench.topic, ("customers", "orders", "orders-by-customer"))
         await loading.create_topics(brokers, [customers], compacted=True)
         await loading.create_topics(brokers, [orders, by_customer])

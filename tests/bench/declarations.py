@@ -6,7 +6,7 @@
 import os
 from datetime import datetime
 
-from agents import Service
+from agents import Decision, Service
 from tables import EventTopic, OwnerTopic, Row
 
 RUN = os.environ.get("BENCH_RUN", "bench")
@@ -59,6 +59,45 @@ fulfilment.join(
     fulfilment.table(_rows("customers")).on("customer_id"),
     into=EventTopic(f"{ATTEMPT}.enriched-orders-by-customer", EnrichedOrder, key="customer_id"),
 )
+
+
+class Spending(Row):
+    """What a customer has spent."""
+
+    customer_id: str
+    orders: int
+    spent: float
+    revision: int = 0
+
+
+class Spent(Row):
+    """What a customer has spent with an order and those before it."""
+
+    order_id: str
+    customer_id: str
+    orders: int
+    spent: float
+
+
+# Orders are added up by customer.
+spending = Service(f"{ATTEMPT}.decide")
+sums = spending.table(
+    OwnerTopic(f"{ATTEMPT}.spending", Spending, key="customer_id", revision="revision", owner=spending.name)
+)
+
+
+@spending.decide(
+    EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
+    state=sums,
+    into=EventTopic(f"{ATTEMPT}.spent", Spent, key="customer_id"),
+)
+def spend(order: Order, before: Spending | None) -> Decision:
+    """Add an order."""
+    orders, spent = (before.orders, before.spent) if before else (0, 0.0)
+    after = Spending(customer_id=order.customer_id, orders=orders + 1, spent=spent + order.amount)
+    event = Spent(order_id=order.order_id, customer_id=order.customer_id, orders=after.orders, spent=after.spent)
+    return Decision(rows=after, emit=event)
+
 
 # A table that is only read.
 lookup = Service(f"{ATTEMPT}.restore")

@@ -42,7 +42,7 @@ OPTIONS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
-Mode = Literal["global", "copartitioned", "restore"]
+Mode = Literal["global", "copartitioned", "restore", "decide"]
 
 
 class JavaPeer(NamedTuple):

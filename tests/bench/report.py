@@ -71,6 +71,13 @@ KEYS = (
         "kafka_streams_per_s",
         1.3,
     ),
+    _versus(
+        "decide.wall_vs_kafka_streams",
+        "a state and its changelog, exactly once",
+        "larder_per_s",
+        "kafka_streams_per_s",
+        1.0,
+    ),
     _versus("restore.replay.wall_vs_kafka_streams", "restore", "larder_per_s", "kafka_streams_per_s", 1.0),
     _versus("restore.replay.wall_vs_bare_loop", "restore", "larder_per_s", "bare_loop_per_s", 0.9),
     Key("get.raw_us", "get of one row, bytes", at_most=2.0),

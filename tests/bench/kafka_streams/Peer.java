@@ -23,13 +23,19 @@ import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.processor.StateRestoreListener;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
+import org.apache.kafka.streams.state.Stores;
 
 /**
- * The same work in Kafka Streams: a join with a GlobalKTable, a join with a KTable, the restore of a global table.
+ * The same work in Kafka Streams: a join with a GlobalKTable, a join with a KTable, the restore of a global table, and a
+ * transform with a state store and its changelog.
  *
- * <p>Usage: {@code Peer global|copartitioned|restore FILE}, where FILE has Kafka Streams' own settings and
+ * <p>Usage: {@code Peer global|copartitioned|restore|decide FILE}, where FILE has Kafka Streams' own settings and
  * {@code bench.table}, {@code bench.source}, {@code bench.into}, {@code bench.field}, {@code bench.embed},
  * {@code bench.key-format} and {@code bench.rows}. The same work as Larder's: each order is checked to be JSON from its
  * first to its last byte and its field is read, by a streaming parser that makes no objects, in both joins; the raw bytes
@@ -55,8 +61,9 @@ public final class Peer {
         switch (arguments[0]) {
             case "global" -> peer.run(peer.joinedWithGlobalTable());
             case "copartitioned" -> peer.run(peer.joinedWithTable());
+            case "decide" -> peer.run(peer.decided());
             case "restore" -> peer.restore();
-            default -> throw new IllegalArgumentException("requires global, copartitioned or restore");
+            default -> throw new IllegalArgumentException("requires global, copartitioned, decide or restore");
         }
     }
 
@@ -83,6 +90,74 @@ public final class Peer {
                         Joined.with(Serdes.Bytes(), Serdes.ByteArray(), Serdes.ByteArray()))
                 .to(setting("into"), Produced.with(Serdes.Bytes(), Serdes.ByteArray()));
         return builder;
+    }
+
+    private StreamsBuilder decided() {
+        StreamsBuilder builder = new StreamsBuilder();
+        builder.addStateStore(Stores.keyValueStoreBuilder(
+                Stores.persistentKeyValueStore(STORE), Serdes.Bytes(), Serdes.ByteArray()));
+        KStream<Bytes, byte[]> orders = builder.stream(setting("source"), raw());
+        orders.process(Spending::new, STORE).to(setting("into"), Produced.with(Serdes.Bytes(), Serdes.ByteArray()));
+        return builder;
+    }
+
+    /** Adds an order to what its customer has spent. */
+    private static final class Spending implements Processor<Bytes, byte[], Bytes, byte[]> {
+        private ProcessorContext<Bytes, byte[]> context;
+        private KeyValueStore<Bytes, byte[]> store;
+
+        @Override
+        public void init(ProcessorContext<Bytes, byte[]> context) {
+            this.context = context;
+            this.store = context.getStateStore(STORE);
+        }
+
+        @Override
+        public void process(Record<Bytes, byte[]> order) {
+            Fields fields = new Fields(order.value());
+            Bytes key = Bytes.wrap(fields.customer.getBytes(StandardCharsets.UTF_8));
+            byte[] stored = store.get(key);
+            Fields before = stored == null ? new Fields() : new Fields(stored);
+            long orders = before.orders + 1;
+            double spent = before.spent + fields.amount;
+            String sum = "\"customer_id\":\"" + fields.customer + "\",\"orders\":" + orders + ",\"spent\":" + spent;
+            String row = "{" + sum + ",\"revision\":" + orders + "}";
+            String event = "{\"order_id\":\"" + fields.order + "\"," + sum + "}";
+            store.put(key, row.getBytes(StandardCharsets.UTF_8));
+            context.forward(order.withKey(key).withValue(event.getBytes(StandardCharsets.UTF_8)));
+        }
+    }
+
+    /** What is read of an order, or of a row; all of it is checked to be JSON. */
+    private static final class Fields {
+        String order;
+        String customer;
+        double amount;
+        long orders;
+        double spent;
+
+        Fields() {}
+
+        Fields(byte[] json) {
+            try (JsonParser parser = JSON.createParser(json)) {
+                while (parser.nextToken() != null) {
+                    if (parser.currentToken() == JsonToken.FIELD_NAME) {
+                        String name = parser.currentName();
+                        parser.nextToken();
+                        switch (name) {
+                            case "order_id" -> order = parser.getText();
+                            case "customer_id" -> customer = parser.getText();
+                            case "amount" -> amount = parser.getDoubleValue();
+                            case "orders" -> orders = parser.getLongValue();
+                            case "spent" -> spent = parser.getDoubleValue();
+                            default -> {}
+                        }
+                    }
+                }
+            } catch (IOException error) {
+                throw new UncheckedIOException(error);
+            }
+        }
     }
 
     private void restore() throws InterruptedException {
