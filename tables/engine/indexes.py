@@ -43,6 +43,11 @@ def changed_entries(
     return entries
 
 
+def entries(stored: bytes, key: bytes, shape: Shape) -> list[bytes]:
+    """Give the keys of the entries of a stored row."""
+    return _entries(_live(stored, shape), key, [entry_prefix(index) for index in shape.indexes], shape)
+
+
 def entry(index: str, value: object, key: bytes) -> bytes:
     """Give the key of one entry."""
     return entry_prefix(index) + encoded(value) + key

@@ -6,11 +6,15 @@ consumers, other stores or HTTP. One thread uses it: that of the worker's event 
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tables.engine.building import IndexBuild
+from tables.engine.falling import Fell
 from tables.engine.filling import Filling
 from tables.engine.hot import HotRows
 from tables.engine.indexes import changed_entries
 from tables.engine.layout import (
+    FELL_KEY,
     HEADER_SIZE,
     ROW,
     Mark,
@@ -27,6 +31,7 @@ from tables.engine.records import Applied, Record, Rejected
 from tables.engine.shape import Shape
 from tables.engine.state import State
 from tables.engine.store import Batch, Store
+from tables.engine.sweeping import FullReads
 
 
 class Part:
@@ -49,6 +54,8 @@ class Part:
         self.parked = ParkedRecords(store, telling=telling)
         self.marks: dict[int, Mark] = {}
         self.states: dict[int, State] = {}
+        self.reads = FullReads(store)
+        self.fell = _fell(store)
         self._filling: Filling | None = None
         for partition in partitions:
             self.take(partition)
@@ -57,7 +64,8 @@ class Part:
         """Answer for a partition too, with the position that its store has."""
         mark = unpack_mark(self.store.get(position_key(partition)))
         state = State(self.shape.topic, partition)
-        state.opened(mark.position, mark.at_end or None)
+        self.reads.take(partition)
+        state.opened(mark.position, mark.at_end or None, sweeping=self.reads.under_way(partition))
         self.marks[partition], self.states[partition] = mark, state
 
     def catch_up(self, behind: int) -> None:
@@ -90,7 +98,11 @@ class Part:
         strangers = [each for each in misplaced if each.record.offset >= mark.position]
         if strangers:
             applied.rejected = sorted([*applied.rejected, *strangers], key=lambda each: each.record.offset)
-        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(strangers)
+        rejected = applied.rejected
+        applied.rejected = [each for each in rejected if not self.reads.was_read(partition, each.record.offset)]
+        read_again = len(rejected) - len(applied.rejected)
+        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(strangers) + read_again
+        applied.fell = None if self.fell else applied.fell
         last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in strangers[-1:]], default=-1)
         position = max(mark.position, last + 1, next_position or 0)
         if position > mark.position:
@@ -100,7 +112,9 @@ class Part:
                 self.states[partition].at_end or 0.0,
                 mark.rows + applied.new - applied.deleted,
             )
-            self._write(partition, planned, stored, after)
+            batch = Batch()
+            self.reads.meet(batch, partition, fresh, rejected)
+            self._write(batch, partition, planned, stored, after)
             self.states[partition].applied(position, len(fresh) + len(strangers))
         return applied
 
@@ -177,12 +191,12 @@ class Part:
 
     def _write(
         self,
+        batch: Batch,
         partition: int,
         planned: Plan,
         stored: dict[bytes, bytes | None],
         after: Mark,
     ) -> None:
-        batch = Batch()
         put = batch.put
         for key, value in planned.writes.items():
             put(ROW + key, value)
@@ -196,10 +210,18 @@ class Part:
         put(position_key(partition), pack_mark(after))
         rejected = planned.applied.rejected
         parked = self.parked.add(batch, partition, rejected) if rejected else self.parked.kept
+        if planned.applied.fell is not None:
+            put(FELL_KEY, msgspec.msgpack.encode(planned.applied.fell))
         self.store.write(batch)
+        self.fell = self.fell or planned.applied.fell
         self.parked.kept = parked
         self.marks[partition] = after
         self.hot.forget(planned.writes.keys())
+
+
+def _fell(store: Store) -> Fell | None:
+    stored = store.get(FELL_KEY)
+    return None if stored is None else msgspec.msgpack.decode(stored, type=Fell)
 
 
 def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:

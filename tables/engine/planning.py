@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tables.declaring.rows import Row
 from tables.engine.all_new import new_rows
+from tables.engine.falling import fell
 from tables.engine.layout import (
     FORMAT,
     HEADER_SIZE,
@@ -59,6 +60,7 @@ class Plan:
             self.applied.rejected.append(Rejected(record, found.cause))
         elif found.kind is Tombstone.STALE:
             self.applied.stale += 1
+            self.applied.fell = self.applied.fell or found.fell
         elif found.kind is Tombstone.UNCHANGED:
             self.applied.unchanged += 1
         else:
@@ -116,6 +118,8 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
             known = _int(before[REVISION_AT], "big", signed=True)
             if revision <= known and (revised or origin(before).partition == partition):
                 stale += 1
+                if planned.applied.fell is None:
+                    planned.applied.fell = fell(key, offset, revision, before, partition)
                 continue
         writes[key] = pack(FORMAT, revision, partition, offset, record.timestamp) + value
         if indexed:

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from tables.engine.falling import Fell
+
 
 class Record(Protocol):
     """One record of a topic, as aiokafka hands it over; timestamp in ms."""
@@ -64,7 +66,8 @@ class Applied:
 
     changed_keys has the encoded keys whose row is new, different or gone, each once,
     in the order of their first change. `repeated` counts records that lay before the
-    stored position and were dropped.
+    stored position and were dropped, and what was rejected before and is read again.
+    `fell` is the first revision that ever fell in this store, in the batch in which it did.
     """
 
     new: int = 0
@@ -75,6 +78,7 @@ class Applied:
     repeated: int = 0
     changed_keys: list[bytes] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    fell: Fell | None = None
 
 
 class Opened(NamedTuple):

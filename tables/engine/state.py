@@ -21,8 +21,9 @@ class Phase(IntEnum):
 
     STARTING      nothing is known yet.
     DISCONNECTED  no broker: answers come from the last local copy.
-    RECOVERING    behind the end that was seen when it was last measured.
-    CAUGHT_UP     its position has met that end.
+    RECOVERING    behind the end that was seen when it was last measured, or with rows
+                  that are to be removed, since the topic no longer has them.
+    CAUGHT_UP     its position has met that end, and there are no such rows.
     STANDBY       a warm copy of a partition that another worker processes.
     """
 
@@ -57,6 +58,7 @@ class State:
         self.measured_position = 0
         self.measured_at: float | None = None
         self._disconnected = False
+        self._sweeping = False
         self._unmet: deque[_End] = deque()
         self._phase = Phase.STARTING
         self._observers: list[Callable[[State], None]] = []
@@ -75,14 +77,20 @@ class State:
         """
         return None if self.end is None else max(0, self.end - self.position)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the position has met the end that was seen when it was last measured."""
+        return self.target is not None and self.position >= self.target
+
     def freshness(self, now: float) -> float | None:
         """Give the seconds since the position last met the end; None for never."""
         return None if self.at_end is None else max(0.0, now - self.at_end)
 
-    def opened(self, position: int, at_end: float | None) -> None:
-        """Take over what the store knows, at its opening."""
+    def opened(self, position: int, at_end: float | None, *, sweeping: bool = False) -> None:
+        """Take over what the store knows, at its opening, or where its log is read from the start again."""
         self.position = position
         self.at_end = at_end
+        self._sweeping = sweeping
         self.remeasure()
 
     def remeasure(self) -> None:
@@ -113,6 +121,11 @@ class State:
         if len(self._unmet) == _UNMET_ENDS:
             self._unmet.pop()
         self._unmet.append(_End(end, fetched_at))
+        self._settle()
+
+    def swept(self) -> None:
+        """Say that rows which are gone from the topic are gone from here too."""
+        self._sweeping = False
         self._settle()
 
     def applied(self, position: int, rows: int) -> None:
@@ -169,4 +182,4 @@ class State:
             return Phase.DISCONNECTED
         if self.target is None:
             return Phase.STARTING
-        return Phase.CAUGHT_UP if self.position >= self.target else Phase.RECOVERING
+        return Phase.CAUGHT_UP if self.is_read and not self._sweeping else Phase.RECOVERING

@@ -6,6 +6,7 @@ and may not know consumers, joins or HTTP.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,13 +14,16 @@ from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
 from tables.engine.errors import NotHeldError, StoreCorruptedError, StoreError
+from tables.engine.falling import Fell
 from tables.engine.forgetting import TOMBSTONE_RETENTION, forget
 from tables.engine.hot import HotRows
 from tables.engine.identity import identity
+from tables.engine.layout import FullRead
 from tables.engine.memory import Memory
 from tables.engine.opening import discard, open_store
 from tables.engine.part import Part
 from tables.engine.records import Applied, Opened, Record, Rejected
+from tables.engine.rereading import reached_end, read_anew, sweep
 from tables.engine.rows import LocalRows
 from tables.engine.shape import shape
 from tables.engine.state import State
@@ -139,6 +143,31 @@ class Table(LocalRows):
         state.observe(end, fetched_at)
         if (state.at_end or 0.0) - part.marks[partition].at_end > _AT_END_EVERY:
             part.keep_at_end(partition)
+
+    def read_anew(self, partition: int, first: int, now: float) -> None:
+        """Read a partition from the start of its log again, over the rows that are there: see `rereading`."""
+        read_anew(self._part(partition), partition, first, now)
+
+    def last_full_read(self, partition: int) -> FullRead | None:
+        """Give the last reading of a partition from the start of its log on; None where there was none."""
+        return self._part(partition).reads.of(partition)
+
+    def reached_end(self, partition: int) -> None:
+        """Say that a full read came to its end in time: see `rereading`."""
+        reached_end(self._part(partition), partition)
+
+    def sweep(self, max_rows: int) -> list[bytes] | None:
+        """Remove rows that a full read did not meet, from among the next `max_rows` of each open store.
+
+        Gives their keys, or None when there is no more to do.
+        """
+        swept = [keys for part in self._open if (keys := sweep(part, max_rows)) is not None]
+        return list(chain.from_iterable(swept)) if swept else None
+
+    @property
+    def fell(self) -> Fell | None:
+        """The first revision that fell since the rows were read for the first time: copies may differ."""
+        return next((part.fell for part in self._open if part.fell is not None), None)
 
     def part(self, partition: int) -> Part:
         """Give the part with a partition, whose `raw_many` a join asks directly."""

@@ -13,6 +13,7 @@ Pure. It may not know the store; forgetting old deletions is `forgetting`.
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from tables.engine.falling import Fell, fell
 from tables.engine.layout import (
     FORMAT,
     HEADER_SIZE,
@@ -38,11 +39,12 @@ class Tombstone(Enum):
 
 
 class Decided(NamedTuple):
-    """The outcome, what to store for it (None: nothing), and why it was rejected."""
+    """The outcome, what to store for it (None: nothing), why it was rejected, and whether its revision fell."""
 
     kind: Tombstone
     stored: bytes | None = None
     cause: str = ""
+    fell: Fell | None = None
 
 
 def tombstone(
@@ -60,9 +62,11 @@ def tombstone(
     except ValueError as error:
         return Decided(Tombstone.REJECTED, cause=revision_cause(str(error), shape))
     known = origin(before) if before is not None else None
-    revision = _revision(declared, known, partition, revised=shape.revised)
+    revision = _revision(declared, known, record.offset, partition, revised=shape.revised)
     if revision is None:
-        return Decided(Tombstone.STALE)
+        if before is None or declared is None:
+            return Decided(Tombstone.STALE)
+        return Decided(Tombstone.STALE, fell=fell(key, record.offset, declared, before, partition))
     stored = pack_header(FORMAT, revision, partition, record.offset, record.timestamp)
     gone = before is not None and len(before) > HEADER_SIZE
     return Decided(Tombstone.DELETED if gone else Tombstone.UNCHANGED, stored)
@@ -82,6 +86,7 @@ def declared_revision(record: Record) -> int | None:
 def _revision(
     declared: int | None,
     known: Origin | None,
+    offset: int,
     partition: int,
     *,
     revised: bool,
@@ -92,7 +97,9 @@ def _revision(
     if declared is None or not revised:
         foreign = known.partition != partition
         older = declared is not None and declared <= known.revision
-        if foreign or older:
+        # What lies behind it was applied before, where a log is read again.
+        read_again = known.offset >= offset
+        if foreign or older or read_again:
             return None
         return known.revision if declared is None else declared
     return declared if declared > known.revision else None
