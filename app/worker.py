@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from agents.engine.harness import quiet
+from agents.engine.horizon import Remainder
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 
-def run_worker(service: Service, settings: Settings, name: str, inputs_from: Fallback | None) -> None:
+def run_worker(
+    service: Service, settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None
+) -> None:
     """Run until SIGTERM or SIGINT. Raises MistakeError before anything is started."""
     _log_to_stderr()
     try:
         with _named(settings.directory, service.name, name):
-            uvloop.run(_work(service, settings, name, inputs_from))
+            uvloop.run(_work(service, settings, _options(settings, name, inputs_from, tables_from)))
     except OSError as error:
         if (told := _unwritable(settings.directory, error)) is None:
             raise
@@ -64,13 +67,14 @@ def _unwritable(directory: Path, error: BaseException | None) -> UnavailableErro
     return UnavailableError(problem)
 
 
-async def _work(service: Service, settings: Settings, name: str, inputs_from: Fallback | None) -> None:
+async def _work(service: Service, settings: Settings, options: Options) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
-    runner = ServiceRunner(service, _options(settings, name, inputs_from), memory)
+    runner = ServiceRunner(service, options, memory)
+    name = options.worker
     web = make_app(runner.status, runner.tables, max_age=settings.session_timeout_s)
     port = await start_web(web, settings.web_host, settings.web_port)
     address = (
@@ -85,7 +89,7 @@ async def _work(service: Service, settings: Settings, name: str, inputs_from: Fa
             await stop_web(web)
 
 
-def _options(settings: Settings, name: str, inputs_from: Fallback | None) -> Options:
+def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None) -> Options:
     return Options(
         brokers=settings.kafka,
         directory=settings.directory / "tables",
@@ -96,6 +100,7 @@ def _options(settings: Settings, name: str, inputs_from: Fallback | None) -> Opt
         commit_interval=settings.commit_interval_ms / 1000,
         guarantee=settings.guarantee,
         inputs_from=inputs_from,
+        tables_from=tables_from,
     )
 
 

@@ -20,6 +20,7 @@ class TopicFacts(NamedTuple):
     cleanup_policy: str
     max_message_bytes: int
     topic_id: str
+    delete_retention_ms: int = 86_400_000
 
 
 Facts: TypeAlias = Mapping[str, TopicFacts | None]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REPLICAS = 3
 """Copies of a topic that is created here, where there are as many brokers: one may be lost while one is mended."""
 
-_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588"}
+_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.retention.ms": "86400000"}
 """What is asked of a topic's configuration, with Kafka's defaults."""
 
 
@@ -59,6 +59,7 @@ class Cluster:
                 cleanup_policy=config[name]["cleanup.policy"],
                 max_message_bytes=int(config[name]["max.message.bytes"]),
                 topic_id=topic.topic_id,
+                delete_retention_ms=int(config[name]["delete.retention.ms"]),
             )
             for name, topic in described.items()
         }

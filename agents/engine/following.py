@@ -17,7 +17,8 @@ from aiokafka.structs import TopicPartition
 
 from agents.engine.fetching import Batch, BatchConsumer, fetch
 from agents.engine.harness import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS
-from agents.engine.held import HeldTable, Log
+from agents.engine.held import HeldTable
+from agents.engine.horizon import Log
 from agents.engine.preparing import RETRY_SECONDS, is_passing
 from agents.engine.topic_ids import describe
 
@@ -77,10 +78,9 @@ class Follower:
             fetched = await fetch(consumer, assigned, POLL_SECONDS, BATCH_RECORDS)
             for batch in fetched.batches:
                 await self._apply(batch)
-            for tp, seen in fetched.seen.items():
-                self._tables[tp.topic].seen(tp.partition, seen)
-            if fetched.out_of_range:
-                await self._seek(consumer, {tp.topic for tp in fetched.out_of_range}, assigned)
+            late = [tp for tp, seen in fetched.seen.items() if self._tables[tp.topic].seen(tp.partition, seen)]
+            if late or fetched.out_of_range:
+                await self._seek(consumer, {tp.topic for tp in [*late, *fetched.out_of_range]}, assigned)
             await asyncio.sleep(0)
 
     async def _assign(self, consumer: BatchConsumer, assigned: frozenset[TopicPartition]) -> frozenset[TopicPartition]:

@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 from agents.engine.fetching import Seen
+from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
 from agents.engine.placing import misplaced
-from tables.declaring.problems import Problem
+from agents.engine.table_problems import diverging, hole, missed_deletions, outside
 from tables.declaring.topics import OwnerTopic
-from tables.engine.layout import HEADER_SIZE, ROW
+from tables.engine.layout import HEADER_SIZE, ROW, Stage
 from tables.engine.part import Part
 from tables.engine.records import Applied, Opened, ParkedRecord, Record, Rejected
 from tables.engine.state import Phase, State
@@ -33,13 +33,6 @@ REJECTED_SECONDS = 1.0
 """Between two lines about rejected records of one table."""
 
 
-class Log(NamedTuple):
-    """The first offset that a partition still has, and the one after its last."""
-
-    begin: int
-    end: int
-
-
 @dataclass
 class TableCounts:
     """What became of the records of a table, in this worker since it started."""
@@ -47,6 +40,7 @@ class TableCounts:
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    swept: int = 0
     stale: int = 0
     deleted: int = 0
     repeated: int = 0
@@ -68,10 +62,13 @@ class TableCounts:
 class HeldTable:
     """`partition_count` is that of the topic, as last known; 0 while no broker has told it."""
 
-    def __init__(self, table: Table, patience: float, clock: Callable[[], float], *, by_key: bool = False) -> None:
+    def __init__(
+        self, table: Table, patience: float, clock: Callable[[], float], *, by_key: bool = False, holes: bool = False
+    ) -> None:
         """`patience` in seconds: with no sign of the broker for so long, it counts as gone.
 
-        `by_key`: each row has to lie in the partition that its key belongs to.
+        `by_key`: each row has to lie in the partition that its key belongs to. `holes`: what is left of a topic of
+        which records were deleted is enough.
         """
         self.table = table
         self.partition_count = 0
@@ -81,6 +78,8 @@ class HeldTable:
         self._patience = patience
         self._clock = clock
         self._by_key = by_key
+        self._holes = holes
+        self._delete_retention = DELETE_RETENTION
         self._rejected_unsaid = 0
         self._rejected_said_at = 0.0
         self._seen: dict[int, Seen] = {}
@@ -175,18 +174,32 @@ class HeldTable:
             elsewhere = {each.record.offset for each in strangers}
             records = [record for record in records if record.offset not in elsewhere]
         applied = self.table.apply(partition, records, position, strangers)
+        self._note_end(partition)
         self.counts.add(applied)
+        if applied.fell is not None:
+            log.warning("%s", diverging(self.topic.name, applied.fell))
         if applied.rejected:
             self._say_rejected(partition, applied.rejected)
-        if applied.changed_keys:
-            for listener in self._listeners:
-                listener(applied.changed_keys)
+        self._tell(applied.changed_keys)
         return applied.rejected
 
     def strangers(self, partition: int, records: Sequence[Record]) -> list[Rejected]:
         """Records that belong into another partition, where rows have to lie where their key belongs."""
         placed = self._by_key and self.partition_count
         return misplaced(records, partition, self.partition_count) if placed else []
+
+    def tend(self, max_rows: int) -> bool:
+        """Do a slice of what may be done at any time; gives whether there is more."""
+        removed = self.table.sweep(max_rows)
+        if removed is not None:
+            self.counts.swept += len(removed)
+            self._tell(removed)
+        return self.table.tend(max_rows) or removed is not None
+
+    def _tell(self, changed: Sequence[bytes]) -> None:
+        if changed:
+            for listener in self._listeners:
+                listener(changed)
 
     def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
         """Rejected records that were not published as dead letters yet, as far as anybody knows."""
@@ -197,15 +210,37 @@ class HeldTable:
         if partition in self.table.partitions:
             self.table.part(partition).parked.told(partition, offsets)
 
-    def seen(self, partition: int, seen: Seen) -> None:
-        """The end as the broker told it; an answer that was seen before tells nothing new."""
+    def seen(self, partition: int, seen: Seen) -> bool:
+        """The end as the broker told it; an answer that was seen before tells nothing new.
+
+        Gives whether deletions may have been missed by now: the table is to be started anew, and not caught up
+        until it was.
+        """
         before = self._seen.get(partition)
         if seen == before or seen.at < self._measured_from.get(partition, 0.0):
-            return
+            return False
+        if self._is_late(partition):
+            return True
         if before is not None and seen.at - before.at > self._patience:
             self.table.state(partition).remeasure()
         self._seen[partition] = seen
         self.table.observe(partition, seen.end, seen.at)
+        self._note_end(partition)
+        return False
+
+    def _is_late(self, partition: int) -> bool:
+        read, state = self.table.last_full_read(partition), self.table.state(partition)
+        if read is not None and read.stage is Stage.READING and not state.is_read:
+            # What it may have missed is known when it comes to the end: it is of use until then.
+            return False
+        return is_late(read, state, self._clock(), self._delete_retention)
+
+    def _note_end(self, partition: int) -> None:
+        """A full read that came to the end in time has met every row that the topic has."""
+        read = self.table.last_full_read(partition)
+        reading = read is not None and read.stage is Stage.READING
+        if reading and self.table.state(partition).is_read and not self._is_late(partition):
+            self.table.reached_end(partition)
 
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Forget how far they were: an end that is asked for from now on decides."""
@@ -215,20 +250,43 @@ class HeldTable:
             self.table.state(partition).remeasure()
 
     def start(self, logs: Mapping[int, Log]) -> Mapping[int, int]:
-        """Where to read partitions on, each measured anew.
+        """Where to read partitions on, each measured anew; raises TableHoleError where rows would be missing.
 
-        A position outside its log leads to a rebuild, announced. That of a global table takes all of its
+        A position after its log leads to a rebuild, announced. That of a global table takes all of its
         partitions back to their starts: hand over all of them.
         """
-        for partition, found in logs.items():
-            position = self.table.position(partition)
-            if not (found.begin <= position <= found.end or position == 0):
-                self._rebuild(partition, found)
+        ways = self._ways(logs)
+        lost = [partition for partition, found in ways.items() if found is Way.REBUILD]
+        for partition in lost[:1] if self.held == "global" else lost:
+            self._rebuild(partition, logs[partition])
+        for partition, found in ways.items():
+            if found is Way.READ_ANEW:
+                self._say_read_anew(partition)
+            if found is not Way.GO_ON:
+                self.table.read_anew(partition, logs[partition].begin, self._clock())
         self.remeasure(logs)
         for part, behind in self._behind(logs).items():
             if behind > FAR_BEHIND_RECORDS:
                 part.catch_up(behind)
         return {partition: max(self.table.position(partition), found.begin) for partition, found in logs.items()}
+
+    def _ways(self, logs: Mapping[int, Log]) -> Mapping[int, Way]:
+        ways = {partition: self._way(partition, found) for partition, found in logs.items()}
+        if self.held == "global" and Way.REBUILD in ways.values():
+            ways = {each: Way.REBUILD if self._is_enough(each, found) else Way.REFUSE for each, found in logs.items()}
+        for partition, found in ways.items():
+            if found is Way.REFUSE:
+                position, read = self.table.position(partition), self.table.last_full_read(partition)
+                raise TableHoleError(hole(self.topic.name, partition, position, read, logs[partition]))
+        return ways
+
+    def _way(self, partition: int, found: Log) -> Way:
+        read = self.table.last_full_read(partition)
+        late = is_late(read, self.table.state(partition), self._clock(), self._delete_retention)
+        return way(self.table.position(partition), read, found, late=late, holes=self._holes)
+
+    def _is_enough(self, partition: int, found: Log) -> bool:
+        return self._holes or is_whole(self.table.last_full_read(partition), found)
 
     def _behind(self, logs: Mapping[int, Log]) -> Mapping[Part, int]:
         behind: Counter[Part] = Counter()
@@ -236,9 +294,14 @@ class HeldTable:
             behind[self.table.part(partition)] += found.end - max(self.table.position(partition), found.begin)
         return behind
 
-    def told(self, topic_id: str, partition_count: int) -> None:
-        """What the broker says of the topic; another id means another topic, whose rows are to be read anew."""
+    def told(self, topic_id: str, partition_count: int, delete_retention: float | None = None) -> None:
+        """What the broker says of the topic; another id means another topic, whose rows are to be read anew.
+
+        `delete_retention` in seconds, as long as the topic keeps deletions at least; None: as before.
+        """
         self.partition_count = partition_count
+        if delete_retention is not None:
+            self._delete_retention = delete_retention
         if self.topic_id != topic_id:
             self.topic_id = topic_id
             self.reopen()
@@ -251,15 +314,16 @@ class HeldTable:
             self.open([partition], self.topic_id)
 
     def _rebuild(self, partition: int, found: Log) -> None:
-        position, partitions = self.table.position(partition), self.table.partitions
-        log.warning("%s", Problem(
-            f"table {self.topic.name}, partition {partition}",
-            "its position must be in the topic",
-            f"position {position}, and a log from {found.begin} to {found.end}",
-            "it is rebuilt from the topic's start",
-        ))  # fmt: skip
+        partitions = self.table.partitions
+        log.warning("%s", outside(self.topic.name, partition, self.table.position(partition), found))
         self.table.discard(partition)
         self.open(partitions if self.held == "global" else [partition], self.topic_id)
+
+    def _say_read_anew(self, partition: int) -> None:
+        """The first reading goes without saying."""
+        read = self.table.last_full_read(partition)
+        if read is not None:
+            log.warning("%s", missed_deletions(self.topic.name, partition, read, self._delete_retention))
 
     def check_connection(self) -> None:
         """Say `disconnected` of partitions of which the broker has told nothing for too long."""

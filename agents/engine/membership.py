@@ -21,7 +21,8 @@ from agents.engine.feeding import Feed
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed, Guarantee
 from agents.engine.harness import Consumer, Offsets
-from agents.engine.held import HeldTable, Log
+from agents.engine.held import HeldTable
+from agents.engine.horizon import Log
 from agents.engine.offsets import Fallback, input_offset
 from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
@@ -140,8 +141,8 @@ class Membership:
     def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
         for tp, seen in ends.items():
             self.ends[tp] = seen.end
-            if (table := self._tables.get(tp.topic)) is not None:
-                table.seen(tp.partition, seen)
+            if (table := self._tables.get(tp.topic)) is not None and table.seen(tp.partition, seen):
+                self._lost_its_place.set()
         self.processing.wake()
 
     async def put(self, batch: Batch, epoch: int) -> None:

@@ -26,6 +26,7 @@ from agents.engine.following import Follower
 from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
 from agents.engine.harness import App, Consumer, Group
 from agents.engine.held import HeldTable
+from agents.engine.horizon import Remainder
 from agents.engine.joining import JoinCounts
 from agents.engine.membership import Membership
 from agents.engine.offsets import Fallback
@@ -85,6 +86,7 @@ class Options(NamedTuple):
     guarantee: Name = "exactly_once"
     fetch_bytes: int = 1024 * 1024
     inputs_from: Fallback | None = None
+    tables_from: Remainder | None = None
 
 
 class WorkerFailedError(LarderError):
@@ -156,7 +158,7 @@ class ServiceRunner:
         self._confirm(facts)
         for topic in planned.internal.values():
             self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
-            self.tables[topic.name].told(facts[topic.name].topic_id, facts[topic.name].partitions)
+            _tell(self.tables[topic.name], facts[topic.name])
         async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
@@ -271,7 +273,8 @@ class ServiceRunner:
 
     def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool) -> HeldTable:
         table = Table(topic, self._directory, self._memory, held, self._clock, fault=self._reached)
-        return HeldTable(table, self.options.session_timeout, self._clock, by_key=by_key)
+        holes = self.options.tables_from == "earliest"
+        return HeldTable(table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes)
 
     def _open_local_copies(self) -> None:
         """Answer from what is on this disk, before any broker is asked."""
@@ -283,13 +286,17 @@ class ServiceRunner:
     def _confirm(self, facts: Mapping[str, TopicFacts]) -> None:
         """The broker is there: local copies of other topics of the same name are dropped."""
         for name, table in self.tables.items():
-            table.told(facts[name].topic_id, facts[name].partitions)
+            _tell(table, facts[name])
         self._memo.remember_partitions({name: facts[name].partitions for name in self.tables})
 
     def _say(self, phase: str) -> None:
         if phase != self.phase:
             self.phase = phase
             log.info("worker %s of %s: %s", self.options.worker, self.service.name, phase)
+
+
+def _tell(table: HeldTable, facts: TopicFacts) -> None:
+    table.told(facts.topic_id, facts.partitions, facts.delete_retention_ms / 1000)
 
 
 async def _bounded(step: Coroutine[Any, Any, Any], otherwise: str) -> None:

@@ -76,6 +76,7 @@ def _table(table: HeldTable, now: float) -> dict[str, Any]:
         "rows": sizes.rows,
         "parked": sizes.parked,
         "building": table.table.building,
+        "diverging": None if (fell := table.table.fell) is None else fell.as_dict(),
         "counts": table.counts.as_dict(),
         "progress": _going(progress_of(states, now)),
         "partitions": [_partition(state, now) for state in states],

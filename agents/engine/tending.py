@@ -1,4 +1,4 @@
-"""Tends tables in the background: builds indexes that were declared later, forgets old deletions.
+"""Tends tables in the background: builds indexes that were declared later, forgets old deletions, sweeps.
 
 A slice at a time, with control given back between slices, while the tables serve. Knows tables only.
 """
@@ -36,7 +36,7 @@ async def tend(tables: Collection[HeldTable]) -> None:
 
 def _slice(table: HeldTable) -> bool:
     before = table.table.building
-    more = table.table.tend(max(1, SLICE_ROWS // max(1, len(table.table.partitions))))
+    more = table.tend(max(1, SLICE_ROWS // max(1, len(table.table.partitions))))
     for index in before:
         if index not in table.table.building:
             log.info("table %s: index %s is complete", table.topic.name, index)

@@ -37,6 +37,7 @@ def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
             "worker": reply.worker.worker,
             "rows": table["rows"],
             "states": sorted({each["phase"].replace("_", " ") for each in partitions}),
+            "diverging": table["diverging"],
             "lag": _over_all(sum, [each["lag"] for each in partitions]),
             "freshness_s": _over_all(max, [each["freshness_s"] for each in partitions]),
             "partitions": partitions,
@@ -59,7 +60,7 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
         held = "global" if each["held"] == "global" else f"partitions {_numbers(each)}"
         lag = "?" if each["lag"] is None else f"{each['lag']:,}"
         age = "never" if each["freshness_s"] is None else f"{each['freshness_s']:.1f} s"
-        states = ", ".join(each["states"]) or "none here"
+        states = ", ".join([*each["states"], *(["diverging"] if each["diverging"] else [])]) or "none here"
         rows.append((each["table"], each["worker"], held, f"{each['rows']:,}", lag, age, states + _progress(each)))
     headings = ("table", "worker", "held", "rows", "lag", "freshness", "state")
     click.echo(columns(headings, rows, right=["rows", "lag", "freshness"]))

@@ -13,6 +13,7 @@ from app.settings import load_settings
 from tables.declaring.names import folder_problems
 
 if TYPE_CHECKING:
+    from agents.engine.horizon import Remainder
     from agents.engine.offsets import Fallback
 
 
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     type=click.Choice(["earliest", "latest"]),
     help="Where to read inputs whose committed offsets are gone; refused if not given.",
 )
-def command(service: str, name: str | None, web_port: int | None, inputs_from: Fallback | None) -> None:
+@click.option(
+    "--tables-from",
+    type=click.Choice(["earliest"]),
+    help="Read tables from what is left of topics that records were deleted of; refused if not given.",
+)
+def command(
+    service: str,
+    name: str | None,
+    web_port: int | None,
+    inputs_from: Fallback | None,
+    tables_from: Remainder | None,
+) -> None:
     """Run one worker of SERVICE in the foreground, until SIGTERM or Ctrl-C."""
     # Faust and RocksDB take a second to import: `larder --help` must not.
     from app.declared import declared_services, service_named  # noqa: PLC0415
@@ -37,4 +49,4 @@ def command(service: str, name: str | None, web_port: int | None, inputs_from: F
     mine = service_named(declared_services(settings.modules), service)
     if web_port is not None:
         settings = dataclasses.replace(settings, web_port=web_port)
-    run_worker(mine, settings, name or settings.worker or f"{service}-1", inputs_from)
+    run_worker(mine, settings, name or settings.worker or f"{service}-1", inputs_from, tables_from)

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka.admin import NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import ConsumerRecord
 
 from tests.support.beside import Beside
-from tests.support.topics import COMPACTED, Sent, admin, create, read, send, until
+from tests.support.topics import COMPACTED, Sent, admin, configure, create, read, send, until
 from tests.support.workers import Worker
 
 ROWS = """
@@ -94,7 +93,7 @@ class Stage:
         self.configure(topic, COMPACTED)
 
     def configure(self, topic: str, config: Mapping[str, str]) -> None:
-        self.beside.call(_configure(self.kafka, self.name(topic), config))
+        self.beside.call(configure(self.kafka, self.name(topic), config))
 
     def send(self, topic: str, records: Iterable[Sent | tuple[Any, Any]]) -> list[int]:
         """Send records in their order; answers their offsets."""
@@ -171,12 +170,6 @@ async def create_again(kafka: str, topic: str, partitions: int, config: Mapping[
             return all(code == 0 for _, code, *_ in answer.topic_errors)
 
         await until(created, 20, f"topic {topic} created again")
-
-
-async def _configure(kafka: str, topic: str, config: Mapping[str, str]) -> None:
-    async with admin(kafka) as client:
-        for answer in await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(config))]):
-            assert all(code == 0 for code, *_ in answer.resources), answer
 
 
 def _letter(record: ConsumerRecord) -> Letter:

@@ -25,7 +25,14 @@ class Start(Protocol):
     """Starts a worker of a service that `module` declares; `kafka` in place of the run's broker."""
 
     def __call__(
-        self, module: str, service: str, name: str = "one", *, kafka: str = ..., sessions: Mapping[str, str] = PATIENT
+        self,
+        module: str,
+        service: str,
+        name: str = "one",
+        *,
+        kafka: str = ...,
+        sessions: Mapping[str, str] = PATIENT,
+        arguments: tuple[str, ...] = (),
     ) -> Worker: ...
 
 
@@ -34,9 +41,15 @@ def start(kafka: str, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as started:
 
         def start(
-            module: str, service: str, name: str = "one", *, kafka: str = kafka, sessions: Mapping[str, str] = PATIENT
+            module: str,
+            service: str,
+            name: str = "one",
+            *,
+            kafka: str = kafka,
+            sessions: Mapping[str, str] = PATIENT,
+            arguments: tuple[str, ...] = (),
         ) -> Worker:
-            worker = Worker(kafka, tmp_path, module, service, name, environment=sessions)
+            worker = Worker(kafka, tmp_path, module, service, name, sessions, arguments)
             started.enter_context(running(worker))
             return worker
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import ConsumerRecord
 
 T = TypeVar("T")
@@ -55,6 +56,23 @@ async def existing(kafka: str, prefix: str) -> list[str]:
 async def delete(kafka: str, *topics: str) -> None:
     async with admin(kafka) as client:
         await client.delete_topics(list(topics))
+
+
+async def configure(kafka: str, topic: str, config: Mapping[str, str]) -> None:
+    async with admin(kafka) as client:
+        for answer in await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(config))]):
+            assert all(code == 0 for code, *_ in answer.resources), answer
+
+
+async def cut(kafka: str, topic: str, before: int, config: Mapping[str, str]) -> None:
+    """Delete the records of partition 0 before an offset; `config` is what the topic has, and has again afterwards.
+
+    A broker deletes no records of a topic that is compacted only.
+    """
+    await configure(kafka, topic, {**config, "cleanup.policy": "delete"})
+    async with admin(kafka) as client:
+        await client.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+    await configure(kafka, topic, config)
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.engine.fetching import Seen
-from agents.engine.held import HeldTable, Log
+from agents.engine.held import HeldTable
+from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError
 from agents.engine.partitioning import partition_of
 from agents.engine.placing import misplaced
 from tables.engine import Table
@@ -117,28 +118,128 @@ def test_whoever_waits_for_rows_is_told_after_they_are_stored(by_partition: Held
     assert told == [(key.encode(), True), (key.encode(), False)]
 
 
-def test_reading_goes_on_at_the_stored_position(by_partition: HeldTable) -> None:
-    by_partition.take(0, [row(0, key_in(0), 1)], 8)
-    assert by_partition.start({0: Log(0, 100), 1: Log(7, 100)}) == {0: 8, 1: 7}
+def until_end(held: HeldTable, partition: int, end: int, clock: Clock) -> None:
+    """Fill a partition from a log that begins at 0, with one row."""
+    held.start({each: Log(0, end) for each in ([partition] if held.held == "partition" else held.table.partitions)})
+    held.take(partition, [row(0, key_in(partition), 1)], end)
+    held.seen(partition, Seen(end, clock.now))
 
 
-@pytest.mark.parametrize("log", [Log(9, 100), Log(0, 7)])
-def test_a_position_outside_the_log_empties_the_partition_and_says_so(
-    by_partition: HeldTable, log: Log, caplog: pytest.LogCaptureFixture
+def test_reading_goes_on_at_the_stored_position(by_partition: HeldTable, clock: Clock) -> None:
+    until_end(by_partition, 0, 8, clock)
+    assert by_partition.start({0: Log(0, 100), 1: Log(0, 100)}) == {0: 8, 1: 0}
+
+
+def test_a_position_after_the_log_empties_the_partition_and_says_so(
+    by_partition: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    by_partition.take(0, [row(0, key_in(0), 1)], 8)
-    by_partition.take(1, [row(0, key_in(1), 1)], 8)
-    assert by_partition.start({0: log, 1: Log(0, 8)}) == {0: log.begin, 1: 8}
+    until_end(by_partition, 0, 8, clock)
+    until_end(by_partition, 1, 8, clock)
+    assert by_partition.start({0: Log(0, 7), 1: Log(0, 8)}) == {0: 0, 1: 8}
     assert by_partition.table.sizes().rows == 1
-    assert f"found position 8, and a log from {log.begin} to {log.end}; it is rebuilt" in caplog.text
+    assert "found position 8, and a log from 0 to 7, which was restored or cut off; it is rebuilt" in caplog.text
 
 
-def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: HeldTable) -> None:
+def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
+    by_partition: HeldTable, clock: Clock
+) -> None:
+    until_end(by_partition, 0, 8, clock)
+    with pytest.raises(TableHoleError, match=r"position 8 here, and a log from 9 to 100: .* --tables-from earliest"):
+        by_partition.start({0: Log(9, 100)})
+    with pytest.raises(TableHoleError, match="no store here, and a log from 1 to 100"):
+        by_partition.start({1: Log(1, 100)})
+    assert by_partition.start({0: Log(8, 100)}) == {0: 8}
+
+
+def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: Clock) -> None:
+    table = Table(customers, tmp_path, small_memory(), "global", clock)
+    held = HeldTable(table, PATIENCE, clock, holes=True)
+    held.told("id-1", 1)
+    held.open([0], "id-1")
+    assert held.start({0: Log(3, 5)}) == {0: 3}
+    held.take(0, [row(3, "c1", 1)], 5)
+    held.seen(0, Seen(5, clock.now))
+    assert held.start({0: Log(9, 12)}) == {0: 9}
+    assert table.sizes().rows == 0
+    held.take(0, [row(9, "c1", 1)], 12)
+    held.seen(0, Seen(12, clock.now))
+    assert held.caught_up(0)
+    table.close()
+
+
+def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_there_again(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for holes in (True, False):
+        table = Table(customers, tmp_path, small_memory(), "global", clock)
+        held = HeldTable(table, PATIENCE, clock, holes=holes)
+        held.told("id-1", 1)
+        held.open([0], "id-1")
+        assert held.start({0: Log(3, 5)}) == {0: 3}
+        held.take(0, [row(3, "c1", 1)], 5)
+        held.seen(0, Seen(5, clock.now))
+        table.close()
+        clock.now += 10 * DELETE_RETENTION
+
+
+def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: HeldTable, clock: Clock) -> None:
     """Their rows lie in one store, and go together: whoever read on from the others' positions would lack theirs."""
+    whole.start(dict.fromkeys(range(3), Log(0, 8)))
     for partition in range(3):
         whole.take(partition, [row(0, f"c{partition}", 1)], 8)
-    assert whole.start({0: Log(0, 10), 1: Log(2, 5), 2: Log(1, 10)}) == {0: 0, 1: 2, 2: 1}
+        whole.seen(partition, Seen(8, clock.now))
+    assert whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(0, 4)}) == {0: 0, 1: 0, 2: 0}
     assert whole.table.sizes().rows == 0
+
+
+def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(whole: HeldTable, clock: Clock) -> None:
+    whole.start(dict.fromkeys(range(3), Log(0, 8)))
+    for partition in range(3):
+        whole.take(partition, [row(0, f"c{partition}", 1)], 8)
+        whole.seen(partition, Seen(8, clock.now))
+    with pytest.raises(TableHoleError, match=r"partition 2: .* a log from 1 to 10"):
+        whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(1, 10)})
+    assert whole.table.sizes().rows == 3
+
+
+def test_a_long_absence_and_its_end_are_told(whole: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[bytes] = []
+    whole.told("id-1", 3, 3600.0)
+    whole.start(dict.fromkeys(range(3), Log(0, 2)))
+    whole.take(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
+    for partition in (1, 2):
+        whole.take(partition, [], 2)
+    for partition in range(3):
+        whole.seen(partition, Seen(2, clock.now))
+    assert whole.caught_up(0)
+    assert caplog.text == ""
+    whole.listen(told.extend)
+    clock.now += 3601.0
+    assert whole.start(dict.fromkeys(range(3), Log(0, 2))) == {0: 0, 1: 0, 2: 0}
+    assert "partition 0: requires to be at the topic's end every 3600 s" in caplog.text
+    whole.take(0, [row(1, "c2", 1)], 2)
+    for partition in (1, 2):
+        whole.take(partition, [], 2)
+    for partition in range(3):
+        whole.seen(partition, Seen(2, clock.now))
+    assert not whole.caught_up(0), "c1 is still there"
+    assert whole.table.raw(b"c1") is not None
+    while whole.tend(1):
+        pass
+    assert whole.caught_up(0)
+    assert (told, whole.counts.swept, whole.table.sizes().rows) == ([b"c1"], 1, 1)
+    assert whole.table.raw(b"c1") is None
+
+
+def test_a_falling_revision_is_told_once_with_its_coordinates(
+    whole: HeldTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole.take(1, [row(0, "c1", 7), row(1, "c2", 7)], 2)
+    whole.take(1, [row(2, "c1", 5), row(3, "c2", 5)], 4)
+    whole.take(1, [row(4, "c1", 3)], 5)
+    (line,) = caplog.messages
+    assert line.startswith("table shop.customers, partition 1: the revisions of a key rise in the order of the log; ")
+    assert "found key c1 with revision 5 at offset 2, and with 7 before it, at 0; the table is diverging" in line
 
 
 def test_a_topic_that_was_made_anew_empties_the_table_and_says_so(
