@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.topics import Sent, create, delete, rows, send, until_count
+from tests.support.topics import Sent, create, delete, forget_offsets, rows, send, until_count
 from tests.support.workers import Worker, running
 
 MODULE = """
@@ -65,3 +65,31 @@ async def test_an_input_that_was_made_anew_is_refused_until_it_is_said_where_to_
             await until_count(kafka, f"{prefix}.shipments", 2)
         assert told.stop() == 0
     assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == joined
+
+
+async def test_offsets_that_the_group_lost_are_refused_until_it_is_said_where_to_read(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    module = MODULE.format(p=prefix)
+    await create(kafka, {f"{prefix}.orders": 1})
+    worker = Worker(kafka, tmp_path, module, prefix)
+    with running(worker):
+        worker.until_running()
+        await send(kafka, f"{prefix}.customers", [Sent("c1", {"customer_id": "c1"})])
+        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the customer")
+        await send(kafka, f"{prefix}.orders", [Sent("o1", {"order_id": "o1", "customer_id": "c1"})])
+        await until_count(kafka, f"{prefix}.shipments", 1)
+        assert worker.stop() == 0
+        await forget_offsets(kafka, prefix)
+        await send(kafka, f"{prefix}.orders", [Sent("o2", {"order_id": "o2", "customer_id": "c1"})])
+        worker.start()
+        assert worker.exit_code() == 3
+        assert f"larder: input {prefix}.orders, partition 0: a service goes on from the offset" in worker.text
+        assert "found none, though this service has committed before; start once with --inputs-from" in worker.text
+        assert "Traceback" not in worker.text
+    told = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", "earliest"))
+    with running(told):
+        await until_count(kafka, f"{prefix}.shipments", 3)
+        told.until_caught_up()
+        assert told.stop() == 0
+    assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == ["o1", "o1", "o2"]

@@ -4,87 +4,56 @@ import multiprocessing
 import random
 import signal
 import threading
+from collections import Counter
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
-from tables.engine import Table
-from tables.engine.layout import ENTRY, HEADER_SIZE, ROW
-from tables.engine.values import encoded
-from tests.tables.engine.crashing import rows_at, told, topic, write_until_killed
-from tests.tables.engine.samples import small_memory
+from tests.tables.engine.crashing import FAILURE, POINTS, live_and_die, one_life
 
-INDEXES = [("country",), ("country", "name"), ()]
-DEADLINE = 30.0
+DEADLINE = 100.0
+# Together a thousand points around the writes of a store, each with a comparison after it.
+TESTS, ROUNDS, LIVES = 10, 2, 50
+LONGEST = 60
 
 
-def killed_once(directory: Path, seed: int, steps: int, after: float | None = None, *, unlogged: bool = False) -> None:
+def forks() -> ForkServerContext:
+    """Processes are forked off one that has everything imported, and no store open."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.tables.engine.crashing"])
-    opening = context.Event()
-    arguments = (str(directory), seed, steps, INDEXES[seed % 3], opening)
-    child = context.Process(target=write_until_killed, args=arguments, kwargs={"unlogged": unlogged})
-    child.start()
-    assert opening.wait(DEADLINE)
-    timer = threading.Timer(DEADLINE if after is None else after, child.kill)
-    timer.start()
-    child.join()
-    timer.cancel()
-    assert child.exitcode == -signal.SIGKILL
+    return context
 
 
-def check(directory: Path, indexes: tuple[str, ...]) -> int:
-    """Compare a store with the model at its own position; gives the position."""
-    table = Table(topic(indexes), directory, small_memory(), "global")
-    assert table.open((0,), "id-1")[0].rebuilt is None
-    while table.tend(1_000):
-        pass
-    store = table.part(0).store
-    rows = [
-        (key[1:].decode(), value[HEADER_SIZE:]) for key, value in store.scan_prefix(ROW) if len(value) > HEADER_SIZE
-    ]
-    assert rows == list(rows_at(table.position(0)))
-    wanted = {
-        index.encode().join((ENTRY, b"\0")) + encoded(getattr(table.get(key), index)) + key.encode()
-        for key, _ in rows
-        for index in indexes
-    }
-    assert {key for key, _ in store.scan_prefix(ENTRY)} == wanted
-    assert table.sizes().rows == len(rows)
-    position = table.position(0)
-    table.close()
-    return position
+def failure(directory: Path) -> str:
+    file = directory / FAILURE
+    return file.read_text() if file.exists() else "none"
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_after_a_kill_at_any_step_rows_indexes_and_position_agree(tmp_path: Path, seed: int) -> None:
-    chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
-    reached = 0
-    for kill in range(10):
-        killed_once(tmp_path, seed + kill, chosen.randrange(1, 80))
-        position = check(tmp_path, INDEXES[(seed + kill) % 3])
-        assert position >= max(reached, told(tmp_path))
-        reached = position
-    assert reached > 0
+@pytest.mark.parametrize("seed", range(TESTS))
+def test_after_a_kill_at_any_of_a_thousand_points_rows_indexes_and_position_agree(tmp_path: Path, seed: int) -> None:
+    points: Counter[str] = Counter()
+    for number in range(ROUNDS):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        # One more life than points: the last one compares what the last kill has left.
+        child = forks().Process(target=live_and_die, args=(str(directory), seed * ROUNDS + number, LIVES + 1, LONGEST))
+        child.start()
+        child.join(DEADLINE)
+        assert child.exitcode == 0, failure(directory)
+        points.update((directory / POINTS).read_text().splitlines()[:LIVES])
+    assert points.total() * TESTS == 1_000
+    assert {point.split(":")[0] for point in points} >= {"apply", "read again", "sweep"}
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_after_a_kill_at_any_moment_rows_indexes_and_position_agree(tmp_path: Path, seed: int) -> None:
     chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
-    reached = 0
-    for kill in range(10):
-        killed_once(tmp_path, seed + kill, steps=-1, after=chosen.uniform(0.02, 0.25))
-        position = check(tmp_path, INDEXES[(seed + kill) % 3])
-        assert position >= max(reached, told(tmp_path))
-        reached = position
-    assert reached > 0
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_without_the_log_a_kill_may_go_back_but_never_leaves_a_hole(tmp_path: Path, seed: int) -> None:
-    chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
-    reached = 0
-    for kill in range(10):
-        killed_once(tmp_path, seed + kill, chosen.randrange(20, 300), unlogged=True)
-        reached = max(reached, check(tmp_path, INDEXES[(seed + kill) % 3]))
-    assert reached > 0
+    for life in range(20):
+        child = forks().Process(target=one_life, args=(str(tmp_path), seed * 100 + life, -1))
+        child.start()
+        timer = threading.Timer(chosen.uniform(0.05, 0.3), child.kill)
+        timer.start()
+        child.join()
+        timer.cancel()
+        assert child.exitcode == -signal.SIGKILL, failure(tmp_path)
