@@ -45,7 +45,7 @@ class OwnedRows:
         self.output = output
         self._table = table
         self._delivery = delivery
-        self._generation = (GENERATION_HEADER, b"%d" % generation)
+        self._headers: Headers = [(GENERATION_HEADER, b"%d" % generation)]
         self._unstored: dict[bytes, Written] = {}
         self._unit: Unit | None = None
         self._of_unit: list[Written] = []
@@ -98,11 +98,11 @@ class OwnedRows:
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
-        headers: Headers = [self._generation]
+        headers = self._headers
         if based_on is not None:
-            headers.append((BASED_ON_HEADER, b"%d" % based_on))
+            headers = [*headers, (BASED_ON_HEADER, b"%d" % based_on)]
         if row.value is None and row.revision is not None and row.declared:
-            headers.append((REVISION_HEADER, b"%d" % row.revision))
+            headers = [*headers, (REVISION_HEADER, b"%d" % row.revision)]
         delivery = self._delivery()
         if delivery.unit is not self._unit:
             self._unit, self._of_unit = delivery.unit, []

@@ -30,7 +30,13 @@ class Sent(NamedTuple):
 
 @dataclass
 class OpenUnit:
+    """What follows on it, and where its last records lie, once it is settled."""
+
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def end(self, topic: str, partition: int) -> int | None:
+        return self.ends.get(TopicPartition(topic, partition))
 
 
 class MemoryDelivery:
@@ -84,10 +90,15 @@ class MemoryDelivery:
     def pending(self) -> Mapping[TopicPartition, Sequence[Any]]:
         return {tp: records for tp, records in self._pending.items() if records}
 
-    def settle(self) -> None:
-        """All that is pending is durable, then the offsets are committed, then what follows is done."""
+    def settle(self, *, told: bool = True) -> None:
+        """All that is pending is durable, then the offsets are committed, then what follows is done.
+
+        `told`: the broker says where it lies, and not only that it is there already.
+        """
         for tp, records in self._pending.items():
-            self._append(tp, records)
+            self.come(tp, records)
+            if told:
+                self.unit.ends[tp] = len(self.logs[tp])
         self._pending.clear()
         self.committed |= self._offsets
         self._offsets.clear()
@@ -101,14 +112,22 @@ class MemoryDelivery:
         while self.pending or self.unit.afterwards:
             self.settle()
 
-    def crash(self, durable: Callable[[int], int]) -> None:
-        """Only the first `durable(n)` of the n pending records of each partition arrive; nothing is committed."""
+    def crash(self, durable: Callable[[int], int]) -> Mapping[TopicPartition, Sequence[tuple[Any, ...]]]:
+        """Only the first `durable(n)` of the n pending records of each partition arrive; nothing is committed.
+
+        Answers the others: at least once, they may `come` yet.
+        """
+        lost = {}
         for tp, records in () if self._exactly_once else self.pending.items():
-            self._append(tp, records[: durable(len(records))])
+            count = durable(len(records))
+            self.come(tp, records[:count])
+            lost[tp] = records[count:]
         self._pending.clear()
         self._offsets.clear()
         self.unit = OpenUnit()
+        return lost
 
-    def _append(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
+    def come(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
+        """Records arrive at the end of a log."""
         log = self.logs[tp]
         log += [Sent(len(log) + place, *record) for place, record in enumerate(records)]
