@@ -1,7 +1,7 @@
 """Builds the lanes for an assignment: for each partition a handler, made of what is declared on its topic.
 
-Tables come first, then waiting orders, then inputs, which is also their priority. Knows all parts of the
-engine and starts none of them.
+Tables come first, then those that nobody declared, then inputs, which is also their priority. Knows all parts
+of the engine and starts none of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents.engine.decide_parts import DecideParts
 from agents.engine.feeding import AgentHandler, Feed
 from agents.engine.fetching import Seen
 from agents.engine.gathering import Gathering
-from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler, WaitingHandler
+from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler
 from agents.engine.held import HeldTable
 from agents.engine.joining import Joining
 from agents.engine.lanes import Lane
@@ -77,26 +77,16 @@ class Assembly:
             table.forget_listeners()
         inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs)}
         tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
-        waiting = {tp: lane for tp in _of(assigned, self._plan.waiting) if (lane := self._waiting(tp)) is not None}
-        kept = {tp: self._table(tp) for tp in _of(assigned, self._plan.kept)}
-        return {**tables, **waiting, **kept, **inputs}
+        internal = {tp: self._table(tp) for tp in _of(assigned, self._plan.internal)}
+        return {**tables, **internal, **inputs}
 
     def _table(self, tp: TopicPartition) -> Lane:
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
             table, parking = self._tables[tp.topic], self._parking(tp)
             return Lane(tp, ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery), _never)
-        return Lane(tp, self._table_handler(tp), _never)
-
-    def _table_handler(self, tp: TopicPartition) -> TableHandler:
         handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
         handler.publish_left_over()
-        return handler
-
-    def _waiting(self, tp: TopicPartition) -> Lane | None:
-        for room in chain.from_iterable(self.rooms.values()):
-            if room.topic == tp.topic and room.partition == tp.partition:
-                return Lane(tp, WaitingHandler(self._table_handler(tp), room), _never)
-        return None
+        return Lane(tp, handler, _never)
 
     def _input(self, tp: TopicPartition) -> Lane:
         plan = self._plan.inputs[tp.topic]
@@ -164,8 +154,7 @@ class Assembly:
             tp,
             joining,
             plan.wait,
-            plan.output,
-            _Waiting(self._tables[plan.topic.name], tp.partition),
+            self._decides.rows(plan.output, tp.partition),
             [_Partner(table, tp.partition) for table in tables],
             self._delivery,
             self._clock,
@@ -194,23 +183,6 @@ class Assembly:
         places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
         gathered = set() if plan.gathers is None else {plan.gathers.output.topic}
         return looked_up.union(places, gathered, *(self._decides.needed(each) for each in plan.decides))
-
-
-class _Waiting:
-    """The stored waiting orders of one partition."""
-
-    def __init__(self, table: HeldTable, partition: int) -> None:
-        self._table = table
-        self._partition = partition
-
-    def caught_up(self) -> bool:
-        return self._table.caught_up(self._partition)
-
-    def raw(self, key: bytes) -> bytes | None:
-        return self._table.table.part(self._partition).raw(key)
-
-    def rows(self) -> Sequence[bytes]:
-        return self._table.all_rows(self._partition)
 
 
 class _Partner:

@@ -16,7 +16,6 @@ from agents.declaring.dead_letters import cause_of
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Headers, Output
-from agents.engine.waiting import WaitingRoom
 from tables.engine.records import Record, Rejected
 
 _has_headers = attrgetter("headers")
@@ -46,14 +45,9 @@ class TableHandler:
         self._delivery = delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
-        self.take(records, position)
-
-    def take(self, records: Sequence[Record], position: int) -> Sequence[Rejected]:
-        """Process, and tell which records are not in the store."""
         rejected = self._table.take(self._partition, records, position)
         if rejected:
             self._publish(rejected, position)
-        return rejected
 
     def publish_left_over(self) -> None:
         """Publish what the store kept and nobody is known to have published."""
@@ -89,21 +83,6 @@ class InputHandler:
 
     def busy(self) -> bool:
         return any(stage.busy() for stage in self._stages)
-
-
-class WaitingHandler:
-    """A partition of a waiting topic: that of a table, whose room is told of what is in the store now."""
-
-    def __init__(self, table: TableHandler, room: WaitingRoom) -> None:
-        self._table = table
-        self._room = room
-
-    def process(self, records: Sequence[Record], position: int) -> None:
-        rejected = {each.record.offset for each in self._table.take(records, position)}
-        self._room.read_back([record for record in records if record.offset not in rejected])
-
-    def busy(self) -> bool:
-        return False
 
 
 class Rekeying:

@@ -63,6 +63,9 @@ class Waiting(Protocol):
     @property
     def empty(self) -> bool: ...
 
+    def full(self) -> bool:
+        """It cannot take more just now."""
+
 
 class Joining:
     """Joins the records of one partition."""
@@ -109,7 +112,7 @@ class Joining:
             self._publish(records, keys, cast("Sequence[bytes]", outputs))
 
     def busy(self) -> bool:
-        return False
+        return self.room is not None and self.room.full()
 
     @no_exit()
     def join(self, order: Record, rows: Rows) -> None:

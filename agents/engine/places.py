@@ -17,13 +17,12 @@ Partner = tuple[int, bytes]
 
 @dataclass(eq=False)
 class Place:
-    """One order that waits, under its id. `written` is its record as it was sent, until that has been read back."""
+    """One order that waits, under its id; `deadline` in seconds since the epoch."""
 
     id: bytes
     key: bytes | None
     offset: int
     deadline: float
-    written: bytes | None = None
     partners: tuple[Partner, ...] = ()
 
 
@@ -61,12 +60,10 @@ class Places:
         return self._by_id[queue[0]] if queue else None
 
     def add(self, place: Place) -> None:
-        """Add at the end; one that is there under the same id leaves its place.
+        """Add at the end, under an id that is free.
 
         Among those of its key its place is by its offset: after a crash, records come again whose successors wait.
         """
-        if (known := self._by_id.get(place.id)) is not None:
-            self.remove(known)
         self._by_id[place.id] = place
         insort(self._by_key.setdefault(place.key, deque()), place.id, key=lambda waiting: self._by_id[waiting].offset)
         self.wait_for(place, place.partners)

@@ -12,17 +12,18 @@ from aiokafka.structs import TopicPartition
 
 from agents import DeadLetter, PassOn, Service, Wait
 from agents.declaring.compiled import compile_join
+from agents.engine import owned
 from agents.engine.exits import ExitedError
 from agents.engine.fetching import Seen
 from agents.engine.joining import JoinCounts, Joining
+from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
-from agents.engine.waiting import Store as Stored
 from agents.engine.waiting import WaitingRoom
 from agents.engine.waiting_orders import read, written
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
-from tests.agents.engine.test_waiting_model import Store
+from tests.agents.engine.memory_table import MemoryTable
 
 INPUT = TopicPartition("orders", 0)
 WAITING = TopicPartition("s.joined.waiting", 0)
@@ -73,8 +74,10 @@ class Stage:
     """A room with two tables; `settle` is the step after the wait."""
 
     def __init__(
-        self, settle: Any = DeadLetter, seconds: float = 10, at_most: int = 100_000, largest: int = 1 << 20
-    ) -> None:
+        self, settle: Any = DeadLetter, seconds: float = 10, at_most: int = 100_000, largest: int = 1 << 20,
+        *, by_row_key: bool = False,
+    ) -> None:  # fmt: skip
+        source: Any = OwnerTopic if by_row_key else EventTopic
         service = Service("s")
         customers = service.global_table(OwnerTopic("customers", Customer, key="customer_id"))
         products = service.global_table(OwnerTopic("products", Product, key="product_id"))
@@ -82,11 +85,12 @@ class Stage:
         into = EventTopic("joined", Joined, key="order_id")
         self.compiled = compile_join(
             service.join(
-                EventTopic("orders", Order, key="order_id"), lookups, into=into,
+                source("orders", Order, key="order_id"), lookups, into=into,
                 missing=Wait(seconds, at_most).then(settle),
             )
         )  # fmt: skip
         self.largest = largest
+        self.by_row_key = by_row_key
         self.delivery = MemoryDelivery()
         self.customers, self.products = Rows(), Rows()
         self.now = 100.0
@@ -103,21 +107,28 @@ class Stage:
         )  # fmt: skip
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
         self.room = WaitingRoom(
-            INPUT, self.joining, wait, Output(WAITING.topic, 1, self.largest), self.stored(),
-            [self.customers, self.products], self.delivery.as_delivery, lambda: self.now, by_row_key=False,
+            INPUT, self.joining, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery,
+            lambda: self.now, by_row_key=self.by_row_key,
         )  # fmt: skip
         self.joining.room = self.room
         self.read_back()
         self.room.tick(self.now)
         return self.room
 
-    def stored(self) -> Stored:
-        """What has been read of the waiting topic: nothing yet."""
-        self.store = Store(self.delivery.logs[WAITING])
-        return self.store
+    def rows(self) -> OwnedRows:
+        """The rows of the waiting topic, of which nothing has been read yet."""
+        self.store = MemoryTable(self.delivery.logs[WAITING])
+        return OwnedRows(
+            self.store.as_held(), 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1
+        )  # fmt: skip
 
     def read_back(self) -> None:
-        self.room.read_back(self.store.take(1 << 20))
+        self.store.read(1 << 20)
+
+    def settle_and_read_back(self) -> None:
+        self.delivery.finish()
+        self.read_back()
+        self.room.tick(self.now)
 
     def spoil(self, old: bytes, new: bytes) -> None:
         """Whoever wrote the orders that wait, they are others now."""
@@ -277,29 +288,88 @@ def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_
     assert [("no row" in cause, "Expected" in cause) for cause in stage.causes()] == [(True, False), (False, True)]
 
 
-def test_a_late_deletion_of_a_worker_before_sets_those_behind_free(stage: Stage) -> None:
+def test_a_late_deletion_of_a_worker_before_sets_those_behind_free_in_time(stage: Stage) -> None:
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
-    stage.delivery.finish()
-    stage.read_back()
+    stage.settle_and_read_back()
     stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
-    stage.delivery.finish()
-    stage.read_back()
+    stage.settle_and_read_back()
+    stage.time_passes(10)
     assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
+    assert len(stage.room) == 0
+    assert stage.causes() == []
 
 
-def test_a_late_order_of_a_worker_before_is_taken_in(stage: Stage) -> None:
+def test_an_order_that_was_let_go_late_by_a_worker_before_and_is_read_again_waits(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.settle_and_read_back()
+    stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
+    stage.settle_and_read_back()
+    stage.joining.process([stage.order(0)])
+    stage.settle_and_read_back()
+    assert len(stage.room) == len(stage.store.found) == 1
+
+
+def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_again(stage: Stage) -> None:
     other = Stage()
     other.joining.process([other.order(7)])
     (late,) = other.settled(WAITING)
     stage.delivery.emit(WAITS, 0, late.key, late.value, 0)
-    stage.delivery.finish()
-    stage.read_back()
+    stage.settle_and_read_back()
+    stage.opened()
     assert len(stage.room) == 1
     stage.come(stage.products, "p1", INK)
     stage.come(stage.customers, "c1", ADA)
     assert len(stage.settled(JOINED)) == 1
+
+
+@pytest.mark.parametrize("late", ["the row", "its deletion"])
+def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_it(late: str) -> None:
+    stage, other = Stage(by_row_key=True), Stage(by_row_key=True)
+    other.joining.process([other.order(0)])
+    (before,) = other.settled(WAITING)
+    stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
+    stage.settle_and_read_back()
+    stage.delivery.emit(WAITS, 0, before.key, before.value if late == "the row" else None, 0)
+    stage.settle_and_read_back()
+    stage.opened()
+    stage.settle_and_read_back()
+    assert len(stage.room) == len(stage.store.found) == 1
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.come(stage.customers, "c2", Customer(customer_id="c2"))
+    assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
+
+
+def test_a_row_that_cannot_wait_still_takes_the_place_of_its_version_before() -> None:
+    stage = Stage(largest=400, by_row_key=True)
+    stage.joining.process([stage.order(0), stage.order(1, product="p" * 300)])
+    stage.settle_and_read_back()
+    assert "at most 400 bytes" in stage.causes()[0]
+    assert len(stage.room) == len(stage.store.found) == 0
+
+
+def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_once() -> None:
+    stage = Stage(by_row_key=True)
+    rows = [stage.order(0), stage.order(1, customer="c2")]
+    stage.joining.process(rows)
+    stage.settle_and_read_back()
+    stage.opened()
+    stage.joining.process(rows)
+    stage.settle_and_read_back()
+    assert [read(row)[1].offset for row in stage.store.found.values()] == [1]
+
+
+def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topic(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned, "UNSTORED_ROWS", 2)
+    stage.joining.process([stage.order(0)])
+    assert not stage.joining.busy()
+    stage.joining.process([stage.order(1)])
+    assert stage.joining.busy()
+    stage.settle_and_read_back()
+    assert not stage.joining.busy()
 
 
 def test_orders_of_a_topic_that_was_made_anew_do_not_take_the_places_of_those_before(stage: Stage) -> None:

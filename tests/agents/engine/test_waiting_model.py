@@ -20,12 +20,14 @@ from agents import DeadLetter, Drop, PassOn, Service, Wait
 from agents.declaring.compiled import compile_join
 from agents.engine.fetching import Seen
 from agents.engine.joining import JoinCounts, Joining
+from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
 from agents.engine.waiting import WaitingRoom
 from agents.engine.waiting_orders import read
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
+from tests.agents.engine.memory_table import MemoryTable
 
 WAIT_SECONDS = 10.0
 AT_MOST = 6
@@ -59,35 +61,6 @@ class Ended(NamedTuple):
 
     offset: int
     how: str
-
-
-class Store:
-    """The waiting topic's partition as a table, up to where it has been read."""
-
-    def __init__(self, log: list[Sent]) -> None:
-        self._log = log
-        self._end = len(log)
-        self.position = 0
-        self.found: dict[bytes, bytes] = {}
-
-    def take(self, count: int) -> list[Sent]:
-        records = self._log[self.position : self.position + count]
-        self.position += len(records)
-        for record in records:
-            if record.value is None:
-                self.found.pop(record.key or b"", None)
-            else:
-                self.found[record.key or b""] = record.value
-        return records
-
-    def caught_up(self) -> bool:
-        return self.position >= self._end
-
-    def raw(self, key: bytes) -> bytes | None:
-        return self.found.get(key)
-
-    def rows(self) -> Iterable[bytes]:
-        return list(self.found.values())
 
 
 class Customers:
@@ -149,6 +122,8 @@ class Waiting(RuleBasedStateMachine):
         self.customers = Customers()
         self.orders: list[Sent] = []
         self.crashed = False
+        self.late: list[tuple[Any, ...]] = []
+        self.late_came = False
         self.crowded = False
         self.waiting_since: dict[int, float] = {}
         self.open_room()
@@ -160,12 +135,13 @@ class Waiting(RuleBasedStateMachine):
         output = Output(JOINED.topic, 1, 1 << 20)
         self.counts = JoinCounts()
         self.joining = Joining(self.compiled, [self.customers], output, delivery, parking, self.counts)
-        self.store = Store(self.delivery.logs[WAITING])
+        self.store = MemoryTable(self.delivery.logs[WAITING])
+        rows = OwnedRows(self.store.as_held(), 0, Output(WAITING.topic, 1, 1 << 20), delivery, 1)
         wait = self.compiled.join.wait
         assert wait is not None
         self.room = WaitingRoom(
-            INPUT, self.joining, wait, Output(WAITING.topic, 1, 1 << 20), self.store, [self.customers],
-            delivery, lambda: self.customers.now, by_row_key=self.by_row_key,
+            INPUT, self.joining, wait, rows, [self.customers], delivery,
+            lambda: self.customers.now, by_row_key=self.by_row_key,
         )  # fmt: skip
         self.joining.room = self.room
         self.position = self.delivery.committed.get(INPUT, 0)
@@ -221,8 +197,7 @@ class Waiting(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 5))
     def the_waiting_topic_is_read(self, count: int) -> None:
-        records = self.store.take(count)
-        self.room.read_back(records)
+        self.store.read(count)
 
     @rule()
     def the_worker_catches_up(self) -> None:
@@ -248,9 +223,32 @@ class Waiting(RuleBasedStateMachine):
     def the_worker_crashes(self, data: st.DataObject, *, does: bool) -> None:
         if not does:
             return
-        self.delivery.crash(lambda count: data.draw(st.integers(0, count), "durable"))
+        lost = self.delivery.crash(lambda count: data.draw(st.integers(0, count), "durable"))
+        self.late += lost.get(WAITING, ())
         self.crashed = not self.exactly_once
         self.open_room()
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def a_record_of_a_worker_before_comes_late(self) -> None:
+        """It was not gone: it slept, and its orders are another one's since."""
+        self.delivery.come(WAITING, [self.late.pop(0)])
+        self.late_came = True
+
+    @precondition(lambda self: self.delivery.pending.get(WAITING) and not self.exactly_once)
+    @rule(customer=CUSTOMERS)
+    def another_has_its_orders_before_the_worker_wakes_up(self, customer: str) -> None:
+        """All that it had on its way comes after what the other one made of the same orders, and of a newer one."""
+        self.late += self.delivery.crash(lambda _: 0).get(WAITING, ())
+        self.crashed = True
+        self.open_room()
+        self.the_worker_catches_up()
+        self.an_order_comes((self.orders[-1].key or b"").decode(), customer)
+        self.orders_are_processed(100)
+        self.delivery.finish()
+        while self.late:
+            self.a_record_of_a_worker_before_comes_late()
+        self.the_worker_catches_up()
 
     @invariant()
     def no_more_wait_than_may(self) -> None:
@@ -260,7 +258,13 @@ class Waiting(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "room"):
             return
+        while self.late:
+            self.a_record_of_a_worker_before_comes_late()
         self.let_everything_happen()
+        if self.late_came:
+            # What came late to a room that was open is seen when it is opened again.
+            self.open_room()
+            self.let_everything_happen()
         self.judge()
 
     def let_everything_happen(self) -> None:
@@ -277,7 +281,7 @@ class Waiting(RuleBasedStateMachine):
 
     def judge(self) -> None:
         ended = self.ended()
-        waiting = {msgspec.json.decode(row)["offset"] for row in self.store.rows()}
+        waiting = {msgspec.json.decode(row)["offset"] for row in self.store.found.values()}
         assert len(self.room) == len(waiting), "the room and its topic differ"
         everything = Counter(each.offset for each in ended) + Counter(waiting)
         for order in self.orders:
@@ -302,11 +306,16 @@ class Waiting(RuleBasedStateMachine):
         ]
 
     def judge_order(self, ended: list[Ended]) -> None:
-        """Of each key and topic, what came first comes out first; said again, it is said again in that order."""
+        """Of each key and topic, what came first comes out first; said again, it is said again in that order.
+
+        An order that came late to wait may come out again after those behind it.
+        """
+        if self.late_came:
+            return
         by_key: defaultdict[tuple[bytes | None, bool], list[int]] = defaultdict(list)
         for offset, how in ended:
             by_key[self.orders[offset].key, how == "parked"].append(offset)
-        for offset in sorted(msgspec.json.decode(row)["offset"] for row in self.store.rows()):
+        for offset in sorted(msgspec.json.decode(row)["offset"] for row in self.store.found.values()):
             for parked in (True, False):
                 by_key[self.orders[offset].key, parked].append(offset)
         for offsets in by_key.values():
@@ -328,7 +337,7 @@ class Waiting(RuleBasedStateMachine):
     def judge_waiting(self) -> None:
         """Nobody waits for what is there."""
         firsts: dict[bytes | None, dict[str, Any]] = {}
-        for _, waiting in sorted(map(read, self.store.rows()), key=lambda each: each[1].offset):
+        for _, waiting in sorted(map(read, self.store.found.values()), key=lambda each: each[1].offset):
             firsts.setdefault(waiting.key, msgspec.json.decode(waiting.value or b""))
         for order in firsts.values():
             assert order["customer_id"] is None or order["customer_id"].encode() not in self.customers.rows
@@ -349,10 +358,11 @@ class WaitingRows(Waiting):
     def judge(self) -> None:
         ended = self.ended()
         came_out = Counter(each.offset for each in ended)
-        waiting = {msgspec.json.decode(row)["offset"] for row in self.store.rows()}
+        waiting = {msgspec.json.decode(row)["offset"] for row in self.store.found.values()}
         last = {order.key: order for order in self.orders}
         assert len(self.room) == len(waiting), "the room and its topic differ"
-        assert waiting <= {order.offset for order in last.values() if order.value is not None}, "an older row waits"
+        newest = {order.offset for order in last.values() if order.value is not None}
+        assert waiting <= newest or self.late_came, "an older row waits"
         for order in last.values():
             count = came_out[order.offset] + (order.offset in waiting)
             if order.value is None or self.settle_step is not Drop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.engine.handling import TableHandler, WaitingHandler
+from agents.engine.fetching import Seen
+from agents.engine.handling import TableHandler
 from agents.engine.held import HeldTable
+from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.places import Place
 from agents.engine.publishing import Output
-from agents.engine.waiting import Store as Stored
 from agents.engine.waiting_orders import Order, read, waiting_topic, written
 from tables.engine import Table
 from tests.agents.engine.memory_delivery import Sent
@@ -59,10 +60,11 @@ class Kept(Stage):
         parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
         table = TableHandler(self.table, 0, parking, self.delivery.as_delivery)
         log = self.delivery.logs[WAITING]
-        WaitingHandler(table, self.room).process(log[self.table.table.position(0) :], len(log))
+        table.process(log[self.table.table.position(0) :], len(log))
+        self.table.seen(0, Seen(len(log), 0.0))
 
-    def stored(self) -> Stored:
-        return KeptRows(self.table)
+    def rows(self) -> OwnedRows:
+        return OwnedRows(self.table, 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1)
 
     def let_them_go(self) -> None:
         """Both partners come, and everything is settled and read back."""
@@ -70,22 +72,6 @@ class Kept(Stage):
         self.come(self.customers, "c1", ADA)
         self.delivery.finish()
         self.read_back()
-
-
-class KeptRows:
-    """The table, for the room."""
-
-    def __init__(self, table: HeldTable) -> None:
-        self._table = table
-
-    def caught_up(self) -> bool:
-        return True
-
-    def raw(self, key: bytes) -> bytes | None:
-        return self._table.table.part(0).raw(key)
-
-    def rows(self) -> Sequence[bytes]:
-        return self._table.all_rows(0)
 
 
 @pytest.fixture
@@ -167,6 +153,7 @@ def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(st
         stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7)
     stage.delivery.finish()
     stage.read_back()
+    stage.opened()
     assert len(stage.room) == 0
     letters = stage.settled(LETTERS)
     assert [letter.value for letter in letters] == [b"{", b"[" * 5_000, b"", b'{"order_id":"o"}']
