@@ -25,6 +25,9 @@ FILE_VARIABLE = "LARDER_CONFIG"
 FILE_NAME = "larder.toml"
 KAFKA_VARIABLE = "KAFKA"
 
+LONGEST_HEARTBEAT = 0.5
+"""In seconds, unless another one is set: when a worker stops, its partitions wait until the others hear of it."""
+
 Origin = Literal["default", "file", "environment"]
 
 
@@ -54,7 +57,12 @@ class Settings:
         low=0.5,
         high=86_400,
     )
-    heartbeat_s: float = _setting(0.0, "time between signs of life; 0 takes a fifth of session_timeout_s", low=0)
+    heartbeat_s: float = _setting(
+        0.0,
+        "time between signs of life, by which a worker also learns that partitions move; 0 takes a fifth of"
+        " session_timeout_s, at most 0.5",
+        low=0,
+    )
     poll_interval_s: float = _setting(
         30.0, "a worker that fetches nothing for so long loses its partitions", low=1, high=86_400
     )
@@ -63,13 +71,18 @@ class Settings:
         "exactly_once",
         "exactly_once: outputs and positions in one transaction; at_least_once: after a crash some outputs come again",
     )
+    on_stop: Literal["leave", "stay"] = _setting(
+        "leave",
+        "leave: a worker that stops hands its partitions over at once; stay: they wait for it, until"
+        " session_timeout_s is over",
+    )
     block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
     write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
 
     @property
     def heartbeat(self) -> float:
         """The heartbeat in force, in seconds."""
-        return self.heartbeat_s or self.session_timeout_s / 5
+        return self.heartbeat_s or min(self.session_timeout_s / 5, LONGEST_HEARTBEAT)
 
 
 class Loaded(NamedTuple):

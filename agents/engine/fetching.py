@@ -28,6 +28,16 @@ from tables.engine.clock import now
 if TYPE_CHECKING:
     from tables.engine.records import Record
 
+POLL_SECONDS = 0.1
+"""How long one look at the consumer may wait: a partition that becomes wanted meanwhile waits no longer."""
+
+FETCH_WAIT_MS = 50
+"""How long the broker may hold back an empty answer. aiokafka has one request in flight for each broker,
+so a partition whose records were just taken waits this long at worst for its next ones."""
+
+BATCH_RECORDS = 4_000
+"""Records taken at one look: enough that the hand-over costs nothing, few enough to stay responsive."""
+
 
 class Batch(NamedTuple):
     """Records of one partition in the order of its log; `position` is the next offset to read.

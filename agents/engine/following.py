@@ -15,8 +15,7 @@ from collections.abc import Collection, Mapping
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from agents.engine.fetching import Batch, BatchConsumer, fetch
-from agents.engine.harness import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS
+from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Batch, BatchConsumer, fetch
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Log
 from agents.engine.preparing import RETRY_SECONDS, is_passing

@@ -20,10 +20,10 @@ from agents.engine.counts import Counts
 from agents.engine.feeding import Feed
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed, Guarantee
-from agents.engine.harness import Consumer, Offsets
+from agents.engine.harness import Consumer
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Log
-from agents.engine.offsets import Fallback, input_offset
+from agents.engine.offsets import Fallback, Offsets, input_offset
 from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
 from agents.engine.processing import Processing

@@ -5,15 +5,31 @@ Pure: committed offset, log start and end, and what this worker remembers, to an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Literal, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from agents.engine.harness import Offsets
+from agents.engine.guarantees import Committed
 from tables.declaring.problems import LarderError, Problem
 
 Fallback = Literal["earliest", "latest"]
+
+
+class Offsets(NamedTuple):
+    """Log starts and ends by partition; committed offsets, where there are any, of all partitions of these topics.
+
+    A transaction that has not ended may be about to change those that are `pending`.
+    """
+
+    committed: Mapping[TopicPartition, Committed]
+    begins: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
+    pending: Collection[TopicPartition] = ()
+
+    def by(self, tps: Collection[TopicPartition]) -> set[str]:
+        """The transactional ids that committed these partitions last."""
+        return {self.committed[tp].by for tp in tps if tp in self.committed} - {""}
 
 
 class OffsetsLostError(LarderError):

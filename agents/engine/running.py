@@ -12,19 +12,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.declaring.checks import TopicFacts
 from agents.declaring.service import Service
+from agents.engine.consuming import Group
 from agents.engine.counts import Counts
 from agents.engine.deciding import DecideCounts
 from agents.engine.feeding import Feed, run_agent
 from agents.engine.following import Follower
 from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
-from agents.engine.harness import App, Consumer, Group
+from agents.engine.harness import App, Consumer
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Remainder
 from agents.engine.joining import JoinCounts
@@ -85,6 +86,7 @@ class Options(NamedTuple):
     commit_interval: float
     guarantee: Name = "exactly_once"
     fetch_bytes: int = 1024 * 1024
+    on_stop: Literal["leave", "stay"] = "leave"
     inputs_from: Fallback | None = None
     tables_from: Remainder | None = None
 
@@ -200,6 +202,7 @@ class ServiceRunner:
         group = Group(
             self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
             options.poll_interval, options.fetch_bytes, planned.owned,
+            options.on_stop == "stay",
         )  # fmt: skip
         app = App(group, membership, planned.group_topics, membership.fail)
         membership.consumer = cast("Consumer", app.consumer)

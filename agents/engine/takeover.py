@@ -12,7 +12,8 @@ from itertools import count
 
 from aiokafka.structs import TopicPartition
 
-from agents.engine.harness import Consumer, Offsets
+from agents.engine.harness import Consumer
+from agents.engine.offsets import Offsets
 from agents.engine.preparing import RETRY_SECONDS, answered
 
 log = logging.getLogger("larder")

@@ -7,7 +7,8 @@ import inspect
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from typing import Any, cast
+from uuid import uuid4
 
 import faust
 import pytest
@@ -17,10 +18,11 @@ from faust.app.base import BootStrategy
 from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
 
-from agents.engine import harness
+from agents.engine import consuming, harness
+from agents.engine.consuming import Group
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed
-from agents.engine.harness import App, Consumer, Group
+from agents.engine.harness import App, Consumer
 from tests.support.topics import Sent, admin, create, send, until
 
 
@@ -68,8 +70,12 @@ class Taken:
 
 
 @asynccontextmanager
-async def member(kafka: str, group: str, intake: Taken, topics: Collection[str]) -> AsyncIterator[App]:
-    app = App(Group(group, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), intake, topics, intake.failures.append)
+async def member(
+    kafka: str, group: str, intake: Taken, topics: Collection[str], name: str = "", session: float = 3.0, **more: Any
+) -> AsyncIterator[App]:
+    """A member of a name of its own, unless one is given."""
+    named = Group(group, name or uuid4().hex, kafka, session, 0.3, 30.0, 1 << 20, **more)
+    app = App(named, intake, topics, intake.failures.append)
     await app.start()
     try:
         yield app
@@ -250,7 +256,7 @@ async def test_a_failure_to_take_batches_is_told(kafka: str, topic: str) -> None
 
 
 OVERRIDDEN = {
-    harness.Thread: (driver.AIOKafkaConsumerThread, ["_create_worker_consumer", "verify_event_path"]),
+    consuming.Thread: (driver.AIOKafkaConsumerThread, ["_create_worker_consumer", "verify_event_path"]),
     harness.Consumer: (
         transport.Consumer,
         ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread"],

@@ -8,8 +8,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from agents.engine.guarantees import Committed
-from agents.engine.harness import Offsets
-from agents.engine.offsets import Fallback, OffsetsLostError, input_offset
+from agents.engine.offsets import Fallback, Offsets, OffsetsLostError, input_offset
 
 ORDERS, NEXT = TopicPartition("orders", 0), TopicPartition("orders", 1)
 BEGIN, END = 10, 50
