@@ -111,7 +111,8 @@ def _doubt(table: Table, partition: int, now: float, max_age: float) -> Iterator
     age = state.freshness(now)
     if state.phase is not Phase.CAUGHT_UP:
         end = "?" if state.end is None else state.end
-        yield f"partition {partition} {state_name(state.phase)}, at {state.position} of {end}", "ask again"
+        do = "ask the worker that processes it" if state.phase is Phase.STANDBY else "ask again"
+        yield f"partition {partition} {state_name(state.phase)}, at {state.position} of {end}", do
     elif age is None or age > max_age:
         met = "never" if age is None else f"{age:.1f} s ago"
         yield f"partition {partition}, whose end was last met {met}", "ask again"

@@ -71,6 +71,13 @@ class Settings:
         "exactly_once",
         "exactly_once: outputs and positions in one transaction; at_least_once: after a crash some outputs come again",
     )
+    standby: int = _setting(
+        0,
+        "workers beside the one that processes a partition that keep a warm copy of its tables: 0 or 1; the same in"
+        " all workers of a service",
+        low=0,
+        high=1,
+    )
     on_stop: Literal["leave", "stay"] = _setting(
         "leave",
         "leave: a worker that stops hands its partitions over at once; stay: they wait for it, until"

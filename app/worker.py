@@ -99,6 +99,7 @@ def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables
         poll_interval=settings.poll_interval_s,
         commit_interval=settings.commit_interval_ms / 1000,
         guarantee=settings.guarantee,
+        standby=settings.standby,
         on_stop=settings.on_stop,
         inputs_from=inputs_from,
         tables_from=tables_from,

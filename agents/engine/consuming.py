@@ -47,6 +47,8 @@ class Group(NamedTuple):
     fetch_bytes: int
     owned: frozenset[str] = frozenset()
     """Topics that this service alone writes: they end where the last of their records lies, committed or not."""
+    standby: int = 0
+    """How many members beside the one that processes a partition follow its tables."""
     stays: bool = False
     """When it stops, it does not leave: its partitions wait for it until the session is over."""
 
@@ -92,6 +94,8 @@ class Thread(driver.AIOKafkaConsumerThread):
         """Called in this thread, before anything else can happen to the membership."""
         coordinator = self._ensure_consumer()._coordinator
         self.member = Member(self.app.group.name, coordinator.generation, coordinator.member_id, self.app.group.member)
+        if self.app.assignor.is_outdated:
+            coordinator.request_rejoin()
         await super().on_partitions_assigned(assigned, generation)
 
     async def fetch(self, wanted: Collection[TopicPartition]) -> Fetched:

@@ -1,4 +1,4 @@
-"""Follows owner topics into global tables: every partition, outside the consumer group.
+"""Follows topics into tables outside the consumer group: every partition of a global one.
 
 A consumer of its own with all partitions assigned and sought explicitly to the stored positions. There is
 no separate recovery: it reads from where the store stands until the end, and goes on. New partitions of a
@@ -19,7 +19,7 @@ from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, B
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Log
 from agents.engine.preparing import RETRY_SECONDS, is_passing
-from agents.engine.topic_ids import describe
+from agents.engine.topic_ids import Described, describe
 
 log = logging.getLogger("larder")
 
@@ -34,16 +34,47 @@ TOPICS_SECONDS = 5.0
 
 
 class Follower:
-    """Reads the topics of global `tables` (by topic name), which must exist."""
+    """Reads the topics of `tables` (by topic name), which must exist: all of their partitions."""
+
+    standby = False
+    """Whether what it follows is processed elsewhere."""
 
     def __init__(self, brokers: str, tables: Mapping[str, HeldTable]) -> None:
         self._brokers = brokers
         self._tables = tables
         self._interrupted = False
+        self._looked_at = -TOPICS_SECONDS
+
+    def follows(self, tp: TopicPartition) -> bool:  # noqa: ARG002
+        """Whether records of a partition are still to be applied."""
+        return True
+
+    def wanted(
+        self, topics: Mapping[str, Described], assigned: frozenset[TopicPartition]
+    ) -> frozenset[TopicPartition]:  # fmt: skip
+        """The partitions to follow from now on, of topics as they are now."""
+        return assigned | {
+            TopicPartition(name, partition) for name, topic in topics.items() for partition in range(topic.partitions)
+        }
+
+    def done(self) -> bool:
+        """Whether there is nothing more to follow."""
+        return False
+
+    def told(self, topics: Mapping[str, Described]) -> Collection[str]:
+        """Take what the broker says of the topics; answers those that were made anew, and are to be read again."""
+        anew = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
+        for name, topic in topics.items():
+            self._tables[name].told(*topic)
+        return anew
+
+    def look_again(self) -> None:
+        """What is to be followed may have changed."""
+        self._looked_at = -TOPICS_SECONDS
 
     async def run(self) -> None:
-        """Follow until cancelled; raises what ends it. A broker that is away is waited for."""
-        while True:
+        """Follow until cancelled or done; raises what ends it. A broker that is away is waited for."""
+        while not self.done():
             consumer = BatchConsumer(
                 bootstrap_servers=self._brokers,
                 group_id=None,
@@ -68,16 +99,20 @@ class Follower:
 
     async def _follow(self, consumer: BatchConsumer) -> None:
         assigned: frozenset[TopicPartition] = frozenset()
-        looked_at = -TOPICS_SECONDS
-        while True:
-            if time.monotonic() - looked_at >= TOPICS_SECONDS:
+        self.look_again()
+        while not self.done():
+            if time.monotonic() - self._looked_at >= TOPICS_SECONDS:
+                self._looked_at = time.monotonic()
                 assigned = await self._assign(consumer, assigned)
                 self._interrupted = False
-                looked_at = time.monotonic()
             fetched = await fetch(consumer, assigned, POLL_SECONDS, BATCH_RECORDS)
             for batch in fetched.batches:
                 await self._apply(batch)
-            late = [tp for tp, seen in fetched.seen.items() if self._tables[tp.topic].seen(tp.partition, seen)]
+            late = [
+                tp
+                for tp, seen in fetched.seen.items()
+                if self.follows(tp) and self._tables[tp.topic].seen(tp.partition, seen)
+            ]
             if late or fetched.out_of_range:
                 await self._seek(consumer, {tp.topic for tp in [*late, *fetched.out_of_range]}, assigned)
             await asyncio.sleep(0)
@@ -85,12 +120,8 @@ class Follower:
     async def _assign(self, consumer: BatchConsumer, assigned: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
         """Take up new partitions, and topics that were made anew; answers what is assigned now."""
         topics = await describe(consumer._client, self._tables)
-        anew = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
-        for name, topic in topics.items():
-            self._tables[name].told(*topic)
-        wanted = assigned | {
-            TopicPartition(name, partition) for name, topic in topics.items() for partition in range(topic.partitions)
-        }
+        anew = self.told(topics)
+        wanted = self.wanted(topics, assigned)
         if wanted != assigned:
             consumer.assign(set(wanted))
             await self._seek(consumer, self._tables, wanted)
@@ -106,9 +137,11 @@ class Follower:
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         for topic in topics:
             table = self._tables[topic]
-            table.open(range(table.partition_count), table.topic_id)
-            mine = [tp for tp in tps if tp.topic == topic]
-            positions = table.start({tp.partition: Log(begins[tp], ends[tp]) for tp in mine})
+            mine = sorted(tp for tp in tps if tp.topic == topic and self.follows(tp))
+            if not mine:
+                continue
+            table.open([tp.partition for tp in mine], table.topic_id)
+            positions = table.start({tp.partition: Log(begins[tp], ends[tp]) for tp in mine}, standby=self.standby)
             for tp in mine:
                 consumer.seek(tp, positions[tp.partition])
 
@@ -117,9 +150,11 @@ class Follower:
         table, records = self._tables[batch.tp.topic], batch.records
         for first in range(0, len(records), SLICE_RECORDS):
             part = records[first : first + SLICE_RECORDS]
-            table.take(batch.tp.partition, part, part[-1].offset + 1)
+            if self.follows(batch.tp):
+                table.take(batch.tp.partition, part, part[-1].offset + 1)
             await asyncio.sleep(0)
-        table.take(batch.tp.partition, (), batch.position)
+        if self.follows(batch.tp):
+            table.take(batch.tp.partition, (), batch.position)
 
 
 async def _stop(consumer: BatchConsumer) -> None:

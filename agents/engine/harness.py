@@ -4,8 +4,8 @@ The one module that subclasses or overrides parts of Faust (0.15.3). What is cha
 
 * the consumer hands on one message for each fetched batch, not for each record (a hundred times
   fewer queue steps), reads committed records only and never resets an offset by itself;
-* Faust's own assignor is always used: stock Faust falls back to round-robin for an application
-  without Faust tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`);
+* our own assignor is always used (`assigning.py`): stock Faust falls back to round-robin for an
+  application without Faust tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`);
 * offsets are committed by our own hand only, with the outputs or after them: Faust's commit
   handler, `wait_empty` and stop would commit what was merely handed to an agent;
 * at an assignment every partition is sought explicitly, to where `Intake.start` says.
@@ -28,6 +28,7 @@ from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage, Message
 
+from agents.engine.assigning import Assignor
 from agents.engine.consuming import Group, Thread
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed
@@ -70,14 +71,23 @@ class Intake(Protocol):
         """The broker no longer has (or does not yet have) these positions."""
 
     @property
+    def stored(self) -> Mapping[TopicPartition, int]:
+        """Positions of stores, for the assignment; asked for in another thread."""
+
+    @property
     def epoch(self) -> int:
         """Rises at each revoke, assignment and rewind."""
 
     async def revoked(self) -> None:
         """All partitions are about to be taken away; what is done may still be committed."""
 
-    async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Make ready for the assigned partitions; answer the offset at which each is to be read."""
+    async def start(
+        self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """Make ready for the assigned partitions; answer the offset at which each is to be read.
+
+        `standbys` are partitions that another member processes, and this one next.
+        """
 
 
 class Consumer(driver.Consumer):
@@ -150,7 +160,7 @@ class Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Called by Faust when flow is to resume after an assignment."""
         assigned = [TopicPartition(*tp) for tp in self._thread.assignment()]
-        positions = await self.app.intake.start(assigned)
+        positions = await self.app.intake.start(assigned, self.app.assignor.standbys)
         await self._thread.seek_all(positions)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
@@ -204,6 +214,7 @@ class App(faust.App):
     """A Faust application for one service: `topics` are read in batches and handed to `intake`."""
 
     BootStrategy = Boot
+    assignor: Assignor
 
     def __init__(
         self,
@@ -230,6 +241,7 @@ class App(faust.App):
         self.group = group
         self.intake = intake
         self.failed = on_failure
+        self.assignor = Assignor(self, lambda: intake.stored, standby=group.standby > 0)
         for topic in topics:
             self.agent(self.topic(topic), name=topic)(self._hand_over)
 

@@ -249,8 +249,10 @@ class HeldTable:
             self._measured_from[partition] = self._clock()
             self.table.state(partition).remeasure()
 
-    def start(self, logs: Mapping[int, Log]) -> Mapping[int, int]:
+    def start(self, logs: Mapping[int, Log], *, standby: bool = False) -> Mapping[int, int]:
         """Where to read partitions on, each measured anew; raises TableHoleError where rows would be missing.
+
+        `standby`: another worker processes them.
 
         A position after its log leads to a rebuild, announced. That of a global table takes all of its
         partitions back to their starts: hand over all of them.
@@ -265,6 +267,8 @@ class HeldTable:
             if found is not Way.GO_ON:
                 self.table.read_anew(partition, logs[partition].begin, self._clock())
         self.remeasure(logs)
+        for partition in logs:
+            self.table.state(partition).stand_by(standby=standby)
         for part, behind in self._behind(logs).items():
             if behind > FAR_BEHIND_RECORDS:
                 part.catch_up(behind)

@@ -31,6 +31,7 @@ from agents.engine.publishing import Delivery
 from agents.engine.reacting import Begun
 from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
+from agents.engine.standbys import Standbys
 from agents.engine.takeover import offsets_to_go_on_from, until_member
 from agents.engine.transactions import GroupFencedError
 from agents.engine.waiting import WaitingRoom
@@ -53,6 +54,7 @@ class Membership:
         feeds: Mapping[str, Feed],
         processing: Processing,
         memo: Memo,
+        standbys: Standbys,
         replan: Callable[[], Awaitable[Plan]],
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
         end_transaction: Callable[[str], Awaitable[None]],
@@ -70,6 +72,7 @@ class Membership:
         self._counts = counts
         self._feeds = feeds
         self._memo = memo
+        self._standbys = standbys
         self._replan = replan
         self._new_guarantee = new_guarantee
         self._end_transaction = end_transaction
@@ -82,6 +85,7 @@ class Membership:
         self._begun: dict[TopicPartition, Begun] = {}
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stored: dict[TopicPartition, int] = {}
 
     @property
     def epoch(self) -> int:
@@ -133,6 +137,7 @@ class Membership:
 
     async def prepare(self) -> None:
         """Make ready before the group is joined."""
+        self._note_stored()
         await self._renew_delivery()
 
     def wanted(self) -> Collection[TopicPartition]:
@@ -156,6 +161,7 @@ class Membership:
 
     async def revoked(self) -> None:
         async with self._changing:
+            self._note_stored()
             self._let_go()
             try:
                 await self.processing.finish()
@@ -164,9 +170,12 @@ class Membership:
                 await self.processing.abandon()
                 await self._renew_delivery()
 
-    async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def start(
+        self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
         """Lanes and starting offsets for what is assigned; waits for a broker that is away."""
         async with self._changing:
+            self._standbys.follow(frozenset(standbys).difference(assigned))
             return await answered(partial(self._start_all, assigned))
 
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
@@ -221,12 +230,25 @@ class Membership:
         return table.start({tp.partition: Log(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
 
     def _close_others(self, assigned: Collection[TopicPartition]) -> None:
-        """Partitions of co-partitioned tables that another worker has now."""
+        """Partitions of co-partitioned tables that another worker has now, and which this one does not follow."""
         for name, table in self._tables.items():
             if table.held == "partition":
                 for partition in table.table.partitions:
-                    if TopicPartition(name, partition) not in assigned:
+                    tp = TopicPartition(name, partition)
+                    if tp not in assigned and not self._standbys.follows(tp):
                         table.table.close(partition)
+
+    def _note_stored(self) -> None:
+        """How far the stores of co-partitioned tables are, those included that were closed since: they can be opened.
+
+        A new mapping each time, as it is read in the consumer's thread.
+        """
+        self.stored = self.stored | {
+            TopicPartition(name, partition): table.table.position(partition)
+            for name, table in self._tables.items()
+            if table.held == "partition"
+            for partition in table.table.partitions
+        }
 
     async def _look_again(self) -> None:
         """What topics take may have been changed; if it was not, there is time to do so."""

@@ -38,6 +38,7 @@ from agents.engine.progress_lines import tell_progress
 from agents.engine.publishing import BATCH_BYTES
 from agents.engine.reacting import GlobalReacting
 from agents.engine.remembering import Memo
+from agents.engine.standbys import Standbys
 from agents.engine.status import status
 from agents.engine.tending import tend
 from agents.engine.transactions import TransactionalProducer, end_transaction
@@ -86,6 +87,7 @@ class Options(NamedTuple):
     commit_interval: float
     guarantee: Name = "exactly_once"
     fetch_bytes: int = 1024 * 1024
+    standby: int = 0
     on_stop: Literal["leave", "stay"] = "leave"
     inputs_from: Fallback | None = None
     tables_from: Remainder | None = None
@@ -194,20 +196,24 @@ class ServiceRunner:
     ) -> None:
         options = self.options
         processing = Processing(self._clock, options.commit_interval)
+        # One that is reacted to may not be ahead of what the group has committed (CORRECTNESS 26).
+        followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
+        standbys = Standbys(options.brokers, followed)
         self.membership = membership = Membership(
-            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo,
+            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo, standbys,
             self._replan, new_guarantee, partial(end_transaction, options.brokers),
             options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
             self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
             options.poll_interval, options.fetch_bytes, planned.owned,
-            options.on_stop == "stay",
+            options.standby, options.on_stop == "stay",
         )  # fmt: skip
         app = App(group, membership, planned.group_topics, membership.fail)
         membership.consumer = cast("Consumer", app.consumer)
         await membership.prepare()
         tasks.create_task(membership.watch_group())
+        tasks.create_task(standbys.run())
         try:
             await app.start()
             self._say("running")

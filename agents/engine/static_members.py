@@ -16,6 +16,7 @@ import logging
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetCommitRequest
@@ -170,6 +171,16 @@ class _StaticCoordinator(GroupCoordinator):
         if self.replaced:
             raise ReplacedError(self.group_id, self._group_instance_id)
         super().check_errors()
+
+    async def _on_join_complete(
+        self, generation: int, member_id: str, protocol: str, member_assignment_bytes: bytes
+    ) -> None:  # fmt: skip
+        """Who comes back is given what it had, of topics too that it reads no more, which aiokafka trips over."""
+        given = ConsumerProtocolMemberAssignment.decode(member_assignment_bytes)
+        reads = self._subscription.subscription.topics
+        known = [(topic, partitions) for topic, partitions in given.assignment if topic in reads]
+        content = ConsumerProtocolMemberAssignment(given.version, known, given.user_data).encode()
+        await super()._on_join_complete(generation, member_id, protocol, content)
 
     async def _maybe_leave_group(self) -> None:
         """Leave, so that others have the partitions at once; unless this worker stops in order to come back."""

@@ -24,7 +24,7 @@ class Phase(IntEnum):
     RECOVERING    behind the end that was seen when it was last measured, or with rows
                   that are to be removed, since the topic no longer has them.
     CAUGHT_UP     its position has met that end, and there are no such rows.
-    STANDBY       a warm copy of a partition that another worker processes.
+    STANDBY       the same, of a partition that another worker processes.
     """
 
     STARTING = 0
@@ -59,6 +59,7 @@ class State:
         self.measured_at: float | None = None
         self._disconnected = False
         self._sweeping = False
+        self._standby = False
         self._unmet: deque[_End] = deque()
         self._phase = Phase.STARTING
         self._observers: list[Callable[[State], None]] = []
@@ -106,6 +107,11 @@ class State:
         """Say that there is no broker; the next observed end takes it back."""
         self._disconnected = True
         self.remeasure()
+
+    def stand_by(self, *, standby: bool) -> None:
+        """Say whether another worker processes the partition: then it never is CAUGHT_UP, but STANDBY."""
+        self._standby = standby
+        self._settle()
 
     def observe(self, end: int, fetched_at: float) -> None:
         """Take a freshly fetched end of the topic.
@@ -182,4 +188,6 @@ class State:
             return Phase.DISCONNECTED
         if self.target is None:
             return Phase.STARTING
-        return Phase.CAUGHT_UP if self.is_read and not self._sweeping else Phase.RECOVERING
+        if not self.is_read or self._sweeping:
+            return Phase.RECOVERING
+        return Phase.STANDBY if self._standby else Phase.CAUGHT_UP

@@ -15,10 +15,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
 
 from agents.engine import consuming, harness
+from agents.engine.assigning import Assignor
 from agents.engine.consuming import Group
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed
@@ -34,6 +36,8 @@ class Taken:
         self.positions = dict(positions or {})
         self.batches: list[tuple[Batch, int]] = []
         self.ends: dict[TopicPartition, Seen] = {}
+        self.stored: dict[TopicPartition, int] = {}
+        self.standbys: Collection[TopicPartition] = ()
         self.lost: dict[TopicPartition, int] = {}
         self.assigned: list[TopicPartition] = []
         self.failures: list[BaseException] = []
@@ -60,8 +64,11 @@ class Taken:
         self.epoch += 1
         self.assigned = []
 
-    async def start(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    async def start(
+        self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
         self.epoch += 1
+        self.standbys = frozenset(standbys)
         self.assigned = sorted(assigned)
         return {tp: self.positions.get(tp, 0) for tp in assigned}
 
@@ -221,7 +228,7 @@ async def test_equal_partition_numbers_stay_together_without_faust_tables(
         assert {len(intake.assigned) for intake in intakes} == {18 // members}
 
 
-async def test_the_group_is_assigned_by_fausts_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
+async def test_the_group_is_assigned_by_our_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
     for tables in (False, True):
         app = App(Group(prefix, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None)
         if tables:
@@ -229,6 +236,7 @@ async def test_the_group_is_assigned_by_fausts_assignor_with_and_without_faust_t
         thread = cast("Consumer", app.consumer)._new_consumer_thread()
         made = thread._create_worker_consumer(app.consumer.transport)
         assert list(made._partition_assignment_strategy) == [app.assignor]
+        assert isinstance(app.assignor, Assignor)
 
 
 async def test_a_member_that_leaves_gives_its_partitions_to_the_others(kafka: str, prefix: str) -> None:
@@ -260,6 +268,10 @@ OVERRIDDEN = {
     harness.Consumer: (
         transport.Consumer,
         ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread"],
+    ),
+    Assignor: (
+        PartitionAssignor,
+        ["metadata", "assign", "on_assignment", "assigned_actives", "assigned_standbys"],
     ),
     harness.BatchTopic: (faust.Topic, ["_compile_decode"]),
     harness.Boot: (BootStrategy, ["kafka_producer", "kafka_consumer", "web_server", "sensors"]),

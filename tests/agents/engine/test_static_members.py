@@ -107,7 +107,7 @@ def test_aiokafka_itself_says_nothing_of_the_instance() -> None:
     assert for_code(FENCED_INSTANCE) is UnknownError
 
 
-@pytest.mark.parametrize("name", ["_send_req", "_maybe_leave_group", "check_errors"])
+@pytest.mark.parametrize("name", ["_send_req", "_maybe_leave_group", "_on_join_complete", "check_errors"])
 def test_what_is_overridden_of_the_coordinator_is_still_there_and_takes_the_same(name: str) -> None:
     theirs, ours = vars(GroupCoordinator)[name], vars(static_members._StaticCoordinator)[name]
     assert asyncio.iscoroutinefunction(ours) == asyncio.iscoroutinefunction(theirs)

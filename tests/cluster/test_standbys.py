@@ -1,0 +1,97 @@
+"""Warm copies on the next best worker: they follow, they say what they are, and they are there when it counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.cluster.shops import KINDS, PARTITIONS, Shop
+from tests.support.workers import Worker, running
+
+WAITS = "Wait(seconds=60).then(DeadLetter)"
+
+STORED = 40_000
+
+
+def test_the_next_best_worker_follows_tables_and_waiting_orders_and_goes_on_with_the_last_records(
+    shop: Shop, measured: Callable[[str], None]
+) -> None:
+    module = shop.module(KINDS["copartitioned"], missing=WAITS)
+    workers = [shop.worker(module, name, standby="1") for name in ("one", "two")]
+    late = [f"late{number}" for number in range(8)]
+    shop.flood(STORED)
+    with running(*workers):
+        for worker in workers:
+            _until_warm(worker)
+        with shop.open():
+            waiting = shop.order(len(late) * 4, late)
+            shop.joined.until(shop.order_everywhere())
+            for worker in workers:
+                worker.until(lambda seen: seen["joins"][0]["waiting"], what="orders that wait")
+            began = time.monotonic()
+            workers[1].kill()
+            workers[0].until_shared(2 * PARTITIONS)
+            shop.joined.until(shop.order_everywhere())
+            took = time.monotonic() - began
+            assert _waiting(workers[0]) == len(waiting), "those of both workers"
+            shop.publish(late)
+            shop.joined.until(waiting)
+        shop.judge()
+        read, there = _read(workers[0]), sum(map(len, shop.published.values()))
+        measured(
+            f"one of two workers is killed, with standbys: {took:.2f} s, {read - there} of {there} rows read again"
+        )
+        assert read == there, "what the standby had was not read again"
+        assert not shop.parked()
+
+
+def test_a_row_of_a_standby_says_so_and_a_key_is_never_absent_there(shop: Shop) -> None:
+    module = shop.module(KINDS["copartitioned"], missing=WAITS)
+    workers = [shop.worker(module, name, standby="1") for name in ("one", "two")]
+    table = f"{shop.prefix}.customers"
+    with running(*workers):
+        mine = [_until_warm(worker) for worker in workers]
+        assert sorted([*mine[0], *mine[1]]) == list(range(PARTITIONS)), "one processes it, the other one follows"
+        shop.publish(shop.rows)
+        for key, row in list(shop.rows.items())[:20]:
+            for worker, partitions in zip(workers, mine, strict=True):
+                state = "caught up" if shop.published[key][0].partition in partitions else "standby"
+                worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1]["row"] == row)
+                assert worker.row(table, key)[1]["state"] == state
+        answers = [worker.row(table, "nobody") for worker in workers]
+        assert sorted(code for code, _ in answers) == [404, 503]
+        (doubt,) = [answer for code, answer in answers if code == 503]
+        assert "standby" in str(doubt)
+        assert "ask the worker that processes it" in str(doubt)
+
+
+def test_without_the_setting_nobody_stands_by(shop: Shop) -> None:
+    module = shop.module(KINDS["copartitioned"], missing=WAITS)
+    workers = [shop.worker(module, name) for name in ("one", "two")]
+    with running(*workers):
+        for worker in workers:
+            seen = worker.until_shared(PARTITIONS)
+            assert len(seen["tables"][0]["partitions"]) == PARTITIONS // 2
+
+
+def _until_warm(worker: Worker) -> set[int]:
+    """Half of the partitions are processed, and the others followed to their ends; answers the first half."""
+
+    def warm(seen: Mapping[str, Any]) -> bool:
+        phases = sorted(each["phase"] for table in seen["tables"] for each in table["partitions"])
+        return len(seen["inputs"]) == PARTITIONS and phases == ["caught_up"] * 2 + ["standby"] * 2
+
+    seen = worker.until(warm, what="two partitions and two standbys")
+    return {each["partition"] for each in seen["tables"][0]["partitions"] if each["phase"] == "caught_up"}
+
+
+def _waiting(worker: Worker) -> int:
+    _, seen = worker.get("/services") or (0, {})
+    return int(seen["joins"][0]["waiting"])
+
+
+def _read(worker: Worker) -> int:
+    """Records of the table that this process has read, those included that it had already."""
+    _, seen = worker.get("/services") or (0, {})
+    return sum(sum(table["counts"].values()) for table in seen["tables"])
