@@ -24,6 +24,7 @@ from app.errors import AppError
 from app.settings import load_settings
 from tests.bench import (
     deciding,
+    failover,
     freshness,
     getting,
     growth,
@@ -54,6 +55,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "restore": restoring.measure,
     "get": getting.measure,
     "transactions": transactions.measure,
+    "failover": failover.measure,
     "freshness": freshness.measure,
     "memory": growth.measure,
 }

@@ -6,7 +6,7 @@
 import os
 from datetime import datetime
 
-from agents import Decision, Service
+from agents import DeadLetter, Decision, Service, Wait
 from tables import EventTopic, OwnerTopic, Row
 
 RUN = os.environ.get("BENCH_RUN", "bench")
@@ -58,6 +58,15 @@ fulfilment.join(
     EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
     fulfilment.table(_rows("customers")).on("customer_id"),
     into=EventTopic(f"{ATTEMPT}.enriched-orders-by-customer", EnrichedOrder, key="customer_id"),
+)
+
+# The same, where orders whose customer is not there yet wait for it.
+failover = Service(f"{ATTEMPT}.failover")
+failover.join(
+    EventTopic(f"{RUN}.{os.environ.get('BENCH_ORDERS', 'orders-by-customer')}", Order, key="customer_id"),
+    failover.table(_rows(os.environ.get("BENCH_ROWS", "rows"))).on("customer_id"),
+    into=EventTopic(f"{ATTEMPT}.enriched-{os.environ.get('BENCH_ORDERS', '')}", EnrichedOrder, key="customer_id"),
+    missing=Wait(seconds=600).then(DeadLetter),
 )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.bench.job import Guarantee, Job
     from tests.bench.process import Process
 
-Service = Literal["global", "copartitioned", "restore", "decide"]
+Service = Literal["global", "copartitioned", "failover", "restore", "decide"]
 
 START_SECONDS = 60.0
 STEP_SECONDS = 0.02
@@ -68,6 +68,11 @@ class Web:
         """Give phase and position of each partition of a table; empty before it has any."""
         _, status = await self._get("/services")
         return next((list(each["partitions"]) for each in status["tables"] if each["table"] == table), [])
+
+    async def read(self, table: str) -> int:
+        """Give how many records of a table the worker has read."""
+        _, status = await self._get("/services")
+        return next(sum(each["counts"].values()) for each in status["tables"] if each["table"] == table)
 
     async def revision(self, table: str, key: str) -> int | None:
         """Give the revision of a row; None while it cannot be read."""

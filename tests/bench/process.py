@@ -73,6 +73,11 @@ class Process:
             self._popen.kill()
             self._popen.wait()
 
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._popen.kill()
+        self._popen.wait()
+
     @property
     def ended(self) -> int | None:
         """Its exit code, None while it runs."""

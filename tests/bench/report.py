@@ -84,6 +84,8 @@ KEYS = (
     Key("get.typed_us", "get of one row, typed", at_most=3.5),
     Key("transactions.per_s", "transactions, one after the other", at_least=300.0),
     Key("transactions.p99_ms", "how long one takes", at_most=10.0),
+    Key("failover.standby_s", "kill -9 until all partitions are processed, with a standby", at_most=3.0),
+    Key("failover.plain_s", "the same without one", at_most=10.0),
     Key("freshness.idle_p99_ms", "a change visible in every worker", at_most=100.0),
     Key("freshness.loaded_p99_ms", "the same under full load", at_most=1000.0),
     Key("memory.rows_10m_mb", "memory with 10 million rows", at_most=512.0, full_only=True),

@@ -1,0 +1,194 @@
+"""A worker is killed under a trickle of orders: how long until all partitions are processed again, with a standby and
+without.
+
+Two workers of a join with a co-partitioned table, in which orders of customers that are not there yet wait. Judged by
+what a reader of committed records sees; at the end the customers come, and every order that waited has to come out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Literal, Self
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from agents.engine.partitioning import partition_of
+from tests.bench import larder, loading, shop
+from tests.bench.process import ContestantError, Process
+
+if TYPE_CHECKING:
+    from tests.bench.bench import Bench
+    from tests.bench.job import Job
+    from tests.bench.report import Report
+
+Kind = Literal["standby", "plain"]
+
+WORKERS = ("1", "2")
+SESSION_SECONDS = 1.5
+"""As the demo's: the local broker takes it. Most of what a failover takes without a standby is this."""
+WAITING = 400
+GAP_SECONDS = 0.02
+STEP_SECONDS = 0.01
+PATIENCE_SECONDS = 60.0
+
+
+async def measure(bench: Bench, report: Report) -> None:
+    """Kill one of two workers, once with a standby and once without."""
+    for kind in ("standby", "plain"):
+        with report.trying(f"failover.{kind}"):
+            await _measure(bench, report, kind)
+
+
+async def _measure(bench: Bench, report: Report, kind: Kind) -> None:
+    rows = bench.plan.restored // 4
+    table = f"failover-{kind}"
+    job = bench.job("larder", table, rows, f"{table}-orders")
+    await loading.create_topics(bench.brokers, [job.table], compacted=True)
+    await loading.create_topics(bench.brokers, [job.source, job.into])
+    await loading.load_customers(bench.brokers, job.table, rows)
+    settings = {
+        "LARDER_STANDBY": "1" if kind == "standby" else "0",
+        "LARDER_SESSION_TIMEOUT_S": str(SESSION_SECONDS),
+        "BENCH_ORDERS": f"{table}-orders",
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        processes = []
+        for worker in WORKERS:
+            command = larder.command(bench, job, "failover", worker, "exactly_once")
+            command = command._replace(environment={**command.environment, **settings})
+            processes.append(stack.enter_context(Process(command)))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        webs = [
+            larder.Web(session, await larder.web_port(job, "failover", process, worker))
+            for process, worker in zip(processes, WORKERS, strict=True)
+        ]
+        trickle = await stack.enter_async_context(_Trickle(bench.brokers, job))
+        await _until(lambda: _shared(webs, job.table, kind), processes, "the partitions are shared, and caught up")
+        taken, read = await _failed_over(trickle, processes, webs[0], job)
+    report.figures[f"failover.{kind}_s"] = taken
+    report.figures[f"failover.{kind}_rows_read"] = read
+    bench.say(f"failover, {kind}: {taken:.2f} s, {read:,} of {rows:,} rows read, {WAITING} waiting orders kept")
+
+
+async def _shared(webs: list[larder.Web], table: str, kind: Kind) -> bool:
+    half = loading.PARTITIONS // 2
+    wanted = ["caught_up"] * half + ["standby"] * half * (kind == "standby")
+    return all([sorted(each["phase"] for each in await web.partitions(table)) == wanted for web in webs])
+
+
+async def _failed_over(trickle: _Trickle, processes: list[Process], left: larder.Web, job: Job) -> tuple[float, int]:
+    """Give the seconds from the kill to the last partition's first new result, and rows read meanwhile."""
+    await trickle.wait(WAITING)
+    await _until(lambda: trickle.is_whole(0), processes, "every partition has results")
+    before = await left.read(job.table)
+    killed, number = time.perf_counter(), trickle.sent + 1  # one may be under way
+    processes[1].kill()
+    await _until(lambda: trickle.is_whole(number), processes[:1], "every partition has new results")
+    taken = max(trickle.first(number).values()) - killed
+    read = await left.read(job.table) - before
+    await trickle.release()
+    await _until(lambda: trickle.released >= WAITING, processes[:1], "what waited came out")
+    if trickle.released > WAITING:
+        processes[0].fail(f"published {trickle.released} results of {WAITING} orders that waited")
+    return taken, read
+
+
+async def _until(look: Callable[[], bool | Awaitable[bool]], processes: list[Process], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (await seen if isinstance(seen := look(), Awaitable) else seen):
+        for process in processes:
+            process.require_running()
+        if time.monotonic() > deadline:
+            processes[0].fail(f"was waited for in vain for {PATIENCE_SECONDS:.0f} s: {what}")
+        await asyncio.sleep(STEP_SECONDS)
+
+
+class _Trickle:
+    """Orders of customers that are there, one after the other, and of some that come later; and all results."""
+
+    def __init__(self, brokers: str, job: Job) -> None:
+        self.sent = 0
+        self.released = 0
+        self._job = job
+        self._results: list[tuple[int, int, float]] = []
+        self._producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all")
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        await self._consumer.start()
+        tps = [TopicPartition(self._job.into, partition) for partition in range(loading.PARTITIONS)]
+        self._consumer.assign(tps)
+        for tp in tps:
+            self._consumer.seek(tp, 0)
+        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._read())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._consumer.stop()
+        await self._producer.stop()
+
+    def first(self, number: int) -> dict[int, float]:
+        """By partition, when the first result came of an order from this one on."""
+        found: dict[int, float] = {}
+        for partition, order, at in self._results:
+            if order >= number:
+                found.setdefault(partition, at)
+        return found
+
+    def is_whole(self, number: int) -> bool:
+        """Say whether each partition has a result of an order from this one on; raises what ended the trickle."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return len(self.first(number)) == loading.PARTITIONS
+
+    async def wait(self, count: int) -> None:
+        """Send so many orders of customers that are not there yet."""
+        for each in range(count):
+            await self._order(_LATE + each, self._job.rows + each)
+
+    async def release(self) -> None:
+        """Publish the customers whose orders wait."""
+        for each in range(WAITING):
+            number = self._job.rows + each
+            await self._publish(self._job.table, number, shop.customer(number))
+
+    async def _send(self) -> None:
+        for customer in itertools.cycle(range(self._job.rows)):
+            await self._order(self.sent, customer)
+            self.sent += 1
+            await asyncio.sleep(GAP_SECONDS / loading.PARTITIONS)
+
+    async def _order(self, number: int, customer: int) -> None:
+        await self._publish(self._job.source, customer, shop.order(number, customer))
+
+    async def _publish(self, topic: str, customer: int, value: bytes) -> None:
+        key = shop.customer_key(customer)
+        await self._producer.send_and_wait(topic, value, key, partition=partition_of(key, loading.PARTITIONS))
+
+    async def _read(self) -> None:
+        async for record in self._consumer:
+            if record.value is None:
+                message = "larder published a result without a value"
+                raise ContestantError(message)
+            number = int(json.loads(record.value)["order_id"][1:])
+            if number >= _LATE:
+                self.released += 1
+            else:
+                self._results.append((record.partition, number, time.perf_counter()))
+
+
+_LATE = 1_000_000_000
+"""Numbers of orders that wait begin here."""
