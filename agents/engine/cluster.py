@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
 from agents.declaring.checks import TopicFacts
 from agents.engine.topic_ids import describe
@@ -31,6 +31,7 @@ class Cluster:
     """A connection for looking at topics and creating them: `async with Cluster(brokers) as cluster`."""
 
     def __init__(self, brokers: str) -> None:
+        self.brokers = brokers
         self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
 
     async def __aenter__(self) -> Self:
@@ -73,6 +74,14 @@ class Cluster:
             for _, _, _, name, entries in answer.resources:
                 found[name] = _CONFIG | {entry[0]: entry[1] for entry in entries}
         return found
+
+    async def members(self, group: str) -> list[str]:
+        """Who is in a consumer group now, by client id."""
+        (answer,) = await self._admin.describe_consumer_groups([group])
+        ((code, _, _, _, _, members, *_),) = answer.groups
+        if (error := for_code(code)) is not NoError:
+            raise error(group)
+        return sorted(client_id for _, client_id, *_ in members)
 
     async def create(self, topics: Collection[TopicUse]) -> None:
         """Create topics with their declared settings; one that exists by now is left alone."""

@@ -1,7 +1,7 @@
-"""Before a worker starts: the broker answers, topics are there and fit the declarations.
+"""Before a worker starts: the broker answers, topics are there and fit the declarations, and are nobody else's.
 
-Waits as long as it takes, saying what it waits for; creates the topics that the service owns. Mistakes
-are reported all together.
+Waits as long as it takes, saying what it waits for; creates the topics that the service owns, and claims
+them. Mistakes are reported all together.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from agents.declaring.checks import TopicFacts, problems
 from agents.declaring.service import Service
 from agents.declaring.topology import missing_topics, topics_of
+from agents.engine.claiming import claim
 from agents.engine.cluster import Cluster
 from tables.declaring.problems import DeclarationError
+from tables.engine.clock import now
 
 log = logging.getLogger("larder")
 
@@ -32,7 +34,9 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
     while True:
         try:
             async with Cluster(brokers) as cluster:
-                return await _topics(service, cluster, say)
+                facts = await _topics(service, cluster, say)
+                await claim(cluster, service.name, _claimed(service, facts), now)
+                return facts
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
@@ -72,6 +76,11 @@ async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return facts
+
+
+def _claimed(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
+    """The topics, with their ids, that nobody else may write; internal ones have the service's name in theirs."""
+    return {use.name: facts[use.name].topic_id for use in topics_of(service, facts) if use.owned and not use.internal}
 
 
 async def _facts(service: Service, cluster: Cluster) -> Mapping[str, TopicFacts]:

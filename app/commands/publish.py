@@ -15,6 +15,7 @@ from tables.declaring.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agents.declaring.claims import Claim
     from agents.declaring.service import Service
     from app.publishing import Message, Published
     from tables.declaring.topics import EventTopic, OwnerTopic
@@ -50,7 +51,7 @@ def command(  # noqa: PLR0913 - each is an option
         found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
         raise MistakeError(found)
     bootstrap = serving_broker()
-    published = talk(bootstrap, _publish(bootstrap, services, declared, wanted), PUBLISH_SECONDS)
+    published = talk(bootstrap, _publish(bootstrap, services, declared, wanted, owner), PUBLISH_SECONDS)
     _tell(topic, published, len(deleted), as_json=as_json)
 
 
@@ -65,19 +66,40 @@ def _require_owner(topic: EventTopic | OwnerTopic, services: list[Service], give
 
     owner = owner_of(topic, services)
     if owner and owner != given:
-        found = f"--as {given}" if given else "no --as"
-        do = f"if you stand in for {owner}: --as {owner}"
-        raise MistakeError(Problem(f"topic {topic.name}", f"is written by its owner {owner} alone", found, do))
+        raise _not_owner(topic.name, owner, given)
+
+
+def _not_owner(topic: str, owner: str, given: str | None) -> MistakeError:
+    found = f"--as {given}" if given else "no --as"
+    do = f"if you stand in for {owner}: --as {owner}"
+    return MistakeError(Problem(f"topic {topic}", f"is written by its owner {owner} alone", found, do))
+
+
+def _respect(claim: Claim | None, given: str | None) -> None:
+    """Refuse what is another's, whatever the declarations here say; warn of a service that has workers of its own."""
+    if claim is None:
+        return
+    if claim.service != given:
+        raise _not_owner(claim.topic, claim.service, given)
+    found = f"a claim of {claim.service}, whose workers write it (since {claim.since})"
+    do = "make sure that they write no other row of the same keys"
+    click.echo(f"larder: {Problem(f'topic {claim.topic}', 'requires a single writer', found, do)}", err=True)
 
 
 async def _publish(
-    bootstrap: str, services: dict[str, Service], topic: EventTopic | OwnerTopic, wanted: list[Message]
+    bootstrap: str,
+    services: dict[str, Service],
+    topic: EventTopic | OwnerTopic,
+    wanted: list[Message],
+    owner: str | None,
 ) -> Published:
+    from agents.engine.claiming import claims  # noqa: PLC0415 - imports Kafka's client
     from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
     from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
     from app.publishing import publish  # noqa: PLC0415
 
     async with Cluster(bootstrap) as cluster:
+        _respect((await claims(cluster)).get(topic.name), owner)
         facts = await cluster.facts([topic.name])
         if topic.name not in facts:
             await cluster.create(

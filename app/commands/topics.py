@@ -1,4 +1,4 @@
-"""List the topics of the declared services, and create those that are missing."""
+"""List the topics of the declared services, create those that are missing, and let go of claims."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from app.columns import columns
+from app.errors import MistakeError
 from app.output import answer, json_option
 from app.settings import load_settings
+from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agents.declaring.claims import Claim
     from agents.declaring.facts import TopicFacts
     from agents.declaring.service import Service
     from app.declared import DeclaredTopic
@@ -27,34 +30,52 @@ class Wanted(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What the broker has, and which of it was created just now."""
+    """What the broker has, which of it was created just now, and whose it is."""
 
     facts: Mapping[str, TopicFacts]
     created: set[str]
+    claims: Mapping[str, Claim]
 
 
 @click.command("topics")
 @click.argument("service", required=False)
 @click.option("--create", is_flag=True, help="Create what is missing, as declared.")
+@click.option("--release", "released", metavar="TOPIC", help="Let another service become the owner of TOPIC.")
 @json_option
-def command(*, service: str | None, create: bool, as_json: bool) -> None:
+def command(*, service: str | None, create: bool, released: str | None, as_json: bool) -> None:
     """List the topics of the declared services, or of SERVICE: roles, owner, partitions, whether they exist.
 
     A worker creates the topics that its service owns when it starts. With --create and SERVICE, those are created
     now; with --create alone all that are missing, also those whose owners are not among the loaded services.
+
+    A worker claims the topics that its service owns, and a second owner is refused from then on. Where the owner
+    changes on purpose (a service that is renamed), stop the old one's workers and --release the topic.
     """
     from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
     from app.declared import declared_services, declared_topics  # noqa: PLC0415 - imports what the user wrote
 
+    if released is not None:
+        if service or create:
+            given = "--create" if create else service
+            raise MistakeError(Problem("--release", "requires to be alone", f"{given} beside it", "leave that out"))
+        bootstrap = serving_broker()
+        claim = talk(bootstrap, _release(bootstrap, released))
+        said = (
+            f"{released} is no longer that of {claim.service}: the next service that declares itself its owner has it"
+        )
+        found = {"released": released, "service": claim.service, "since": claim.since}
+        answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+        return
     services = declared_services(load_settings().settings.modules)
     declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
     bootstrap = serving_broker()
     answered = talk(bootstrap, _ask(bootstrap, Wanted(services, service, create)))
-    found = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
-    answer({"broker": bootstrap, "topics": found}, as_json=as_json, for_people=lambda: _show(found))
+    listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
+    answer({"broker": bootstrap, "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
 
 
 async def _ask(bootstrap: str, wanted: Wanted) -> Answered:
+    from agents.engine.claiming import claims  # noqa: PLC0415 - imports Kafka's client
     from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
     from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
 
@@ -70,7 +91,23 @@ async def _ask(bootstrap: str, wanted: Wanted) -> Answered:
                 await cluster.create(missing)
                 created |= {use.name for use in missing}
                 facts = await cluster.facts(names)
-        return Answered(facts, created)
+        return Answered(facts, created, await claims(cluster))
+
+
+async def _release(bootstrap: str, topic: str) -> Claim:
+    """Take back the claim of a topic whose owner has no workers; gives the claim that it was."""
+    from agents.engine.claiming import claims, release  # noqa: PLC0415 - imports Kafka's client
+    from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
+
+    async with Cluster(bootstrap) as cluster:
+        claim = (await claims(cluster)).get(topic)
+        if claim is None:
+            raise MistakeError(Problem(f"topic {topic}", "requires a claim to release", "none", "check its name"))
+        if members := await cluster.members(claim.service):
+            found = f"{', '.join(members)} in the group of {claim.service}, which writes it"
+            raise MistakeError(Problem(f"topic {topic}", "requires an owner without workers", found, "stop them first"))
+        await release(cluster, topic)
+    return claim
 
 
 def _lacks(topic: DeclaredTopic, wanted: Wanted, facts: Mapping[str, TopicFacts]) -> bool:
@@ -81,6 +118,7 @@ def _described(topic: DeclaredTopic, answered: Answered) -> dict[str, Any]:
     return {
         "name": topic.use.name,
         "owner": topic.owner or None,
+        "claimed_by": claim.service if (claim := answered.claims.get(topic.use.name)) else None,
         "roles": topic.roles,
         "partitions": topic.use.partitions,
         "compacted": topic.use.compacted,
@@ -95,6 +133,7 @@ def _show(found: list[dict[str, Any]]) -> None:
         used = "; ".join(f"{service}: {', '.join(roles)}" for service, roles in each["roles"].items())
         exists = "created" if each["created"] else "yes" if each["exists"] else "no"
         kind = "compacted" if each["compacted"] else "events"
-        rows.append((each["name"], exists, str(each["partitions"]), kind, each["owner"] or "anybody", used))
-    headings = ("topic", "exists", "partitions", "kind", "owner", "used by")
+        owner, claimed = each["owner"] or "anybody", each["claimed_by"] or "-"
+        rows.append((each["name"], exists, str(each["partitions"]), kind, owner, claimed, used))
+    headings = ("topic", "exists", "partitions", "kind", "owner", "claimed by", "used by")
     click.echo(columns(headings, rows, right=["partitions"]))

@@ -59,6 +59,7 @@ async def test_topics_are_listed_with_roles_owner_and_whether_they_exist(
     assert found[f"{prefix}.orders"] == {
         "name": f"{prefix}.orders",
         "owner": None,
+        "claimed_by": None,
         "roles": {f"{prefix}.shipping": ["source"], f"{prefix}.fulfilment": ["source"]},
         "partitions": 3,
         "compacted": False,
@@ -94,7 +95,7 @@ def test_people_get_a_line_for_each_topic(kafka: str, tmp_path: Path, module: st
     shown = larder("topics", kafka=kafka, directory=tmp_path, module=module).stdout
     line = next(line for line in shown.splitlines() if line.startswith(f"{prefix}.customers"))
     used = f"{prefix}.shipping: table; {prefix}.fulfilment: table"
-    assert line.split(maxsplit=5) == [f"{prefix}.customers", "no", "2", "compacted", f"{prefix}.crm", used]
+    assert line.split(maxsplit=6) == [f"{prefix}.customers", "no", "2", "compacted", f"{prefix}.crm", "-", used]
 
 
 def test_a_service_that_is_not_declared_is_a_mistake(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
