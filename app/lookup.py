@@ -14,12 +14,14 @@ import msgspec
 from agents.engine.partitioning import partition_of
 from app.key_texts import encoded_key
 from tables.declaring.problems import LarderError, Problem
-from tables.engine import Origin, Phase, State, Table
+from tables.engine import Origin, Phase, State, Table, read_token, require_fresh, until_applied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 RawFields = dict[str, msgspec.Raw]
+
+_UNTOLD = ("starting: no broker has told yet how many partitions there are", "ask again")
 
 
 class LocalTable(Protocol):
@@ -55,23 +57,55 @@ class NoSuchTableError(LookupFailedError):
     """This worker's service has no table of that name."""
 
 
-def look_up(tables: Mapping[str, LocalTable], name: str, text: str, *, now: float, max_age: float) -> dict[str, Any]:
+async def look_up_after(  # noqa: PLR0913 - each is something that a reader may ask for
+    tables: Mapping[str, LocalTable],
+    name: str,
+    text: str,
+    *,
+    after: str,
+    within: float,
+    clock: Callable[[], float],
+    max_age: float,
+    max_staleness: float | None = None,
+) -> dict[str, Any]:
+    """As `look_up`, with the write in it that was answered with the token `after`; waits up to `within` seconds.
+
+    A token counts for the partition that would hold the key, and for a global table as a whole. Raises what `look_up`
+    does, and StoreErrors: InvalidTokenError, OtherTopicError, NotHeldError, BehindError.
+    """
+    held = _held(tables, name)
+    partitions = _asked_of(held, text, encoded_key(held.table.topic, text))
+    await until_applied(held.table, read_token(after), within, partitions)
+    return look_up(tables, name, text, now=clock(), max_age=max_age, max_staleness=max_staleness)
+
+
+def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
+    tables: Mapping[str, LocalTable],
+    name: str,
+    text: str,
+    *,
+    now: float,
+    max_age: float,
+    max_staleness: float | None = None,
+) -> dict[str, Any]:
     """Give the row of the key that `text` stands for, with where it comes from and how old the answer may be.
 
     `now` in seconds since 1970; `max_age` in seconds: when the end of the partition was met longer ago than that, its
-    absent keys are not called absent. Raises `MistakeError` for a text that is no key, and the errors above.
+    absent keys are not called absent. With `max_staleness`, in seconds, no row is given either then: of the partition
+    that would hold the key, or of any one of a global table. Raises `MistakeError` for a text that is no key, the
+    errors above, and the StoreErrors TooStaleError and NotHeldError where `max_staleness` is given.
     """
-    held = tables.get(name)
-    if held is None:
-        there = ", ".join(tables) or "none"
-        raise NoSuchTableError(Problem(f"table {name}", "requires a worker that holds it", there, "ask one of those"))
+    held = _held(tables, name)
     key = encoded_key(held.table.topic, text)
+    if max_staleness is not None:
+        require_fresh(held.table, max_staleness, now, _asked_of(held, text, key))
     found = held.table.origin(key)
     if found is None:
-        asked = f"table {name}, key {text}"
         for doubt, do in _doubts(held, key, now, max_age):
-            raise NotSureError(Problem(asked, "requires the partition of the key, caught up", doubt, do))
-        raise NoSuchKeyError(Problem(asked, "requires a row of that key", "no such key", "check the key"))
+            raise _not_sure(held, text, doubt, do)
+        raise NoSuchKeyError(
+            Problem(f"table {name}, key {text}", "requires a row of that key", "no such key", "check the key")
+        )
     row, origin = found
     return {
         "table": name,
@@ -87,19 +121,38 @@ def state_name(phase: Phase) -> str:
     return phase.name.lower().replace("_", " ")
 
 
-def _doubts(held: LocalTable, key: bytes, now: float, max_age: float) -> Iterator[tuple[str, str]]:
-    """Say why a key that is not here may yet exist, each with what to do; nothing when it cannot.
+def _held(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
+    if name not in tables:
+        there = ", ".join(tables) or "none"
+        raise NoSuchTableError(Problem(f"table {name}", "requires a worker that holds it", there, "ask one of those"))
+    return tables[name]
 
-    A global table is asked whole: its owner may have placed keys in a way of its own.
-    """
+
+def _not_sure(held: LocalTable, text: str, found: str, do: str) -> NotSureError:
+    asked = f"table {held.table.topic.name}, key {text}"
+    return NotSureError(Problem(asked, "requires the partition of the key, caught up", found, do))
+
+
+def _asked_of(held: LocalTable, text: str, key: bytes) -> list[int]:
+    """Give the partitions that may hold a key; raises NotSureError while nobody knows."""
+    if not held.partition_count:
+        raise _not_sure(held, text, *_UNTOLD)
+    return _partitions(held, key)
+
+
+def _partitions(held: LocalTable, key: bytes) -> list[int]:
+    """Give the partitions that may hold a key; a global table is asked whole: its owner may place keys as it likes."""
     count = held.partition_count
-    if not count:
-        yield "starting: no broker has told yet how many partitions there are", "ask again"
-    elif held.table.held == "partition":
-        yield from _doubt(held.table, partition_of(key, count), now, max_age)
-    else:
-        for partition in range(count):
-            yield from _doubt(held.table, partition, now, max_age)
+    return [partition_of(key, count)] if held.table.held == "partition" else list(range(count))
+
+
+def _doubts(held: LocalTable, key: bytes, now: float, max_age: float) -> Iterator[tuple[str, str]]:
+    """Say why a key that is not here may yet exist, each with what to do; nothing when it cannot."""
+    if not held.partition_count:
+        yield _UNTOLD
+        return
+    for partition in _partitions(held, key):
+        yield from _doubt(held.table, partition, now, max_age)
 
 
 def _doubt(table: Table, partition: int, now: float, max_age: float) -> Iterator[tuple[str, str]]:

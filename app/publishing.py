@@ -17,7 +17,7 @@ from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tables.declaring.topics import EventTopic
 
@@ -35,11 +35,12 @@ class Message(NamedTuple):
 
 
 class Published(NamedTuple):
-    """How many records were acknowledged, and where the last of them lies."""
+    """How many records were acknowledged, where the last of them lies, and the last offset in each partition."""
 
     records: int
     partition: int
     offset: int
+    offsets: Mapping[int, int]
 
 
 def messages(topic: EventTopic | OwnerTopic, rows: Iterable[str], key: str | None = None) -> list[Message]:
@@ -85,6 +86,7 @@ async def publish(bootstrap: str, topic: str, wanted: Sequence[Message]) -> Publ
     # Idempotent: a retry must not change the order of two rows of one key.
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5)
     await producer.start()
+    offsets: dict[int, int] = {}
     try:
         for first in range(0, len(wanted), ON_THE_WAY):
             now = int(time.time() * 1000)
@@ -92,10 +94,11 @@ async def publish(bootstrap: str, topic: str, wanted: Sequence[Message]) -> Publ
                 await producer.send(topic, message.value, message.key, timestamp_ms=now)
                 for message in wanted[first : first + ON_THE_WAY]
             ]
-            metadata = (await asyncio.gather(*sends))[-1]
+            for metadata in await asyncio.gather(*sends):
+                offsets[metadata.partition] = metadata.offset
     finally:
         await producer.stop()
-    return Published(len(wanted), metadata.partition, metadata.offset)
+    return Published(len(wanted), metadata.partition, metadata.offset, offsets)
 
 
 def _with_key(topic: EventTopic | OwnerTopic, value: bytes, key: str | None) -> bytes:

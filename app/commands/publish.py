@@ -51,8 +51,8 @@ def command(  # noqa: PLR0913 - each is an option
         found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
         raise MistakeError(found)
     bootstrap = serving_broker()
-    published = talk(bootstrap, _publish(bootstrap, services, declared, wanted, owner), PUBLISH_SECONDS)
-    _tell(topic, published, len(deleted), as_json=as_json)
+    published, token = talk(bootstrap, _publish(bootstrap, services, declared, wanted, owner), PUBLISH_SECONDS)
+    _tell(topic, published, len(deleted), token, as_json=as_json)
 
 
 def _given(rows: Sequence[str]) -> list[str]:
@@ -92,11 +92,12 @@ async def _publish(
     topic: EventTopic | OwnerTopic,
     wanted: list[Message],
     owner: str | None,
-) -> Published:
+) -> tuple[Published, str]:
     from agents.engine.claiming import claims  # noqa: PLC0415 - imports Kafka's client
     from agents.engine.cluster import Cluster  # noqa: PLC0415 - imports Kafka's client
     from app.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
     from app.publishing import publish  # noqa: PLC0415
+    from tables.engine import Token  # noqa: PLC0415
 
     async with Cluster(bootstrap) as cluster:
         _respect((await claims(cluster)).get(topic.name), owner)
@@ -105,16 +106,19 @@ async def _publish(
             await cluster.create(
                 [each.use for each in declared_topics(services, None, facts) if each.use.name == topic.name]
             )
-    return await publish(bootstrap, topic.name, wanted)
+        published = await publish(bootstrap, topic.name, wanted)
+        topic_id = (await cluster.facts([topic.name]))[topic.name].topic_id
+    return published, Token(topic_id, published.offsets).text()
 
 
-def _tell(topic: str, published: Published, deleted: int, *, as_json: bool) -> None:
+def _tell(topic: str, published: Published, deleted: int, token: str, *, as_json: bool) -> None:
     found = {
         "topic": topic,
         "rows": published.records - deleted,
         "deleted": deleted,
         "last": {"partition": published.partition, "offset": published.offset},
+        "token": token,
     }
     said = f"{published.records - deleted:,} published, {deleted:,} deleted"
     last = f"the last at offset {published.offset} of partition {published.partition}"
-    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {said}; {last}"))
+    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {said}; {last}\ntoken: {token}"))

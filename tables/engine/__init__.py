@@ -4,17 +4,22 @@ The only place that imports rocksdict. It knows declarations of topics, and neit
 Kafka's client nor HTTP.
 """
 
+from tables.engine.consistency import require_fresh, until_applied
 from tables.engine.errors import (
+    BehindError,
     IndexBuildingError,
     InvalidRangeError,
+    InvalidTokenError,
     LimitError,
     NoSuchIndexError,
     NotHeldError,
+    OtherTopicError,
     StoreCorruptedError,
     StoreError,
     StoreFullError,
     StoreHeldError,
     StoreRefusedError,
+    TooStaleError,
 )
 from tables.engine.layout import Origin
 from tables.engine.memory import Memory
@@ -24,18 +29,22 @@ from tables.engine.records import Applied, Opened, ParkedRecord, Record, Rejecte
 from tables.engine.rows import Sizes
 from tables.engine.state import Phase, State
 from tables.engine.table import Table
+from tables.engine.tokens import Token, read_token
 
 __all__ = [
     "Applied",
+    "BehindError",
     "Found",
     "IndexBuildingError",
     "InvalidRangeError",
+    "InvalidTokenError",
     "LimitError",
     "Memory",
     "NoSuchIndexError",
     "NotHeldError",
     "Opened",
     "Origin",
+    "OtherTopicError",
     "ParkedRecord",
     "Phase",
     "Progress",
@@ -49,5 +58,10 @@ __all__ = [
     "StoreHeldError",
     "StoreRefusedError",
     "Table",
+    "Token",
+    "TooStaleError",
     "progress",
+    "read_token",
+    "require_fresh",
+    "until_applied",
 ]

@@ -70,6 +70,22 @@ class NotHeldError(StoreError):
     """The partition is not open on this worker."""
 
 
+class InvalidTokenError(StoreError):
+    """The text is no token that a write answered with, or one of another version."""
+
+
+class OtherTopicError(StoreError):
+    """The token is of another topic than the table: of another name, or made anew since."""
+
+
+class BehindError(StoreError):
+    """The table did not get past a write in time; ask again, or elsewhere."""
+
+
+class TooStaleError(StoreError):
+    """The table met the end of its topic longer ago than the reader allows."""
+
+
 # What operating systems say for ENOSPC, EDQUOT and EFBIG.
 _FULL: Final = ("No space left", "Disk quota exceeded", "File too large")
 _HELD: Final = ("lock hold by current process", "While lock file")

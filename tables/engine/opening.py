@@ -92,6 +92,12 @@ def discard(path: Path) -> None:
     shutil.rmtree(discarded)
 
 
+def topic_id(store: Store) -> str | None:
+    """Give the id of the topic whose rows an open store has; None if no broker has told it yet."""
+    found = _identity(store)
+    return None if found is None else found.topic_id
+
+
 def _identity(store: Store) -> Identity | None:
     try:
         stored = store.get(IDENTITY_KEY)

@@ -137,6 +137,8 @@ class Part:
                 self.keep_at_end(partition)
         finally:
             self.store.close()
+            for state in self.states.values():
+                state.close()
 
     def stored(self, key: bytes) -> bytes | None:
         """Give header and JSON of a row; None when there is none or it was deleted."""

@@ -64,6 +64,8 @@ class State:
         self._phase = Phase.STARTING
         self._observers: list[Callable[[State], None]] = []
         self._waiting: list[tuple[Phase, asyncio.Future[None]]] = []
+        self._passing: list[tuple[int, asyncio.Future[bool]]] = []
+        self._closed = False
 
     @property
     def phase(self) -> Phase:
@@ -138,7 +140,33 @@ class State:
         """Take the position that was just stored, and how many records led to it."""
         self.position = position
         self.rows += rows
+        if self._passing:
+            self._tell_passed()
         self._settle()
+
+    def close(self) -> None:
+        """Say that the store is closed: what waits for a position waits in vain."""
+        self._closed = True
+        self._tell_passed()
+
+    async def passed(self, offset: int) -> bool:
+        """Wait until the position is past an offset; False once the store is closed.
+
+        The caller sets the deadline.
+        """
+        if self._closed or self.position > offset:
+            return not self._closed
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._passing.append((offset, told))
+        try:
+            return await told
+        finally:
+            self._passing.remove((offset, told))
+
+    def _tell_passed(self) -> None:
+        for offset, future in self._passing:
+            if not future.done() and (self._closed or self.position > offset):
+                future.set_result(not self._closed)
 
     async def wait_for(self, phase: Phase, timeout: float) -> None:  # noqa: ASYNC109
         """Wait until the partition is at least there.

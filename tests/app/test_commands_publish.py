@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agents.engine.partitioning import partition_of
+from tables.engine import read_token
 from tests.support.topics import read
 from tests.support.workers import larder
 
@@ -65,6 +66,7 @@ async def test_rows_are_published_as_they_were_written_under_the_key_that_they_h
     (record,) = await read(kafka, f"{prefix}.customers")
     assert (record.key, record.value) == (b"ada", ADA.encode())
     assert record.partition == partition_of(b"ada", 4)
+    assert read_token(said.pop("token")).offsets == {record.partition: 0}
     assert said == {
         "topic": f"{prefix}.customers",
         "rows": 1,
