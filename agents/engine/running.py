@@ -36,6 +36,7 @@ from agents.engine.preparing import prepare
 from agents.engine.processing import Processing
 from agents.engine.progress_lines import tell_progress
 from agents.engine.publishing import BATCH_BYTES
+from agents.engine.pulse import feel_pulse
 from agents.engine.reacting import GlobalReacting
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
@@ -75,6 +76,10 @@ STOP_SECONDS = 2.5
 """How long each step of stopping may take: three of them stay below ten seconds."""
 
 
+_ENDING = frozenset({"stopping", "stopped"})
+"""What a worker does whether its broker answers or not."""
+
+
 class Options(NamedTuple):
     """What a worker is run with. Times in seconds, sizes in bytes."""
 
@@ -110,7 +115,8 @@ class ServiceRunner:
     ) -> None:
         self.service = service
         self.options = options
-        self.phase = "starting"
+        self._doing = self._told = "starting"
+        self._broker_answers = True
         self.counts = Counts(
             {join.name: JoinCounts() for join in service.joins},
             {decide.name: DecideCounts() for decide in service.decides},
@@ -126,6 +132,13 @@ class ServiceRunner:
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
         self._open_local_copies()
+
+    @property
+    def phase(self) -> str:
+        """What it is doing, or what keeps it from that."""
+        if self._broker_answers or self._doing in _ENDING:
+            return self._doing
+        return f"waiting for the broker at {self.options.brokers}"
 
     def status(self) -> dict[str, Any]:
         """What this worker is doing, as plain values."""
@@ -145,7 +158,7 @@ class ServiceRunner:
                 raise _cause(error)
         finally:
             stopping.cancel()
-            self.phase = "stopped"
+            self._doing = "stopped"
             self._close_tables()
 
     def _close_tables(self) -> None:
@@ -157,13 +170,14 @@ class ServiceRunner:
                 log.warning("%s", error)
 
     async def _run(self) -> None:
-        facts = await prepare(self.service, self.options.brokers, self._say)
-        planned = plan(self.service, facts)
-        self._confirm(facts)
-        for topic in planned.internal.values():
-            self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
-            _tell(self.tables[topic.name], facts[topic.name])
         async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
+            tasks.create_task(feel_pulse(self.options.brokers, self._heard, self._missed))
+            facts = await prepare(self.service, self.options.brokers, self._say)
+            planned = plan(self.service, facts)
+            self._confirm(facts)
+            for topic in planned.internal.values():
+                self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
+                _tell(self.tables[topic.name], facts[topic.name])
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
@@ -298,10 +312,22 @@ class ServiceRunner:
             _tell(table, facts[name])
         self._memo.remember_partitions({name: facts[name].partitions for name in self.tables})
 
-    def _say(self, phase: str) -> None:
-        if phase != self.phase:
-            self.phase = phase
-            log.info("worker %s of %s: %s", self.options.worker, self.service.name, phase)
+    def _say(self, doing: str) -> None:
+        self._doing = doing
+        self._tell()
+
+    def _heard(self) -> None:
+        self._broker_answers = True
+        self._tell()
+
+    def _missed(self) -> None:
+        self._broker_answers = False
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.phase != self._told:
+            self._told = self.phase
+            log.info("worker %s of %s: %s", self.options.worker, self.service.name, self._told)
 
 
 def _tell(table: HeldTable, facts: TopicFacts) -> None:
