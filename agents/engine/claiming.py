@@ -12,18 +12,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from agents.declaring.claims import OWNERS, Claim, owners, ownership_problems, read_claim, standing
 from agents.declaring.topology import TopicUse
 from agents.engine.cluster import Cluster
+from agents.engine.fetching import BatchConsumer
 from tables.declaring.problems import DeclarationError, Problem
 
 log = logging.getLogger("larder")
 
-REQUEST_TIMEOUT_MS = 10_000
-"""For a few small records: a broker that is well answers in milliseconds."""
+REQUEST_TIMEOUT_MS = 5_000
+"""For a few small records: a broker that is well answers in milliseconds. Stopping may wait for one request."""
 
 READ_MS = 50
 """How long the broker may hold back an empty answer; stopping a reader waits for the one that is under way."""
@@ -66,7 +67,7 @@ async def release(cluster: Cluster, topic: str) -> None:
 
 async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
     """Read the topic to its end as it is now."""
-    reader = AIOKafkaConsumer(
+    reader = BatchConsumer(
         bootstrap_servers=cluster.brokers,
         group_id=None,
         enable_auto_commit=False,

@@ -11,6 +11,7 @@ nor Faust. `tests/agents/engine/test_fetching.py` fails when aiokafka changes un
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +38,9 @@ so a partition whose records were just taken waits this long at worst for its ne
 
 BATCH_RECORDS = 4_000
 """Records taken at one look: enough that the hand-over costs nothing, few enough to stay responsive."""
+
+
+log = logging.getLogger("larder")
 
 
 class Batch(NamedTuple):
@@ -99,6 +103,15 @@ class BatchConsumer(AIOKafkaConsumer):
             return received
 
         self._fetcher._proc_fetch_request = stamped
+
+    async def stop(self) -> None:
+        """Stop; aiokafka lets the end of its own fetches out as a cancellation, which would pass for the caller's."""
+        stopping = asyncio.create_task(super().stop())
+        await asyncio.wait({stopping})
+        if stopping.cancelled():
+            await self._client.close()
+        elif (error := stopping.exception()) is not None:
+            log.info("a consumer did not stop cleanly: %r", error)
 
 
 async def fetch(consumer: BatchConsumer, wanted: Collection[TopicPartition], patience: float, limit: int) -> Fetched:

@@ -95,7 +95,7 @@ class Follower:
                 self._interrupted = True
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
-                await _stop(consumer)
+                await consumer.stop()
 
     async def _follow(self, consumer: BatchConsumer) -> None:
         assigned: frozenset[TopicPartition] = frozenset()
@@ -155,11 +155,3 @@ class Follower:
             await asyncio.sleep(0)
         if self.follows(batch.tp):
             table.take(batch.tp.partition, (), batch.position)
-
-
-async def _stop(consumer: BatchConsumer) -> None:
-    """Stop a consumer: aiokafka lets the end of its own fetches out as a cancellation, which would pass for ours."""
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait({stopping})
-    if not stopping.cancelled() and (error := stopping.exception()) is not None:
-        log.info("a consumer did not stop cleanly: %r", error)

@@ -215,6 +215,9 @@ class TransactionalProducer(AIOKafkaProducer):
                 sending.cancel()
                 await asyncio.wait([sending])
         finally:
+            ended = self._txn_manager.wait_for_transaction_end()
+            if ended is not None and ended.done() and not ended.cancelled():
+                ended.exception()  # somebody was told; asyncio would tell it again, with a trace, at the worker's end
             await self.client.close()
 
     def _check(self) -> None:
