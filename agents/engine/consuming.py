@@ -20,6 +20,7 @@ from mode.threads import ServiceThread, WorkerThread
 from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Offsets
+from agents.engine.preparing import answered
 from agents.engine.stable_offsets import stable_offsets
 from agents.engine.static_members import StaticConsumer
 from agents.engine.topic_ids import Described, describe
@@ -53,6 +54,13 @@ class Group(NamedTuple):
     """When it stops, it does not leave: its partitions wait for it until the session is over."""
 
 
+class GroupConsumer(StaticConsumer):
+    """A broker that goes away just when the group is to be joined is waited for: Faust would end the worker."""
+
+    async def start(self) -> None:
+        await answered(super().start)
+
+
 class DaemonThread(WorkerThread):
     """Does not keep the process: what it waits for at the end may be a broker that never answers."""
 
@@ -68,9 +76,9 @@ class Thread(driver.AIOKafkaConsumerThread):
     app: App
     member: Member | None = None
 
-    def _create_worker_consumer(self, transport: Any) -> StaticConsumer:  # noqa: ARG002 - Faust's signature
+    def _create_worker_consumer(self, transport: Any) -> GroupConsumer:  # noqa: ARG002 - Faust's signature
         group = self.app.group
-        return StaticConsumer(
+        return GroupConsumer(
             bootstrap_servers=group.brokers,
             client_id=group.member,
             group_instance_id=group.member,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -28,6 +29,12 @@ T = TypeVar("T")
 RETRY_SECONDS = 0.5
 """How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
 
+CLAIM_SECONDS = 30.0
+"""How long claiming may take before it is begun anew: a few small requests, for which aiokafka may wait for ever."""
+
+SAID_SECONDS = 5.0
+"""Between two lines about a broker that does not do what it is asked for."""
+
 
 async def prepare(service: Service, brokers: str, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
     """Facts about every topic of `service`; raises DeclarationError. `say` gets what is waited for."""
@@ -35,7 +42,8 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
         try:
             async with Cluster(brokers) as cluster:
                 facts = await _topics(service, cluster, say)
-                await claim(cluster, service.name, _claimed(service, facts), now)
+                async with asyncio.timeout(CLAIM_SECONDS):
+                    await claim(cluster, service.name, _claimed(service, facts), now)
                 return facts
         except (KafkaError, OSError) as error:
             if not is_passing(error):
@@ -45,13 +53,17 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
 
 
 async def answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the broker answers: one that is away is waited for, a mistake is raised."""
+    """Ask until the broker answers, saying so now and then: one that is away is waited for, a mistake is raised."""
+    said_at = time.monotonic()
     while True:
         try:
             return await ask()
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
+            if time.monotonic() - said_at > SAID_SECONDS:
+                said_at = time.monotonic()
+                log.warning("the broker does not do what it is asked for: it is asked again (%r)", error)
         await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -25,6 +25,8 @@ from agents.engine.consuming import Group
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed
 from agents.engine.harness import App, Consumer
+from app.broker.ports import free_port
+from tests.support.proxy import Proxy
 from tests.support.topics import Sent, admin, create, send, until
 
 
@@ -291,3 +293,18 @@ def test_what_is_overridden_is_still_there_and_takes_the_same(ours: type, theirs
     wanted = [each for each in inspect.signature(vars(parents[0])[name]).parameters.values() if each.name != "self"]
     taken = inspect.signature(vars(ours)[name]).parameters.values()
     assert any(each.kind is each.VAR_POSITIONAL for each in taken) or len(wanted) == len(taken) - 1
+
+
+async def test_a_broker_that_is_away_just_when_the_group_is_to_be_joined_is_waited_for(kafka: str, topic: str) -> None:
+    proxy = Proxy(free_port(), int(kafka.rpartition(":")[2]))
+    proxy.set("cut")
+    await proxy.start()
+    consumer = consuming.GroupConsumer(bootstrap_servers=f"127.0.0.1:{proxy.port}", group_id=topic)
+    starting = asyncio.create_task(consumer.start())
+    try:
+        await until(lambda: proxy.refused > 1 or starting.done(), 20, "two attempts")
+        proxy.set("open")
+        await asyncio.wait_for(starting, 20)
+    finally:
+        await consumer.stop()
+        await proxy.stop()
