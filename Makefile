@@ -12,7 +12,7 @@ PEERS := .venv-bench
 PIP := -m pip --disable-pip-version-check --no-input install --quiet --no-compile --no-deps
 PROJECT := pyproject.toml requirements/run.txt
 
-.PHONY: demo test install check format bench scenario lock clean
+.PHONY: demo test install check format bench faults scenario lock clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/larder demo $(ARGS)
@@ -27,6 +27,11 @@ test: $(VENV)/dev.stamp
 scenario: $(VENV)/dev.stamp
 	@test -n "$(S)" || { echo 'larder: which scenario? For instance: make scenario S=4.2' >&2; exit 2; }
 	@$(BIN)/python -m pytest --scenario "$(S)" $(ARGS)
+
+# Three workers, a broker and faults, chosen by one seed each: make faults SEEDS=1-10. Goes on where it was stopped.
+SEEDS ?= 1-10
+faults: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.faults $(SEEDS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,0 +1,55 @@
+"""What an answer claims, held against the topic: a row is that of its position, and "no such key" is certain. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tests.faults.history import Answer, Violation
+from tests.faults.plan import SESSION_SECONDS
+from tests.faults.versions import Versions
+
+SLACK_SECONDS = 0.5
+"""Between the moment in which the broker looked at its log's end and the one in which the worker noted that it was met:
+an answer may wait in a slow connection."""
+
+
+def answer_violations(answers: Sequence[Answer], versions: Versions, slowed: float) -> Iterator[Violation]:
+    """`slowed` in seconds: for how long an answer of the broker may have been held up on its way to a worker."""
+    for answer in answers:
+        if answer.status == 200:
+            yield from _row(answer, versions, slowed)
+        elif answer.status == 404:
+            yield from _absent(answer, versions, slowed)
+        elif answer.status != 503:
+            yield Violation("answer", f"{_told(answer)}: status {answer.status}, {answer.body}")
+
+
+def _row(answer: Answer, versions: Versions, slowed: float) -> Iterator[Violation]:
+    body = answer.body
+    version = versions.at(answer.key, body["partition"], body["position"])
+    if body["row"] != version.row or body["offset"] not in version.offsets:
+        yield Violation(
+            "answer",
+            f"{_told(answer)} at position {body['position']}: offset {body['offset']}, {body['row']};"
+            f" the topic has {version.row} at {version.offsets}",
+        )
+        return
+    if body["freshness_s"] is not None:
+        since = answer.asked - body["freshness_s"] - SLACK_SECONDS - slowed
+        if version not in versions.possible(answer.key, since, answer.answered):
+            yield Violation(
+                "answer",
+                f"{_told(answer)}: revision {version.revision}, said to be {body['freshness_s']} s old at most;"
+                f" the topic went on at {versions.possible(answer.key, since, answer.answered)[0].acked:.3f}",
+            )
+
+
+def _absent(answer: Answer, versions: Versions, slowed: float) -> Iterator[Violation]:
+    """A worker is fresh when it says so: it met the end no longer ago than its session lasts."""
+    since = answer.asked - SESSION_SECONDS - SLACK_SECONDS - slowed
+    if all(version.row is not None for version in versions.possible(answer.key, since, answer.answered)):
+        yield Violation("answer", f"{_told(answer)} said that there is no such key; {versions.of(answer.key)[-3:]}")
+
+
+def _told(answer: Answer) -> str:
+    return f"worker {answer.worker}, {answer.table} {answer.key}, asked at {answer.asked:.3f}"

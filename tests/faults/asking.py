@@ -1,0 +1,47 @@
+"""Look-ups that go on while workers run; each answer is recorded, 404 and 503 included."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Collection, Sequence
+
+import aiohttp
+
+from tests.faults.history import Answer, History
+
+PAUSE_SECONDS = 0.02
+TIMEOUT = aiohttp.ClientTimeout(total=3)
+
+
+class Asker:
+    """Asks one worker after the other for rows of tables."""
+
+    def __init__(self, session: aiohttp.ClientSession, ports: dict[str, int], history: History) -> None:
+        self._session = session
+        self._ports = ports
+        self._history = history
+
+    async def ask(self, worker: str, table: str, key: str) -> Answer | None:
+        """Ask for a row; None when nobody answers."""
+        asked = time.time()
+        try:
+            address = f"http://127.0.0.1:{self._ports[worker]}/tables/{table}/rows/{key}"
+            async with self._session.get(address) as response:
+                body = await response.json()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+        answer = Answer(worker, table, key, asked, time.time(), response.status, body)
+        self._history.answers.append(answer)
+        return answer
+
+    async def go_on(self, workers: Sequence[str], tables: Sequence[str], keys: Collection[str], seed: int) -> None:
+        """Ask for this and that, until cancelled."""
+        chance = random.Random(seed)  # noqa: S311 - nothing is secret here
+        every = sorted(keys)
+        while True:
+            table = chance.choice(tables)
+            mine = [key for key in every if key[0] == table.rpartition(".")[2][0]]
+            await self.ask(chance.choice(workers), table, chance.choice(mine))
+            await asyncio.sleep(PAUSE_SECONDS)

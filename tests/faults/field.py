@@ -1,0 +1,112 @@
+"""One seed's field: its topics, its workers, and what happened to them. Faults act on it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from app.broker.ports import free_port
+from tests.faults.history import History, Violation
+from tests.faults.plan import SESSION_SECONDS, Plan
+from tests.faults.rig import NAMES, Rig
+from tests.support.workers import Worker
+
+STOP_SECONDS = 20.0
+"""A worker stops within ten seconds; the machine may be loaded."""
+
+
+class Field:
+    """Workers by name, each behind its proxy."""
+
+    def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str) -> None:
+        self.rig = rig
+        self.plan = plan
+        self.prefix = prefix
+        self.directory = directory
+        self.history = History()
+        self.ports = {name: free_port() for name in NAMES}
+        self.workers = {
+            name: Worker(
+                rig.address(name),
+                directory,
+                module,
+                prefix,
+                name,
+                {"LARDER_WEB_PORT": str(self.ports[name]), "LARDER_SESSION_TIMEOUT_S": str(SESSION_SECONDS)},
+            )
+            for name in NAMES
+        }
+
+    def name(self, topic: str) -> str:
+        return f"{self.prefix}.{topic}"
+
+    def running(self) -> list[str]:
+        """The workers whose process lives."""
+        return [name for name, worker in self.workers.items() if worker._process is not None and worker.alive()]
+
+    def start(self, name: str) -> None:
+        """Start a worker, unless it runs."""
+        if name in self.running():
+            return
+        since = time.time()
+        self.history.begun(self.workers[name].start().process.pid, since, name)
+
+    def look(self, name: str, allowed: tuple[int, ...] = ()) -> bool:
+        """Whether a worker runs; one that has ended by itself breaks a promise, unless with an allowed code."""
+        worker = self.workers[name]
+        if worker._process is None or worker.alive():
+            return worker._process is not None
+        code = worker.process.poll()
+        if code not in (*allowed, -signal.SIGKILL):
+            last = "\n    ".join(worker.text.splitlines()[-3:])
+            self.history.violations.append(Violation("ended", f"worker {name} ended with {code}:\n    {last}"))
+        worker._process = None
+        return False
+
+    async def kill(self, name: str) -> None:
+        if self.look(name):
+            self.history.note(f"worker {name} killed")
+            await asyncio.to_thread(self.workers[name].kill)
+            self.workers[name]._process = None
+
+    async def stop(self, name: str) -> None:
+        """Ask a worker to stop, and see to it that it does."""
+        if not self.look(name):
+            return
+        worker, since = self.workers[name], time.time()
+        try:
+            code = await asyncio.to_thread(worker.stop, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            what = f"worker {name} did not stop in {STOP_SECONDS:.0f} s"
+            self.history.violations.append(Violation("hangs", what))
+            await self.kill(name)
+            return
+        self.history.note(f"worker {name} stopped with {code} after {time.time() - since:.1f} s")
+        if code:
+            self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
+        worker._process = None
+
+    async def pause(self, name: str, seconds: float) -> None:
+        """Stop the process for so long, as if the machine had."""
+        if not self.look(name):
+            return
+        process = self.workers[name].process
+        process.send_signal(signal.SIGSTOP)
+        self.history.note(f"worker {name} paused")
+        await asyncio.sleep(seconds)
+        since = time.time()
+        process.send_signal(signal.SIGCONT)
+        self.history.note(f"worker {name} continued")
+        # Half a second more than its session: the broker looks at sessions with a timer of its own.
+        if seconds > SESSION_SECONDS + 0.5:
+            self.history.begun(process.pid, since, name)
+
+    def close(self) -> None:
+        """No process is left."""
+        for name in self.running():
+            worker = self.workers[name]
+            worker.process.send_signal(signal.SIGCONT)
+            worker.kill()

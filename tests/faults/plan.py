@@ -1,0 +1,86 @@
+"""What a seed stands for: the variants of the declarations, the manner of the workload, the faults and their times.
+
+Pure: the same seed gives the same plan. How the processes interleave is real, and differs from run to run.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import NamedTuple
+
+SESSION_SECONDS = 1.5
+TROUBLE_SECONDS = 4.0
+"""How long after the first result a fault may begin: each seed then has some seconds of load before and after it."""
+
+WORKERS = ("one", "two", "three")
+
+MISSING = ("Wait(seconds=60).then(DeadLetter)", "Wait(seconds=2).then(DeadLetter)", "PassOn", "DeadLetter")
+
+# Each is as likely as its weight: those that break most come most often.
+WEIGHTS = {
+    "kill": 5,
+    "pause": 5,
+}
+
+
+class Fault(NamedTuple):
+    """One fault: begins `at` seconds after the first result, lasts for so many `seconds`, hits `worker`."""
+
+    name: str
+    at: float
+    worker: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.worker} {self.at:.1f}+{self.seconds:.1f}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One seed's; `early` begins with the faults while the workers are still starting."""
+
+    seed: int
+    missing: tuple[str, str]
+    signed: tuple[bool, bool]
+    duplicated: bool
+    reordered: bool
+    early: bool
+    faults: tuple[Fault, ...]
+
+    def __str__(self) -> str:
+        manner = [name for name in ("duplicated", "reordered", "early") if getattr(self, name)]
+        return ", ".join([*map(str, self.faults), *manner]) or "no fault"
+
+
+def planned(seed: int) -> Plan:
+    chance = random.Random(seed)  # noqa: S311 - nothing is secret here
+    missing = (chance.choice(MISSING), chance.choice(MISSING))
+    signed = (chance.random() < 0.5, chance.random() < 0.5)
+    duplicated, reordered = chance.random() < 0.3, chance.random() < 0.3
+    # One in ten has none: what fails there is the suite, or the plainest of defects.
+    count = chance.choice((0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
+    faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda each: each.at))
+    return Plan(seed, missing, signed, duplicated, reordered, chance.random() < 0.25, faults)
+
+
+def _fault(chance: random.Random) -> Fault:
+    name = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    at = round(chance.uniform(0, TROUBLE_SECONDS), 2)
+    return Fault(name, at, chance.choice(WORKERS), round(_seconds(name, chance), 2))
+
+
+def _seconds(name: str, chance: random.Random) -> float:
+    if name == "pause":
+        # Some sleep shorter than their session, most well beyond it.
+        return chance.choice((0.7, 1, 1, 1)) * chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 2)
+    return chance.uniform(0.1, 2)
+
+
+def seeds_of(text: str) -> list[int]:
+    """Read "1-10" or "3,7,20-22"; raises ValueError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds

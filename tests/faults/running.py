@@ -1,0 +1,50 @@
+"""Seeds one after the other, on one broker: a line for each, what failed is kept, what passed is forgotten."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults.history import Violation
+from tests.faults.keeping import keep
+from tests.faults.plan import Plan, planned
+from tests.faults.rig import Rig
+from tests.faults.trial import prepared
+from tests.support.topics import delete, existing
+
+
+class Outcome(NamedTuple):
+    """What a seed came to. `records` are those that were committed, in all topics; `directory` has what was kept."""
+
+    plan: Plan
+    records: int
+    seconds: float
+    violations: list[Violation]
+    directory: Path
+
+    def __str__(self) -> str:
+        verdict = "passed"
+        if self.violations:
+            first = str(self.violations[0]).splitlines()[0]
+            verdict = f"FAILED: {first} ({len(self.violations)} in all; see {self.directory})"
+        return f"seed {self.plan.seed}: {self.plan}; {self.records} records, {self.seconds:.0f} s, {verdict}"
+
+
+async def run(rig: Rig, seed: int, directory: Path) -> Outcome:
+    """Run one seed in topics and a directory of its own, below `directory`."""
+    plan, since = planned(seed), time.monotonic()
+    prefix = f"seed{seed}-{uuid.uuid4().hex[:6]}"
+    mine = directory / prefix
+    mine.mkdir(parents=True)
+    async with prepared(rig, plan, prefix, mine) as trial:
+        found = await trial.run()
+        seen = trial.reader.seen
+        if found:
+            keep(mine, plan, trial.field.history, seen, found)
+    if not found:
+        shutil.rmtree(mine)
+    await delete(rig.kafka, *await existing(rig.kafka, prefix))
+    return Outcome(plan, len(seen), time.monotonic() - since, found, mine)
