@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from tests.faults.history import Answer, Violation
+from tests.faults.history import Answer, History, Violation
 from tests.faults.plan import SESSION_SECONDS
 from tests.faults.versions import Versions
 
@@ -13,9 +13,13 @@ SLACK_SECONDS = 0.5
 an answer may wait in a slow connection."""
 
 
-def answer_violations(answers: Sequence[Answer], versions: Versions, slowed: float) -> Iterator[Violation]:
-    """`slowed` in seconds: for how long an answer of the broker may have been held up on its way to a worker."""
-    for answer in answers:
+def answer_violations(history: History, versions: Versions) -> Iterator[Violation]:
+    """Judge the answers about keys of this topic."""
+    keys = set(versions.keys)
+    for answer in history.answers:
+        if answer.key not in keys:
+            continue
+        slowed = history.slowed(answer, SESSION_SECONDS + SLACK_SECONDS)
         if answer.status == 200:
             yield from _row(answer, versions, slowed)
         elif answer.status == 404:

@@ -1,12 +1,26 @@
-"""The faults, each a small function: it begins, it ends, and leaves all workers running."""
+"""The faults, each a small function: it begins, it ends, and leaves all workers running and all ways open."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import signal
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+from tests.faults.compaction import compact_soon
 from tests.faults.field import Field
-from tests.faults.plan import Fault
+from tests.faults.plan import WORKERS, Fault
+
+STEP_SECONDS = 8.0
+"""For a worker to start and to reach a step; one that does not reach it goes on."""
+
+DISK_SECONDS = 5.0
+"""For a worker to notice that its disk is full: it writes rows all the time."""
+
+FULL_BYTES = 4096
 
 
 async def kill(field: Field, fault: Fault) -> None:
@@ -16,14 +30,119 @@ async def kill(field: Field, fault: Fault) -> None:
     field.start(fault.worker)
 
 
+async def kill_at_step(field: Field, fault: Fault) -> None:
+    """The worker dies between two steps of its own, some time after a restart."""
+    await field.kill(fault.worker)
+    field.start(fault.worker, fault.step)
+    if await _until(lambda: not field.look(fault.worker)):
+        field.history.note(f"worker {fault.worker} died at {fault.step}")
+    field.start(fault.worker)
+
+
 async def pause(field: Field, fault: Fault) -> None:
     """SIGSTOP, then SIGCONT."""
     await field.pause(fault.worker, fault.seconds)
 
 
+async def pause_at_step(field: Field, fault: Fault) -> None:
+    """SIGSTOP between two steps, as in the middle of a transaction, then SIGCONT."""
+    await field.kill(fault.worker)
+    field.start(fault.worker, f"{fault.step}:SIGSTOP")
+    if await _until(lambda: not field.look(fault.worker) or _is_stopped(field, fault.worker)):
+        field.history.note(f"worker {fault.worker} stopped at {fault.step}")
+        if field.look(fault.worker):
+            await field.asleep(fault.worker, fault.seconds)
+
+
+async def kill_broker(field: Field, fault: Fault) -> None:
+    """The broker is gone for some seconds."""
+    async with field.rig.broker_turn:
+        await field.rig.kill_broker()
+        await asyncio.sleep(fault.seconds)
+        await field.rig.start_broker()
+
+
+async def pause_broker(field: Field, fault: Fault) -> None:
+    """The broker keeps its connections, and answers nothing."""
+    async with field.rig.broker_turn:
+        running, since = field.rig.broker.running, time.time()
+        if running is not None:
+            os.kill(running.pid, signal.SIGSTOP)
+            await asyncio.sleep(fault.seconds)
+            os.kill(running.pid, signal.SIGCONT)
+            field.history.held_up.append((since, time.time()))
+
+
+async def cut(field: Field, fault: Fault) -> None:
+    """The worker's connections end, and new ones are refused."""
+    field.rig.proxies[fault.worker].set("cut")
+    await asyncio.sleep(fault.seconds)
+    field.rig.proxies[fault.worker].set("open")
+
+
+async def hold(field: Field, fault: Fault) -> None:
+    """Nothing gets through to the worker or from it, for a while; then everything does."""
+    since = time.time()
+    field.rig.proxies[fault.worker].set("held")
+    await asyncio.sleep(fault.seconds)
+    field.rig.proxies[fault.worker].set("open")
+    field.history.held_up.append((since, time.time()))
+
+
+async def slow(field: Field, fault: Fault) -> None:
+    """Whatever the worker sends or gets is late."""
+    since = time.time()
+    field.rig.proxies[fault.worker].set("open", fault.seconds / 20)
+    await asyncio.sleep(fault.seconds)
+    field.rig.proxies[fault.worker].set("open")
+    field.history.held_up.append((since, time.time()))
+
+
+async def full_disk(field: Field, fault: Fault) -> None:
+    """No file of the worker may grow any more: it says so, and ends with its own code; then there is room again."""
+    if not field.look(fault.worker):
+        return
+    pid = field.workers[fault.worker].process.pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
+    if not await _until(lambda: not field.look(fault.worker, allowed=(3,)), DISK_SECONDS):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    field.start(fault.worker)
+
+
+async def rolling_restart(field: Field, _: Fault) -> None:
+    """Each worker is told to stop, and started again once it has."""
+    for name in WORKERS:
+        await field.stop(name)
+        field.start(name)
+        await _until(lambda name=name: (field.workers[name].get("/services") or [0])[0] == 200)
+
+
+async def fourth(field: Field, fault: Fault) -> None:
+    """A fourth worker comes, and goes: in good order, or not."""
+    field.start("four")
+    await asyncio.sleep(2 + fault.seconds)
+    await (field.kill("four") if fault.worker == "one" else field.stop("four"))
+
+
+async def compaction(field: Field, _: Fault) -> None:
+    """From now on the compacted topics keep little more than the last record of each key."""
+    await compact_soon(field.rig.kafka, field.prefix)
+
+
 FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
     "kill": kill,
+    "kill-at-step": kill_at_step,
     "pause": pause,
+    "pause-at-step": pause_at_step,
+    "kill-broker": kill_broker,
+    "pause-broker": pause_broker,
+    "cut": cut,
+    "hold": hold,
+    "slow": slow,
+    "full-disk": full_disk,
+    "rolling-restart": rolling_restart,
+    "fourth": fourth,
+    "compaction": compaction,
 }
 
 
@@ -33,3 +152,18 @@ async def run(field: Field, fault: Fault) -> None:
     field.history.note(f"fault {fault}")
     await FAULTS[fault.name](field, fault)
     field.history.note(f"end of {fault.name} {fault.worker}")
+
+
+async def _until(look: Callable[[], bool], seconds: float = STEP_SECONDS) -> bool:
+    """Look again and again; False when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+def _is_stopped(field: Field, name: str) -> bool:
+    stat = Path(f"/proc/{field.workers[name].process.pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "T"

@@ -47,12 +47,12 @@ class Field:
         """The workers whose process lives."""
         return [name for name, worker in self.workers.items() if worker._process is not None and worker.alive()]
 
-    def start(self, name: str) -> None:
-        """Start a worker, unless it runs."""
+    def start(self, name: str, dying_at: str = "") -> None:
+        """Start a worker, unless it runs; `dying_at` as for `Worker.start`."""
         if name in self.running():
             return
         since = time.time()
-        self.history.begun(self.workers[name].start().process.pid, since, name)
+        self.history.begun(self.workers[name].start(dying_at).process.pid, since, name)
 
     def look(self, name: str, allowed: tuple[int, ...] = ()) -> bool:
         """Whether a worker runs; one that has ended by itself breaks a promise, unless with an allowed code."""
@@ -93,9 +93,13 @@ class Field:
         """Stop the process for so long, as if the machine had."""
         if not self.look(name):
             return
-        process = self.workers[name].process
-        process.send_signal(signal.SIGSTOP)
+        self.workers[name].signal(signal.SIGSTOP)
         self.history.note(f"worker {name} paused")
+        await self.asleep(name, seconds)
+
+    async def asleep(self, name: str, seconds: float) -> None:
+        """Let a process that is stopped be so for `seconds`, then continue it."""
+        process = self.workers[name].process
         await asyncio.sleep(seconds)
         since = time.time()
         process.send_signal(signal.SIGCONT)

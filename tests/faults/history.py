@@ -70,17 +70,25 @@ class Violation(NamedTuple):
 
 @dataclass
 class History:
-    """One seed's, as it grows."""
+    """One seed's, as it grows. `held_up` has the times in which what the broker said was late, from and to."""
 
     written: list[Written] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
+    held_up: list[tuple[float, float]] = field(default_factory=list)
     happened: list[tuple[float, str]] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
 
     def note(self, what: str) -> None:
         """A fault, its end, a worker's start: for whoever reads the history."""
         self.happened.append((time.time(), what))
+
+    def slowed(self, answer: Answer, memory: float) -> float:
+        """For how long what a worker knew `memory` seconds before an answer may have been on its way to it."""
+        windows = [
+            (begin, end) for begin, end in self.held_up if begin <= answer.answered and end >= answer.asked - memory
+        ]
+        return max((end - begin for begin, end in windows), default=0.0)
 
     def begun(self, process: int, since: float, worker: str) -> None:
         self.eras.append(Era(process, since, worker))

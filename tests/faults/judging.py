@@ -38,7 +38,7 @@ def joins_of(plan: Plan, prefix: str) -> tuple[Join, Join]:
     return found[0], found[1]
 
 
-def violations(plan: Plan, prefix: str, history: History, seen: Sequence[Seen], slowed: float = 0.0) -> list[Violation]:
+def violations(plan: Plan, prefix: str, history: History, seen: Sequence[Seen]) -> list[Violation]:
     """All that is wrong."""
     of_topic: dict[str, list[Seen]] = {}
     for record in seen:
@@ -60,8 +60,7 @@ def violations(plan: Plan, prefix: str, history: History, seen: Sequence[Seen], 
             versions,
             history.eras,
         )
-        answers = [answer for answer in history.answers if answer.key in versions.keys]
-        found += answer_violations(answers, versions, slowed)
+        found += answer_violations(history, versions)
     return [*history.violations, *found]
 
 

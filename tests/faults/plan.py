@@ -19,21 +19,45 @@ MISSING = ("Wait(seconds=60).then(DeadLetter)", "Wait(seconds=2).then(DeadLetter
 
 # Each is as likely as its weight: those that break most come most often.
 WEIGHTS = {
-    "kill": 5,
-    "pause": 5,
+    "kill": 4,
+    "kill-at-step": 4,
+    "pause": 3,
+    "pause-at-step": 4,
+    "kill-broker": 2,
+    "pause-broker": 1,
+    "cut": 3,
+    "hold": 3,
+    "slow": 2,
+    "full-disk": 2,
+    "rolling-restart": 1,
+    "fourth": 2,
+    "compaction": 3,
 }
+
+STEPS = ("write", "written", "delivery.sent", "delivery.acknowledged", "delivery.committed")
+"""Where a worker can be killed or stopped: around its stores' writes, and within its transactions."""
+
+
+EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourth", "compaction"})
+"""Those that hit no particular worker."""
 
 
 class Fault(NamedTuple):
-    """One fault: begins `at` seconds after the first result, lasts for so many `seconds`, hits `worker`."""
+    """One fault: begins `at` seconds after the first result, lasts for so many `seconds`, hits `worker`.
+
+    `step` as "delivery.sent:3" is where it hits, for those that hit at a step.
+    """
 
     name: str
     at: float
     worker: str
     seconds: float
+    step: str
 
     def __str__(self) -> str:
-        return f"{self.name} {self.worker} {self.at:.1f}+{self.seconds:.1f}"
+        where = f" {self.worker}" if self.name not in EVERYWHERE else ""
+        step = f" {self.step}" if self.name.endswith("-at-step") else ""
+        return f"{self.name}{where}{step} {self.at:.1f}+{self.seconds:.1f}"
 
 
 @dataclass(frozen=True)
@@ -67,13 +91,16 @@ def planned(seed: int) -> Plan:
 def _fault(chance: random.Random) -> Fault:
     name = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     at = round(chance.uniform(0, TROUBLE_SECONDS), 2)
-    return Fault(name, at, chance.choice(WORKERS), round(_seconds(name, chance), 2))
+    step = f"{chance.choice(STEPS)}:{chance.randint(1, 30)}"
+    return Fault(name, at, chance.choice(WORKERS), round(_seconds(name, chance), 2), step)
 
 
 def _seconds(name: str, chance: random.Random) -> float:
-    if name == "pause":
+    if name.startswith("pause"):
         # Some sleep shorter than their session, most well beyond it.
         return chance.choice((0.7, 1, 1, 1)) * chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 2)
+    if name in {"cut", "hold", "slow", "fourth"}:
+        return chance.uniform(0.2, 4)
     return chance.uniform(0.1, 2)
 
 

@@ -26,7 +26,7 @@ PROPERTIES = {
 
 
 class Rig:
-    """A broker and its proxies, by the names of workers."""
+    """A broker and its proxies, by the names of workers. Who does something to the broker takes its turn."""
 
     def __init__(self, directory: Path) -> None:
         ports: list[int] = []
@@ -36,6 +36,7 @@ class Rig:
         first, *others = ports
         self.proxies = {name: Proxy(others.pop(), others.pop()) for name in NAMES}
         listeners = [Listener(name.upper(), proxy.target, proxy.port) for name, proxy in self.proxies.items()]
+        self.broker_turn = asyncio.Lock()
         self.broker = LocalBroker(directory, first, listeners=listeners, properties=PROPERTIES)
 
     @property

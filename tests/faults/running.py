@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 import uuid
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,10 @@ async def run(rig: Rig, seed: int, directory: Path) -> Outcome:
     mine = directory / prefix
     mine.mkdir(parents=True)
     async with prepared(rig, plan, prefix, mine) as trial:
-        found = await trial.run()
+        try:
+            found = await trial.run()
+        except Exception:  # noqa: BLE001 - a seed that cannot be judged has failed, and the next one is tried
+            found = [Violation("suite", traceback.format_exc())]
         seen = trial.reader.seen
         if found:
             keep(mine, plan, trial.field.history, seen, found)
