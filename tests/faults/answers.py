@@ -13,11 +13,10 @@ SLACK_SECONDS = 0.5
 an answer may wait in a slow connection."""
 
 
-def answer_violations(history: History, versions: Versions) -> Iterator[Violation]:
-    """Judge the answers about keys of this topic."""
-    keys = set(versions.keys)
+def answer_violations(history: History, table: str, versions: Versions) -> Iterator[Violation]:
+    """Judge the answers about the rows of a table."""
     for answer in history.answers:
-        if answer.key not in keys:
+        if answer.table != table:
             continue
         slowed = history.slowed(answer, SESSION_SECONDS + SLACK_SECONDS)
         if answer.status == 200:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -36,12 +36,9 @@ class Asker:
         self._history.answers.append(answer)
         return answer
 
-    async def go_on(self, workers: Sequence[str], tables: Sequence[str], keys: Collection[str], seed: int) -> None:
-        """Ask for this and that, until cancelled."""
+    async def go_on(self, workers: Sequence[str], rows: Sequence[tuple[str, str]], seed: int) -> None:
+        """Ask for this and that of `rows` (table and key), until cancelled."""
         chance = random.Random(seed)  # noqa: S311 - nothing is secret here
-        every = sorted(keys)
         while True:
-            table = chance.choice(tables)
-            mine = [key for key in every if key[0] == table.rpartition(".")[2][0]]
-            await self.ask(chance.choice(workers), table, chance.choice(mine))
+            await self.ask(chance.choice(workers), *chance.choice(rows))
             await asyncio.sleep(PAUSE_SECONDS)

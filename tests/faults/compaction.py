@@ -15,6 +15,7 @@ SOON = {
     "segment.ms": "200",
     "min.cleanable.dirty.ratio": "0.001",
     "max.compaction.lag.ms": "200",
+    "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(8 << 20),  # as the internal topics have it: what is not named here is forgotten
 }
 EXPIRED = {**SOON, "delete.retention.ms": "100"}
@@ -36,7 +37,7 @@ async def _configure(kafka: str, prefix: str, config: dict[str, str]) -> Collect
     async with admin(kafka) as client:
         topics = [name for name in await client.list_topics() if name.startswith(prefix)]
         compacted = [name for name in topics if _is_compacted(name)]
-        changes = [ConfigResource(ConfigResourceType.TOPIC, name, {**config, **_stamped(name)}) for name in compacted]
+        changes = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name in compacted]
         for answer in await client.alter_configs(changes):
             assert all(code == 0 for code, *_ in answer.resources), answer
         return compacted
@@ -44,10 +45,6 @@ async def _configure(kafka: str, prefix: str, config: dict[str, str]) -> Collect
 
 def _is_compacted(topic: str) -> bool:
     return topic.endswith((".customers", ".products", ".waiting"))
-
-
-def _stamped(topic: str) -> dict[str, str]:
-    return {"message.timestamp.type": "LogAppendTime"} if topic.endswith(".waiting") else {}
 
 
 async def until_compacted(kafka: str, topic: str, fillers: Collection[str]) -> None:

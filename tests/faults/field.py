@@ -47,6 +47,12 @@ class Field:
         """The workers whose process lives."""
         return [name for name, worker in self.workers.items() if worker._process is not None and worker.alive()]
 
+    def ended(self) -> bool:
+        """Whether a worker has ended by itself, which breaks a promise."""
+        for name in self.workers:
+            self.look(name)
+        return bool(self.history.violations)
+
     def start(self, name: str, dying_at: str = "") -> None:
         """Start a worker, unless it runs; `dying_at` as for `Worker.start`."""
         if name in self.running():
@@ -85,6 +91,8 @@ class Field:
             await self.kill(name)
             return
         self.history.note(f"worker {name} stopped with {code} after {time.time() - since:.1f} s")
+        if code == -signal.SIGTERM and not worker.text:
+            code = 0  # it had not yet begun to be a worker
         if code:
             self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
         worker._process = None

@@ -27,7 +27,10 @@ class Written(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A committed record, as any reader sees it; `appended` is the broker's time where the topic has that."""
+    """A committed record, as any reader sees it; `appended` is the broker's time where the topic has that.
+
+    `read` is when the suite had it.
+    """
 
     topic: str
     partition: int
@@ -36,6 +39,7 @@ class Seen(NamedTuple):
     value: dict[str, Any] | None
     appended: float
     headers: Mapping[str, str]
+    read: float = NEVER
 
 
 class Answer(NamedTuple):

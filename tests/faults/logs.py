@@ -98,4 +98,5 @@ def _seen(record: ConsumerRecord) -> Seen:
         None if record.value is None else msgspec.json.decode(record.value),
         record.timestamp / 1000,
         {name: (value or b"").decode(errors="replace") for name, value in record.headers},
+        time.time(),
     )

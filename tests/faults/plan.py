@@ -17,6 +17,9 @@ WORKERS = ("one", "two", "three")
 
 MISSING = ("Wait(seconds=60).then(DeadLetter)", "Wait(seconds=2).then(DeadLetter)", "PassOn", "DeadLetter")
 
+PARTS = [("shop",), ("stock",), ("shop", "stock")]
+"""Which parts of the workload go together: not all, or a worker of a loaded machine is late with each."""
+
 # Each is as likely as its weight: those that break most come most often.
 WEIGHTS = {
     "kill": 4,
@@ -65,6 +68,7 @@ class Plan:
     """One seed's; `early` begins with the faults while the workers are still starting."""
 
     seed: int
+    parts: tuple[str, ...]
     missing: tuple[str, str]
     signed: tuple[bool, bool]
     duplicated: bool
@@ -74,18 +78,19 @@ class Plan:
 
     def __str__(self) -> str:
         manner = [name for name in ("duplicated", "reordered", "early") if getattr(self, name)]
-        return ", ".join([*map(str, self.faults), *manner]) or "no fault"
+        return f"{'+'.join(self.parts)}: {', '.join([*map(str, self.faults), *manner]) or 'no fault'}"
 
 
 def planned(seed: int) -> Plan:
     chance = random.Random(seed)  # noqa: S311 - nothing is secret here
+    parts = tuple(chance.choice(PARTS))
     missing = (chance.choice(MISSING), chance.choice(MISSING))
     signed = (chance.random() < 0.5, chance.random() < 0.5)
     duplicated, reordered = chance.random() < 0.3, chance.random() < 0.3
     # One in ten has none: what fails there is the suite, or the plainest of defects.
     count = chance.choice((0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
     faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda each: each.at))
-    return Plan(seed, missing, signed, duplicated, reordered, chance.random() < 0.25, faults)
+    return Plan(seed, parts, missing, signed, duplicated, reordered, chance.random() < 0.25, faults)
 
 
 def _fault(chance: random.Random) -> Fault:

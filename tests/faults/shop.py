@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from tests.faults.parts import Part
 from tests.faults.plan import Plan
-
-PARTITIONS = 4
+from tests.faults.shop_judging import violations
+from tests.faults.shop_load import keys, load
 
 TEXT = """
-import os
-
-from agents import DeadLetter, PassOn, Service, Wait
-from tables import EventTopic, OwnerTopic, Row
-
-
 class Customer(Row):
     customer_id: str
     name: str
@@ -47,7 +42,6 @@ products = OwnerTopic("{prefix}.products", Product, key="product_id", revision="
 orders = EventTopic("{prefix}.orders", Order, key="order_id", owner="checkout")
 enriched = EventTopic("{prefix}.enriched", Enriched, key="order_id", owner="{prefix}")
 fulfilled = EventTopic("{prefix}.fulfilled", Fulfilled, key="order_id", owner="{prefix}")
-service = Service("{prefix}")
 everywhere = service.global_table(customers)
 here = service.table(products)
 enrich = service.join(orders, everywhere.on("customer_id"), into=enriched, missing={missing_customer})
@@ -71,14 +65,20 @@ def sign_fulfilled(order: Order, product: Product | None) -> Fulfilled:
                      serial=order.serial, product=product, worker=os.getpid())
 """
 
-OWNERS = ("customers", "products")
-EVENTS = ("orders", "enriched", "fulfilled")
+
+def text(plan: Plan) -> str:
+    """The declarations for this plan."""
+    whole = TEXT + (SIGNED_GLOBAL if plan.signed[0] else "") + (SIGNED_COPARTITIONED if plan.signed[1] else "")
+    return whole.replace("{missing_customer}", plan.missing[0]).replace("{missing_product}", plan.missing[1])
 
 
-def module(plan: Plan, prefix: str) -> str:
-    """The text of the module for this plan."""
-    text = TEXT + (SIGNED_GLOBAL if plan.signed[0] else "") + (SIGNED_COPARTITIONED if plan.signed[1] else "")
-    names = {"prefix": prefix, "missing_customer": plan.missing[0], "missing_product": plan.missing[1]}
-    for name, value in names.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
+SHOP = Part(
+    text=text,
+    load=load,
+    judge=violations,
+    events=["orders"],
+    results=["enriched", "fulfilled"],
+    inputs=["orders", "{prefix}.orders.by.product_id"],
+    followed=["customers", "products"],
+    asked={"customers": keys("c"), "products": keys("p")},
+)

@@ -26,7 +26,7 @@ WRITTEN = [
 def answered(status: int, at: float, body: dict[str, Any] | None = None) -> list[str]:
     history = History(written=WRITTEN)
     history.answers.append(Answer("one", "t.customers", "c1", at, at + 0.01, status, body or {}))
-    return [each.what for each in answer_violations(history, Versions("t.customers", WRITTEN, []))]
+    return [each.what for each in answer_violations(history, "t.customers", Versions("t.customers", WRITTEN, []))]
 
 
 def row(revision: int, offset: int, position: int, freshness: float = 0.1) -> dict[str, Any]:

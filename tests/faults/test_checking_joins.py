@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from tests.faults.history import NEVER, Era, History, Seen, Written
-from tests.faults.judging import violations
+from tests.faults.parts import Case
 from tests.faults.plan import planned
+from tests.faults.shop_judging import violations
 
 # Times in seconds: the customers' first rows at 1 and 2, workers from 3 on, c1 changes at 10, c2 vanishes at 11.
 OLD, NEW = ({"customer_id": "c1", "name": f"c1 at {number}", "revision": number} for number in (1, 2))
@@ -75,7 +76,7 @@ class Shop:
         self.seen.remove([record for record in self.seen if record.topic == topic][-1])
 
     def kinds(self) -> set[str]:
-        return {each.kind for each in violations(self.plan, "t", self.history, self.seen)}
+        return {each.kind for each in violations(Case(self.plan, "t", self.history, self.seen))}
 
 
 @pytest.fixture

@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from aiokafka.errors import KafkaError
 
-from tests.faults import faults, shop
+from tests.faults import faults
 from tests.faults.asking import TIMEOUT, Asker
 from tests.faults.field import Field
 from tests.faults.history import Violation
-from tests.faults.judging import violations
-from tests.faults.logs import Reader, reading
+from tests.faults.logs import Ends, Reader, reading
+from tests.faults.parts import Case, Load, Part, module
 from tests.faults.plan import WORKERS, Plan
+from tests.faults.registry import parts_of
 from tests.faults.rig import Rig
-from tests.faults.writing import PAUSE_SECONDS, Checkout, Owner, Writer, producing
+from tests.faults.writing import Writer, producing
 from tests.support.topics import COMPACTED, create
 
+PARTITIONS = 4
+
+STEP_SECONDS = 0.02
+"""Between two steps of the load."""
+
 FIRST_SECONDS = 45.0
-"""For the first result, from the start of the workers; two seconds on an idle machine."""
+"""For the first results, from the start of the workers; two seconds on an idle machine."""
 
 AFTER_SECONDS = 1.0
 """Load goes on for so long after the last fault has ended."""
@@ -32,35 +38,36 @@ AFTER_SECONDS = 1.0
 QUIET_SECONDS = 45.0
 """For everything to come to rest after the faults: a broker's start, a session, a transaction's timeout (10 s)."""
 
+PATIENCE = frozenset({"unsettled", "lost", "waits", "silent"})
+"""What may be a matter of time."""
+
 
 class Trial:
     """The parts of one seed while it runs."""
 
     def __init__(
-        self, field: Field, reader: Reader, asker: Asker, owners: tuple[Owner, Owner], checkout: Checkout
+        self, field: Field, parts: Sequence[Part], loads: Sequence[Load], reader: Reader, asker: Asker
     ) -> None:
         self.field = field
         self.reader = reader
-        self.asker = asker
-        self.owners = owners
-        self.checkout = checkout
+        self._parts = parts
+        self._loads = loads
+        self._asker = asker
+        self._rows = [(field.name(table), key) for part in parts for table in part.asked for key in part.asked[table]]
 
     async def run(self) -> list[Violation]:
-        for owner in self.owners:
-            await owner.begin()
+        """Give what was wrong."""
+        await asyncio.gather(*(load.begin() for load in self._loads))
         for name in WORKERS:
             self.field.start(name)
         async with asyncio.TaskGroup() as beside:
-            tasks = [
-                beside.create_task(self._ask()),
-                beside.create_task(self._read()),
-                beside.create_task(self._write()),
-            ]
+            going_on = (self._ask(), self._read(), *(self._load(load) for load in self._loads))
+            tasks = [beside.create_task(each) for each in going_on]
             await self._trouble()
             await asyncio.sleep(AFTER_SECONDS)
             for task in tasks:
                 task.cancel()
-        await self.checkout.end()
+        await asyncio.gather(*(load.end() for load in self._loads))
         self.field.history.note("load ended")
         found = await self._verdict()
         await asyncio.gather(*(self.field.stop(name) for name in self.field.running()))
@@ -70,7 +77,7 @@ class Trial:
         """All faults, each at its time; then all workers run again."""
         plan = self.field.plan
         if not plan.early:
-            await self._first_result()
+            await self._first_results()
         async with asyncio.TaskGroup() as group:
             for fault in plan.faults:
                 group.create_task(faults.run(self.field, fault))
@@ -80,24 +87,28 @@ class Trial:
             self.field.start(name)
         self.field.history.note("healed")
 
-    async def _first_result(self) -> None:
+    async def _first_results(self) -> None:
         deadline = time.monotonic() + FIRST_SECONDS
-        outputs = {self.field.name("enriched"), self.field.name("fulfilled")}
-        while not outputs <= {record.topic for record in self.reader.seen}:
+        results = {self.field.name(topic) for part in self._parts for topic in part.results}
+        while absent := results - {record.topic for record in self.reader.seen}:
+            if self.field.ended():
+                return
             if time.monotonic() > deadline:
-                self.field.history.violations.append(Violation("hangs", f"no result in {FIRST_SECONDS:.0f} s"))
+                what = f"nothing in {', '.join(sorted(absent))} after {FIRST_SECONDS:.0f} s"
+                self.field.history.violations.append(Violation("hangs", what))
                 return
             await asyncio.sleep(0.1)
 
-    async def _write(self) -> None:
+    async def _load(self, load: Load) -> None:
         while True:
-            await asyncio.gather(*(owner.step() for owner in self.owners), self.checkout.step())
-            await asyncio.sleep(PAUSE_SECONDS)
+            await load.step()
+            await asyncio.sleep(STEP_SECONDS)
 
     async def _ask(self) -> None:
-        keys = {key for owner in self.owners for key in owner.keys}
-        tables = [self.field.name(name) for name in shop.OWNERS]
-        await self.asker.go_on(WORKERS, tables, keys, self.field.plan.seed)
+        rows = [
+            (self.field.name(table), key) for part in self._parts for table in part.asked for key in part.asked[table]
+        ]
+        await self._asker.go_on(WORKERS, rows, self.field.plan.seed)
 
     async def _read(self) -> None:
         """Follow the topics, so that what is compacted away has been seen."""
@@ -110,59 +121,80 @@ class Trial:
                 await asyncio.sleep(0.2)  # the broker is away
 
     async def _verdict(self) -> list[Violation]:
-        """Judge until nothing is wrong, or the time is over: what is under way is given time, nothing else."""
+        """Judge until nothing is wrong, or the time is over: what is under way is given time, nothing else.
+
+        Topics are read one after the other, so that a transaction may be seen in one and not yet in another: what is
+        wrong is so when it is found twice.
+        """
         deadline = time.monotonic() + QUIET_SECONDS
+        before: set[Violation] = set()
         while True:
             late = time.monotonic() > deadline
             try:
-                found = await self._unsettled() or await self._judged()
+                found = await self._found()
             except (KafkaError, TimeoutError) as error:
                 found = [Violation("unsettled", f"the broker says {error!r}")]
-            if late or not found or any(each.kind not in PATIENCE for each in found):
+            if late or not found or any(each.kind not in PATIENCE for each in before.intersection(found)):
                 return found
+            before = set(found)
             await asyncio.sleep(0.3)
 
-    async def _unsettled(self) -> list[Violation]:
-        """The last stable offsets meet the high watermarks, the group has no lag."""
+    async def _found(self) -> list[Violation]:
+        if self.field.history.violations:
+            return self.field.history.violations
+        if found := await self._unsettled() or await self._silent():
+            return found
+        await self._read_on()
+        case = Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
+        return [each for part in self._parts for each in part.judge(case)]
+
+    async def _read_on(self) -> tuple[Ends, Ends]:
+        """Read up to the last stable offsets; answers them, and the high watermarks."""
         tps = await self.reader.follow(self.field.prefix)
         stable, high = await self.reader.ends(tps)
         await self.reader.read_to(stable, 10)
+        return stable, high
+
+    async def _unsettled(self) -> list[Violation]:
+        """The last stable offsets meet the high watermarks, the group has no lag."""
+        stable, high = await self._read_on()
         committed = await self.reader.offsets(self.field.prefix)
-        inputs = (self.field.name("orders"), f"{self.field.prefix}.{self.field.prefix}.orders.by.product_id")
+        inputs = {self.field.name(topic) for part in self._parts for topic in part.inputs}
+        inputs = {topic.replace("{prefix}", self.field.prefix) for topic in inputs}
         found = [
             Violation("unsettled", f"{tp.topic}/{tp.partition}: last stable offset {stable[tp]} of {high[tp]}")
-            for tp in tps
+            for tp in stable
             if stable[tp] != high[tp]
         ]
         return found + [
             Violation("unsettled", f"{tp.topic}/{tp.partition}: committed {committed.get(tp, 0)} of {high[tp]}")
-            for tp in tps
+            for tp in stable
             if tp.topic in inputs and committed.get(tp, 0) < high[tp]
         ]
 
-    async def _judged(self) -> list[Violation]:
-        await self._ask_for_all()
-        return violations(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
-
-    async def _ask_for_all(self) -> None:
-        """Each row of each worker, now that all is quiet."""
-        for owner, topic in zip(self.owners, shop.OWNERS, strict=True):
-            for name in WORKERS:
-                await asyncio.gather(*(self.asker.ask(name, self.field.name(topic), key) for key in owner.keys))
-
-
-PATIENCE = frozenset({"unsettled", "lost", "waits"})
-"""What may be a matter of time."""
+    async def _silent(self) -> list[Violation]:
+        """Ask all for every row: somebody knows it, or that there is none."""
+        found = []
+        for table, key in self._rows:
+            answers = await asyncio.gather(*(self._asker.ask(worker, table, key) for worker in WORKERS))
+            if not any(answer and answer.status in {200, 404} for answer in answers):
+                found.append(Violation("silent", f"no worker knows of {key} in {table}"))
+        return found
 
 
 @asynccontextmanager
 async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncIterator[Trial]:
     """A seed with its topics and its clients; no worker is left at the end."""
-    await create(rig.kafka, {f"{prefix}.{name}": shop.PARTITIONS for name in shop.OWNERS}, COMPACTED)
-    await create(rig.kafka, {f"{prefix}.orders": shop.PARTITIONS})
+    parts = parts_of(plan)
+    # The broker's own time tells when something was written by whom nobody knows.
     appended = {"message.timestamp.type": "LogAppendTime"}
-    await create(rig.kafka, {f"{prefix}.{name}": shop.PARTITIONS for name in shop.EVENTS[1:]}, appended)
-    field = Field(rig, plan, prefix, directory, shop.module(plan, prefix))
+    for topics, config in (
+        ([topic for part in parts for topic in part.events], {}),
+        ([topic for part in parts for topic in part.results], appended),
+        ([topic for part in parts for topic in (*part.followed, *part.owned)], {**COMPACTED, **appended}),
+    ):
+        await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
+    field = Field(rig, plan, prefix, directory, module(parts, plan, prefix))
     chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
     try:
         async with (
@@ -170,11 +202,8 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
             reading(rig.kafka) as reader,
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
         ):
-            writer = Writer(producer, field.history)
-            customers = Owner(writer, plan, f"{prefix}.customers", "customer_id", chance)
-            products = Owner(writer, plan, f"{prefix}.products", "product_id", chance)
-            owners = (customers, products)
-            checkout = Checkout(writer, plan, f"{prefix}.orders", owners, chance)
-            yield Trial(field, reader, Asker(session, field.ports, field.history), owners, checkout)
+            writer = Writer(producer, field.history, chance, often=plan.duplicated)
+            loads = [part.load(writer, plan, prefix, chance) for part in parts]
+            yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history))
     finally:
         field.close()

@@ -34,7 +34,7 @@ class Versions:
         places: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
         for record in seen:
             if record.topic == topic:
-                places[record.key, _revision(record)].add((record.partition, record.offset))
+                places[record.key, revision_of(record)].add((record.partition, record.offset))
         writes: dict[tuple[str, int], list[Written]] = defaultdict(list)
         for write in written:
             if write.topic == topic and write.revision is not None:
@@ -48,10 +48,6 @@ class Versions:
                 sent, acked = min(each.sent for each in same), min(each.acked for each in same)
                 version = Version(same[0].value, revision, there[0][0], offsets, sent, acked)
                 self._by_key.setdefault(key, [NOTHING]).append(version)
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return list(self._by_key)
 
     def of(self, key: str) -> Sequence[Version]:
         return self._by_key.get(key, [NOTHING])
@@ -80,6 +76,6 @@ class Versions:
         return before[-1] if before else NOTHING
 
 
-def _revision(record: Seen) -> int:
+def revision_of(record: Seen) -> int:
     """A deletion has its revision in a header."""
     return int(record.headers["larder.revision"] if record.value is None else record.value["revision"])

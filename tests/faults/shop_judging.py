@@ -11,6 +11,7 @@ import msgspec
 from tests.faults.answers import answer_violations
 from tests.faults.history import History, Seen, Violation
 from tests.faults.joins import Join, Waiting, join_violations
+from tests.faults.parts import Case
 from tests.faults.plan import Plan
 from tests.faults.versions import Versions
 
@@ -38,30 +39,24 @@ def joins_of(plan: Plan, prefix: str) -> tuple[Join, Join]:
     return found[0], found[1]
 
 
-def violations(plan: Plan, prefix: str, history: History, seen: Sequence[Seen]) -> list[Violation]:
+def violations(case: Case) -> Iterator[Violation]:
     """All that is wrong."""
-    of_topic: dict[str, list[Seen]] = {}
-    for record in seen:
-        of_topic.setdefault(record.topic, []).append(record)
-    enrich, fulfil = joins_of(plan, prefix)
-    owners = [Versions(f"{prefix}.{name}", history.written, seen) for name in ("customers", "products")]
-    orders = of_topic.get(enrich.source, [])
-    rekeyed = of_topic.get(fulfil.source, [])
-    letters = of_topic.get(f"{prefix}.dead-letters", [])
-    found = list(_written_is_there(history, orders, enrich.source))
-    found += _rekeyed_once(orders, rekeyed)
-    for join, source, versions in ((enrich, orders, owners[0]), (fulfil, rekeyed, owners[1])):
-        found += join_violations(
+    enrich, fulfil = joins_of(case.plan, case.prefix)
+    orders, rekeyed = case.of("orders"), case.of(f"{case.prefix}.orders.by.product_id")
+    yield from _written_is_there(case.history, orders, enrich.source)
+    yield from _rekeyed_once(orders, rekeyed)
+    for join, source, owner in ((enrich, orders, "customers"), (fulfil, rekeyed, "products")):
+        versions = Versions(case.name(owner), case.history.written, case.of(owner))
+        yield from join_violations(
             join,
             source,
-            of_topic.get(join.into, []),
-            [letter for letter in letters if letter.headers.get("larder.topic") == join.source],
-            waiting(of_topic.get(join.waiting, [])),
+            case.of(join.into.removeprefix(f"{case.prefix}.")),
+            case.letters(join.source.removeprefix(f"{case.prefix}.")),
+            waiting(case.of(join.waiting.removeprefix(f"{case.prefix}."))),
             versions,
-            history.eras,
+            case.history.eras,
         )
-        found += answer_violations(history, versions)
-    return [*history.violations, *found]
+        yield from answer_violations(case.history, case.name(owner), versions)
 
 
 def waiting(records: Sequence[Seen]) -> list[Waiting]:

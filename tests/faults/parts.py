@@ -1,0 +1,87 @@
+"""What the parts of a workload have in common: each brings its declarations, its topics, its load, and its judge."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.faults.history import History, Seen, Violation
+from tests.faults.plan import Plan
+from tests.faults.writing import Writer
+
+
+class Case:
+    """What there is to be judged: a plan, what was done, and what a reader of committed records has seen."""
+
+    def __init__(self, plan: Plan, prefix: str, history: History, seen: Sequence[Seen]) -> None:
+        self.plan = plan
+        self.prefix = prefix
+        self.history = history
+        self.seen = seen
+        self._by_topic: dict[str, list[Seen]] = defaultdict(list)
+        for record in seen:
+            self._by_topic[record.topic].append(record)
+
+    def name(self, topic: str) -> str:
+        return f"{self.prefix}.{topic}"
+
+    def of(self, topic: str) -> Sequence[Seen]:
+        """The records of a topic by partition and offset, given by what follows the prefix."""
+        return self._by_topic.get(self.name(topic), [])
+
+    def letters(self, source: str) -> Sequence[Seen]:
+        """The dead letters of a topic."""
+        return [each for each in self.of("dead-letters") if each.headers.get("larder.topic") == self.name(source)]
+
+
+@dataclass
+class Load:
+    """What a part does while workers run: `begin` once, `step` again and again, `end` once."""
+
+    begin: Callable[[], Awaitable[None]]
+    step: Callable[[], Awaitable[None]]
+    end: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the workload; topics are given by what follows the prefix.
+
+    text     declarations for the workers' module, after those of `HEAD`.
+    followed compacted topics that the suite writes in the place of their owners.
+    owned    compacted topics of the service.
+    events   topics that the suite writes.
+    results  topics that the service writes and that get something soon.
+    inputs   what the group reads.
+    asked    keys that workers are asked for, by table.
+    load     what is done.
+    judge    what is wrong.
+    """
+
+    text: Callable[[Plan], str]
+    load: Callable[[Writer, Plan, str, random.Random], Load]
+    judge: Callable[[Case], Iterable[Violation]]
+    events: Sequence[str]
+    results: Sequence[str]
+    inputs: Sequence[str]
+    followed: Sequence[str] = ()
+    owned: Sequence[str] = ()
+    asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+HEAD = """
+import os
+from datetime import UTC, datetime
+
+from agents import DeadLetter, Decision, PassOn, Service, Wait, Wake, WakeUp
+from tables import EventTopic, OwnerTopic, Row
+
+service = Service("{prefix}")
+"""
+
+
+def module(parts: Iterable[Part], plan: Plan, prefix: str) -> str:
+    """The text of the module that workers are given."""
+    return "\n".join([HEAD, *(part.text(plan) for part in parts)]).replace("{prefix}", prefix)

@@ -1,0 +1,16 @@
+"""The parts of the workload that there are, and which of them a seed has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.faults.parts import Part
+from tests.faults.plan import Plan
+from tests.faults.shop import SHOP
+from tests.faults.stock import STOCK
+
+PARTS = {"shop": SHOP, "stock": STOCK}
+
+
+def parts_of(plan: Plan) -> Sequence[Part]:
+    return [PARTS[name] for name in plan.parts]

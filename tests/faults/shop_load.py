@@ -1,0 +1,101 @@
+"""The load of the shop: owners whose rows change and vanish, and a checkout with orders."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from tests.faults.parts import Load
+from tests.faults.plan import Plan
+from tests.faults.writing import Writer
+
+KEYS = 24
+ORDERS = 150  # names of orders; each comes many times, so that there is an order to be kept
+
+
+def keys(letter: str) -> Sequence[str]:
+    """The keys of an owner's rows."""
+    return [f"{letter}{number}" for number in range(KEYS)]
+
+
+class Owner:
+    """Owner of one topic: rows k0, k1, ... that come, change, vanish, and come again."""
+
+    def __init__(self, writer: Writer, topic: str, field: str, chance: random.Random) -> None:
+        self._writer = writer
+        self._topic = topic
+        self._field = field
+        self._chance = chance
+        self._revisions = dict.fromkeys(keys(field[0]), 0)
+        self._there: set[str] = set()
+        self._still = set(keys(field[0])[::4])  # those that do not vanish
+
+    async def begin(self) -> None:
+        """Two keys of three are there from the start."""
+        first = [key for place, key in enumerate(self._revisions) if key in self._still or place % 3]
+        await asyncio.gather(*(self._change(key) for key in first))
+
+    async def step(self) -> None:
+        key = self._chance.choice(list(self._revisions))
+        gone = key in self._there and key not in self._still and self._chance.random() < 0.4
+        await self._change(key, gone=gone)
+
+    async def _change(self, key: str, *, gone: bool = False) -> None:
+        self._revisions[key] += 1
+        revision = self._revisions[key]
+        self._there ^= {key} if gone or key not in self._there else set()
+        row = None if gone else {self._field: key, "name": f"{key} at {revision}", "revision": revision}
+        await self._writer.send(self._topic, key, row, revision)
+
+
+class Checkout:
+    """Orders of customers for products, in the order of their serials or, where that is planned, somewhat out of it."""
+
+    def __init__(self, writer: Writer, topic: str, chance: random.Random, *, reordered: bool) -> None:
+        self._writer = writer
+        self._topic = topic
+        self._reordered = reordered
+        self._chance = chance
+        self._serials = count()
+        self._kept: list[dict[str, Any]] = []
+
+    async def step(self, orders: int = 4) -> None:
+        self._kept += [self._order() for _ in range(orders)]
+        if self._reordered:
+            self._chance.shuffle(self._kept)
+        keeping = len(self._kept) // 2 if self._reordered else 0
+        await self._send(self._kept[keeping:])
+        del self._kept[keeping:]
+
+    async def end(self) -> None:
+        """Nothing is kept back."""
+        await self._send(self._kept)
+        self._kept.clear()
+
+    def _order(self) -> dict[str, Any]:
+        return {
+            "order_id": f"o{self._chance.randrange(ORDERS)}",
+            "customer_id": None if self._chance.random() < 0.02 else self._chance.choice(keys("c")),
+            "product_id": self._chance.choice(keys("p")),
+            "serial": next(self._serials),
+        }
+
+    async def _send(self, orders: list[dict[str, Any]]) -> None:
+        await asyncio.gather(*(self._writer.send(self._topic, order["order_id"], order) for order in orders))
+
+
+def load(writer: Writer, plan: Plan, prefix: str, chance: random.Random) -> Load:
+    customers = Owner(writer, f"{prefix}.customers", "customer_id", chance)
+    products = Owner(writer, f"{prefix}.products", "product_id", chance)
+    checkout = Checkout(writer, f"{prefix}.orders", chance, reordered=plan.reordered)
+
+    async def begin() -> None:
+        await asyncio.gather(customers.begin(), products.begin())
+
+    async def step() -> None:
+        await asyncio.gather(customers.step(), products.step(), checkout.step())
+
+    return Load(begin, step, checkout.end)
