@@ -69,7 +69,11 @@ async def answered(ask: Callable[[], Awaitable[T]]) -> T:
 
 def is_passing(error: KafkaError | OSError) -> bool:
     """A broker that is away, or is not ready yet, may be asked again; a mistake may not."""
-    return isinstance(error, OSError | KafkaTimeoutError) or bool(error.retriable)
+    if isinstance(error, OSError | KafkaTimeoutError) or error.retriable:
+        return True
+    # aiokafka's producer wraps what cut off its search for a coordinator, and the wrapping says nothing.
+    cause = error.__cause__
+    return type(error) is KafkaError and isinstance(cause, KafkaError | OSError) and is_passing(cause)
 
 
 async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:

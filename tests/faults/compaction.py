@@ -44,7 +44,7 @@ async def _configure(kafka: str, prefix: str, config: dict[str, str]) -> Collect
 
 
 def _is_compacted(topic: str) -> bool:
-    return topic.endswith((".customers", ".products", ".waiting"))
+    return topic.endswith((".customers", ".products", ".clients", ".addresses", ".waiting"))
 
 
 async def until_compacted(kafka: str, topic: str, fillers: Collection[str]) -> None:

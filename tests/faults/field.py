@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import time
@@ -12,7 +13,9 @@ from app.broker.ports import free_port
 from tests.faults.history import History, Violation
 from tests.faults.plan import SESSION_SECONDS, Plan
 from tests.faults.rig import NAMES, Rig
-from tests.support.workers import Worker
+from tests.support.workers import ROOT, Worker
+
+LOOKING = Path(__file__).parent / "looking"
 
 STOP_SECONDS = 20.0
 """A worker stops within ten seconds; the machine may be loaded."""
@@ -35,7 +38,11 @@ class Field:
                 module,
                 prefix,
                 name,
-                {"LARDER_WEB_PORT": str(self.ports[name]), "LARDER_SESSION_TIMEOUT_S": str(SESSION_SECONDS)},
+                {
+                    "LARDER_WEB_PORT": str(self.ports[name]),
+                    "LARDER_SESSION_TIMEOUT_S": str(SESSION_SECONDS),
+                    "PYTHONPATH": f"{LOOKING}{os.pathsep}{ROOT}",
+                },
             )
             for name in NAMES
         }
@@ -115,6 +122,12 @@ class Field:
         # Half a second more than its session: the broker looks at sessions with a timer of its own.
         if seconds > SESSION_SECONDS + 0.5:
             self.history.begun(process.pid, since, name)
+
+    async def tell_tasks(self) -> None:
+        """Have each worker write to its log what its tasks wait for."""
+        for name in self.running():
+            self.workers[name].signal(signal.SIGUSR1)
+        await asyncio.sleep(1)
 
     def close(self) -> None:
         """No process is left."""

@@ -44,12 +44,14 @@ def chain_violations(records: Sequence[Seen]) -> Iterator[Violation]:
     for record in records:
         based_on = record.headers.get("larder.based-on")
         before, revision = known.get(record.key), revision_of(record)
+        if revision < 0 and before is not None:
+            revision = before[0]  # of a row that is deleted without anybody having given it another revision
         told = f"{record.topic}/{record.partition}/{record.offset}: revision {revision} of {record.key}"
         if before is not None and before[1] != record.partition:
             yield Violation("misplaced", f"{told} is in another partition than {before[0]}")
         if (None if based_on is None else int(based_on)) != (before and before[0]):
             yield Violation("chain", f"{told} is based on {based_on}; before it lies {before and before[0]}")
-        if before is not None and revision <= before[0]:
+        if before is not None and revision <= before[0] and revision_of(record) >= 0:
             yield Violation("falling", f"{told} comes after {before[0]}")
         known[record.key] = (revision, record.partition)
 

@@ -75,7 +75,7 @@ HEAD = """
 import os
 from datetime import UTC, datetime
 
-from agents import DeadLetter, Decision, PassOn, Service, Wait, Wake, WakeUp
+from agents import DeadLetter, Decision, Drop, PassOn, Service, Wait, Wake, WakeUp
 from tables import EventTopic, OwnerTopic, Row
 
 service = Service("{prefix}")

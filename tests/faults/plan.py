@@ -17,7 +17,16 @@ WORKERS = ("one", "two", "three")
 
 MISSING = ("Wait(seconds=60).then(DeadLetter)", "Wait(seconds=2).then(DeadLetter)", "PassOn", "DeadLetter")
 
-PARTS = [("shop",), ("stock",), ("shop", "stock")]
+PARTS = [
+    ("shop",),
+    ("stock",),
+    ("transfers",),
+    ("labels",),
+    ("shop", "stock"),
+    ("stock", "transfers"),
+    ("shop", "labels"),
+    ("labels", "transfers"),
+]
 """Which parts of the workload go together: not all, or a worker of a loaded machine is late with each."""
 
 # Each is as likely as its weight: those that break most come most often.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -22,9 +22,12 @@ def keys(letter: str) -> Sequence[str]:
 
 
 class Owner:
-    """Owner of one topic: rows k0, k1, ... that come, change, vanish, and come again."""
+    """Owner of one topic: rows k0, k1, ... that come, change, vanish, and come again; `more` gives further fields."""
 
-    def __init__(self, writer: Writer, topic: str, field: str, chance: random.Random) -> None:
+    def __init__(
+        self, writer: Writer, topic: str, field: str, chance: random.Random, more: Callable[[], dict[str, str]] = dict
+    ) -> None:
+        self._more = more
         self._writer = writer
         self._topic = topic
         self._field = field
@@ -47,7 +50,7 @@ class Owner:
         self._revisions[key] += 1
         revision = self._revisions[key]
         self._there ^= {key} if gone or key not in self._there else set()
-        row = None if gone else {self._field: key, "name": f"{key} at {revision}", "revision": revision}
+        row = None if gone else {self._field: key, **self._more(), "name": f"{key} at {revision}", "revision": revision}
         await self._writer.send(self._topic, key, row, revision)
 
 

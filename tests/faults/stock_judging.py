@@ -92,13 +92,17 @@ def _by_key(rows: Sequence[Seen]) -> dict[str, list[Seen]]:
     return found
 
 
+def _refusals(case: Case) -> list[Seen]:
+    return [each for each in case.of("refusals") if each.value and each.value["state"] == case.name("levels")]
+
+
 def _answered_once(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
     """Each event is in a row, or refused: one of them, once."""
     asked = Counter(
         each.value["serial"] for topic in ("deliveries", "requests") for each in case.of(topic) if each.value
     )
     rows = Counter(cause for walk in walks.values() for cause in walk.causes if cause >= 0)
-    refused = Counter(each.value["event"]["serial"] for each in case.of("refusals") if each.value)
+    refused = Counter(each.value["event"]["serial"] for each in _refusals(case) if each.value)
     for serial in asked | rows | refused:
         found = rows[serial] + refused[serial]
         if found != asked[serial]:
@@ -129,7 +133,7 @@ def _refused_rightly(case: Case, by: str, walks: dict[str, Walk]) -> Iterator[Vi
     for request in case.of(by):
         if request.value:
             order[request.value["serial"]].append(request.offset)
-    for refusal in case.of("refusals"):
+    for refusal in _refusals(case):
         value = refusal.value or {}
         event, left = value["event"], int(value["reason"].split()[0])
         walk = walks.get(event["product_id"])

@@ -70,6 +70,8 @@ class Trial:
         await asyncio.gather(*(load.end() for load in self._loads))
         self.field.history.note("load ended")
         found = await self._verdict()
+        if found:
+            await self.field.tell_tasks()
         await asyncio.gather(*(self.field.stop(name) for name in self.field.running()))
         return found or self.field.history.violations
 

@@ -66,6 +66,10 @@ class Versions:
         oldest = max((place for place, each in enumerate(all_of_it) if each.acked <= since), default=0)
         return [each for each in all_of_it[oldest:] if each.sent <= until]
 
+    def ever_absent(self, key: str, since: float) -> bool:
+        """Whether there may have been no row at some moment from `since` on."""
+        return any(each.row is None for each in self.possible(key, since, NEVER))
+
     def at(self, key: str, partition: int, position: int) -> Version:
         """How it is for a reader that has applied its partition up to `position`."""
         before = [
@@ -77,5 +81,5 @@ class Versions:
 
 
 def revision_of(record: Seen) -> int:
-    """A deletion has its revision in a header."""
-    return int(record.headers["larder.revision"] if record.value is None else record.value["revision"])
+    """That of the row; that of a deletion is in a header, or -1 where its writer did not say."""
+    return int(record.headers.get("larder.revision", -1) if record.value is None else record.value["revision"])

@@ -6,7 +6,13 @@ import asyncio
 import socket
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, NodeNotReadyError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    TopicAuthorizationFailedError,
+)
 
 from agents import DeadLetter, PassOn, Service, Wait
 from agents.engine.cluster import Cluster
@@ -133,3 +139,14 @@ async def test_two_workers_that_create_the_same_topics_at_once_are_both_content(
 )
 def test_what_passes_is_told_apart_from_what_does_not(error: Exception, *, passing: bool) -> None:
     assert is_passing(error) is passing  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cause", "passing"),
+    [(KafkaConnectionError("closed"), True), (ConnectionResetError(), True), (TopicAuthorizationFailedError(), False)],
+)
+def test_what_aiokafka_wraps_is_asked_again_where_its_cause_is(cause: Exception, *, passing: bool) -> None:
+    """As its producer does with whatever cut off the search for its coordinator."""
+    wrapped = KafkaError(repr(cause))
+    wrapped.__cause__ = cause
+    assert is_passing(wrapped) is passing

@@ -1,0 +1,72 @@
+"""The verdict over the labels: each is that of its address as it is now, made with a row of its client. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.faults.answers import answer_violations
+from tests.faults.history import Seen, Violation, measured_since
+from tests.faults.joins import CLOCK_SECONDS
+from tests.faults.owned import chain_violations, generation_violations
+from tests.faults.parts import Case
+from tests.faults.plan import Plan
+from tests.faults.versions import Versions
+
+
+def waits(plan: Plan) -> bool:
+    """Whether an address waits for its client, or goes without a label."""
+    return plan.missing[1].startswith("Wait")
+
+
+def violations(case: Case) -> Iterator[Violation]:
+    """All that is wrong."""
+    labels = case.of("labels")
+    yield from chain_violations(labels)
+    yield from generation_violations(labels)
+    clients, addresses = (
+        Versions(case.name(topic), case.history.written, case.of(topic)) for topic in ("clients", "addresses")
+    )
+    yield from answer_violations(case.history, case.name("clients"), clients)
+    for source in ("addresses", f"{case.prefix}.addresses.by.client_id"):
+        for letter in case.letters(source):
+            yield Violation("parked", f"{letter.key}: {letter.headers.get('larder.cause')}")
+    for label in labels:
+        yield from _rightly_made(case, label, addresses, clients)
+    last = {label.key: label for label in labels}
+    for key in {record.key for record in case.of("addresses")}:
+        yield from _as_it_is_now(case, key, last.get(key), addresses, clients)
+
+
+def _rightly_made(case: Case, label: Seen, addresses: Versions, clients: Versions) -> Iterator[Violation]:
+    """It has an address that there was, and a row that its client had, not older than what was known."""
+    if label.value is None:
+        return
+    told = f"{label.topic}/{label.partition}/{label.offset}: {label.value}"
+    address = {name: value for name, value in label.value.items() if name != "client"}
+    if addresses.used(label.key, address) is None:
+        yield Violation("invented", f"{told} is of no address")
+    client = address["client_id"]
+    used = clients.used(client, label.value["client"])
+    if used is None:
+        yield Violation("misjoined", f"{told} has a row that {client} never had")
+    elif used not in clients.possible(
+        client, measured_since(case.history.eras, label.appended), label.appended + CLOCK_SECONDS
+    ):
+        yield Violation("misjoined", f"{told} has a row that {client} had no more when its worker measured its tables")
+
+
+def _as_it_is_now(
+    case: Case, key: str, label: Seen | None, addresses: Versions, clients: Versions
+) -> Iterator[Violation]:
+    """Once all is quiet, there is a label of the newest address or, with good reason, none."""
+    address = addresses.last(key)
+    row = label.value if label is not None else None
+    if row is not None and address.row is None:
+        yield Violation("lost", f"labels: the deletion of {key}, which still has {row}")
+    elif row is not None and row["revision"] != address.revision:
+        yield Violation("lost", f"labels: revision {address.revision} of {key}, which still has {row}")
+    elif row is None and address.row is not None:
+        client = address.row["client_id"]
+        reason = clients.last(client).row is None if waits(case.plan) else clients.ever_absent(client, address.sent)
+        if not reason:
+            yield Violation("lost", f"labels: {key} has none, and its client is there: {address.row}")

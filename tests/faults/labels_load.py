@@ -1,0 +1,29 @@
+"""The load of the labels: clients and addresses come, change and vanish, and addresses go from client to client."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from tests.faults.parts import Load
+from tests.faults.plan import Plan
+from tests.faults.shop_load import Owner, keys
+from tests.faults.writing import Writer
+
+
+def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
+    clients = Owner(writer, f"{prefix}.clients", "client_id", chance)
+    addresses = Owner(
+        writer, f"{prefix}.addresses", "address_id", chance, lambda: {"client_id": chance.choice(keys("c"))}
+    )
+
+    async def begin() -> None:
+        await asyncio.gather(clients.begin(), addresses.begin())
+
+    async def step() -> None:
+        await asyncio.gather(clients.step(), *(addresses.step() for _ in range(3)))
+
+    async def end() -> None:
+        """Nothing is kept back."""
+
+    return Load(begin, step, end)
