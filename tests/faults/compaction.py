@@ -18,33 +18,43 @@ SOON = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(8 << 20),  # as the internal topics have it: what is not named here is forgotten
 }
+READ_FIRST = {"min.compaction.lag.ms": "5000", "max.compaction.lag.ms": "6000"}
 EXPIRED = {**SOON, "delete.retention.ms": "100"}
 
 
-async def compact_soon(kafka: str, prefix: str, config: dict[str, str] = SOON) -> Collection[str]:
-    """Have all compacted topics of a prefix compacted from now on, once the broker is there; answers their names."""
+async def compact_soon(kafka: str, prefix: str, owned: Collection[str], config: dict[str, str] = SOON) -> None:
+    """Have all compacted topics of a prefix compacted from now on, once the broker is there.
 
-    async def configured() -> Collection[str]:
+    `owned` are those whose every record is judged: they are compacted once they have been read.
+    """
+
+    async def configured() -> bool:
         try:
-            return await _configure(kafka, prefix, config)
+            await _configure(kafka, prefix, owned, config)
         except (KafkaError, OSError):
-            return ()
+            return False
+        return True
 
-    return await until(configured, 30, "topics to be configured")
+    await until(configured, 30, "topics to be configured")
 
 
-async def _configure(kafka: str, prefix: str, config: dict[str, str]) -> Collection[str]:
+async def _configure(kafka: str, prefix: str, owned: Collection[str], config: dict[str, str]) -> None:
     async with admin(kafka) as client:
         topics = [name for name in await client.list_topics() if name.startswith(prefix)]
-        compacted = [name for name in topics if _is_compacted(name)]
-        changes = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name in compacted]
-        for answer in await client.alter_configs(changes):
-            assert all(code == 0 for code, *_ in answer.resources), answer
-        return compacted
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+        described = [each for answer in await client.describe_configs(resources) for each in answer.resources]
+        compacted = [name for _, _, _, name, found in described if ("cleanup.policy", "compact") in _settings(found)]
+        changes = [
+            ConfigResource(ConfigResourceType.TOPIC, name, {**config, **(READ_FIRST if name in owned else {})})
+            for name in compacted
+        ]
+        if changes:
+            for answer in await client.alter_configs(changes):
+                assert all(code == 0 for code, *_ in answer.resources), answer
 
 
-def _is_compacted(topic: str) -> bool:
-    return topic.endswith((".customers", ".products", ".clients", ".addresses", ".waiting"))
+def _settings(found: Collection[tuple[str, ...]]) -> set[tuple[str, str]]:
+    return {(name, value) for name, value, *_ in found}
 
 
 async def until_compacted(kafka: str, topic: str, fillers: Collection[str]) -> None:

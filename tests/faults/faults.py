@@ -126,7 +126,7 @@ async def fourth(field: Field, fault: Fault) -> None:
 
 async def compaction(field: Field, _: Fault) -> None:
     """From now on the compacted topics keep little more than the last record of each key."""
-    await compact_soon(field.rig.kafka, field.prefix)
+    await compact_soon(field.rig.kafka, field.prefix, field.owned)
 
 
 FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from app.broker.ports import free_port
@@ -24,7 +25,9 @@ STOP_SECONDS = 20.0
 class Field:
     """Workers by name, each behind its proxy."""
 
-    def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str) -> None:
+    def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str, owned: Collection[str]) -> None:
+        """`owned` are the topics that the service owns and that are judged record by record."""
+        self.owned = owned
         self.rig = rig
         self.plan = plan
         self.prefix = prefix

@@ -9,7 +9,8 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SESSION_SECONDS = 1.5
+SESSION_SECONDS = 3.0
+"""Long enough for a machine that does other things too: workers that lose their sessions by themselves do nothing."""
 TROUBLE_SECONDS = 4.0
 """How long after the first result a fault may begin: each seed then has some seconds of load before and after it."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.answers import answer_violations
 from tests.faults.history import Answer, History, Written
+from tests.faults.plan import SESSION_SECONDS
 from tests.faults.versions import Versions
 
 ROWS = {number: {"customer_id": "c1", "name": f"c1 at {number}", "revision": number} for number in (1, 2, 4)}
@@ -61,12 +62,12 @@ def test_a_row_that_is_older_than_is_told_is_found() -> None:
 def test_no_such_key_is_right_while_there_is_none_and_a_session_longer() -> None:
     assert not answered(404, 5.0)
     assert not answered(404, 35.0)
-    assert not answered(404, 41.0)
+    assert not answered(404, 40.0 + SESSION_SECONDS)
 
 
 def test_no_such_key_is_found_where_there_is_one() -> None:
     assert answered(404, 25.0)
-    assert answered(404, 45.0)
+    assert answered(404, 41.0 + SESSION_SECONDS)
 
 
 def test_an_answer_of_no_known_kind_is_found_and_one_that_is_not_sure_is_not() -> None:

@@ -29,13 +29,13 @@ PARTITIONS = 4
 STEP_SECONDS = 0.02
 """Between two steps of the load."""
 
-FIRST_SECONDS = 45.0
+FIRST_SECONDS = 60.0
 """For the first results, from the start of the workers; two seconds on an idle machine."""
 
 AFTER_SECONDS = 1.0
 """Load goes on for so long after the last fault has ended."""
 
-QUIET_SECONDS = 45.0
+QUIET_SECONDS = 60.0
 """For everything to come to rest after the faults: a broker's start, a session, a transaction's timeout (10 s)."""
 
 PATIENCE = frozenset({"unsettled", "lost", "waits", "silent"})
@@ -196,7 +196,8 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
         ([topic for part in parts for topic in (*part.followed, *part.owned)], {**COMPACTED, **appended}),
     ):
         await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
-    field = Field(rig, plan, prefix, directory, module(parts, plan, prefix))
+    owned = [f"{prefix}.{topic}" for part in parts for topic in part.owned]
+    field = Field(rig, plan, prefix, directory, module(parts, plan, prefix), owned)
     chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
     try:
         async with (

@@ -19,6 +19,8 @@ def _tell(_: int, __: FrameType | None) -> None:
             while waiting is not None:
                 places.append(_place(waiting))
                 waiting = _inner(waiting)
+            if not any(" (engine/" in place or " (producer/" in place for place in places):
+                continue  # Faust's own
             print(f"task {task.get_name()}: {' > '.join(places)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
