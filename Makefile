@@ -29,9 +29,10 @@ scenario: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest --scenario "$(S)" $(ARGS)
 
 # Three workers, a broker and faults, chosen by one seed each: make faults SEEDS=1-10. Goes on where it was stopped.
+# BREAK=no-fence runs them on code that is broken on purpose (tests/faults/breaks).
 SEEDS ?= 1-10
 faults: $(VENV)/dev.stamp
-	@$(BIN)/python -m tests.faults $(SEEDS)
+	@$(BIN)/python -m tests.faults $(SEEDS) $(BREAK)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports

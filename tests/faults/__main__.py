@@ -1,4 +1,4 @@
-"""python -m tests.faults SEEDS: one line for each seed, then how many passed and failed (`make faults SEEDS=1-10`).
+"""python -m tests.faults SEEDS [BREAK]: one line for each seed, then how many passed and failed (`make faults`).
 
 A seed that has finished on this very state of the code is not run again: its line is printed as it was.
 """
@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.breaking import broken_copy
 from tests.faults.plan import seeds_of
 from tests.faults.results import ROOT, Results, state_of_the_code
 from tests.faults.rig import rigged
 from tests.faults.running import run
 
-KEPT = ROOT / ".faults"
+KEPT, STATE = "FAULTS_KEPT", "FAULTS_STATE"
+"""Variables that tell a broken copy where results are kept, and of which state of the code they are."""
 
 
 async def run_all(seeds: Sequence[int], results: Results, directory: Path) -> None:
@@ -34,21 +38,33 @@ async def run_all(seeds: Sequence[int], results: Results, directory: Path) -> No
             print(outcome, flush=True)  # noqa: T201 - what the command is for
 
 
-def main(text: str) -> int:
-    """Give the exit code."""
+def main(text: str, broken: str = "") -> int:
+    """Give the exit code; `broken` names what is broken on purpose in the code that runs."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of the suite's own clients, while a broker is away
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     seeds = seeds_of(text)
-    state = state_of_the_code()
-    results = Results(KEPT / "results.jsonl", state)
+    kept = Path(os.environ.get(KEPT, ROOT / ".faults"))
+    state = os.environ.get(STATE) or state_of_the_code()
+    if broken:
+        return run_broken(text, broken, kept, state)
+    results = Results(kept / "results.jsonl", state)
     for seed in seeds:
         if (line := results.line(seed)) is not None:
             print(f"{line} (before)")  # noqa: T201
-    asyncio.run(run_all(seeds, results, KEPT / state[:12]))
+    asyncio.run(run_all(seeds, results, kept / state.replace(" ", "-")))
     passed = sum(results.passed(seed) for seed in seeds)
     print(f"{passed} passed, {len(seeds) - passed} failed")  # noqa: T201
     return int(passed < len(seeds))
 
 
+def run_broken(text: str, broken: str, kept: Path, state: str) -> int:
+    """Run the suite in a copy of the code that is broken on purpose; its results are kept with all others."""
+    copy = broken_copy(broken, kept / "broken" / broken)
+    environment = {**os.environ, KEPT: str(kept), STATE: f"{state} {broken}", "PYTHONPATH": str(copy)}
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults", text], cwd=copy, env=environment, check=False
+    ).returncode
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -195,7 +195,8 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
         ([topic for part in parts for topic in part.results], appended),
         ([topic for part in parts for topic in (*part.followed, *part.owned)], {**COMPACTED, **appended}),
     ):
-        await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
+        if topics:
+            await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
     owned = [f"{prefix}.{topic}" for part in parts for topic in part.owned]
     field = Field(rig, plan, prefix, directory, module(parts, plan, prefix), owned)
     chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
