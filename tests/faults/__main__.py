@@ -51,7 +51,7 @@ def main(text: str, broken: str = "") -> int:
     for seed in seeds:
         if (line := results.line(seed)) is not None:
             print(f"{line} (before)")  # noqa: T201
-    asyncio.run(run_all(seeds, results, kept / state.replace(" ", "-")))
+    asyncio.run(run_all(seeds, results, kept / state.replace(" ", "-")[-24:]))
     passed = sum(results.passed(seed) for seed in seeds)
     print(f"{passed} passed, {len(seeds) - passed} failed")  # noqa: T201
     return int(passed < len(seeds))

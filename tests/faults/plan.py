@@ -75,7 +75,10 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """One seed's; `early` begins with the faults while the workers are still starting."""
+    """One seed's; `early` begins with the faults while the workers are still starting.
+
+    `anew` ends with a worker that begins anew after deletions have expired.
+    """
 
     seed: int
     parts: tuple[str, ...]
@@ -84,10 +87,11 @@ class Plan:
     duplicated: bool
     reordered: bool
     early: bool
+    anew: bool
     faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
-        manner = [name for name in ("duplicated", "reordered", "early") if getattr(self, name)]
+        manner = [name for name in ("duplicated", "reordered", "early", "anew") if getattr(self, name)]
         return f"{'+'.join(self.parts)}: {', '.join([*map(str, self.faults), *manner]) or 'no fault'}"
 
 
@@ -100,7 +104,10 @@ def planned(seed: int) -> Plan:
     # One in ten has none: what fails there is the suite, or the plainest of defects.
     count = chance.choice((0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
     faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda each: each.at))
-    return Plan(seed, parts, missing, signed, duplicated, reordered, chance.random() < 0.25, faults)
+    early, anew = chance.random() < 0.25, chance.random() < 0.1
+    # A deletion that has been compacted once keeps the time that it was given then.
+    anew = anew and all(fault.name != "compaction" for fault in faults)
+    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, faults)
 
 
 def _fault(chance: random.Random) -> Fault:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from tests.faults import faults
 from tests.faults.asking import TIMEOUT, Asker
 from tests.faults.field import Field
+from tests.faults.fresh import begin_anew
 from tests.faults.history import Violation
 from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import Case, Load, Part, module
@@ -46,8 +47,15 @@ class Trial:
     """The parts of one seed while it runs."""
 
     def __init__(
-        self, field: Field, parts: Sequence[Part], loads: Sequence[Load], reader: Reader, asker: Asker
+        self,
+        field: Field,
+        parts: Sequence[Part],
+        loads: Sequence[Load],
+        reader: Reader,
+        asker: Asker,
+        writer: Writer,
     ) -> None:
+        self._writer = writer
         self.field = field
         self.reader = reader
         self._parts = parts
@@ -70,6 +78,9 @@ class Trial:
         await asyncio.gather(*(load.end() for load in self._loads))
         self.field.history.note("load ended")
         found = await self._verdict()
+        if not found and self.field.plan.anew:
+            await begin_anew(self.field, self._writer, self._asker, self._rows)
+            found = await self._verdict()
         if found:
             await self.field.tell_tasks()
         await asyncio.gather(*(self.field.stop(name) for name in self.field.running()))
@@ -178,7 +189,7 @@ class Trial:
         """Ask all for every row: somebody knows it, or that there is none."""
         found = []
         for table, key in self._rows:
-            answers = await asyncio.gather(*(self._asker.ask(worker, table, key) for worker in WORKERS))
+            answers = await asyncio.gather(*(self._asker.ask(worker, table, key) for worker in self.field.running()))
             if not any(answer and answer.status in {200, 404} for answer in answers):
                 found.append(Violation("silent", f"no worker knows of {key} in {table}"))
         return found
@@ -208,6 +219,6 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
         ):
             writer = Writer(producer, field.history, chance, often=plan.duplicated)
             loads = [part.load(writer, plan, prefix, chance) for part in parts]
-            yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history))
+            yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history), writer)
     finally:
         field.close()

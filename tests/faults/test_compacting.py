@@ -1,0 +1,24 @@
+"""Forced compaction is what it says: else a new follower would be held against topics in which everything is left."""
+
+from __future__ import annotations
+
+from tests.faults.compaction import EXPIRED, compact_soon, is_compacted
+from tests.support.topics import COMPACTED, create, read, send, until
+
+
+async def test_nothing_is_left_of_deletions_and_of_all_but_the_last_records(kafka: str, prefix: str) -> None:
+    topic, events = f"{prefix}.rows", f"{prefix}.events"
+    await create(kafka, {topic: 1}, {**COMPACTED, "message.timestamp.type": "LogAppendTime"})
+    await create(kafka, {events: 1})
+    await send(kafka, topic, [("k1", {"revision": 1}), ("k1", {"revision": 2}), ("k2", {"revision": 1}), ("k2", None)])
+    await send(kafka, events, [("k1", {}), ("k1", {})])
+    assert not await is_compacted(kafka, topic, ["filler"])
+    await compact_soon(kafka, prefix, (), EXPIRED)
+
+    async def compacted() -> bool:
+        await send(kafka, topic, [("filler", {})])
+        return await is_compacted(kafka, topic, ["filler"])
+
+    await until(compacted, 30, "compaction")
+    assert [record.key for record in await read(kafka, topic) if record.key != b"filler"] == [b"k1"]
+    assert len(await read(kafka, events)) == 2
