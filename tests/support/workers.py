@@ -140,14 +140,14 @@ class Worker:
         )
 
     def until_caught_up(self, timeout: float = 30) -> dict[str, Any]:
-        """Its tables are here and caught up, and its inputs have no lag."""
+        """Its tables are here and caught up, those that it stands by for as well, and its inputs have no lag."""
 
         def done(seen: dict[str, Any]) -> bool:
             states = [each for table in seen["tables"] for each in table["partitions"]]
             return (
                 seen["phase"] == "running"
                 and all(table["partitions"] for table in seen["tables"])
-                and all(each["phase"] == "caught_up" and each["lag"] == 0 for each in states)
+                and all(each["phase"] in {"caught_up", "standby"} and each["lag"] == 0 for each in states)
                 and all(each["lag"] == 0 for each in seen["inputs"])
             )
 
