@@ -12,6 +12,9 @@ from tests.cluster.shops import KINDS, PARTITIONS, Shop
 from tests.support.beside import loop_beside
 from tests.support.workers import Worker, none_left, running
 
+STARTS = 60
+"""Seconds that four workers may take to start on a machine that does other things as well."""
+
 
 @pytest.fixture
 def shop(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Shop]:
@@ -22,6 +25,7 @@ def shop(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.mark.scenario("4.7")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("standby", ["0", "1"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_of_three_workers_is_killed_and_a_fourth_is_added_while_orders_arrive(
@@ -52,8 +56,8 @@ def test_one_of_three_workers_is_killed_and_a_fourth_is_added_while_orders_arriv
 def _until_shared(*workers: Worker) -> None:
     """Each of these has partitions of the orders, and as many as there are in all."""
     for worker in workers:
-        worker.until_running()
-    workers[-1].until(lambda _: _shared(workers), what="all partitions shared among them")
+        worker.until_running(STARTS)
+    workers[-1].until(lambda _: _shared(workers), STARTS, "all partitions shared among them")
 
 
 def _shared(workers: tuple[Worker, ...]) -> bool:
