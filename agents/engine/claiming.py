@@ -87,17 +87,21 @@ async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
                 records += some
     finally:
         await reader.stop()
+    for record in {record.key: record for record in records}.values():
+        if record.value is not None and _claim(record) is None:
+            _say_stranger(record)
     return standing((record.key or b"", _claim(record)) for record in records)
 
 
 def _claim(record: ConsumerRecord) -> Claim | None:
-    found = None if record.value is None else read_claim(record.value)
-    if record.value is not None and found is None:
-        log.warning("%s", Problem(
-            f"topic {OWNERS}", "requires claims of services alone", f"another record at offset {record.offset}",
-            "it is passed over; let nobody else write there",
-        ))  # fmt: skip
-    return found
+    return None if record.value is None else read_claim(record.value)
+
+
+def _say_stranger(record: ConsumerRecord) -> None:
+    log.warning("%s", Problem(
+        f"topic {OWNERS}", "requires claims of services alone", f"another record at offset {record.offset}",
+        "it is passed over; let nobody else write there",
+    ))  # fmt: skip
 
 
 async def _write(cluster: Cluster, values: Mapping[bytes, bytes | None]) -> None:
