@@ -28,7 +28,7 @@ from aiokafka.producer.sender import (
 )
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.structs import OffsetAndMetadata, RecordMetadata, TopicPartition
 
 _FENCED = {
     22: "illegal generation",
@@ -189,6 +189,12 @@ class TransactionalProducer(AIOKafkaProducer):
             request_timeout_ms=before._request_timeout_ms,
         )
 
+    async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
+        """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio."""
+        sent: asyncio.Future[RecordMetadata] = await super().send_batch(*args, **options)
+        sent.add_done_callback(_seen)
+        return sent
+
     async def begin(self, member: Member) -> None:
         """Begin a transaction for a member, if none is open; raises KafkaError."""
         self._check()
@@ -215,9 +221,8 @@ class TransactionalProducer(AIOKafkaProducer):
                 sending.cancel()
                 await asyncio.wait([sending])
         finally:
-            ended = self._txn_manager.wait_for_transaction_end()
-            if ended is not None and ended.done() and not ended.cancelled():
-                ended.exception()  # somebody was told; asyncio would tell it again, with a trace, at the worker's end
+            if (ended := self._txn_manager.wait_for_transaction_end()) is not None and ended.done():
+                _seen(ended)
             await self.client.close()
 
     def _check(self) -> None:
@@ -232,6 +237,12 @@ class TransactionalProducer(AIOKafkaProducer):
         except (IllegalOperation, AssertionError) as error:
             message = f"the transaction was ended meanwhile: {error}"
             raise KafkaError(message) from error
+
+
+def _seen(done: asyncio.Future[Any]) -> None:
+    """Who waits for it is told; without this asyncio would tell it again, with a trace, when nobody does."""
+    if not done.cancelled():
+        done.exception()
 
 
 async def end_transaction(brokers: str, transactional_id: str) -> None:
