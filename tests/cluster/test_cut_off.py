@@ -84,7 +84,7 @@ class Field:
         for worker in self.workers:
             worker.start()
         for worker in self.workers:
-            worker.until_shared(self.partitions)
+            worker.until_shared(self.partitions, 60)
 
     def stop(self) -> None:
         for worker in self.workers:
