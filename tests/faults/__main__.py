@@ -60,7 +60,13 @@ def main(text: str, broken: str = "") -> int:
 def run_broken(text: str, broken: str, kept: Path, state: str) -> int:
     """Run the suite in a copy of the code that is broken on purpose; its results are kept with all others."""
     copy = broken_copy(broken, kept / "broken" / broken)
-    environment = {**os.environ, KEPT: str(kept), STATE: f"{state} {broken}", "PYTHONPATH": str(copy)}
+    environment = {
+        **os.environ,
+        KEPT: str(kept),
+        STATE: f"{state} {broken}",
+        "PYTHONPATH": str(copy),
+        "FAULTS_INSTEAD_OF": str(ROOT),
+    }
     return subprocess.run(
         [sys.executable, "-m", "tests.faults", text], cwd=copy, env=environment, check=False
     ).returncode

@@ -77,8 +77,8 @@ class Field:
             return worker._process is not None
         code = worker.process.poll()
         if code not in (*allowed, -signal.SIGKILL):
-            last = "\n    ".join(worker.text.splitlines()[-3:])
-            self.history.violations.append(Violation("ended", f"worker {name} ended with {code}:\n    {last}"))
+            last = " | ".join(worker.text.splitlines()[-3:])
+            self.history.violations.append(Violation("ended", f"worker {name} ended with {code}: {last}"))
         worker._process = None
         return False
 

@@ -1,11 +1,12 @@
 """On the path of the suite's workers: on SIGUSR1 a worker writes to its log what each of its tasks waits for.
 
-Nothing else of a worker is changed. Without it, a worker that hangs would take the reason with it.
+Without it, a worker that hangs would take the reason with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from types import FrameType
@@ -38,3 +39,5 @@ def _place(waiting: Any) -> str:
 
 
 signal.signal(signal.SIGUSR1, _tell)
+# The packages of the checkout, where a copy of them is what is to run: a worker refuses two of one name.
+sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("FAULTS_INSTEAD_OF")]
