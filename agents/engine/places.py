@@ -17,11 +17,12 @@ Partner = tuple[int, bytes]
 
 @dataclass(eq=False)
 class Place:
-    """One order that waits, under its id; `deadline` in seconds since the epoch."""
+    """One order that waits, under its id; `timestamp` in milliseconds, `deadline` in seconds, since the epoch."""
 
     id: bytes
     key: bytes | None
     offset: int
+    timestamp: int
     deadline: float
     partners: tuple[Partner, ...] = ()
 

@@ -82,17 +82,19 @@ class WaitingRoom:
         return not self._by_row_key and self._places.queued(order.key, order.offset)
 
     def supersede(self, order: Record) -> None:
-        if self._is_row(order) and (place := self._places.first(order.key)) is not None:
+        if not self._by_row_key or order.key is None:
+            return
+        while (place := self._places.first(order.key)) is not None and _came_before(place, order):
             self._leave(place, order.timestamp)
 
     def admit(self, order: Record, references: References) -> None:
         deadline = self._clock() + self._wait.seconds
-        place = Place(self._id(order), order.key, order.offset, deadline, _partners(references))
-        if (known := self._places.get(place.id)) is not None and self._is_same(known, order):
-            self._try_release(known)
-            return
+        place = Place(self._id(order), order.key, order.offset, order.timestamp, deadline, _partners(references))
         self.supersede(order)
         if (known := self._places.get(place.id)) is not None:
+            if self._is_same(known, order):
+                self._try_release(known)
+                return
             self._expire(known)
         row = written(place, order)
         refusal = self._delivery().refusal(self._rows.output, place.id, row, order.timestamp)
@@ -141,9 +143,6 @@ class WaitingRoom:
         for place in self._places:
             if self._places.get(place.id) is place:
                 self._try_release(place)
-
-    def _is_row(self, order: Record) -> bool:
-        return self._by_row_key and order.key is not None
 
     def _id(self, order: Record) -> bytes:
         if self._by_row_key and order.key is not None:
@@ -217,6 +216,14 @@ class WaitingRoom:
         if self._left.get(place.id) is place:
             del self._left[place.id]
             self._rows.write(Written(place.id, None, None), timestamp)
+
+
+def _came_before(place: Place, order: Record) -> bool:
+    """`order` is a later record of what waits, or itself; not an earlier one that is read again, after a crash.
+
+    In a topic that was deleted and made anew, offsets begin again.
+    """
+    return place.offset <= order.offset or place.timestamp < order.timestamp
 
 
 def _partners(references: References) -> tuple[tuple[int, bytes], ...]:

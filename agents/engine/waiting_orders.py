@@ -66,5 +66,5 @@ def written(place: Place, order: Record) -> bytes:
 def read(row: bytes) -> tuple[Place, Order]:
     """The place and the order of a row that was written."""
     found = msgspec.json.decode(row, type=WaitingOrder)
-    place = Place(found.id.encode(), found.key, found.offset, found.deadline)
+    place = Place(found.id.encode(), found.key, found.offset, found.timestamp, found.deadline)
     return place, Order(found.offset, found.timestamp, found.key, found.value, found.headers)

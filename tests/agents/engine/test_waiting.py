@@ -355,9 +355,24 @@ def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_onc
     stage.joining.process(rows)
     stage.settle_and_read_back()
     stage.opened()
-    stage.joining.process(rows)
+    stage.joining.process(rows[:1])
+    stage.settle_and_read_back()
+    assert b"aw==/1" in stage.store.found, "it takes no place of a newer one"
+    stage.joining.process(rows[1:])
     stage.settle_and_read_back()
     assert [read(row)[1].offset for row in stage.store.found.values()] == [1]
+    assert len(stage.room) == 1
+
+
+@pytest.mark.parametrize("value", [b'{"order_id":"k","customer_id":"c1","product_id":"p1"}', None])
+def test_a_row_of_a_topic_that_was_made_anew_takes_the_place_of_one_before(value: bytes | None) -> None:
+    stage = Stage(by_row_key=True)
+    stage.joining.process([stage.order(100)])
+    stage.settle_and_read_back()
+    stage.joining.process([Sent(2, 5, b"k", value, ())])
+    stage.settle_and_read_back()
+    assert [read(row)[1].offset for row in stage.store.found.values()] == ([] if value is None else [2])
+    assert len(stage.room) == len(stage.store.found)
 
 
 def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topic(
