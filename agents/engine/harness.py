@@ -16,6 +16,7 @@ when Faust changes under it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
@@ -99,6 +100,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._numbers = count(1)
+        self._seeking = asyncio.Lock()
 
     async def check_group(self) -> None:
         """Raise what keeps this worker out of its group: aiokafka tells it when it is asked, and waits until then."""
@@ -159,9 +161,11 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Called by Faust when flow is to resume after an assignment."""
-        assigned = [TopicPartition(*tp) for tp in self._thread.assignment()]
-        positions = await self.app.intake.start(assigned, self.app.assignor.standbys)
-        await self._thread.seek_all(positions)
+        # A rewind and an assignment may come together: positions of one must not be sought after those of the other.
+        async with self._seeking:
+            assigned = [TopicPartition(*tp) for tp in self._thread.assignment()]
+            positions = await self.app.intake.start(assigned, self.app.assignor.standbys)
+            await self._thread.seek_all(positions)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
         """Nothing: offsets are committed by the worker, after its outputs."""

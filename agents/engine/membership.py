@@ -162,19 +162,25 @@ class Membership:
     async def revoked(self) -> None:
         async with self._changing:
             self._note_stored()
-            self._let_go()
-            try:
-                await self.processing.finish()
-            except (KafkaError, OSError) as error:
-                log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
-                await self.processing.abandon()
-                await self._renew_delivery()
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Settle what is done of this assignment, or have it made again from what is committed."""
+        self._let_go()
+        try:
+            await self.processing.finish()
+        except (KafkaError, OSError) as error:
+            log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
+            await self.processing.abandon()
+            await self._renew_delivery()
 
     async def start(
         self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
         """Lanes and starting offsets for what is assigned; waits for a broker that is away."""
         async with self._changing:
+            # A rewind and an assignment may come together: each begins where the one before has ended.
+            await self._finish()
             self._standbys.follow(frozenset(standbys).difference(assigned))
             return await answered(partial(self._start_all, assigned))
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
@@ -36,6 +37,9 @@ HELD_BATCHES = 64
 
 NO_COMPRESSION = 0
 """In the attributes of a record batch."""
+
+ANSWER_SECONDS = 15.0
+"""How long a step of a unit may take: the broker itself ends a transaction after ten. aiokafka may wait for ever."""
 
 RECORD_OVERHEAD = 128
 """Upper bound of what the record batch format adds to one record's key, value and headers."""
@@ -234,7 +238,8 @@ class Delivery:
                 await self._begin()
             _, topic, partition, batch, alone = self._full[0]
             # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
-            sent = await self._producer.send_batch(batch, topic, partition=partition)
+            async with _deadline("a batch to be taken"):
+                sent = await self._producer.send_batch(batch, topic, partition=partition)
             unit.acknowledgements.append(sent)
             unit.last[topic, partition] = sent, batch.record_count()
             if alone is not None:
@@ -251,13 +256,15 @@ class Delivery:
     async def _settle(self, unit: Unit) -> None:
         self._reached("delivery.sent")
         try:
-            await asyncio.gather(*unit.acknowledgements)
+            async with _deadline("outputs to be acknowledged"):
+                await asyncio.gather(*unit.acknowledgements)
         except REFUSED:
             self._refusals.refused(unit.refused_alone())
             raise
         self._reached("delivery.acknowledged")
         if unit.offsets or unit.acknowledgements:
-            await self._commit(unit.offsets)
+            async with _deadline("offsets to be committed"):
+                await self._commit(unit.offsets)
         self._reached("delivery.committed")
         for follow in unit.afterwards:
             follow()
@@ -270,6 +277,16 @@ class Delivery:
 
     def _small_batch(self, size: int) -> BatchBuilder:
         return BatchBuilder(size, NO_COMPRESSION, is_transactional=self._begin is not None)
+
+
+@asynccontextmanager
+async def _deadline(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            yield
+    except TimeoutError as error:
+        message = f"waited {ANSWER_SECONDS:g} s for {what}"
+        raise KafkaTimeoutError(message) from error
 
 
 def _longest(column: Sequence[bytes | None]) -> bytes | None:
