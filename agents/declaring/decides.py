@@ -4,7 +4,7 @@ Nothing is checked here, so that all mistakes can be reported together.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
@@ -62,4 +62,6 @@ class Decide:
 
 def several(given: Any) -> tuple[Any, ...]:
     """Give what was declared as a tuple, also a single one."""
-    return tuple(given) if isinstance(given, Sequence | Iterable) and not isinstance(given, str) else (given,)
+    if type(given) in {list, tuple}:
+        return tuple(given)
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

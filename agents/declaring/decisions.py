@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
+
 from agents.declaring.joins import TableUse
 from tables.declaring.rows import Row
 
@@ -39,8 +41,7 @@ class WakeUp:
     at: datetime
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What becomes of an event, all of it or none.
 
     rows    new rows of the state, or `Delete(key)`. Their keys belong to the partition of

@@ -46,7 +46,9 @@ class DecideCounts:
 class Cause(NamedTuple):
     """What is decided on: where it lies, its JSON (None for a wake-up), its time in milliseconds since the epoch."""
 
-    id: str
+    topic: str
+    partition: int
+    offset: int
     json: bytes | None
     timestamp: int
 
@@ -75,7 +77,9 @@ class Decider:
         self._parking = parking
         self._outputs = outputs
         self._delivery = delivery
+        self._events: list[list[tuple[bytes, bytes, int]]] = [[] for _ in outputs]
         self.topic = compiled.decide.state.topic
+        self._revision = compiled.decide.state.topic.revision
 
     def row(self, key: bytes) -> Row | None:
         """The row of a key, with what was decided before."""
@@ -91,30 +95,43 @@ class Decider:
 
     @no_exit()
     def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
-        """Do what the function says of one event; ValueError, and nothing is done, where that cannot be."""
+        """Do what the function says of one event; ValueError, and nothing is done, where that cannot be.
+
+        What it emits is collected until `flush`.
+        """
         verdict = self._compiled.judge(event, row, self._near)
-        rows = [self._next(*each) for each in verdict.rows.items()]
+        known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
+        rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
         events = list(verdict.emitted)
         if verdict.refusal is not None:
-            refused = self._compiled.refused(cause.id, key, verdict.refusal, cause.json)
+            where = f"{cause.topic}/{cause.partition}/{cause.offset}"
+            refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
             events.append((len(self._outputs) - 1, *refused))
-        self._check(rows, events, verdict, cause.timestamp)
+        self._check(key, rows, events, verdict, cause.timestamp)
         for written, based_on in rows:
             self.rows.write(written, cause.timestamp, based_on)
-        delivery = self._delivery()
         for into, event_key, value in events:
-            output = self._outputs[into]
-            delivery.emit(output, partition_of(event_key, output.partitions), event_key, value, cause.timestamp)
+            self._events[into].append((event_key, value, cause.timestamp))
         for woken, at in verdict.wakes:
             self.set_wake_up(woken, at, cause.timestamp)
         self._count(verdict)
 
-    def wake(self, wake_up: StoredWakeUp, record: Order, where: str) -> None:
+    def flush(self) -> None:
+        """Emit what was collected, each topic's events in the order in which they were decided on."""
+        for output, events in zip(self._outputs, self._events, strict=True):
+            if events:
+                keys, values, timestamps = zip(*events, strict=True)
+                self._delivery().emit_many(output, keys, values, timestamps, keys)
+                events.clear()
+
+    def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
         """Decide on a wake-up that is due; one that cannot be decided on is parked."""
         key = wake_up.key
         event = WakeUp(self.topic.key_codec.decode(key), datetime.fromtimestamp(wake_up.at, UTC))
         try:
-            self.decide(key, event, self.row(key), Cause(where, None, record.timestamp))
+            cause = Cause(topic, self.rows.partition, record.offset, None, record.timestamp)
+            self.decide(key, event, self.row(key), cause)
+            self.flush()
         except ValueError as error:
             self.counts.parked += 1
             self._parking.park(record, cause_of(error))
@@ -123,11 +140,11 @@ class Decider:
     def caught_up(self) -> bool:
         return self.rows.caught_up()
 
-    def _next(self, key: bytes, row: Row | None) -> tuple[Written, int | None]:
-        """What is to be written under a key, and the revision that it takes the place of."""
+    def _next(self, key: bytes, row: Row | None, known: tuple[bytes, int] | None) -> tuple[Written, int | None]:
+        """What is to be written under a key, and the revision that it takes the place of; `known` is one of them."""
         revision = based_on = None
-        if self.topic.revision is not None:
-            based_on = self.rows.revision(key)
+        if self._revision is not None:
+            based_on = known[1] if known is not None and known[0] == key else self.rows.revision(key)
             revision = self.rows.first_revision() if based_on is None else based_on + 1
         if row is None:
             return Written(key, None, revision), based_on
@@ -135,17 +152,22 @@ class Decider:
         return Written(key, value, revision, typed), based_on
 
     def _check(
-        self, rows: Sequence[tuple[Written, int | None]], events: Sequence[Emitted], verdict: Verdict, timestamp: int
+        self,
+        home: bytes,
+        rows: Sequence[tuple[Written, int | None]],
+        events: Sequence[Emitted],
+        verdict: Verdict,
+        timestamp: int,
     ) -> None:
-        """Raise ValueError for what cannot be published, or does not belong here."""
-        state = self.rows.output
+        """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
+        state, delivery = self.rows.output, self._delivery()
         for key in [*verdict.rows, *(key for key, _ in verdict.wakes)]:
-            if (place := partition_of(key, state.partitions)) != self.rows.partition:
+            if key != home and (place := partition_of(key, state.partitions)) != self.rows.partition:
                 raise _misplaced(self.topic, key, place, self.rows.partition)
         going = [(state, row.key, row.value) for row, _ in rows]
         going += [(self._outputs[at], key, value) for at, key, value in events]
         for output, key, value in going:
-            if (refusal := self._delivery().refusal(output, key, value, timestamp)) is not None:
+            if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
                 raise ValueError(refusal)
 
     def _count(self, verdict: Verdict) -> None:
@@ -177,11 +199,11 @@ class Deciding:
             try:
                 if place != rows.partition:
                     raise _misplaced(decider.topic, key, place, rows.partition)
-                where = f"{self._tp.topic}/{self._tp.partition}/{record.offset}"
-                row = decider.row_of(key, stored)
-                decider.decide(key, event, row, Cause(where, record.value, record.timestamp))
+                cause = Cause(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
+                decider.decide(key, event, decider.row_of(key, stored), cause)
             except ValueError as error:
                 self._park(record, error)
+        decider.flush()
 
     def _event(self, record: Record) -> tuple[Record, bytes, Any] | None:
         try:

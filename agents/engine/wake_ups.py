@@ -40,8 +40,8 @@ class Woken(Protocol):
     def caught_up(self) -> bool:
         """It has the rows that it decides on."""
 
-    def wake(self, wake_up: StoredWakeUp, record: Order, where: str) -> None:
-        """Decide; `record` is the wake-up as it lies in its topic, and `where` that is."""
+    def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
+        """Decide; `record` is the wake-up as it lies in its topic."""
 
 
 class WakeUps:
@@ -98,8 +98,7 @@ class WakeUps:
                 self._delivery().touch(tp)
             wake_up = StoredWakeUp(key=key, at=at)
             record = Order(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
-            where = f"{self.rows.output.topic}/{self.rows.partition}/{record.offset}"
-            self._woken.wake(wake_up, record, where)
+            self._woken.wake(wake_up, record, self.rows.output.topic)
             if self._at[key] == at:
                 del self._at[key]
                 self.rows.write(Written(key, None, None), timestamp)
