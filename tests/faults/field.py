@@ -44,6 +44,7 @@ class Field:
                 {
                     "LARDER_WEB_PORT": str(self.ports[name]),
                     "LARDER_SESSION_TIMEOUT_S": str(SESSION_SECONDS),
+                    "LARDER_STANDBY": str(int(plan.standby)),
                     "PYTHONPATH": f"{LOOKING}{os.pathsep}{ROOT}",
                 },
             )

@@ -77,7 +77,8 @@ class Fault(NamedTuple):
 class Plan:
     """One seed's; `early` begins with the faults while the workers are still starting.
 
-    `anew` ends with a worker that begins anew after deletions have expired.
+    `anew` ends with a worker that begins anew after deletions have expired. With `standby` workers follow what others
+    process.
     """
 
     seed: int
@@ -88,10 +89,11 @@ class Plan:
     reordered: bool
     early: bool
     anew: bool
+    standby: bool
     faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
-        manner = [name for name in ("duplicated", "reordered", "early", "anew") if getattr(self, name)]
+        manner = [name for name in ("duplicated", "reordered", "early", "anew", "standby") if getattr(self, name)]
         return f"{'+'.join(self.parts)}: {', '.join([*map(str, self.faults), *manner]) or 'no fault'}"
 
 
@@ -107,7 +109,8 @@ def planned(seed: int) -> Plan:
     early, anew = chance.random() < 0.25, chance.random() < 0.1
     # A deletion that has been compacted once keeps the time that it was given then.
     anew = anew and all(fault.name != "compaction" for fault in faults)
-    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, faults)
+    standby = chance.random() < 0.5
+    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, standby, faults)
 
 
 def _fault(chance: random.Random) -> Fault:
