@@ -37,7 +37,7 @@ def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Proble
         return
     if isinstance(join.source, Rekeyed):
         yield from rekey_problems(declared, join.source)
-    yield from _rows_problems(declared, join)
+    yield from _rows_problems(declared, service, join)
     for lookup in join.lookups:
         yield from _lookup_problems(service, join.source, lookup, facts)
     if join.function is not None:
@@ -85,7 +85,7 @@ def _is_bounded(wait: Wait) -> bool:
     return numbers and 0 < wait.seconds < math.inf and wait.at_most >= 1
 
 
-def _rows_problems(declared: str, join: Join) -> Iterator[Problem]:
+def _rows_problems(declared: str, service: Service, join: Join) -> Iterator[Problem]:
     """Rekeyed rows move: only revisions can tell which of their results is the newest."""
     source = events_of(join.source)
     if not (join.gathers and isinstance(source, OwnerTopic)):
@@ -98,6 +98,13 @@ def _rows_problems(declared: str, join: Join) -> Iterator[Problem]:
             "rekeyed rows require an owner topic with their revision for their results",
             f"revision {source.revision!r} of {source.name}, {revision!r} of {type(into).__name__} {into.name}",
             "declare both as OwnerTopic, with the same field as their revision",
+        )
+    if any(table.held == "global" and table.name == into.name for table in service.tables):
+        yield Problem(
+            declared,
+            "rekeyed rows require that their results are held by partition, where they are brought together",
+            f"a global table of {into.name}",
+            f"declare it with {service.name}.table, or in a service of its own",
         )
     if into.key_type is not source.key_type or _json_name(into, into.key) != _json_name(source, source.key):
         yield Problem(

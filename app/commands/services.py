@@ -49,6 +49,10 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
             }
             for decide in service.decides
         ],
+        "reactions": [
+            {"table": reaction.table.name, "into": [topic.name for topic in reaction.into]}
+            for reaction in service.reactions
+        ],
         "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
         "workers": [_running(reply) for reply in replies if reply.worker.service == service.name],
     }
@@ -79,6 +83,9 @@ def _show(found: list[dict[str, Any]]) -> None:
         for decide in service["decides"]:
             into = f" into {', '.join(decide['into'])}" if decide["into"] else ""
             click.echo(f"  decide {decide['state']} by {', '.join(decide['inputs'])}{into}")
+        for reaction in service["reactions"]:
+            into = f" into {', '.join(reaction['into'])}" if reaction["into"] else ""
+            click.echo(f"  reacts to changes of {reaction['table']}{into}")
         for agent in service["agents"]:
             click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
         for worker in service["workers"]:

@@ -43,6 +43,7 @@ accounts_topic = OwnerTopic("bank.accounts", Account, key="account", revision="r
 moves = EventTopic("bank.moves", Moved, key="account")
 credits = EventTopic("bank.credits", Credited, key="account", owner="bank")  # noqa: A001 - what they are
 opened = EventTopic("bank.opened", Opened, key="account")
+opened_rows = OwnerTopic("bank.opened-rows", Opened, key="account", owner="front-desk")
 
 
 def bank() -> Service:
@@ -236,9 +237,36 @@ def test_rekeyed_rows_require_results_with_their_key_and_revision() -> None:
     found = said(service)
     assert "rekeyed rows require an owner topic with their revision for their results" in found
     assert "found revision 'revision' of bank.accounts, None of OwnerTopic bank.held" in found
+    service.global_table(unrevised)
+    assert "rekeyed rows require that their results are held by partition" in said(service)
 
 
 def test_a_decide_takes_no_rekeyed_rows() -> None:
     service = Service("bank")
     service.decide(accounts_topic.by("account"), state=service.table(accounts_topic))(lambda event, row: None)
     assert "a decide requires events, also where they are rekeyed; found OwnerTopic bank.accounts" in said(service)
+
+
+def test_mistakes_of_a_reaction_are_told_all_at_once() -> None:
+    service, other = Service("bank"), Service("other")
+    owned, everywhere = service.table(accounts_topic), service.global_table(opened_rows)
+    service.fold(credits, state=owned)(lambda event, row: None)
+    service.on_change(owned, into=credits)(lambda old: None)
+    service.on_change(everywhere, into=[credits, accounts_topic])(lambda old, new: None)  # type: ignore[list-item]
+    service.on_change(other.table(opened_rows))
+    service.on_change(accounts_topic)(lambda old, new: None)  # type: ignore[arg-type]
+    service.on_change(everywhere, into=credits)(lambda old, new: None)
+
+    @service.on_change(everywhere)
+    def typed(old: Account | None, new: Opened) -> None:
+        return None
+
+    found = said(service)
+    assert "a reaction requires a table that is followed; found one that bank decides on" in found
+    assert "requires a function of the old row and the new one" in found
+    assert "a reaction requires topics of events for what it emits; found OwnerTopic bank.accounts" in found
+    assert "a reaction requires a table of its own service; found one of other" in found
+    assert "a reaction requires a table of its service; found OwnerTopic bank.accounts" in found
+    assert "a reaction on a global table emits nothing: each worker would; found into=bank.credits" in found
+    assert "parameter old requires the type Opened | None; found" in found
+    assert "parameter new requires the type Opened | None; found Opened" in found
