@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
 
 from agents.declaring.checks import TopicFacts
 from agents.engine.topic_ids import describe
@@ -83,9 +83,19 @@ class Cluster:
             raise error(group)
         return sorted(client_id for _, client_id, *_ in members)
 
+    async def _controller(self) -> None:
+        """Raise for a broker that has just started, and knows none yet: aiokafka's client trips over that."""
+        client = self._admin._client
+        if client.cluster.controller is None:
+            await client.force_metadata_update()
+        if client.cluster.controller is None:
+            message = "the cluster has no controller yet"
+            raise NodeNotReadyError(message)
+
     async def create(self, topics: Collection[TopicUse]) -> None:
         """Create topics with their declared settings; one that exists by now is left alone."""
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
+        await self._controller()
         answer = await self._admin.create_topics(
             [NewTopic(topic.name, topic.partitions, copies, topic_configs=dict(topic.config)) for topic in topics]
         )

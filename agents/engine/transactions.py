@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -188,6 +189,8 @@ class TransactionalProducer(AIOKafkaProducer):
             message_accumulator=self._message_accumulator,
             request_timeout_ms=before._request_timeout_ms,
         )
+        self._fail_all = self._message_accumulator.fail_all
+        self._message_accumulator.fail_all = self._fail_quietly
 
     async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
         """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio."""
@@ -224,6 +227,14 @@ class TransactionalProducer(AIOKafkaProducer):
             if (ended := self._txn_manager.wait_for_transaction_end()) is not None and ended.done():
                 _seen(ended)
             await self.client.close()
+
+    def _fail_quietly(self, error: BaseException) -> None:
+        """Fail all batches; nobody waits for most of them to be taken, and asyncio would tell of each, with a trace."""
+        self._fail_all(error)
+        waiting = self._message_accumulator
+        for batch in chain(*waiting._batches.values(), waiting._pending_batches):
+            if batch._drain_waiter.done():
+                _seen(batch._drain_waiter)
 
     def _check(self) -> None:
         """Raise what has ended this producer: aiokafka would not go on from there, and trip over its own states."""

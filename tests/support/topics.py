@@ -88,6 +88,8 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await client.start()
     try:
+        # A broker that has just started may not know its controller yet, and the client does not look again.
+        await until(lambda: _knows_controller(client), 15, "a controller")
         yield client
     finally:
         await client.close()
@@ -207,6 +209,12 @@ async def until_count(
         return found if len({row[by] for row in found} if by else found) >= count else None
 
     return await until(enough, timeout, f"{count} records in {topic}") or []
+
+
+async def _knows_controller(client: AIOKafkaAdminClient) -> bool:
+    if client._client.cluster.controller is None:
+        await client._client.force_metadata_update()
+    return client._client.cluster.controller is not None
 
 
 async def _known(reader: AIOKafkaConsumer, topic: str, count: int) -> bool:
