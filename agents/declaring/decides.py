@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 from agents.declaring.decisions import WakeUp
 from agents.declaring.joins import Source, TableUse
+from tables.declaring.rows import Row
 from tables.declaring.topics import EventTopic, OwnerTopic
 
 Topic: TypeAlias = EventTopic | OwnerTopic
@@ -62,6 +63,6 @@ class Decide:
 
 def several(given: Any) -> tuple[Any, ...]:
     """Give what was declared as a tuple, also a single one."""
-    if type(given) in {list, tuple}:
-        return tuple(given)
+    if isinstance(given, Row):
+        return (given,)
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

@@ -93,7 +93,6 @@ class Decider:
         raw = stored[key]
         return None if raw is None else self._compiled.typed(raw)
 
-    @no_exit()
     def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
         """Do what the function says of one event; ValueError, and nothing is done, where that cannot be.
 
@@ -124,6 +123,7 @@ class Decider:
                 self._delivery().emit_many(output, keys, values, timestamps, keys)
                 events.clear()
 
+    @no_exit()
     def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
         """Decide on a wake-up that is due; one that cannot be decided on is parked."""
         key = wake_up.key
@@ -161,21 +161,27 @@ class Decider:
     ) -> None:
         """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
         state, delivery = self.rows.output, self._delivery()
-        for key in [*verdict.rows, *(key for key, _ in verdict.wakes)]:
-            if key != home and (place := partition_of(key, state.partitions)) != self.rows.partition:
-                raise _misplaced(self.topic, key, place, self.rows.partition)
-        going = [(state, row.key, row.value) for row, _ in rows]
-        going += [(self._outputs[at], key, value) for at, key, value in events]
-        for output, key, value in going:
-            if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
-                raise ValueError(refusal)
+        for key in verdict.rows:
+            if key != home:
+                self._require_here(key)
+        for key, _ in verdict.wakes:
+            self._require_here(key)
+        for row, _ in rows:
+            _require_taken(delivery.refusal(state, row.key, row.value, timestamp))
+        for into, key, value in events:
+            _require_taken(delivery.refusal(self._outputs[into], key, value, timestamp))
+
+    def _require_here(self, key: bytes) -> None:
+        if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:
+            raise _misplaced(self.topic, key, place, self.rows.partition)
 
     def _count(self, verdict: Verdict) -> None:
         counts = self.counts
         counts.decided += 1
         counts.rows += len(verdict.rows)
         counts.emitted += len(verdict.emitted)
-        counts.refused += verdict.refusal is not None
+        if verdict.refusal is not None:
+            counts.refused += 1
 
 
 class Deciding:
@@ -190,6 +196,7 @@ class Deciding:
     def busy(self) -> bool:
         return self._decider.rows.full()
 
+    @no_exit()
     def process(self, records: Sequence[Record]) -> None:
         events = [event for record in records if (event := self._event(record)) is not None]
         decider, rows = self._decider, self._decider.rows
@@ -215,6 +222,11 @@ class Deciding:
     def _park(self, record: Record, error: ValueError) -> None:
         self._decider.counts.parked += 1
         self._parking.park(record, cause_of(error))
+
+
+def _require_taken(refusal: str | None) -> None:
+    if refusal is not None:
+        raise ValueError(refusal)
 
 
 def _misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
