@@ -39,6 +39,8 @@ def run_worker(
     service: Service, settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None
 ) -> None:
     """Run until SIGTERM or SIGINT. Raises MistakeError before anything is started."""
+    if service.has_state and settings.guarantee != "exactly_once":
+        raise MistakeError(_uncertain(service, settings.guarantee))
     _log_to_stderr()
     try:
         with _named(settings.directory, service.name, name):
@@ -65,6 +67,16 @@ def _unwritable(directory: Path, error: BaseException | None) -> UnavailableErro
         "make room, give this user the right to write there, or choose another one (LARDER_DIRECTORY)",
     )
     return UnavailableError(problem)
+
+
+def _uncertain(service: Service, guarantee: str) -> Problem:
+    return Problem(
+        f"service {service.name}",
+        'a table of its own (decide, fold, rekeyed rows) requires guarantee = "exactly_once": an event that is read'
+        " again would be decided on once more",
+        f'"{guarantee}"',
+        "leave the setting out, or keep what needs it in another service",
+    )
 
 
 async def _work(service: Service, settings: Settings, options: Options) -> None:

@@ -13,7 +13,7 @@ from agents.declaring.decisions import Refusal
 from agents.declaring.joins import Join, Lookup, Source, TableUse, lookups
 from agents.declaring.missing import DeadLetter, Missing, steps
 from agents.declaring.reactions import Reaction
-from tables.declaring.topics import EventTopic, OwnerTopic
+from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]
 Agent = TypeVar("Agent", bound=AgentFunction)
@@ -147,6 +147,11 @@ class Service:
     def refusals(self) -> EventTopic:
         """The events of this service that say what its decides refused, and why."""
         return EventTopic(f"{self.name}.refusals", Refusal, key="key", owner=self.name)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it keeps rows whose next value depends on the one before, so that each event may count only once."""
+        return bool(self.decides) or any(isinstance(source, Rekeyed) and source.of_rows for source in self.sources)
 
     @property
     def sources(self) -> "Iterator[Source]":

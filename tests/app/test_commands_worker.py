@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster.stocks import STOCK
 from tests.support.workers import larder
 
 if TYPE_CHECKING:
@@ -24,3 +25,14 @@ def test_a_name_that_is_not_that_of_one_folder_is_a_mistake(tmp_path: Path, name
         f'found "{name}" ({len(name)} characters); choose another name\n'
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_that_decides_is_refused_where_an_event_may_be_decided_on_twice(tmp_path: Path) -> None:
+    module = STOCK.format(prefix="shop")
+    ended = larder("worker", "shop", kafka=NOBODY, directory=tmp_path, module=module, guarantee="at_least_once")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "larder: service shop: a table of its own (decide, fold, rekeyed rows) requires guarantee = "
+        '"exactly_once": an event that is read again would be decided on once more; found "at_least_once"; leave the '
+        "setting out, or keep what needs it in another service\n"
+    )

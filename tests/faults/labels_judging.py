@@ -58,12 +58,17 @@ def _rightly_made(case: Case, label: Seen, addresses: Versions, clients: Version
 def _as_it_is_now(
     case: Case, key: str, label: Seen | None, addresses: Versions, clients: Versions
 ) -> Iterator[Violation]:
-    """Once all is quiet, there is a label of the newest address or, with good reason, none."""
+    """Once all is quiet, there is a label of the newest address or, with good reason, none.
+
+    While an address waits for its client, the label that it had before stays.
+    """
     address = addresses.last(key)
     row = label.value if label is not None else None
     if row is not None and address.row is None:
         yield Violation("lost", f"labels: the deletion of {key}, which still has {row}")
     elif row is not None and row["revision"] != address.revision:
+        if waits(case.plan) and address.row is not None and clients.last(address.row["client_id"]).row is None:
+            return
         yield Violation("lost", f"labels: revision {address.revision} of {key}, which still has {row}")
     elif row is None and address.row is not None:
         client = address.row["client_id"]

@@ -248,10 +248,17 @@ def none_left(*workers: Worker) -> Iterator[None]:
 
 
 def larder(
-    *arguments: str, kafka: str, directory: Path, module: str = "", timeout: float = 60, stdin: str = ""
+    *arguments: str,
+    kafka: str,
+    directory: Path,
+    module: str = "",
+    timeout: float = 60,
+    stdin: str = "",
+    guarantee: str = "exactly_once",
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of larder to its end."""
     environment = {**os.environ, "KAFKA": kafka, "LARDER_DIRECTORY": str(directory / "larder"), "PYTHONPATH": str(ROOT)}
+    environment["LARDER_GUARANTEE"] = guarantee
     if module:
         environment["LARDER_MODULES"] = _write(directory, module)
     return subprocess.run(
