@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from aiokafka.errors import NoError, for_code
+from aiokafka.errors import KafkaTimeoutError, NoError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -33,6 +33,10 @@ T = TypeVar("T")
 
 METADATA_MS = 5_000
 """How often topics are looked at for new partitions, and for having been deleted and made anew."""
+
+
+ASKED_SECONDS = 30.0
+"""How long the broker may take to say offsets, members or topics: then it is asked again."""
 
 
 class Group(NamedTuple):
@@ -117,10 +121,10 @@ class Thread(driver.AIOKafkaConsumerThread):
         self._ensure_consumer().check_group()
 
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
-        return await self._run(self._offsets(tps))
+        return await self._asked(self._offsets(tps))
 
     async def members(self) -> set[str]:
-        return await self._run(self._members())
+        return await self._asked(self._members())
 
     async def _members(self) -> set[str]:
         coordinator = self._ensure_consumer()._coordinator
@@ -132,7 +136,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         return {client_id for _, client_id, *_ in described[5]}
 
     async def describe(self, topics: Collection[str]) -> Mapping[str, Described]:
-        return await self._run(describe(self._ensure_consumer()._client, topics))
+        return await self._asked(describe(self._ensure_consumer()._client, topics))
 
     async def _offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         consumer = self._ensure_consumer()
@@ -149,7 +153,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         return Offsets(committed, begins, ends, frozenset(stable.pending).intersection(tps))
 
     async def seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
-        await self._run(self._seek_all(positions))
+        await self._asked(self._seek_all(positions))
 
     async def _seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
         consumer = self._ensure_consumer()
@@ -160,7 +164,16 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         positions = {TopicPartition(*tp): committed.written() for tp, committed in offsets.items()}
-        await self._run(self._ensure_consumer().commit(positions))
+        await self._asked(self._ensure_consumer().commit(positions))
+
+    async def _asked(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run what the broker has to answer; aiokafka may look for a coordinator without end."""
+        try:
+            async with asyncio.timeout(ASKED_SECONDS):
+                return await self._run(call)
+        except TimeoutError as error:
+            message = f"the broker has not answered within {ASKED_SECONDS:g} s"
+            raise KafkaTimeoutError(message) from error
 
     async def _run(self, call: Coroutine[Any, Any, T]) -> T:
         """Run in the consumer's loop, without the queue that Faust puts before it."""

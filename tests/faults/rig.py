@@ -14,7 +14,7 @@ from app.broker import LocalBroker
 from app.broker.ports import free_port
 from app.broker.properties import Listener
 from tests.faults.plan import WORKERS
-from tests.faults.proxy import Proxy
+from tests.support.proxy import Proxy
 
 NAMES = (*WORKERS, "four")
 
