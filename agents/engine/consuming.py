@@ -153,7 +153,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         return Offsets(committed, begins, ends, frozenset(stable.pending).intersection(tps))
 
     async def seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
-        await self._asked(self._seek_all(positions))
+        await self._run(self._seek_all(positions))
 
     async def _seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
         consumer = self._ensure_consumer()
