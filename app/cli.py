@@ -8,6 +8,7 @@ described by its first line; it is imported when it is run, so that `larder --he
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import pkgutil
 from pathlib import Path
@@ -36,8 +37,9 @@ class Shown(click.ClickException):
         self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print one line for each problem, each with the name of the program."""
-        click.echo(f"larder: {self.format_message()}", file=file, err=file is None)
+        """Print one line for each problem, each with the name of the program; a disk that is full takes none."""
+        with contextlib.suppress(OSError):
+            click.echo(f"larder: {self.format_message()}", file=file, err=file is None)
 
 
 class Commands(click.Group):

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from app.cli import Commands, larder
 from app.errors import AppError, MistakeError, UnavailableError
 from tables.declaring.problems import DeclarationError, LarderError, Problem
+from tests.support.workers import ROOT
 
 PROBLEM = Problem("a thing", "requires something", "nothing", "give it")
 
@@ -128,3 +129,12 @@ def test_a_foreign_package_that_bears_the_name_of_ours_is_refused_at_start(tmp_p
     assert ended.returncode == 1
     assert ended.stderr.startswith("larder: package tables: larder requires its own package, ")
     assert str(tmp_path / "tables" / "__init__.py") in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full, a file that takes nothing")
+def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as nowhere:
+        command = [sys.executable, "-m", "app", "worker", "nobody"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(command, cwd=tmp_path, stderr=nowhere, env=environment, check=False)
+    assert ended.returncode == 2

@@ -52,6 +52,10 @@ async def pause_at_step(field: Field, fault: Fault) -> None:
         field.history.note(f"worker {fault.worker} stopped at {fault.step}")
         if field.look(fault.worker):
             await field.asleep(fault.worker, fault.seconds)
+    else:
+        # It must not stop later, when nobody continues it.
+        await field.kill(fault.worker)
+        field.start(fault.worker)
 
 
 async def kill_broker(field: Field, fault: Fault) -> None:
