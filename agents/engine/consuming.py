@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from aiokafka.errors import KafkaTimeoutError, NoError, for_code
+from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -20,6 +20,7 @@ from mode.threads import ServiceThread, WorkerThread
 from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Offsets
+from agents.engine.patience import within
 from agents.engine.preparing import answered
 from agents.engine.stable_offsets import stable_offsets
 from agents.engine.static_members import StaticConsumer
@@ -168,12 +169,8 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     async def _asked(self, call: Coroutine[Any, Any, T]) -> T:
         """Run what the broker has to answer; aiokafka may look for a coordinator without end."""
-        try:
-            async with asyncio.timeout(ASKED_SECONDS):
-                return await self._run(call)
-        except TimeoutError as error:
-            message = f"the broker has not answered within {ASKED_SECONDS:g} s"
-            raise KafkaTimeoutError(message) from error
+        async with within(ASKED_SECONDS, "the broker's answer"):
+            return await self._run(call)
 
     async def _run(self, call: Coroutine[Any, Any, T]) -> T:
         """Run in the consumer's loop, without the queue that Faust puts before it."""

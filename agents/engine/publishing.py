@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from agents.engine.partitioning import partitions_of
+from agents.engine.patience import within
 from agents.engine.refusals import REFUSED, Published, Refusals
 
 Headers = list[tuple[str, bytes | None]]
@@ -238,7 +238,7 @@ class Delivery:
                 await self._begin()
             _, topic, partition, batch, alone = self._full[0]
             # Cut short while it waits, it has not taken the batch: whoever goes on sends it.
-            async with _deadline("a batch to be taken"):
+            async with within(ANSWER_SECONDS, "a batch to be taken"):
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
             unit.acknowledgements.append(sent)
             unit.last[topic, partition] = sent, batch.record_count()
@@ -256,14 +256,14 @@ class Delivery:
     async def _settle(self, unit: Unit) -> None:
         self._reached("delivery.sent")
         try:
-            async with _deadline("outputs to be acknowledged"):
+            async with within(ANSWER_SECONDS, "outputs to be acknowledged"):
                 await asyncio.gather(*unit.acknowledgements)
         except REFUSED:
             self._refusals.refused(unit.refused_alone())
             raise
         self._reached("delivery.acknowledged")
         if unit.offsets or unit.acknowledgements:
-            async with _deadline("offsets to be committed"):
+            async with within(ANSWER_SECONDS, "offsets to be committed"):
                 await self._commit(unit.offsets)
         self._reached("delivery.committed")
         for follow in unit.afterwards:
@@ -277,16 +277,6 @@ class Delivery:
 
     def _small_batch(self, size: int) -> BatchBuilder:
         return BatchBuilder(size, NO_COMPRESSION, is_transactional=self._begin is not None)
-
-
-@asynccontextmanager
-async def _deadline(what: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            yield
-    except TimeoutError as error:
-        message = f"waited {ANSWER_SECONDS:g} s for {what}"
-        raise KafkaTimeoutError(message) from error
 
 
 def _longest(column: Sequence[bytes | None]) -> bytes | None:
