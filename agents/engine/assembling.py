@@ -23,10 +23,11 @@ from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler
 from agents.engine.held import HeldTable
 from agents.engine.joining import Joining
 from agents.engine.lanes import Lane
+from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
 from agents.engine.processing import Chore
-from agents.engine.publishing import Delivery
+from agents.engine.publishing import Delivery, Output
 from agents.engine.reacting import Begun, ReactingHandler
 from agents.engine.rekeying_rows import RekeyingRows
 from agents.engine.row_results import RowResults
@@ -56,6 +57,7 @@ class Assembly:
         self._tables = tables
         self._counts = counts
         self._feeds = feeds
+        self._generation = generation
         self._begun = begun
         self._delivery = delivery
         self._epoch = epoch
@@ -63,7 +65,7 @@ class Assembly:
         self._owner_topics = {each.input for each in plan.joins if isinstance(events_of(each.join.source), OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
-        self._decides = DecideParts(plan, assigned, tables, counts.decides, generation, delivery, self._parking)
+        self._decides = DecideParts(plan, assigned, tables, counts.decides, self._owned, delivery, self._parking)
 
     @property
     def chores(self) -> Sequence[Chore]:
@@ -123,7 +125,7 @@ class Assembly:
         joins = [self._join(tp, each, parking) for each in plan.joins]
         decides = [self._decides.stage(tp, each) for each in plan.decides]
         rekeyings = [self._rekeying(tp, each, parking) for each in plan.rekeyings.values()]
-        gathers = [] if plan.gathers is None else [Gathering(self._decides.rows(plan.gathers.output, tp.partition))]
+        gathers = [] if plan.gathers is None else [Gathering(self._owned(plan.gathers.output, tp.partition))]
         return [*joins, *decides, *rekeyings, *gathers]
 
     def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
@@ -131,7 +133,10 @@ class Assembly:
         if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
             return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking)
         read = compile_row_rekey(plan.rekeyed, source.revision)
-        return RekeyingRows(read, self._decides.rows(plan.places, tp.partition), plan.output, self._delivery, parking)
+        return RekeyingRows(read, self._owned(plan.places, tp.partition), plan.output, self._delivery, parking)
+
+    def _owned(self, output: Output, partition: int) -> OwnedRows:
+        return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
 
     def _parking(self, tp: TopicPartition) -> Parking:
         return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery)
@@ -154,7 +159,7 @@ class Assembly:
             tp,
             joining,
             plan.wait,
-            self._decides.rows(plan.output, tp.partition),
+            self._owned(plan.output, tp.partition),
             [_Partner(table, tp.partition) for table in tables],
             self._delivery,
             self._clock,

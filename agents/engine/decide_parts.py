@@ -22,7 +22,10 @@ from agents.engine.wake_ups import WakeUps
 
 
 class DecideParts:
-    """Makes each part when it is first asked for. `assigned` are the partitions of this assignment."""
+    """Makes each part when it is first asked for.
+
+    `assigned` are the partitions of this assignment; `owned` gives a partition of a table that this service owns.
+    """
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class DecideParts:
         assigned: Collection[TopicPartition],
         tables: Mapping[str, HeldTable],
         counts: Mapping[str, DecideCounts],
-        generation: int,
+        owned: Callable[[Output, int], OwnedRows],
         delivery: Callable[[], Delivery],
         parking: Callable[[TopicPartition], Parking],
     ) -> None:
@@ -39,9 +42,9 @@ class DecideParts:
         self._assigned = frozenset(assigned)
         self._tables = tables
         self._counts = counts
-        self._generation = generation
         self._delivery = delivery
         self._parking = parking
+        self._rows = owned
         self._owned = {each.decide.name: each for each in plan.decides}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
@@ -84,21 +87,17 @@ class DecideParts:
         # Only a wake-up is no record of an input, and is parked as one of its own topic.
         letters = self._parking(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(
-            plan.compiled, self.rows(plan.state, partition), near, letters, plan.outputs, self._delivery,
+            plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._delivery,
             self._counts[plan.decide.name],
         )  # fmt: skip
         if plan.wake_ups is not None:
             wake_ups = WakeUps(
-                self.rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._delivery
+                self._rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._delivery
             )
             decider.set_wake_up = wake_ups.set
             self.wake_ups[plan.wake_ups.topic, partition] = wake_ups
         self._deciders[plan.decide.name, partition] = decider
         return decider
-
-    def rows(self, output: Output, partition: int) -> OwnedRows:
-        """A partition of a table that this service owns."""
-        return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
 
     def _inputs(self, plan: DecidePlan, partition: int) -> Collection[TopicPartition]:
         return self._assigned & {TopicPartition(name, partition) for name in plan.inputs}

@@ -99,19 +99,13 @@ class Plan:
 
     service: Service
     partitioned: Mapping[str, OwnerTopic]
-    followed: Mapping[str, OwnerTopic]
-    waiting: Mapping[str, OwnerTopic]
-    kept: Mapping[str, OwnerTopic]
+    internal: Mapping[str, OwnerTopic]
+    """Tables that nobody declared: what waits for a row, and what the service has to keep."""
     inputs: Mapping[str, InputPlan]
     joins: tuple[JoinPlan, ...]
     decides: tuple[DecidePlan, ...]
     reactions: Mapping[str, Sequence[Reacting]]
     dead_letters: Output
-
-    @property
-    def internal(self) -> Mapping[str, OwnerTopic]:
-        """Tables that nobody declared: what waits for a row, and what the service has to keep."""
-        return {**self.waiting, **self.kept}
 
     @property
     def owned(self) -> frozenset[str]:
@@ -132,9 +126,7 @@ def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
     return Plan(
         service,
         {use.name: use.topic for use in service.tables if use.held == "partition"},
-        {use.name: use.topic for use in service.tables if use.held == "global"},
-        {each.waiting.topic.name: each.waiting.topic for each in joins if each.waiting is not None},
-        dict(_kept(service, inputs, joins, decides)),
+        dict(_internal(service, inputs, joins, decides)),
         inputs,
         joins,
         decides,
@@ -187,13 +179,16 @@ def _reactions(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str
     return found
 
 
-def _kept(
+def _internal(
     service: Service,
     inputs: Mapping[str, InputPlan],
     joins: tuple[JoinPlan, ...],
     decides: tuple[DecidePlan, ...],
 ) -> Iterator[tuple[str, OwnerTopic]]:
     """Tables of which the declarations say nothing, by topic."""
+    for join in joins:
+        if join.waiting is not None:
+            yield join.waiting.topic.name, join.waiting.topic
     for decide in decides:
         if decide.wake_ups is not None:
             yield decide.wake_ups.topic, wake_ups_topic(decide.wake_ups.topic, decide.wake_ups.partitions)
