@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from tests.faults.compaction import compact_soon
 from tests.faults.field import Field
@@ -22,12 +26,40 @@ DISK_SECONDS = 5.0
 
 FULL_BYTES = 4096
 
+FENCE_SECONDS = 1.0
+"""For a broker that is there to fence a producer."""
+
 
 async def kill(field: Field, fault: Fault) -> None:
     """kill -9; the worker is started again after a while."""
     await field.kill(fault.worker)
     await asyncio.sleep(fault.seconds)
     field.start(fault.worker)
+
+
+async def lost_disk(field: Field, fault: Fault) -> None:
+    """kill -9, and the worker's stores are gone: it begins anew."""
+    await field.kill(fault.worker)
+    shutil.rmtree(field.workers[fault.worker].tables, ignore_errors=True)
+    await asyncio.sleep(fault.seconds)
+    field.start(fault.worker)
+
+
+async def fence(field: Field, fault: Fault) -> None:
+    """Again and again somebody ends the worker's transaction, and its producer may do nothing more."""
+    until = time.monotonic() + fault.seconds
+    while time.monotonic() < until:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=field.rig.kafka, transactional_id=f"{field.prefix}.{fault.worker}"
+        )
+        try:
+            async with asyncio.timeout(FENCE_SECONDS):
+                await producer.start()
+        except (KafkaError, TimeoutError):
+            field.history.note("the broker is away, nobody is fenced")
+        finally:
+            await producer.stop()
+        await asyncio.sleep(FENCE_SECONDS / 2)
 
 
 async def kill_at_step(field: Field, fault: Fault) -> None:
@@ -135,6 +167,8 @@ async def compaction(field: Field, _: Fault) -> None:
 
 FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
     "kill": kill,
+    "lost-disk": lost_disk,
+    "fence": fence,
     "kill-at-step": kill_at_step,
     "pause": pause,
     "pause-at-step": pause_at_step,

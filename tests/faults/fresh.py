@@ -1,11 +1,14 @@
-"""A follower that begins anew after all that is old was compacted away, deletions too: it has what all others have."""
+"""Followers after all that is old was compacted away, deletions too: one that begins anew, and one that was away.
+
+Both have what all others have.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka.partitioner import murmur2
 
@@ -16,6 +19,7 @@ from tests.faults.history import Violation
 from tests.faults.writing import Writer
 
 NEW = "four"
+AWAY = "three"
 PARTITIONS = 4
 
 COMPACTED_SECONDS = 30.0
@@ -28,8 +32,37 @@ FIELDS: Mapping[str, str] = {"customers": "customer_id", "products": "product_id
 """The key fields of the owner topics that are compacted to their last records."""
 
 
+AWAY_SECONDS = 11.0
+"""Longer than a worker takes deletions to be kept, at the least (ten seconds, whatever the topic says)."""
+
+
 async def begin_anew(field: Field, writer: Writer, asker: Asker, rows: Sequence[tuple[str, str]]) -> None:
     """Compact, start a worker without a store, and have it answer for `rows` (table and key); answers are recorded."""
+    if await _compacted(field, writer, rows):
+        shutil.rmtree(field.workers[NEW].tables, ignore_errors=True)
+        field.history.note("all is compacted; a worker begins anew")
+        field.start(NEW)
+        await _answers(field, asker, NEW, rows)
+
+
+async def be_away(field: Field, writer: Writer, asker: Asker, rows: Sequence[tuple[str, str]]) -> None:
+    """While a worker is away rows are deleted, and then the deletions; `rows` as for `begin_anew`."""
+    await field.stop(AWAY)
+    until = time.monotonic() + AWAY_SECONDS
+    last = {(each.topic, each.key): each for each in field.history.written if each.revision is not None}
+    for table, key in rows[::2]:
+        written = last.get((table, key))
+        if written is not None and written.value is not None:
+            await writer.send(table, key, None, (written.revision or 0) + 1)
+    if await _compacted(field, writer, rows):
+        await asyncio.sleep(until - time.monotonic())
+        field.history.note("all is compacted; a worker comes back")
+        field.start(AWAY)
+        await _answers(field, asker, AWAY, rows)
+
+
+async def _compacted(field: Field, writer: Writer, rows: Sequence[tuple[str, str]]) -> bool:
+    """Compact until no deletion is left."""
     await compact_soon(field.rig.kafka, field.prefix, (), EXPIRED)
     topics = [name for name in FIELDS if any(table == field.name(name) for table, _ in rows)]
     fillers = _fillers()
@@ -44,20 +77,19 @@ async def begin_anew(field: Field, writer: Writer, asker: Asker, rows: Sequence[
         topics = [topic for topic in topics if not await is_compacted(field.rig.kafka, field.name(topic), fillers)]
         if topics and time.monotonic() > deadline:
             field.history.violations.append(Violation("suite", f"{topics} were not compacted"))
-            return
+            return False
         await asyncio.sleep(0.3)
-    shutil.rmtree(field.workers[NEW].tables, ignore_errors=True)
-    field.history.note("all is compacted; a worker begins anew")
-    field.start(NEW)
-    await _answers(field, asker, [(table, key) for table, key in rows if table == field.name("customers")])
+    return True
 
 
-async def _answers(field: Field, asker: Asker, rows: Collection[tuple[str, str]]) -> None:
+async def _answers(field: Field, asker: Asker, worker: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Of the table that each worker holds as a whole."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    for table, key in rows:
-        while (answer := await asker.ask(NEW, table, key)) is None or answer.status == 503:
+    for table, key in [each for each in rows if each[0] == field.name("customers")]:
+        while (answer := await asker.ask(worker, table, key)) is None or answer.status == 503:
             if time.monotonic() > deadline:
-                field.history.violations.append(Violation("hangs", f"worker {NEW} does not know of {key} in {table}"))
+                what = f"worker {worker} does not know of {key} in {table}"
+                field.history.violations.append(Violation("hangs", what))
                 return
             await asyncio.sleep(0.1)
 

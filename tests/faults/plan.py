@@ -34,6 +34,8 @@ PARTS = [
 WEIGHTS = {
     "kill": 4,
     "kill-at-step": 4,
+    "lost-disk": 2,
+    "fence": 2,
     "pause": 3,
     "pause-at-step": 4,
     "kill-broker": 2,
@@ -53,6 +55,9 @@ STEPS = ("write", "written", "delivery.sent", "delivery.acknowledged", "delivery
 
 EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourth", "compaction"})
 """Those that hit no particular worker."""
+
+
+MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "standby")
 
 
 class Fault(NamedTuple):
@@ -77,8 +82,8 @@ class Fault(NamedTuple):
 class Plan:
     """One seed's; `early` begins with the faults while the workers are still starting.
 
-    `anew` ends with a worker that begins anew after deletions have expired. With `standby` workers follow what others
-    process.
+    `anew` ends with a worker that begins anew after deletions have expired, `absent` with one that was away until they
+    had. With `standby` workers follow what others process.
     """
 
     seed: int
@@ -89,11 +94,12 @@ class Plan:
     reordered: bool
     early: bool
     anew: bool
+    absent: bool
     standby: bool
     faults: tuple[Fault, ...]
 
     def __str__(self) -> str:
-        manner = [name for name in ("duplicated", "reordered", "early", "anew", "standby") if getattr(self, name)]
+        manner = [name for name in MANNERS if getattr(self, name)]
         return f"{'+'.join(self.parts)}: {', '.join([*map(str, self.faults), *manner]) or 'no fault'}"
 
 
@@ -106,11 +112,12 @@ def planned(seed: int) -> Plan:
     # One in ten has none: what fails there is the suite, or the plainest of defects.
     count = chance.choice((0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
     faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda each: each.at))
-    early, anew = chance.random() < 0.25, chance.random() < 0.1
+    early, last = chance.random() < 0.25, chance.random()
     # A deletion that has been compacted once keeps the time that it was given then.
-    anew = anew and all(fault.name != "compaction" for fault in faults)
+    compacted = any(fault.name == "compaction" for fault in faults)
+    anew, absent = (last < 0.1 and not compacted), (0.1 <= last < 0.2 and not compacted and "shop" in parts)
     standby = chance.random() < 0.5
-    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, standby, faults)
+    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, absent, standby, faults)
 
 
 def _fault(chance: random.Random) -> Fault:
@@ -124,7 +131,7 @@ def _seconds(name: str, chance: random.Random) -> float:
     if name.startswith("pause"):
         # Some sleep shorter than their session, most well beyond it.
         return chance.choice((0.7, 1, 1, 1)) * chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 2)
-    if name in {"cut", "hold", "slow", "fourth"}:
+    if name in {"cut", "hold", "slow", "fourth", "fence"}:
         return chance.uniform(0.2, 4)
     return chance.uniform(0.1, 2)
 

@@ -14,6 +14,10 @@ from tests.faults.writing import Writer
 
 KEYS = 24
 ORDERS = 150  # names of orders; each comes many times, so that there is an order to be kept
+LATE_ONES = 0.01
+"""So many partners of orders come late, and once."""
+LATEST_STEPS = 150
+"""By so many steps of the load, of 20 ms and more."""
 
 
 def keys(letter: str) -> Sequence[str]:
@@ -54,10 +58,53 @@ class Owner:
         await self._writer.send(self._topic, key, row, revision)
 
 
+class Late:
+    """Rows that come once, some time after an order has asked for them: whoever misses that has no second chance."""
+
+    def __init__(self, writer: Writer, topic: str, field: str, chance: random.Random) -> None:
+        self._writer = writer
+        self._topic = topic
+        self._field = field
+        self._chance = chance
+        self._due: list[tuple[int, str]] = []
+        self._keys = count()
+        self._steps = 0
+
+    def key(self) -> str:
+        """A key whose row will come."""
+        key = f"late-{self._field[0]}{next(self._keys)}"
+        self._due.append((self._steps + self._chance.randrange(LATEST_STEPS), key))
+        return key
+
+    async def step(self) -> None:
+        self._steps += 1
+        await self._come([due for due in self._due if due[0] <= self._steps])
+
+    async def end(self) -> None:
+        """All others come."""
+        await self._come(list(self._due))
+
+    async def _come(self, due: list[tuple[int, str]]) -> None:
+        self._due = [each for each in self._due if each not in due]
+        rows = [{self._field: key, "name": f"{key} at 1", "revision": 1} for _, key in due]
+        await asyncio.gather(*(self._writer.send(self._topic, row[self._field], row, 1) for row in rows))
+
+
 class Checkout:
     """Orders of customers for products, in the order of their serials or, where that is planned, somewhat out of it."""
 
-    def __init__(self, writer: Writer, topic: str, chance: random.Random, *, reordered: bool) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        topic: str,
+        chance: random.Random,
+        late_customers: Late,
+        late_products: Late,
+        *,
+        reordered: bool,
+    ) -> None:
+        self._late_customers = late_customers
+        self._late_products = late_products
         self._writer = writer
         self._topic = topic
         self._reordered = reordered
@@ -81,10 +128,13 @@ class Checkout:
     def _order(self) -> dict[str, Any]:
         return {
             "order_id": f"o{self._chance.randrange(ORDERS)}",
-            "customer_id": None if self._chance.random() < 0.02 else self._chance.choice(keys("c")),
-            "product_id": self._chance.choice(keys("p")),
+            "customer_id": None if self._chance.random() < 0.02 else self._partner("c", self._late_customers),
+            "product_id": self._partner("p", self._late_products),
             "serial": next(self._serials),
         }
+
+    def _partner(self, letter: str, late: Late) -> str:
+        return late.key() if self._chance.random() < LATE_ONES else self._chance.choice(keys(letter))
 
     async def _send(self, orders: list[dict[str, Any]]) -> None:
         await asyncio.gather(*(self._writer.send(self._topic, order["order_id"], order) for order in orders))
@@ -93,12 +143,19 @@ class Checkout:
 def load(writer: Writer, plan: Plan, prefix: str, chance: random.Random) -> Load:
     customers = Owner(writer, f"{prefix}.customers", "customer_id", chance)
     products = Owner(writer, f"{prefix}.products", "product_id", chance)
-    checkout = Checkout(writer, f"{prefix}.orders", chance, reordered=plan.reordered)
+    late_customers = Late(writer, f"{prefix}.customers", "customer_id", chance)
+    late_products = Late(writer, f"{prefix}.products", "product_id", chance)
+    checkout = Checkout(writer, f"{prefix}.orders", chance, late_customers, late_products, reordered=plan.reordered)
 
     async def begin() -> None:
         await asyncio.gather(customers.begin(), products.begin())
 
     async def step() -> None:
-        await asyncio.gather(customers.step(), products.step(), checkout.step())
+        steps = (customers.step(), products.step(), late_customers.step(), late_products.step(), checkout.step())
+        await asyncio.gather(*steps)
 
-    return Load(begin, step, checkout.end)
+    async def end() -> None:
+        await checkout.end()
+        await asyncio.gather(late_customers.end(), late_products.end())
+
+    return Load(begin, step, end)

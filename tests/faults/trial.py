@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from tests.faults import faults
 from tests.faults.asking import TIMEOUT, Asker
 from tests.faults.field import Field
-from tests.faults.fresh import begin_anew
+from tests.faults.fresh import be_away, begin_anew
 from tests.faults.history import Violation
 from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import Case, Load, Part, module
@@ -78,8 +78,9 @@ class Trial:
         await asyncio.gather(*(load.end() for load in self._loads))
         self.field.history.note("load ended")
         found = await self._verdict()
-        if not found and self.field.plan.anew:
-            await begin_anew(self.field, self._writer, self._asker, self._rows)
+        epilogues = {begin_anew: self.field.plan.anew, be_away: self.field.plan.absent}
+        for epilogue in [each for each, planned in epilogues.items() if planned and not found]:
+            await epilogue(self.field, self._writer, self._asker, self._rows)
             found = await self._verdict()
         if found:
             await self.field.tell_tasks()
