@@ -39,7 +39,7 @@ service.join(addresses.by("client_id"), service.table(clients), into=labels, mis
 
 def text(plan: Plan) -> str:
     """The declarations; some plans wait for clients, some do without their labels."""
-    missing = "Wait(seconds=60).then(DeadLetter)" if waits(plan) else "Drop"
+    missing = "Wait(seconds=600).then(DeadLetter)" if waits(plan) else "Drop"
     return TEXT.replace("{missing}", missing)
 
 
