@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from itertools import chain
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import CoordinationType
@@ -30,6 +30,8 @@ from aiokafka.producer.sender import (
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata, TopicPartition
+
+T = TypeVar("T")
 
 _FENCED = {
     22: "illegal generation",
@@ -193,8 +195,12 @@ class TransactionalProducer(AIOKafkaProducer):
         self._message_accumulator.fail_all = self._fail_quietly
 
     async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
-        """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio."""
-        sent: asyncio.Future[RecordMetadata] = await super().send_batch(*args, **options)
+        """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio.
+
+        Raises KafkaError, also where the transaction was ended meanwhile.
+        """
+        self._check()
+        sent: asyncio.Future[RecordMetadata] = await self._told(super().send_batch(*args, **options))
         sent.add_done_callback(_seen)
         return sent
 
@@ -242,9 +248,9 @@ class TransactionalProducer(AIOKafkaProducer):
             self._txn_manager.wait_for_transaction_end().result()
 
     @staticmethod
-    async def _told(step: Any) -> None:
+    async def _told(step: Awaitable[T]) -> T:
         try:
-            await step
+            return await step
         except (IllegalOperation, AssertionError) as error:
             message = f"the transaction was ended meanwhile: {error}"
             raise KafkaError(message) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
@@ -19,10 +20,13 @@ SOON = {
     "max.message.bytes": str(8 << 20),  # as the internal topics have it: what is not named here is forgotten
 }
 READ_FIRST = {"min.compaction.lag.ms": "5000", "max.compaction.lag.ms": "6000"}
-EXPIRED = {**SOON, "delete.retention.ms": "100"}
+KEPT_MS = 10_000
+"""How long the topics of owners keep deletions, from the start: no worker takes it for less."""
+
+EXPIRED = {**SOON, "delete.retention.ms": str(KEPT_MS)}
 
 
-async def compact_soon(kafka: str, prefix: str, owned: Collection[str], config: dict[str, str] = SOON) -> None:
+async def compact_soon(kafka: str, prefix: str, owned: Collection[str]) -> None:
     """Have all compacted topics of a prefix compacted from now on, once the broker is there.
 
     `owned` are those whose every record is judged: they are compacted once they have been read.
@@ -30,7 +34,7 @@ async def compact_soon(kafka: str, prefix: str, owned: Collection[str], config: 
 
     async def configured() -> bool:
         try:
-            await _configure(kafka, prefix, owned, config)
+            await _configure(kafka, prefix, owned)
         except (KafkaError, OSError):
             return False
         return True
@@ -38,19 +42,25 @@ async def compact_soon(kafka: str, prefix: str, owned: Collection[str], config: 
     await until(configured, 30, "topics to be configured")
 
 
-async def _configure(kafka: str, prefix: str, owned: Collection[str], config: dict[str, str]) -> None:
+async def expire_soon(kafka: str, topics: Collection[str]) -> None:
+    """Have topics compacted from now on, and their deletions removed as soon as those may be."""
+    async with admin(kafka) as client:
+        await _alter(client, dict.fromkeys(topics, EXPIRED))
+
+
+async def _configure(kafka: str, prefix: str, owned: Collection[str]) -> None:
     async with admin(kafka) as client:
         topics = [name for name in await client.list_topics() if name.startswith(prefix)]
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
         described = [each for answer in await client.describe_configs(resources) for each in answer.resources]
         compacted = [name for _, _, _, name, found in described if ("cleanup.policy", "compact") in _settings(found)]
-        changes = [
-            ConfigResource(ConfigResourceType.TOPIC, name, {**config, **(READ_FIRST if name in owned else {})})
-            for name in compacted
-        ]
-        if changes:
-            for answer in await client.alter_configs(changes):
-                assert all(code == 0 for code, *_ in answer.resources), answer
+        await _alter(client, {name: {**SOON, **(READ_FIRST if name in owned else {})} for name in compacted})
+
+
+async def _alter(client: AIOKafkaAdminClient, configs: Mapping[str, dict[str, str]]) -> None:
+    changes = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in configs.items()]
+    for answer in await client.alter_configs(changes) if changes else ():
+        assert all(code == 0 for code, *_ in answer.resources), answer
 
 
 def _settings(found: Collection[tuple[str, ...]]) -> set[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
@@ -139,9 +140,10 @@ async def full_disk(field: Field, fault: Fault) -> None:
     if not field.look(fault.worker):
         return
     pid = field.workers[fault.worker].process.pid
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
-    if not await _until(lambda: not field.look(fault.worker, allowed=(3,)), DISK_SECONDS):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with contextlib.suppress(ProcessLookupError):  # another fault has ended it
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
+        if not await _until(lambda: not field.look(fault.worker, allowed=(3,)), DISK_SECONDS):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     field.start(fault.worker)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from aiokafka.partitioner import murmur2
 
 from tests.faults.asking import Asker
-from tests.faults.compaction import EXPIRED, compact_soon, is_compacted
+from tests.faults.compaction import expire_soon, is_compacted
 from tests.faults.field import Field
 from tests.faults.history import Violation
 from tests.faults.writing import Writer
@@ -22,8 +22,8 @@ NEW = "four"
 AWAY = "three"
 PARTITIONS = 4
 
-COMPACTED_SECONDS = 30.0
-"""Two turns of the cleaner, a second apart: one marks deletions, the next one removes them."""
+COMPACTED_SECONDS = 45.0
+"""Two turns of the cleaner: one marks deletions, the next one removes them once they have been kept for long enough."""
 
 ANSWER_SECONDS = 40.0
 """For a new worker to start, read everything, and answer."""
@@ -63,8 +63,8 @@ async def be_away(field: Field, writer: Writer, asker: Asker, rows: Sequence[tup
 
 async def _compacted(field: Field, writer: Writer, rows: Sequence[tuple[str, str]]) -> bool:
     """Compact until no deletion is left."""
-    await compact_soon(field.rig.kafka, field.prefix, (), EXPIRED)
     topics = [name for name in FIELDS if any(table == field.name(name) for table, _ in rows)]
+    await expire_soon(field.rig.kafka, [field.name(topic) for topic in topics])
     fillers = _fillers()
     revision, deadline = 0, time.monotonic() + COMPACTED_SECONDS
     while topics:

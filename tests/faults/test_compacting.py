@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.compaction import EXPIRED, compact_soon, is_compacted
+from tests.faults.compaction import expire_soon, is_compacted
 from tests.support.topics import COMPACTED, create, read, send, until
 
 
@@ -13,7 +13,7 @@ async def test_nothing_is_left_of_deletions_and_of_all_but_the_last_records(kafk
     await send(kafka, topic, [("k1", {"revision": 1}), ("k1", {"revision": 2}), ("k2", {"revision": 1}), ("k2", None)])
     await send(kafka, events, [("k1", {}), ("k1", {})])
     assert not await is_compacted(kafka, topic, ["filler"])
-    await compact_soon(kafka, prefix, (), EXPIRED)
+    await expire_soon(kafka, [topic])
 
     async def compacted() -> bool:
         await send(kafka, topic, [("filler", {})])

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from tests.faults import faults
 from tests.faults.asking import TIMEOUT, Asker
+from tests.faults.compaction import KEPT_MS
 from tests.faults.field import Field
 from tests.faults.fresh import be_away, begin_anew
 from tests.faults.history import Violation
@@ -202,10 +203,12 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
     parts = parts_of(plan)
     # The broker's own time tells when something was written by whom nobody knows.
     appended = {"message.timestamp.type": "LogAppendTime"}
+    kept = {"delete.retention.ms": str(KEPT_MS)}
     for topics, config in (
         ([topic for part in parts for topic in part.events], {}),
         ([topic for part in parts for topic in part.results], appended),
-        ([topic for part in parts for topic in (*part.followed, *part.owned)], {**COMPACTED, **appended}),
+        ([topic for part in parts for topic in part.followed], {**COMPACTED, **appended, **kept}),
+        ([topic for part in parts for topic in part.owned], {**COMPACTED, **appended}),
     ):
         if topics:
             await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)

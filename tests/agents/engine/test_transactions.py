@@ -183,7 +183,11 @@ async def test_a_producer_whose_sender_has_died_says_why_at_each_step(kafka: str
     async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as producer:
         await producer.begin(member_of(consumer))
         producer._txn_manager.fatal_error(ProducerFenced("for a reason"))
-        for step in (producer.begin(member_of(consumer)), producer.commit({TopicPartition(topic, 0): 1})):
+        for step in (
+            producer.begin(member_of(consumer)),
+            producer.send_batch(producer.create_batch(), topic, partition=0),
+            producer.commit({TopicPartition(topic, 0): 1}),
+        ):
             with pytest.raises(ProducerFenced, match="for a reason"):
                 await step
 
