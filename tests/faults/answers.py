@@ -30,6 +30,9 @@ def answer_violations(history: History, table: str, versions: Versions) -> Itera
 def _row(answer: Answer, versions: Versions, slowed: float) -> Iterator[Violation]:
     body = answer.body
     version = versions.at(answer.key, body["partition"], body["position"])
+    if body["offset"] >= body["position"] and body["state"] == "recovering":
+        # The log is read from its start again, over the rows that were there before.
+        version = versions.used(answer.key, body["row"]) or version
     if body["row"] != version.row or body["offset"] not in version.offsets:
         yield Violation(
             "answer",

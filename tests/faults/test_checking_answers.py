@@ -30,8 +30,15 @@ def answered(status: int, at: float, body: dict[str, Any] | None = None) -> list
     return [each.what for each in answer_violations(history, "t.customers", Versions("t.customers", WRITTEN, []))]
 
 
-def row(revision: int, offset: int, position: int, freshness: float = 0.1) -> dict[str, Any]:
-    return {"row": ROWS[revision], "partition": 0, "offset": offset, "position": position, "freshness_s": freshness}
+def row(revision: int, offset: int, position: int, freshness: float = 0.1, state: str = "caught up") -> dict[str, Any]:
+    return {
+        "row": ROWS[revision],
+        "partition": 0,
+        "offset": offset,
+        "position": position,
+        "state": state,
+        "freshness_s": freshness,
+    }
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,13 @@ def test_the_row_of_a_position_is_right_as_long_as_its_age_is_told(at: float, bo
 def test_a_row_that_is_not_that_of_its_position_is_found() -> None:
     assert answered(200, 25.0, row(1, 0, 6))
     assert answered(200, 25.0, row(2, 5, 5))
+
+
+def test_while_a_log_is_read_again_a_row_of_before_is_right_as_long_as_its_age_is_told() -> None:
+    assert not answered(200, 25.0, row(2, 5, 0, state="recovering"))
+    assert answered(200, 25.0, row(2, 6, 0, state="recovering"))
+    assert answered(200, 35.0, row(2, 5, 0, freshness=1.0, state="recovering"))
+    assert answered(200, 25.0, row(2, 5, 0))
 
 
 def test_a_row_under_another_offset_is_found() -> None:
