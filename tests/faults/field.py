@@ -22,8 +22,12 @@ STOP_SECONDS = 20.0
 """A worker stops within ten seconds; the machine may be loaded."""
 
 
+NO_ROOM = 3
+"""The code with which a worker ends whose disk is full."""
+
+
 class Field:
-    """Workers by name, each behind its proxy."""
+    """Workers by name, each behind its proxy; `without_room` are those whose disk is full."""
 
     def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str, owned: Collection[str]) -> None:
         """`owned` are the topics that the service owns and that are judged record by record."""
@@ -33,6 +37,7 @@ class Field:
         self.prefix = prefix
         self.directory = directory
         self.history = History()
+        self.without_room: set[str] = set()
         self.ports = {name: free_port() for name in NAMES}
         self.workers = {
             name: Worker(
@@ -71,17 +76,20 @@ class Field:
         since = time.time()
         self.history.begun(self.workers[name].start(dying_at).process.pid, since, name)
 
-    def look(self, name: str, allowed: tuple[int, ...] = ()) -> bool:
-        """Whether a worker runs; one that has ended by itself breaks a promise, unless with an allowed code."""
+    def look(self, name: str) -> bool:
+        """Whether a worker runs; one that has ended by itself breaks a promise, unless it had no room, and said so."""
         worker = self.workers[name]
         if worker._process is None or worker.alive():
             return worker._process is not None
         code = worker.process.poll()
-        if code not in (*allowed, -signal.SIGKILL):
+        if code != -signal.SIGKILL and not self._had_no_room(name, code):
             last = " | ".join(worker.text.splitlines()[-3:])
             self.history.violations.append(Violation("ended", f"worker {name} ended with {code}: {last}"))
         worker._process = None
         return False
+
+    def _had_no_room(self, name: str, code: int | None) -> bool:
+        return code == NO_ROOM and name in self.without_room
 
     async def kill(self, name: str) -> None:
         if self.look(name):
@@ -104,7 +112,7 @@ class Field:
         self.history.note(f"worker {name} stopped with {code} after {time.time() - since:.1f} s")
         if code == -signal.SIGTERM and not worker.text:
             code = 0  # it had not yet begun to be a worker
-        if code:
+        if code and not self._had_no_room(name, code):
             self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
         worker._process = None
 
