@@ -140,13 +140,11 @@ async def full_disk(field: Field, fault: Fault) -> None:
     if not field.look(fault.worker):
         return
     pid = field.workers[fault.worker].process.pid
-    field.without_room.add(fault.worker)
+    field.without_room.add(pid)
     with contextlib.suppress(ProcessLookupError):  # another fault has ended it
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
         if not await _until(lambda: not field.look(fault.worker), DISK_SECONDS):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    field.look(fault.worker)
-    field.without_room.discard(fault.worker)
     field.start(fault.worker)
 
 

@@ -27,7 +27,7 @@ NO_ROOM = 3
 
 
 class Field:
-    """Workers by name, each behind its proxy; `without_room` are those whose disk is full."""
+    """Workers by name, each behind its proxy; `without_room` are the processes whose disk was full."""
 
     def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str, owned: Collection[str]) -> None:
         """`owned` are the topics that the service owns and that are judged record by record."""
@@ -37,7 +37,7 @@ class Field:
         self.prefix = prefix
         self.directory = directory
         self.history = History()
-        self.without_room: set[str] = set()
+        self.without_room: set[int] = set()
         self.ports = {name: free_port() for name in NAMES}
         self.workers = {
             name: Worker(
@@ -82,14 +82,14 @@ class Field:
         if worker._process is None or worker.alive():
             return worker._process is not None
         code = worker.process.poll()
-        if code != -signal.SIGKILL and not self._had_no_room(name, code):
+        if code != -signal.SIGKILL and not self._had_no_room(worker.process, code):
             last = " | ".join(worker.text.splitlines()[-3:])
             self.history.violations.append(Violation("ended", f"worker {name} ended with {code}: {last}"))
         worker._process = None
         return False
 
-    def _had_no_room(self, name: str, code: int | None) -> bool:
-        return code == NO_ROOM and name in self.without_room
+    def _had_no_room(self, process: subprocess.Popen[bytes], code: int | None) -> bool:
+        return code == NO_ROOM and process.pid in self.without_room
 
     async def kill(self, name: str) -> None:
         if self.look(name):
@@ -102,6 +102,7 @@ class Field:
         if not self.look(name):
             return
         worker, since = self.workers[name], time.time()
+        process = worker.process
         try:
             code = await asyncio.to_thread(worker.stop, STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -112,9 +113,10 @@ class Field:
         self.history.note(f"worker {name} stopped with {code} after {time.time() - since:.1f} s")
         if code == -signal.SIGTERM and not worker.text:
             code = 0  # it had not yet begun to be a worker
-        if code and not self._had_no_room(name, code):
+        if code and not self._had_no_room(process, code):
             self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
-        worker._process = None
+        if worker._process is process:  # another fault may have started the next one already
+            worker._process = None
 
     async def pause(self, name: str, seconds: float) -> None:
         """Stop the process for so long, as if the machine had."""
