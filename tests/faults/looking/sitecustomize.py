@@ -1,4 +1,5 @@
-"""On the path of the suite's workers: on SIGUSR1 a worker writes to its log what each of its tasks waits for.
+"""On the path of the suite's workers: on SIGUSR1 a worker writes to its log what each of its tasks waits for, and how
+far its lanes, its tables and its consumer are.
 
 Without it, a worker that hangs would take the reason with it.
 """
@@ -6,6 +7,8 @@ Without it, a worker that hangs would take the reason with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import signal
 import sys
@@ -14,6 +17,31 @@ from typing import Any
 
 
 def _tell(_: int, __: FrameType | None) -> None:
+    _tell_tasks()
+    for each in gc.get_objects():
+        with contextlib.suppress(Exception):  # whatever a thing is in the middle of
+            if (told := _STATES.get(type(each).__name__, lambda _: None)(each)) is not None:
+                print(f"{type(each).__name__} {told}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+_STATES = {
+    "Processing": lambda each: f"epoch {each.epoch}, lanes {len(each._lanes)}, cut short {each._cut_short}",
+    "Lane": lambda each: (
+        f"{each.tp.topic}/{each.tp.partition}: {len(each._batches)} batches, queued {each.queued},"
+        f" held {each._held()}, busy {each.handler.busy()}"
+    ),
+    "State": lambda each: f"{each.table}/{each.partition}: {each.phase.name} at {each.position} of {each.target}",
+    "Fetcher": lambda each: f"has {list(each._records)}" if hasattr(each, "_records") else None,
+    "Assignment": lambda each: [
+        f"{tp.topic}/{tp.partition}: {state._status.name} at {state._position}, paused {state.paused}, lso {state.lso},"
+        f" end {state.highwater}"
+        for tp, state in each._tp_state.items()
+        if each.active
+    ],
+}
+
+
+def _tell_tasks() -> None:
     for task in list(asyncio.tasks._all_tasks):
         if not task.done():
             places, waiting = [], task.get_coro()
