@@ -8,7 +8,8 @@ The one module that subclasses or overrides parts of Faust (0.15.3). What is cha
   application without Faust tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`);
 * offsets are committed by our own hand only, with the outputs or after them: Faust's commit
   handler, `wait_empty` and stop would commit what was merely handed to an agent;
-* at an assignment every partition is sought explicitly, to where `Intake.start` says.
+* at an assignment every partition is sought explicitly, to where `Intake.start` says, however long that takes, and
+  nothing is taken before Faust lets flow resume: it would be dropped with the queues that Faust empties then.
 
 Knows partitions and batches, neither tables nor joins. `tests/agents/engine/test_harness.py` fails
 when Faust changes under it.
@@ -160,12 +161,28 @@ class Consumer(driver.Consumer):
         )  # fmt: skip
 
     async def perform_seek(self) -> None:
-        """Called by Faust when flow is to resume after an assignment."""
+        """Called by Faust after an assignment, before it lets flow resume; nothing is taken until then.
+
+        Faust empties the queues of its agents when it lets flow resume, and does not always stop it before: where
+        nothing was assigned, or where one rebalance overtakes another. What was taken in between would be lost.
+        """
         # A rewind and an assignment may come together: positions of one must not be sought after those of the other.
         async with self._seeking:
-            assigned = [TopicPartition(*tp) for tp in self._thread.assignment()]
-            positions = await self.app.intake.start(assigned, self.app.assignor.standbys)
-            await self._thread.seek_all(positions)
+            await self._go_to_starts()
+
+    async def rewind(self) -> None:
+        """Go back to what is committed, in the midst of an assignment."""
+        async with self._seeking:
+            flowing = self.flow_active
+            await self._go_to_starts()
+            if flowing:
+                self.resume_flow()
+
+    async def _go_to_starts(self) -> None:
+        self.stop_flow()
+        assigned = [TopicPartition(*tp) for tp in self._thread.assignment()]
+        positions = await self.app.intake.start(assigned, self.app.assignor.standbys)
+        await self._thread.seek_all(positions)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
         """Nothing: offsets are committed by the worker, after its outputs."""
@@ -236,7 +253,8 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_recovery_delay=0,
             broker_session_timeout=group.session_timeout,
-            broker_request_timeout=max(40.0, group.session_timeout),
+            # For so long Faust waits for `perform_seek`; then it would let flow resume all the same.
+            broker_request_timeout=1e9,
             broker_commit_livelock_soft_timeout=1e9,
             topic_allow_declare=False,
             autodiscover=False,

@@ -270,7 +270,7 @@ class Membership:
             await self._renew_delivery()
         if self._guarantee.by:
             await until_member(self.consumer, self._guarantee.by)
-        await self.consumer.perform_seek()
+        await self.consumer.rewind()
 
     def _let_go(self) -> None:
         """Rows that come from now on release nothing: who has the partitions next asks for all that waits."""

@@ -18,6 +18,7 @@ from faust.app.base import BootStrategy
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
+from mode.utils.queues import FlowControlQueue
 
 from agents.engine import consuming, harness
 from agents.engine.assigning import Assignor
@@ -174,7 +175,7 @@ async def test_a_position_that_is_gone_is_told_and_never_reset(kafka: str, topic
         await until(lambda: intake.lost == {tp: 99}, 20, "a lost position")
         assert intake.batches == []
         intake.positions[tp] = 1
-        await app.consumer.perform_seek()
+        await cast("Consumer", app.consumer).rewind()
         await until(lambda: intake.offsets(tp) == [1, 2], 10, "the rest")
 
 
@@ -200,9 +201,37 @@ async def test_after_a_rewind_everything_comes_again_whatever_faust_was_about_to
         noted = dict(app.consumer._read_offset)
         assert noted, "faust notes what it handed on"
         intake.batches.clear()
-        await app.consumer.perform_seek()
+        await cast("Consumer", app.consumer).rewind()
         app.consumer._read_offset.update(noted)
         await until(lambda: intake.offsets(tp) == list(range(10)), 10, "all records again")
+
+
+async def test_after_a_seek_nothing_is_taken_until_faust_lets_flow_resume_as_it_would_drop_it(
+    kafka: str, topic: str
+) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")] * 10)
+    tp, intake = TopicPartition(topic, 0), Taken({TopicPartition(topic, 0): 3})
+    async with member(kafka, topic, intake, [topic]) as app:
+        await until(lambda: len(intake.offsets(tp)) == 7, 20, "all records from there on")
+        intake.batches.clear()
+        # Flow was not stopped before, as where one rebalance overtakes another, or nothing was assigned.
+        await app.consumer.perform_seek()
+        with pytest.raises(AssertionError, match="a batch"):
+            await until(lambda: intake.batches, 0.5, "a batch")
+        app.flow_control.resume()
+        app.consumer.resume_flow()
+        await until(lambda: intake.offsets(tp) == list(range(3, 10)), 10, "all records again, each once")
+
+
+async def test_faust_empties_the_queues_of_its_agents_when_it_lets_flow_resume(kafka: str, topic: str) -> None:
+    """The reason for the test before: should this fail some day, seeking may become simpler."""
+    await create(kafka, {topic: 1})
+    async with member(kafka, topic, Taken(), [topic]) as app:
+        queue = FlowControlQueue[str](flow_control=app.flow_control, clear_on_resume=True)
+        queue.put_nowait("a batch")
+        app.flow_control.resume()
+        assert queue.empty()
 
 
 @pytest.mark.parametrize("members", [1, 3])
