@@ -8,6 +8,9 @@ from tests.faults.history import Answer, History, Violation
 from tests.faults.plan import SESSION_SECONDS
 from tests.faults.versions import Versions
 
+NOT_YET = frozenset({"starting", "disconnected", "recovering"})
+"""States in which a log may be about to be read from its start again."""
+
 SLACK_SECONDS = 0.5
 """Between the moment in which the broker looked at its log's end and the one in which the worker noted that it was met:
 an answer may wait in a slow connection."""
@@ -30,7 +33,7 @@ def answer_violations(history: History, table: str, versions: Versions) -> Itera
 def _row(answer: Answer, versions: Versions, slowed: float) -> Iterator[Violation]:
     body = answer.body
     version = versions.at(answer.key, body["partition"], body["position"])
-    if body["offset"] >= body["position"] and body["state"] == "recovering":
+    if body["offset"] >= body["position"] and body["state"] in NOT_YET:
         # The log is read from its start again, over the rows that were there before.
         version = versions.used(answer.key, body["row"]) or version
     if body["row"] != version.row or body["offset"] not in version.offsets:

@@ -19,7 +19,8 @@ SOON = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(8 << 20),  # as the internal topics have it: what is not named here is forgotten
 }
-READ_FIRST = {"min.compaction.lag.ms": "5000", "max.compaction.lag.ms": "6000"}
+# Longer than the broker is away on a busy machine, or records would be gone before anybody had read them.
+READ_FIRST = {"min.compaction.lag.ms": "20000", "max.compaction.lag.ms": "21000"}
 KEPT_MS = 10_000
 """How long the topics of owners keep deletions, from the start: no worker takes it for less."""
 
