@@ -46,6 +46,15 @@ def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any) -> list[Range]:
         ) from None
 
 
+def beyond(wanted: list[Range], after: bytes) -> list[Range]:
+    """Give what is left of ranges behind an encoded key that lies in one of them; InvalidRangeError for another."""
+    for at, (first, end) in enumerate(wanted):
+        if first <= after and (end is None or after < end):
+            return [Range(after + b"\0", end), *wanted[at + 1 :]]
+    problem = Problem("a range", "requires to go on at a key that lies in it", "another one", "begin the range anew")
+    raise InvalidRangeError(problem)
+
+
 def ordering(key_type: KeyType) -> Callable[[bytes], Any]:
     """Give what encoded keys are compared by, to be in the order of keys."""
     return key_type.decode if key_type is INT64 else bytes

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tables.engine.falling import Fell
+from tables.engine.layout import Origin
 
 
 class Record(Protocol):
@@ -35,6 +36,14 @@ class Record(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
         """A tombstone may carry its revision in `larder.revision`."""
+
+
+class Latest(NamedTuple):
+    """What a key came to: the JSON of its row, or None for a deletion, and where that comes from."""
+
+    key: bytes
+    json: bytes | None
+    origin: Origin
 
 
 class Rejected(NamedTuple):

@@ -4,14 +4,14 @@ Rows come as their owner's JSON or typed. It knows the parts of one table, and m
 know how they got here, consumers or HTTP.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from heapq import nlargest
 from typing import Any, NamedTuple
 
 from tables.declaring.rows import Row
 from tables.engine.layout import Origin
 from tables.engine.part import Part
-from tables.engine.reading import Found, by, check_limit, scan
+from tables.engine.reading import Found, by, by_steps, check_limit, scan, scan_steps
 from tables.engine.records import ParkedRecord
 from tables.engine.shape import Shape
 
@@ -92,6 +92,27 @@ class LocalRows:
     def found_by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Found]:
         """Give what `by` gives as keys, JSON and origins."""
         return by(self._open, self._shape, index, value, limit, from_)
+
+    def steps(
+        self,
+        partitions: Collection[int],
+        *,
+        prefix: Any = None,
+        from_: Any = None,
+        to: Any = None,
+        after: bytes | None = None,
+    ) -> Iterator[Found | None]:
+        """Give what `found` gives, of some partitions and without a limit: see `scan_steps`."""
+        return scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
+
+    def steps_by(
+        self, partitions: Collection[int], index: str, value: Any, *, from_: Any = None, after: bytes | None = None
+    ) -> Iterator[Found | None]:
+        """Give what `found_by` gives, of some partitions and without a limit: see `scan_steps`."""
+        return by_steps(self._having(partitions), self._shape, index, value, from_, after)
+
+    def _having(self, partitions: Collection[int]) -> list[Part]:
+        return [part for part in self._open if not part.states.keys().isdisjoint(partitions)]
 
     @property
     def building(self) -> list[str]:

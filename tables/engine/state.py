@@ -73,6 +73,11 @@ class State:
         return self._phase
 
     @property
+    def stands_by(self) -> bool:
+        """Whether another worker processes the partition."""
+        return self._standby
+
+    @property
     def lag(self) -> int | None:
         """How many offsets lie before the end that was last fetched; None if none was.
 

@@ -18,11 +18,11 @@ from tables.engine.falling import Fell
 from tables.engine.forgetting import TOMBSTONE_RETENTION, forget
 from tables.engine.hot import HotRows
 from tables.engine.identity import identity
-from tables.engine.layout import FullRead
+from tables.engine.layout import HEADER_SIZE, FullRead, origin
 from tables.engine.memory import Memory
 from tables.engine.opening import discard, open_store
 from tables.engine.part import Part
-from tables.engine.records import Applied, Opened, Record, Rejected
+from tables.engine.records import Applied, Latest, Opened, Record, Rejected
 from tables.engine.rereading import reached_end, read_anew, sweep
 from tables.engine.rows import LocalRows
 from tables.engine.shape import shape
@@ -172,6 +172,12 @@ class Table(LocalRows):
     def part(self, partition: int) -> Part:
         """Give the part with a partition, whose `raw_many` a join asks directly."""
         return self._part(partition)
+
+    def latest(self, partition: int, keys: Sequence[bytes]) -> list[Latest]:
+        """Give rows and remembered deletions of a partition, in the order in which they became what they are."""
+        stored = self._part(partition).stored_many(keys)
+        found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
+        return sorted(found, key=lambda each: each.origin.offset)
 
     def tend(self, max_rows: int) -> bool:
         """Do a slice of what may be done at any time; gives whether there is more.
