@@ -41,6 +41,8 @@ class Told(msgspec.Struct):
     stored: dict[str, dict[int, int]] = {}
     asks: int = 0
     """Counts how often it has asked to be assigned anew: a broker only listens if something has changed."""
+    web: str = ""
+    """Where other workers reach its web port, as http://host:port."""
 
 
 class Given(msgspec.Struct):
@@ -55,7 +57,8 @@ class Given(msgspec.Struct):
 T = TypeVar("T", Told, Given)
 
 
-def _read(content: bytes | None, kind: type[T]) -> T:
+def read_told(content: bytes | None, kind: type[T]) -> T:
+    """Read what a member tells, or is given."""
     try:
         return msgspec.json.decode(content or b"", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -65,8 +68,11 @@ def _read(content: bytes | None, kind: type[T]) -> T:
 class Assignor(PartitionAssignor):
     """`stored` gives the positions of this worker's stores; it is called in the consumer's thread."""
 
-    def __init__(self, app: Any, stored: Callable[[], Mapping[TopicPartition, int]], *, standby: bool) -> None:
+    def __init__(
+        self, app: Any, stored: Callable[[], Mapping[TopicPartition, int]], *, standby: bool, web: str = ""
+    ) -> None:
         super().__init__(app)
+        self._web = web
         self._stored = stored
         self._standby = standby
         self._told = Told()
@@ -88,7 +94,7 @@ class Assignor(PartitionAssignor):
         stored: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for tp, position in self._stored().items():
             stored[tp.topic][tp.partition] = position
-        told = msgspec.structs.replace(self._told, stored=dict(stored))
+        told = msgspec.structs.replace(self._told, stored=dict(stored), web=self._web)
         return ConsumerProtocolMemberMetadata(self.version, sorted(topics), msgspec.json.encode(told))
 
     def assign(
@@ -100,7 +106,7 @@ class Assignor(PartitionAssignor):
             for topic in member.subscription
         }
         reads = {name: frozenset(member.subscription) for name, member in member_metadata.items()}
-        told = {name: _read(member.user_data, Told) for name, member in member_metadata.items()}
+        told = {name: read_told(member.user_data, Told) for name, member in member_metadata.items()}
         active, standby = assign(counts, reads, told, standby=self._standby)
         latest = 1 + max(each.round for each in told.values())
         return {
@@ -113,7 +119,7 @@ class Assignor(PartitionAssignor):
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        given = _read(assignment.user_data, Given)
+        given = read_told(assignment.user_data, Given)
         active = {topic: sorted(numbers) for topic, numbers in assignment.assignment}
         self.is_outdated = bool(given.topics) and self._subscribed != frozenset(given.topics)
         self._told = Told(

@@ -21,6 +21,7 @@ from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, F
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Offsets
 from agents.engine.patience import within
+from agents.engine.peers import STABLE, Listed, Peer, read_peers
 from agents.engine.preparing import answered
 from agents.engine.stable_offsets import stable_offsets
 from agents.engine.static_members import StaticConsumer
@@ -57,6 +58,8 @@ class Group(NamedTuple):
     """How many members beside the one that processes a partition follow its tables."""
     stays: bool = False
     """When it stops, it does not leave: its partitions wait for it until the session is over."""
+    web: str = ""
+    """Where the other members reach this worker's web port."""
 
 
 class GroupConsumer(StaticConsumer):
@@ -128,13 +131,29 @@ class Thread(driver.AIOKafkaConsumerThread):
         return await self._asked(self._members())
 
     async def _members(self) -> set[str]:
+        return {client_id for _, client_id, *_ in (await self._described())[5]}
+
+    async def peers(self) -> list[Peer] | None:
+        if self._consumer is None or not self.thread_loop.is_running():
+            return None
+        return await self._asked(self._peers())
+
+    async def _peers(self) -> list[Peer] | None:
+        described = await self._described()
+        if described[2] != STABLE:
+            return None
+        listed = (Listed(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in described[5])
+        return read_peers(self.app.group.name, listed)
+
+    async def _described(self) -> Any:
+        """Give error, name, state, kind, protocol and members of the group, as the broker has them."""
         coordinator = self._ensure_consumer()._coordinator
         await coordinator.ensure_coordinator_known()
         answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
         (described,) = answer.groups
         if (error := for_code(described[0])) is not NoError:
             raise error(coordinator.group_id)
-        return {client_id for _, client_id, *_ in described[5]}
+        return described
 
     async def describe(self, topics: Collection[str]) -> Mapping[str, Described]:
         return await self._asked(describe(self._ensure_consumer()._client, topics))

@@ -35,6 +35,7 @@ from agents.engine.consuming import Group, Thread
 from agents.engine.fetching import Batch, Seen
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Offsets
+from agents.engine.peers import Peer
 from agents.engine.topic_ids import Described
 from agents.engine.transactions import Member
 from tables.declaring.problems import LarderError, Problem
@@ -116,6 +117,10 @@ class Consumer(driver.Consumer):
     async def members(self) -> set[str]:
         """Who is in the group now, by `Group.member`."""
         return await self._thread.members()
+
+    async def peers(self) -> list[Peer] | None:
+        """Who is in the group and has what; None while that is being decided, or while nobody can be asked."""
+        return await self._thread.peers()
 
     async def describe(self, topics: Collection[str]) -> Mapping[str, Described]:
         return await self._thread.describe(topics)
@@ -263,7 +268,7 @@ class App(faust.App):
         self.group = group
         self.intake = intake
         self.failed = on_failure
-        self.assignor = Assignor(self, lambda: intake.stored, standby=group.standby > 0)
+        self.assignor = Assignor(self, lambda: intake.stored, standby=group.standby > 0, web=group.web)
         for topic in topics:
             self.agent(self.topic(topic), name=topic)(self._hand_over)
 

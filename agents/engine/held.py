@@ -26,6 +26,9 @@ log = logging.getLogger("larder")
 
 Listener = Callable[[Sequence[bytes]], None]
 
+Watch = Callable[[int | None, Sequence[bytes]], None]
+"""Called with a partition and the keys whose rows changed in it; None: rows that their topic no longer has."""
+
 FAR_BEHIND_RECORDS = 50_000
 """A store that is further behind is written without RocksDB's log until it is caught up."""
 
@@ -75,6 +78,8 @@ class HeldTable:
         self.topic_id: str | None = None
         self.counts = TableCounts()
         self.react: Callable[[int, Sequence[Record]], None] | None = None
+        self.watch: Watch | None = None
+        """Somebody who wants to see changes live, whoever has the partitions; mostly nobody does."""
         self._patience = patience
         self._clock = clock
         self._by_key = by_key
@@ -180,6 +185,8 @@ class HeldTable:
             log.warning("%s", diverging(self.topic.name, applied.fell))
         if applied.rejected:
             self._say_rejected(partition, applied.rejected)
+        if self.watch is not None and applied.changed_keys:
+            self.watch(partition, applied.changed_keys)
         self._tell(applied.changed_keys)
         return applied.rejected
 
@@ -193,6 +200,8 @@ class HeldTable:
         removed = self.table.sweep(max_rows)
         if removed is not None:
             self.counts.swept += len(removed)
+            if self.watch is not None and removed:
+                self.watch(None, removed)
             self._tell(removed)
         return self.table.tend(max_rows) or removed is not None
 

@@ -86,6 +86,8 @@ class Membership:
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.stored: dict[TopicPartition, int] = {}
+        self.has_place = False
+        """Whether partitions have been assigned to this worker once, be they none."""
 
     @property
     def epoch(self) -> int:
@@ -205,6 +207,7 @@ class Membership:
         self.rooms = assembly.rooms
         self._say_held_back(assigned, assembly.held_back)
         await self.processing.replace(lanes, assembly.chores)
+        self.has_place = True
         return starts
 
     def _say_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:

@@ -31,6 +31,7 @@ from agents.engine.horizon import Remainder
 from agents.engine.joining import JoinCounts
 from agents.engine.membership import Membership
 from agents.engine.offsets import Fallback
+from agents.engine.peers import Peer
 from agents.engine.plan import Plan, plan
 from agents.engine.preparing import prepare
 from agents.engine.processing import Processing
@@ -131,6 +132,8 @@ class ServiceRunner:
         self.tables: dict[str, HeldTable] = {
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
+        self.web = ""
+        self._group_less = False
         self._open_local_copies()
 
     @property
@@ -140,14 +143,29 @@ class ServiceRunner:
             return self._doing
         return f"waiting for the broker at {self.options.brokers}"
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it was given partitions by its group; global tables alone have none."""
+        if self._group_less:
+            return True
+        return self.membership is not None and self.membership.has_place
+
     def status(self) -> dict[str, Any]:
         """What this worker is doing, as plain values."""
         return status(
             self.service, self.options.worker, self.phase, self.counts, self.tables, self.membership, self._clock()
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set. Raises DeclarationError for declarations that do not fit the topics."""
+    async def peers(self) -> list[Peer] | None:
+        """Who is in this worker's group and has what; None while nobody can tell."""
+        return None if self.membership is None else await self.membership.consumer.peers()
+
+    async def run(self, stop: asyncio.Event, web: str = "") -> None:
+        """Run until `stop` is set. Raises DeclarationError for declarations that do not fit the topics.
+
+        `web` is where the other workers of the service reach this one's web port.
+        """
+        self.web = web
         stopping = asyncio.create_task(stop.wait())
         running = asyncio.create_task(self._run())
         try:
@@ -186,6 +204,7 @@ class ServiceRunner:
                 await self._join_group(tasks, planned, facts, new_guarantee)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
+                self._group_less = True
                 self._say("running")
 
     async def _follow(self, tasks: asyncio.TaskGroup, planned: Plan) -> None:
@@ -221,7 +240,7 @@ class ServiceRunner:
         group = Group(
             self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
             options.poll_interval, options.fetch_bytes, planned.owned,
-            options.standby, options.on_stop == "stay",
+            options.standby, options.on_stop == "stay", self.web,
         )  # fmt: skip
         app = App(group, membership, planned.group_topics, membership.fail)
         membership.consumer = cast("Consumer", app.consumer)
