@@ -26,6 +26,13 @@ def key_value(topic: EventTopic | OwnerTopic, text: str) -> Any:
         raise _no_key(topic, text) from error
 
 
+def key_text(topic: EventTopic | OwnerTopic, key: bytes) -> str:
+    """Give the text that stands for a message key: the other way of `encoded_key`."""
+    if topic.key_type is bytes:
+        return base64.urlsafe_b64encode(key).decode().rstrip("=")
+    return str(topic.key_codec.decode(key))
+
+
 def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
     """Give the message key that a text stands for; raises `MistakeError` when it stands for none."""
     value = key_value(topic, text)

@@ -38,6 +38,11 @@ class Reply(NamedTuple):
     body: dict[str, Any]
 
     @property
+    def kind(self) -> str:
+        """The kind of problem that was answered; "" where it was none."""
+        return str(self.body.get("type", "")).removeprefix("urn:larder:")
+
+    @property
     def said(self) -> str:
         """The reason that a worker gave for not answering with what was asked for."""
         return str(self.body.get("found", f"status {self.status}")) if self.status else "no answer"

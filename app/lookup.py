@@ -7,21 +7,23 @@ apart by the class of the error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
 from agents.engine.partitioning import partition_of
 from app.key_texts import encoded_key
 from tables.declaring.problems import LarderError, Problem
-from tables.engine import Origin, Phase, State, Table, read_token, require_fresh, until_applied
+from tables.engine import Origin, Phase, State, Table, progress, read_token, require_fresh, until_applied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 RawFields = dict[str, msgspec.Raw]
 
-_UNTOLD = ("starting: no broker has told yet how many partitions there are", "ask again")
+LONGEST_RETRY = 30
+"""Seconds: an expected end that is farther away may come nearer, so that it is worth asking again before."""
 
 
 class LocalTable(Protocol):
@@ -35,26 +37,58 @@ class LocalTable(Protocol):
     def partition_count(self) -> int:
         """How many partitions its topic has; 0 while no broker has told it."""
 
+    watch: Callable[[int | None, Sequence[bytes]], None] | None
+    """Somebody who is told of changed keys by partition, while there is anybody."""
+
 
 class LookupFailedError(LarderError):
-    """A look-up without a row as its answer; `problem` says why."""
+    """A look-up without a row as its answer; `problem` says why, `extras` what is known of the partition.
 
-    def __init__(self, problem: Problem) -> None:
+    `retry_after` in seconds: when it is worth asking again; None where nothing is known.
+    """
+
+    kind: ClassVar[str] = "recovering"
+
+    def __init__(self, problem: Problem, *, retry_after: int | None = None, **extras: Any) -> None:
         """Keep the problem."""
         self.problem = problem
+        self.extras = extras
+        self.retry_after = retry_after
         super().__init__(str(problem))
 
 
 class NoSuchKeyError(LookupFailedError):
     """There is no row of that key: the partition that would hold it is here, caught up and fresh."""
 
-
-class NotSureError(LookupFailedError):
-    """No row is here, and this worker cannot say that there is none."""
+    kind = "no-such-key"
 
 
 class NoSuchTableError(LookupFailedError):
     """This worker's service has no table of that name."""
+
+    kind = "no-such-table"
+
+
+class NotSureError(LookupFailedError):
+    """No row is here, and this worker cannot say that there is none: it does not know yet."""
+
+
+class NotHereError(NotSureError):
+    """Another worker processes the partition of the key."""
+
+    kind = "not-here"
+
+
+class UnservedError(NotSureError):
+    """The worker that processes the partition of the key cannot be reached, and nobody stands by for it."""
+
+    kind = "unserved"
+
+
+class TooBusyError(LookupFailedError):
+    """So much is asked of this worker already that it does not begin with more."""
+
+    kind = "too-busy"
 
 
 async def look_up_after(  # noqa: PLR0913 - each is something that a reader may ask for
@@ -73,7 +107,7 @@ async def look_up_after(  # noqa: PLR0913 - each is something that a reader may 
     A token counts for the partition that would hold the key, and for a global table as a whole. Raises what `look_up`
     does, and StoreErrors: InvalidTokenError, OtherTopicError, NotHeldError, BehindError.
     """
-    held = _held(tables, name)
+    held = held_table(tables, name)
     partitions = _asked_of(held, text, encoded_key(held.table.topic, text))
     await until_applied(held.table, read_token(after), within, partitions)
     return look_up(tables, name, text, now=clock(), max_age=max_age, max_staleness=max_staleness)
@@ -95,14 +129,13 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     that would hold the key, or of any one of a global table. Raises `MistakeError` for a text that is no key, the
     errors above, and the StoreErrors TooStaleError and NotHeldError where `max_staleness` is given.
     """
-    held = _held(tables, name)
+    held = held_table(tables, name)
     key = encoded_key(held.table.topic, text)
     if max_staleness is not None:
         require_fresh(held.table, max_staleness, now, _asked_of(held, text, key))
     found = held.table.origin(key)
     if found is None:
-        for doubt, do in _doubts(held, key, now, max_age):
-            raise _not_sure(held, text, doubt, do)
+        require_certain(held, f"key {text}", _partitions(held, key), now, max_age)
         raise NoSuchKeyError(
             Problem(f"table {name}, key {text}", "requires a row of that key", "no such key", "check the key")
         )
@@ -110,9 +143,9 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     return {
         "table": name,
         "key": text,
-        "row": _fields(held.table, row),
-        **_origin(held.table, origin),
-        **_measures(held.table.state(origin.partition), now),
+        "row": fields_of(held.table, row),
+        **told_origin(held.table, origin),
+        **measures(held.table.state(origin.partition), now),
     }
 
 
@@ -121,22 +154,18 @@ def state_name(phase: Phase) -> str:
     return phase.name.lower().replace("_", " ")
 
 
-def _held(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
+def held_table(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
+    """Give a table by its name; raises NoSuchTableError."""
     if name not in tables:
         there = ", ".join(tables) or "none"
         raise NoSuchTableError(Problem(f"table {name}", "requires a worker that holds it", there, "ask one of those"))
     return tables[name]
 
 
-def _not_sure(held: LocalTable, text: str, found: str, do: str) -> NotSureError:
-    asked = f"table {held.table.topic.name}, key {text}"
-    return NotSureError(Problem(asked, "requires the partition of the key, caught up", found, do))
-
-
 def _asked_of(held: LocalTable, text: str, key: bytes) -> list[int]:
     """Give the partitions that may hold a key; raises NotSureError while nobody knows."""
     if not held.partition_count:
-        raise _not_sure(held, text, *_UNTOLD)
+        raise untold(held, f"key {text}")
     return _partitions(held, key)
 
 
@@ -146,39 +175,70 @@ def _partitions(held: LocalTable, key: bytes) -> list[int]:
     return [partition_of(key, count)] if held.table.held == "partition" else list(range(count))
 
 
-def _doubts(held: LocalTable, key: bytes, now: float, max_age: float) -> Iterator[tuple[str, str]]:
-    """Say why a key that is not here may yet exist, each with what to do; nothing when it cannot."""
+def untold(held: LocalTable, asked: str) -> NotSureError:
+    """Say that nobody knows where a key lies: no broker has told."""
+    found = "starting: no broker has told yet how many partitions there are"
+    return NotSureError(_uncertain(held.table, asked, found, "ask again"), state="starting")
+
+
+def require_certain(held: LocalTable, asked: str, partitions: Iterable[int], now: float, max_age: float) -> None:
+    """Raise why what is not here may yet exist: NotSureError, or NotHereError; nothing when it cannot."""
     if not held.partition_count:
-        yield _UNTOLD
-        return
-    for partition in _partitions(held, key):
-        yield from _doubt(held.table, partition, now, max_age)
+        raise untold(held, asked)
+    for partition in partitions:
+        if (doubt := _doubt(held.table, asked, partition, now, max_age)) is not None:
+            raise doubt
 
 
-def _doubt(table: Table, partition: int, now: float, max_age: float) -> Iterator[tuple[str, str]]:
+def _doubt(table: Table, asked: str, partition: int, now: float, max_age: float) -> NotSureError | None:
     if partition not in table.partitions:
-        here = ", ".join(map(str, table.partitions)) or "none"
-        yield f"partition {partition} not on this worker (here: {here})", "ask the worker that processes it"
-        return
+        return not_here(table, asked, partition)
     state = table.state(partition)
     age = state.freshness(now)
-    if state.phase is not Phase.CAUGHT_UP:
-        end = "?" if state.end is None else state.end
-        do = "ask the worker that processes it" if state.phase is Phase.STANDBY else "ask again"
-        yield f"partition {partition} {state_name(state.phase)}, at {state.position} of {end}", do
-    elif age is None or age > max_age:
+    if state.phase is Phase.CAUGHT_UP and age is not None and age <= max_age:
+        return None
+    if state.phase is Phase.CAUGHT_UP:
         met = "never" if age is None else f"{age:.1f} s ago"
-        yield f"partition {partition}, whose end was last met {met}", "ask again"
+        return recovering(table, asked, partition, now, f"partition {partition}, whose end was last met {met}")
+    end = "?" if state.end is None else state.end
+    found = f"partition {partition} {state_name(state.phase)}, at {state.position} of {end}"
+    if state.stands_by:
+        do = "ask the worker that processes it"
+        return NotHereError(_uncertain(table, asked, found, do), partition=partition, **measures(state, now))
+    return recovering(table, asked, partition, now, found)
 
 
-def _fields(table: Table, row: bytes) -> RawFields:
+def not_here(table: Table, asked: str, partition: int) -> NotHereError:
+    """Say that a partition is not on this worker."""
+    here = ", ".join(map(str, table.partitions)) or "none"
+    found, do = f"partition {partition} not on this worker (here: {here})", "ask the worker that processes it"
+    return NotHereError(_uncertain(table, asked, found, do), partition=partition, state="not here")
+
+
+def recovering(table: Table, asked: str, partition: int, now: float, found: str) -> NotSureError:
+    """Say that a partition that is here is not far enough, and when it will be."""
+    state = table.state(partition)
+    expected = progress(state, now).expected
+    known = measures(state, now) | {"expected_end_s": None if expected is None else round(expected, 1)}
+    retry_after = None if expected is None else min(LONGEST_RETRY, max(1, math.ceil(expected)))
+    return NotSureError(
+        _uncertain(table, asked, found, "ask again"), retry_after=retry_after, partition=partition, **known
+    )
+
+
+def _uncertain(table: Table, asked: str, found: str, do: str) -> Problem:
+    return Problem(f"table {table.topic.name}, {asked}", "requires the partition, caught up", found, do)
+
+
+def fields_of(table: Table, row: bytes) -> RawFields:
     """Give the row with its owner's fields as they were published, and the defaults of those that were left out."""
     owners = msgspec.json.decode(row, type=RawFields)
     typed = msgspec.json.encode(msgspec.json.decode(row, type=table.topic.row))
     return {**msgspec.json.decode(typed, type=RawFields), **owners}
 
 
-def _origin(table: Table, origin: Origin) -> dict[str, Any]:
+def told_origin(table: Table, origin: Origin) -> dict[str, Any]:
+    """Say where a row comes from."""
     return {
         "partition": origin.partition,
         "offset": origin.offset,
@@ -187,7 +247,8 @@ def _origin(table: Table, origin: Origin) -> dict[str, Any]:
     }
 
 
-def _measures(state: State, now: float) -> dict[str, Any]:
+def measures(state: State, now: float) -> dict[str, Any]:
+    """Say how far a partition is."""
     freshness = state.freshness(now)
     return {
         "state": state_name(state.phase),

@@ -28,6 +28,8 @@ KAFKA_VARIABLE = "KAFKA"
 LONGEST_HEARTBEAT = 0.5
 """In seconds, unless another one is set: when a worker stops, its partitions wait until the others hear of it."""
 
+_HOST = r"([A-Za-z0-9_.\-]+|\[[0-9a-fA-F:]+\])"
+
 Origin = Literal["default", "file", "environment"]
 
 
@@ -50,6 +52,11 @@ class Settings:
     cache: Path = _setting(Path.home() / ".cache" / "larder", "where files that are fetched once are kept")
     worker: str = _setting("", "name of the worker and of its directory; none given: <service>-1")
     web_host: str = _setting("127.0.0.1", "address that the worker's web port is bound to")
+    web_address: str = _setting(
+        "",
+        "host, or host:port, at which the other workers of a service reach this one's web port; none given: web_host,"
+        " unless that stands for all addresses of the machine",
+    )
     web_port: int = _setting(0, "port on which the worker answers; 0 takes a free one", low=0, high=65535)
     session_timeout_s: float = _setting(
         6.0,
@@ -173,6 +180,14 @@ def _contradictions(settings: Settings) -> list[Problem]:
         for address in settings.kafka.split(",")
         if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address)
     ]
+    if settings.web_address and not re.fullmatch(_HOST + r"(:\d{1,5})?", settings.web_address):
+        problem = Problem(
+            "setting web_address",
+            "requires host, or host:port",
+            repr(settings.web_address),
+            "give what other workers can connect to",
+        )
+        problems.append(problem)
     if settings.worker:
         problems += folder_problems("setting worker", settings.worker)
     if settings.heartbeat > settings.session_timeout_s / 3:

@@ -23,8 +23,11 @@ from agents.engine.horizon import Remainder
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
+from app.directory import Directory
 from app.errors import MistakeError, UnavailableError
-from app.web import make_app, start_web, stop_web
+from app.readiness import Readiness
+from app.web import Sources, make_app, start_web, stop_web
+from app.web_address import bound_address, told_address
 from tables.declaring.problems import Problem
 from tables.engine.memory import MIB, Memory
 
@@ -87,16 +90,26 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
     runner = ServiceRunner(service, options, memory)
     name = options.worker
-    web = make_app(runner.status, runner.tables, max_age=settings.session_timeout_s)
-    port = await start_web(web, settings.web_host, settings.web_port)
-    address = (
-        f"http://[{settings.web_host}]:{port}" if ":" in settings.web_host else f"http://{settings.web_host}:{port}"
+    declared = [use.name for use in service.tables]
+    sources = Sources(
+        runner.status,
+        runner.tables,
+        settings.session_timeout_s,
+        service.name,
+        name,
+        declared,
+        Directory(runner.peers),
+        lambda: runner.web,
+        Readiness(runner, declared),
     )
+    web = make_app(sources)
+    port = await start_web(web, settings.web_host, settings.web_port)
+    address = bound_address(settings.web_host, port)
     log.info("worker %s of %s answers at %s", name, service.name, address)
     tuning.for_records()
     with _announced(settings.directory, service.name, name, address):
         try:
-            await runner.run(stop)
+            await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
         finally:
             await stop_web(web)
 

@@ -35,7 +35,7 @@ def command(ctx: click.Context, *, table: str, key: str, as_json: bool) -> None:
     replies = []
     for worker in local_workers(settings.directory):
         reply = ask(worker, row_path(table, key))
-        if reply.status in {FOUND, NOT_A_KEY, NO_SUCH_KEY}:
+        if reply.status in {FOUND, NOT_A_KEY} or (reply.status == NO_SUCH_KEY and reply.kind == "no-such-key"):
             _tell(ctx, reply, as_json=as_json)
             return
         replies.append(reply)

@@ -17,7 +17,7 @@ from agents.engine.partitioning import partition_of
 from app.broker.ports import free_port
 from app.errors import UnavailableError
 from app.local_workers import LocalWorker, ask, row_path
-from app.web import make_app, start_web, stop_web
+from app.web import Sources, make_app, start_web, stop_web
 from tables import OwnerTopic, Row
 from tables.engine import Table
 from tests.tables.engine.samples import Sent, customers, gone, row, small_memory
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = 1_000_000.0
+PROBLEM = {"type", "title", "status", "detail", "declared", "requires", "found", "do"}
+"""What each problem has (RFC 9457, and the parts of ours)."""
 MAX_AGE = 6.0
 
 
@@ -36,6 +38,7 @@ class Held:
 
     table: Table
     partition_count: int
+    watch: Any = None
 
 
 class Served:
@@ -66,11 +69,17 @@ class Served:
         return URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
 
 
+def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
+    return Sources(
+        lambda: {"service": "shipping"}, tables or {}, MAX_AGE, "shipping", "one", list(tables or {}), **others
+    )
+
+
 @asynccontextmanager
 async def serving(held: Held) -> AsyncIterator[Served]:
     served = Served(held)
     tables = {held.table.topic.name: held}
-    app = make_app(lambda: {"service": "shipping"}, tables, max_age=MAX_AGE, clock=lambda: served.now)
+    app = make_app(sources(tables, clock=lambda: served.now))
     served.port = await start_web(app, "127.0.0.1", 0)
     try:
         yield served
@@ -114,6 +123,7 @@ async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(ope
                 "end": 8,
                 "lag": 0,
                 "freshness_s": 2.0,
+                "worker": "one",
             },
         )
 
@@ -146,7 +156,8 @@ async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_s
         served.catch_up(1)
         status, answer = await served.row("bob")
         assert (status, answer["found"]) == (404, "no such key")
-        assert set(answer) == {"declared", "requires", "found", "do"}
+        assert set(answer) == PROBLEM
+        assert (answer["type"], answer["status"]) == ("urn:larder:no-such-key", 404)
         served.now += MAX_AGE + 1
         status, answer = await served.row("bob")
         assert (status, answer["found"]) == (503, "partition 0, whose end was last met 7.0 s ago")
@@ -219,7 +230,7 @@ async def test_a_table_that_is_not_here_is_told_apart_from_a_key_that_does_not_e
     async with serving(opened()) as served:
         served.catch_up(0, 1)
         status, answer = await served.row("ada", table="shop.products")
-        assert (status, answer["found"]) == (421, "shop.customers")
+        assert (status, answer["type"], answer["found"]) == (404, "urn:larder:no-such-table", "shop.customers")
 
 
 @pytest.mark.parametrize("key", ["a/b", "a b", "ä€", "..", ".", "a?b#c", "%41", "+", "a%2Fb", ""])
@@ -301,24 +312,25 @@ async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_ab
 ) -> None:
     async with serving(opened(topic)) as served:
         served.catch_up(0, 1)
-        assert await served.row(text) == (
-            400,
-            {"declared": f"key of {topic.name}", "requires": wanted, "found": repr(text), "do": "write it so"},
-        )
+        status, answer = await served.row(text)
+        assert (status, answer["type"], answer["declared"]) == (400, "urn:larder:mistake", f"key of {topic.name}")
+        assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it so")
 
 
 async def test_the_port_tells_what_the_worker_is_doing_and_that_it_lives(opened: Callable[..., Held]) -> None:
     async with serving(opened()) as served:
-        assert await served.get("/services") == (200, {"service": "shipping"})
+        status, answer = await served.get("/services")
+        assert (status, answer["service"]) == (200, "shipping")
+        assert answer["workers"] == [{"worker": "one", "web": "", "partitions": {}, "standby": {}}]
         assert await served.get("/health/live") == (200, {"live": True})
         status, answer = await served.get("/nothing")
-        assert (status, set(answer)) == (404, {"declared", "requires", "found", "do"})
+        assert (status, set(answer), answer["type"]) == (404, PROBLEM, "urn:larder:no-such-address")
         assert answer["requires"] == "an address and a method of this port"
 
 
 async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., Held]) -> None:
     async with serving(opened()) as served:
-        app = make_app(dict, {}, max_age=MAX_AGE)
+        app = make_app(sources())
         with pytest.raises(UnavailableError) as raised:
             await start_web(app, "127.0.0.1", served.port)
         assert str(raised.value).startswith(f"web port 127.0.0.1:{served.port}: requires an address of this machine")
@@ -326,6 +338,6 @@ async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., Held]) -> N
 
 async def test_the_port_that_was_asked_for_is_the_one_that_answers() -> None:
     port = free_port()
-    app = make_app(dict, {}, max_age=MAX_AGE)
+    app = make_app(sources())
     assert await start_web(app, "127.0.0.1", port) == port
     await stop_web(app)

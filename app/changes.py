@@ -1,0 +1,230 @@
+"""The last changes of a table, kept for those who watch it live, and as long as somebody does.
+
+A watcher is a place in the ring and the positions up to which it has seen each partition: by these it goes on, after a
+break too, if all that came since is still here. The ring is bounded, and what is slower than it begins anew. Knows
+neither HTTP nor Kafka.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import deque
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from app.key_texts import key_text
+from app.lookup import TooBusyError, fields_of
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from app.lookup import LocalTable
+    from tables.engine import State
+
+log = logging.getLogger("larder")
+
+KEPT = 10_000
+"""Changes of a table: some seconds of a busy one, for whoever was cut off for a moment."""
+
+KEPT_BYTES = 16 * 1024 * 1024
+"""Of their rows."""
+
+KEPT_SECONDS = 60.0
+"""After the last watcher went: it may have been cut off, and come back."""
+
+WATCHERS = 100
+"""Of all tables of a worker: each change is written to each of them."""
+
+_LONGEST_ID = 4_000
+"""Characters of an id: a topic of 200 partitions."""
+
+
+class Change(NamedTuple):
+    """A row that became another one, or none; without a partition: its topic has it no longer."""
+
+    key: bytes
+    json: bytes | None
+    partition: int | None
+    offset: int | None
+    revision: int | None
+
+    def told(self, held: LocalTable) -> dict[str, Any]:
+        """Give what watchers are told."""
+        return {
+            "key": key_text(held.table.topic, self.key),
+            "row": None if self.json is None else fields_of(held.table, self.json),
+            "partition": self.partition,
+            "offset": self.offset,
+            "revision": self.revision if held.table.topic.revision else None,
+        }
+
+
+class Ring:
+    """Changes of one table since `floors`, by partition the offset from which on all of them are here."""
+
+    def __init__(self, held: LocalTable, kept: int = KEPT) -> None:
+        """Begin with what comes from now on."""
+        self.held = held
+        self.first = 0
+        self.floors: dict[int, int] = {}
+        self._kept = kept
+        self._bytes = 0
+        self._changes: deque[Change] = deque()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._states: dict[int, State] = {}
+        self.look_again()
+
+    @property
+    def end(self) -> int:
+        """The number of the next change."""
+        return self.first + len(self._changes)
+
+    def positions(self) -> dict[int, int]:
+        """Give where each partition is now."""
+        return {partition: self.held.table.position(partition) for partition in self.held.table.partitions}
+
+    def look_again(self) -> bool:
+        """Say whether partitions came, went or were read anew since; what was here before counts no more then."""
+        table = self.held.table
+        states = {partition: table.state(partition) for partition in table.partitions}
+        if states == self._states:
+            return False
+        self._states = states
+        self.floors = self.positions()
+        self.first = self.end
+        self._changes.clear()
+        self._bytes = 0
+        self.wake()
+        return True
+
+    def take(self, partition: int | None, keys: Sequence[bytes]) -> None:
+        """Take the keys of rows that changed; whatever is wrong with them, who applied them is not to suffer."""
+        try:
+            if partition is None:
+                self._add(Change(key, None, None, None, None) for key in keys)
+                # Who was away while rows were removed cannot be told which: no record says so.
+                self.floors = {each: position + 1 for each, position in self.positions().items()}
+            else:
+                self._add(
+                    Change(found.key, found.json, partition, found.origin.offset, found.origin.revision)
+                    for found in self.held.table.latest(partition, keys)
+                )
+        except Exception:
+            log.exception(
+                "changes of table %s could not be shown: whoever watches begins anew", self.held.table.topic.name
+            )
+            self._states = {}
+            self.look_again()
+        self.wake()
+
+    def _add(self, changes: Iterator[Change]) -> None:
+        for change in changes:
+            self._changes.append(change)
+            self._bytes += len(change.json or b"")
+        while len(self._changes) > self._kept or self._bytes > KEPT_BYTES:
+            gone = self._changes.popleft()
+            self.first += 1
+            self._bytes -= len(gone.json or b"")
+            if gone.partition is not None and gone.offset is not None:
+                self.floors[gone.partition] = max(self.floors.get(gone.partition, 0), gone.offset + 1)
+
+    def has_all_since(self, positions: Mapping[int, int]) -> bool:
+        """Say whether all that came after positions is here."""
+        return positions.keys() == self.floors.keys() and all(
+            position >= self.floors[partition] for partition, position in positions.items()
+        )
+
+    def since(self, number: int, limit: int) -> list[Change]:
+        """Give up to `limit` changes from a number on, which must not lie before `first`."""
+        return list(islice(self._changes, number - self.first, number - self.first + limit))
+
+    async def more(self, number: int, seconds: float) -> None:
+        """Wait until there is a change of that number, or for so long."""
+        if self.end > number or self.first > number:
+            return
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(told)
+        try:
+            await asyncio.wait({told}, timeout=seconds)
+        finally:
+            self._waiting.discard(told)
+
+    def wake(self) -> None:
+        """Have whoever waits look again."""
+        for told in self._waiting:
+            if not told.done():
+                told.set_result(None)
+
+
+def id_text(positions: Mapping[int, int]) -> str:
+    """Give the id of an event: how far each partition has been seen with it."""
+    return "-".join(f"{partition}.{position}" for partition, position in sorted(positions.items()))
+
+
+def read_id(text: str) -> dict[int, int] | None:
+    """Read an id; None for what is none."""
+    if len(text) > _LONGEST_ID or not re.fullmatch(r"\d{1,9}\.\d{1,19}(-\d{1,9}\.\d{1,19})*", text, re.ASCII):
+        return None
+    return {int(partition): int(position) for partition, position in (each.split(".") for each in text.split("-"))}
+
+
+class Watches:
+    """The rings of a worker, each for as long as somebody watches its table, and a little longer."""
+
+    def __init__(self, limit: int = WATCHERS, kept_seconds: float = KEPT_SECONDS) -> None:
+        """Begin with none."""
+        self.rings: dict[str, Ring] = {}
+        self.ended = False
+        self._limit = limit
+        self._kept_seconds = kept_seconds
+        self._watchers: dict[str, int] = {}
+        self._dropping: dict[str, asyncio.TimerHandle] = {}
+
+    @contextmanager
+    def watched(self, held: LocalTable) -> Iterator[Ring]:
+        """Have the ring of a table for as long as the block lasts; raises TooBusyError for one watcher too many."""
+        if sum(self._watchers.values()) >= self._limit:
+            found = "none that is free"
+            raise TooBusyError(
+                Problem("live changes", f"requires one of {self._limit} places", found, "ask another worker, or later")
+            )
+        name = held.table.topic.name
+        if (dropping := self._dropping.pop(name, None)) is not None:
+            dropping.cancel()
+        ring = self.rings.get(name)
+        if ring is None or ring.held is not held:
+            ring = self.rings[name] = Ring(held)
+            held.watch = ring.take
+        self._watchers[name] = self._watchers.get(name, 0) + 1
+        try:
+            yield ring
+        finally:
+            self._watchers[name] -= 1
+            if not self._watchers[name]:
+                del self._watchers[name]
+                later = asyncio.get_running_loop().call_later
+                self._dropping[name] = later(self._kept_seconds, self._drop, name)
+
+    def _drop(self, name: str) -> None:
+        self._dropping.pop(name, None)
+        self.rings.pop(name).held.watch = None
+
+    def end(self) -> None:
+        """Tell all that watch that it is over."""
+        self.ended = True
+        for dropping in self._dropping.values():
+            dropping.cancel()
+        for ring in self.rings.values():
+            ring.held.watch = None
+            ring.wake()
+
+
+def encoded(change: Change, held: LocalTable) -> bytes:
+    """Give the JSON of what watchers are told of a change."""
+    return msgspec.json.encode(change.told(held))

@@ -1,0 +1,151 @@
+"""Answers: JSON or a page, as the request prefers, and every failure as problem details (RFC 9457).
+
+A problem's members beside those of the RFC are the parts of `Problem` (declared, requires, found, do), and what else is
+known: partition, state, position, end. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from app.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tables.declaring.problems import Problem
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+class Kind(NamedTuple):
+    """What sort of failure it is, and the status that goes with it unless a failure brings another one."""
+
+    title: str
+    status: int
+
+
+KINDS = {
+    "no-such-key": Kind("There is no such key", 404),
+    "no-such-table": Kind("This service has no such table", 404),
+    "no-such-address": Kind("There is no such address", 404),
+    "mistake": Kind("What was asked cannot be asked", 400),
+    "not-here": Kind("Another worker holds it", 503),
+    "recovering": Kind("It is not known yet", 503),
+    "unserved": Kind("No worker serves it now", 503),
+    "too-stale": Kind("What is here is older than asked for", 503),
+    "behind": Kind("The write is not here yet", 503),
+    "not-ready": Kind("The worker is not ready", 503),
+    "too-busy": Kind("Too much is asked at once", 503),
+    "defect": Kind("The worker has a defect", 500),
+}
+
+RETRY_SECONDS = 1
+"""When to ask again, where nothing better is known."""
+
+
+def respond(request: web.Request, data: Mapping[str, Any], template: str, status: int = 200) -> web.Response:
+    """Answer with JSON, or with the page that `template` makes of the same data."""
+    if prefers_html(request) and (page := _page(request, data, template, status)) is not None:
+        return page
+    return web.Response(body=msgspec.json.encode(data), status=status, content_type=JSON, headers=_VARY)
+
+
+def passed_on(
+    request: web.Request, body: bytes, template: str, status: int, headers: Mapping[str, str]
+) -> web.Response:
+    """Answer with what another worker answered."""
+    if prefers_html(request):
+        data = msgspec.json.decode(body)
+        if page := _page(request, data, template if status < web.HTTPBadRequest.status_code else "error", status):
+            return page
+    kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
+    return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
+
+
+def failed(  # noqa: PLR0913 - the parts of a problem
+    request: web.Request,
+    kind: str,
+    problem: Problem,
+    *,
+    status: int = 0,
+    extras: Mapping[str, Any] | None = None,
+    retry_after: int | None = None,
+) -> web.Response:
+    """Answer with a problem; one that passes says after how many seconds to ask again."""
+    details = problem_details(kind, problem, status, extras or {})
+    headers = dict(_VARY)
+    if details["status"] == web.HTTPServiceUnavailable.status_code:
+        headers["Retry-After"] = str(RETRY_SECONDS if retry_after is None else retry_after)
+    if prefers_html(request) and (page := _page(request, details, "error", details["status"])) is not None:
+        page.headers.update(headers)
+        return page
+    body = msgspec.json.encode(details)
+    return web.Response(body=body, status=details["status"], content_type=PROBLEM, headers=headers)
+
+
+def problem_details(
+    kind: str, problem: Problem, status: int = 0, extras: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the body; the word that opens `requires` is the field's name already."""
+    title, usual = KINDS[kind]
+    return {
+        "type": f"urn:larder:{kind}",
+        "title": title,
+        "status": status or usual,
+        "detail": str(problem),
+        **problem._asdict(),
+        "requires": problem.requires.removeprefix("requires "),
+        **(extras or {}),
+    }
+
+
+def prefers_html(request: web.Request) -> bool:
+    """Say whether a page is wanted rather than JSON: a browser says so, a program says nothing."""
+    accepted = request.headers.get("Accept", "")
+    if "text/html" not in accepted:
+        return False
+    weights = dict(map(_weighed, accepted.split(",")))
+    anything = weights.get("*/*", 0.0)
+    return weights.get("text/html", 0.0) > max(weights.get(JSON, anything), weights.get(PROBLEM, 0.0))
+
+
+_VARY = {"Vary": "Accept"}
+
+
+def _weighed(accepted: str) -> tuple[str, float]:
+    kind, _, parameters = accepted.partition(";")
+    _, _, weight = parameters.replace(" ", "").partition("q=")
+    try:
+        return kind.strip().lower(), float(weight or 1)
+    except ValueError:
+        return kind.strip().lower(), 0.0
+
+
+@cache
+def pages() -> Any:
+    """Give what renders pages; None where this larder has none."""
+    return importlib.import_module("app.pages") if importlib.util.find_spec("app.pages") else None
+
+
+def _page(request: web.Request, data: Mapping[str, Any], template: str, status: int) -> web.Response | None:
+    made = pages()
+    if made is None:
+        return None
+    here = sources(request)
+    context = made.Context(
+        service=here.service,
+        worker=here.worker,
+        path=request.path_qs,
+        at=here.clock(),
+        tables=list(here.declared),
+    )
+    text = made.render(template, data, context)
+    return web.Response(text=text, status=status, content_type="text/html", headers={**made.HEADERS, **_VARY})

@@ -1,0 +1,98 @@
+"""Connections to the web port: how many there may be, how long one may be silent, how large a request's head may be.
+
+Beneath the addresses: what is no HTTP, or too much of it, never reaches them. Subclasses aiohttp's request handler
+(3.11 to 3.14), for its answer to what it cannot parse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from app.web.answering import PROBLEM, problem_details
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.web_request import BaseRequest
+
+CONNECTIONS = 1_000
+"""At the same time: each is a file descriptor, and the stores need theirs."""
+
+SILENT_SECONDS = 30.0
+"""Between requests, and for the head of one: who is slower has to connect again. Longer than ours keep one."""
+
+LINE_BYTES = 64 * 1024
+"""The address of a request with its query: a thousand keys at once fit."""
+
+HEADER_BYTES = 8 * 1024
+"""One header; there may be 64."""
+
+HEADERS = 64
+
+
+class Connection(RequestHandler):
+    """Says what it cannot parse in the form that all answers have."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer, and close: what comes after cannot be trusted to be a request."""
+        if request.writer.output_size > 0:
+            answered = "an answer has begun already"
+            raise ConnectionError(answered)
+        found = (message or (str(exc) if exc else "another thing")).partition("\n")[0]
+        limits = f"requires HTTP/1.1: an address up to {LINE_BYTES} bytes, {HEADERS} headers of {HEADER_BYTES}"
+        kind = "mistake" if status < web.HTTPInternalServerError.status_code else "defect"
+        body = _encoded(kind, Problem("a request", limits, found[:200], "send less, or write it otherwise"), status)
+        response = web.Response(body=body, status=status, content_type=PROBLEM)
+        response.force_close()
+        return response
+
+
+class Refusal(asyncio.Protocol):
+    """One connection too many: told so, and closed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer before anything is asked."""
+        problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
+        body = _encoded("too-busy", problem, 503)
+        head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
+        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - what a TCP server is given
+        transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        transport.close()
+
+
+def connections(server: web.Server, limit: int = CONNECTIONS) -> Callable[[], asyncio.BaseProtocol]:
+    """Give what makes the protocol of each new connection."""
+    loop = asyncio.get_running_loop()
+
+    def connection() -> asyncio.BaseProtocol:
+        if len(server.connections) >= limit:
+            return Refusal()
+        return Connection(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # as AppRunner's own documentation has it
+            keepalive_timeout=SILENT_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )
+
+    return connection
+
+
+def _encoded(kind: str, problem: Problem, status: int) -> bytes:
+    return msgspec.json.encode(problem_details(kind, problem, status))

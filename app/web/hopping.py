@@ -1,0 +1,110 @@
+"""One bounded hop to another worker of the service: to an address that the directory has, and to no other.
+
+What is asked so carries a header by which the other one answers itself. Whether an answer will do is decided by who
+asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from yarl import URL
+
+from app.web.asking import HOP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents.engine.peers import Peer
+    from app.directory import Directory
+
+HOP_SECONDS = 2.0
+"""For a whole answer of another worker, beside what that one is asked to wait for."""
+
+CONNECT_SECONDS = 0.5
+"""A worker that is there takes a connection in milliseconds."""
+
+HOPS = 64
+"""At once, to all workers together; more wait for one to end, within their time."""
+
+ANSWER_BYTES = 32 * 1024 * 1024
+"""An answer that is larger than any of ours is not read to its end."""
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._\-\[\]:]+")
+
+
+class _Details(msgspec.Struct):
+    type: str = ""
+
+
+class Hopped(NamedTuple):
+    """What another worker answered."""
+
+    peer: Peer
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """The kind of a problem; "" of an answer that is none."""
+        if self.status < web.HTTPBadRequest.status_code:
+            return ""
+        try:
+            return msgspec.json.decode(self.body, type=_Details).type.removeprefix("urn:larder:")
+        except msgspec.DecodeError:
+            return "defect"
+
+
+class Hopping:
+    """Owns the connections to other workers."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Begin without a connection."""
+        self.directory = directory
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
+        """Ask for `path`, encoded and with its query; None when no answer comes within `seconds`."""
+        if not _ADDRESS.fullmatch(peer.web):
+            return None
+        address = URL(f"{peer.web}{path}", encoded=True)
+        try:
+            async with asyncio.timeout(seconds), self._connections().get(address, allow_redirects=False) as answer:
+                body = await answer.content.read(ANSWER_BYTES)
+                while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
+                    body += more
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return None
+        retry = answer.headers.get("Retry-After")
+        return Hopped(peer, answer.status, body, {} if retry is None else {"Retry-After": retry})
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=HOPS),
+                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_SECONDS),
+                headers={HOP: "1"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.directory.close()
+        if self._session is not None:
+            await self._session.close()
+
+
+HOPPING = web.AppKey("hopping", Hopping)
+
+
+def hopping(request: web.Request) -> Hopping:
+    """Give what asks other workers."""
+    return request.app[HOPPING]

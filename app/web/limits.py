@@ -1,0 +1,120 @@
+"""What a request may be and how long it may take; every failure of it in the one form.
+
+The outermost step of each request. Connections have bounds of their own (`app.web.connections`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from app.errors import MistakeError
+from app.lookup import LookupFailedError
+from app.web.answering import failed
+from tables.declaring.problems import Problem
+from tables.engine import BehindError, NotHeldError, StoreError, TooStaleError
+from tables.engine.errors import (
+    IndexBuildingError,
+    InvalidRangeError,
+    InvalidTokenError,
+    LimitError,
+    NoSuchIndexError,
+    OtherTopicError,
+)
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+log = logging.getLogger("larder")
+
+REQUEST_SECONDS = 15.0
+"""For a whole answer: longer than the longest wait that can be asked for (`within`) and a hop after it."""
+
+BIG_BYTES = 64 * 1024
+"""What fits into the buffers of a connection leaves at once; of more, the client has to take its part in time."""
+
+UNTIMED = web.AppKey("untimed", frozenset[object])
+"""Handlers whose answers have no end: they bound themselves."""
+
+_WHERE = "see /openapi.json for the addresses that there are"
+
+
+class _Failure(NamedTuple):
+    kind: str
+    status: int = 0
+
+
+_FAILURES: dict[type[StoreError], _Failure] = {
+    BehindError: _Failure("behind"),
+    TooStaleError: _Failure("too-stale"),
+    NotHeldError: _Failure("not-here"),
+    IndexBuildingError: _Failure("recovering"),
+    InvalidRangeError: _Failure("mistake"),
+    InvalidTokenError: _Failure("mistake"),
+    LimitError: _Failure("mistake"),
+    NoSuchIndexError: _Failure("mistake"),
+    OtherTopicError: _Failure("mistake"),
+}
+
+
+@web.middleware
+async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer in time and in the one form."""
+    if request.body_exists:
+        asked = f"{request.method} {request.path}"
+        problem = Problem(asked, "requires a request without a body", "one with a body", "leave it out")
+        refused = failed(request, "mistake", problem, status=413)
+        refused.force_close()
+        return refused
+    if request.match_info.handler in request.app[UNTIMED]:
+        return await _answered(request, handler)
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            response = await _answered(request, handler)
+            if isinstance(response, web.Response) and _size(response) > BIG_BYTES:
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+    except TimeoutError:
+        if request.writer.output_size and request.transport is not None:
+            # Half of an answer is out, to a client that does not take the rest.
+            request.transport.abort()
+            raise
+        asked = f"{request.method} {request.path}"
+        problem = Problem(asked, f"requires an answer within {REQUEST_SECONDS:g} s", "none", "ask again, or for less")
+        return failed(request, "too-busy", problem)
+
+
+def _size(response: web.Response) -> int:
+    return len(response.body) if isinstance(response.body, bytes | bytearray) else 0
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except MistakeError as error:
+        return failed(request, "mistake", error.problems[0])
+    except LookupFailedError as error:
+        return failed(request, error.kind, error.problem, extras=error.extras, retry_after=error.retry_after)
+    except StoreError as error:
+        failure = next((found for kind, found in _FAILURES.items() if isinstance(error, kind)), _Failure("defect", 503))
+        return failed(request, failure.kind, error.problem, status=failure.status)
+    except web.HTTPException as error:
+        if error.status < web.HTTPBadRequest.status_code:
+            raise
+        asked = f"{request.method} {request.path}"
+        problem = Problem(asked, "requires an address and a method of this port", error.reason, _WHERE)
+        kind = "no-such-address" if error.status == web.HTTPNotFound.status_code else "mistake"
+        return failed(request, kind, problem, status=error.status)
+    except asyncio.CancelledError:
+        raise
+    except TimeoutError:
+        raise
+    except Exception:
+        asked = f"{request.method} {request.path}"
+        log.exception("%s failed", asked)
+        problem = Problem(asked, "requires a worker without defects", "one", "see its log, and report it")
+        return failed(request, "defect", problem)

@@ -1,0 +1,246 @@
+"""Lists over all workers: each is asked for its partitions at the same time, and their rows are merged.
+
+A partition for which nobody answers makes the whole list an error that names it: a list that silently lacks rows is a
+wrong answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from app.cursors import cursor_text
+from app.key_texts import encoded_key
+from app.lists import Row, how_far, page, partitions_of_key, require_listable, rows_of
+from app.lookup import LookupFailedError
+from app.routing import share
+from app.web.hopping import hopping
+from app.web.routed_rows import CONTRADICTIONS, is_known_as_mine, unserved
+from app.web.sources import sources
+from tables.declaring.problems import Problem
+from tables.engine.ranges import ordering
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from aiohttp import web
+
+    from agents.engine.peers import Peer
+    from app.lists import Selection
+    from app.lookup import LocalTable
+    from app.web.hopping import Hopped
+
+KEYS_BYTES = 32 * 1024
+"""Of one question for many keys to another worker, whose line has room for twice as much."""
+
+
+class Gathered(NamedTuple):
+    """Rows in the order of their keys, whether there are more, and how far the partitions are."""
+
+    rows: list[Row]
+    more: bool
+    partitions: list[dict[str, Any]]
+
+
+class _Theirs(msgspec.Struct):
+    rows: list[dict[str, msgspec.Raw]]
+    next: str | None
+    partitions: list[dict[str, Any]]
+
+
+class _Problem(msgspec.Struct):
+    type: str = ""
+    declared: str = ""
+    requires: str = ""
+    found: str = ""
+    do: str = ""
+    partition: int | None = None
+    state: str | None = None
+    position: int | None = None
+    end: int | None = None
+    expected_end_s: float | None = None
+
+
+class ToldError(LookupFailedError):
+    """Another worker's problem, told on as it is."""
+
+    def __init__(self, told: _Problem, retry_after: int | None) -> None:
+        """Keep its kind."""
+        extras = {
+            name: value
+            for name in ("partition", "state", "position", "end", "expected_end_s")
+            if (value := getattr(told, name)) is not None
+        }
+        problem = Problem(told.declared, f"requires {told.requires}", told.found, told.do)
+        super().__init__(problem, retry_after=retry_after, **extras)
+        self.kind = told.type.removeprefix("urn:larder:")  # type: ignore[misc]  # that of this one
+
+
+async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
+    request: web.Request,
+    held: LocalTable,
+    selected: Selection,
+    partitions: Sequence[int],
+    limit: int,
+    after: bytes | None,
+    max_staleness: float | None,
+    *,
+    local: bool,
+) -> Gathered:
+    """Give a page of a list of all `partitions`, behind the encoded key `after`."""
+    here, topic = sources(request), held.table.topic
+    mark = selected.mark(topic.name)
+
+    async def from_here(numbers: Sequence[int]) -> Gathered:
+        require_listable(held, numbers, here.clock(), max_staleness)
+        measured = how_far(held, numbers, here.clock(), here.worker)
+        found = await page(held, selected, numbers, limit, after)
+        return Gathered(found.rows, found.more, measured)
+
+    def path(numbers: Sequence[int]) -> str:
+        query: list[tuple[str, Any]] = [*selected.given, ("limit", limit), *(("partition", each) for each in numbers)]
+        if after is not None:
+            query.append(("cursor", cursor_text(mark, after)))
+        if max_staleness is not None:
+            query.append(("max_staleness", max_staleness))
+        return f"/tables/{quote(topic.name, safe='')}/rows?{urlencode(query)}"
+
+    async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
+        theirs = await _asked(request, peer, path(numbers))
+        if theirs is None or {each["partition"] for each in theirs.partitions} < set(numbers):
+            return None
+        rows = [Row(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
+        return Gathered(rows, theirs.next is not None, theirs.partitions)
+
+    if held.table.held == "global" or local:
+        return await from_here(partitions)
+    pages = await _from_all(request, held, partitions, from_here, from_there)
+    return merged(pages, limit, ordering(topic.key_codec))
+
+
+def merged(pages: Sequence[Gathered], limit: int, order: Callable[[bytes], Any]) -> Gathered:
+    """Merge pages of several workers: pure.
+
+    A page that has more ends with its last key: what others have behind that is left to the next time.
+    """
+    ends = [order(each.rows[-1].key) for each in pages if each.more and each.rows]
+    rows = sorted((row for each in pages for row in each.rows), key=lambda row: order(row.key))
+    kept = [row for row in rows if not ends or order(row.key) <= min(ends)][:limit]
+    partitions = sorted((told for each in pages for told in each.partitions), key=lambda told: told["partition"])
+    return Gathered(kept, bool(ends) or len(kept) < len(rows), partitions)
+
+
+async def _from_all(
+    request: web.Request,
+    held: LocalTable,
+    partitions: Sequence[int],
+    from_here: Callable[[Sequence[int]], Awaitable[Gathered]],
+    from_there: Callable[[Peer, Sequence[int]], Awaitable[Gathered | None]],
+) -> list[Gathered]:
+    """Ask who has them, at the same time; and once more, with what the broker says then, for what nobody answered."""
+    here = sources(request)
+    pages: list[Gathered] = []
+    left, unreachable = list(partitions), set[str]()
+    for anew in (False, True):
+        peers: Sequence[Peer] = ()
+        if not all(is_known_as_mine(here, held, each) for each in left):
+            peers = await here.directory.peers(anew=anew)
+        shares = share(held, left, peers, here.worker, unreachable if anew else ())
+        asked = [from_there(peer, numbers) for peer, numbers in shares.elsewhere]
+        if shares.here:
+            pages.append(await from_here(shares.here))
+        answers = await asyncio.gather(*asked)
+        left = list(shares.nowhere)
+        for (peer, numbers), answer in zip(shares.elsewhere, answers, strict=True):
+            if answer is None:
+                unreachable.add(peer.worker)
+                left += numbers
+            else:
+                pages.append(answer)
+        if not left:
+            return pages
+    raise unserved(held, "a list", sorted(left))
+
+
+async def many(
+    request: web.Request, held: LocalTable, texts: Sequence[str], max_staleness: float | None, *, local: bool
+) -> dict[str, Any]:
+    """Give the rows of keys in the order of the keys; null for one that is not there."""
+    here, topic = sources(request), held.table.topic
+    by_partition: defaultdict[int, list[str]] = defaultdict(list)
+    for text in dict.fromkeys(texts):
+        by_partition[partitions_of_key(held, encoded_key(topic, text))[0]].append(text)
+    whole = held.table.held == "global"
+    partitions = range(held.partition_count) if whole else sorted(by_partition)
+
+    def keys(numbers: Collection[int]) -> list[str]:
+        return [text for number in ([*by_partition] if whole else numbers) for text in by_partition[number]]
+
+    async def from_here(numbers: Sequence[int]) -> Gathered:
+        if max_staleness is not None:
+            require_listable(held, numbers, here.clock(), max_staleness)
+        told = await rows_of(held, keys(numbers), here.clock, here.max_age)
+        return Gathered(
+            [Row(b"", each) for each in told], more=False, partitions=how_far(held, numbers, here.clock(), here.worker)
+        )
+
+    async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
+        rows: list[Row] = []
+        measured: list[dict[str, Any]] = []
+        for query in _queries(keys(numbers), max_staleness):
+            theirs = await _asked(request, peer, f"/tables/{quote(topic.name, safe='')}/rows?{query}")
+            if theirs is None:
+                return None
+            rows += [Row(b"", each) for each in theirs.rows]
+            measured = theirs.partitions
+        return Gathered(rows, more=False, partitions=measured)
+
+    if whole or local:
+        pages = [await from_here(partitions)]
+    else:
+        pages = await _from_all(request, held, partitions, from_here, from_there)
+    found = {_text(row.told["key"]): row.told for each in pages for row in each.rows}
+    measured = sorted((told for each in pages for told in each.partitions), key=lambda told: told["partition"])
+    return {"table": topic.name, "rows": [found[text] for text in texts], "next": None, "partitions": measured}
+
+
+def _text(key: Any) -> str:
+    return key if isinstance(key, str) else msgspec.json.decode(key, type=str)
+
+
+def _queries(keys: Sequence[str], max_staleness: float | None) -> list[str]:
+    """Give queries for all keys, none of them longer than a request may be."""
+    asked = [] if max_staleness is None else [urlencode({"max_staleness": max_staleness})]
+    queries: list[list[str]] = [list(asked)]
+    size = 0
+    for key in keys:
+        part = urlencode({"key": key})
+        if size and size + len(part) > KEYS_BYTES:
+            queries.append(list(asked))
+            size = 0
+        queries[-1].append(part)
+        size += len(part) + 1
+    return ["&".join(parts) for parts in queries]
+
+
+async def _asked(request: web.Request, peer: Peer, path: str) -> _Theirs | None:
+    """Ask another worker; None when it gives no answer or says that it is not the one; raises any other problem."""
+    answer = await hopping(request).ask(peer, path)
+    if answer is None or answer.kind in CONTRADICTIONS:
+        return None
+    try:
+        if not answer.kind:
+            return msgspec.json.decode(answer.body, type=_Theirs)
+        told = msgspec.json.decode(answer.body, type=_Problem)
+    except msgspec.DecodeError:
+        return None
+    raise _told_error(told, answer)
+
+
+def _told_error(told: _Problem, answer: Hopped) -> ToldError:
+    retry = answer.headers.get("Retry-After", "")
+    return ToldError(told, int(retry) if retry.isdigit() else None)

@@ -1,0 +1,196 @@
+"""What the addresses are, as an OpenAPI 3.1 description: put together from the data beside each group of them.
+
+The schemas say what answers have for certain; more may be added to them at any time, so that nothing is closed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from tables.declaring.fields import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tables.declaring.topics import OwnerTopic
+
+
+class Operation(NamedTuple):
+    """What GET on an address does: its parameters, the schema of its answer, and the statuses of its problems."""
+
+    summary: str
+    parameters: Sequence[Mapping[str, Any]]
+    answer: str
+    problems: Sequence[int] = ()
+    media: str = "application/json"
+
+
+NO_PARAMETERS: Sequence[Mapping[str, Any]] = ()
+
+
+def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
+    """Describe a parameter; an "array" is one that may be repeated."""
+    schema: dict[str, Any] = {"type": kind}
+    if kind == "array":
+        schema["items"] = {"type": "string"}
+    return {"name": name, "in": where, "required": where == "path", "description": about, "schema": schema}
+
+
+def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """Give the whole description."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "A worker of Larder", "version": version},
+        "paths": {path: {"get": _described(operation)} for path, operation in operations.items()},
+        "components": {"schemas": dict(schemas)},
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    answers = {"200": _answer(operation.summary, operation.media, operation.answer)}
+    for status in operation.problems:
+        answers[str(status)] = _answer("a problem (RFC 9457)", "application/problem+json", "Problem")
+    return {"summary": operation.summary, "parameters": list(operation.parameters), "responses": answers}
+
+
+def _answer(about: str, media: str, schema: str) -> dict[str, Any]:
+    return {"description": about, "content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def thing(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Describe an object."""
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
+
+
+def things(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a list."""
+    return {"type": "array", "items": schema}
+
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+NUMBER = {"type": "number"}
+FLAG = {"type": "boolean"}
+ANY: dict[str, Any] = {}
+
+
+def or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what may be null."""
+    return {"anyOf": [dict(schema), {"type": "null"}]}
+
+
+def ref(name: str) -> dict[str, Any]:
+    """Refer to a schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_HOW_FAR = {
+    "state": TEXT,
+    "position": or_null(WHOLE),
+    "end": or_null(WHOLE),
+    "lag": or_null(WHOLE),
+    "freshness_s": or_null(NUMBER),
+}
+_ORIGIN = {"partition": WHOLE, "offset": WHOLE, "timestamp": WHOLE, "revision": or_null(WHOLE)}
+_PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR})
+
+SCHEMAS: dict[str, Any] = {
+    "Problem": thing(
+        dict.fromkeys(("type", "title", "detail", "declared", "requires", "found", "do"), TEXT) | {"status": WHOLE},
+        {"partition": WHOLE, "partitions": things(WHOLE), "expected_end_s": or_null(NUMBER), **_HOW_FAR},
+    ),
+    "Row": thing({"table": TEXT, "key": TEXT, "row": {"type": "object"}, "worker": TEXT, **_ORIGIN, **_HOW_FAR}),
+    "Rows": thing(
+        {
+            "table": TEXT,
+            "rows": things(thing({"key": TEXT, "row": or_null({"type": "object"})}, _ORIGIN)),
+            "next": or_null(TEXT),
+            "partitions": things(_PARTITION),
+        }
+    ),
+    "Tables": thing(
+        {
+            "tables": things(
+                thing(
+                    {
+                        "table": TEXT,
+                        "held": {"enum": ["global", "partition"]},
+                        "topic": TEXT,
+                        "rows": WHOLE,
+                        "partitions": things(_PARTITION),
+                        "state": TEXT,
+                        "lag": or_null(WHOLE),
+                        "freshness_s": or_null(NUMBER),
+                    }
+                )
+            ),
+            "worker": TEXT,
+        }
+    ),
+    "Table": thing(
+        {
+            "table": TEXT,
+            "held": {"enum": ["global", "partition"]},
+            "topic": TEXT,
+            "key": TEXT,
+            "fields": things(
+                thing({"name": TEXT, "type": TEXT, "required": FLAG, "default": ANY, "meaning": or_null(TEXT)})
+            ),
+            "indexes": things(TEXT),
+            "building": things(TEXT),
+            "rows": WHOLE,
+            "parked": WHOLE,
+            "disk_bytes": WHOLE,
+            "partitions": things(
+                thing({"partition": WHOLE, "worker": or_null(TEXT), "web": or_null(TEXT), **_HOW_FAR})
+            ),
+        }
+    ),
+    "Services": thing(
+        {
+            "service": TEXT,
+            "worker": TEXT,
+            "phase": TEXT,
+            "tables": {"type": "array"},
+            "workers": things(
+                thing({"worker": TEXT, "web": TEXT, "partitions": {"type": "object"}, "standby": {"type": "object"}})
+            ),
+        }
+    ),
+    "Live": thing({"live": FLAG}),
+    "Ready": thing({"ready": FLAG}),
+    "Events": {"type": "string"},
+    "Description": thing({"openapi": TEXT, "paths": {"type": "object"}}),
+}
+
+
+def described_fields(topic: OwnerTopic) -> list[dict[str, Any]]:
+    """Say what fields the rows of a table have."""
+    return [_field(field) for field in fields(topic.row).values()]
+
+
+def _field(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
+    default = None if field.default is msgspec.NODEFAULT else msgspec.to_builtins(field.default)
+    if field.default_factory is not msgspec.NODEFAULT:
+        default = msgspec.to_builtins(field.default_factory())
+    known = msgspec.inspect.type_info(field.type)
+    meaning = None
+    if isinstance(known, msgspec.inspect.Metadata) and known.extra_json_schema:
+        meaning = known.extra_json_schema.get("description")
+    return {
+        "name": field.encode_name,
+        "type": _type_name(field.type),
+        "required": field.required,
+        "default": default,
+        "meaning": meaning,
+    }
+
+
+def _type_name(annotated: Any) -> str:
+    if (inner := getattr(annotated, "__metadata__", None)) is not None and inner:
+        return _type_name(annotated.__origin__)
+    if isinstance(annotated, type) and not hasattr(annotated, "__args__"):
+        return annotated.__name__
+    return str(annotated).replace("typing.", "").replace("NoneType", "None")

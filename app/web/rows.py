@@ -1,0 +1,263 @@
+"""Rows: one by its key, many by theirs, and lists by range or index.
+
+Any worker answers for any key: what it does not have itself it asks, in one hop, of the worker that does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
+
+from agents.engine.partitioning import partition_of
+from app.cursors import cursor_text, read_cursor
+from app.errors import MistakeError
+from app.key_texts import encoded_key
+from app.lists import LIMIT, USUAL_LIMIT, selection
+from app.local_workers import row_path
+from app.lookup import NotHereError, NotSureError, held_table, look_up, look_up_after, untold
+from app.web import openapi
+from app.web.answering import passed_on, prefers_html, respond
+from app.web.asking import Asked, is_hop, key_of, table_of
+from app.web.hopping import hopping
+from app.web.listing import gathered, many
+from app.web.openapi import NO_PARAMETERS, Operation, parameter
+from app.web.routed_rows import is_known_as_mine, route, unserved
+from app.web.sources import sources
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from app.lookup import LocalTable
+    from app.web.sources import Sources
+
+LONGEST_WAIT = 10.0
+"""Seconds that a read may wait for a write."""
+
+USUAL_WAIT = 2.0
+
+OLDEST = 1e9
+"""Seconds: more than any copy is old."""
+
+
+class Wanted(NamedTuple):
+    """What a reader asks of a row beside its key."""
+
+    after: str | None
+    within: float
+    max_staleness: float | None
+    local: bool
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the answer may take because of what is asked for."""
+        return self.within if self.after else 0.0
+
+    def query(self) -> str:
+        """Give the same as a query, for another worker."""
+        given = {
+            "after": self.after,
+            "within": self.within if self.after else None,
+            "max_staleness": self.max_staleness,
+        }
+        return urlencode({name: value for name, value in given.items() if value is not None})
+
+
+_NOTHING = Wanted(None, USUAL_WAIT, None, local=False)
+_ROW_PARAMETERS = ("after", "within", "max_staleness", "local")
+
+
+def _wanted(request: web.Request) -> Wanted:
+    if not request.query_string:
+        return _NOTHING
+    asked = Asked(request, _ROW_PARAMETERS)
+    within = asked.number("within", 0, LONGEST_WAIT)
+    return Wanted(
+        asked.text("after"),
+        USUAL_WAIT if within is None else within,
+        asked.number("max_staleness", 0, OLDEST),
+        asked.flag("local"),
+    )
+
+
+async def row(request: web.Request) -> web.Response:
+    """GET /tables/{table}/rows/{key}."""
+    here, name, text = sources(request), table_of(request), key_of(request)
+    wanted = _wanted(request)
+    held = held_table(here.tables, name)
+    if held.table.held == "global" or wanted.local or is_hop(request):
+        return _told(request, held, await _found(here, name, text, wanted))
+    key = encoded_key(held.table.topic, text)
+    if not held.partition_count:
+        raise untold(held, f"key {text}")
+    partition = partition_of(key, held.partition_count)
+    if is_known_as_mine(here, held, partition):
+        return _told(request, held, await _found(here, name, text, wanted))
+    return await _from_elsewhere(request, held, partition, text, wanted)
+
+
+async def _found(here: Sources, name: str, text: str, wanted: Wanted) -> dict[str, Any]:
+    if wanted.after is None:
+        found = look_up(
+            here.tables, name, text, now=here.clock(), max_age=here.max_age, max_staleness=wanted.max_staleness
+        )
+    else:
+        found = await look_up_after(
+            here.tables,
+            name,
+            text,
+            after=wanted.after,
+            within=wanted.within,
+            clock=here.clock,
+            max_age=here.max_age,
+            max_staleness=wanted.max_staleness,
+        )
+    found["worker"] = here.worker
+    return found
+
+
+def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
+    if prefers_html(request):
+        found["fields"] = openapi.described_fields(held.table.topic)
+    return respond(request, found, "row")
+
+
+async def _from_elsewhere(
+    request: web.Request, held: LocalTable, partition: int, text: str, wanted: Wanted
+) -> web.Response:
+    here, name = sources(request), held.table.topic.name
+    query = wanted.query()
+    path = row_path(name, text) + (f"?{query}" if query else "")
+    answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
+    if answer is not None:
+        return passed_on(request, answer.body, "row", answer.status, answer.headers)
+    try:
+        # What could be waited for has been waited for: a copy is asked for what it has now.
+        return _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
+    except NotSureError as error:
+        if refusal is not None:
+            return passed_on(request, refusal.body, "row", refusal.status, refusal.headers)
+        if isinstance(error, NotHereError) and here.directory.known:
+            raise unserved(held, f"key {text}", [partition]) from error
+        raise
+
+
+_LIST_PARAMETERS = (
+    "prefix", "from", "to", "index", "value", "key", "limit", "cursor", "local", "partition", "max_staleness",
+)  # fmt: skip
+
+_RANGE = ("prefix", "from", "to", "index", "value")
+
+
+async def rows(request: web.Request) -> web.Response:
+    """GET /tables/{table}/rows."""
+    here, name = sources(request), table_of(request)
+    asked = Asked(request, _LIST_PARAMETERS)
+    held = held_table(here.tables, name)
+    max_staleness = asked.number("max_staleness", 0, OLDEST)
+    local = is_hop(request) or asked.flag("local")
+    limit = asked.whole("limit", USUAL_LIMIT, 1, LIMIT)
+    if not held.partition_count:
+        raise untold(held, "a list")
+    with here.slots.one():
+        if asked.has("key"):
+            told = await many(request, held, _keys(asked), max_staleness, local=local)
+        else:
+            selected = selection(
+                held,
+                prefix=asked.text("prefix"),
+                from_=asked.text("from"),
+                to=asked.text("to"),
+                index=asked.text("index"),
+                value=(asked.many("value") or [""])[0] if asked.text("index") else asked.text("value"),
+            )
+            mark = selected.mark(name)
+            text = asked.text("cursor")
+            after = None if text is None else _position(held, text, read_cursor(text, mark))
+            page = await gathered(
+                request, held, selected, _partitions(asked, held), limit, after, max_staleness, local=local
+            )
+            told = {
+                "table": name,
+                "rows": [each.told for each in page.rows],
+                "next": cursor_text(mark, page.rows[-1].key) if page.more else None,
+                "partitions": page.partitions,
+            }
+    if prefers_html(request):
+        told = {**told, "indexes": list(held.table.topic.indexes)}
+    return respond(request, told, "rows")
+
+
+def _position(held: LocalTable, text: str, key: bytes) -> bytes:
+    """Give the key of a cursor, if it is one of the table's type."""
+    try:
+        held.table.topic.key_codec.decode(key)
+    except ValueError as error:
+        problem = Problem(f"cursor {text[:40]!r}", "requires the `next` of the same list", "another text", "begin anew")
+        raise MistakeError(problem) from error
+    return key
+
+
+def _keys(asked: Asked) -> list[str]:
+    keys = asked.many("key")
+    given = [name for name in (*_RANGE, "cursor", "partition") if asked.text(name) is not None]
+    if given:
+        problem = Problem(
+            "parameter key", "requires no range, index or cursor beside it", ", ".join(given), "choose one"
+        )
+        raise MistakeError(problem)
+    if len(keys) > LIMIT:
+        problem = Problem("parameter key", f"requires at most {LIMIT} keys", str(len(keys)), "ask for fewer at a time")
+        raise MistakeError(problem)
+    return keys
+
+
+def _partitions(asked: Asked, held: LocalTable) -> list[int]:
+    wanted = asked.wholes("partition", 0, held.partition_count - 1)
+    return wanted or list(range(held.partition_count))
+
+
+ADDRESSES = [("/tables/{table}/rows/{key:[^/]*}", row), ("/tables/{table}/rows", rows)]
+
+_TABLE = parameter("table", "name of the table", where="path")
+_STALENESS = parameter("max_staleness", "no answer that is older than so many seconds", "number")
+_LOCAL = parameter("local", "1: from this worker alone, no other one is asked", "integer")
+
+OPERATIONS = {
+    "/tables/{table}/rows/{key}": Operation(
+        "One row by its key, from whichever worker has it",
+        (
+            _TABLE,
+            parameter("key", "the key as text; bytes in base64url", where="path"),
+            parameter("after", "a token that a write answered with: the row is not from before that write"),
+            parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} unless given", "number"),
+            _STALENESS,
+            _LOCAL,
+        ),
+        "Row",
+        (400, 404, 503),
+    ),
+    "/tables/{table}/rows": Operation(
+        "Rows by range, by index, or many by their keys, in the order of keys; of all workers",
+        (
+            _TABLE,
+            parameter("prefix", "what keys begin with: text, or bytes in base64url"),
+            parameter("from", "the first key"),
+            parameter("to", "the key before which to end"),
+            parameter("index", "a field that is an index"),
+            parameter("value", "the value that it has"),
+            parameter(
+                "key", "a key; may be repeated. Rows come in this order, with null for one that is not there", "array"
+            ),
+            parameter("limit", f"rows in one answer, up to {LIMIT}", "integer"),
+            parameter("cursor", "the `next` of the same list, to go on behind it"),
+            _STALENESS,
+            _LOCAL,
+            parameter("partition", "of these partitions alone; may be repeated", "array"),
+        ),
+        "Rows",
+        (400, 404, 503),
+    ),
+}
+
+__all__ = ["ADDRESSES", "NO_PARAMETERS", "OPERATIONS"]

@@ -1,0 +1,38 @@
+"""How many lists are made at the same time: more would take the time of ingestion and of single rows."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from app.lookup import TooBusyError
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Each takes turns with the others and with ingestion, in slices of milliseconds: eight answer in well below a second.
+SCANS = 8
+
+
+class ScanSlots:
+    """So many at once; who finds none free is told so at once, and does not wait in a line without end."""
+
+    def __init__(self, count: int = SCANS) -> None:
+        """Begin with all of them free."""
+        self.count = count
+        self.taken = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Have one for as long as the block lasts; raises TooBusyError when all are taken."""
+        if self.taken >= self.count:
+            raise TooBusyError(
+                Problem("a list of rows", f"requires one of {self.count} places", "none that is free", "ask again"),
+                retry_after=1,
+            )
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1

@@ -1,0 +1,60 @@
+"""What the addresses are answered from: handed to the application once, read at each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from app.directory import Directory
+from app.web.scan_slots import ScanSlots
+from tables.engine.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from app.lookup import LocalTable
+
+
+def _nobody() -> Directory:
+    async def nobody() -> None:
+        return None
+
+    return Directory(nobody)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """One worker, as its web port sees it.
+
+    status     asked at each request for what `/services` says of this worker.
+    tables     its tables by name, those that nobody declared included.
+    declared   the names of those that somebody did, in their order.
+    max_age    seconds (the session timeout): an absent key is called absent only while the partition's end was met no
+               longer ago than that.
+    directory  who else is there.
+    address    where others reach this worker, "" while that is not known.
+    ready      what keeps this worker from being ready; nothing when it is.
+    clock      seconds since 1970.
+    """
+
+    status: Callable[[], dict[str, Any]]
+    tables: Mapping[str, LocalTable]
+    max_age: float
+    service: str = ""
+    worker: str = ""
+    declared: Sequence[str] = ()
+    directory: Directory = field(default_factory=_nobody)
+    address: Callable[[], str] = str
+    ready: Callable[[], Sequence[str]] = tuple
+    clock: Callable[[], float] = now
+    slots: ScanSlots = field(default_factory=ScanSlots)
+
+
+SOURCES = web.AppKey("sources", Sources)
+
+
+def sources(request: web.Request) -> Sources:
+    """Give what this request is answered from."""
+    return request.app[SOURCES]

@@ -1,0 +1,159 @@
+"""Tables: which there are, what their rows are made of, and how far each partition is, on every worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from app.lists import how_far
+from app.lookup import held_table, state_name
+from app.routing import candidates, is_mine
+from app.web.answering import respond
+from app.web.asking import Asked, is_hop, table_of
+from app.web.hopping import hopping
+from app.web.openapi import Operation, described_fields, parameter
+from app.web.routed_rows import is_known_as_mine
+from app.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from aiohttp import web
+
+    from agents.engine.peers import Peer
+    from app.lookup import LocalTable
+    from app.web.sources import Sources
+
+
+async def tables(request: web.Request) -> web.Response:
+    """GET /tables: of this worker."""
+    Asked(request, ())
+    here = sources(request)
+    told = [_summary(here, here.tables[name]) for name in here.declared if name in here.tables]
+    return respond(request, {"tables": told, "worker": here.worker}, "tables")
+
+
+def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
+    table = held.table
+    now = here.clock()
+    partitions = how_far(held, table.partitions, now, here.worker)
+    phases = [table.state(each).phase for each in table.partitions if is_mine(held, each)]
+    phases = phases or [table.state(each).phase for each in table.partitions]
+    return {
+        "table": table.topic.name,
+        "held": table.held,
+        "topic": table.topic.name,
+        "rows": table.sizes().rows,
+        "partitions": partitions,
+        "state": state_name(min(phases)) if phases else "not here",
+        "lag": over_all(sum, [each["lag"] for each in partitions]),
+        "freshness_s": over_all(max, [each["freshness_s"] for each in partitions]),
+    }
+
+
+def over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
+    """Give one figure for all partitions; unknown as soon as that of one is."""
+    return function(measures) if measures and None not in measures else None
+
+
+class _Theirs(msgspec.Struct):
+    partitions: list[dict[str, Any]]
+
+
+async def table(request: web.Request) -> web.Response:
+    """GET /tables/{table}: with the partitions of all workers."""
+    asked = Asked(request, ("local",))
+    here, name = sources(request), table_of(request)
+    held = held_table(here.tables, name)
+    local = is_hop(request) or asked.flag("local")
+    topic, sizes = held.table.topic, held.table.sizes()
+    mine = _told_here(here, held)
+    partitions = mine if local or held.table.held == "global" else await _of_all(request, held, mine)
+    counted = [each["rows"] for each in partitions if each.get("rows") is not None and each["state"] != "standby"]
+    told = {
+        "table": name,
+        "held": held.table.held,
+        "topic": topic.name,
+        "key": topic.key,
+        "key_type": topic.key_codec.name,
+        "revision": topic.revision,
+        "owner": topic.owner,
+        "fields": described_fields(topic),
+        "indexes": list(topic.indexes),
+        "building": held.table.building,
+        "rows": sum(counted),
+        "parked": sizes.parked,
+        "disk_bytes": sizes.disk_bytes,
+        "partitions": partitions,
+        "worker": here.worker,
+    }
+    return respond(request, told, "table")
+
+
+def _row_counts(held: LocalTable) -> dict[int, int]:
+    return {each: held.table.part(each).marks[each].rows for each in held.table.partitions}
+
+
+def _told_here(here: Sources, held: LocalTable) -> list[dict[str, Any]]:
+    rows, web = _row_counts(held), here.address() or None
+    return [
+        {**each, "web": web, "rows": rows[each["partition"]]}
+        for each in how_far(held, held.table.partitions, here.clock(), here.worker)
+    ]
+
+
+async def _of_all(request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Add what other workers say of theirs, and what is known of those that say nothing."""
+    here, name = sources(request), held.table.topic.name
+    peers = [peer for peer in await here.directory.peers() if peer.worker != here.worker and _has(peer, name)]
+    path = f"/tables/{quote(name, safe='')}?local=1"
+    answers = await asyncio.gather(*(hopping(request).ask(peer, path) for peer in peers if peer.web))
+    told = list(mine)
+    for answer in answers:
+        if answer is not None and not answer.kind:
+            told += msgspec.json.decode(answer.body, type=_Theirs).partitions
+    known = {each["partition"] for each in told if each["state"] != "standby"}
+    told += [_unknown(here, held, peers, each) for each in range(held.partition_count) if each not in known]
+    return sorted(told, key=lambda each: (each["partition"], each["state"] == "standby", each["worker"] or ""))
+
+
+def _has(peer: Peer, name: str) -> bool:
+    return bool(peer.partitions.get(name) or peer.standby.get(name))
+
+
+def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: int) -> dict[str, Any]:
+    found = next(iter(candidates(peers, held.table.topic.name, partition, here.worker)), None)
+    owner = found if found is not None and partition in found.partitions.get(held.table.topic.name, ()) else None
+    state = "unserved" if owner is None else "no answer"
+    if is_known_as_mine(here, held, partition):
+        state = "starting"
+    return {
+        "partition": partition,
+        "worker": None if owner is None else owner.worker,
+        "web": None if owner is None else owner.web,
+        "state": state,
+        "position": None,
+        "end": None,
+        "lag": None,
+        "freshness_s": None,
+        "rows": None,
+    }
+
+
+ADDRESSES = [("/tables", tables), ("/tables/{table}", table)]
+
+OPERATIONS = {
+    "/tables": Operation("The tables of this worker: rows, state, lag", (), "Tables", (400,)),
+    "/tables/{table}": Operation(
+        "One table: fields, indexes, sizes on this worker, and partitions on all of them",
+        (
+            parameter("table", "name of the table", where="path"),
+            parameter("local", "1: from this worker alone, no other one is asked", "integer"),
+        ),
+        "Table",
+        (400, 404),
+    ),
+}
