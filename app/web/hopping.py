@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from app.web.answering import JSON, PROBLEM
 from app.web.asking import HOP
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ HOPS = 64
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """An answer that is larger than any of ours is not read to its end."""
+
+_REDIRECTS = range(300, 400)
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._\-\[\]:]+")
 
@@ -80,6 +83,8 @@ class Hopping:
                 while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
                     body += more
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return None
+        if answer.status in _REDIRECTS or answer.content_type not in {JSON, PROBLEM}:
             return None
         retry = answer.headers.get("Retry-After")
         return Hopped(peer, answer.status, body, {} if retry is None else {"Retry-After": retry})

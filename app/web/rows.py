@@ -24,6 +24,7 @@ from app.web.openapi import NO_PARAMETERS, Operation, parameter
 from app.web.routed_rows import is_known_as_mine, route, unserved
 from app.web.sources import sources
 from tables.declaring.problems import Problem
+from tables.engine import NotHeldError, StoreError
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -134,10 +135,10 @@ async def _from_elsewhere(
     try:
         # What could be waited for has been waited for: a copy is asked for what it has now.
         return _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
-    except NotSureError as error:
+    except (NotSureError, StoreError) as error:
         if refusal is not None:
             return passed_on(request, refusal.body, "row", refusal.status, refusal.headers)
-        if isinstance(error, NotHereError) and here.directory.known:
+        if isinstance(error, NotHereError | NotHeldError) and here.directory.known:
             raise unserved(held, f"key {text}", [partition]) from error
         raise
 

@@ -5,86 +5,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import ClientSession
-from yarl import URL
 
 from agents.engine.partitioning import partition_of
 from app.broker.ports import free_port
 from app.errors import UnavailableError
 from app.local_workers import LocalWorker, ask, row_path
-from app.web import Sources, make_app, start_web, stop_web
+from app.web import make_app, start_web, stop_web
 from tables import OwnerTopic, Row
 from tables.engine import Table
+from tests.support.serving import MAX_AGE, NOW, Held, serving, sources
 from tests.tables.engine.samples import Sent, customers, gone, row, small_memory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOW = 1_000_000.0
 PROBLEM = {"type", "title", "status", "detail", "declared", "requires", "found", "do"}
 """What each problem has (RFC 9457, and the parts of ours)."""
-MAX_AGE = 6.0
-
-
-@dataclass
-class Held:
-    """A table as a worker holds it, with the number of its topic's partitions."""
-
-    table: Table
-    partition_count: int
-    watch: Any = None
-
-
-class Served:
-    """A worker's web port over one table; `now` is its clock."""
-
-    def __init__(self, held: Held) -> None:
-        self.held = held
-        self.now = NOW
-        self.port = 0
-
-    @property
-    def table(self) -> Table:
-        return self.held.table
-
-    def catch_up(self, *partitions: int) -> None:
-        for partition in partitions:
-            self.table.observe(partition, self.table.position(partition), self.now)
-
-    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        async with ClientSession() as session, session.get(self.address(path)) as answer:
-            body: dict[str, Any] = await answer.json()
-            return answer.status, body
-
-    async def row(self, key: str, table: str | None = None) -> tuple[int, dict[str, Any]]:
-        return await self.get(row_path(table or self.table.topic.name, key))
-
-    def address(self, path: str) -> URL:
-        return URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
-
-
-def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
-    return Sources(
-        lambda: {"service": "shipping"}, tables or {}, MAX_AGE, "shipping", "one", list(tables or {}), **others
-    )
-
-
-@asynccontextmanager
-async def serving(held: Held) -> AsyncIterator[Served]:
-    served = Served(held)
-    tables = {held.table.topic.name: held}
-    app = make_app(sources(tables, clock=lambda: served.now))
-    served.port = await start_web(app, "127.0.0.1", 0)
-    try:
-        yield served
-    finally:
-        await stop_web(app)
 
 
 @pytest.fixture

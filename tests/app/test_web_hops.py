@@ -1,0 +1,241 @@
+"""Any worker answers for any key: by one bounded hop, and by a copy when the owner cannot be reached. Real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from agents.engine.peers import Peer
+from tables.engine import Token
+from tests.support.serving import Fleet, fleet
+from tests.tables.engine.samples import customers
+
+TABLE = customers.name
+ADA = b'{"customer_id":"%s","name":"Ada","revision":1}'
+
+
+def _row(key: str) -> bytes:
+    return ADA.replace(b"%s", key.encode())
+
+
+def _fill(workers: Fleet, *also: str) -> dict[str, int]:
+    """Forty rows, each in its partition; answers the partition of each."""
+    placed = {str(key): workers.put(str(key), key, _row(str(key)), *also) for key in range(40)}
+    workers.catch_up()
+    return placed
+
+
+async def test_three_workers_answer_alike_for_every_key_and_say_who_had_it(tmp_path: Path) -> None:
+    shares = {"one": [0], "two": [1], "three": [2]}
+    async with fleet(tmp_path, shares) as workers:
+        placed = _fill(workers)
+        owners = {partition: name for name, numbers in shares.items() for partition in numbers}
+        for key, partition in placed.items():
+            answers = [await workers[name].row(key) for name in shares]
+            assert [status for status, _ in answers] == [200] * 3
+            assert {body["worker"] for _, body in answers} == {owners[partition]}
+            assert answers[0] == answers[1] == answers[2]
+        for partition in range(3):
+            absent = f"no-{workers.key_in(partition)}"
+            assert {(await workers[name].row(absent))[0] for name in shares} == {404}
+
+
+async def test_what_came_by_a_hop_is_never_asked_on(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        key = next(key for key, partition in placed.items() if partition == 1)
+        status, answer = await workers["one"].get(f"/tables/{TABLE}/rows/{key}", **{"Larder-Hop": "1"})
+        assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:not-here", 1)
+        assert (await workers["one"].row(key, query="?local=1"))[0] == 503
+        # Both name each other as the owner: one hop, then an answer.
+        one, two = workers.peers
+        workers.peers = [one._replace(partitions={}), two._replace(web=workers["one"].web)]
+        began = time.monotonic()
+        status, answer = await workers["one"].row(key)
+        assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:unserved", 1)
+        assert time.monotonic() - began < 3
+
+
+async def test_an_answer_that_contradicts_the_directory_makes_it_be_asked_anew(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2]}) as workers:
+        placed = _fill(workers)
+        key = next(key for key, partition in placed.items() if partition == 2)
+        right, wrong = list(workers.peers), list(workers.peers)
+        wrong[1] = wrong[1]._replace(partitions={TABLE: [1, 2]})
+        wrong[2] = wrong[2]._replace(partitions={})
+        workers.peers = wrong
+        await workers["one"].get("/services")
+        workers.peers = right
+        status, answer = await workers["one"].row(key)
+        assert (status, answer["worker"]) == (200, "three")
+
+
+async def test_while_the_owner_is_away_a_copy_answers_here_or_elsewhere_and_says_what_it_is(tmp_path: Path) -> None:
+    shares, copies = {"one": [0], "two": [1], "three": [2]}, {"one": [2]}
+    async with fleet(tmp_path, shares, copies) as workers:
+        placed = _fill(workers, "one")
+        key = next(key for key, partition in placed.items() if partition == 2)
+        assert (await workers["one"].row(key))[1]["worker"] == "three", "the owner comes first"
+        three = workers.peers[2]
+        for web_address in ("http://127.0.0.1:1", ""):
+            workers.peers[2] = three._replace(web=web_address)
+            await asyncio.sleep(1.05)
+            workers["one"].now += 3
+            for name in ("one", "two"):
+                status, answer = await workers[name].row(key)
+                assert (status, answer["worker"], answer["state"]) == (200, "one", "standby")
+                assert answer["freshness_s"] >= 3
+                status, answer = await workers[name].row(f"no-{_sibling(workers, 2)}")
+                assert (status, answer["type"]) == (503, "urn:larder:unserved" if name == "one" else answer["type"])
+
+
+def _sibling(workers: Fleet, partition: int) -> str:
+    from agents.engine.partitioning import partition_of  # noqa: PLC0415
+
+    return next(
+        str(each) for each in range(1000) if partition_of(f"no-{each}".encode(), workers.partitions) == partition
+    )
+
+
+async def test_a_partition_that_nobody_has_is_named_with_its_state_and_when_to_ask_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        workers.peers[1] = workers.peers[1]._replace(partitions={})
+        key = next(key for key, partition in placed.items() if partition == 1)
+        status, answer = await workers["one"].row(key)
+        assert (status, answer["type"]) == (503, "urn:larder:unserved")
+        assert (answer["partition"], answer["state"]) == (1, "unserved")
+
+
+async def test_an_owner_that_recovers_says_how_far_it_is_and_when_it_expects_to_be_done(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        two = workers["two"]
+        key = f"no-{_sibling(workers, 1)}"
+        two.table.state(1).remeasure()
+        two.table.observe(1, 1_000, two.now)
+        two.table.apply(1, [], 140)
+        two.now += 10
+        done = max(placed.values())
+        assert done
+        status, answer = await workers["one"].row(key)
+        assert (status, answer["type"], answer["state"]) == (503, "urn:larder:recovering", "recovering")
+        assert (answer["partition"], answer["position"], answer["end"]) == (1, 140, 1_000)
+        passed = 140 - (max(int(each) for each, partition in placed.items() if partition == 1) + 1)
+        assert answer["expected_end_s"] == pytest.approx(860 * 10 / passed, abs=0.1)
+
+
+async def test_a_worker_that_hangs_costs_a_read_no_more_than_its_deadline(tmp_path: Path) -> None:
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(20)
+        writer.close()
+
+    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = hanging.sockets[0].getsockname()[1]
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        workers.peers[1] = workers.peers[1]._replace(web=f"http://127.0.0.1:{port}")
+        key = next(key for key, partition in placed.items() if partition == 1)
+        began = time.monotonic()
+        status, _ = await workers["one"].row(key)
+        assert (status, time.monotonic() - began < 4) == (503, True)
+        began = time.monotonic()
+        status, answer = await workers["one"].get(f"/tables/{TABLE}/rows")
+        assert (status, answer["type"], answer["partitions"]) == (503, "urn:larder:unserved", [1])
+        assert time.monotonic() - began < 6
+    hanging.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "http://127.0.0.1:1/x?", "http://u:p@127.0.0.1:1", "gopher://x"]
+)
+async def test_only_plain_addresses_are_hopped_to(tmp_path: Path, address: str) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        workers.peers[1] = workers.peers[1]._replace(web=address)
+        key = next(key for key, partition in placed.items() if partition == 1)
+        assert (await workers["one"].row(key))[1]["type"] == "urn:larder:unserved"
+
+
+async def test_a_redirect_of_another_worker_is_not_followed(tmp_path: Path) -> None:
+    async def elsewhere(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "http://127.0.0.1:1/secret"})
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", elsewhere)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        placed = _fill(workers)
+        workers.peers[1] = workers.peers[1]._replace(web=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        key = next(key for key, partition in placed.items() if partition == 1)
+        status, answer = await workers["one"].row(key)
+        assert (status, answer["type"]) == (503, "urn:larder:unserved")
+    await runner.cleanup()
+
+
+async def test_a_read_that_asks_for_a_write_waits_for_it_on_the_worker_that_has_the_partition(tmp_path: Path) -> None:
+    topic_id = "11111111-1111-1111-1111-111111111111"
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        workers["two"].table.close()
+        workers["two"].table.open([1], topic_id)
+        key = workers.key_in(1)
+        workers.catch_up()
+        token = Token(topic_id, {1: 5}).text()
+        reading = asyncio.create_task(workers["one"].row(key, query=f"?after={token}&within=5"))
+        status, answer = await workers["one"].row(key, query=f"?after={token}&within=0.1")
+        assert (status, answer["type"]) == (503, "urn:larder:behind")
+        assert not reading.done()
+        workers.put(key, 5, _row(key))
+        workers.catch_up()
+        status, answer = await reading
+        assert (status, answer["offset"], answer["worker"]) == (200, 5, "two")
+        status, answer = await workers["one"].row(key, query="?after=forged")
+        assert (status, answer["type"]) == (400, "urn:larder:mistake")
+        other = Token("22222222-2222-2222-2222-222222222222", {1: 5}).text()
+        assert (await workers["one"].row(key, query=f"?after={other}"))[0] == 400
+
+
+async def test_an_answer_that_is_older_than_asked_for_is_refused(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        _fill(workers)
+        workers["two"].now += 5
+        key = workers.key_in(1)
+        assert (await workers["one"].row(key, query="?max_staleness=10"))[0] == 200
+        status, answer = await workers["one"].row(key, query="?max_staleness=2")
+        assert (status, answer["type"]) == (503, "urn:larder:too-stale")
+
+
+async def test_each_worker_tells_who_is_there_and_how_far_each_partition_is(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}, {"one": [1]}) as workers:
+        _fill(workers, "one")
+        _, services = await workers["one"].get("/services")
+        assert [
+            (each["worker"], each["partitions"][TABLE], each["standby"][TABLE]) for each in services["workers"]
+        ] == [
+            ("one", [0], [1]),
+            ("two", [1], []),
+        ]
+        _, table = await workers["one"].get(f"/tables/{TABLE}")
+        assert [(each["partition"], each["worker"], each["state"]) for each in table["partitions"]] == [
+            (0, "one", "caught up"),
+            (1, "two", "caught up"),
+            (1, "one", "standby"),
+        ]
+        assert (table["rows"], table["key"], table["indexes"]) == (40, "customer_id", ["country"])
+        fields = {each["name"]: (each["type"], each["required"], each["default"]) for each in table["fields"]}
+        assert fields["country"] == ("str | None", False, None)
+        assert fields["customer_id"] == ("str", True, None)
+        workers.peers[1] = Peer("two", "http://127.0.0.1:1", {TABLE: [1]}, {})
+        await asyncio.sleep(1.05)
+        _, table = await workers["one"].get(f"/tables/{TABLE}")
+        assert [(each["partition"], each["worker"], each["state"]) for each in table["partitions"]] == [
+            (0, "one", "caught up"),
+            (1, "two", "no answer"),
+            (1, "one", "standby"),
+        ]

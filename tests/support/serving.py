@@ -1,0 +1,146 @@
+"""Web ports of workers over real tables, in the test's own process: one, or several that know each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession
+from yarl import URL
+
+from agents.engine.partitioning import partition_of
+from agents.engine.peers import Peer
+from app.directory import Directory
+from app.local_workers import row_path
+from app.web import Sources, make_app, start_web, stop_web
+from tables import OwnerTopic
+from tables.engine import Table
+from tests.tables.engine.samples import Sent, customers, small_memory
+
+NOW = 1_000_000.0
+MAX_AGE = 6.0
+
+
+@dataclass
+class Held:
+    """A table as a worker holds it, with the number of its topic's partitions."""
+
+    table: Table
+    partition_count: int
+    watch: Any = None
+
+
+def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
+    names = list(tables or {})
+    return Sources(lambda: STATUS, tables or {}, MAX_AGE, "shipping", others.pop("worker", "one"), names, **others)
+
+
+STATUS = {"service": "shipping", "worker": "one", "phase": "running", "tables": []}
+
+
+class Served:
+    """A worker's web port over one table; `now` is its clock."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+        self.now = NOW
+        self.port = 0
+        self.asked = 0
+
+    @property
+    def table(self) -> Table:
+        return self.held.table
+
+    def catch_up(self, *partitions: int) -> None:
+        for partition in partitions:
+            self.table.observe(partition, self.table.position(partition), self.now)
+
+    async def get(self, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
+        async with ClientSession() as session, session.get(self.address(path), headers=headers) as answer:
+            body: dict[str, Any] = await answer.json()
+            return answer.status, body
+
+    async def row(self, key: str, table: str | None = None, query: str = "") -> tuple[int, dict[str, Any]]:
+        return await self.get(row_path(table or self.table.topic.name, key) + query)
+
+    def address(self, path: str) -> URL:
+        return URL(f"http://127.0.0.1:{self.port}{path}", encoded=True)
+
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def serving(held: Any, **others: Any) -> AsyncIterator[Served]:
+    served = Served(held)
+    app = make_app(sources({held.table.topic.name: held}, clock=lambda: served.now, **others))
+    served.port = await start_web(app, "127.0.0.1", 0)
+    try:
+        yield served
+    finally:
+        await stop_web(app)
+
+
+@dataclass
+class Fleet:
+    """Workers that share the partitions of one table, and what they are told of each other."""
+
+    partitions: int
+    workers: dict[str, Served] = field(default_factory=dict)
+    peers: list[Peer] = field(default_factory=list)
+    told: int = 0
+
+    def __getitem__(self, name: str) -> Served:
+        return self.workers[name]
+
+    async def tell(self) -> Sequence[Peer]:
+        self.told += 1
+        return list(self.peers)
+
+    def put(self, key: str, offset: int, value: bytes, *also: str) -> int:
+        """Put a row where it belongs: into the stores that have its partition, of the owner and of `also`."""
+        partition = partition_of(key.encode(), self.partitions)
+        for name, served in self.workers.items():
+            processes = any(
+                peer.worker == name and partition in peer.partitions.get(served.table.topic.name, ())
+                for peer in self.peers
+            )
+            if partition in served.table.partitions and (processes or name in also):
+                served.table.apply(partition, [Sent(offset, key.encode(), value)])
+        return partition
+
+    def key_in(self, partition: int) -> str:
+        return next(key for key in map(str, range(1000)) if partition_of(key.encode(), self.partitions) == partition)
+
+    def catch_up(self) -> None:
+        for served in self.workers.values():
+            served.catch_up(*served.table.partitions)
+
+
+@asynccontextmanager
+async def fleet(
+    directory: Path,
+    shares: dict[str, Sequence[int]],
+    standby: dict[str, Sequence[int]] | None = None,
+    topic: OwnerTopic = customers,
+) -> AsyncIterator[Fleet]:
+    """`shares`: who processes which partitions; `standby`: who has copies of which."""
+    made = Fleet(sum(map(len, shares.values())))
+    async with AsyncExitStack() as stack:
+        for name, numbers in shares.items():
+            copies = (standby or {}).get(name, ())
+            table = Table(topic, directory / name, small_memory(), "partition", lambda: NOW)
+            table.open([*numbers, *copies], "id-1")
+            stack.callback(table.close)
+            for partition in copies:
+                table.state(partition).stand_by(standby=True)
+            served = await stack.enter_async_context(
+                serving(Held(table, made.partitions), worker=name, directory=Directory(made.tell))
+            )
+            made.workers[name] = served
+            made.peers.append(Peer(name, served.web, {topic.name: list(numbers)}, {topic.name: list(copies)}))
+        yield made
