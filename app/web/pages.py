@@ -28,3 +28,4 @@ def set_up(app: web.Application) -> None:
 
 
 ADDRESSES = [("/", services), ("/recovery", services)]
+"""The second one is a page of its own; programs find the same in /services."""

@@ -27,7 +27,8 @@ async def services(request: web.Request) -> web.Response:
     ]
     if all(peer.worker != here.worker for peer in peers):
         workers.append(_me(here))
-    return respond(request, {**here.status(), "workers": workers}, "overview")
+    template = "recovery" if request.path == "/recovery" else "overview"
+    return respond(request, {**here.status(), "workers": workers}, template)
 
 
 def _me(here: Sources) -> dict[str, Any]:

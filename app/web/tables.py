@@ -8,15 +8,17 @@ from urllib.parse import quote
 
 import msgspec
 
-from app.lists import how_far
-from app.lookup import held_table, state_name
+from app.lists import how_far, selection
+from app.lookup import LookupFailedError, held_table, state_name
 from app.routing import candidates, is_mine
-from app.web.answering import respond
+from app.web.answering import prefers_html, respond
 from app.web.asking import Asked, is_hop, table_of
 from app.web.hopping import hopping
+from app.web.listing import gathered
 from app.web.openapi import Operation, described_fields, parameter
 from app.web.routed_rows import is_known_as_mine
 from app.web.sources import sources
+from tables.engine import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from agents.engine.peers import Peer
     from app.lookup import LocalTable
     from app.web.sources import Sources
+
+
+FIRST_ROWS = 50
 
 
 async def tables(request: web.Request) -> web.Response:
@@ -90,7 +95,22 @@ async def table(request: web.Request) -> web.Response:
         "partitions": partitions,
         "worker": here.worker,
     }
+    if prefers_html(request):
+        told["page"] = await _first_rows(request, held)
     return respond(request, told, "table")
+
+
+async def _first_rows(request: web.Request, held: LocalTable) -> dict[str, Any] | None:
+    """Give the first rows that are here, for whoever looks at the table; None while there is no list of them."""
+    here, name = sources(request), held.table.topic.name
+    mine = [each for each in held.table.partitions if is_mine(held, each)]
+    selected = selection(held, prefix=None, from_=None, to=None, index=None, value=None)
+    try:
+        with here.slots.one():
+            page = await gathered(request, held, selected, mine, FIRST_ROWS, None, None, local=True)
+    except (LookupFailedError, StoreError):
+        return None
+    return {"table": name, "rows": [each.told for each in page.rows], "next": None, "partitions": page.partitions}
 
 
 def _row_counts(held: LocalTable) -> dict[int, int]:

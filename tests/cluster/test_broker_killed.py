@@ -78,6 +78,29 @@ def test_a_broker_that_is_killed_and_comes_back_costs_no_order_and_no_row(
             shop.close()
 
 
+@pytest.mark.scenario("1.2")
+def test_without_a_broker_workers_answer_for_one_another_and_call_nothing_absent(
+    broker: LocalBroker, shop: Shop
+) -> None:
+    module, table = shop.module(KINDS["copartitioned"]), f"{shop.prefix}.customers"
+    workers = [shop.worker(module, name) for name in ("one", "two", "three")]
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        for worker in workers:
+            for key, row in shop.rows.items():
+                worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1].get("row") == row)
+        broker.kill()
+        for worker in workers:
+            worker.until_said(r"table \S+\.customers partition \d: disconnected")
+        for worker in workers:
+            for key, row in shop.rows.items():
+                status, answer = worker.row(table, key)
+                assert (status, answer.get("row"), answer["state"]) == (200, row, "disconnected"), answer
+            assert worker.row(table, "nobody")[0] == 503
+            assert len((worker.get(f"/tables/{table}/rows") or (0, {"rows": []}))[1]["rows"]) == len(shop.rows)
+
+
 def test_a_worker_whose_broker_is_away_stops_within_ten_seconds_in_whatever_it_does(
     broker: LocalBroker, shop: Shop, measured: Callable[[str], None]
 ) -> None:

@@ -46,7 +46,7 @@ def test_the_next_best_worker_follows_tables_and_waiting_orders_and_goes_on_with
         assert not shop.parked()
 
 
-def test_a_row_of_a_standby_says_so_and_a_key_is_never_absent_there(shop: Shop) -> None:
+def test_a_copy_says_that_it_is_one_and_never_that_a_key_is_absent_and_its_worker_asks_the_owner(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
     workers = [shop.worker(module, name, standby="1") for name in ("one", "two")]
     table = f"{shop.prefix}.customers"
@@ -57,13 +57,21 @@ def test_a_row_of_a_standby_says_so_and_a_key_is_never_absent_there(shop: Shop) 
         for key, row in list(shop.rows.items())[:20]:
             for worker, partitions in zip(workers, mine, strict=True):
                 state = "caught up" if shop.published[key][0].partition in partitions else "standby"
-                worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1]["row"] == row)
-                assert worker.row(table, key)[1]["state"] == state
-        answers = [worker.row(table, "nobody") for worker in workers]
+                worker.until(lambda _, worker=worker, row=row, key=key: _here(worker, table, key)[1]["row"] == row)
+                assert _here(worker, table, key)[1]["state"] == state
+                status, answer = worker.row(table, key)
+                assert (status, answer["row"], answer["state"]) == (200, row, "caught up"), "the owner comes first"
+        assert [worker.row(table, "nobody")[0] for worker in workers] == [404, 404]
+        answers = [_here(worker, table, "nobody") for worker in workers]
         assert sorted(code for code, _ in answers) == [404, 503]
         (doubt,) = [answer for code, answer in answers if code == 503]
         assert "standby" in str(doubt)
         assert "ask the worker that processes it" in str(doubt)
+
+
+def _here(worker: Worker, table: str, key: str) -> tuple[int, dict[str, Any]]:
+    """What a worker says of a key without asking another one."""
+    return worker.get(f"/tables/{table}/rows/{key}?local=1") or (0, {})
 
 
 def test_without_the_setting_nobody_stands_by(shop: Shop) -> None:

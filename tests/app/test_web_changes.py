@@ -1,0 +1,211 @@
+"""Live changes of a table: told once each, gone on with after a break, begun anew when that cannot be. Real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiohttp import ClientResponse, ClientSession
+
+from agents.engine.held import HeldTable
+from app import changes
+from app.changes import Ring, Watches, id_text, read_id
+from app.lookup import TooBusyError
+from tables.engine import Table
+from tests.support.serving import NOW, Served, serving
+from tests.tables.engine.samples import customers, gone, row, small_memory
+
+PATH = f"/tables/{customers.name}/changes"
+
+
+class Event(NamedTuple):
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class Listening:
+    """A client of server-sent events."""
+
+    def __init__(self, answer: ClientResponse) -> None:
+        self.answer = answer
+        self.last = ""
+
+    async def next(self, seconds: float = 5) -> Event:
+        async with asyncio.timeout(seconds):
+            fields: dict[str, str] = {}
+            while "data" not in fields or fields.get("end") is None:
+                line = (await self.answer.content.readline()).decode()
+                assert line, "the stream has ended"
+                if line == "\n":
+                    if "data" in fields:
+                        break
+                    continue
+                name, _, value = line.rstrip("\n").partition(": ")
+                fields[name] = value
+            self.last = fields["id"]
+            return Event(fields["id"], fields["event"], json.loads(fields["data"]))
+
+
+@asynccontextmanager
+async def listening(served: Served, query: str = "", last: str | None = None) -> AsyncIterator[Listening]:
+    headers = {} if last is None else {"Last-Event-ID": last}
+    async with ClientSession() as session, session.get(served.address(PATH + query), headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        yield Listening(answer)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[HeldTable]:
+    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
+    found = HeldTable(table, 6.0, lambda: NOW)
+    found.told("id-1", 2)
+    found.open([0, 1], "id-1")
+    yield found
+    table.close()
+
+
+async def test_each_change_is_told_once_with_its_row_and_a_deletion_with_none(held: HeldTable) -> None:
+    async with serving(held) as served, listening(served) as ears:
+        assert await ears.next() == Event(
+            "0.0-1.0", "start", {"table": customers.name, "worker": "one", "partitions": [0, 1]}
+        )
+        held.take(0, [row(0, "ada", 1, name="Ada"), row(1, "bob", 1)], 2)
+        first, second = await ears.next(), await ears.next()
+        assert (first.id, first.name, first.data["key"], first.data["offset"]) == ("0.1-1.0", "row", "ada", 0)
+        assert (first.data["row"]["name"], first.data["revision"], first.data["partition"]) == ("Ada", 1, 0)
+        assert (second.id, second.data["key"]) == ("0.2-1.0", "bob")
+        held.take(0, [row(2, "ada", 1, name="Ada")], 3)
+        held.take(1, [gone(0, "ada", 2)], 1)
+        event = await ears.next()
+        assert (event.id, event.data["key"], event.data["row"]) == ("0.2-1.1", "ada", None), (
+            "what is unchanged is not told"
+        )
+
+
+async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_repetition(held: HeldTable) -> None:
+    async with serving(held) as served:
+        async with listening(served) as ears:
+            await ears.next()
+            held.take(0, [row(0, "a", 1), row(1, "b", 1)], 2)
+            assert (await ears.next()).data["key"] == "a"
+            last = ears.last
+        held.take(1, [row(0, "c", 1)], 1)
+        held.take(0, [row(2, "d", 1)], 3)
+        async with listening(served, last=last) as ears:
+            assert (await ears.next()).name == "start"
+            assert [(await ears.next()).data["key"] for _ in range(3)] == ["b", "c", "d"]
+            assert ears.last == "0.3-1.1"
+
+
+@pytest.mark.parametrize("last", ["0.0-1.0", "nonsense", "0.5", "0.99999999999999999999-1.0", "1" * 5_000])
+async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: HeldTable, last: str) -> None:
+    held.take(0, [row(0, "a", 1)], 1)
+    async with serving(held) as served, listening(served, last=last) as ears:
+        event = await ears.next()
+        assert (event.id, event.name) == ("0.1-1.0", "reset")
+        assert (await ears.next()).name == "start"
+        held.take(0, [row(1, "b", 1)], 2)
+        assert (await ears.next()).data["key"] == "b"
+
+
+async def test_only_keys_with_the_prefix_are_told(held: HeldTable) -> None:
+    async with serving(held) as served, listening(served, "?prefix=b") as ears:
+        await ears.next()
+        held.take(0, [row(0, "a", 1), row(1, "b1", 1), row(2, "c", 1), row(3, "b2", 1)], 4)
+        assert [(await ears.next()).data["key"] for _ in range(2)] == ["b1", "b2"]
+
+
+async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_ends(held: HeldTable) -> None:
+    async with serving(held) as served, listening(served) as ears:
+        await ears.next()
+        held.take(0, [row(0, "a", 1)], 1)
+        await ears.next()
+        held.told("id-2", 2)
+        event = await ears.next()
+        assert (event.name, event.id) == ("reset", "0.0-1.0")
+        assert await ears.answer.content.read() == b""
+
+
+async def test_rows_that_are_removed_since_the_topic_lacks_them_are_told_and_who_was_away_begins_anew(
+    held: HeldTable,
+) -> None:
+    async with serving(held) as served:
+        async with listening(served) as ears:
+            await ears.next()
+            held.take(0, [row(0, "a", 1)], 1)
+            last = (await ears.next()).id
+            assert held.watch is not None
+            held.watch(None, [b"a"])
+            event = await ears.next()
+            assert (event.data, event.id) == (
+                {"key": "a", "row": None, "partition": None, "offset": None, "revision": None}, last,
+            )  # fmt: skip
+        async with listening(served, last=last) as ears:
+            assert (await ears.next()).name == "reset"
+
+
+async def test_a_client_that_is_slower_than_what_is_kept_is_dropped_with_a_reset(
+    held: HeldTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "KEPT_BYTES", 4_000_000)
+    async with serving(held) as served, listening(served) as ears:
+        await ears.next()
+        for offset in range(400):
+            held.take(0, [row(offset, f"k{offset}", 1, name="x" * 100_000)], offset + 1)
+            await asyncio.sleep(0)
+        names = set()
+        async with asyncio.timeout(20):
+            while "reset" not in names:
+                names.add((await ears.next()).name)
+        assert await ears.answer.content.read() == b""
+
+
+async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held: HeldTable) -> None:
+    ring = Ring(held, kept=100)
+    for offset in range(1_000):
+        ring.take(0, held.take(0, [row(offset, f"k{offset}", 1)], offset + 1) or [f"k{offset}".encode()])
+    assert (ring.first, ring.end) == (900, 1_000)
+    assert ring.floors[0] == 900
+    assert ring.has_all_since({0: 900, 1: 0})
+    assert not ring.has_all_since({0: 899, 1: 0})
+
+
+async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_after(held: HeldTable) -> None:
+    watches = Watches(limit=2, kept_seconds=0.05)
+    assert held.watch is None
+    with watches.watched(held) as ring, watches.watched(held) as same:
+        assert ring is same
+        assert held.watch is not None
+        with pytest.raises(TooBusyError), watches.watched(held):
+            pass
+    assert held.watch is not None
+    with watches.watched(held) as again:
+        assert again is ring, "it was kept for whoever comes back"
+        await asyncio.sleep(0.1)
+        assert held.watch is not None
+    async with asyncio.timeout(5):
+        while held.watch is not None:  # noqa: ASYNC110 - it goes by itself
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_that_stops_ends_its_streams_at_once(held: HeldTable) -> None:
+    async with asyncio.timeout(5):
+        async with serving(held) as served:
+            session = ClientSession()
+            answer = await session.get(served.address(PATH))
+            await answer.content.readline()
+        assert b"event: start" in await answer.content.read()
+        await session.close()
+
+
+def test_an_id_is_read_as_it_was_written() -> None:
+    for positions in ({0: 0}, {3: 17, 0: 2**62, 11: 5}):
+        assert read_id(id_text(positions)) == positions
+    for text in ("", "0", "0.1-", "a.b", "-1.2", "0.1--1.2", "0.٣"):
+        assert read_id(text) is None

@@ -1,0 +1,112 @@
+"""The description of the addresses is true: real answers are held against it. Real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from jsonschema import Draft202012Validator
+
+from app.web.application import make_app
+from app.web.describing import whole
+from tables.engine import Table
+from tests.support.serving import NOW, Held, Served, fleet, serving, sources
+from tests.tables.engine.samples import customers, row, small_memory
+
+TABLE = customers.name
+
+ASKED = [
+    ("/tables", 200),
+    (f"/tables/{TABLE}", 200),
+    (f"/tables/{TABLE}?local=1", 200),
+    ("/tables/none", 404),
+    (f"/tables/{TABLE}/rows", 200),
+    (f"/tables/{TABLE}/rows?limit=1", 200),
+    (f"/tables/{TABLE}/rows?key=ada&key=nobody", 200),
+    (f"/tables/{TABLE}/rows?index=country&value=AT", 200),
+    (f"/tables/{TABLE}/rows?limit=x", 400),
+    (f"/tables/{TABLE}/rows/ada", 200),
+    (f"/tables/{TABLE}/rows/nobody", 404),
+    (f"/tables/{TABLE}/rows/%ff", 400),
+    ("/services", 200),
+    ("/services?x=1", 400),
+    ("/health/live", 200),
+    ("/health/ready", 200),
+    ("/openapi.json", 200),
+]
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
+    table.open((0, 1), "id-1")
+    yield Held(table, 2)
+    table.close()
+
+
+def _operation(path: str) -> tuple[str, dict[str, Any]]:
+    """The address that a path is of: the one with the fewest placeholders that fits."""
+    paths = whole()["paths"]
+    fitting = [each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path.partition("?")[0])]
+    found = min(fitting, key=lambda each: each.count("{"))
+    return found, paths[found]["get"]
+
+
+async def _check(served: Served, path: str, status: int) -> str:
+    described = whole()
+    address, operation = _operation(path)
+    async with ClientSession() as session, session.get(served.address(path)) as answer:
+        body = await answer.json()
+        assert (answer.status, path) == (status, path), body
+        said = operation["responses"][str(status)]["content"]
+        assert [answer.content_type] == list(said), address
+    (media,) = said.values()
+    Draft202012Validator({**media["schema"], "components": described["components"]}).validate(body)
+    return address
+
+
+async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -> None:
+    seen = set()
+    async with serving(held) as served:
+        served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "bob", 1)])
+        served.catch_up(0, 1)
+        for path, status in ASKED:
+            seen.add(await _check(served, path, status))
+        served.table.state(0).remeasure()
+        await _check(served, f"/tables/{TABLE}/rows/nobody", 503)
+    async with serving(held, ready=lambda: ["it is starting"]) as served:
+        await _check(served, "/health/ready", 503)
+    async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
+        workers.catch_up()
+        for path in ("/services", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
+            await _check(workers["one"], path, 200)
+        workers.peers[1] = workers.peers[1]._replace(partitions={})
+        await _check(workers["two"], f"/tables/{TABLE}/rows/{workers.key_in(0)}", 404)
+        workers.peers.clear()
+        await asyncio.sleep(1.05)
+        await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
+    assert whole()["paths"].keys() - seen == {"/tables/{table}/changes"}, "live changes have tests of their own"
+
+
+def test_every_address_is_described_and_none_that_there_is_not() -> None:
+    routes = {
+        re.sub(r":[^}]*", "", route.resource.canonical)
+        for route in make_app(sources()).router.routes()
+        if route.resource is not None
+    }
+    assert routes - whole()["paths"].keys() <= {"/", "/recovery", "/static"}, "pages are for people"
+    assert whole()["paths"].keys() <= routes
+
+
+def test_schemas_are_schemas_and_refer_to_what_there_is() -> None:
+    described = whole()
+    for schema in described["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for path, item in described["paths"].items():
+        names = {each["name"] for each in item["get"]["parameters"] if each["in"] == "path"}
+        assert names == set(re.findall(r"\{(\w+)\}", path))

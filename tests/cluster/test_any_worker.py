@@ -1,0 +1,181 @@
+"""Any worker answers for any key: real workers, through kills, restarts and a broker that goes away."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.cluster.shops import KINDS, PARTITIONS, Shop
+from tests.support.workers import Worker, running
+
+NAMES = ("one", "two", "three")
+
+
+def _workers(shop: Shop, standby: str = "0", **settings: str) -> list[Worker]:
+    module = shop.module(KINDS["copartitioned"])
+    return [shop.worker(module, name, standby=standby, **settings) for name in NAMES]
+
+
+def _answer_everywhere(shop: Shop, workers: list[Worker]) -> None:
+    """Each key, of each worker: its row as it was published, and 404 for one that there is not."""
+    table = f"{shop.prefix}.customers"
+    for worker in workers:
+        for key, row in shop.rows.items():
+            worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1].get("row") == row)
+        for number in range(12):
+            assert worker.row(table, f"nobody{number}")[0] == 404
+
+
+def _listed(worker: Worker, path: str) -> list[str] | None:
+    """The keys of all pages of a list; None as soon as one of them is refused."""
+    keys: list[str] = []
+    cursor = ""
+    while True:
+        status, answer = worker.get(f"{path}&limit=7{cursor}") or (0, {})
+        if status != 200:
+            return None
+        keys += [each["key"] for each in answer["rows"]]
+        if answer["next"] is None:
+            return keys
+        cursor = f"&cursor={answer['next']}"
+
+
+@pytest.mark.scenario("4.6")
+@pytest.mark.scenario("1.5")
+def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: Shop) -> None:
+    workers, table = _workers(shop), f"{shop.prefix}.customers"
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        _answer_everywhere(shop, workers)
+        keys = sorted(shop.rows)
+        for worker in workers:
+            assert _listed(worker, f"/tables/{table}/rows?from=") == keys
+            assert _listed(worker, f"/tables/{table}/rows?prefix=c1") == [key for key in keys if key.startswith("c1")]
+            query = "&".join(f"key={key}" for key in [*keys, "nobody"])
+            status, answer = worker.get(f"/tables/{table}/rows?{query}") or (0, {})
+            assert (status, [each["row"] for each in answer["rows"]]) == (200, [*map(shop.rows.get, keys), None])
+            _, seen = worker.get("/services") or (0, {})
+            assert [each["worker"] for each in seen["workers"]] == sorted(NAMES)
+            shared = [each["partitions"][table] for each in seen["workers"]]
+            assert sorted(chain.from_iterable(shared)) == list(range(PARTITIONS))
+            assert (worker.get("/health/ready") or (0, {}))[0] == 200
+            _, told = worker.get(f"/tables/{table}") or (0, {})
+            assert [(each["partition"], each["state"]) for each in told["partitions"]] == [
+                (partition, "caught up") for partition in range(PARTITIONS)
+            ]
+            assert told["rows"] == len(shop.rows)
+        shop.publish([f"d{number}" for number in range(20)])
+        gone = [key for key, each in shop.published.items() if each[-1].row is None]
+        assert gone, "some of them were deleted"
+        for worker in workers:
+            for key in gone:
+                worker.until(lambda _, worker=worker, key=key: worker.row(table, key)[0] == 404, what="404 everywhere")
+        _answer_everywhere(shop, workers)
+
+
+def test_a_partition_without_a_worker_is_named_until_somebody_has_it(shop: Shop) -> None:
+    workers, table = _workers(shop, session_timeout_s="6", on_stop="stay"), f"{shop.prefix}.customers"
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        _answer_everywhere(shop, workers)
+        workers[2].kill()
+        said: dict[str, dict[str, Any]] = {}
+        for key in shop.rows:
+            status, answer = workers[0].row(table, key)
+            assert status in {200, 503}
+            if status == 503:
+                said[key] = answer
+        assert said, "the third one had something"
+        for key, answer in said.items():
+            assert answer["type"] in {"urn:larder:unserved", "urn:larder:recovering"}, (key, answer)
+            assert answer["partition"] == shop.published[key][0].partition
+        assert _listed(workers[0], f"/tables/{table}/rows?from=") is None
+        for worker in workers[:2]:
+            worker.until(
+                lambda _, worker=worker: all(worker.row(table, key)[0] == 200 for key in said),
+                40,
+                "the others to take over",
+            )
+        assert _listed(workers[1], f"/tables/{table}/rows?from=") == sorted(shop.rows)
+
+
+def test_a_copy_answers_for_an_owner_that_hangs_and_says_how_old_it_is(shop: Shop) -> None:
+    workers, table = _workers(shop, "1", session_timeout_s="8"), f"{shop.prefix}.customers"
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        _answer_everywhere(shop, workers)
+        workers[2].signal(signal.SIGSTOP)
+        states = Counter[str]()
+        for key, row in list(shop.rows.items())[:24]:
+            status, answer = workers[0].row(table, key)
+            assert (status, answer.get("row")) == (200, row), answer
+            states[answer["state"]] += 1
+            assert answer["freshness_s"] is not None
+        assert states["standby"], states
+        workers[2].signal(signal.SIGCONT)
+
+
+def test_a_rolling_restart_of_three_workers_gives_no_wrong_answer(shop: Shop, measured: Callable[[str], None]) -> None:
+    workers, table = _workers(shop, "1"), f"{shop.prefix}.customers"
+    rows = shop.rows
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        _answer_everywhere(shop, workers)
+        with _asking(workers, table, rows) as answers:
+            for worker in workers:
+                assert worker.stop() == 0
+                worker.start()
+                worker.until_caught_up(60)
+                time.sleep(1.0)
+        for worker in workers:
+            worker.until_caught_up(60)
+        _answer_everywhere(shop, workers)
+    wrong = [each for each in answers if each[1] == 404 or (each[1] == 200 and each[2] != rows[each[0]])]
+    assert not wrong, wrong[:5]
+    kinds = Counter(each[1] for each in answers)
+    measured(
+        f"a rolling restart of three workers: answers by status (0: the worker was away) {dict(sorted(kinds.items()))}"
+    )
+    assert kinds[200] > 100
+    assert set(kinds) <= {0, 200, 503}
+
+
+@contextmanager
+def _asking(workers: list[Worker], table: str, rows: dict[str, Any]) -> Iterator[list[tuple[str, int, Any]]]:
+    """Ask one worker after the other for one key after the other, until the block ends."""
+    answers: list[tuple[str, int, Any]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        number = 0
+        keys = list(rows)
+        while not stop.is_set():
+            worker, key = workers[number % len(workers)], keys[number % len(keys)]
+            number += 1
+            try:
+                status, body = worker.get(f"/tables/{table}/rows/{quote(key)}") or (0, {})
+            except (OSError, json.JSONDecodeError):
+                status, body = 0, {}
+            answers.append((key, status, body.get("row")))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        thread.join()
