@@ -1,0 +1,36 @@
+"""Where other workers are told to find a web port."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.errors import MistakeError
+from app.settings import load_settings
+from app.web_address import bound_address, told_address
+
+
+@pytest.mark.parametrize(
+    ("told", "host", "expected"),
+    [
+        ("", "127.0.0.1", "http://127.0.0.1:80"),
+        ("", "::1", "http://[::1]:80"),
+        ("", "0.0.0.0", ""),  # noqa: S104 - the very case
+        ("", "::", ""),
+        ("worker-1", "0.0.0.0", "http://worker-1:80"),  # noqa: S104
+        ("worker-1:8080", "0.0.0.0", "http://worker-1:8080"),  # noqa: S104
+        ("[fd00::1]", "::", "http://[fd00::1]:80"),
+        ("[fd00::1]:8080", "::", "http://[fd00::1]:8080"),
+    ],
+)
+def test_others_are_told_what_they_can_connect_to_or_nothing(told: str, host: str, expected: str) -> None:
+    assert told_address(told, host, 80) == expected
+
+
+def test_a_port_is_bound_at_the_address_that_was_set() -> None:
+    assert bound_address("::1", 80) == "http://[::1]:80"
+
+
+@pytest.mark.parametrize("address", ["http://x", "x/y", "a b", "u@h", "x:y", "::1"])
+def test_an_address_that_is_none_is_a_mistake(address: str) -> None:
+    with pytest.raises(MistakeError, match="web_address: requires host, or host:port"):
+        load_settings({"LARDER_WEB_ADDRESS": address})
