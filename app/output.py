@@ -25,3 +25,8 @@ def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> Non
 def answer_failure(message: str) -> None:
     """Print why there is no other answer, as one line of JSON; people read it on standard error."""
     click.echo(orjson.dumps({"error": message}))
+
+
+def printable(text: str) -> str:
+    """Give a text that somebody else wrote in one line, with what a terminal would obey written as in Python."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
@@ -219,6 +219,17 @@ class TransactionalProducer(AIOKafkaProducer):
         """
         self._check()
         await self._told(self.send_offsets_to_transaction(dict(offsets), self._sender.member.group))
+        self._check()
+        await self._told(self.commit_transaction())
+
+    async def in_one(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Publish what `send` publishes, all or nothing, without any offsets; raises KafkaError.
+
+        After an error it is unknown whether all or nothing was committed, and the producer has to be discarded.
+        """
+        self._check()
+        await self._told(self.begin_transaction())
+        await send()
         self._check()
         await self._told(self.commit_transaction())
 

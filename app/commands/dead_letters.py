@@ -1,0 +1,191 @@
+"""List, show, replay or discard the dead letters of a service."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.errors import MistakeError
+from app.output import answer, json_option
+from app.settings import load_settings
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from app.dead_letters.choosing import Chosen
+    from app.dead_letters.letters import How, LetterId
+    from app.dead_letters.pages import Page
+    from app.dead_letters.settling import Outcome, Progress
+
+LIST_SECONDS = 60.0
+"""For at most 100,000 records, which may be large."""
+
+SETTLE_SECONDS = 6 * 3600.0
+"""For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
+
+PROGRESS_SECONDS = 1.0
+LARGEST_LIMIT = 10_000
+
+topic_option = click.option("--topic", metavar="T", help="Only letters about records of the topic T.")
+cause_option = click.option("--cause", metavar="TEXT", help="Only letters with TEXT in their cause, in any case.")
+all_option = click.option("--all", "every", is_flag=True, help="All letters that are not settled yet.")
+
+
+@click.group("dead-letters")
+def command() -> None:
+    """List, show, replay or discard what a service could not handle: the records of SERVICE.dead-letters."""
+
+
+@command.command("list")
+@click.argument("service")
+@topic_option
+@cause_option
+@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
+@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@json_option
+def list_(  # noqa: PLR0913 - each is an option
+    service: str, *, topic: str | None, cause: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List the newest letters of SERVICE that were neither replayed nor discarded, the newest first."""
+    from app.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.letters import described  # noqa: PLC0415
+    from app.dead_letters.reading import list_letters  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.showing import show_list  # noqa: PLC0415
+
+    wanted = Chosen(None, topic, cause).takes
+    page: Page = _talk(service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS)
+    found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
+    answer(found, as_json=as_json, for_people=lambda: show_list(service, found))
+
+
+@command.command()
+@click.argument("service")
+@click.argument("letter")
+@json_option
+def show(service: str, letter: str, *, as_json: bool) -> None:
+    """Show one LETTER of SERVICE, named topic/partition/offset: its cause, and the record as it came."""
+    from app.dead_letters.letters import described_whole, letter_id  # noqa: PLC0415
+    from app.dead_letters.reading import letter as read_letter  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.showing import embedded, show_letter  # noqa: PLC0415
+
+    wanted = letter_id(letter)
+    found = _talk(service, lambda broker: read_letter(broker, service, wanted), LIST_SECONDS)
+    if found is None:
+        requires = f"requires to be among the newest 100,000 records of {service}.dead-letters"
+        raise MistakeError(Problem(f"dead letter {letter}", requires, "no such letter", "see larder dead-letters list"))
+    said = described_whole(*found)
+    answer({"letter": embedded(said)}, as_json=as_json, for_people=lambda: show_letter(said))
+
+
+@command.command()
+@click.argument("service")
+@click.argument("letters", nargs=-1, metavar="[LETTER]...")
+@all_option
+@topic_option
+@cause_option
+@json_option
+@click.pass_context
+def replay(  # noqa: PLR0913 - each is an option
+    ctx: click.Context,
+    service: str,
+    letters: tuple[str, ...],
+    *,
+    every: bool,
+    topic: str | None,
+    cause: str | None,
+    as_json: bool,
+) -> None:
+    """Publish the records of LETTERs once more, each to the topic and partition that it came from, and only once.
+
+    LETTERs are named topic/partition/offset; or say --all, --topic or --cause. A record has its key, value, headers
+    and timestamp, and the header larder.replayed; every reader of its topic sees it again. Exit code 1: some letters
+    could not be replayed, and are left.
+    """
+    _settle(ctx, service, "replayed", _chosen("replay", letters, topic, cause, every=every), as_json=as_json)
+
+
+@command.command()
+@click.argument("service")
+@click.argument("letters", nargs=-1, metavar="[LETTER]...")
+@all_option
+@topic_option
+@cause_option
+@json_option
+@click.pass_context
+def discard(  # noqa: PLR0913 - each is an option
+    ctx: click.Context,
+    service: str,
+    letters: tuple[str, ...],
+    *,
+    every: bool,
+    topic: str | None,
+    cause: str | None,
+    as_json: bool,
+) -> None:
+    """Discard LETTERs: they are not listed any more, and their records are not published again.
+
+    LETTERs are named topic/partition/offset; or say --all, --topic or --cause.
+    """
+    _settle(ctx, service, "discarded", _chosen("discard", letters, topic, cause, every=every), as_json=as_json)
+
+
+def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str | None, *, every: bool) -> Chosen:
+    from app.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.letters import letter_id  # noqa: PLC0415
+
+    ids: frozenset[LetterId] | None = frozenset(map(letter_id, letters)) or None
+    declared = f"larder dead-letters {what}"
+    if ids is not None and (every or topic is not None or cause is not None):
+        found = "also --all, --topic or --cause"
+        raise MistakeError(Problem(declared, "requires letters or a choice of them", found, "leave one of both out"))
+    if ids is None and not every and topic is None and cause is None:
+        do = "name letters, or say --all, --topic or --cause"
+        raise MistakeError(Problem(declared, "requires letters", "none", do))
+    return Chosen(ids, topic, cause)
+
+
+def _settle(ctx: click.Context, service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
+    from app.dead_letters.letters import settled  # noqa: PLC0415
+    from app.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.showing import show_settled  # noqa: PLC0415
+
+    told = _telling(how)
+    outcome: Outcome = _talk(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
+    found = {
+        how: [
+            {"id": name, "as": place} if how == "replayed" else {"id": name} for name, place in outcome.settled.items()
+        ],
+        "already": [{"id": name, **settled(before)} for name, before in outcome.already.items()],
+        "left": [{"id": name, "cause": cause} for name, cause in outcome.left.items()],
+    }
+    answer(found, as_json=as_json, for_people=lambda: show_settled(service, how, found))
+    if outcome.left:
+        ctx.exit(1)
+
+
+def _talk(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
+    """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
+    from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from app.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+
+    service_named(declared_services(load_settings().settings.modules), service)
+    broker = serving_broker()
+    return talk(broker, conversation(broker), seconds)
+
+
+def _telling(how: How) -> Callable[[Progress], None]:
+    """Tell people how long work gets on, once a second."""
+    said_at = time.monotonic()
+
+    def told(progress: Progress) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > PROGRESS_SECONDS:
+            said_at = time.monotonic()
+            share = 100 * progress.looked_at // max(progress.records, 1)
+            click.echo(f"larder: {share} % looked at, {progress.settled:,} {how}", file=sys.stderr)
+
+    return told

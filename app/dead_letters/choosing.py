@@ -1,0 +1,69 @@
+"""Which letters are meant, and which of them can be replayed. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from agents.engine.publishing import RECORD_OVERHEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from agents.declaring.facts import TopicFacts
+    from app.dead_letters.letters import Headers, Letter, LetterId
+
+
+class Chosen(NamedTuple):
+    """The letters with one of these ids, or all; of a topic, and with a text in their cause, where those are given."""
+
+    ids: frozenset[LetterId] | None = None
+    topic: str | None = None
+    cause: str | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether a letter is among them."""
+        return (
+            (self.ids is None or letter.id in self.ids)
+            and (self.topic is None or letter.id.topic == self.topic)
+            and (self.cause is None or self.cause.casefold() in letter.cause.casefold())
+        )
+
+    def partitions(self, count: int) -> list[int]:
+        """Give the partitions of the dead letters' topic to read, those that are likely to have them first."""
+        wanted = {each.partition for each in self.ids or ()}
+        likely = {partition for partition in range(count) if any(each % count == partition for each in wanted)}
+        return sorted(range(count), key=lambda partition: (partition not in likely, partition))
+
+
+def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
+    """Say why a letter cannot be replayed into its topic, of which `facts` are known; None if it can."""
+    topic, partition, _ = letter.id
+    if partition >= facts.partitions:
+        return f"replaying requires its partition; found {facts.partitions} of {topic}"
+    if "compact" in facts.cleanup_policy:
+        return (
+            f"replaying requires a topic of events; found {topic}, which is compacted: an old row would take the place"
+            " of a newer one; have the owner publish the row again, then discard the letter"
+        )
+    return None
+
+
+def too_large(letter: Letter, headers: Headers, facts: TopicFacts) -> str | None:
+    """Say that a letter has become too large for its topic; None if it has not."""
+    size = RECORD_OVERHEAD + sum(map(_length, [letter.key, letter.value]))
+    size += sum(len(name.encode()) + _length(value) for name, value in headers)
+    if size <= facts.max_message_bytes:
+        return None
+    return (
+        f"replaying requires at most {facts.max_message_bytes} bytes in {letter.id.topic}; found {size}; raise"
+        " max.message.bytes of the topic"
+    )
+
+
+def unfound(ids: Collection[LetterId], topic: str) -> dict[str, str]:
+    """Say of ids that no letter of a topic has them."""
+    return {str(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
+
+
+def _length(value: bytes | None) -> int:
+    return len(value or b"")

@@ -1,0 +1,231 @@
+"""Letters and what settles them, as records of `<service>.dead-letters` have them. Pure.
+
+The record that a letter is about is known by its coordinates and its timestamp: a topic that was deleted and created
+again has other records at the same coordinates. May not know how records are read or written.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from app.errors import MistakeError
+from tables.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Headers = list[tuple[str, bytes | None]]
+How = Literal["replayed", "discarded"]
+
+PREFIX: Final = "larder."
+REPLAYED: Final = "larder.replayed"
+"""On a record that was replayed: the id of its letter."""
+SETTLED: Final = "larder.settled"
+"""On the record that settles a letter: replayed or discarded."""
+REPLAYED_AS: Final = "larder.replayed-as"
+"""On the record that settles a letter: where the replayed record lies."""
+TIMESTAMP: Final = "larder.timestamp"
+
+# Enough to know a key by, in a list of many.
+_SHOWN_KEY = 200
+
+
+class LetterId(NamedTuple):
+    """Where the record that a letter is about lies; as text topic/partition/offset, the letter's message key."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """Give it as it is written on a command line and in an address."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Identity(NamedTuple):
+    """The record that a letter is about, for certain; timestamp in ms."""
+
+    id: LetterId
+    timestamp: int
+
+
+class Place(NamedTuple):
+    """Where a record of the dead letters' own topic lies, and when it was written there (ms)."""
+
+    partition: int
+    offset: int
+    at: int
+
+
+class Letter(NamedTuple):
+    """A record that could not be handled: `key`, `value` and `headers` as it came, `timestamp` in ms.
+
+    left_out  what of it was too large to be kept; None where it is whole.
+    """
+
+    id: LetterId
+    service: str
+    timestamp: int
+    cause: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    left_out: str | None
+    place: Place
+
+    @property
+    def identity(self) -> Identity:
+        """The record that it is about."""
+        return Identity(self.id, self.timestamp)
+
+    def summary(self) -> Letter:
+        """Give it without what may be large."""
+        key = None if self.key is None else self.key[:_SHOWN_KEY]
+        return self._replace(key=key, value=None, headers=[])
+
+
+class Settlement(NamedTuple):
+    """That a letter was replayed or discarded, and where the replayed record lies, if any."""
+
+    identity: Identity
+    how: How
+    replayed_as: str | None
+    place: Place
+
+
+class Record(Protocol):
+    """A record as a consumer gives it; timestamp in ms."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The message key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """The headers."""
+
+
+def letter_id(text: str) -> LetterId:
+    """Read an id; raises `MistakeError`."""
+    found = re.fullmatch(r"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})/([0-9]{1,19})", text)
+    if found is None:
+        problem = Problem(
+            f"dead letter {text}",
+            "requires an id as topic/partition/offset",
+            repr(text),
+            "see larder dead-letters list",
+        )
+        raise MistakeError(problem)
+    return LetterId(found[1], int(found[2]), int(found[3]))
+
+
+def read_record(partition: int, record: Record) -> Letter | Settlement | None:
+    """Read a record of the dead letters' topic; None for one that is neither a letter nor settles one."""
+    ours = {name: value for name, value in record.headers if name.startswith(PREFIX) and value is not None}
+    place = Place(partition, record.offset, record.timestamp)
+    try:
+        about = letter_id((record.key or b"").decode())
+        timestamp = int(ours[TIMESTAMP])
+    except (MistakeError, ValueError, KeyError):
+        return None
+    if (how := ours.get(SETTLED)) is not None:
+        return _settlement(Identity(about, timestamp), how, ours.get(REPLAYED_AS), place)
+    return Letter(
+        about,
+        _text(ours.get("larder.service")) or "",
+        timestamp,
+        _text(ours.get("larder.cause")) or "",
+        ours.get("larder.key"),
+        record.value,
+        [(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
+        _text(ours.get("larder.left-out")),
+        place,
+    )
+
+
+def replayed_headers(letter: Letter) -> Headers:
+    """Give the headers that a replayed record has."""
+    return [*letter.headers, (REPLAYED, str(letter.id).encode())]
+
+
+def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> Headers:
+    """Give the headers of the record, under the letter's key and without a value, that settles a letter."""
+    headers: Headers = [(SETTLED, how.encode()), (TIMESTAMP, str(identity.timestamp).encode())]
+    return headers if replayed_as is None else [*headers, (REPLAYED_AS, replayed_as.encode())]
+
+
+def described(letter: Letter) -> dict[str, Any]:
+    """Tell of a letter as a line of a list does."""
+    return {
+        "id": str(letter.id),
+        "at": moment(letter.place.at),
+        "topic": letter.id.topic,
+        "partition": letter.id.partition,
+        "offset": letter.id.offset,
+        "key": _text(letter.key),
+        "cause": letter.cause,
+    }
+
+
+def described_whole(letter: Letter, settlement: Settlement | None) -> dict[str, Any]:
+    """Tell all of a letter: also its value, as JSON where it is that, its headers, and whether it is settled."""
+    return {
+        **described(letter),
+        "service": letter.service,
+        "timestamp": letter.timestamp,
+        **_value(letter.value),
+        "left_out": letter.left_out,
+        "headers": [{"name": name, "value": _text(value)} for name, value in letter.headers],
+        "settled": None if settlement is None else settled(settlement),
+    }
+
+
+def settled(settlement: Settlement) -> dict[str, Any]:
+    """Tell how and when a letter was settled."""
+    return {"how": settlement.how, "at": moment(settlement.place.at), "replayed_as": settlement.replayed_as}
+
+
+def moment(timestamp: int) -> str:
+    """Give a time in ms as ISO 8601 in UTC."""
+    try:
+        return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp)  # any 64 bits may stand there
+
+
+def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
+    if how == b"replayed":
+        return Settlement(identity, "replayed", _text(replayed_as), place)
+    return Settlement(identity, "discarded", None, place) if how == b"discarded" else None
+
+
+def _value(value: bytes | None) -> dict[str, Any]:
+    """Give a value and how it is shown: `json`, or `text`, in which what is no UTF-8 is escaped."""
+    if value is None:
+        return {"value": None, "shown_as": None}
+    try:
+        # Decoded to see that it can be; the bytes themselves are shown, numbers and order of fields as they were.
+        msgspec.json.decode(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {"value": _text(value), "shown_as": "text"}
+    return {"value": msgspec.Raw(value), "shown_as": "json"}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="backslashreplace")

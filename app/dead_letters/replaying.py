@@ -1,0 +1,60 @@
+"""Makes the record that a letter is replayed as; what the letter left out is fetched where the original lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiokafka.structs import TopicPartition
+
+from app.dead_letters.choosing import obstacle, too_large
+from app.dead_letters.letters import PREFIX, replayed_headers
+from app.dead_letters.records import Outgoing, Span, records, spans
+
+if TYPE_CHECKING:
+    from agents.declaring.facts import TopicFacts
+    from agents.engine.cluster import Cluster
+    from agents.engine.fetching import BatchConsumer
+    from app.dead_letters.letters import Letter
+
+
+class Originals:
+    """The topics that letters came from."""
+
+    def __init__(self, cluster: Cluster, consumer: BatchConsumer) -> None:
+        """Ask a cluster, and read with a consumer that is used for nothing else."""
+        self._cluster = cluster
+        self._consumer = consumer
+        self._facts: dict[str, TopicFacts | None] = {}
+
+    async def replay(self, letter: Letter) -> Outgoing | str:
+        """Give the record that a letter is replayed as, or why it cannot be; raises KafkaError."""
+        topic = letter.id.topic
+        if topic not in self._facts:
+            self._facts[topic] = (await self._cluster.facts([topic])).get(topic)
+        facts = self._facts[topic]
+        if facts is None:
+            return f"replaying requires its topic; found no {topic}"
+        if (found := obstacle(letter, facts)) is not None:
+            return found
+        whole = letter if letter.left_out is None else await self._whole(letter)
+        if whole is None:
+            return f"replaying requires the whole record; found all but {letter.left_out}, and it is gone from {topic}"
+        headers = replayed_headers(whole)
+        if (found := too_large(whole, headers, facts)) is not None:
+            return found
+        tp = TopicPartition(topic, letter.id.partition)
+        return Outgoing(tp, whole.key, whole.value, whole.timestamp, headers, facts.max_message_bytes)
+
+    async def _whole(self, letter: Letter) -> Letter | None:
+        """Give a letter with all that its original has; None if that is not there any more."""
+        topic, partition, offset = letter.id
+        tp = TopicPartition(topic, partition)
+        there = (await spans(self._consumer, [tp]))[tp]
+        if not there.begin <= offset < there.end:
+            return None
+        async for some in records(self._consumer, tp, Span(offset, offset + 1)):
+            for record in some:
+                if record.offset == offset and record.timestamp == letter.timestamp:
+                    headers = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+                    return letter._replace(key=record.key, value=record.value, headers=headers)
+        return None

@@ -1,0 +1,65 @@
+"""How a command shows dead letters to people. What others wrote is shown without what a terminal would obey."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+import orjson
+
+from app.columns import columns
+from app.output import printable
+
+# Characters of a cause in a list: enough to tell letters apart.
+SHOWN_CAUSE = 200
+
+
+def show_list(service: str, found: dict[str, Any]) -> None:
+    """Show a page of letters, and on standard error what is not on it."""
+    letters = found["letters"]
+    if letters:
+        rows = [(each["id"], each["at"], printable(each["key"] or "-"), _short(each["cause"])) for each in letters]
+        click.echo(columns(("letter", "at", "key", "cause"), rows))
+    else:
+        click.echo(f"{service} has no such dead letters")
+    if found["next"]:
+        click.echo(f"larder: there are more: --cursor {found['next']}", file=sys.stderr)
+    if found["beyond"]:
+        click.echo("larder: there are older records than the newest 100,000: they were not looked at", file=sys.stderr)
+
+
+def show_letter(letter: dict[str, Any]) -> None:
+    """Show all of one letter, its value last."""
+    facts = [(name, letter[name]) for name in ("id", "at", "service", "key", "timestamp", "cause", "left_out")]
+    facts += [(f"header {each['name']}", each["value"]) for each in letter["headers"]]
+    if (settled := letter["settled"]) is not None:
+        place = f" as {settled['replayed_as']}" if settled["replayed_as"] else ""
+        facts.append((settled["how"], f"{settled['at']}{place}"))
+    lines = [(printable(name).replace("_", " "), printable(str(value))) for name, value in facts if value is not None]
+    click.echo(columns(("letter", ""), lines))
+    if letter["shown_as"] == "json":
+        click.echo(msgspec.json.format(bytes(letter["value"]), indent=2))
+    elif letter["shown_as"] == "text":
+        click.echo("\n".join(map(printable, letter["value"].splitlines())))
+
+
+def embedded(letter: dict[str, Any]) -> dict[str, Any]:
+    """Give a letter with its value as orjson can write it, in one line and with its numbers as they were."""
+    if letter["shown_as"] != "json":
+        return letter
+    return {**letter, "value": orjson.Fragment(msgspec.json.format(bytes(letter["value"]), indent=-1))}
+
+
+def show_settled(service: str, how: str, found: dict[str, Any]) -> None:
+    """Show what became of the letters that were to be replayed or discarded."""
+    for each in found["already"]:
+        click.echo(f"{each['id']} was {each['how']} at {each['at']}")
+    for each in found["left"]:
+        click.echo(f"larder: dead letter {each['id']}: {printable(each['cause'])}", file=sys.stderr)
+    click.echo(f"{service}: {len(found[how]):,} {how}, {len(found['already']):,} before, {len(found['left']):,} left")
+
+
+def _short(cause: str) -> str:
+    return printable(cause if len(cause) <= SHOWN_CAUSE else f"{cause[:SHOWN_CAUSE]}...")
