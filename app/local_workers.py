@@ -62,14 +62,15 @@ def local_workers(directory: Path) -> list[LocalWorker]:
     return found
 
 
-def ask(worker: LocalWorker, path: str) -> Reply:
+def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Reply:
     """Ask a worker's web port for `path`, which is encoded already."""
-    connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Accept": "application/json"})
         answer = connection.getresponse()
-        return Reply(worker, answer.status, json.loads(answer.read()))
-    except (OSError, http.client.HTTPException, ValueError):
+        body = json.loads(answer.read())
+        return Reply(worker, answer.status, body) if isinstance(body, dict) else Reply(worker, 0, {})
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return Reply(worker, 0, {})
     finally:
         connection.close()

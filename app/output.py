@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,9 +18,17 @@ json_option = click.option(JSON_FLAG, "as_json", is_flag=True, help="Answer with
 def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> None:
     """Print `data` as one line of JSON, or let `for_people` print what a person wants to read."""
     if as_json:
-        click.echo(orjson.dumps(data, default=str))
+        click.echo(one_line(data))
     else:
         for_people()
+
+
+def one_line(data: Any) -> bytes:
+    """Give `data` as one line of JSON; numbers may be larger than those of orjson."""
+    try:
+        return orjson.dumps(data, default=str)
+    except orjson.JSONEncodeError:
+        return json.dumps(data, default=str, separators=(",", ":")).encode()
 
 
 def answer_failure(message: str) -> None:

@@ -29,9 +29,13 @@ def command(*, as_json: bool) -> None:
 
 
 def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
+    mine = [reply for reply in replies if reply.worker.service == service.name]
+    workers = [_running(reply) for reply in mine]
     return {
         "service": service.name,
-        "tables": [{"table": use.name, "held": use.held} for use in service.tables],
+        "state": ", ".join(sorted({each["phase"] for each in workers})) or None,
+        "lag": _sum([each["lag"] for each in workers]),
+        "tables": [{"table": use.name, "held": use.held, **_held(use.name, mine)} for use in service.tables],
         "joins": [
             {
                 "source": join.source.name,
@@ -54,29 +58,47 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
             for reaction in service.reactions
         ],
         "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
-        "workers": [_running(reply) for reply in replies if reply.worker.service == service.name],
+        "workers": workers,
     }
 
 
+def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
+    """Give the state and the lag of a table over all workers that hold it; none where nobody does."""
+    partitions = [
+        partition
+        for reply in replies
+        for each in reply.body.get("tables", ())
+        if each["table"] == table
+        for partition in each["partitions"]
+    ]
+    states = sorted({each["phase"].replace("_", " ") for each in partitions})
+    return {"state": ", ".join(states) or None, "lag": _sum([each["lag"] for each in partitions])}
+
+
+def _sum(lags: list[int | None]) -> int | None:
+    """Give the sum; unknown as soon as one of them is, or where there is none."""
+    known = [lag for lag in lags if lag is not None]
+    return sum(known) if known and len(known) == len(lags) else None
+
+
 def _running(reply: Reply) -> dict[str, Any]:
-    lags = [each["lag"] for each in reply.body.get("inputs", ())]
     return {
         "worker": reply.worker.worker,
         "pid": reply.worker.pid,
         "web": reply.worker.web,
         "phase": reply.body.get("phase", "no answer"),
         "processed": reply.body.get("processed"),
-        "lag": None if not lags or None in lags else sum(lags),
+        "lag": _sum([each["lag"] for each in reply.body.get("inputs", ())]),
         "joins": reply.body.get("joins", []),
     }
 
 
 def _show(found: list[dict[str, Any]]) -> None:
     for service in found:
-        click.echo(click.style(service["service"], bold=True))
+        click.echo(click.style(service["service"], bold=True) + _state(service))
         for table in service["tables"]:
             kind = "global" if table["held"] == "global" else "co-partitioned"
-            click.echo(f"  table  {table['table']} ({kind})")
+            click.echo(f"  table  {table['table']} ({kind}){_state(table)}")
         for join in service["joins"]:
             tables = ", ".join(f"{each['table']} on {each['on']}" for each in join["tables"])
             click.echo(f"  join   {join['source']} with {tables} into {join['into']}")
@@ -89,8 +111,15 @@ def _show(found: list[dict[str, Any]]) -> None:
         for agent in service["agents"]:
             click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
         for worker in service["workers"]:
-            lag = "?" if worker["lag"] is None else f"{worker['lag']:,}"
             place = f"process {worker['pid']}, {worker['web']}"
-            click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {lag} ({place})")
+            click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {_lag(worker)} ({place})")
         if not service["workers"]:
             click.echo("  no worker runs here")
+
+
+def _state(measured: dict[str, Any]) -> str:
+    return "" if measured["state"] is None else f": {measured['state']}, lag {_lag(measured)}"
+
+
+def _lag(measured: dict[str, Any]) -> str:
+    return "?" if measured["lag"] is None else f"{measured['lag']:,}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.asking import at_option, workers_at
 from app.columns import columns
-from app.local_workers import ask_all, local_workers
+from app.local_workers import ask_all
 from app.output import answer, json_option
-from app.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 @click.command("tables")
+@click.argument("table", required=False)
+@at_option
 @json_option
-def command(*, as_json: bool) -> None:
-    """List the tables of the workers that run out of the same data directory: rows, state, lag, freshness."""
-    replies = ask_all(local_workers(load_settings().settings.directory), "/services")
-    found = [table for reply in replies for table in _tables(reply)]
+def command(*, table: str | None, at: str | None, as_json: bool) -> None:
+    """List the tables of the workers that run out of the same data directory: rows, state, lag, freshness.
+
+    Of TABLE alone, each partition that a worker holds has a line.
+    """
+    replies = ask_all(workers_at(at), "/services")
+    found = [each for reply in replies for each in _tables(reply) if table in {None, each["table"]}]
     silent = [reply.worker.worker for reply in replies if not reply.status]
-    answer({"tables": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent))
+    show = _show if table is None else _show_partitions
+    answer({"tables": found, "silent": silent}, as_json=as_json, for_people=lambda: show(found, silent))
 
 
 def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
@@ -33,8 +39,8 @@ def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
         yield {
             "table": table["table"],
             "held": table["held"],
-            "service": reply.worker.service,
-            "worker": reply.worker.worker,
+            "service": reply.body["service"],
+            "worker": reply.body["worker"],
             "rows": table["rows"],
             "states": sorted({each["phase"].replace("_", " ") for each in partitions}),
             "diverging": table["diverging"],
@@ -64,6 +70,30 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
         rows.append((each["table"], each["worker"], held, f"{each['rows']:,}", lag, age, states + _progress(each)))
     headings = ("table", "worker", "held", "rows", "lag", "freshness", "state")
     click.echo(columns(headings, rows, right=["rows", "lag", "freshness"]))
+
+
+def _show_partitions(found: list[dict[str, Any]], silent: list[str]) -> None:
+    for worker in silent:
+        click.echo(f"{worker} does not answer")
+    if not any(each["partitions"] for each in found):
+        click.echo("no worker that runs here holds a partition of it: larder tables lists what is there")
+        return
+    rows = [
+        (str(each["partition"]), table["worker"], each["phase"].replace("_", " "), *map(_figure, _measures(each)))
+        for table in found
+        for each in table["partitions"]
+    ]
+    headings = ("partition", "worker", "state", "position", "end", "lag", "freshness")
+    click.echo(columns(headings, sorted(rows, key=lambda row: (int(row[0]), row[1])), right=headings[3:]))
+
+
+def _measures(partition: dict[str, Any]) -> list[Any]:
+    age = partition["freshness_s"]
+    return [partition["position"], partition["end"], partition["lag"], None if age is None else f"{age:.1f} s"]
+
+
+def _figure(measure: Any) -> str:
+    return "?" if measure is None else measure if isinstance(measure, str) else f"{measure:,}"
 
 
 def _progress(table: dict[str, Any]) -> str:

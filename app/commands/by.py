@@ -1,0 +1,28 @@
+"""List rows of a table that have a value in an index."""
+
+from __future__ import annotations
+
+import click
+
+from app.asking import at_option, rows_in_pages, workers_at
+from app.commands.scan import LARGEST_LIMIT
+from app.output import answer, json_option
+from app.showing_rows import show_rows
+
+
+@click.command("by")
+@click.argument("table")
+@click.argument("index")
+@click.argument("value")
+@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=100, show_default=True)
+@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@at_option
+@json_option
+def command(  # noqa: PLR0913 - each is an option
+    *, table: str, index: str, value: str, limit: int, cursor: str | None, at: str | None, as_json: bool
+) -> None:
+    """List rows of TABLE whose field INDEX, one of its indexes, is VALUE; in the order of their keys."""
+    chosen = [("index", index), ("value", value)]
+    rows, following = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
+    found = {"table": table, "rows": rows, "next": following}
+    answer(found, as_json=as_json, for_people=lambda: show_rows(rows, following))

@@ -1,0 +1,77 @@
+"""Show what became of the records of each join: joined, waiting, parked, with samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.asking import at_option, workers_at
+from app.columns import columns
+from app.local_workers import ask_all
+from app.output import answer, json_option, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.local_workers import Reply
+
+COUNTED = ("hits", "missing", "waited", "released", "expired", "parked", "passed_on", "dropped")
+KINDS = ("missing", "expired", "parked")
+
+
+@click.command("joins")
+@click.argument("service", required=False)
+@at_option
+@json_option
+def command(*, service: str | None, at: str | None, as_json: bool) -> None:
+    """Show the joins of the workers that run here, or of SERVICE: counts by partition, and records without partner.
+
+    Counts begin with each worker's process. The newest records that lacked a row, waited in vain or were parked are
+    named by their coordinates; those of parked ones name a dead letter.
+    """
+    workers = [each for each in workers_at(at) if at or service in {None, each.service}]
+    replies = ask_all(workers, "/joins")
+    found = [_of(reply, join) for reply in replies for join in reply.body.get("joins", ())]
+    silent = [reply.worker.worker for reply in replies if "joins" not in reply.body]
+    answer({"joins": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent))
+
+
+def _of(reply: Reply, join: dict[str, Any]) -> dict[str, Any]:
+    return {"service": reply.worker.service, "worker": reply.worker.worker, **join}
+
+
+def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
+    for worker in silent:
+        click.echo(f"{worker} does not answer")
+    if not found:
+        click.echo("no worker with joins runs here: larder services lists what can be started")
+        return
+    rows = [
+        (join["into"], join["worker"], str(each["partition"]), *(f"{each.get(name, 0):,}" for name in COUNTED))
+        for join in found
+        for each in join["partitions"]
+    ]
+    counted = [name.replace("_", " ") for name in COUNTED]
+    click.echo(columns(("into", "worker", "partition", *counted), rows, right=["partition", *counted]))
+    for line in _samples(found):
+        click.echo(line)
+
+
+def _samples(found: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for join in found:
+        for partition in join["partitions"]:
+            for kind in KINDS:
+                for sample in partition.get("samples", {}).get(kind, ()):
+                    yield f"{kind}: {_sample(sample)} (into {join['into']})"
+
+
+def _sample(sample: dict[str, Any]) -> str:
+    """Say which record it was and what it lacked."""
+    place = f" at {sample['id']}" if sample.get("id") else ""
+    lacked = ""
+    if sample.get("table"):
+        reference = "null" if sample.get("reference") is None else repr(sample["reference"])
+        lacked = f" lacks {reference} of {sample['table']}"
+    cause = f": {sample['cause']}" if sample.get("cause") else ""
+    return printable(f"{sample.get('key')}{place}{lacked}{cause}")

@@ -1,0 +1,26 @@
+"""Look many rows of a table up at once."""
+
+from __future__ import annotations
+
+import click
+
+from app.asking import at_option, rows_of_keys, workers_at
+from app.output import answer, json_option
+from app.showing_rows import show_rows
+
+
+@click.command("many")
+@click.argument("table")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@at_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, table: str, keys: tuple[str, ...], at: str | None, as_json: bool) -> None:
+    """Look the rows of KEYs up in TABLE; they come in the order of the keys, whichever workers have them.
+
+    Exit code 1: of some keys there is no row, for certain. 3: no worker can say.
+    """
+    rows = rows_of_keys(workers_at(at), table, keys)
+    answer({"table": table, "rows": rows}, as_json=as_json, for_people=lambda: show_rows(rows, None))
+    if any(each["row"] is None for each in rows):
+        ctx.exit(1)

@@ -1,0 +1,48 @@
+"""Server-sent events, as the lines of a response say them. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LARGEST_LINE = 32 * 1024 * 1024
+"""Bytes; also the characters of all data of an event: more than any row has. What goes on and on is no worker's."""
+
+
+class Event(NamedTuple):
+    """One event: its name, its data, and the id to go on from."""
+
+    name: str
+    data: str
+    id: str
+
+
+class EventReader:
+    """Makes events of lines, by the rules of the HTML standard."""
+
+    def __init__(self, last_id: str = "") -> None:
+        """Begin behind the event of that id."""
+        self._id = last_id
+        self._name = ""
+        self._data: list[str] = []
+
+    def line(self, line: str) -> Event | None:
+        """Take a line without its end; gives the event that it ends, if any. Raises ValueError for one too large."""
+        if not line:
+            return self._ended()
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            self._name = value
+        elif field == "data":
+            self._data.append(value)
+            if sum(map(len, self._data)) > LARGEST_LINE:
+                message = f"an event of more than {LARGEST_LINE} characters"
+                raise ValueError(message)
+        elif field == "id" and "\0" not in value:
+            self._id = value
+        return None
+
+    def _ended(self) -> Event | None:
+        event = Event(self._name or "message", "\n".join(self._data), self._id) if self._data else None
+        self._name, self._data = "", []
+        return event

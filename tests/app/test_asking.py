@@ -1,0 +1,159 @@
+"""Questions to workers: how they are asked, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.asking import KEYS, KEYS_LENGTH, changes_path, rows_path, some_keys
+from app.cli import larder
+from tests.support.web import Answer, Request, problem, web
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(larder, arguments)
+
+
+def row(key: str, **fields: Any) -> dict[str, Any]:
+    return {"key": key, "row": {"id": key, **fields}, "partition": 0, "offset": 1, "timestamp": 2, "revision": 3}
+
+
+def _given(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True))
+
+
+def _texts(request: Request, name: str) -> list[str]:
+    return [value for each, value in parse_qsl(urlsplit(request.path).query) if each == name]
+
+
+def test_paths_carry_any_text() -> None:
+    assert rows_path("a/b", [("key", "ü&=/ +"), ("key", "..")]) == "/tables/a%2Fb/rows?key=%C3%BC%26%3D%2F+%2B&key=.."
+    assert changes_path("t", None) == "/tables/t/changes"
+    assert changes_path("t", "a b") == "/tables/t/changes?prefix=a+b"
+
+
+@given(st.lists(st.text(max_size=600), max_size=80))
+def test_many_keys_are_asked_for_in_questions_that_an_address_has_room_for(keys: list[str]) -> None:
+    questions = list(some_keys(keys))
+    assert [key for some in questions for key in some] == keys
+    for some in questions:
+        assert len(some) <= KEYS
+        assert len(some) == 1 or len(rows_path("", [("key", key) for key in some])) <= KEYS_LENGTH + 20
+
+
+def test_many_rows_come_in_the_order_of_their_keys_and_a_missing_one_ends_with_1() -> None:
+    def answers(request: Request) -> Answer:
+        found = [row(key) if key != "gone" else {"key": key, "row": None} for key in _texts(request, "key")]
+        return Answer(200, {"table": "t", "rows": found, "next": None})
+
+    with web(answers) as worker:
+        there = run("many", "t", "b", "a", "--at", worker.address)
+        assert there.exit_code == 0
+        assert [line.split() for line in there.stdout.splitlines()] == [
+            ["key", "partition", "revision", "row"], ["b", "0", "3", '{"id":"b"}'], ["a", "0", "3", '{"id":"a"}'],
+        ]  # fmt: skip
+        told = run("many", "t", "b", "gone", "--at", worker.address, "--json")
+    assert told.exit_code == 1
+    assert [each["row"] for each in json.loads(told.stdout)["rows"]] == [{"id": "b"}, None]
+
+
+def test_a_scan_follows_cursors_up_to_its_limit_and_says_where_to_go_on() -> None:
+    keys = [f"k{number:04}" for number in range(2_600)]
+
+    def answers(request: Request) -> Answer:
+        given = _given(request)
+        first, limit = int(given.get("cursor", "0")), int(given["limit"])
+        found = [row(key) for key in keys[first : first + limit]]
+        following = str(first + limit) if first + limit < len(keys) else None
+        return Answer(200, {"table": "t", "rows": found, "next": following})
+
+    with web(answers) as worker:
+        told = run("scan", "t", "--prefix", "k", "--from", "", "--limit", "2500", "--at", worker.address, "--json")
+        assert [_given(each)["limit"] for each in worker.asked] == ["1000", "1000", "500"]
+        assert all((_given(each)["prefix"], _given(each)["from"]) == ("k", "") for each in worker.asked)
+        found = json.loads(told.stdout)
+        assert ([each["key"] for each in found["rows"]], found["next"]) == (keys[:2500], "2500")
+        rest = run("scan", "t", "--cursor", "2500", "--at", worker.address)
+        assert (len(rest.stdout.splitlines()), rest.stderr) == (101, "")
+        some = run("scan", "t", "--limit", "1", "--at", worker.address)
+        assert some.stderr == "larder: there are more: --cursor 1\n"
+
+
+def test_by_asks_for_a_value_of_an_index() -> None:
+    with web(lambda _: Answer(200, {"table": "t", "rows": [], "next": None})) as worker:
+        ended = run("by", "t", "city", "New York", "--at", worker.address)
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "larder: no rows\n")
+        assert worker.asked[0].path == "/tables/t/rows?index=city&value=New+York&limit=100"
+        assert worker.asked[0].headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "said"),
+    [
+        (problem("no-such-key", 404), 1, "larder: table t, key k: no such key"),
+        (problem("mistake", 400), 2, "larder: table t, key k: requires something; found nothing; give it"),
+        (problem("no-such-table", 404), 2, "larder: table t, key k: requires something; found nothing; give it"),
+        (problem("recovering", 503, found="partition 3 recovering"), 3, "partition 3 recovering"),
+        (problem("unserved", 503), 3, "requires a worker that knows the answer"),
+        (problem("too-busy", 429), 3, "ask again"),
+        (problem("defect", 500), 3, "requires a worker that knows the answer"),
+        (Answer(200, "<html>"), 3, "no answer"),
+        (Answer(200, [1]), 3, "no answer"),
+        (Answer(404, {"detail": "?"}), 3, "status 404"),
+    ],
+)
+def test_four_different_answers_are_four_different_ends(answer: Answer, exit_code: int, said: str) -> None:
+    with web(lambda _: answer) as worker:
+        ended = run("get", "t", "k", "--at", worker.address)
+    assert (ended.exit_code, ended.stdout) == (exit_code, "")
+    assert said in ended.stderr
+
+
+def test_what_a_row_has_cannot_move_a_terminal_and_keeps_its_numbers() -> None:
+    wild = row("\x1b[2J", big=123456789012345678901234567890, text="\u202e\n")
+    with web(lambda _: Answer(200, {"table": "t", "rows": [wild], "next": None})) as worker:
+        shown = run("scan", "t", "--at", worker.address)
+        assert all(each.isprintable() for each in shown.stdout.replace("\n", ""))
+        assert len(shown.stdout.splitlines()) == 2
+        told = run("scan", "t", "--at", worker.address, "--json")
+    assert json.loads(told.stdout)["rows"][0]["row"]["big"] == 123456789012345678901234567890
+
+
+QUALITY = {
+    "joins": [
+        {
+            "join": "orders into shipped",
+            "into": "shop.shipped",
+            "partitions": [
+                {
+                    "partition": 2, "hits": 1_200, "missing": 3, "waited": 0, "released": 0, "expired": 0, "parked": 3,
+                    "passed_on": 0, "dropped": 0,
+                    "samples": {
+                        "missing": [
+                            {"id": "shop.orders/2/7", "key": "o1", "reference": "c9", "table": "shop.customers"},
+                        ],
+                        "parked": [{"id": "shop.orders/2/8", "key": "o2", "table": None, "cause": "no\x1bJSON"}],
+                    },
+                }
+            ],
+        }
+    ]
+}  # fmt: skip
+
+
+def test_joins_are_shown_by_partition_with_the_records_that_lacked_a_partner() -> None:
+    with web(lambda _: Answer(200, QUALITY)) as worker:
+        lines = run("joins", "--at", worker.address).stdout.splitlines()
+        assert lines[1].split() == ["shop.shipped", worker.address, "2", "1,200", "3", "0", "0", "0", "3", "0", "0"]
+        assert lines[2:] == [
+            "missing: o1 at shop.orders/2/7 lacks 'c9' of shop.customers (into shop.shipped)",
+            "parked: o2 at shop.orders/2/8: no\\x1bJSON (into shop.shipped)",
+        ]
+        told = json.loads(run("joins", "--at", worker.address, "--json").stdout)
+        assert told["joins"][0]["partitions"] == QUALITY["joins"][0]["partitions"]

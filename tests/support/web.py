@@ -1,0 +1,66 @@
+"""A small web server for tests of what asks: it answers as it is told, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    path: str
+    headers: Mapping[str, str]
+
+
+class Answer(NamedTuple):
+    """A status, and a value for JSON or the text of a stream."""
+
+    status: int
+    body: Any
+
+
+class Web:
+    """Where it answers, and what it was asked so far."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.asked: list[Request] = []
+
+
+@contextmanager
+def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
+    """Answer on a free port until the end."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            request = Request(self.path, dict(self.headers))
+            here.asked.append(request)
+            status, body = answers(request)
+            content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    here = Web(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield here
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def problem(kind: str, status: int, **parts: Any) -> Answer:
+    """A problem as workers tell it."""
+    told = {"declared": "table t, key k", "requires": "something", "found": "nothing", "do": "give it", **parts}
+    return Answer(status, {"type": f"urn:larder:{kind}", "title": "", "status": status, "detail": "", **told})
