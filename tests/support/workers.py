@@ -67,6 +67,11 @@ class Worker:
         return self
 
     @property
+    def module(self) -> str:
+        """The name of the module that it runs, for commands beside it."""
+        return self._module
+
+    @property
     def tables(self) -> Path:
         """Where its tables have their stores, each table in a directory of its name."""
         return self.directory / "larder" / "tables" / self.service / self.name

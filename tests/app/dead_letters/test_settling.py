@@ -1,0 +1,262 @@
+"""Dead letters listed, replayed and discarded on a real broker: each once, whoever does it and however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+
+from agents.declaring.dead_letters import dead_letter, fitting
+from app.dead_letters import reading, settling
+from app.dead_letters.choosing import Chosen
+from app.dead_letters.letters import LetterId, letter_id
+from app.dead_letters.reading import letter, list_letters
+from app.dead_letters.settling import settle
+from app.errors import UnavailableError
+from tests.support.topics import COMPACTED, Sent, configure, create, read, send
+from tests.support.workers import ROOT
+
+PARTITIONS = 3
+
+
+class Shop:
+    """A topic of orders, and dead letters of some of them."""
+
+    def __init__(self, kafka: str, prefix: str) -> None:
+        self.kafka = kafka
+        self.service = prefix
+        self.orders = f"{prefix}.orders"
+        self.letters = f"{prefix}.dead-letters"
+
+    async def park(self, records: Iterable[Sent], cause: str = "no customer", largest: int = 1_000_000) -> list[str]:
+        """Send orders, and letters of all that have none yet, as a worker would; answers the letters' ids."""
+        await send(self.kafka, self.orders, records)
+        known = {each.key for each in await read(self.kafka, self.letters)}
+        letters = []
+        for record in sorted(await self.read(), key=lambda each: each.timestamp):
+            whole = dead_letter(self.service, self.orders, record.partition, record, cause)
+            if whole.key not in known:
+                parked = fitting(whole, largest)
+                letters.append(Sent(parked.key, parked.value, record.partition % 2, parked.headers))
+        await send(self.kafka, self.letters, letters)
+        return [str(each.key, "ascii") for each in letters if isinstance(each.key, bytes)]
+
+    async def read(self) -> list[ConsumerRecord]:
+        return await read(self.kafka, self.orders)
+
+    async def replayed(self) -> list[str]:
+        """The ids of the letters of all records that were replayed."""
+        headers = [dict(record.headers) for record in await self.read()]
+        return sorted(each["larder.replayed"].decode() for each in headers if "larder.replayed" in each)
+
+    async def listed(self) -> list[str]:
+        page = await list_letters(self.kafka, self.service, 1_000)
+        assert page.next is None
+        return sorted(str(each.id) for each in page.letters)
+
+
+@pytest.fixture
+async def shop(kafka: str, prefix: str) -> Shop:
+    shop = Shop(kafka, prefix)
+    await create(kafka, {shop.orders: PARTITIONS})
+    await create(kafka, {shop.letters: 2}, {"message.timestamp.type": "LogAppendTime"})
+    return shop
+
+
+def some(count: int) -> list[Sent]:
+    return [Sent(f"o{number}", {"id": number}, number % PARTITIONS, [("trace", b"\xff")], 1_000 + number)
+            for number in range(count)]  # fmt: skip
+
+
+def of(*ids: str) -> Chosen:
+    return Chosen(frozenset(map(letter_id, ids)))
+
+
+async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) -> None:
+    (id_,) = await shop.park(some(1))
+    outcome = await settle(shop.kafka, shop.service, "replayed", of(id_))
+    before, after = await shop.read()
+    assert (after.key, after.value, after.partition, after.timestamp) == (
+        before.key, before.value, before.partition, before.timestamp,
+    )  # fmt: skip
+    assert list(after.headers) == [*before.headers, ("larder.replayed", id_.encode())]
+    assert outcome.settled == {id_: f"{shop.orders}/{after.partition}/{after.offset}"}
+    found = await letter(shop.kafka, shop.service, letter_id(id_))
+    assert found is not None
+    whole, settlement = found
+    assert whole.value == before.value
+    assert settlement is not None
+    assert (settlement.how, settlement.replayed_as) == ("replayed", outcome.settled[id_])
+
+
+async def test_what_was_replayed_is_not_listed_and_not_replayed_again(shop: Shop) -> None:
+    ids = await shop.park(some(40))
+    assert await shop.listed() == sorted(ids)
+    first = await settle(shop.kafka, shop.service, "replayed", of(*ids[:5]))
+    assert sorted(first.settled) == sorted(ids[:5])
+    again = await settle(shop.kafka, shop.service, "replayed", of(*ids[:6]))
+    assert (list(again.settled), sorted(again.already)) == ([ids[5]], sorted(ids[:5]))
+    assert await shop.listed() == sorted(ids[6:])
+    for _ in range(2):
+        await settle(shop.kafka, shop.service, "replayed", Chosen())
+        assert await shop.replayed() == sorted(ids)
+    assert await shop.listed() == []
+
+
+@pytest.mark.parametrize("step", ["replayed", "settled", "committed"])
+async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_asked_again(
+    shop: Shop, step: str
+) -> None:
+    ids = await shop.park(some(30))
+    command = [sys.executable, "-m", "tests.support.dying_replay", shop.kafka, shop.service, step]
+    ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert await shop.replayed() == sorted(ids)
+    assert await shop.listed() == []
+    if step != "committed":
+        assert sorted(outcome.settled) == sorted(ids)
+
+
+async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_one_has(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "TRANSACTION_LETTERS", 5)
+    ids = await shop.park(some(60))
+    ended = await asyncio.gather(
+        *(settle(shop.kafka, shop.service, "replayed", Chosen()) for _ in range(4)), return_exceptions=True
+    )
+    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert await shop.replayed() == sorted(ids)
+    for each in ended:
+        assert isinstance(each, settling.Outcome) or "another one, who has begun since" in str(each), each
+
+
+async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = await shop.park(some(10))
+    send_, waits, goes_on = settling.send, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: object) -> list[int]:
+        offsets: list[int] = await send_(*arguments)  # type: ignore[arg-type]
+        waits.set()
+        await goes_on.wait()
+        return offsets
+
+    monkeypatch.setattr(settling, "send", slow)
+    slow_one = asyncio.create_task(settle(shop.kafka, shop.service, "replayed", Chosen()))
+    await waits.wait()
+    monkeypatch.setattr(settling, "send", send_)
+    quick = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    goes_on.set()
+    with pytest.raises(UnavailableError, match="another one, who has begun since"):
+        await slow_one
+    assert sorted(quick.settled) == sorted(ids)
+    assert await shop.replayed() == sorted(ids)
+
+
+async def test_a_letter_that_is_parked_again_after_it_was_settled_stays_settled(shop: Shop) -> None:
+    (id_,) = await shop.park(some(1))
+    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    (stored, *_) = await read(shop.kafka, shop.letters)
+    await send(shop.kafka, shop.letters, [Sent(stored.key, stored.value, stored.partition, list(stored.headers))])
+    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert await shop.replayed() == [id_]
+    assert await shop.listed() == []
+
+
+async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: Shop) -> None:
+    ids = await shop.park(some(4))
+    outcome = await settle(shop.kafka, shop.service, "discarded", of(*ids[:2]))
+    assert outcome.settled == dict.fromkeys(ids[:2])
+    assert await shop.listed() == sorted(ids[2:])
+    again = await settle(shop.kafka, shop.service, "replayed", of(ids[0], f"{shop.orders}/0/999"))
+    assert [each.how for each in again.already.values()] == ["discarded"]
+    assert list(again.left) == [f"{shop.orders}/0/999"]
+    assert await shop.replayed() == []
+
+
+async def test_letters_are_chosen_by_topic_and_cause(shop: Shop) -> None:
+    await shop.park(some(2), "no customer 'c1'")
+    await send(shop.kafka, shop.orders, [Sent("late", {"id": 9}, 0)])
+    other = await shop.park([], "is nested too deeply")
+    await settle(shop.kafka, shop.service, "discarded", Chosen(topic="another.topic"))
+    await settle(shop.kafka, shop.service, "discarded", Chosen(cause="Customer"))
+    assert await shop.listed() == other
+
+
+async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_it_is_there(shop: Shop) -> None:
+    large = "x" * 5_000
+    ids = await shop.park([Sent("k" * 2_000, large.encode(), 0, [("trace", b"1")])], largest=1_000)
+    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert list(outcome.settled) == ids
+    before, after = await shop.read()
+    assert (after.key, after.value) == (before.key, before.value)
+    assert list(after.headers) == [("trace", b"1"), ("larder.replayed", ids[0].encode())]
+    stale = dead_letter(shop.service, shop.orders, 0, before, "late")
+    headers = [(name, b"7" if name == "larder.timestamp" else value) for name, value in stale.headers]
+    await send(shop.kafka, shop.letters, [Sent(stale.key, None, 0, [*headers, ("larder.left-out", b"the value")])])
+    again = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert "it is gone from" in again.left[f"{shop.orders}/0/0"]
+
+
+async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=shop.kafka) as producer:
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=5)
+        await (await producer.send_batch(batch, shop.orders, partition=1))
+    await shop.park([Sent(None, b"{", 0), Sent("k", None, 2)])
+    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    stored = [(each.partition, each.key, each.value) for each in await shop.read()]
+    assert stored == [(0, None, b"{")] * 2 + [(1, None, None)] * 2 + [(2, b"k", None)] * 2
+
+
+async def test_rows_are_left_to_their_owner(shop: Shop) -> None:
+    ids = await shop.park(some(3))
+    await configure(shop.kafka, shop.orders, COMPACTED)
+    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert sorted(outcome.left) == sorted(ids)
+    assert all("an old row would take the place" in cause for cause in outcome.left.values())
+    assert await shop.replayed() == []
+    assert len((await settle(shop.kafka, shop.service, "discarded", Chosen())).settled) == 3
+
+
+async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(shop: Shop) -> None:
+    ids = await shop.park([*some(8), Sent("new", {"id": 9}, 0)])
+    # Those of 1970 are refused now; the last one is not.
+    await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "86400000"})
+    outcome = await settle(shop.kafka, shop.service, "replayed", of(*[ids[0], *ids[-1:], ids[1]]))
+    assert len(outcome.left) + len(outcome.settled) == 3
+    assert all("requires its topic to take it" in cause for cause in outcome.left.values())
+    assert await shop.replayed() == sorted(outcome.settled)
+    assert len(outcome.settled) == 1
+
+
+async def test_a_service_without_dead_letters_has_none(kafka: str, prefix: str) -> None:
+    assert (await list_letters(kafka, prefix, 10)) == ([], None, False)
+    assert await letter(kafka, prefix, LetterId("t", 0, 1)) is None
+    outcome = await settle(kafka, prefix, "discarded", of("t/0/1"))
+    assert (outcome.settled, list(outcome.left)) == ({}, ["t/0/1"])
+
+
+async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await shop.park(some(90))
+    pages, cursor = [], None
+    while True:
+        page = await list_letters(shop.kafka, shop.service, 25, cursor)
+        pages.append([str(each.id) for each in page.letters])
+        assert all(each.value is None for each in page.letters)
+        if (cursor := page.next) is None:
+            break
+    assert [len(each) for each in pages] == [25, 25, 25, 15]
+    assert sorted(id_ for each in pages for id_ in each) == sorted(ids)
+    monkeypatch.setattr(reading, "MOST_RECORDS", 20)
+    page = await list_letters(shop.kafka, shop.service, 25)
+    assert (len(page.letters), page.next, page.beyond) == (20, None, True)

@@ -1,0 +1,43 @@
+"""Replays all dead letters of a service, and kills itself on the way: python -m ... KAFKA SERVICE STEP.
+
+The steps: replayed (the records are sent), settled (what settles their letters is, too), committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+from app.dead_letters import settling
+from app.dead_letters.choosing import Chosen
+
+kafka, service, step = sys.argv[1:]
+send, in_one = settling.send, settling.TransactionalProducer.in_one
+sent = 0
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def dying_send(*arguments: Any) -> list[int]:
+    global sent  # noqa: PLW0603 - a program of one run
+    offsets = await send(*arguments)
+    sent += 1
+    if sent == {"replayed": 1, "settled": 2}.get(step):
+        die()
+    return offsets
+
+
+async def dying_in_one(*arguments: Any) -> None:
+    await in_one(*arguments)
+    if step == "committed":
+        die()
+
+
+settling.send = dying_send
+settling.TransactionalProducer.in_one = dying_in_one  # type: ignore[method-assign]
+asyncio.run(settling.settle(kafka, service, "replayed", Chosen()))
