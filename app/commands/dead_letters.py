@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from app.dead_letters.choosing import Chosen
     from app.dead_letters.letters import How, LetterId
+    from app.dead_letters.outcome import Outcome, Progress
     from app.dead_letters.pages import Page
-    from app.dead_letters.settling import Outcome, Progress
 
 LIST_SECONDS = 60.0
 """For at most 100,000 records, which may be large."""

@@ -7,66 +7,31 @@ up to the high watermark. So whatever was committed before is known, and nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aiokafka.errors import ProducerFenced
-from aiokafka.structs import TopicPartition
 
 from agents.engine.cluster import Cluster
 from agents.engine.patience import within
-from agents.engine.refusals import REFUSED
 from agents.engine.transactions import TransactionalProducer
-from app.dead_letters.choosing import unfound
-from app.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
-from app.dead_letters.reading import Shelf, shelf_of
-from app.dead_letters.records import REQUEST_TIMEOUT_MS, Outgoing, Span, reader, send, spans
+from app.dead_letters.outcome import Outcome
+from app.dead_letters.reading import shelf_of
+from app.dead_letters.records import REQUEST_TIMEOUT_MS, reader
 from app.dead_letters.replaying import Originals
+from app.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
 from app.errors import UnavailableError
 from tables.declaring.problems import Problem
-from tables.engine.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.dead_letters.choosing import Chosen
-    from app.dead_letters.letters import How, Identity
-
-TRANSACTION_LETTERS, TRANSACTION_BYTES = 500, 4 * 1024 * 1024
-"""What is committed at a time: enough that committing costs little, few enough to be held in memory."""
-
-TRANSACTION_TIMEOUT_MS = 30_000
-"""For one of them; the next one who replays does not wait for it, readers of committed records do."""
+    from app.dead_letters.letters import How
+    from app.dead_letters.outcome import Progress
 
 BEGINNINGS = 20
 """A record that the broker refuses ends a transaction and its producer, twice until it is known. Ten of them are a
 topic to be mended first."""
-
-
-class Progress(NamedTuple):
-    """Records of the dead letters that were looked at, of how many (each is twice), and letters settled by now."""
-
-    looked_at: int
-    records: int
-    settled: int
-
-
-@dataclass
-class Outcome:
-    """What became of the letters that were chosen, by id.
-
-    settled  replayed or discarded just now; with where the replayed record lies, if any
-    already  asked for by id, and settled before
-    left     could not be replayed, and why
-    """
-
-    settled: dict[str, str | None] = field(default_factory=dict)
-    already: dict[str, Settlement] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-
-
-class _RefusedError(Exception):
-    """The broker refused a record: what was sent is not committed, and the producer cannot go on."""
 
 
 async def settle(
@@ -95,8 +60,8 @@ async def settle(
                 reader(brokers) as consumer,
             ):
                 originals = Originals(cluster, consumer)
-                await _Round(brokers, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
-        except _RefusedError:
+                await Round(brokers, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
+        except RefusedError:
             alone = not alone
         except ProducerFenced as error:
             raise _fenced(service) from error
@@ -105,113 +70,6 @@ async def settle(
         finally:
             await producer.discard()
     raise _refusing(service, outcome)
-
-
-@dataclass
-class _Round:
-    """One go through the letters, with a producer that has just begun."""
-
-    brokers: str
-    shelf: Shelf
-    originals: Originals
-    producer: TransactionalProducer
-    how: How
-    chosen: Chosen
-    outcome: Outcome
-    told: Callable[[Progress], None]
-    alone: bool
-    _looked_at: int = 0
-    _records: int = 0
-
-    async def go(self) -> None:
-        tps = [TopicPartition(self.shelf.topic, partition) for partition in range(self.shelf.partitions)]
-        # What was committed behind a transaction that is open counts, too: up to the high watermark.
-        async with reader(self.brokers, "read_uncommitted") as consumer:
-            ends = await spans(consumer, tps)
-        self._records = 2 * sum(span.end - span.begin for span in ends.values())
-        unmet = set(self.chosen.ids or ())
-        for partition in self.chosen.partitions(self.shelf.partitions):
-            if self.chosen.ids is None or unmet:
-                unmet -= await self._partition(partition, ends[TopicPartition(self.shelf.topic, partition)])
-        self.outcome.left |= unfound(unmet, self.shelf.topic)
-
-    async def _partition(self, partition: int, span: Span) -> set[LetterId]:
-        """Settle the letters of a partition; gives the ids that were met."""
-        settled = await self._settled(partition, span)
-        met: set[LetterId] = set()
-        chunk: list[Letter] = []
-        size = 0
-        async for entry in self.shelf.entries(partition, span):
-            self._tell()
-            if not isinstance(entry, Letter) or not self.chosen.takes(entry):
-                continue
-            if self.chosen.ids is not None:
-                met.add(entry.id)
-            if self._is_open(entry, settled):
-                settled[entry.identity] = None
-                chunk.append(entry)
-                size += len(entry.value or b"")
-            if self.alone or len(chunk) >= TRANSACTION_LETTERS or size >= TRANSACTION_BYTES:
-                await self._commit(chunk)
-                chunk, size = [], 0
-        await self._commit(chunk)
-        return met
-
-    async def _settled(self, partition: int, span: Span) -> dict[Identity, Settlement | None]:
-        """Give what is settled; None will stand for what is settled in this round."""
-        found: dict[Identity, Settlement | None] = {}
-        async for entry in self.shelf.entries(partition, span):
-            self._tell()
-            if isinstance(entry, Settlement):
-                found.setdefault(entry.identity, entry)
-        return found
-
-    def _is_open(self, letter: Letter, settled: dict[Identity, Settlement | None]) -> bool:
-        name = str(letter.id)
-        if letter.identity not in settled:
-            return name not in self.outcome.left
-        before = settled[letter.identity]
-        if self.chosen.ids is not None and before is not None and name not in self.outcome.settled:
-            self.outcome.already[name] = before
-        return False
-
-    async def _commit(self, letters: list[Letter]) -> None:
-        replayed = self.how == "replayed"
-        replays = [(letter, await self.originals.replay(letter) if replayed else None) for letter in letters]
-        self.outcome.left |= {str(letter.id): replay for letter, replay in replays if isinstance(replay, str)}
-        ready = [(letter, replay) for letter, replay in replays if not isinstance(replay, str)]
-        if not ready:
-            return
-        places: list[str | None] = []
-
-        async def publish() -> None:
-            outgoing = [replay for _, replay in ready if replay is not None]
-            offsets = iter(await send(self.producer, outgoing))
-            places.extend(
-                None if replay is None else f"{replay.tp.topic}/{replay.tp.partition}/{next(offsets)}"
-                for _, replay in ready
-            )
-            await send(self.producer, [self._marker(*each) for each in zip(ready, places, strict=True)])
-
-        try:
-            async with within(TRANSACTION_TIMEOUT_MS / 1000, "a transaction to be committed"):
-                await self.producer.in_one(publish)
-        except REFUSED as error:
-            if self.alone:
-                self.outcome.left[str(letters[0].id)] = f"replaying requires its topic to take it; found {error}"
-            raise _RefusedError from error
-        names = [str(letter.id) for letter, _ in ready]
-        self.outcome.settled |= dict(zip(names, places, strict=True))
-
-    def _marker(self, ready: tuple[Letter, Outgoing | None], replayed_as: str | None) -> Outgoing:
-        letter, _ = ready
-        tp = TopicPartition(self.shelf.topic, letter.place.partition)
-        headers = settling_headers(letter.identity, self.how, replayed_as)
-        return Outgoing(tp, str(letter.id).encode(), None, int(now() * 1000), headers, self.shelf.largest)
-
-    def _tell(self) -> None:
-        self._looked_at += 1
-        self.told(Progress(self._looked_at, self._records, len(self.outcome.settled)))
 
 
 def _fenced(service: str) -> UnavailableError:

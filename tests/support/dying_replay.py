@@ -11,11 +11,13 @@ import signal
 import sys
 from typing import Any
 
-from app.dead_letters import settling
+from agents.engine.transactions import TransactionalProducer
+from app.dead_letters import rounds
 from app.dead_letters.choosing import Chosen
+from app.dead_letters.settling import settle
 
 kafka, service, step = sys.argv[1:]
-send, in_one = settling.send, settling.TransactionalProducer.in_one
+send, in_one = rounds.send, TransactionalProducer.in_one
 sent = 0
 
 
@@ -38,6 +40,6 @@ async def dying_in_one(*arguments: Any) -> None:
         die()
 
 
-settling.send = dying_send
-settling.TransactionalProducer.in_one = dying_in_one  # type: ignore[method-assign]
-asyncio.run(settling.settle(kafka, service, "replayed", Chosen()))
+rounds.send = dying_send
+TransactionalProducer.in_one = dying_in_one  # type: ignore[method-assign]
+asyncio.run(settle(kafka, service, "replayed", Chosen()))

@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
 from agents.declaring.dead_letters import dead_letter, fitting
-from app.dead_letters import reading, settling
+from app.dead_letters import reading, rounds
 from app.dead_letters.choosing import Chosen
 from app.dead_letters.letters import LetterId, letter_id
+from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import letter, list_letters
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
@@ -127,7 +128,7 @@ async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_
 async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_one_has(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "TRANSACTION_LETTERS", 5)
+    monkeypatch.setattr(rounds, "TRANSACTION_LETTERS", 5)
     ids = await shop.park(some(60))
     ended = await asyncio.gather(
         *(settle(shop.kafka, shop.service, "replayed", Chosen()) for _ in range(4)), return_exceptions=True
@@ -135,12 +136,12 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
     await settle(shop.kafka, shop.service, "replayed", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
-        assert isinstance(each, settling.Outcome) or "another one, who has begun since" in str(each), each
+        assert isinstance(each, Outcome) or "another one, who has begun since" in str(each), each
 
 
 async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await shop.park(some(10))
-    send_, waits, goes_on = settling.send, asyncio.Event(), asyncio.Event()
+    send_, waits, goes_on = rounds.send, asyncio.Event(), asyncio.Event()
 
     async def slow(*arguments: object) -> list[int]:
         offsets: list[int] = await send_(*arguments)  # type: ignore[arg-type]
@@ -148,10 +149,10 @@ async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: p
         await goes_on.wait()
         return offsets
 
-    monkeypatch.setattr(settling, "send", slow)
+    monkeypatch.setattr(rounds, "send", slow)
     slow_one = asyncio.create_task(settle(shop.kafka, shop.service, "replayed", Chosen()))
     await waits.wait()
-    monkeypatch.setattr(settling, "send", send_)
+    monkeypatch.setattr(rounds, "send", send_)
     quick = await settle(shop.kafka, shop.service, "replayed", Chosen())
     goes_on.set()
     with pytest.raises(UnavailableError, match="another one, who has begun since"):
