@@ -52,7 +52,7 @@ def list_(  # noqa: PLR0913 - each is an option
 ) -> None:
     """List the newest letters of SERVICE that were neither replayed nor discarded, the newest first."""
     from app.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
-    from app.dead_letters.letters import described  # noqa: PLC0415
+    from app.dead_letters.describing import described  # noqa: PLC0415
     from app.dead_letters.reading import list_letters  # noqa: PLC0415 - imports Kafka's client
     from app.dead_letters.showing import show_list  # noqa: PLC0415
 
@@ -68,7 +68,8 @@ def list_(  # noqa: PLR0913 - each is an option
 @json_option
 def show(service: str, letter: str, *, as_json: bool) -> None:
     """Show one LETTER of SERVICE, named topic/partition/offset: its cause, and the record as it came."""
-    from app.dead_letters.letters import described_whole, letter_id  # noqa: PLC0415
+    from app.dead_letters.describing import described_whole  # noqa: PLC0415
+    from app.dead_letters.letters import letter_id  # noqa: PLC0415
     from app.dead_letters.reading import letter as read_letter  # noqa: PLC0415 - imports Kafka's client
     from app.dead_letters.showing import embedded, show_letter  # noqa: PLC0415
 
@@ -149,7 +150,7 @@ def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str |
 
 
 def _settle(ctx: click.Context, service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
-    from app.dead_letters.letters import settled  # noqa: PLC0415
+    from app.dead_letters.describing import settled  # noqa: PLC0415
     from app.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
     from app.dead_letters.showing import show_settled  # noqa: PLC0415
 

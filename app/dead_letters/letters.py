@@ -7,10 +7,7 @@ again has other records at the same coordinates. May not know how records are re
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from app.errors import MistakeError
 from tables.declaring.problems import Problem
@@ -148,13 +145,13 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
         return _settlement(Identity(about, timestamp), how, ours.get(REPLAYED_AS), place)
     return Letter(
         about,
-        _text(ours.get("larder.service")) or "",
+        text_of(ours.get("larder.service")) or "",
         timestamp,
-        _text(ours.get("larder.cause")) or "",
+        text_of(ours.get("larder.cause")) or "",
         ours.get("larder.key"),
         record.value,
         [(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
-        _text(ours.get("larder.left-out")),
+        text_of(ours.get("larder.left-out")),
         place,
     )
 
@@ -170,62 +167,12 @@ def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> H
     return headers if replayed_as is None else [*headers, (REPLAYED_AS, replayed_as.encode())]
 
 
-def described(letter: Letter) -> dict[str, Any]:
-    """Tell of a letter as a line of a list does."""
-    return {
-        "id": str(letter.id),
-        "at": moment(letter.place.at),
-        "topic": letter.id.topic,
-        "partition": letter.id.partition,
-        "offset": letter.id.offset,
-        "key": _text(letter.key),
-        "cause": letter.cause,
-    }
-
-
-def described_whole(letter: Letter, settlement: Settlement | None) -> dict[str, Any]:
-    """Tell all of a letter: also its value, as JSON where it is that, its headers, and whether it is settled."""
-    return {
-        **described(letter),
-        "service": letter.service,
-        "timestamp": letter.timestamp,
-        **_value(letter.value),
-        "left_out": letter.left_out,
-        "headers": [{"name": name, "value": _text(value)} for name, value in letter.headers],
-        "settled": None if settlement is None else settled(settlement),
-    }
-
-
-def settled(settlement: Settlement) -> dict[str, Any]:
-    """Tell how and when a letter was settled."""
-    return {"how": settlement.how, "at": moment(settlement.place.at), "replayed_as": settlement.replayed_as}
-
-
-def moment(timestamp: int) -> str:
-    """Give a time in ms as ISO 8601 in UTC."""
-    try:
-        return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return str(timestamp)  # any 64 bits may stand there
-
-
 def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
     if how == b"replayed":
-        return Settlement(identity, "replayed", _text(replayed_as), place)
+        return Settlement(identity, "replayed", text_of(replayed_as), place)
     return Settlement(identity, "discarded", None, place) if how == b"discarded" else None
 
 
-def _value(value: bytes | None) -> dict[str, Any]:
-    """Give a value and how it is shown: `json`, or `text`, in which what is no UTF-8 is escaped."""
-    if value is None:
-        return {"value": None, "shown_as": None}
-    try:
-        # Decoded to see that it can be; the bytes themselves are shown, numbers and order of fields as they were.
-        msgspec.json.decode(value)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {"value": _text(value), "shown_as": "text"}
-    return {"value": msgspec.Raw(value), "shown_as": "json"}
-
-
-def _text(value: bytes | None) -> str | None:
+def text_of(value: bytes | None) -> str | None:
+    """Give bytes as text, in which what is no UTF-8 is escaped."""
     return None if value is None else value.decode(errors="backslashreplace")

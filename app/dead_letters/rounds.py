@@ -56,6 +56,7 @@ class Round:
     _records: int = 0
 
     async def go(self) -> None:
+        """Settle all letters that are chosen and open; raises RefusedError and KafkaError."""
         tps = [TopicPartition(self.shelf.topic, partition) for partition in range(self.shelf.partitions)]
         # What was committed behind a transaction that is open counts, too: up to the high watermark.
         async with reader(self.brokers, "read_uncommitted") as consumer:

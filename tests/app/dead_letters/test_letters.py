@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.declaring.dead_letters import dead_letter, fitting
+from app.dead_letters.describing import described_whole
 from app.dead_letters.letters import (
     REPLAYED,
     Identity,
@@ -16,7 +17,6 @@ from app.dead_letters.letters import (
     LetterId,
     Place,
     Settlement,
-    described_whole,
     letter_id,
     read_record,
     replayed_headers,
