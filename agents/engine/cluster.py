@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Self
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.structs import TopicPartition
 
 from agents.declaring.checks import TopicFacts
-from agents.engine.topic_ids import describe
+from agents.engine.guarantees import Committed
+from agents.engine.topic_ids import describe, replicas
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,6 +76,36 @@ class Cluster:
             for _, _, _, name, entries in answer.resources:
                 found[name] = _CONFIG | {entry[0]: entry[1] for entry in entries}
         return found
+
+    async def topic_settings(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """All settings of topics that exist, by Kafka's names, those that nobody set too."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        return await self._settings(resources) if resources else {}
+
+    async def broker_settings(self) -> Mapping[str, str]:
+        """All settings of one broker; what is secret is left out."""
+        node = min(broker.nodeId for broker in self._admin._client.cluster.brokers())
+        return (await self._settings([ConfigResource(ConfigResourceType.BROKER, str(node))]))[str(node)]
+
+    async def _settings(self, resources: list[ConfigResource]) -> Mapping[str, Mapping[str, str]]:
+        return {
+            name: {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+            for answer in await self._admin.describe_configs(resources)
+            for _, _, _, name, entries in answer.resources
+        }
+
+    def brokers_up(self) -> int:
+        """How many brokers the cluster has now."""
+        return len(self._admin._client.cluster.brokers())
+
+    async def replicas(self, names: Collection[str]) -> Mapping[str, int]:
+        """How many replicas the partition with the fewest has, of those of `names` that exist."""
+        return await replicas(self._admin._client, names)
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
+        """What a consumer group has committed, whether it has members or not."""
+        found = await self._admin.list_consumer_group_offsets(group)
+        return {tp: Committed.read(offset) for tp, offset in found.items() if offset.offset >= 0}
 
     async def members(self, group: str) -> list[str]:
         """Who is in a consumer group now, by client id."""

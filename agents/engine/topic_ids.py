@@ -8,7 +8,7 @@ flexible encoding). Touches aiokafka's protocol classes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -92,12 +92,27 @@ class _DescribeTopics(Request[_MetadataRequestV10]):
 
 async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Described]:
     """Ids and partition counts of those of `names` that exist; raises KafkaError when the broker is away."""
+    return {
+        name: Described(str(topic_id), len(partitions))
+        for name, (topic_id, partitions) in (await _topics(client, names)).items()
+    }
+
+
+async def replicas(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, int]:
+    """How many replicas the partition with the fewest has, of those of `names` that exist; raises KafkaError."""
+    return {
+        name: min(len(copies) for _, _, _, _, copies, *_ in partitions)
+        for name, (_, partitions) in (await _topics(client, names)).items()
+    }
+
+
+async def _topics(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, tuple[UUID, Sequence[Any]]]:
     answer: Any = await client.send(client.get_random_node(), _DescribeTopics(names))
     found = {}
     for error_code, name, topic_id, _, partitions, *_rest in answer.topics:
         error = for_code(error_code)
         if error is NoError:
-            found[name] = Described(str(topic_id), len(partitions))
+            found[name] = (topic_id, partitions)
         elif error is not UnknownTopicOrPartitionError:
             raise error(name)
     return found

@@ -1,0 +1,101 @@
+"""All audits in their order: which of them look at what. Pure; a new audit is named here."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from agents.declaring.facts import input_name
+from app.declared import topics
+from app.doctor.compaction import compaction
+from app.doctor.deletions import deletions
+from app.doctor.existence import missing_topics
+from app.doctor.findings import Finding, Severity, in_order
+from app.doctor.group_offsets import group_offsets
+from app.doctor.keys import Keys
+from app.doctor.owners import owners
+from app.doctor.partners import meetings, partners
+from app.doctor.placement import Placement
+from app.doctor.reading import Reader
+from app.doctor.retention import retention
+from app.doctor.revisions import Revisions
+from app.doctor.schema import Schema
+from app.doctor.sizes import Sizes, limits, sizes
+from app.doctor.together import together
+from app.doctor.workers import workers
+from tables.declaring.topics import OwnerTopic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from app.doctor.facts import System
+    from app.doctor.reading import Audit
+    from app.doctor.sampling import Read
+    from tables.declaring.topics import EventTopic
+    from tables.engine.records import Record
+
+OF_FACTS = (missing_topics, compaction, deletions, partners, owners, retention, group_offsets, together, workers)
+"""The audits that need no records."""
+
+
+class TopicAudits:
+    """The audits of the records of one topic, each record read once for all of them."""
+
+    def __init__(self, system: System, topic: EventTopic | OwnerTopic) -> None:
+        """Choose them by what the topic is, and by what is done with it."""
+        self.topic = topic
+        self._reader = Reader(topic)
+        self.sizes = Sizes(limits(system, topic.name))
+        count = system.topics[topic.name].partitions
+        placement = Placement(topic.name, count, by_partition=topic.name in by_partition(system))
+        self._audits: list[Audit] = [Schema(self._reader), Keys(self._reader), placement, self.sizes]
+        if isinstance(topic, OwnerTopic) and topic.revision is not None:
+            self._audits.append(Revisions(self._reader, topic.revision))
+
+    def take(self, partition: int, records: Sequence[Record]) -> None:
+        """Look at some more records of a partition."""
+        seen = self._reader.read(partition, records)
+        for audit in self._audits:
+            audit.take(seen)
+
+    def findings(self) -> Iterator[Finding]:
+        """Give what all of them found."""
+        return chain.from_iterable(audit.findings() for audit in self._audits)
+
+
+def audits(system: System) -> dict[str, TopicAudits]:
+    """Make the audits of the declared topics that are there, by name."""
+    known = {topic.name: topic for topic in topics(system.services)}
+    return {name: TopicAudits(system, topic) for name, topic in known.items() if name in system.topics}
+
+
+def by_partition(system: System) -> set[str]:
+    """Name the topics whose records have to lie where their keys belong."""
+    held = {table.name for service in system.services for table in service.tables if table.held == "partition"}
+    met = {input_name(service, source) for service in system.services for source, _ in meetings(service)}
+    return held | met
+
+
+def examine(system: System, audited: Mapping[str, TopicAudits], read: Mapping[str, Read]) -> list[Finding]:
+    """Give all findings, the worst first."""
+    return in_order(
+        [
+            *chain.from_iterable(audit(system) for audit in OF_FACTS),
+            *chain.from_iterable(each.findings() for each in audited.values()),
+            *sizes(system, {name: each.sizes for name, each in audited.items()}),
+            *_unread(read),
+        ]
+    )
+
+
+def _unread(read: Mapping[str, Read]) -> Iterator[Finding]:
+    for topic, how in read.items():
+        if how.unread:
+            yield Finding(
+                Severity.ERROR,
+                "existence",
+                f"topic {topic}",
+                f"partitions {', '.join(map(str, how.unread))} gave no records, though their logs have some",
+                "workers cannot read them either: tables, and what is joined with them, stand still",
+                (f"kafka-topics.sh --describe --topic {topic} (a partition without a leader?), and the brokers' logs",),
+            )

@@ -1,0 +1,150 @@
+"""Asks the broker, the workers that run here, and their directories for what the audits need. Decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from agents.declaring.claims import OWNERS
+from agents.declaring.topology import topics_of
+from agents.engine.claiming import claims
+from agents.engine.cluster import Cluster
+from agents.engine.remembering import Memo
+from app.declared import owner_of, topics
+from app.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
+from app.local_workers import ask_all, local_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from agents.declaring.facts import TopicFacts
+    from agents.declaring.service import Service
+    from agents.engine.fetching import BatchConsumer
+    from app.local_workers import Reply
+    from app.settings import Settings
+
+_OFFSETS: Final = "__consumer_offsets"
+_TRANSACTIONS: Final = "__transaction_state"
+_MEMO: Final = "worker.json"
+
+
+class Asked(NamedTuple):
+    """What is to be audited: of all declared `services` those in `only`, as they are run with `settings`.
+
+    `absence` is the longest one that is to be expected, in seconds.
+    """
+
+    bootstrap: str
+    services: Mapping[str, Service]
+    only: Collection[str]
+    settings: Settings
+    absence: float | None
+
+
+async def gather(consumer: BatchConsumer, asked: Asked) -> System:
+    """Ask for all facts; `consumer` has started. Raises KafkaError."""
+    only, directory = asked.only, asked.settings.directory
+    chosen = [asked.services[name] for name in only]
+    replies = ask_all(local_workers(directory), "/services")
+    async with Cluster(asked.bootstrap) as cluster:
+        # Topics come last, so that no offset that was committed lies behind an end that was seen before it.
+        own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
+        groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
+        claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}
+        return System(
+            asked.bootstrap,
+            chosen,
+            asked.settings,
+            await _topics(cluster, consumer, chosen),
+            await _brokers(cluster, own),
+            groups,
+            [_worker(reply) for reply in replies],
+            [*_absences(directory, only, replies), *_expected(asked.absence)],
+            {name: _remembered(directory, name) for name in only},
+            {topic.name: owner_of(topic, list(asked.services.values())) for topic in topics(chosen)},
+            claimed,
+        )
+
+
+async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[Service]) -> dict[str, TopicState]:
+    names = {use.name for service in services for use in topics_of(service)} | {OWNERS}
+    facts = await cluster.facts(names)
+    replicas = await cluster.replicas(facts)
+    settings = await cluster.topic_settings(facts)
+    tps = [TopicPartition(name, at) for name, topic in facts.items() for at in range(topic.partitions)]
+    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    return {
+        name: TopicState(
+            name,
+            topic.topic_id,
+            settings[name],
+            replicas[name],
+            {tp.partition: begin for tp, begin in begins.items() if tp.topic == name},
+            {tp.partition: end for tp, end in ends.items() if tp.topic == name},
+        )
+        for name, topic in facts.items()
+    }
+
+
+async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
+    replicas = (await cluster.replicas([_TRANSACTIONS])).get(_TRANSACTIONS) if _TRANSACTIONS in own else None
+    return Brokers(cluster.brokers_up(), await cluster.broker_settings(), replicas)
+
+
+async def _group(cluster: Cluster, name: str) -> Group:
+    return Group(tuple(await cluster.members(name)), await cluster.committed(name))
+
+
+def _worker(reply: Reply) -> WorkerState:
+    return WorkerState(reply.worker.service, reply.worker.worker, reply.body if reply.status else None)
+
+
+def _expected(seconds: float | None) -> Iterator[Absence]:
+    if seconds is not None:
+        yield Absence("the longest absence that is expected (--absence)", seconds, expected=True)
+
+
+def _absences(directory: Path, services: Collection[str], replies: Sequence[Reply]) -> Iterator[Absence]:
+    """How old the copies of running workers are, and for how long those of stopped ones have not been written."""
+    running: defaultdict[str, set[str]] = defaultdict(set)
+    for reply in replies:
+        running[reply.worker.service].add(reply.worker.worker)
+        ages = [
+            each["freshness_s"]
+            for table in reply.body.get("tables", ())
+            for each in table["partitions"]
+            if each["freshness_s"] is not None
+        ]
+        if ages and reply.worker.service in services:
+            yield Absence(f"worker {reply.worker.worker} of {reply.worker.service}, which runs", max(ages))
+    for service in services:
+        for path in _stores(directory, service):
+            if path.name not in running[service] and (written := _written(path)):
+                away = max(0.0, time.time() - written)
+                yield Absence(f"worker {path.name} of {service}, which is stopped (its store is {path})", away)
+
+
+def _written(path: Path) -> float:
+    """When anything below a directory was written last, in s since 1970; 0 if there is nothing."""
+    latest = 0.0
+    for file in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # of a worker that is starting
+            latest = max(latest, file.stat().st_mtime)
+    return latest
+
+
+def _stores(directory: Path, service: str) -> list[Path]:
+    return sorted(path for path in (directory / "tables" / service).glob("*") if path.is_dir())
+
+
+def _remembered(directory: Path, service: str) -> dict[str, str]:
+    """The inputs that any worker here has committed for, with their topic ids."""
+    found: dict[str, str] = {}
+    for path in _stores(directory, service):
+        found |= Memo(path / _MEMO).committed
+    return found

@@ -1,0 +1,146 @@
+"""Reads a bounded sample of a topic, or all of it: the oldest and the newest records of each partition, committed ones.
+
+Which stretches are read is decided purely; a broker that gives nothing for a while ends the reading, and is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, BatchConsumer, fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from app.doctor.facts import TopicState
+    from tables.engine.records import Record
+
+STALLED_SECONDS: Final = 15.0
+"""A broker that is well gives records in milliseconds; one that has lost a replica finds a leader in a few seconds."""
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+"""For any answer; stopping may wait for one request."""
+
+
+class Stretch(NamedTuple):
+    """Offsets from `start` to before `stop`; no more than `most` records of them, None for all."""
+
+    start: int
+    stop: int
+    most: int | None = None
+
+
+class Read(NamedTuple):
+    """How much was read of a topic: records, whether those are all, and partitions that could not be read to the end.
+
+    `there`: how many offsets its logs span.
+    """
+
+    records: int
+    there: int
+    whole: bool
+    unread: tuple[int, ...]
+
+
+def stretches(begin: int, end: int, wanted: int | None) -> tuple[Stretch, ...]:
+    """Choose what to read of a log: all of it, or about as many of the oldest as of the newest records.
+
+    The newest are chosen by offset: where compaction, or markers of transactions, left holes, they are fewer.
+    """
+    if begin >= end:
+        return ()
+    if wanted is None or end - begin <= wanted:
+        return (Stretch(begin, end),)
+    newest = max(1, wanted // 2)
+    oldest = Stretch(begin, end - newest, max(1, wanted - newest))
+    return oldest, Stretch(end - newest, end)
+
+
+async def sample(
+    consumer: BatchConsumer,
+    topic: TopicState,
+    wanted: int | None,
+    take: Callable[[int, Sequence[Record]], None],
+    progress: Callable[[int], None] = lambda _: None,
+) -> Read:
+    """Read `wanted` records of a topic in all, or with None all that there are; `take` gets them in the log's order.
+
+    `progress` is told from time to time how many have been read. Raises KafkaError.
+    """
+    share = None if wanted is None else max(2, wanted // max(1, topic.partitions))
+    chosen = {TopicPartition(topic.name, at): stretches(topic.begins[at], end, share) for at, end in topic.ends.items()}
+    there = sum(end - topic.begins[at] for at, end in topic.ends.items())
+    reading = _Reading(consumer, take, progress)
+    tps = [tp for tp, parts in chosen.items() if parts]
+    if tps:
+        consumer.assign(tps)
+        for turn in range(max(len(parts) for parts in chosen.values())):
+            await reading.through({tp: parts[turn] for tp, parts in chosen.items() if turn < len(parts)})
+    whole = all(len(parts) < 2 for parts in chosen.values()) and not reading.unread  # noqa: PLR2004 - oldest and newest
+    return Read(reading.records, there, whole, tuple(sorted(reading.unread)))
+
+
+def new_consumer(bootstrap: str) -> BatchConsumer:
+    """Make a consumer of committed records, of no group."""
+    return BatchConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+
+
+class _Reading:
+    def __init__(
+        self,
+        consumer: BatchConsumer,
+        take: Callable[[int, Sequence[Record]], None],
+        progress: Callable[[int], None],
+    ) -> None:
+        self._consumer = consumer
+        self._take = take
+        self._progress = progress
+        self.records = 0
+        self.unread: set[int] = set()
+
+    async def through(self, parts: Mapping[TopicPartition, Stretch]) -> None:
+        """Read one stretch of each partition, all at the same time."""
+        left = {tp: part for tp, part in parts.items() if tp.partition not in self.unread}
+        for tp, part in left.items():
+            self._consumer.seek(tp, part.start)
+        moved_at = time.monotonic()
+        while left:
+            fetched = await fetch(self._consumer, left.keys(), POLL_SECONDS, BATCH_RECORDS)
+            for batch in fetched.batches:
+                if batch.tp in left and batch.position > left[batch.tp].start:
+                    moved_at = time.monotonic()
+                    self._advance(left, batch.tp, batch.records, batch.position)
+            self._progress(self.records)
+            if time.monotonic() - moved_at > STALLED_SECONDS:
+                self._give_up(left, left)
+            # Retention has deleted what was to be read: what is left of it is in the newest records.
+            self._give_up(left, fetched.out_of_range)
+            await asyncio.sleep(0)
+
+    def _advance(
+        self, left: dict[TopicPartition, Stretch], tp: TopicPartition, records: Sequence[Record], position: int
+    ) -> None:
+        part = left.pop(tp)
+        taken = [record for record in records if record.offset < part.stop][: part.most]
+        self._take(tp.partition, taken)
+        self.records += len(taken)
+        most = None if part.most is None else part.most - len(taken)
+        if position < part.stop and most != 0:
+            left[tp] = Stretch(position, part.stop, most)
+
+    def _give_up(self, left: dict[TopicPartition, Stretch], tps: Iterable[TopicPartition]) -> None:
+        for tp in list(tps):
+            if left.pop(tp, None) is not None:
+                self.unread.add(tp.partition)

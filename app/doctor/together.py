@@ -1,0 +1,187 @@
+"""Settings that do not go together: ours with one another, with those of the brokers, and with what there is. Pure."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from agents.engine.running import TRANSACTION_TIMEOUT_MS
+from app.doctor.findings import Finding, Severity
+from app.doctor.mending import larder_setting, set_brokers, set_static, set_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agents.declaring.service import Service
+    from app.doctor.facts import System
+
+AUDIT = "settings"
+
+SHORTEST_SESSION: Final = 6_000
+"""group.min.session.timeout.ms of a stock broker."""
+
+LONGEST_SESSION: Final = 1_800_000
+"""group.max.session.timeout.ms of a stock broker."""
+
+LONGEST_TRANSACTION: Final = 900_000
+"""transaction.max.timeout.ms of a stock broker."""
+
+_TRANSACTIONS: Final = "__transaction_state"
+
+REPLICAS: Final = 3
+"""transaction.state.log.replication.factor of a stock broker."""
+
+
+def together(system: System) -> Iterator[Finding]:
+    """Find all of them."""
+    return chain(_session(system), _transactions(system), _services(system), _in_sync(system))
+
+
+def _session(system: System) -> Iterator[Finding]:
+    session = int(system.settings.session_timeout_s * 1000)
+    least = system.brokers.number("group.min.session.timeout.ms", SHORTEST_SESSION)
+    most = system.brokers.number("group.max.session.timeout.ms", LONGEST_SESSION)
+    if not least <= session <= most:
+        name, bound = ("group.min.session.timeout.ms", least) if session < least else (
+            "group.max.session.timeout.ms", most,
+        )  # fmt: skip
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "setting session_timeout_s",
+            f"{system.settings.session_timeout_s:g} s; the brokers have {name}={bound}",
+            "the brokers do not let workers join their group: they end and say so",
+            (larder_setting("session_timeout_s", bound / 1000), f"or {set_static(name, session)}"),
+        )
+
+
+def _transactions(system: System) -> Iterator[Finding]:
+    if system.settings.guarantee != "exactly_once":
+        return
+    if system.settings.commit_interval_ms >= TRANSACTION_TIMEOUT_MS:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "setting commit_interval_ms",
+            f"{system.settings.commit_interval_ms}; a transaction is ended by the broker after {TRANSACTION_TIMEOUT_MS}"
+            " ms",
+            "each transaction is ended before it is committed, and its records are processed again for ever",
+            (larder_setting("commit_interval_ms", 200),),
+        )
+    longest = system.brokers.number("transaction.max.timeout.ms", LONGEST_TRANSACTION)
+    if longest < TRANSACTION_TIMEOUT_MS:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "the brokers",
+            f"transaction.max.timeout.ms={longest}; workers ask for {TRANSACTION_TIMEOUT_MS}",
+            "the brokers give no producer the right to transactions: workers publish nothing",
+            (set_static("transaction.max.timeout.ms", LONGEST_TRANSACTION),),
+        )
+    yield from _transaction_log(system)
+
+
+def _transaction_log(system: System) -> Iterator[Finding]:
+    """The topic that coordinates transactions is made when the first one begins, if there are enough brokers."""
+    brokers, wanted = system.brokers, system.brokers.number("transaction.state.log.replication.factor", REPLICAS)
+    least = brokers.number("transaction.state.log.min.isr", 2)
+    replicas = brokers.transaction_replicas
+    factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
+    do = (set_static(factor, min(brokers.up, REPLICAS)), set_static(isr, max(1, min(brokers.up, REPLICAS) - 1)),
+          f"or {larder_setting('guarantee', 'at_least_once')}")  # fmt: skip
+    if replicas is None and wanted > brokers.up:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "the brokers",
+            f"{factor}={wanted}; there are {brokers.up} brokers",
+            "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
+            do,
+        )
+    elif least > (wanted if replicas is None else replicas):
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "the brokers",
+            f"{isr}={least}; the log of transactions has {wanted if replicas is None else replicas} replicas",
+            "no transaction can be written: workers publish nothing",
+            do,
+        )
+    elif brokers.up > 1 and (wanted if replicas is None else replicas) == 1:
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            "the brokers",
+            f"one replica of the log of transactions; there are {brokers.up} brokers",
+            "while the broker that has it is away, no worker publishes; if its disk is lost, open transactions hang",
+            (
+                (
+                    f"kafka-reassign-partitions.sh --bootstrap-server {system.bootstrap} --execute"
+                    f" --reassignment-json-file FILE (which gives {_TRANSACTIONS} {min(brokers.up, REPLICAS)} replicas)"
+                ),
+            ),
+        )
+
+
+def _services(system: System) -> Iterator[Finding]:
+    settings = system.settings
+    for service in system.services:
+        members = len(system.groups[service.name].members) if service.name in system.groups else 0
+        if service.has_state and settings.guarantee != "exactly_once":
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                f"service {service.name}",
+                f'guarantee = "{settings.guarantee}"; it has tables of its own',
+                "an event that is read again would be decided on once more: its workers refuse to start",
+                (larder_setting("guarantee", "exactly_once"),),
+            )
+        if settings.standby and members == 1:
+            yield Finding(
+                Severity.WARNING,
+                AUDIT,
+                f"service {service.name}",
+                f"standby = {settings.standby}; one worker in its group",
+                "no other worker is there to keep a warm copy: when this one dies, its partitions stand still",
+                (f"larder worker {service.name} --name {service.name}-2",),
+            )
+        if (most := _partitions(system, service)) and members > most:
+            yield Finding(
+                Severity.HINT,
+                AUDIT,
+                f"service {service.name}",
+                f"{members} workers in its group; its inputs have at most {most} partitions",
+                "a partition is processed by one worker: the others have nothing to do, unless they stand by",
+                ("stop the others, or partition its inputs more finely",),
+            )
+
+
+def _partitions(system: System, service: Service) -> int:
+    """How many partitions the service's inputs have at most, internal ones too."""
+    inputs = {tp.topic for tp in system.groups[service.name].committed} if service.name in system.groups else set()
+    return max((topic.partitions for name, topic in system.topics.items() if name in inputs), default=0)
+
+
+def _in_sync(system: System) -> Iterator[Finding]:
+    """What is published has to be acknowledged by so many replicas."""
+    for name in dict.fromkeys(use.name for _, use in system.uses if use.owned):
+        topic = system.topics.get(name)
+        if topic is None or (least := topic.number("min.insync.replicas", 1)) <= topic.replicas:
+            continue
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            f"topic {name}",
+            f"min.insync.replicas={least}; a partition has {topic.replicas} replicas",
+            "the brokers acknowledge nothing that is written there: its owner stands still",
+            (set_topic(system.bootstrap, name, min_insync_replicas=max(1, topic.replicas - 1)),),
+        )
+    if system.brokers.config.get("unclean.leader.election.enable") == "true" and system.brokers.up > 1:
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            "the brokers",
+            "unclean.leader.election.enable=true",
+            "a replica that lacks records may become the leader: acknowledged rows and offsets vanish",
+            (set_brokers(system.bootstrap, unclean_leader_election_enable="false"),),
+        )

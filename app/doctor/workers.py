@@ -1,0 +1,69 @@
+"""What the workers that run here say about themselves. Pure: answers in, findings out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.doctor.findings import Finding, Place, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.doctor.facts import System, WorkerState
+
+AUDIT = "workers"
+
+
+def workers(system: System) -> Iterator[Finding]:
+    """Find workers that are silent, wait, have rejected rows, or have diverging tables."""
+    named = {service.name for service in system.services}
+    for worker in system.workers:
+        if worker.service in named:
+            yield from _of(worker)
+
+
+def _of(worker: WorkerState) -> Iterator[Finding]:
+    about = f"worker {worker.worker} of {worker.service}"
+    if worker.status is None:
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            about,
+            "its process lives, and its web port does not answer",
+            "it may be stopped (SIGSTOP), or stand still",
+            ("look at its log; kill it and start it again: nothing is lost",),
+        )
+        return
+    phase = str(worker.status.get("phase", ""))
+    if phase.startswith("waiting"):
+        yield Finding(
+            Severity.WARNING, AUDIT, about, phase, "it processes nothing until then", ("see the other findings",)
+        )
+    for table in worker.status.get("tables", ()):
+        yield from _table(about, worker, table)
+
+
+def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterator[Finding]:
+    name = table["table"]
+    if fell := table.get("diverging"):
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            f"{about}, table {name}",
+            f"diverging: key {fell['key']} came with revision {fell['revision']} after {fell['earlier_revision']}",
+            "the copy here and one that is read later may have different rows",
+            (
+                "mend the owner, and have it publish that row again with a higher revision",
+                f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{name}), and start it",
+            ),
+            (Place(name, fell["partition"], fell["offset"]), Place(name, fell["partition"], fell["earlier_offset"])),
+        )
+    if parked := table.get("parked"):
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            f"{about}, table {name}",
+            f"{parked:,} records were rejected, and are kept in its store",
+            "their rows are missing, or older than what their owner published",
+            ("mend the owner as its log says, and have it publish those rows again",),
+        )
