@@ -38,12 +38,6 @@ at_option = click.option(
 )
 
 
-def kind(reply: Reply) -> str:
-    """Give the kind of a reply that is a problem; "" for any other, and for no answer."""
-    told = reply.body.get("type")
-    return told.removeprefix("urn:larder:") if isinstance(told, str) else {400: "mistake"}.get(reply.status, "")
-
-
 def workers_at(at: str | None) -> list[LocalWorker]:
     """Give the worker at an address, or those that run out of the data directory; raises `MistakeError`."""
     if at is None:
@@ -68,7 +62,7 @@ def answered(
     replies = []
     for worker in workers:
         reply = ask(worker, path, seconds)
-        if reply.status == OK or kind(reply) == "no-such-key":
+        if reply.status == OK or reply.kind == "no-such-key":
             return reply
         refuse_mistake(reply)
         replies.append(reply)
@@ -77,7 +71,7 @@ def answered(
 
 def refuse_mistake(reply: Reply) -> None:
     """Raise `MistakeError` where a worker says that what was asked cannot be asked."""
-    if kind(reply) == "mistake":
+    if reply.kind == "mistake":
         raise MistakeError(_problem(reply))
 
 
@@ -139,7 +133,7 @@ def _problem(reply: Reply) -> Problem:
 
 def nobody(table: str, asked: str, replies: Sequence[Reply]) -> MistakeError | UnavailableError:
     """Say why no worker could answer."""
-    if replies and all(kind(reply) == "no-such-table" for reply in replies) and not replies[0].worker.service:
+    if replies and all(reply.kind == "no-such-table" for reply in replies) and not replies[0].worker.service:
         return MistakeError(_problem(replies[0]))  # that of --at
     holder = _holder(table) if not replies or replies[0].worker.service else ""
     requires = "requires a worker that knows the answer"

@@ -1,0 +1,336 @@
+"""What is wrong with topics, settings and workers, by facts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from agents import Decision, Service
+from agents.engine.guarantees import Committed
+from app.doctor.compaction import compaction
+from app.doctor.deletions import READ_RATE, deletions
+from app.doctor.examining import OF_FACTS, examine
+from app.doctor.existence import missing_topics
+from app.doctor.facts import Absence, Group, System, WorkerState, duration
+from app.doctor.findings import Finding, Severity, exit_code, in_order
+from app.doctor.group_offsets import group_offsets
+from app.doctor.owners import owners
+from app.doctor.partners import partners
+from app.doctor.retention import retention
+from app.doctor.sampling import Read
+from app.doctor.together import together
+from app.doctor.workers import workers
+from app.settings import Settings
+from tests.support.audited import STOCK, Order, changed, shop, sound, state
+
+SERVICE, TOPICS = shop()
+CUSTOMERS, ORDERS = "shop.customers", "shop.orders"
+WAITING, LETTERS = "shipping.shop.joined.waiting", "shipping.dead-letters"
+DAY = 86_400
+
+HEALTHY = sound(SERVICE)
+
+
+def one(found: Iterator[Finding]) -> Finding:
+    (finding,) = found
+    return finding
+
+
+def brokers(system: System, count: int = 3, replicas: int | None = 3, **config: str) -> System:
+    """The same with other brokers; `a__b` stands for the setting a.b."""
+    dotted = {name.replace("__", "."): value for name, value in config.items()}
+    return system._replace(
+        brokers=STOCK._replace(up=count, config={**STOCK.config, **dotted}, transaction_replicas=replicas)
+    )
+
+
+@pytest.mark.parametrize("audit", OF_FACTS)
+def test_a_healthy_system_has_no_finding(audit: Callable[[System], Iterator[Finding]]) -> None:
+    assert not list(audit(HEALTHY))
+
+
+def test_topics_of_others_are_a_warning_and_own_ones_a_hint() -> None:
+    gone = {name: topic for name, topic in HEALTHY.topics.items() if name not in {CUSTOMERS, WAITING}}
+    told = list(missing_topics(HEALTHY._replace(topics=gone)))
+    assert [(each.about, each.severity, each.do) for each in told] == [
+        (f"topic {CUSTOMERS}", Severity.WARNING, ("larder topics --create",)),
+        (f"topic {WAITING}", Severity.HINT, ("larder topics shipping --create",)),
+    ]
+
+
+def test_a_system_without_any_topic_is_audited_all_the_same() -> None:
+    found = examine(HEALTHY._replace(topics={}), {}, {})
+    assert {each.audit for each in found} == {"existence"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "policy", "wanted"),
+    [
+        (CUSTOMERS, "delete", "compact"),
+        (CUSTOMERS, "compact,delete", "compact"),
+        (WAITING, "delete", "compact"),
+        (ORDERS, "compact", "delete"),
+    ],
+)
+def test_a_policy_that_is_not_what_was_declared_is_an_error_with_its_command(
+    topic: str, policy: str, wanted: str
+) -> None:
+    told = one(compaction(changed(HEALTHY, topic, {"cleanup.policy": policy})))
+    assert (told.severity, told.do) == (
+        Severity.ERROR,
+        (
+            (
+                "kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics"
+                f" --entity-name {topic} --add-config cleanup.policy={wanted}"
+            ),
+        ),
+    )
+
+
+def test_rows_that_were_deleted_from_a_log_are_found_and_events_that_were_are_not() -> None:
+    told = one(compaction(changed(HEALTHY, CUSTOMERS, begins={0: 0, 1: 7, 2: 0, 3: 9})))
+    assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/1/7", f"{CUSTOMERS}/3/9"]
+    assert told.do[1] == "larder worker shipping --tables-from earliest"
+    assert not list(compaction(changed(HEALTHY, ORDERS, begins={0: 5, 1: 0, 2: 0, 3: 0})))
+
+
+def test_brokers_that_never_compact_are_found() -> None:
+    assert "log.cleaner.enable=false" in one(compaction(brokers(HEALTHY, log__cleaner__enable="false"))).seen
+    ratio = brokers(HEALTHY, log__cleaner__min__cleanable__ratio="1.0")
+    assert "min.cleanable" in one(compaction(ratio)).seen
+
+
+def test_deletions_are_kept_for_at_least_as_long_as_somebody_is_away() -> None:
+    away = HEALTHY._replace(absences=[Absence("the longest absence", 3 * DAY, expected=True)])
+    told = one(deletions(away))
+    assert (told.severity, told.about) == (Severity.WARNING, f"topic {CUSTOMERS}")
+    assert told.seen == "deletions are kept for 24 h (delete.retention.ms); the longest absence: 3 days"
+    assert told.do[0].endswith("--add-config delete.retention.ms=518400000")
+    assert not list(deletions(changed(away, CUSTOMERS, {"delete.retention.ms": str(3 * DAY * 1000)})))
+
+
+def test_what_a_worker_was_away_for_is_a_hint_besides_what_is_expected() -> None:
+    seen, expected = Absence("worker one, which is stopped", 9 * DAY), Absence("expected", DAY / 2, expected=True)
+    told = one(deletions(HEALTHY._replace(absences=[seen, expected])))
+    assert told.severity is Severity.HINT
+    assert "worker one, which is stopped: 9 days" in told.seen
+
+
+def test_deletions_that_are_hardly_kept_at_all_are_an_error() -> None:
+    assert one(deletions(changed(HEALTHY, CUSTOMERS, {"delete.retention.ms": "1000"}))).severity is Severity.ERROR
+
+
+def test_deletions_are_kept_for_as_long_as_a_full_read_takes() -> None:
+    kept = {"delete.retention.ms": "60000"}
+    assert not list(deletions(changed(HEALTHY, CUSTOMERS, kept, ends={0: 60 * READ_RATE}, begins={0: 0})))
+    told = one(deletions(changed(HEALTHY, CUSTOMERS, kept, ends={0: 61 * READ_RATE}, begins={0: 0})))
+    assert told.severity is Severity.WARNING
+
+
+def test_partners_with_other_counts_are_an_error_with_both_ways_out() -> None:
+    told = list(partners(changed(HEALTHY, CUSTOMERS, ends=dict.fromkeys(range(6), 0))))
+    assert (told[0].severity, told[0].seen) == (Severity.ERROR, "4 and 6 partitions")
+    assert told[0].do == (
+        (
+            'use shop.orders.by("customer_id") in place of the topic itself, or hold shop.customers with'
+            " shipping.global_table"
+        ),
+        (
+            "or, while shop.orders is empty: kafka-topics.sh --bootstrap-server kafka:9092 --alter --topic shop.orders"
+            " --partitions 6"
+        ),
+    )
+
+
+def test_what_waits_needs_as_many_partitions_as_its_input() -> None:
+    few = one(partners(changed(HEALTHY, WAITING, ends={0: 0})))
+    assert few.do == ("kafka-topics.sh --bootstrap-server kafka:9092 --alter --topic " + WAITING + " --partitions 4",)
+    many = one(partners(changed(HEALTHY, WAITING, ends=dict.fromkeys(range(5), 0))))
+    assert "cannot be taken away" in many.do[0]
+
+
+def test_a_state_and_its_inputs_are_partners_too() -> None:
+    service = Service("crm")
+    state_of = service.table(TOPICS["customers"])
+
+    @service.decide(TOPICS["orders"], state=state_of)
+    def ignore(_event: Order, _row: Any) -> Decision:
+        return Decision()
+
+    assert not list(partners(sound(service)))
+    assert "5 and 4" in one(partners(changed(sound(service), ORDERS, ends=dict.fromkeys(range(5), 0)))).seen
+
+
+def test_a_claim_of_another_service_than_the_declared_owner_is_an_error() -> None:
+    declared = {CUSTOMERS: "crm", ORDERS: ""}
+    assert not list(owners(HEALTHY._replace(owners=declared, claims={CUSTOMERS: "crm", ORDERS: "x"})))
+    told = one(owners(HEALTHY._replace(owners=declared, claims={CUSTOMERS: "sales"})))
+    assert (told.severity, told.seen) == (Severity.ERROR, "claimed by sales; declared as that of crm")
+    assert told.do[0].startswith(f"larder topics --release {CUSTOMERS}")
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "value", "mended"),
+    [
+        (LETTERS, "retention.ms", "604800000", "-1"),
+        (LETTERS, "retention.bytes", "1000000", "-1"),
+        (LETTERS, "max.message.bytes", "1048588", str(8 * 1024 * 1024)),
+        (WAITING, "message.timestamp.type", "CreateTime", "LogAppendTime"),
+    ],
+)
+def test_an_internal_topic_with_other_settings_than_it_was_made_with_is_a_warning(
+    topic: str, name: str, value: str, mended: str
+) -> None:
+    told = one(retention(changed(HEALTHY, topic, {name: value})))
+    assert (told.severity, told.about) == (Severity.WARNING, f"topic {topic}")
+    assert told.seen.startswith(f"{name}={value}; ")
+    assert told.do[0].endswith(f"--entity-name {topic} --add-config {name}={mended}")
+
+
+def test_an_internal_topic_may_take_more_than_it_was_made_with() -> None:
+    assert not list(retention(changed(HEALTHY, LETTERS, {"max.message.bytes": "99999999"})))
+
+
+def test_events_have_to_outlive_the_longest_absence_that_is_expected() -> None:
+    away = HEALTHY._replace(absences=[Absence("the longest absence", 8 * DAY, expected=True)])
+    told = one(each for each in retention(away) if each.about == f"topic {ORDERS}")
+    assert told.seen == "events are kept for 7 days (retention.ms); the longest absence: 8 days"
+    assert not list(retention(changed(away, ORDERS, {"retention.ms": "-1"})))
+    seen = HEALTHY._replace(absences=[Absence("worker one, which is stopped", 8 * DAY)])
+    assert not list(retention(seen))
+
+
+def test_claims_that_are_not_compacted_are_an_error() -> None:
+    topics = {**HEALTHY.topics, "larder.owners": state("larder.owners", 1, {"cleanup.policy": "delete"})}
+    assert one(retention(HEALTHY._replace(topics=topics))).severity is Severity.ERROR
+
+
+def test_offsets_that_are_forgotten_within_a_week_or_an_absence_are_a_warning() -> None:
+    told = one(group_offsets(brokers(HEALTHY, offsets__retention__minutes="1440")))
+    assert (told.severity, told.do) == (
+        Severity.WARNING,
+        (("set offsets.retention.minutes=10080 in server.properties of each broker, and restart them one after the"
+         " other"),),
+    )  # fmt: skip
+    away = HEALTHY._replace(absences=[Absence("the longest absence", 30 * DAY, expected=True)])
+    assert "the longest absence: 30 days" in one(group_offsets(away)).seen
+
+
+def committed(offset: int, topic_id: str = "id") -> System:
+    log = changed(HEALTHY, ORDERS, begins=dict.fromkeys(range(4), 10), ends=dict.fromkeys(range(4), 20))
+    offsets = {TopicPartition(ORDERS, at): Committed(offset if at == 2 else 15, topic_id) for at in range(4)}
+    return log._replace(groups={"shipping": Group((), offsets)})
+
+
+def test_offsets_that_a_worker_would_refuse_are_an_error_where_they_are() -> None:
+    assert not list(group_offsets(committed(20)))
+    for offset in (9, 21):
+        told = one(group_offsets(committed(offset)))
+        assert [str(place) for place in told.samples] == [f"{ORDERS}/2/{offset}"]
+        assert told.do[0].startswith("larder worker shipping --inputs-from earliest")
+    assert len(list(group_offsets(committed(15, "another")))) == 4
+
+
+def test_offsets_that_a_worker_remembers_and_the_broker_does_not_have_are_an_error() -> None:
+    lost = HEALTHY._replace(groups={"shipping": Group()}, remembered={"shipping": {ORDERS: "id"}})
+    assert {each.seen for each in group_offsets(lost)} == {
+        "committed offset: none, though this service has committed before"
+    }
+
+
+@pytest.mark.parametrize(("seconds", "name"), [(1.5, "group.min"), (2_000.0, "group.max")])
+def test_a_session_that_the_brokers_refuse_is_an_error(seconds: float, name: str) -> None:
+    told = one(together(HEALTHY._replace(settings=Settings(session_timeout_s=seconds))))
+    assert (told.severity, name in told.seen) == (Severity.ERROR, True)
+
+
+def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_needed() -> None:
+    single = brokers(HEALTHY, count=1, replicas=None)
+    told = one(together(single))
+    assert told.seen == "transaction.state.log.replication.factor=3; there are 1 brokers"
+    assert told.do[0].startswith("set transaction.state.log.replication.factor=1 in server.properties")
+    assert not list(together(single._replace(settings=Settings(guarantee="at_least_once"))))
+    ready = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "1"}
+    assert not list(together(brokers(HEALTHY, count=1, replicas=1, **ready)))
+    assert not list(together(brokers(HEALTHY, count=1, replicas=None, **ready)))
+
+
+def test_a_log_of_transactions_with_too_few_replicas_is_found() -> None:
+    assert "no transaction can be written" in one(together(brokers(HEALTHY, replicas=1))).why
+    lone = one(together(brokers(HEALTHY, replicas=1, transaction__state__log__min__isr="1")))
+    assert lone.severity is Severity.WARNING
+
+
+def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
+    assert "commit_interval_ms" in one(together(HEALTHY._replace(settings=Settings(commit_interval_ms=10_000)))).about
+    assert "workers ask for 10000" in one(together(brokers(HEALTHY, transaction__max__timeout__ms="5000"))).seen
+
+
+def test_a_standby_needs_a_second_worker() -> None:
+    standby = HEALTHY._replace(settings=Settings(standby=1), groups={"shipping": Group(("shipping.one",))})
+    told = one(together(standby))
+    assert (told.severity, told.do) == (Severity.WARNING, ("larder worker shipping --name shipping-2",))
+    assert not list(together(standby._replace(groups={"shipping": Group(("one", "two"))})))
+    assert not list(together(standby._replace(groups={})))
+
+
+def test_more_workers_than_partitions_are_a_hint() -> None:
+    busy = committed(15)
+    five = busy._replace(groups={"shipping": busy.groups["shipping"]._replace(members=("a", "b", "c", "d", "e"))})
+    assert one(together(five)).severity is Severity.HINT
+
+
+def test_a_state_of_its_own_needs_exactly_once() -> None:
+    service = Service("crm")
+    service.fold(TOPICS["orders"], state=service.table(TOPICS["customers"]))
+    told = one(together(sound(service)._replace(settings=Settings(guarantee="at_least_once"))))
+    assert "would be decided on once more" in told.why
+
+
+def test_more_in_sync_replicas_than_there_are_is_an_error_for_what_is_written() -> None:
+    assert "acknowledge nothing" in one(together(changed(HEALTHY, LETTERS, {"min.insync.replicas": "4"}))).why
+    assert not list(together(changed(HEALTHY, ORDERS, {"min.insync.replicas": "4"})))
+
+
+def test_leaders_that_lack_records_are_a_warning() -> None:
+    assert one(together(brokers(HEALTHY, unclean__leader__election__enable="true"))).severity is Severity.WARNING
+
+
+def table(**more: Any) -> WorkerState:
+    status = {"phase": "running", "tables": [{"table": CUSTOMERS, "diverging": None, "parked": 0, **more}]}
+    return WorkerState("shipping", "one", status)
+
+
+def test_what_workers_say_of_themselves_is_a_finding_when_it_is_bad() -> None:
+    assert not list(workers(HEALTHY._replace(workers=[table()])))
+    silent = WorkerState("shipping", "one", None)
+    assert "does not answer" in one(workers(HEALTHY._replace(workers=[silent]))).seen
+    assert not list(workers(HEALTHY._replace(workers=[silent._replace(service="another")])))
+    waiting = WorkerState("shipping", "one", {"phase": "waiting for the broker at kafka:9092"})
+    assert one(workers(HEALTHY._replace(workers=[waiting]))).seen == "waiting for the broker at kafka:9092"
+    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.startswith("3 records were rejected")
+    fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
+    told = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
+    assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
+
+
+def test_a_partition_that_gives_no_records_is_an_error() -> None:
+    told = examine(HEALTHY, {}, {ORDERS: Read(0, 10, whole=False, unread=(1, 3))})
+    assert [(each.severity, each.about) for each in told] == [(Severity.ERROR, f"topic {ORDERS}")]
+    assert "partitions 1, 3 gave no records" in told[0].seen
+
+
+def test_the_worst_comes_first_and_says_how_the_command_ends() -> None:
+    hint, warning, error = (Finding(each, "audit", "about", "seen", "why", ("do",)) for each in Severity)
+    assert in_order([hint, error, warning, error]) == [error, warning, hint]
+    assert [exit_code([]), exit_code([hint]), exit_code([hint, warning]), exit_code([error, hint])] == [0, 0, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(10, "10 s"), (90, "1.5 min"), (3_600, "1 h"), (DAY, "24 h"), (7 * DAY, "7 days")]
+)
+def test_times_are_shown_as_people_say_them(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
