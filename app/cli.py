@@ -1,8 +1,9 @@
 """The command `larder`: finds the subcommands, and turns errors into one clear message and an exit code.
 
 Exit codes: 0 done; 1 a defect, or what the command says itself; 2 a mistake in what was given; 3 something outside is
-unavailable (no broker, no network, no room). Each module of `app.commands` is a subcommand, named as the module and
-described by its first line; it is imported when it is run, so that `larder --help` imports none of them.
+unavailable (no broker, no network, no room); from 10 on what a command has found (`doctor`). Each module of
+`app.commands` is a subcommand, named as the module and described by its first line; it is imported when it is run, so
+that `larder --help` imports none of them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from agents.declaring.checks import TopicFacts
 from agents.engine.guarantees import Committed
-from agents.engine.topic_ids import describe, replicas
+from agents.engine.topic_ids import Copies, copies, describe
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -98,9 +98,9 @@ class Cluster:
         """How many brokers the cluster has now."""
         return len(self._admin._client.cluster.brokers())
 
-    async def replicas(self, names: Collection[str]) -> Mapping[str, int]:
-        """How many replicas the partition with the fewest has, of those of `names` that exist."""
-        return await replicas(self._admin._client, names)
+    async def copies(self, names: Collection[str]) -> Mapping[str, Copies]:
+        """How those of `names` are copied that exist."""
+        return await copies(self._admin._client, names)
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
         """What a consumer group has committed, whether it has members or not."""

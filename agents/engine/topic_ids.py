@@ -35,6 +35,13 @@ class Described(NamedTuple):
     partitions: int
 
 
+class Copies(NamedTuple):
+    """How a topic is copied: the replicas of the partition that has the fewest, and the partitions without a leader."""
+
+    replicas: int
+    leaderless: tuple[int, ...]
+
+
 class _Id(AbstractType[UUID]):
     @classmethod
     def encode(cls, value: UUID) -> bytes:
@@ -98,10 +105,13 @@ async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[st
     }
 
 
-async def replicas(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, int]:
-    """How many replicas the partition with the fewest has, of those of `names` that exist; raises KafkaError."""
+async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Copies]:
+    """How those of `names` are copied that exist; raises KafkaError."""
     return {
-        name: min(len(copies) for _, _, _, _, copies, *_ in partitions)
+        name: Copies(
+            min(len(replicas) for _, _, _, _, replicas, *_ in partitions),
+            tuple(sorted(partition for _, partition, leader, *_ in partitions if leader < 0)),
+        )
         for name, (_, partitions) in (await _topics(client, names)).items()
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ SECONDS: Final = 600.0
 
 SECONDS_FOR_ALL: Final = 7 * 86_400.0
 """For reading everything: a broker that gives nothing ends it long before."""
+
+FACTS_SECONDS: Final = 60.0
+"""For everything besides records: some dozens of small requests."""
 
 TOLD_SECONDS: Final = 1.0
 """Between two lines of progress."""
@@ -84,14 +88,19 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
 
 
 async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
-    from app.doctor.examining import audits, examine  # noqa: PLC0415 - imports Kafka's client
+    from app.brokers import unavailable  # noqa: PLC0415 - imports Kafka's client
+    from app.doctor.examining import audits, examine  # noqa: PLC0415
     from app.doctor.gathering import gather  # noqa: PLC0415
     from app.doctor.sampling import new_consumer, sample  # noqa: PLC0415
 
     consumer = new_consumer(asked.bootstrap)
     try:
         await consumer.start()
-        system = await gather(consumer, asked)
+        try:
+            async with asyncio.timeout(FACTS_SECONDS):
+                system = await gather(consumer, asked)
+        except TimeoutError as error:
+            raise unavailable(asked.bootstrap, f"no answer within {FACTS_SECONDS:g} s") from error
         audited = audits(system)
         read = {}
         for name, each in audited.items():

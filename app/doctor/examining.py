@@ -9,8 +9,8 @@ from agents.declaring.facts import input_name
 from app.declared import topics
 from app.doctor.compaction import compaction
 from app.doctor.deletions import deletions
-from app.doctor.existence import missing_topics
-from app.doctor.findings import Finding, Severity, in_order
+from app.doctor.existence import leaderless, missing_topics, unread
+from app.doctor.findings import in_order
 from app.doctor.group_offsets import group_offsets
 from app.doctor.keys import Keys
 from app.doctor.owners import owners
@@ -22,6 +22,7 @@ from app.doctor.revisions import Revisions
 from app.doctor.schema import Schema
 from app.doctor.sizes import Sizes, limits, sizes
 from app.doctor.together import together
+from app.doctor.transactions import transactions
 from app.doctor.workers import workers
 from tables.declaring.topics import OwnerTopic
 
@@ -29,12 +30,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from app.doctor.facts import System
+    from app.doctor.findings import Finding
     from app.doctor.reading import Audit
     from app.doctor.sampling import Read
     from tables.declaring.topics import EventTopic
     from tables.engine.records import Record
 
-OF_FACTS = (missing_topics, compaction, deletions, partners, owners, retention, group_offsets, together, workers)
+OF_FACTS = (
+    missing_topics,
+    leaderless,
+    compaction,
+    deletions,
+    partners,
+    owners,
+    retention,
+    group_offsets,
+    together,
+    transactions,
+    workers,
+)
 """The audits that need no records."""
 
 
@@ -83,19 +97,6 @@ def examine(system: System, audited: Mapping[str, TopicAudits], read: Mapping[st
             *chain.from_iterable(audit(system) for audit in OF_FACTS),
             *chain.from_iterable(each.findings() for each in audited.values()),
             *sizes(system, {name: each.sizes for name, each in audited.items()}),
-            *_unread(read),
+            *unread(system, read),
         ]
     )
-
-
-def _unread(read: Mapping[str, Read]) -> Iterator[Finding]:
-    for topic, how in read.items():
-        if how.unread:
-            yield Finding(
-                Severity.ERROR,
-                "existence",
-                f"topic {topic}",
-                f"partitions {', '.join(map(str, how.unread))} gave no records, though their logs have some",
-                "workers cannot read them either: tables, and what is joined with them, stand still",
-                (f"kafka-topics.sh --describe --topic {topic} (a partition without a leader?), and the brokers' logs",),
-            )

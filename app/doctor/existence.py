@@ -1,4 +1,4 @@
-"""Whether the topics of the declared services are there. Pure."""
+"""Whether the topics of the declared services are there, with all of their partitions. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from app.doctor.findings import Finding, Severity
 from app.doctor.mending import create_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.doctor.facts import System
+    from app.doctor.sampling import Read
 
 AUDIT = "existence"
 
@@ -42,3 +43,39 @@ def missing_topics(system: System) -> Iterator[Finding]:
             f"the first worker of {owner} creates it; if there was one already, the topic has been deleted",
             (create_topics(owner),),
         )
+
+
+def leaderless(system: System) -> Iterator[Finding]:
+    """Find partitions that no broker leads."""
+    for topic in system.topics.values():
+        if topic.leaderless:
+            yield _silent(
+                system, topic.name, f"partitions {_numbers(topic.leaderless)} of {topic.partitions} have no leader"
+            )
+
+
+def unread(system: System, read: Mapping[str, Read]) -> Iterator[Finding]:
+    """Find partitions whose records did not come when they were read."""
+    for name, how in read.items():
+        if how.unread:
+            yield _silent(
+                system, name, f"partitions {_numbers(how.unread)} gave no records, though their logs have some"
+            )
+
+
+def _silent(system: System, topic: str, seen: str) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        AUDIT,
+        f"topic {topic}",
+        seen,
+        "workers cannot read them either: tables, and what is joined with them, stand still",
+        (
+            f"kafka-topics.sh --bootstrap-server {system.bootstrap} --describe --topic {topic}, and the brokers' logs",
+            "start the brokers that have their replicas",
+        ),
+    )
+
+
+def _numbers(partitions: Sequence[int]) -> str:
+    return ", ".join(map(str, partitions))

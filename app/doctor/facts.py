@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class TopicState(NamedTuple):
     """A topic as the broker has it: settings by Kafka's names, fewest replicas of a partition, log starts and ends.
 
-    `begins` and `ends` are by partition; an end is that of what is committed.
+    `begins` and `ends` are by partition; an end is that of what is committed. Those of a partition without a leader
+    are not known: they are 0.
     """
 
     name: str
@@ -31,6 +32,7 @@ class TopicState(NamedTuple):
     replicas: int
     begins: Mapping[int, int]
     ends: Mapping[int, int]
+    leaderless: tuple[int, ...] = ()
 
     @property
     def partitions(self) -> int:

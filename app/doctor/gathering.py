@@ -74,26 +74,28 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
 async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[Service]) -> dict[str, TopicState]:
     names = {use.name for service in services for use in topics_of(service)} | {OWNERS}
     facts = await cluster.facts(names)
-    replicas = await cluster.replicas(facts)
+    copies = await cluster.copies(facts)
     settings = await cluster.topic_settings(facts)
     tps = [TopicPartition(name, at) for name, topic in facts.items() for at in range(topic.partitions)]
-    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    led = [tp for tp in tps if tp.partition not in copies[tp.topic].leaderless]
+    begins, ends = await consumer.beginning_offsets(led), await consumer.end_offsets(led)
     return {
         name: TopicState(
             name,
             topic.topic_id,
             settings[name],
-            replicas[name],
-            {tp.partition: begin for tp, begin in begins.items() if tp.topic == name},
-            {tp.partition: end for tp, end in ends.items() if tp.topic == name},
+            copies[name].replicas,
+            {tp.partition: begins.get(tp, 0) for tp in tps if tp.topic == name},
+            {tp.partition: ends.get(tp, 0) for tp in tps if tp.topic == name},
+            copies[name].leaderless,
         )
         for name, topic in facts.items()
     }
 
 
 async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
-    replicas = (await cluster.replicas([_TRANSACTIONS])).get(_TRANSACTIONS) if _TRANSACTIONS in own else None
-    return Brokers(cluster.brokers_up(), await cluster.broker_settings(), replicas)
+    copies = (await cluster.copies(own)).get(_TRANSACTIONS)
+    return Brokers(cluster.brokers_up(), await cluster.broker_settings(), None if copies is None else copies.replicas)
 
 
 async def _group(cluster: Cluster, name: str) -> Group:

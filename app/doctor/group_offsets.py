@@ -51,7 +51,9 @@ def _lost(system: System, service: Service) -> Iterator[Finding]:
     remembered = system.remembered.get(service.name, {})
     known = {tp.topic for tp in group.committed} | set(remembered)
     topics = [topic for name, topic in system.topics.items() if name in known]
-    tps = [(TopicPartition(topic.name, at), topic) for topic in topics for at in topic.ends]
+    tps = [
+        (TopicPartition(topic.name, at), topic) for topic in topics for at in topic.ends if at not in topic.leaderless
+    ]
     offsets = Offsets(
         group.committed,
         {tp: topic.begins[tp.partition] for tp, topic in tps},

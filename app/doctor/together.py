@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from agents.engine.running import TRANSACTION_TIMEOUT_MS
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import larder_setting, set_brokers, set_static, set_topic
 
@@ -23,18 +22,10 @@ SHORTEST_SESSION: Final = 6_000
 LONGEST_SESSION: Final = 1_800_000
 """group.max.session.timeout.ms of a stock broker."""
 
-LONGEST_TRANSACTION: Final = 900_000
-"""transaction.max.timeout.ms of a stock broker."""
-
-_TRANSACTIONS: Final = "__transaction_state"
-
-REPLICAS: Final = 3
-"""transaction.state.log.replication.factor of a stock broker."""
-
 
 def together(system: System) -> Iterator[Finding]:
     """Find all of them."""
-    return chain(_session(system), _transactions(system), _services(system), _in_sync(system))
+    return chain(_session(system), _services(system), _in_sync(system))
 
 
 def _session(system: System) -> Iterator[Finding]:
@@ -52,74 +43,6 @@ def _session(system: System) -> Iterator[Finding]:
             f"{system.settings.session_timeout_s:g} s; the brokers have {name}={bound}",
             "the brokers do not let workers join their group: they end and say so",
             (larder_setting("session_timeout_s", bound / 1000), f"or {set_static(name, session)}"),
-        )
-
-
-def _transactions(system: System) -> Iterator[Finding]:
-    if system.settings.guarantee != "exactly_once":
-        return
-    if system.settings.commit_interval_ms >= TRANSACTION_TIMEOUT_MS:
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            "setting commit_interval_ms",
-            f"{system.settings.commit_interval_ms}; a transaction is ended by the broker after {TRANSACTION_TIMEOUT_MS}"
-            " ms",
-            "each transaction is ended before it is committed, and its records are processed again for ever",
-            (larder_setting("commit_interval_ms", 200),),
-        )
-    longest = system.brokers.number("transaction.max.timeout.ms", LONGEST_TRANSACTION)
-    if longest < TRANSACTION_TIMEOUT_MS:
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            "the brokers",
-            f"transaction.max.timeout.ms={longest}; workers ask for {TRANSACTION_TIMEOUT_MS}",
-            "the brokers give no producer the right to transactions: workers publish nothing",
-            (set_static("transaction.max.timeout.ms", LONGEST_TRANSACTION),),
-        )
-    yield from _transaction_log(system)
-
-
-def _transaction_log(system: System) -> Iterator[Finding]:
-    """The topic that coordinates transactions is made when the first one begins, if there are enough brokers."""
-    brokers, wanted = system.brokers, system.brokers.number("transaction.state.log.replication.factor", REPLICAS)
-    least = brokers.number("transaction.state.log.min.isr", 2)
-    replicas = brokers.transaction_replicas
-    factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
-    do = (set_static(factor, min(brokers.up, REPLICAS)), set_static(isr, max(1, min(brokers.up, REPLICAS) - 1)),
-          f"or {larder_setting('guarantee', 'at_least_once')}")  # fmt: skip
-    if replicas is None and wanted > brokers.up:
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            "the brokers",
-            f"{factor}={wanted}; there are {brokers.up} brokers",
-            "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
-            do,
-        )
-    elif least > (wanted if replicas is None else replicas):
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            "the brokers",
-            f"{isr}={least}; the log of transactions has {wanted if replicas is None else replicas} replicas",
-            "no transaction can be written: workers publish nothing",
-            do,
-        )
-    elif brokers.up > 1 and (wanted if replicas is None else replicas) == 1:
-        yield Finding(
-            Severity.WARNING,
-            AUDIT,
-            "the brokers",
-            f"one replica of the log of transactions; there are {brokers.up} brokers",
-            "while the broker that has it is away, no worker publishes; if its disk is lost, open transactions hang",
-            (
-                (
-                    f"kafka-reassign-partitions.sh --bootstrap-server {system.bootstrap} --execute"
-                    f" --reassignment-json-file FILE (which gives {_TRANSACTIONS} {min(brokers.up, REPLICAS)} replicas)"
-                ),
-            ),
         )
 
 

@@ -13,7 +13,7 @@ from agents.engine.guarantees import Committed
 from app.doctor.compaction import compaction
 from app.doctor.deletions import READ_RATE, deletions
 from app.doctor.examining import OF_FACTS, examine
-from app.doctor.existence import missing_topics
+from app.doctor.existence import leaderless, missing_topics
 from app.doctor.facts import Absence, Group, System, WorkerState, duration
 from app.doctor.findings import Finding, Severity, exit_code, in_order
 from app.doctor.group_offsets import group_offsets
@@ -22,6 +22,7 @@ from app.doctor.partners import partners
 from app.doctor.retention import retention
 from app.doctor.sampling import Read
 from app.doctor.together import together
+from app.doctor.transactions import transactions
 from app.doctor.workers import workers
 from app.settings import Settings
 from tests.support.audited import STOCK, Order, changed, shop, sound, state
@@ -249,24 +250,26 @@ def test_a_session_that_the_brokers_refuse_is_an_error(seconds: float, name: str
 
 def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_needed() -> None:
     single = brokers(HEALTHY, count=1, replicas=None)
-    told = one(together(single))
+    told = one(transactions(single))
     assert told.seen == "transaction.state.log.replication.factor=3; there are 1 brokers"
     assert told.do[0].startswith("set transaction.state.log.replication.factor=1 in server.properties")
-    assert not list(together(single._replace(settings=Settings(guarantee="at_least_once"))))
+    assert not list(transactions(single._replace(settings=Settings(guarantee="at_least_once"))))
     ready = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "1"}
-    assert not list(together(brokers(HEALTHY, count=1, replicas=1, **ready)))
-    assert not list(together(brokers(HEALTHY, count=1, replicas=None, **ready)))
+    assert not list(transactions(brokers(HEALTHY, count=1, replicas=1, **ready)))
+    assert not list(transactions(brokers(HEALTHY, count=1, replicas=None, **ready)))
 
 
 def test_a_log_of_transactions_with_too_few_replicas_is_found() -> None:
-    assert "no transaction can be written" in one(together(brokers(HEALTHY, replicas=1))).why
-    lone = one(together(brokers(HEALTHY, replicas=1, transaction__state__log__min__isr="1")))
+    assert "no transaction can be written" in one(transactions(brokers(HEALTHY, replicas=1))).why
+    lone = one(transactions(brokers(HEALTHY, replicas=1, transaction__state__log__min__isr="1")))
     assert lone.severity is Severity.WARNING
 
 
 def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
-    assert "commit_interval_ms" in one(together(HEALTHY._replace(settings=Settings(commit_interval_ms=10_000)))).about
-    assert "workers ask for 10000" in one(together(brokers(HEALTHY, transaction__max__timeout__ms="5000"))).seen
+    assert (
+        "commit_interval_ms" in one(transactions(HEALTHY._replace(settings=Settings(commit_interval_ms=10_000)))).about
+    )
+    assert "workers ask for 10000" in one(transactions(brokers(HEALTHY, transaction__max__timeout__ms="5000"))).seen
 
 
 def test_a_standby_needs_a_second_worker() -> None:
@@ -321,6 +324,14 @@ def test_a_partition_that_gives_no_records_is_an_error() -> None:
     told = examine(HEALTHY, {}, {ORDERS: Read(0, 10, whole=False, unread=(1, 3))})
     assert [(each.severity, each.about) for each in told] == [(Severity.ERROR, f"topic {ORDERS}")]
     assert "partitions 1, 3 gave no records" in told[0].seen
+
+
+def test_a_partition_without_a_leader_is_an_error_and_nothing_is_said_of_its_offsets() -> None:
+    led = committed(15)
+    unled = changed(led, ORDERS, leaderless=(2,), begins={**led.topics[ORDERS].begins, 2: 0}, ends={2: 0})
+    told = one(leaderless(unled))
+    assert (told.severity, "partitions 2 of" in told.seen) == (Severity.ERROR, True)
+    assert not list(group_offsets(unled))
 
 
 def test_the_worst_comes_first_and_says_how_the_command_ends() -> None:
