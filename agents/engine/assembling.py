@@ -145,7 +145,8 @@ class Assembly:
         tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]
         sources = [table.rows(tp.partition) for table in tables]
         output = plan.gathered or plan.output
-        joining = Joining(plan.compiled, sources, output, self._delivery, parking, self._counts.joins[plan.join.name])
+        quality = self._counts.joins[plan.join.name].of(tp.partition)
+        joining = Joining(plan.compiled, sources, output, self._delivery, parking, quality)
         if plan.join.of_rows:
             joining.results = RowResults(
                 output, self._delivery, revision_reader(plan.join), gathered=plan.gathered is not None

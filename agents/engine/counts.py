@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from agents.engine.deciding import DecideCounts
-from agents.engine.joining import JoinCounts
+from agents.engine.quality import QualityOfJoin
 
 
 class Counts(NamedTuple):
     """By the name of the join, and of the decide."""
 
-    joins: Mapping[str, JoinCounts]
+    joins: Mapping[str, QualityOfJoin]
     decides: Mapping[str, DecideCounts]

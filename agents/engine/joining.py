@@ -8,7 +8,6 @@ something that answers `raw_many`, and topics only as outputs of the delivery.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from typing import Protocol, cast
 
 from agents.declaring.compiled import CompiledJoin
@@ -17,29 +16,12 @@ from agents.declaring.missing import Drop, PassOn
 from agents.engine.exits import no_exit
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Output
+from agents.engine.quality import JoinQuality
 from agents.engine.row_results import RowResults
 from tables.engine.records import Record
 
 References = tuple[bytes | None, ...]
 Rows = tuple[bytes | None, ...]
-
-
-@dataclass
-class JoinCounts:
-    """What became of the orders of a join, in this worker since it started."""
-
-    joined: int = 0
-    missing: int = 0
-    waited: int = 0
-    released: int = 0
-    expired: int = 0
-    passed_on: int = 0
-    dropped: int = 0
-    parked: int = 0
-    unwanted: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class RowSource(Protocol):
@@ -77,14 +59,15 @@ class Joining:
         output: Output,
         delivery: Callable[[], Delivery],
         parking: Parking,
-        counts: JoinCounts,
+        quality: JoinQuality,
     ) -> None:
         self._compiled = compiled
         self._tables = tables
         self._output = output
         self._delivery = delivery
         self._parking = parking
-        self.counts = counts
+        self.quality = quality
+        self.counts = quality.counts
         self.room: Waiting | None = None
         self.results: RowResults | None = None
 
@@ -106,6 +89,7 @@ class Joining:
         except ValueError:
             self._one_by_one(records)
             return
+        self.counts.hits += len(records)
         if None in outputs:
             self._publish_wanted(records, keys, outputs)
         else:
@@ -147,7 +131,7 @@ class Joining:
             self.counts.dropped += 1
             self._no_result(order)
         else:
-            self.park(order, self._compiled.why_missing(references, rows))
+            self._park(order, self._compiled.why_missing(references, rows), references, rows)
 
     def _rows(self, table: RowSource, keys: Sequence[bytes | None]) -> Sequence[bytes | None]:
         present = [key for key in keys if key is not None]
@@ -213,19 +197,24 @@ class Joining:
 
     def _one(self, record: Record, references: References, rows: Rows) -> None:
         missing = None in rows
-        self.counts.missing += missing
+        if missing:
+            self.quality.lacks(record, references, rows)
         room = self.room
         if room is not None and (missing or room.blocks(record)):
             room.admit(record, references)
         elif missing:
             self.give_up(record, references, rows)
         else:
+            self.counts.hits += 1
             if room is not None:
                 room.supersede(record)
             self.join(record, rows)
 
     def park(self, record: Record, cause: str) -> None:
-        self.counts.parked += 1
+        self._park(record, cause, (), ())
+
+    def _park(self, record: Record, cause: str, references: References, rows: Rows) -> None:
+        self.quality.parks(record, cause, references, rows)
         self._parking.park(record, cause)
         self._no_result(record)
 

@@ -28,7 +28,6 @@ from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
 from agents.engine.harness import App, Consumer
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Remainder
-from agents.engine.joining import JoinCounts
 from agents.engine.membership import Membership
 from agents.engine.offsets import Fallback
 from agents.engine.peers import Peer
@@ -38,6 +37,7 @@ from agents.engine.processing import Processing
 from agents.engine.progress_lines import tell_progress
 from agents.engine.publishing import BATCH_BYTES
 from agents.engine.pulse import feel_pulse
+from agents.engine.quality import QualityOfJoin
 from agents.engine.reacting import GlobalReacting
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
@@ -119,7 +119,7 @@ class ServiceRunner:
         self._doing = self._told = "starting"
         self._broker_answers = True
         self.counts = Counts(
-            {join.name: JoinCounts() for join in service.joins},
+            {join.name: QualityOfJoin(clock) for join in service.joins},
             {decide.name: DecideCounts() for decide in service.decides},
         )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}

@@ -32,7 +32,7 @@ def status(
             {
                 "name": join.name,
                 "source": join.source.name,
-                "counts": counts.joins[join.name].as_dict(),
+                "counts": counts.joins[join.name].total().as_dict(),
                 "waiting": 0 if membership is None else _waiting(membership, join.name),
             }
             for join in service.joins

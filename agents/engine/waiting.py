@@ -22,10 +22,11 @@ from aiokafka.structs import TopicPartition
 from agents.declaring.dead_letters import cause_of
 from agents.declaring.missing import Wait
 from agents.engine.deadlines import Deadlines, Partner
-from agents.engine.joining import JoinCounts, Joining, References, Rows
+from agents.engine.joining import Joining, References, Rows
 from agents.engine.owned import OwnedRows, Written
 from agents.engine.places import Place, Places
 from agents.engine.publishing import Delivery
+from agents.engine.quality import JoinCounts
 from agents.engine.waiting_orders import Order, read, written
 from tables.engine.records import Record
 
@@ -176,8 +177,8 @@ class WaitingRoom:
         if (looked := self._look(place)) is not None:
             order, references, rows = looked
             if None in rows:
+                self._join.quality.expires(order, references, rows)
                 self._join.give_up(order, references, rows)
-                self.counts.expired += 1
                 self._leave(place, order.timestamp)
             else:
                 self._release(place, order, rows)

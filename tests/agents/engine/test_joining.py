@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from agents import DeadLetter, Drop, PassOn, Service
 from agents.declaring.compiled import compile_join
-from agents.engine.joining import JoinCounts, Joining
+from agents.engine.joining import Joining
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Output
+from agents.engine.quality import JoinQuality
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 
@@ -73,7 +74,7 @@ def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLett
     parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery)
     output = Output("joined", 3, LARGEST)
     compiled = compile_join(declared)
-    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery, parking, JoinCounts()), delivery
+    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery, parking, JoinQuality()), delivery
 
 
 IDS = st.sampled_from(["c0", "c1", "c2", "c9", None])

@@ -15,10 +15,11 @@ from agents.declaring.compiled import compile_join
 from agents.engine import owned
 from agents.engine.exits import ExitedError
 from agents.engine.fetching import Seen
-from agents.engine.joining import JoinCounts, Joining
+from agents.engine.joining import Joining
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
+from agents.engine.quality import JoinQuality
 from agents.engine.waiting import WaitingRoom
 from agents.engine.waiting_orders import read, written
 from tables import EventTopic, OwnerTopic, Row
@@ -103,7 +104,7 @@ class Stage:
         parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
         self.joining = Joining(
             self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
-            self.delivery.as_delivery, parking, JoinCounts(),
+            self.delivery.as_delivery, parking, JoinQuality(),
         )  # fmt: skip
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
         self.room = WaitingRoom(

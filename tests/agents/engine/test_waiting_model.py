@@ -19,10 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agents import DeadLetter, Drop, PassOn, Service, Wait
 from agents.declaring.compiled import compile_join
 from agents.engine.fetching import Seen
-from agents.engine.joining import JoinCounts, Joining
+from agents.engine.joining import Joining
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
+from agents.engine.quality import JoinQuality
 from agents.engine.waiting import WaitingRoom
 from agents.engine.waiting_orders import read
 from tables import EventTopic, OwnerTopic, Row
@@ -133,8 +134,9 @@ class Waiting(RuleBasedStateMachine):
         delivery = self.delivery.as_delivery
         parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), delivery)
         output = Output(JOINED.topic, 1, 1 << 20)
-        self.counts = JoinCounts()
-        self.joining = Joining(self.compiled, [self.customers], output, delivery, parking, self.counts)
+        quality = JoinQuality(lambda: self.customers.now)
+        self.counts = quality.counts
+        self.joining = Joining(self.compiled, [self.customers], output, delivery, parking, quality)
         self.store = MemoryTable(self.delivery.logs[WAITING])
         rows = OwnedRows(self.store.as_held(), 0, Output(WAITING.topic, 1, 1 << 20), delivery, 1)
         wait = self.compiled.join.wait
