@@ -1,4 +1,4 @@
-"""Keys as people write them, in a URL or on a command line, and the bytes that they stand for. Pure."""
+"""Keys as people write them, in a URL or on a command line, and the bytes that they stand for, both ways. Pure."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
         return topic.key_codec.encode(value)
     except ValueError as error:
         raise _no_key(topic, text) from error
+
+
+def key_text(topic: EventTopic | OwnerTopic, key: bytes | None) -> str | None:
+    """Give a message key as `key_value` reads it; what is no key of `topic` as text that cannot be one."""
+    if key is None:
+        return None
+    try:
+        value = topic.key_codec.decode(key)
+    except ValueError:
+        return key.decode("utf-8", "backslashreplace")
+    return base64.urlsafe_b64encode(value).decode().rstrip("=") if isinstance(value, bytes) else str(value)
 
 
 def _no_key(topic: EventTopic | OwnerTopic, text: str) -> MistakeError:

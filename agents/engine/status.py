@@ -23,6 +23,7 @@ def status(
     now: float,
 ) -> dict[str, Any]:
     """`now` in seconds since the epoch; rates are a second's, freshness is in seconds. No membership: not yet."""
+    waits = waiting(membership)
     return {
         "service": service.name,
         "worker": worker,
@@ -33,7 +34,7 @@ def status(
                 "name": join.name,
                 "source": join.source.name,
                 "counts": counts.joins[join.name].total().as_dict(),
-                "waiting": 0 if membership is None else _waiting(membership, join.name),
+                "waiting": sum(count for (name, _), count in waits.items() if name == join.name),
             }
             for join in service.joins
         ],
@@ -50,9 +51,13 @@ def status(
     }
 
 
-def _waiting(membership: Membership, join: str) -> int:
-    topics = {each.waiting.topic.name for each in membership.plan.joins if each.join.name == join and each.waiting}
-    return sum(len(room) for rooms in membership.rooms.values() for room in rooms if room.topic in topics)
+def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
+    """How many orders wait, by the name of their join and the partition of its input."""
+    if membership is None:
+        return {}
+    joins = {each.waiting.topic.name: each.join.name for each in membership.plan.joins if each.waiting is not None}
+    rooms = [(tp.partition, room) for tp, rooms in membership.rooms.items() for room in rooms]
+    return {(joins[room.topic], partition): len(room) for partition, room in rooms}
 
 
 def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
