@@ -73,6 +73,13 @@ class Settings:
     poll_interval_s: float = _setting(
         30.0, "a worker that fetches nothing for so long loses its partitions", low=1, high=86_400
     )
+    stall_s: float = _setting(
+        30.0,
+        "for so long a partition with lag may stand still before /health/live says no; longer for an agent whose"
+        " batches take longer",
+        low=1,
+        high=86_400,
+    )
     commit_interval_ms: int = _setting(200, "time between two commits of the positions in the inputs", low=1)
     guarantee: Literal["exactly_once", "at_least_once"] = _setting(
         "exactly_once",

@@ -25,10 +25,11 @@ from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.directory import Directory
 from app.errors import MistakeError, UnavailableError
-from app.readiness import Readiness
+from app.observing import Observed, add_addresses
 from app.web import Sources, make_app, start_web, stop_web
 from app.web_address import bound_address, told_address
 from tables.declaring.problems import Problem
+from tables.engine.clock import now
 from tables.engine.memory import MIB, Memory
 
 if TYPE_CHECKING:
@@ -100,7 +101,6 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         declared,
         Directory(runner.peers),
         lambda: runner.web,
-        Readiness(runner, declared),
     )
     web = make_app(sources)
     port = await start_web(web, settings.web_host, settings.web_port)

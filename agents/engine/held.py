@@ -15,6 +15,7 @@ from agents.engine.fetching import Seen
 from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
 from agents.engine.placing import misplaced
 from agents.engine.table_problems import diverging, hole, missed_deletions, outside
+from agents.engine.traffic import Taken
 from tables.declaring.topics import OwnerTopic
 from tables.engine.layout import HEADER_SIZE, ROW, Stage
 from tables.engine.part import Part
@@ -63,7 +64,10 @@ class TableCounts:
 
 
 class HeldTable:
-    """`partition_count` is that of the topic, as last known; 0 while no broker has told it."""
+    """`partition_count` is that of the topic, as last known; 0 while no broker has told it.
+
+    `was_caught_up`: all open partitions have been at once, since the worker started.
+    """
 
     def __init__(
         self, table: Table, patience: float, clock: Callable[[], float], *, by_key: bool = False, holes: bool = False
@@ -77,6 +81,8 @@ class HeldTable:
         self.partition_count = 0
         self.topic_id: str | None = None
         self.counts = TableCounts()
+        self.taken = Taken()
+        self.was_caught_up = False
         self.react: Callable[[int, Sequence[Record]], None] | None = None
         self.watch: Watch | None = None
         """Somebody who wants to see changes live, whoever has the partitions; mostly nobody does."""
@@ -172,6 +178,7 @@ class HeldTable:
 
     def take(self, partition: int, records: Sequence[Record], position: int) -> Sequence[Rejected]:
         """Apply records; answers those that were rejected, which the table keeps with their causes."""
+        self.taken.add(partition, len(records))
         if self.react is not None:
             self.react(partition, records)
         strangers = self.strangers(partition, records)
@@ -362,6 +369,7 @@ class HeldTable:
         part = self.table.part(state.partition)
         if all(each.phase >= Phase.CAUGHT_UP for each in part.states.values()):
             part.caught_up()
+        self.was_caught_up = self.was_caught_up or all(each.phase >= Phase.CAUGHT_UP for each in self.states())
         self._say(state)
 
     def _say(self, state: State) -> None:

@@ -42,7 +42,7 @@ class Lane:
     def __init__(self, tp: TopicPartition, handler: Handler, held: Callable[[], bool]) -> None:
         self.tp = tp
         self.handler = handler
-        self._held = held
+        self.held = held
         self._batches: deque[Batch] = deque()
         self._taken = 0
         self._queued = 0
@@ -60,7 +60,7 @@ class Lane:
         self._queued += len(batch.records)
 
     def ready(self) -> bool:
-        return bool(self._batches) and not self._held() and not self.handler.busy()
+        return bool(self._batches) and not self.held() and not self.handler.busy()
 
     def step(self) -> int:
         """Process one slice; answers how many records it had."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
@@ -40,8 +41,18 @@ from tables.declaring.problems import Problem
 log = logging.getLogger("larder")
 
 
+class Unacknowledged(NamedTuple):
+    """Outputs were not, when that was (in seconds since the epoch), and why."""
+
+    at: float
+    error: str
+
+
 class Membership:
-    """Owns the lanes of the current assignment. `consumer` is set before the group is joined."""
+    """Owns the lanes of the current assignment. `consumer` is set before the group is joined.
+
+    `joined`: partitions, or none, have been assigned once. `unacknowledged` is the last failure since the last commit.
+    """
 
     consumer: Consumer
 
@@ -86,8 +97,13 @@ class Membership:
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.stored: dict[TopicPartition, int] = {}
-        self.has_place = False
-        """Whether partitions have been assigned to this worker once, be they none."""
+        self.joined = False
+        self.unacknowledged: Unacknowledged | None = None
+
+    @property
+    def lacking(self) -> Collection[TopicPartition]:
+        """Inputs that are held back since a partner has too few partitions."""
+        return self._held_back
 
     @property
     def epoch(self) -> int:
@@ -104,6 +120,7 @@ class Membership:
                     running.result()
             except KafkaError as error:
                 log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
+                self.unacknowledged = Unacknowledged(self._clock(), repr(error))
                 if isinstance(error, REFUSED):
                     await self._look_again()
                 elif isinstance(error, GroupFencedError):
@@ -184,7 +201,10 @@ class Membership:
             # A rewind and an assignment may come together: each begins where the one before has ended.
             await self._finish()
             self._standbys.follow(frozenset(standbys).difference(assigned))
-            return await answered(partial(self._start_all, assigned))
+            starts = await answered(partial(self._start_all, assigned))
+        self.joined = True
+        self.processing.traffic.assignments += 1
+        return starts
 
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         for name, topic in (await self.consumer.describe(self.plan.group_topics)).items():
@@ -266,6 +286,7 @@ class Membership:
 
     async def _rewind(self) -> None:
         """Back to what the broker says: nothing is rewound from memory."""
+        self.processing.traffic.rewinds += 1
         self._lost_its_place.clear()
         async with self._changing:
             self._let_go()
@@ -285,7 +306,7 @@ class Membership:
         """A new producer, for outputs that begin anew; waits for a broker that is away."""
         self._guarantee = guarantee = await answered(partial(self._new_guarantee, self.consumer))
         self.processing.delivery = Delivery(
-            guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin
+            guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin, self.processing.traffic
         )
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -298,5 +319,6 @@ class Membership:
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets were not committed, the group has moved on: %s", error)
             return
+        self.unacknowledged = None
         self.positions.update(offsets)
         self._memo.remember_committed({tp.topic: self._topic_ids[tp.topic] for tp in offsets})

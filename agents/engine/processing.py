@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 from agents.engine.fetching import Batch
 from agents.engine.lanes import Lane
 from agents.engine.publishing import Delivery, Unit
+from agents.engine.traffic import Traffic
 
 IDLE_SECONDS = 0.05
 """How long the loop sleeps at most with nothing to do: what waits for a time is looked at this often."""
@@ -41,6 +42,7 @@ class Processing:
         self,
         clock: Callable[[], float],
         commit_interval: float,
+        traffic: Traffic | None = None,
     ) -> None:
         self._clock = clock
         self._commit_interval = commit_interval
@@ -54,10 +56,15 @@ class Processing:
         self._cut_short = False
         self.epoch = 0
         self.processed = 0
+        self.traffic = traffic or Traffic()
 
     @property
     def assigned(self) -> Collection[TopicPartition]:
         return self._lanes.keys()
+
+    def held_back(self) -> Collection[TopicPartition]:
+        """Partitions whose records wait for what their handlers require."""
+        return [tp for tp, lane in self._lanes.items() if lane.held()]
 
     def wanted(self) -> Collection[TopicPartition]:
         return [tp for tp, lane in self._lanes.items() if lane.wants_more()]
@@ -122,8 +129,10 @@ class Processing:
             if lane.ready():
                 # Records of a slice that fails are neither done nor not begun: what came of them must not be settled.
                 self._cut_short = True
-                self.processed += lane.step()
+                records = lane.step()
                 self._cut_short = False
+                self.processed += records
+                self.traffic.taken[lane.tp.topic].add(lane.tp.partition, records)
                 worked = True
                 if self.delivery.full:
                     await self.delivery.send_full()

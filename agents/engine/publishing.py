@@ -9,7 +9,8 @@ them. One unit is open, at most one is settling. Knows neither tables nor Faust.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -23,6 +24,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 from agents.engine.partitioning import partitions_of
 from agents.engine.patience import within
 from agents.engine.refusals import REFUSED, Published, Refusals
+from agents.engine.traffic import Traffic
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -68,13 +70,14 @@ class Unit:
     """Input offsets, the acknowledgements that must come before they are committed, and what follows.
 
     `alone` has the records that were sent in a batch of their own, by their acknowledgement; `last` the last batch
-    of each partition, and how many records it has.
+    of each partition, and how many records it has; `records` how many were sent to each.
     """
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     acknowledgements: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
     alone: dict[asyncio.Future[RecordMetadata], Published] = field(default_factory=dict)
     last: dict[tuple[str, int], tuple[asyncio.Future[RecordMetadata], int]] = field(default_factory=dict)
+    records: Counter[tuple[str, int]] = field(default_factory=Counter)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -121,12 +124,14 @@ class Delivery:
         reached: Callable[[str], None],
         refusals: Refusals,
         begin: Callable[[], Awaitable[None]] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self._producer = producer
         self._commit = commit
         self._reached = reached
         self._refusals = refusals
         self._begin = begin
+        self._traffic = traffic or Traffic()
         self._may_send = asyncio.Event()
         self._may_send.set()
         self._positions: dict[TopicPartition, int] = {}
@@ -242,6 +247,7 @@ class Delivery:
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
             unit.acknowledgements.append(sent)
             unit.last[topic, partition] = sent, batch.record_count()
+            unit.records[topic, partition] += batch.record_count()
             if alone is not None:
                 unit.alone[sent] = alone
             self._full.popleft()
@@ -254,6 +260,7 @@ class Delivery:
             self._may_send.set()
 
     async def _settle(self, unit: Unit) -> None:
+        began = time.monotonic()
         self._reached("delivery.sent")
         try:
             async with within(ANSWER_SECONDS, "outputs to be acknowledged"):
@@ -265,6 +272,7 @@ class Delivery:
         if unit.offsets or unit.acknowledgements:
             async with within(ANSWER_SECONDS, "offsets to be committed"):
                 await self._commit(unit.offsets)
+            self._traffic.committed(unit.records, time.monotonic() - began)
         self._reached("delivery.committed")
         for follow in unit.afterwards:
             follow()

@@ -41,9 +41,11 @@ from agents.engine.quality import QualityOfJoin
 from agents.engine.reacting import GlobalReacting
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
-from agents.engine.status import status
+from agents.engine.status import status, waiting
 from agents.engine.tending import tend
+from agents.engine.traffic import Traffic
 from agents.engine.transactions import TransactionalProducer, end_transaction
+from agents.engine.vitals import Vitals, vitals
 from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
@@ -124,6 +126,7 @@ class ServiceRunner:
         )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}
         self.membership: Membership | None = None
+        self.traffic = Traffic()
         self._memory = memory
         self._clock = clock
         self._reached = reached
@@ -143,12 +146,13 @@ class ServiceRunner:
             return self._doing
         return f"waiting for the broker at {self.options.brokers}"
 
-    @property
-    def has_place(self) -> bool:
-        """Whether it was given partitions by its group; global tables alone have none."""
-        if self._group_less:
-            return True
-        return self.membership is not None and self.membership.has_place
+    def waiting(self) -> Mapping[tuple[str, int], int]:
+        """How many orders wait, by the name of their join and the partition of its input."""
+        return waiting(self.membership)
+
+    def vitals(self) -> Vitals:
+        """How far each partition is, and why one may stand still."""
+        return vitals(self._doing, self.tables, self.membership, self._clock(), answers=self._broker_answers)
 
     def status(self) -> dict[str, Any]:
         """What this worker is doing, as plain values."""
@@ -228,7 +232,7 @@ class ServiceRunner:
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
     ) -> None:
         options = self.options
-        processing = Processing(self._clock, options.commit_interval)
+        processing = Processing(self._clock, options.commit_interval, self.traffic)
         # One that is reacted to may not be ahead of what the group has committed (CORRECTNESS 26).
         followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
         standbys = Standbys(options.brokers, followed)

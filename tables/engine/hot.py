@@ -7,10 +7,19 @@ This module may not know RocksDB.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final
 
 # What CPython spends on two bytes objects and their place in a dictionary.
 _OVERHEAD: Final = 170
+
+
+@dataclass
+class HotCounts:
+    """How many rows were asked for in batches and were hot, and how many were not; they only rise."""
+
+    hits: int = 0
+    misses: int = 0
 
 
 class HotRows:
@@ -21,9 +30,10 @@ class HotRows:
     So what is asked for stays, and nothing is done for a hit in the young one.
     """
 
-    def __init__(self, capacity: int) -> None:
-        """Set the budget in bytes, keys and Python's own objects included."""
+    def __init__(self, capacity: int, counts: HotCounts | None = None) -> None:
+        """Set the budget in bytes, keys and Python's own objects included; `counts` outlives it."""
         self._capacity = capacity
+        self.counts = counts or HotCounts()
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
         self._young_bytes = 0

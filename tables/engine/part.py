@@ -157,8 +157,11 @@ class Part:
         """Give the JSON of rows in the order of their keys, None where there is none."""
         rows = self.hot.get_many(keys)
         if None not in rows:
+            self.hot.counts.hits += len(keys)
             return rows
         missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
+        self.hot.counts.hits += len(keys) - len(missing)
+        self.hot.counts.misses += len(missing)
         found = self.store.get_many([ROW + key for key in missing])
         read = {
             key: stored[HEADER_SIZE:]

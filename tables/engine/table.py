@@ -16,7 +16,7 @@ from tables.engine.clock import now
 from tables.engine.errors import NotHeldError, StoreCorruptedError, StoreError
 from tables.engine.falling import Fell
 from tables.engine.forgetting import TOMBSTONE_RETENTION, forget
-from tables.engine.hot import HotRows
+from tables.engine.hot import HotCounts, HotRows
 from tables.engine.identity import identity
 from tables.engine.layout import HEADER_SIZE, FullRead, origin
 from tables.engine.memory import Memory
@@ -66,6 +66,7 @@ class Table(LocalRows):
         self._fault = fault
         super().__init__(shape(topic))
         self._parts: dict[int, Part] = {}
+        self.hot_counts = HotCounts()
 
     def open(
         self,
@@ -212,7 +213,7 @@ class Table(LocalRows):
         expected = identity(self.topic, topic_id, name)
         store, rebuilt = open_store(path, self._memory, expected, self._fault)
         try:
-            part = Part(store, self._shape, partitions, HotRows(0), telling=self.held == "partition")
+            part = Part(store, self._shape, partitions, HotRows(0, self.hot_counts), telling=self.held == "partition")
         except StoreError as error:
             store.close()
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:

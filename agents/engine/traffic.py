@@ -1,0 +1,63 @@
+"""How much a worker takes in and gives out, since it started: told once for each batch, read by whoever shows it.
+
+Plain numbers that only rise. Knows neither Kafka nor metrics.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+BATCH_RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+"""Bounds for sizes of batches: a slice has at most 500 records, or 1,000 rows of a table that is followed."""
+
+COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+"""Bounds for the time a commit takes: a few milliseconds, and never more than `publishing.ANSWER_SECONDS` twice."""
+
+
+class Histogram:
+    """How many values were up to each of `bounds`, and above the last one; their sum."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum: float = 0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+
+class Taken:
+    """What came in of one topic: records by partition, and the sizes of the batches that they were handled in."""
+
+    __slots__ = ("records", "sizes")
+
+    def __init__(self) -> None:
+        self.records: Counter[int] = Counter()
+        self.sizes = Histogram(BATCH_RECORDS)
+
+    def add(self, partition: int, records: int) -> None:
+        """A batch was handled; one without records tells of a position only, and does not count."""
+        if records:
+            self.records[partition] += records
+            self.sizes.observe(records)
+
+
+class Traffic:
+    """`published` counts records of committed units, by topic and partition."""
+
+    def __init__(self) -> None:
+        self.taken: defaultdict[str, Taken] = defaultdict(Taken)
+        self.published: Counter[tuple[str, int]] = Counter()
+        self.commits = Histogram(COMMIT_SECONDS)
+        self.rewinds = 0
+        self.assignments = 0
+
+    def committed(self, published: Counter[tuple[str, int]], seconds: float) -> None:
+        """A unit was settled and its offsets are committed, so long after it was closed."""
+        self.published.update(published)
+        self.commits.observe(seconds)
