@@ -82,7 +82,8 @@ def _stand(before: Stand | None, seen: Standing, vitals: Vitals, passed: float) 
         return stand._replace(still=-SWALLOWED_SECONDS, excuse="the broker is away")
     if before is None or seen.position != before.position or not stand.lag or seen.excuse is not None:
         return stand
-    return stand._replace(still=before.still + passed)
+    # What stood for a reason at the last look, or had nothing to do then, stands still from now on.
+    return stand._replace(still=before.still + (passed if before.lag and before.excuse is None else 0.0))
 
 
 def live(looked: Look, limit: float = STALL_SECONDS) -> Verdict:
