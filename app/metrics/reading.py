@@ -79,6 +79,7 @@ def _read_table(families: Families, name: str, table: HeldTable, now: float) -> 
     sizes = table.table.sizes()
     families.add("larder_table_rows", sizes.rows, name)
     families.add("larder_table_parked_records", sizes.parked, name)
+    families.add("larder_table_diverging", table.table.fell is not None, name)
     families.add("larder_table_disk_bytes", sizes.disk_bytes, name)
     families.add("larder_table_hot_bytes", sizes.hot_bytes, name)
     families.add("larder_table_hot_hits_total", table.table.hot_counts.hits, name)

@@ -257,7 +257,7 @@ async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_ab
         assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it so")
 
 
-async def test_the_port_tells_what_the_worker_is_doing_and_that_it_lives(opened: Callable[..., Held]) -> None:
+async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., Held]) -> None:
     async with serving(opened()) as served:
         status, answer = await served.get("/services")
         assert (status, answer["service"]) == (200, "shipping")

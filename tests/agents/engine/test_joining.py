@@ -17,7 +17,7 @@ from agents.engine.joining import Joining
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Output
-from agents.engine.quality import JoinQuality
+from agents.engine.quality import NEWEST, TEXT_BYTES, JoinCounts, JoinQuality, QualityOfJoin
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 
@@ -121,12 +121,23 @@ def test_every_record_ends_in_one_way_and_is_counted_so(
     assert counts.joined == len(joined)
     assert counts.parked == len(letters)
     assert counts.joined + counts.parked + counts.dropped + counts.unwanted == len(records)
+    assert counts.hits + counts.missing + sum(not readable(record, two=two) for record in records) == len(records)
     assert len({(record.timestamp, record.key) for record in joined}) == len(joined)
     for tp, log in delivery.logs.items():
         if tp.topic == "joined":
             assert all(partition_of(record.key or b"", 3) == tp.partition for record in log)
             assert [record.timestamp for record in log] == sorted(record.timestamp for record in log)
             assert all(len(record.key or b"") + len(record.value or b"") < LARGEST for record in log)
+
+
+def readable(record: Sent, *, two: bool) -> bool:
+    """The fields that rows are looked up by can be read."""
+    try:
+        fields = msgspec.json.decode(record.value or b"", type=dict[str, Any])
+    except (ValueError, RecursionError):
+        return False
+    wanted = ("customer_id", "buyer_id") if two else ("customer_id",)
+    return "customer_id" in fields and all(isinstance(fields.get(each), str | None) for each in wanted)
 
 
 def order(**fields: Any) -> bytes:
@@ -166,3 +177,44 @@ def test_a_function_that_fails_parks_its_order_with_what_it_raised() -> None:
     (letter,) = [record for tp, log in delivery.logs.items() if tp.topic == "letters" for record in log]
     assert dict(letter.headers)["larder.cause"] == b"fitting raised RuntimeError: as asked"
     assert join.counts.joined == 1
+
+
+def test_a_slice_whose_rows_are_all_there_is_counted_at_once_and_sampled_not_at_all() -> None:
+    join, _ = joining()
+    join.process([Sent(offset, 1, b"o1", order(), ()) for offset in range(500)])
+    quality = join.quality
+    assert (quality.counts.hits, quality.counts.missing) == (500, 0)
+    assert not [*quality.missing, *quality.expired, *quality.parked]
+
+
+def test_of_orders_that_lack_a_row_the_newest_are_kept_with_what_was_not_there() -> None:
+    join, _ = joining(two=True)
+    join.process(
+        [
+            Sent(offset, 1, b"o%d" % offset, order(customer_id="c0", buyer_id=f"b{offset}"), ())
+            for offset in range(3 * NEWEST)
+        ]
+    )
+    missing, parked = join.quality.missing, join.quality.parked
+    assert (
+        [sample.offset for sample in missing] == list(range(2 * NEWEST, 3 * NEWEST)) == [each.offset for each in parked]
+    )
+    assert missing[-1][1:] == (59, b"o59", 1, b"b59", None)
+    assert parked[-1][1:] == (59, b"o59", 1, b"b59", "customers has no row 'b59'")
+    assert join.quality.counts.missing == join.quality.counts.parked == 3 * NEWEST
+
+
+def test_a_sample_of_a_huge_key_is_a_small_one() -> None:
+    join, _ = joining()
+    join.process([Sent(0, 1, b"k" * 1_000_000, order(customer_id="c" * 1_000_000), ())])
+    (sample,) = join.quality.parked
+    assert max(len(sample.key or b""), len(sample.reference or b""), len(sample.cause or "")) <= TEXT_BYTES
+
+
+def test_the_counts_of_a_join_are_the_sum_over_the_partitions_that_the_worker_ever_had() -> None:
+    join = QualityOfJoin()
+    for partition in (0, 3, 0):
+        join.of(partition).counts.hits += 1 + partition
+    assert list(join.partitions) == [0, 3]
+    assert join.of(0).counts.hits == 2
+    assert join.total() == JoinCounts(hits=6)

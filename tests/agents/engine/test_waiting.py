@@ -104,7 +104,7 @@ class Stage:
         parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
         self.joining = Joining(
             self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
-            self.delivery.as_delivery, parking, JoinQuality(),
+            self.delivery.as_delivery, parking, JoinQuality(lambda: self.now),
         )  # fmt: skip
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
         self.room = WaitingRoom(
@@ -213,6 +213,19 @@ def test_an_order_is_given_up_with_what_it_lacks_when_its_time_is_over(stage: St
         "products has no row 'p1'",
         "customers has no row 'c9'; products has no row 'p1'",
     ]
+
+
+def test_what_became_of_orders_that_waited_is_counted_and_those_that_waited_in_vain_are_sampled(stage: Stage) -> None:
+    stage.come(stage.products, "p1", INK)
+    stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
+    stage.come(stage.customers, "c1", ADA)
+    stage.time_passes(11)
+    quality = stage.joining.quality
+    counts = {name: count for name, count in quality.counts.as_dict().items() if count}
+    assert counts == {"missing": 2, "waited": 2, "released": 1, "joined": 1, "expired": 1, "parked": 1}
+    (expired,) = quality.expired
+    assert expired == (stage.now, 1, b"other", 0, b"c9", None)
+    assert [each.offset for each in quality.missing] == [0, 1]
 
 
 def test_a_table_that_lags_does_not_expire_orders(stage: Stage) -> None:
