@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from app.cli import larder
+from app.metrics.catalogue import METRICS
 from app.setting_values import shown
 from app.settings import SETTINGS
 from tests.bench.report import KEYS
@@ -165,6 +166,12 @@ def test_the_settings_are_those_of_the_program() -> None:
     assert table("Settings", "setting") == [
         [f"`{each.name}`", f"`{each.variable}`", _code(_default(each.default)), _escaped(each.about)]
         for each in SETTINGS
+    ]
+
+
+def test_the_metrics_are_those_of_the_program() -> None:
+    assert table("Health and metrics", "metric") == [
+        [f"`{each.name}`", each.kind, ", ".join(each.labels), each.meaning] for each in METRICS
     ]
 
 
