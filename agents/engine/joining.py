@@ -175,8 +175,9 @@ class Joining:
         references: Sequence[Sequence[bytes | None]],
         rows: Sequence[Sequence[bytes | None]],
     ) -> None:
-        columns = zip(zip(*references, strict=True), zip(*rows, strict=True), strict=True)
-        for record, (keys, found) in zip(records, columns, strict=True):
+        orders = list(zip(records, zip(*references, strict=True), zip(*rows, strict=True), strict=True))
+        self.quality.lack([each for each in orders if None in each[2]])
+        for record, keys, found in orders:
             self._one(record, keys, found)
 
     def _one_by_one(self, records: Sequence[Record]) -> None:
@@ -193,12 +194,12 @@ class Joining:
                     self.room.supersede(record)
                 self.park(record, cause_of(error))
             else:
+                if None in rows:
+                    self.quality.lack([(record, references, rows)])
                 self._one(record, references, rows)
 
     def _one(self, record: Record, references: References, rows: Rows) -> None:
         missing = None in rows
-        if missing:
-            self.quality.lacks(record, references, rows)
         room = self.room
         if room is not None and (missing or room.blocks(record)):
             room.admit(record, references)

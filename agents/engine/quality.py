@@ -44,6 +44,10 @@ class JoinCounts:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+Keys = Sequence[bytes | None]
+"""Something for each look-up of a join, in their order."""
+
+
 class Sample(NamedTuple):
     """An order that came to no good, by its offset in the join's input and its message key.
 
@@ -69,30 +73,22 @@ class JoinQuality:
         self.parked: deque[Sample] = deque(maxlen=NEWEST)
         self._clock = clock
 
-    def lacks(self, order: Record, references: Sequence[bytes | None], rows: Sequence[bytes | None]) -> None:
-        """An order came, and not all of its rows are there."""
-        self.counts.missing += 1
-        self.missing.append(self._sample(order, references, rows))
+    def lack(self, orders: Sequence[tuple[Record, Keys, Keys]]) -> None:
+        """Orders of a slice came, and not all of their rows are there; each with its references and its rows."""
+        self.counts.missing += len(orders)
+        self.missing.extend(self._sample(*each) for each in orders[-NEWEST:])
 
-    def expires(self, order: Record, references: Sequence[bytes | None], rows: Sequence[bytes | None]) -> None:
+    def expires(self, order: Record, references: Keys, rows: Keys) -> None:
         """An order has waited for its rows for as long as it may."""
         self.counts.expired += 1
         self.expired.append(self._sample(order, references, rows))
 
-    def parks(
-        self, order: Record, cause: str, references: Sequence[bytes | None] = (), rows: Sequence[bytes | None] = ()
-    ) -> None:
+    def parks(self, order: Record, cause: str, references: Keys = (), rows: Keys = ()) -> None:
         """An order is parked, for lack of rows where there are any to look for."""
         self.counts.parked += 1
         self.parked.append(self._sample(order, references, rows, cause[:TEXT_BYTES]))
 
-    def _sample(
-        self,
-        order: Record,
-        references: Sequence[bytes | None],
-        rows: Sequence[bytes | None],
-        cause: str | None = None,
-    ) -> Sample:
+    def _sample(self, order: Record, references: Keys, rows: Keys, cause: str | None = None) -> Sample:
         lookup = rows.index(None) if None in rows else None
         reference = None if lookup is None else _short(references[lookup])
         return Sample(self._clock(), order.offset, _short(order.key), lookup, reference, cause)
