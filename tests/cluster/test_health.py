@@ -1,0 +1,225 @@
+"""What a worker tells of itself while it works, hangs, waits or is alone: health, quality of joins, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.broker import LocalBroker
+from app.broker.ports import free_port
+from tests.cluster.stages import GLOBAL, Stage, customer, order
+from tests.support.beside import Beside
+from tests.support.topics import COMPACTED, Sent, create, grow, send
+from tests.support.workers import Worker, running
+
+STALL = "1"  # seconds, instead of 30
+
+HANGING_AGENT = """
+@service.agent(orders)
+async def audit(batches):
+    import asyncio
+    async for batch in batches:
+        await asyncio.Event().wait()
+"""
+
+BLOCKING_JOIN = """
+held = service.global_table(customers)
+
+@service.join(orders, held.on("customer_id"), into=joined)
+def blocked(order: Order, customer: Customer) -> Joined:
+    import time
+    while True:
+        time.sleep(1)
+"""
+
+
+def test_a_worker_whose_agent_hangs_is_not_live_and_says_where(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(HANGING_AGENT, stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        assert _live(worker)[0] == 200
+        stage.send("orders", [order("o1")])
+        (reason,) = _until_live_is(worker, 503)["reasons"]
+        assert (reason["input"], reason["partition"], reason["lag"]) == (stage.name("orders"), 0, 1)
+        assert reason["still_s"] >= 1
+        assert worker.get("/health/ready") is not None
+        assert (worker.get("/health/ready") or (0, {}))[0] == 200, "it can answer all the same"
+
+
+def test_a_worker_whose_join_blocks_for_ever_gives_no_answer(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(BLOCKING_JOIN, stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        assert _live(worker)[0] == 200
+        stage.send("orders", [order("o1")])
+        deadline = time.monotonic() + 20
+        while worker.get("/health/live") is not None:
+            assert time.monotonic() < deadline, "a worker that is blocked answers"
+
+
+def test_a_worker_that_works_is_live_however_short_the_limit_is(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(GLOBAL, stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        for number in range(20):
+            stage.send("orders", [order(f"o{number}-{each}") for each in range(500)])
+            assert _live(worker) == (200, [])
+        worker.until_caught_up()
+        assert worker.stop() == 0
+
+
+def test_records_that_are_held_back_on_purpose_are_no_reason_for_a_restart(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(GLOBAL, missing="Wait(seconds=60).then(DeadLetter)", stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        beside.call(grow(kafka, stage.name("orders"), 2))
+        worker.until_said("its records are held back")
+        stage.send("orders", [Sent("o1", order("o1")[1], partition=1)])
+        deadline = time.monotonic() + 10
+        while not (told := (worker.get("/health/live") or (0, {}))[1].get("besides")):
+            assert time.monotonic() < deadline, "the lag of the partition that is held back"
+        assert told[0]["why"] == "held back: a partner has too few partitions"
+        until = time.monotonic() + 2 * float(STALL)
+        while time.monotonic() < until:
+            assert _live(worker)[0] == 200
+        assert worker.stop() == 0
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[LocalBroker]:
+    """A broker of the test's own."""
+    broker = LocalBroker(tmp_path / "broker", free_port(), properties={"group.min.session.timeout.ms": "1000"})
+    try:
+        await asyncio.to_thread(broker.start)
+        await asyncio.to_thread(broker.wait_ready)
+        yield broker
+    finally:
+        broker.stop()
+
+
+async def test_while_the_broker_is_away_nothing_is_a_reason_for_a_restart_and_rows_go_on_being_served(
+    broker: LocalBroker, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = await asyncio.to_thread(Stage, broker.bootstrap, prefix, beside, tmp_path)
+    worker = stage.worker("held = service.global_table(customers)\n", HANGING_AGENT, stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        await send(broker.bootstrap, stage.name("orders"), [order("o1")])
+        await asyncio.to_thread(_until_live_is, worker, 503)
+        await asyncio.to_thread(broker.stop)
+        answer = await asyncio.to_thread(_until_live_is, worker, 200)
+        assert [each["why"] for each in answer["besides"]] == ["the broker is away"]
+        assert answer["phase"].startswith("waiting for the broker")
+        status, answer = worker.get("/health/ready") or (0, {})
+        assert (status, len(answer["besides"])) == (200, 1)
+
+
+def test_a_worker_is_ready_once_its_tables_were_caught_up_and_its_group_is_joined(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(
+        GLOBAL,
+        'late = OwnerTopic("{prefix}.late", Customer, key="customer_id", revision="revision", owner="crm")\n',
+        "service.global_table(late)\n",
+    )
+    with running(worker):
+        worker.until(lambda _: "late" in worker.text, what="a word about the topic that is not there")
+        status, answer = worker.get("/health/ready") or (0, {})
+        assert status == 503
+        assert {each.get("table") for each in answer["reasons"]} == {stage.name("customers"), stage.name("late"), None}
+        assert _live(worker)[0] == 200, "a restart would not create it"
+        beside.call(create(kafka, {stage.name("late"): 1}, COMPACTED))
+        worker.until_running()
+        assert (worker.get("/health/ready") or (0, {}))[0] == 200
+        assert worker.stop() == 0
+
+
+def test_why_an_order_was_not_joined_is_told_by_the_worker_that_had_it(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(GLOBAL, missing="Wait(seconds=2).then(DeadLetter)")
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", [order(f"there{number}") for number in range(10)])
+        stage.send("orders", [order("late", "c2"), order("never", "c9")])
+        worker.until(lambda _: _join(worker)["missing"] == 2, what="orders that wait")
+        stage.send("customers", [customer("c2")])
+        (letter,) = stage.until_letters(1)
+        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing left that waits")
+        told = _join(worker)
+        counts = {name: told[name] for name in ("hits", "missing", "waited", "released", "expired", "parked", "joined")}
+        assert counts == {
+            "hits": 10, "missing": 2, "waited": 2, "released": 1, "expired": 1, "parked": 1, "joined": 11,
+        }  # fmt: skip
+        samples = told["partitions"][0]["samples"]
+        assert [(each["key"], each["reference"]) for each in samples["missing"]] == [("never", "c9"), ("late", "c2")]
+        (expired,), (parked,) = samples["expired"], samples["parked"]
+        assert (expired["key"], expired["reference"], expired["table"]) == ("never", "c9", stage.name("customers"))
+        assert parked["id"].encode() == letter.record.key
+        assert parked["cause"] == letter.cause
+        measured = _metrics(worker)
+        joined, orders = stage.name("joined"), stage.name("orders")
+        assert measured["larder_join_hits_total", joined, "0"] == 10
+        assert measured["larder_input_records_total", "0", orders] == 12
+        assert measured["larder_input_lag", "0", orders] == 0
+        assert sum(value for name, value in measured.items() if name[0] == "larder_published_records_total") >= 14
+        assert measured["larder_dead_letters_total",] == 1
+        assert measured["larder_commit_seconds_count",] >= 1
+        assert (measured["larder_live",], measured["larder_ready",]) == (1, 1)
+        assert worker.stop() == 0
+
+
+def _join(worker: Worker) -> dict[str, Any]:
+    (join,) = (worker.get("/joins") or (0, {}))[1]["joins"]
+    return join
+
+
+def _live(worker: Worker) -> tuple[int, list[Any]]:
+    status, answer = worker.get("/health/live") or (0, {"reasons": None})
+    return status, answer["reasons"]
+
+
+def _until_live_is(worker: Worker, status: int, timeout: float = 20) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout
+    while (answer := worker.get("/health/live") or (0, {}))[0] != status:
+        assert time.monotonic() < deadline, f"waited {timeout} s for {status}; last {answer}\n{worker.text[-4000:]}"
+        time.sleep(0.1)
+    return answer[1]
+
+
+def _metrics(worker: Worker) -> dict[tuple[str, ...], float]:
+    """Values by name and labels, these in alphabetical order."""
+    (*_, port) = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
