@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 from app.metrics.families import Families
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from agents.engine.held import HeldTable
     from agents.engine.membership import Membership
+    from agents.engine.quality import QualityOfJoin
     from agents.engine.running import ServiceRunner
     from agents.engine.traffic import Traffic
     from app.metrics.requests import Requests
     from tables.engine import Memory
 
 
-def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> None:
-    """Add all that a worker has to tell; `now` in seconds since the epoch."""
+def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> Iterator[None]:
+    """Add all that a worker has to tell, a slice at a time; `now` in seconds since the epoch."""
     families.add("larder_worker_info", 1, runner.service.name, runner.options.worker)
     families.add("larder_broker_answers", runner.vitals().answers)
     for name, used in memory.used().items():
@@ -26,9 +27,16 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
     _read_traffic(families, runner.traffic, runner.membership)
     if runner.membership is not None:
         _read_inputs(families, runner.traffic, runner.membership)
-    for name, table in runner.tables.items():
+    for name, table in tuple(runner.tables.items()):
+        yield
         _read_table(families, name, table, now)
-    _read_joins(families, runner)
+    for name, join in runner.counts.joins.items():
+        yield
+        _read_join(families, name, join)
+    for (name, partition), count in runner.waiting().items():
+        families.add("larder_join_waiting", count, name, partition)
+    for name, decide in runner.counts.decides.items():
+        _read_results(families, "larder_decide_total", name, decide.as_dict())
 
 
 def read_requests(families: Families, requests: Requests) -> None:
@@ -86,15 +94,10 @@ def _read_table(families: Families, name: str, table: HeldTable, now: float) -> 
     families.add("larder_table_hot_misses_total", table.table.hot_counts.misses, name)
 
 
-def _read_joins(families: Families, runner: ServiceRunner) -> None:
-    for name, join in runner.counts.joins.items():
-        for partition, quality in join.partitions.items():
-            for counted, count in quality.counts.as_dict().items():
-                families.add(f"larder_join_{counted}_total", count, name, partition)
-    for (name, partition), count in runner.waiting().items():
-        families.add("larder_join_waiting", count, name, partition)
-    for name, decide in runner.counts.decides.items():
-        _read_results(families, "larder_decide_total", name, decide.as_dict())
+def _read_join(families: Families, name: str, join: QualityOfJoin) -> None:
+    for partition, quality in join.partitions.items():
+        for counted, count in quality.counts.as_dict().items():
+            families.add(f"larder_join_{counted}_total", count, name, partition)
 
 
 def _read_results(families: Families, metric: str, name: str, counts: Mapping[str, int]) -> None:

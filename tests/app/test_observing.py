@@ -242,7 +242,7 @@ async def test_every_value_has_the_labels_of_the_table(tmp_path: Path) -> None:
         applied(each)
         each.runner.counts.joins["joined"].of(0)
         await each.get("/health/live")
-        for family in each.observed.measured().collect():
+        for family in (await each.observed.measured()).collect():
             metric = BY_NAME.get(family.name) or BY_NAME[f"{family.name}_total"]
             for sample in family.samples:
                 assert {*sample.labels} - {"le"} == {*metric.labels}, metric.name
