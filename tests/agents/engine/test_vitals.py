@@ -1,0 +1,91 @@
+"""Why a partition may stand still, as the engine says of itself: with tables that are real and a group that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from agents.engine.fetching import Seen
+from agents.engine.held import HeldTable
+from agents.engine.membership import Unacknowledged
+from agents.engine.vitals import FAILING_SECONDS, Standing, vitals
+from tables.engine import Table
+from tests.tables.engine.samples import customers, plains, row, small_memory
+
+NOW = 1_000.0
+INPUT = TopicPartition("orders", 1)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[dict[str, HeldTable]]:
+    """A global and a co-partitioned table; of the latter partition 1 is here."""
+    held = {
+        topic.name: HeldTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), 6.0, lambda: NOW)
+        for topic, how in ((customers, "global"), (plains, "partition"))  # type: ignore[list-item]
+    }
+    held[customers.name].open([0], "id")
+    held[plains.name].open([1], "id")
+    yield held
+    for each in held.values():
+        each.table.close()
+
+
+def member(**changed: Any) -> Any:
+    """What a `Membership` shows, where one input partition is assigned."""
+    processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
+    shown = {
+        "joined": True, "unacknowledged": None, "lacking": frozenset(), "processing": processing,
+        "plan": SimpleNamespace(inputs={"orders": None}), "positions": {INPUT: 3}, "ends": {INPUT: 9},
+    }  # fmt: skip
+    return SimpleNamespace(**{**shown, **changed})
+
+
+def standing(tables: dict[str, HeldTable], membership: Any) -> dict[str, Standing]:
+    seen = vitals("running", tables, membership, NOW, answers=True)
+    return {each.place.topic: each for each in seen.partitions}
+
+
+def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, HeldTable]) -> None:
+    tables[customers.name].take(0, [row(4, "ada", 1)], 5)
+    tables[customers.name].seen(0, Seen(7, NOW))
+    found = standing(tables, member())
+    assert found["orders"][1:] == (3, 9, None)
+    assert found[customers.name][1:] == (5, 7, None)
+    assert found[plains.name][1:] == (0, None, None)
+
+
+def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, HeldTable]) -> None:
+    found = standing(tables, member(held=lambda: [INPUT]))
+    assert found["orders"].excuse == (
+        "held back until what it is joined with is caught up (shop.customers, shop.plains)"
+    )
+    assert found[plains.name].excuse is None, "the table is judged by itself"
+    assert standing(tables, member(lacking={INPUT}))["orders"].excuse == "held back: a partner has too few partitions"
+
+
+def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, HeldTable]) -> None:
+    found = standing(tables, member(unacknowledged=Unacknowledged(NOW - 5, "KafkaTimeoutError()")))
+    assert found["orders"].excuse == "outputs were not acknowledged 5 s ago, which is tried again: KafkaTimeoutError()"
+    assert found[plains.name].excuse == found["orders"].excuse
+    assert found[customers.name].excuse is None, "it is followed outside the group"
+    before = Unacknowledged(NOW - FAILING_SECONDS - 1, "KafkaTimeoutError()")
+    assert standing(tables, member(unacknowledged=before))["orders"].excuse is None
+
+
+def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, HeldTable]) -> None:
+    assert vitals("running", tables, member(), NOW, answers=True).tables == {customers.name: False, plains.name: False}
+    tables[plains.name].table.close()
+    assert vitals("running", tables, member(), NOW, answers=True).tables[plains.name]
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True).tables[plains.name]
+    assert not vitals("running", tables, None, NOW, answers=True).tables[plains.name]
+
+
+def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, HeldTable]) -> None:
+    assert not vitals("recovering", tables, None, NOW, answers=True).joined
+    assert vitals("running", tables, None, NOW, answers=False).joined
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True).joined
