@@ -1,0 +1,54 @@
+"""Join quality to look at: the sums of each join, and the sampled orders of all partitions, the newest first.
+
+Pure; from what `GET /joins` answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OUTCOMES = {
+    "hits": "all rows were there when they came",
+    "missing": "a row was missing when they came",
+    "waiting": "wait for their rows now",
+    "released": "joined after a wait",
+    "expired": "waited in vain",
+    "parked": "in the dead letters",
+    "passed_on": "sent on without a row",
+    "dropped": "forgotten, as declared",
+}
+"""What became of orders, in the order in which pages show it."""
+
+# What a person looks for first: orders that did not come out.
+_FIRST = ("parked", "expired", "missing")
+# Always shown, also where there are none.
+_ALWAYS = frozenset({"hits", "missing", "parked"})
+# Sampled orders of one kind that are shown; the data has them all.
+_SHOWN = 20
+
+
+def outcomes(join: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a join with its sums, and its samples by kind. An order that was parked knows it, whatever it is a sample of."""
+    partitions = join["partitions"]
+    sums = {kind: sum(each.get(kind) or 0 for each in partitions) for kind in OUTCOMES}
+    ended = {s["id"] for each in partitions for kind in _FIRST[:2] for s in each.get("samples", {}).get(kind, ())}
+    letters = {sample["id"] for each in partitions for sample in each.get("samples", {}).get("parked", ())}
+    return {
+        **join,
+        "sums": sums,
+        "kinds": {kind: says for kind, says in OUTCOMES.items() if sums[kind] or kind in _ALWAYS},
+        "says": OUTCOMES,
+        "seen": sums["hits"] + sums["missing"],
+        "samples": {kind: those for kind in _FIRST if (those := _samples(partitions, kind, letters, ended))},
+    }
+
+
+def _samples(partitions: list[dict[str, Any]], kind: str, letters: set[str], ended: set[str]) -> list[dict[str, Any]]:
+    found = [
+        {**sample, "partition": each["partition"], "letter": sample["id"] in letters}
+        for each in partitions
+        for sample in each.get("samples", {}).get(kind, ())
+        if kind != "missing" or sample["id"] not in ended
+    ]
+    return sorted(found, key=lambda sample: -sample["at"])[:_SHOWN]

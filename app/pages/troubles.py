@@ -1,0 +1,230 @@
+"""What is wrong with a service, worst first, each with what to do: worked out from what `GET /services` answers.
+
+Pure. Knows neither HTML nor where the data comes from. A trouble names a page that shows more of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from app.pages.wording import duration, listed, number, several
+
+Data = Mapping[str, Any]
+
+# Records that an input may be behind before it is said: a worker takes more than so many in a second, so that
+# ordinary traffic stays below it.
+LAG = 10_000
+# Seconds since the end of a partition was last met before it is said: ends are asked for many times in that time.
+AGE = 30.0
+
+
+class Severity(IntEnum):
+    """How bad it is: answers or results are missing; somebody has to look; it passes by itself."""
+
+    BAD = 0
+    WARN = 1
+    NOTE = 2
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong: what was seen, what follows from it or what to do, the page with more of it, a command."""
+
+    severity: Severity
+    what: str
+    do: str
+    where: str
+    look: str
+    command: str = ""
+
+
+def troubles(services: Data) -> list[Trouble]:
+    """Give all that is wrong with a service as one of its workers sees it, worst first."""
+    found = [
+        *_worker(services),
+        *_unserved(services),
+        *(each for table in services["tables"] for each in _table(table)),
+        *_inputs(services["inputs"]),
+        *(each for join in services["joins"] for each in _join(join)),
+        *(each for decide in services["decides"] for each in _decide(decide)),
+    ]
+    return sorted(found, key=lambda trouble: trouble.severity)
+
+
+def _worker(services: Data) -> Iterator[Trouble]:
+    phase = services["phase"]
+    if phase != "running":
+        yield Trouble(
+            Severity.BAD if phase in {"stopping", "stopped"} else Severity.WARN,
+            f"Worker {services['worker']} is {phase}: it processes nothing yet or any more",
+            "It says in its log what it waits for: topics that others own, the broker, or its group",
+            "/services",
+            "Worker",
+        )
+    for worker in services.get("workers", ()):
+        if worker.get("phase") == "no answer":
+            yield Trouble(
+                Severity.BAD,
+                f"Worker {worker['worker']} does not answer",
+                "Look at its log, then start it again",
+                "/services",
+                "Workers",
+                f"larder worker {services['service']} --name {worker['worker']}",
+            )
+
+
+def _unserved(services: Data) -> Iterator[Trouble]:
+    """Say which partitions no worker has. What a topic has in all is told, or else its highest known partition tells."""
+    served: dict[str, set[int]] = {}
+    for worker in services.get("workers", ()):
+        for topic, partitions in worker.get("partitions", {}).items():
+            served.setdefault(topic, set()).update(partitions)
+    counts = services.get("partition_counts", {})
+    for topic in sorted(served.keys() | counts.keys()):
+        here = served.get(topic, set())
+        absent = sorted(set(range(counts.get(topic, max(here, default=-1) + 1))) - here)
+        if absent:
+            yield Trouble(
+                Severity.BAD,
+                f"Nobody serves {several(absent, 'partition')} {listed(absent)} of {topic}",
+                f"{several(absent, 'Its', 'Their')} records wait until somebody does. Start a worker",
+                "/services",
+                "Workers",
+                f"larder worker {services['service']} --name another",
+            )
+
+
+def _table(table: Data) -> Iterator[Trouble]:
+    yield from _states(table)
+    name, where = table["table"], f"/tables/{table['table']}"
+    if fell := table["diverging"]:
+        yield Trouble(
+            Severity.BAD,
+            f"{name} is diverging: the revision of {fell['key']} fell from {fell['earlier_revision']} "
+            f"to {fell['revision']} (partition {fell['partition']}, offset {fell['offset']})",
+            "Workers may have different rows of it. Mend the owner, have it publish the row again, "
+            "then remove the stores of this table",
+            where,
+            "Table",
+        )
+    if parked := table["parked"]:
+        yield Trouble(
+            Severity.WARN,
+            f"{number(parked)} {several(parked, 'record')} of {name} {'is no row' if parked == 1 else 'are no rows'}",
+            "They change nothing here; the log names their coordinates and cause. Mend them at their owner",
+            where,
+            "Table",
+        )
+    if building := table["building"]:
+        yield Trouble(
+            Severity.NOTE,
+            f"{name} builds {several(building, 'an index', 'indexes')}: {listed(building)}",
+            "Look-ups by it answer once it is built",
+            where,
+            "Table",
+        )
+
+
+def _states(table: Data) -> Iterator[Trouble]:
+    name, partitions = table["table"], table["partitions"]
+    for phase, severity, says, do in _PHASES:
+        those = [each for each in partitions if each["phase"] == phase]
+        if those:
+            numbers = [each["partition"] for each in those]
+            yield Trouble(
+                severity,
+                f"{name}: {several(numbers, 'partition')} {listed(numbers)} {several(numbers, 'is', 'are')} {says}",
+                _going(those) or do,
+                "/recovery",
+                "Recovery",
+            )
+    old = [each for each in partitions if each["phase"] in {"caught_up", "standby"} and (each["freshness_s"] or 0) > AGE]
+    if old:
+        age = max(each["freshness_s"] for each in old)
+        yield Trouble(
+            Severity.WARN,
+            f"{name}: rows may be {duration(age)} old",
+            "Its worker met the end of the topic that long ago: it has more to do than it can, or it hangs. See its lag",
+            f"/tables/{name}",
+            "Table",
+        )
+
+
+_PHASES = (
+    (
+        "disconnected",
+        Severity.BAD,
+        "without a broker",
+        "Answers come from the last local copy and say how old it is; orders wait. See whether the broker is reached",
+    ),
+    ("recovering", Severity.WARN, "recovering", "Joins with them wait until they are caught up"),
+    ("starting", Severity.WARN, "not measured yet", "The broker has not told their ends yet; this takes a second or so"),
+)
+
+
+def _going(partitions: Sequence[Data]) -> str:
+    """Say how partitions that are behind get on; nothing when nobody can say."""
+    left = sum(each["remaining"] or 0 for each in partitions)
+    ends = [each["expected_s"] for each in partitions]
+    if not left:
+        return ""
+    end = "no expected end yet" if None in ends else f"done in about {duration(max(ends))}"
+    return f"{number(left)} offsets left, {end}. Joins with them wait until then"
+
+
+def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
+    by_topic: dict[str, list[int]] = {}
+    for each in inputs:
+        by_topic.setdefault(each["topic"], []).append(each["lag"] or 0)
+    for topic, lags in sorted(by_topic.items()):
+        if sum(lags) > LAG:
+            yield Trouble(
+                Severity.WARN,
+                f"{topic} is {number(sum(lags))} records behind",
+                "Results come late. If the lag grows, one more worker of this service helps",
+                "/services",
+                "Inputs",
+            )
+
+
+def _join(join: Data) -> Iterator[Trouble]:
+    counts, waiting = join["counts"], join["waiting"]
+    if parked := counts["parked"]:
+        yield Trouble(
+            Severity.WARN,
+            f"{number(parked)} {several(parked, 'record')} of {join['source']} {several(parked, 'was', 'were')} parked",
+            "Each dead letter has its cause and the command that replays it",
+            "/dead-letters",
+            "Dead letters",
+        )
+    lost = counts["dropped"] + counts["passed_on"]
+    if lost:
+        yield Trouble(
+            Severity.NOTE,
+            f"{number(lost)} {several(lost, 'record')} of {join['source']} "
+            f"{several(lost, 'was', 'were')} passed on or dropped without a partner",
+            "As the join declares it. The keys that were missing are shown by partition",
+            "/joins",
+            "Joins",
+        )
+    if waiting:
+        yield Trouble(
+            Severity.NOTE,
+            f"{number(waiting)} {several(waiting, 'record')} of {join['source']} {several(waiting, 'waits', 'wait')} "
+            "for a partner",
+            "They are joined when it comes, and go on as declared when their time is over",
+            "/joins",
+            "Joins",
+        )
+
+
+def _decide(decide: Data) -> Iterator[Trouble]:
+    if parked := decide["counts"]["parked"]:
+        yield Trouble(
+            Severity.WARN,
+            f"{number(parked)} {several(parked, 'event')} of {decide['name']} {several(parked, 'was', 'were')} parked",
+            "Each dead letter has its cause and the command that replays it",
+            "/dead-letters",
+            "Dead letters",
+        )

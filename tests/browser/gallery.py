@@ -1,0 +1,77 @@
+"""A server of every page with sample data, for looking at pages without a broker: python -m tests.browser.gallery"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from aiohttp import web
+
+from app.pages import HEADERS, STATIC, render
+from tests.app.pages.samples import PAGES, context
+
+CHANGES: list[tuple[str, dict[str, object] | None]] = [
+    ("c2041", {"customer_id": "c2041", "name": "Bo, who moved", "email": None, "country": "SE", "revision": 9}),
+    ("<b>c9999</b>", {"customer_id": "<b>c9999</b>", "name": "<img src=x onerror=alert(1)>", "revision": 1}),
+    ("c2043", None),
+]
+
+
+def make_gallery() -> web.Application:
+    """Each sample page under its name, the whole under its addresses."""
+    app = web.Application()
+
+    def add(path: str, name: str) -> None:
+        asked, template, data = PAGES[name]
+
+        async def show(_: web.Request) -> web.Response:
+            return web.Response(text=render(template, data, context(asked)), content_type="text/html", headers=HEADERS)
+
+        app.router.add_get(path, show)
+
+    for name, (asked, _, _) in PAGES.items():
+        add(f"/sample/{name}", name)
+        add(asked.partition("?")[0], name)
+    app.router.add_get("/tables/shop.customers/changes", _changes)
+    app.router.add_static("/static/", STATIC)
+    return app
+
+
+async def _changes(request: web.Request) -> web.StreamResponse:
+    """A change of a row that is there, one of a row that is not, and a deletion; then silence."""
+    answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await answer.prepare(request)
+    for key, row in CHANGES:
+        await answer.write(b"event: row\ndata: " + msgspec.json.encode({"key": key, "row": row}) + b"\n\n")
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.2)
+    return answer
+
+
+@contextmanager
+def serving(app: web.Application) -> Iterator[str]:
+    """Serve in a thread of its own while the block runs; gives the address."""
+    loop, runner = asyncio.new_event_loop(), web.AppRunner(app, access_log=None)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def begin() -> int:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return int(runner.addresses[0][1])
+
+    try:
+        port = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+if __name__ == "__main__":
+    web.run_app(make_gallery(), host="127.0.0.1", port=8765)
