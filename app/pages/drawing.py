@@ -6,6 +6,7 @@ takes seven at most.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,8 +20,10 @@ _BETWEEN_ROWS, _BETWEEN_COLUMNS = 22.0, 106.0
 # A line that passes a column takes a place there, so that it does not run through a box.
 _PASSING = 10.0
 _MARGIN = 12.0
+# Where a label stands: so far from the box, above or below its line, and how much a line may rise and count as level.
+_ASIDE, _ABOVE, _BELOW, _LEVEL = 10.0, 6.0, 14.0, 12.0
 # Letters of a label that fit between two columns.
-_LABEL = 20
+_LABEL = 18
 # Times that boxes are moved towards their neighbours; they hardly move after that.
 _ALIGNMENTS = 8
 
@@ -46,6 +49,7 @@ class Line(NamedTuple):
     label: str
     x: float
     y: float
+    anchor: str
     forth: bool
     back: bool
 
@@ -71,11 +75,10 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
     widths = [_width([known[each] for each in column if each in known]) for column in order]
     lefts = _lefts(widths)
     middles = _middles(order, steps, known.keys())
-    place = {
-        node: (lefts[at], middles[node], widths[at]) for at, column in enumerate(order) for node in column
-    }
+    place = {node: (lefts[at], middles[node], widths[at]) for at, column in enumerate(order) for node in column}
     boxes = [_box(known[node], *place[node]) for column in order for node in column if node in known]
-    lines = [_line(chain, place, labels) for chain in chains]
+    fans = Counter(chain[0] for chain in chains)
+    lines = [_line(chain, place, labels, fans[chain[0]]) for chain in chains]
     height = max((box.y + box.height for box in boxes), default=0.0)
     lowest = max([height, *(y for _, y, _ in place.values())])
     return Drawing((lefts[-1] + widths[-1] if widths else 0.0) + _MARGIN, lowest + _MARGIN, boxes, lines)
@@ -166,14 +169,16 @@ def _box(node: Mapping[str, Any], x: float, middle: float, width: float) -> Box:
 
 
 def _line(
-    chain: Sequence[str], place: Mapping[str, tuple[float, float, float]], labels: Mapping[Edge, str]
+    chain: Sequence[str], place: Mapping[str, tuple[float, float, float]], labels: Mapping[Edge, str], fan: int
 ) -> Line:
-    """Draw a curve through the places of a chain: straight where it passes a column, bent between columns."""
-    left, middle, width = place[chain[0]]
-    x, y = left + width, middle
+    """Draw a curve through the places of a chain: straight where it passes a column, bent between columns.
+
+    `fan`: how many lines begin where this one does. Its label stands at its other end if there are several.
+    """
+    left, y, width = place[chain[0]]
+    x = left + width
     path = [f"M{x:.1f} {y:.1f}"]
-    first_y = place[chain[1]][1] if len(chain) > 1 else y
-    label_x, label_y = x + _BETWEEN_COLUMNS / 2, (y + first_y) / 2
+    label_x, label_y, near = _label_place(x, y, place[chain[1]][1], at_the_end=fan > 1)
     for at, node in enumerate(chain[1:], start=1):
         to_x, to_y, to_width = place[node]
         bend = (to_x - x) / 2
@@ -185,4 +190,11 @@ def _line(
     forth, back = (chain[0], chain[-1]), (chain[-1], chain[0])
     label = ", ".join(filter(None, (labels.get(forth), labels.get(back))))
     short = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
-    return Line(" ".join(path), short, label_x, label_y - 4, forth in labels, back in labels)
+    return Line(" ".join(path), short, label_x, label_y, near, forth in labels, back in labels)
+
+
+def _label_place(x: float, y: float, to_y: float, *, at_the_end: bool) -> tuple[float, float, str]:
+    """Give a place beside one end of a curve, on the side to which it does not bend."""
+    at, towards = (to_y, y) if at_the_end else (y, to_y)
+    beside = at + _BELOW if towards < at - _LEVEL else at - _ABOVE
+    return (x + _BETWEEN_COLUMNS - _ASIDE, beside, "end") if at_the_end else (x + _ASIDE, beside, "start")

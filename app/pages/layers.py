@@ -63,20 +63,20 @@ def _without_circles(nodes: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
     for first in [*(node for node in nodes if node not in entered), *nodes]:
         if first in done:
             continue
-        path, steps = {first: None}, [(first, iter(after.get(first, ())))]
+        path, steps = {first}, [(first, iter(after.get(first, ())))]
         while steps:
             node, following = steps[-1]
-            to = next(following, None)
-            if to is None:
+            to = next(following, "")
+            if not to:
                 steps.pop()
                 done.add(node)
-                del path[node]
+                path.remove(node)
             elif to in path:
                 found.append((to, node))
             else:
                 found.append((node, to))
                 if to not in done:
-                    path[to] = None
+                    path.add(to)
                     steps.append((to, iter(after.get(to, ()))))
     return found
 

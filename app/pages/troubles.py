@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from app.pages.partitions import unserved
 from app.pages.wording import duration, listed, number, several
 
 Data = Mapping[str, Any]
@@ -29,7 +30,7 @@ class Severity(IntEnum):
 
 
 class Trouble(NamedTuple):
-    """One thing that is wrong: what was seen, what follows from it or what to do, the page with more of it, a command."""
+    """One thing that is wrong: what was seen, what to do, the page with more of it, a command."""
 
     severity: Severity
     what: str
@@ -75,24 +76,15 @@ def _worker(services: Data) -> Iterator[Trouble]:
 
 
 def _unserved(services: Data) -> Iterator[Trouble]:
-    """Say which partitions no worker has. What a topic has in all is told, or else its highest known partition tells."""
-    served: dict[str, set[int]] = {}
-    for worker in services.get("workers", ()):
-        for topic, partitions in worker.get("partitions", {}).items():
-            served.setdefault(topic, set()).update(partitions)
-    counts = services.get("partition_counts", {})
-    for topic in sorted(served.keys() | counts.keys()):
-        here = served.get(topic, set())
-        absent = sorted(set(range(counts.get(topic, max(here, default=-1) + 1))) - here)
-        if absent:
-            yield Trouble(
-                Severity.BAD,
-                f"Nobody serves {several(absent, 'partition')} {listed(absent)} of {topic}",
-                f"{several(absent, 'Its', 'Their')} records wait until somebody does. Start a worker",
-                "/services",
-                "Workers",
-                f"larder worker {services['service']} --name another",
-            )
+    for topic, absent in unserved(services):
+        yield Trouble(
+            Severity.BAD,
+            f"Nobody serves {several(absent, 'partition')} {listed(absent)} of {topic}",
+            f"{several(absent, 'Its', 'Their')} records wait until somebody does. Start a worker",
+            "/services",
+            "Workers",
+            f"larder worker {services['service']} --name another",
+        )
 
 
 def _table(table: Data) -> Iterator[Trouble]:
@@ -139,13 +131,15 @@ def _states(table: Data) -> Iterator[Trouble]:
                 "/recovery",
                 "Recovery",
             )
-    old = [each for each in partitions if each["phase"] in {"caught_up", "standby"} and (each["freshness_s"] or 0) > AGE]
+    old = [
+        each for each in partitions if each["phase"] in {"caught_up", "standby"} and (each["freshness_s"] or 0) > AGE
+    ]
     if old:
         age = max(each["freshness_s"] for each in old)
         yield Trouble(
             Severity.WARN,
             f"{name}: rows may be {duration(age)} old",
-            "Its worker met the end of the topic that long ago: it has more to do than it can, or it hangs. See its lag",
+            "The end of its topic was met that long ago: the worker has more to do than it can, or it hangs",
             f"/tables/{name}",
             "Table",
         )
@@ -159,7 +153,12 @@ _PHASES = (
         "Answers come from the last local copy and say how old it is; orders wait. See whether the broker is reached",
     ),
     ("recovering", Severity.WARN, "recovering", "Joins with them wait until they are caught up"),
-    ("starting", Severity.WARN, "not measured yet", "The broker has not told their ends yet; this takes a second or so"),
+    (
+        "starting",
+        Severity.WARN,
+        "not measured yet",
+        "The broker has not told their ends yet; this takes a second or so",
+    ),
 )
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from app.pages.drawing import drawing
+from app.pages.listing import listing, shown
+from app.pages.partitions import by_topic, partition_map
 from app.pages.samples import outcomes
 from app.pages.troubles import Severity, troubles
 
@@ -28,8 +30,8 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "worst": min((each.severity for each in found), default=None),
         "Severity": Severity,
         "lag": None if None in lags else sum(lags),
-        "inputs": _by_topic(data["inputs"]),
-        "partitions": _partition_map(data),
+        "inputs": by_topic(data["inputs"]),
+        "partitions": partition_map(data),
     }
 
 
@@ -57,7 +59,7 @@ def row(data: Data, text: bytes) -> dict[str, Any]:
             "name": name,
             "type": declared[name]["type"] if name in declared else _json_type(value),
             "declared": name in declared or not declared,
-            "value": _shown(value),
+            "value": shown(value),
             "empty": value is None or value == "",
         }
         for name, value in data["row"].items()
@@ -81,25 +83,6 @@ def table(data: Data, _: bytes) -> dict[str, Any]:
     return {
         "lag": None if None in lags else sum(lags),
         "listing": listing(data["page"]) if data.get("page") else None,
-    }
-
-
-def listing(page: Data) -> dict[str, Any]:
-    """Give a list of rows as a table: as many fields as a screen takes, in the order of the rows, and each row's text."""
-    found = page["rows"]
-    names = [
-        name
-        for name in dict.fromkeys(name for each in found for name in each["row"] or ())
-        # The field that the key is made of would stand there twice.
-        if any(_shown(each["row"].get(name)) != each["key"] for each in found if each["row"])
-    ]
-    return {
-        "rows": [
-            {**each, "cells": [_shown((each["row"] or {}).get(name)) for name in names[:_COLUMNS]]} for each in found
-        ],
-        "names": names[:_COLUMNS],
-        "more": len(names[_COLUMNS:]),
-        "next": page.get("next"),
     }
 
 
@@ -133,65 +116,6 @@ VIEWS: Final[Mapping[str, View]] = {
     "error": plain,
 }
 
-# Fields of a row that a list shows; the others are on the row's own page.
-_COLUMNS = 6
-# Characters of a value that a list shows.
-_LONG = 80
-
-
-def _by_topic(inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for each in inputs:
-        found.setdefault(each["topic"], []).append(each)
-    return [
-        {"topic": topic, "partitions": those, "lag": None if None in (lags := [e["lag"] for e in those]) else sum(lags)}
-        for topic, those in sorted(found.items())
-    ]
-
-
-def _partition_map(data: Data) -> list[dict[str, Any]]:
-    """Give each topic's partitions with who has them and how they are: what is known here, and what others told."""
-    states = {
-        (table["table"], each["partition"]): each["phase"] for table in data["tables"] for each in table["partitions"]
-    }
-    states |= {(each["topic"], each["partition"]): "input" for each in data["inputs"]}
-    holders: dict[tuple[str, int], list[str]] = {}
-    standbys: dict[tuple[str, int], list[str]] = {}
-    for worker in data.get("workers", ()):
-        for kind, held in (("partitions", holders), ("standby", standbys)):
-            for topic, partitions in worker.get(kind, {}).items():
-                for partition in partitions:
-                    held.setdefault((topic, partition), []).append(worker["worker"])
-    topics: dict[str, set[int]] = {}
-    for topic, partition in [*states, *holders, *standbys]:
-        topics.setdefault(topic, set()).add(partition)
-    for topic, count in data.get("partition_counts", {}).items():
-        topics.setdefault(topic, set()).update(range(count))
-    for topic, partitions in topics.items():
-        partitions.update(range(max(partitions, default=-1) + 1))
-    return [
-        {
-            "topic": topic,
-            "cells": [
-                _cell(p, states.get((topic, p)), holders.get((topic, p), []), standbys.get((topic, p), []))
-                for p in sorted(topics[topic])
-            ],
-        }
-        for topic in sorted(topics)
-    ]
-
-
-def _cell(partition: int, phase: str | None, holders: list[str], standbys: list[str]) -> dict[str, Any]:
-    """Say how one partition is: in whose hands, and in which state as far as it is known here."""
-    kind = phase or ("elsewhere" if holders else "unserved")
-    says = {"input": "processed here", "elsewhere": "on another worker", "unserved": "served by nobody"}
-    told = [says.get(kind, kind.replace("_", " "))]
-    if holders:
-        told.append("held by " + ", ".join(holders))
-    if standbys:
-        told.append("standby on " + ", ".join(standbys))
-    return {"partition": partition, "kind": kind, "says": "; ".join(told)}
-
 
 class _Published(msgspec.Struct):
     row: msgspec.Raw
@@ -215,11 +139,6 @@ _JSON_TYPES = {
     list: "list",
     dict: "object",
 }
-
-
-def _shown(value: Any) -> str:
-    """Write a value as a person reads it: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _pretty(value: Any) -> str:

@@ -46,8 +46,7 @@ async def _changes(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     for key, row in CHANGES:
         await answer.write(b"event: row\ndata: " + msgspec.json.encode({"key": key, "row": row}) + b"\n\n")
-    while request.transport is not None and not request.transport.is_closing():
-        await asyncio.sleep(0.2)
+    await asyncio.Event().wait()  # until the browser goes, or the server does
     return answer
 
 

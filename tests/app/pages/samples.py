@@ -116,10 +116,28 @@ TROUBLED = services(
         held(
             "shop.products",
             partition(0),
-            partition(1, "recovering", position=3_110, end=12_481, lag=9_371, rate=1_210.5, remaining=9_371,
-                      expected_s=7.7, freshness_s=412.0),
-            partition(2, "recovering", position=150, end=12_482, lag=12_332, rate=980.0, remaining=12_332,
-                      expected_s=12.6, freshness_s=None),
+            partition(
+                1,
+                "recovering",
+                position=3_110,
+                end=12_481,
+                lag=9_371,
+                rate=1_210.5,
+                remaining=9_371,
+                expected_s=7.7,
+                freshness_s=412.0,
+            ),
+            partition(
+                2,
+                "recovering",
+                position=150,
+                end=12_482,
+                lag=12_332,
+                rate=980.0,
+                remaining=12_332,
+                expected_s=12.6,
+                freshness_s=None,
+            ),
             partition(3),
             rows=1_107,
             building=["country"],
@@ -209,7 +227,6 @@ ROW: dict[str, Any] = {
 }
 
 
-
 def lacking(number: int, partition: int, reference: str | None, **others: Any) -> dict[str, Any]:
     return {
         "id": f"shop.orders/{partition}/{4_100 + number}",
@@ -262,7 +279,9 @@ LETTERS: dict[str, Any] = {
             "partition": number % 4,
             "offset": 4_100 + number,
             "key": None if number == 5 else f"o{number}770",
-            "cause": f"shop.customers has no row 'c99{number}'" if number != 5 else "JSON is malformed: invalid (byte 3)",
+            "cause": f"shop.customers has no row 'c99{number}'"
+            if number != 5
+            else "JSON is malformed: invalid (byte 3)",
         }
         for number in range(9)
     ],

@@ -1,0 +1,116 @@
+"""What is wrong with a service, from what it answers: pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.pages.troubles import AGE, LAG, Severity, troubles
+from tests.app.pages.samples import FELL, TROUBLED, counts, held, partition, services
+
+
+def only(**others: Any) -> Any:
+    """The one trouble of a service that is well otherwise."""
+    (found,) = troubles(services(**others))
+    return found
+
+
+def test_a_service_that_is_well_has_no_troubles() -> None:
+    assert troubles(services()) == []
+
+
+def test_what_is_worst_comes_first() -> None:
+    severities = [each.severity for each in troubles(TROUBLED)]
+    assert severities == sorted(severities)
+    assert severities[0] is Severity.BAD
+    assert severities[-1] is Severity.NOTE
+
+
+def test_every_trouble_says_what_to_do_and_where_to_look() -> None:
+    found = troubles(TROUBLED)
+    assert len(found) == 8
+    assert all(each.do and each.look and each.where.startswith("/") for each in found)
+
+
+def test_partitions_that_no_worker_has_are_named_with_the_command_that_serves_them() -> None:
+    workers = [{"worker": "shipping-1", "web": "", "partitions": {"shop.orders": [0, 1, 5]}, "standby": {}}]
+    found = only(workers=workers)
+    assert found.severity is Severity.BAD
+    assert found.what == "Nobody serves partitions 2-4 of shop.orders"
+    assert found.command == "larder worker shipping --name another"
+
+
+def test_partitions_behind_the_last_one_that_is_held_are_missed_where_their_number_is_told() -> None:
+    assert only(partition_counts={"shop.orders": 6}).what == "Nobody serves partitions 4, 5 of shop.orders"
+
+
+def test_a_partition_is_not_called_unserved_while_no_other_worker_is_told_of() -> None:
+    inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
+    assert troubles(services(workers=[], inputs=inputs)) == []
+
+
+def test_a_recovering_partition_is_said_with_what_is_left_and_its_expected_end() -> None:
+    table = held("shop.customers", partition(0), partition(1, "recovering", remaining=12_000, expected_s=80.0))
+    found = only(tables=[table])
+    assert (found.severity, found.where) == (Severity.WARN, "/recovery")
+    assert found.what == "shop.customers: partition 1 is recovering"
+    assert found.do == "12,000 offsets left, done in about 1 min 20 s. Joins with them wait until then"
+
+
+def test_no_expected_end_is_made_up() -> None:
+    table = held("t", partition(0, "recovering", remaining=5, expected_s=None))
+    assert "no expected end yet" in only(tables=[table]).do
+
+
+def test_a_partition_without_a_broker_is_worse_than_one_that_recovers() -> None:
+    assert only(tables=[held("t", partition(0, "disconnected"))]).severity is Severity.BAD
+
+
+@pytest.mark.parametrize(("age", "said"), [(AGE, False), (AGE + 0.1, True), (None, False)])
+def test_rows_that_may_be_old_are_said(age: float | None, *, said: bool) -> None:
+    found = troubles(services(tables=[held("t", partition(0, freshness_s=age))]))
+    assert bool(found) is said
+
+
+def test_a_standby_is_no_trouble() -> None:
+    assert troubles(services(tables=[held("t", partition(0), partition(1, "standby"))])) == []
+
+
+def test_a_diverging_table_is_said_with_its_coordinates() -> None:
+    found = only(tables=[held("t", diverging=FELL)])
+    assert found.severity is Severity.BAD
+    assert "c2041 fell from 8 to 3 (partition 2, offset 9177)" in found.what
+
+
+@pytest.mark.parametrize(("lags", "said"), [((LAG, 0), False), ((LAG, 1), True), ((None, 0), False)])
+def test_an_input_that_is_far_behind_is_said_once_for_all_its_partitions(lags: tuple[Any, ...], *, said: bool) -> None:
+    inputs = [
+        {"topic": "shop.orders", "partition": number, "position": 1, "end": 1, "lag": lag}
+        for number, lag in enumerate(lags)
+    ]
+    assert len(troubles(services(inputs=inputs))) == said
+
+
+def test_one_parked_record_leads_to_the_dead_letters() -> None:
+    join = {"name": "j", "source": "shop.orders", "counts": counts(parked=1), "waiting": 0}
+    found = only(joins=[join])
+    assert (found.what, found.where) == ("1 record of shop.orders was parked", "/dead-letters")
+
+
+def test_what_a_join_does_as_declared_is_only_noted() -> None:
+    join = {"name": "j", "source": "o", "counts": counts(dropped=2, passed_on=1), "waiting": 4}
+    assert [(each.severity, each.where) for each in troubles(services(joins=[join]))] == [(Severity.NOTE, "/joins")] * 2
+
+
+def test_parked_events_of_a_decide_and_parked_rows_of_a_table_are_said() -> None:
+    decide = {"name": "d", "inputs": ["e"], "counts": {"parked": 3}}
+    found = troubles(services(decides=[decide], tables=[held("t", parked=1)]))
+    assert [each.what for each in found] == ["1 record of t is no row", "3 events of d were parked"]
+
+
+def test_a_worker_that_starts_or_does_not_answer_is_said() -> None:
+    assert only(phase="starting").what.startswith("Worker shipping-1 is starting")
+    silent = {"worker": "two", "web": "", "partitions": {"shop.orders": [2, 3]}, "phase": "no answer"}
+    found = only(workers=[silent])
+    assert found.command == "larder worker shipping --name two"
