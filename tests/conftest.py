@@ -1,4 +1,4 @@
-"""What all tests share: one broker for a run, topics of their own, and the choice of a scenario."""
+"""What all tests share: one broker for a run, topics of their own, which are run, and which were not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from app.broker import LocalBroker
+from tests.support.chromium import chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if chromium() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=_NO_BROWSER))
     wanted = config.getoption("--scenario")
     if not wanted:
         return
@@ -38,6 +43,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(message)
     config.hook.pytest_deselected(items=[item for item in items if item not in shown])
     items[:] = shown
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud that pages were not looked at: a line among the dots is not seen."""
+    reports = terminalreporter.stats.get("skipped", [])
+    left_out = sum(_NO_BROWSER in str(report.longrepr) for report in reports)
+    if left_out:
+        terminalreporter.section(f"{left_out} BROWSER TESTS WERE LEFT OUT", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{_NO_BROWSER}: pages were not looked at. Install it: apt-get install chromium")
+
+
+_NO_BROWSER = "no Chromium on this machine"
 
 
 def _scenarios(item: pytest.Item) -> set[str]:

@@ -20,9 +20,22 @@ CHANGES: list[tuple[str, dict[str, object] | None]] = [
 ]
 
 
+_ENDED = web.AppKey("ended", asyncio.Event)
+
+
+async def _begin(app: web.Application) -> None:
+    app[_ENDED] = asyncio.Event()
+
+
+async def _end(app: web.Application) -> None:
+    app[_ENDED].set()
+
+
 def make_gallery() -> web.Application:
     """Each sample page under its name, the whole under its addresses."""
     app = web.Application()
+    app.on_startup.append(_begin)
+    app.on_shutdown.append(_end)
 
     def add(path: str, name: str) -> None:
         asked, template, data = PAGES[name]
@@ -46,14 +59,14 @@ async def _changes(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     for key, row in CHANGES:
         await answer.write(b"event: row\ndata: " + msgspec.json.encode({"key": key, "row": row}) + b"\n\n")
-    await asyncio.Event().wait()  # until the browser goes, or the server does
+    await request.app[_ENDED].wait()
     return answer
 
 
 @contextmanager
 def serving(app: web.Application) -> Iterator[str]:
     """Serve in a thread of its own while the block runs; gives the address."""
-    loop, runner = asyncio.new_event_loop(), web.AppRunner(app, access_log=None)
+    loop, runner = asyncio.new_event_loop(), web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 

@@ -1,0 +1,101 @@
+"""Every page in a browser, from sample data: looks, accessibility, life without JavaScript, and live parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.app.pages.samples import PAGES
+from tests.browser.gallery import make_gallery, serving
+from tests.support.browser import LOOKS, barriers, complaints, context_of, picture, too_wide
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Iterator[str]:
+    with serving(make_gallery()) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with context_of(browser) as context:
+        yield context.new_page()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_can_be_used_by_everybody_and_breaks_no_rule_of_its_own(
+    browser: Browser, gallery: str, look: str
+) -> None:
+    with context_of(browser, look) as context:
+        page = context.new_page()
+        complained = complaints(page)
+        for name in PAGES:
+            page.goto(f"{gallery}/sample/{name}")
+            picture(page, f"samples/{name}-{look}")
+            assert barriers(page) == [], name
+            assert not too_wide(page), name
+        assert complained == []
+
+
+def test_axe_finds_what_is_wrong(page: Page) -> None:
+    page.set_content("<html lang=en><title>x</title><main><h1>x</h1><img src='x.png'><input></main>")
+    assert len(barriers(page)) == 2
+
+
+def test_a_page_is_whole_and_its_forms_ask_without_javascript(browser: Browser, gallery: str) -> None:
+    with context_of(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        for name, (_, _, data) in PAGES.items():
+            page.goto(f"{gallery}/sample/{name}")
+            assert page.locator("main").inner_text(), data
+        page.goto(f"{gallery}/tables/shop.customers")
+        expect(page.get_by_role("cell", name="Ada Lovelace").first).to_be_visible()
+        page.get_by_text("By prefix, range or index").click()
+        page.get_by_label("that begin with").fill("c20&")
+        page.get_by_label("whose").select_option("country")
+        page.get_by_role("button", name="List").click()
+        asked = urlsplit(page.url)
+        assert asked.path == "/tables/shop.customers/rows"
+        assert parse_qs(asked.query) == {"prefix": ["c20&"], "index": ["country"], "limit": ["100"]}
+        page.get_by_role("link", name="Next rows").click()
+        assert parse_qs(urlsplit(page.url).query)["cursor"] == ["bmV4dA.c2060"]
+
+
+def test_rows_that_change_come_to_the_page_and_markup_in_them_does_not_run(page: Page, gallery: str) -> None:
+    complained = complaints(page)
+    page.goto(f"{gallery}/tables/shop.customers")
+    expect(page.locator("tr", has_text="c2041")).to_contain_text("Bo, who moved")
+    expect(page.locator("tr.gone")).to_contain_text("c2043")
+    first = page.locator("table.rows tbody tr").first
+    expect(first).to_contain_text("<img src=x onerror=alert(1)>")
+    assert first.locator("a").get_attribute("href") == "/tables/shop.customers/rows/%3Cb%3Ec9999%3C%2Fb%3E"
+    expect(page.locator("[data-liveness]").first).to_have_text("live")
+    assert complained == []
+
+
+def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page: Page, gallery: str) -> None:
+    page.clock.install()
+    page.goto(gallery)
+    expect(page.get_by_role("heading", level=1)).to_have_text("6 things need you")
+    page.route("**/", lambda route: route.fulfill(body="<main><h1>All is well</h1></main>", content_type="text/html"))
+    page.clock.run_for(5_100)
+    expect(page.get_by_role("heading", level=1)).to_have_text("All is well")
+    page.unroute("**/")
+    page.route("**/", lambda route: route.abort())
+    page.clock.run_for(5_100)
+    expect(page.locator("[data-liveness]")).to_contain_text("does not answer")
+    expect(page.get_by_role("heading", level=1)).to_have_text("All is well")
+
+
+def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
