@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agents.engine.vitals import ENDING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -105,7 +107,9 @@ def ready(vitals: Vitals) -> Verdict:
         for name, caught_up in vitals.tables.items()
         if not caught_up
     ]
-    if not vitals.joined:
+    if vitals.doing in ENDING:
+        reasons.append({"why": f"it is {vitals.doing}"})
+    elif not vitals.joined:
         reasons.append({"why": f"the group has not been joined: {vitals.doing}"})
     besides = [] if vitals.answers else [{"why": "the broker is away: rows are as they were when it was last heard of"}]
     return Verdict(not reasons, reasons, besides)

@@ -67,9 +67,11 @@ def _sample(join: Join, partition: str, sample: Sample) -> dict[str, Any]:
     found = {
         "id": f"{partition}/{sample.offset}",
         "at": sample.at,
-        "key": key_text(events_of(join.source), sample.key),
+        "key": None if sample.key is None else key_text(events_of(join.source), sample.key),
         "field": None if lookup is None else lookup.field,
-        "reference": None if lookup is None else key_text(lookup.table.topic, sample.reference),
+        "reference": None
+        if lookup is None or sample.reference is None
+        else key_text(lookup.table.topic, sample.reference),
         "table": None if lookup is None else lookup.table.name,
     }
     return found if sample.cause is None else {**found, "cause": sample.cause}

@@ -27,10 +27,12 @@ def key_value(topic: EventTopic | OwnerTopic, text: str) -> Any:
 
 
 def key_text(topic: EventTopic | OwnerTopic, key: bytes) -> str:
-    """Give the text that stands for a message key: the other way of `encoded_key`."""
-    if topic.key_type is bytes:
-        return base64.urlsafe_b64encode(key).decode().rstrip("=")
-    return str(topic.key_codec.decode(key))
+    """Give the text that stands for a message key, as `encoded_key` reads it; of what is no key, text that is none."""
+    try:
+        value = topic.key_codec.decode(key)
+    except ValueError:
+        return key.decode("utf-8", "backslashreplace")
+    return base64.urlsafe_b64encode(value).decode().rstrip("=") if isinstance(value, bytes) else str(value)
 
 
 def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
@@ -40,17 +42,6 @@ def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
         return topic.key_codec.encode(value)
     except ValueError as error:
         raise _no_key(topic, text) from error
-
-
-def key_text(topic: EventTopic | OwnerTopic, key: bytes | None) -> str | None:
-    """Give a message key as `key_value` reads it; what is no key of `topic` as text that cannot be one."""
-    if key is None:
-        return None
-    try:
-        value = topic.key_codec.decode(key)
-    except ValueError:
-        return key.decode("utf-8", "backslashreplace")
-    return base64.urlsafe_b64encode(value).decode().rstrip("=") if isinstance(value, bytes) else str(value)
 
 
 def _no_key(topic: EventTopic | OwnerTopic, text: str) -> MistakeError:

@@ -1,7 +1,6 @@
-"""What a worker tells of itself over HTTP: the quality of its joins, its health, its metrics.
+"""What a worker tells of itself: the quality of its joins, its health, its metrics.
 
-One value for the web port, `Observed`, and the addresses that answer from it. Decides nothing: see `app.joins`,
-`app.health` and `app.metrics`.
+Decides nothing: see `app.joins`, `app.health` and `app.metrics`.
 """
 
 from __future__ import annotations
@@ -11,10 +10,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from aiohttp import web
 from prometheus_client import ProcessCollector, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app import health, joins
 from app.metrics.families import Families
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
 
     from agents.engine.running import ServiceRunner
     from tables.engine import Memory
-
-UNWELL = 503
 
 
 class Observed:
@@ -99,33 +93,3 @@ class _Collected:
 
     def collect(self) -> Iterable[Family]:
         return self._families
-
-
-def add_addresses(app: web.Application, observed: Observed) -> None:
-    """Answer GET /joins, /health/live, /health/ready and /metrics, and count what the application answers."""
-
-    async def joined(_: web.Request) -> web.Response:
-        return _json(observed.joins())
-
-    async def live(_: web.Request) -> web.Response:
-        verdict = observed.live()
-        return _json(observed.told("live", verdict), 200 if verdict.good else UNWELL)
-
-    async def ready(_: web.Request) -> web.Response:
-        verdict = observed.ready()
-        return _json(observed.told("ready", verdict), 200 if verdict.good else UNWELL)
-
-    async def metrics(_: web.Request) -> web.Response:
-        # Writing thousands of lines takes longer than a slice, and needs nothing of the engine.
-        body = await asyncio.to_thread(observed.text, await observed.measured())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    app.middlewares.insert(0, observed.requests.middleware())
-    app.router.add_get("/joins", joined)
-    app.router.add_get("/health/live", live)
-    app.router.add_get("/health/ready", ready)
-    app.router.add_get("/metrics", metrics)
-
-
-def _json(data: Any, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(data), status=status, content_type="application/json")

@@ -25,7 +25,7 @@ from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.directory import Directory
 from app.errors import MistakeError, UnavailableError
-from app.observing import Observed, add_addresses
+from app.observing import Observed
 from app.web import Sources, make_app, start_web, stop_web
 from app.web_address import bound_address, told_address
 from tables.declaring.problems import Problem
@@ -102,7 +102,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         Directory(runner.peers),
         lambda: runner.web,
     )
-    web = make_app(sources)
+    web = make_app(sources, Observed(runner, memory, now, stall=settings.stall_s))
     port = await start_web(web, settings.web_host, settings.web_port)
     address = bound_address(settings.web_host, port)
     log.info("worker %s of %s answers at %s", name, service.name, address)

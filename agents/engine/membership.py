@@ -227,7 +227,6 @@ class Membership:
         self.rooms = assembly.rooms
         self._say_held_back(assigned, assembly.held_back)
         await self.processing.replace(lanes, assembly.chores)
-        self.has_place = True
         return starts
 
     def _say_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:

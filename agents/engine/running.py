@@ -45,7 +45,7 @@ from agents.engine.status import status, waiting
 from agents.engine.tending import tend
 from agents.engine.traffic import Traffic
 from agents.engine.transactions import TransactionalProducer, end_transaction
-from agents.engine.vitals import Vitals, vitals
+from agents.engine.vitals import ENDING, Vitals, vitals
 from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
@@ -77,10 +77,6 @@ TRANSACTION_TIMEOUT_MS = 10_000
 
 STOP_SECONDS = 2.5
 """How long each step of stopping may take: three of them stay below ten seconds."""
-
-
-_ENDING = frozenset({"stopping", "stopped"})
-"""What a worker does whether its broker answers or not."""
 
 
 class Options(NamedTuple):
@@ -136,13 +132,12 @@ class ServiceRunner:
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
         self.web = ""
-        self._group_less = False
         self._open_local_copies()
 
     @property
     def phase(self) -> str:
         """What it is doing, or what keeps it from that."""
-        if self._broker_answers or self._doing in _ENDING:
+        if self._broker_answers or self._doing in ENDING:
             return self._doing
         return f"waiting for the broker at {self.options.brokers}"
 
@@ -208,7 +203,6 @@ class ServiceRunner:
                 await self._join_group(tasks, planned, facts, new_guarantee)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
-                self._group_less = True
                 self._say("running")
 
     async def _follow(self, tasks: asyncio.TaskGroup, planned: Plan) -> None:

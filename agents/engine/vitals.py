@@ -15,6 +15,10 @@ FAILING_SECONDS = 45.0
 acknowledgements, and 15 s each for what comes before and after them."""
 
 
+ENDING = frozenset({"stopping", "stopped"})
+"""What a worker does whether its broker answers or not."""
+
+
 class Place(NamedTuple):
     """A partition, as an input or as a table: a topic may be both."""
 

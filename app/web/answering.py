@@ -42,7 +42,6 @@ KINDS = {
     "unserved": Kind("No worker serves it now", 503),
     "too-stale": Kind("What is here is older than asked for", 503),
     "behind": Kind("The write is not here yet", 503),
-    "not-ready": Kind("The worker is not ready", 503),
     "too-busy": Kind("Too much is asked at once", 503),
     "defect": Kind("The worker has a defect", 500),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from app.errors import UnavailableError
-from app.web import changes, describing, health, pages, rows, services, tables
+from app.web import changes, describing, observed, pages, rows, services, tables
 from app.web.connections import connections
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
@@ -16,6 +16,7 @@ from app.web.sources import SOURCES
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
+    from app.observing import Observed
     from app.web.sources import Sources
 
 # Seconds that requests under way have when the worker stops; a row is answered in less than a millisecond.
@@ -25,17 +26,19 @@ _RUNNER = web.AppKey("runner", web.AppRunner)
 _SERVERS = web.AppKey("servers", list[asyncio.Server])
 
 
-def make_app(sources: Sources) -> web.Application:
-    """Make the application; it reads `sources` at each request."""
+def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
+    """Make the application; it reads both at each request. Without `seen` the worker tells nothing of itself."""
     app = web.Application(middlewares=[bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping(sources.directory)
     app[UNTIMED] = frozenset(changes.UNTIMED)
-    for module in (rows, changes, tables, services, health, describing, pages):
+    for module in (rows, changes, tables, services, describing, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
     for module in (changes, pages):
         module.set_up(app)
+    if seen is not None:
+        observed.set_up(app, seen)
     app[_RUNNER] = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     app[_SERVERS] = []
     return app

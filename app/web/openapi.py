@@ -94,6 +94,7 @@ _HOW_FAR = {
     "freshness_s": or_null(NUMBER),
 }
 _ORIGIN = {"partition": WHOLE, "offset": WHOLE, "timestamp": WHOLE, "revision": or_null(WHOLE)}
+_VERDICT = {"service": TEXT, "worker": TEXT, "phase": TEXT, "reasons": {"type": "array"}, "besides": {"type": "array"}}
 _PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR})
 
 SCHEMAS: dict[str, Any] = {
@@ -159,8 +160,12 @@ SCHEMAS: dict[str, Any] = {
             ),
         }
     ),
-    "Live": thing({"live": FLAG}),
-    "Ready": thing({"ready": FLAG}),
+    "Live": thing({"live": FLAG, **_VERDICT}),
+    "Ready": thing({"ready": FLAG, **_VERDICT}),
+    "Metrics": {"type": "string"},
+    "Joins": thing(
+        {"joins": things(thing({"join": TEXT, "into": TEXT, "partitions": things(thing({"partition": WHOLE}))}))}
+    ),
     "Events": {"type": "string"},
     "Description": thing({"openapi": TEXT, "paths": {"type": "object"}}),
 }

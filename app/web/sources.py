@@ -35,7 +35,6 @@ class Sources:
                longer ago than that.
     directory  who else is there.
     address    where others reach this worker, "" while that is not known.
-    ready      what keeps this worker from being ready; nothing when it is.
     clock      seconds since 1970.
     """
 
@@ -47,7 +46,6 @@ class Sources:
     declared: Sequence[str] = ()
     directory: Directory = field(default_factory=_nobody)
     address: Callable[[], str] = str
-    ready: Callable[[], Sequence[str]] = tuple
     clock: Callable[[], float] = now
     slots: ScanSlots = field(default_factory=ScanSlots)
 

@@ -16,11 +16,15 @@ TABLE = Place("table", "customers", 0)
 
 
 def vitals(
-    *partitions: tuple[Any, ...], answers: bool = True, joined: bool = True, tables: dict[str, bool] | None = None
+    *partitions: tuple[Any, ...],
+    doing: str = "running",
+    answers: bool = True,
+    joined: bool = True,
+    tables: dict[str, bool] | None = None,
 ) -> Vitals:
     """`partitions` as (place, position, end), with an excuse if there is one."""
     standing = tuple(Standing(*each, *[None] * (4 - len(each))) for each in partitions)
-    return Vitals("running", answers, joined, tables or {}, standing)
+    return Vitals(doing, answers, joined, tables or {}, standing)
 
 
 def looks(*seen: Vitals, every: float = 10.0) -> Look:
@@ -154,6 +158,11 @@ def test_who_is_not_live_has_lag_at_a_position_that_was_the_same_for_the_whole_l
 )
 def test_ready_is_who_was_caught_up_once_and_has_its_part_of_the_work(good: bool, seen: Vitals) -> None:  # noqa: FBT001
     assert ready(seen).good is good
+
+
+def test_who_stops_is_not_ready() -> None:
+    assert ready(vitals(doing="running")).good
+    assert not ready(vitals(doing="stopping")).good
 
 
 def test_who_is_not_ready_says_which_table_is_not_and_what_it_does() -> None:

@@ -18,8 +18,8 @@ from agents.engine.traffic import Histogram
 from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
-from app.observing import Observed, add_addresses
-from app.web import make_app, start_web, stop_web
+from app.observing import Observed
+from app.web import Sources, make_app, start_web, stop_web
 from tables import EventTopic, Row
 from tests.tables.engine.samples import customers, row, small_memory
 
@@ -82,8 +82,7 @@ async def seen(directory: Path) -> AsyncIterator[Seen]:
     memory = small_memory()
     runner = ServiceRunner(service, Options("nowhere:1", directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW)
     observed = Observed(runner, memory, lambda: NOW)
-    app = make_app(runner.status, runner.tables, max_age=6)
-    add_addresses(app, observed)
+    app = make_app(Sources(runner.status, runner.tables, 6), observed)
     port = await start_web(app, "127.0.0.1", 0)
     try:
         yield Seen(runner, observed, port)

@@ -262,7 +262,6 @@ async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., Hel
         status, answer = await served.get("/services")
         assert (status, answer["service"]) == (200, "shipping")
         assert answer["workers"] == [{"worker": "one", "web": "", "partitions": {}, "standby": {}}]
-        assert await served.get("/health/live") == (200, {"live": True})
         status, answer = await served.get("/nothing")
         assert (status, set(answer), answer["type"]) == (404, PROBLEM, "urn:larder:no-such-address")
         assert answer["requires"] == "an address and a method of this port"

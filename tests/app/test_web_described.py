@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
+from app.web import observed
 from app.web.application import make_app
 from app.web.describing import whole
 from tables.engine import Table
@@ -90,7 +91,8 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
         workers.peers.clear()
         await asyncio.sleep(1.05)
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
-    assert whole()["paths"].keys() - seen == {"/tables/{table}/changes"}, "live changes have tests of their own"
+    others = {"/tables/{table}/changes", *observed.OPERATIONS}
+    assert whole()["paths"].keys() - seen == others, "these have tests of their own"
 
 
 def test_every_address_is_described_and_none_that_there_is_not() -> None:
@@ -100,7 +102,7 @@ def test_every_address_is_described_and_none_that_there_is_not() -> None:
         if route.resource is not None
     }
     assert routes - whole()["paths"].keys() <= {"/", "/recovery", "/static"}, "pages are for people"
-    assert whole()["paths"].keys() <= routes
+    assert whole()["paths"].keys() - routes == observed.OPERATIONS.keys(), "of a worker that tells of itself"
 
 
 def test_schemas_are_schemas_and_refer_to_what_there_is() -> None:

@@ -1,0 +1,69 @@
+"""What this worker tells of itself: how its joins do, whether it lives and is ready, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from app.web.answering import JSON, respond
+from app.web.openapi import Operation
+
+if TYPE_CHECKING:
+    from app.health import Verdict
+    from app.observing import Observed
+
+OBSERVED: web.AppKey[Observed] = web.AppKey("observed")
+
+
+async def joins(request: web.Request) -> web.Response:
+    """GET /joins."""
+    return respond(request, request.app[OBSERVED].joins(), "joins")
+
+
+async def live(request: web.Request) -> web.Response:
+    """GET /health/live."""
+    return _judged(request, "live", request.app[OBSERVED].live())
+
+
+async def ready(request: web.Request) -> web.Response:
+    """GET /health/ready."""
+    return _judged(request, "ready", request.app[OBSERVED].ready())
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """GET /metrics."""
+    observed = request.app[OBSERVED]
+    # Writing thousands of lines takes longer than a slice, and needs nothing of the engine.
+    body = await asyncio.to_thread(observed.text, await observed.measured())
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _judged(request: web.Request, name: str, verdict: Verdict) -> web.Response:
+    """For probes, which want a status, and people who ask why."""
+    status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
+    body = msgspec.json.encode(request.app[OBSERVED].told(name, verdict))
+    return web.Response(body=body, status=status, content_type=JSON)
+
+
+def set_up(app: web.Application, observed: Observed) -> None:
+    """Answer from `observed`, and have it count what the application answers."""
+    app[OBSERVED] = observed
+    app.middlewares.insert(0, observed.requests.middleware())
+    for path, handler in ADDRESSES:
+        app.router.add_get(path, handler)
+
+
+ADDRESSES = [("/joins", joins), ("/health/live", live), ("/health/ready", ready), ("/metrics", metrics)]
+
+OPERATIONS = {
+    "/joins": Operation("What became of the records of each join, by partition, with samples", (), "Joins"),
+    "/health/live": Operation("Whether nothing stands still that a restart would mend; 503 if so", (), "Live"),
+    "/health/ready": Operation(
+        "Whether each of its tables was caught up once, and it has its place in the group; 503 if not", (), "Ready"
+    ),
+    "/metrics": Operation("Metrics, in the text format of Prometheus", (), "Metrics", media="text/plain"),
+}
