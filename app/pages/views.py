@@ -67,9 +67,15 @@ def row(data: Data, text: bytes) -> dict[str, Any]:
     return {"fields": fields, "raw": msgspec.json.format(_as_published(text), indent=2).decode()}
 
 
-def dead_letter(data: Data, _: bytes) -> dict[str, Any]:
-    """Give the letter's value to read, and the command that handles it again."""
-    return {"value": _text(data.get("value")), "replay": f"larder dead-letters replay {shlex.quote(data['id'])}"}
+def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
+    """Give the letter's value and headers to read, and the commands that settle it."""
+    names = f"{shlex.quote(data['service'])} {shlex.quote(data['id'])}"
+    return {
+        "value": _value(data, text),
+        "headers": [(each["name"], each["value"]) for each in data["headers"]],
+        "replay": f"larder dead-letters replay {names}",
+        "discard": f"larder dead-letters discard {names}",
+    }
 
 
 def rows(data: Data, _: bytes) -> dict[str, Any]:
@@ -141,15 +147,12 @@ _JSON_TYPES = {
 }
 
 
-def _pretty(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+def _value(data: Data, text: bytes) -> str | None:
+    """Write what a record had as its value: JSON to read, with its owner's digits, or text; None where it had none."""
+    if data["shown_as"] != "json":
+        return None if data["value"] is None else str(data["value"])
+    return msgspec.json.format(bytes(msgspec.json.decode(text, type=_Letter).value), indent=2).decode()
 
 
-def _text(value: Any) -> str | None:
-    """Write what a record had as its value: JSON to read, or the text as it is; None where there was none."""
-    if value is None or not isinstance(value, str):
-        return None if value is None else _pretty(value)
-    try:
-        return _pretty(msgspec.json.decode(value))
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return value
+class _Letter(msgspec.Struct):
+    value: msgspec.Raw

@@ -14,6 +14,7 @@ _LISTED = 8
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 # From here on a timestamp can only be in milliseconds: in seconds it would be the year 5138.
 _MILLISECONDS = 100_000_000_000
+_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 # Segments that a browser takes out of an address, however they are written, and the one that it cannot show.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -75,12 +76,17 @@ def share(part: float, whole: float) -> str:
 
 
 def moment(value: float | str | None) -> str:
-    """Write a point of time, given in seconds or milliseconds since 1970 or as text, in UTC."""
-    if value is None or isinstance(value, str):
-        return value or NOTHING
+    """Write a point of time in UTC, given in seconds or milliseconds since 1970, or as ISO 8601 has it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC).strftime(_MOMENT)
+        except (OverflowError, ValueError):
+            return value
     seconds = value / 1000 if abs(value) > _MILLISECONDS else value
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.fromtimestamp(seconds, UTC).strftime(_MOMENT)
     except (OverflowError, OSError, ValueError):  # a foreign record may have any timestamp
         return str(value)
 

@@ -274,7 +274,7 @@ LETTERS: dict[str, Any] = {
     "letters": [
         {
             "id": f"shop.orders/{number % 4}/{4_100 + number}",
-            "at": 1_795_299_000_000 - 61_000 * number,
+            "at": f"2026-11-21T22:{10 - number:02}:09.412+00:00",
             "topic": "shop.orders",
             "partition": number % 4,
             "offset": 4_100 + number,
@@ -290,15 +290,13 @@ LETTERS: dict[str, Any] = {
 
 LETTER: dict[str, Any] = {
     **LETTERS["letters"][0],
-    "value": '{"order_id": "o0770", "customer_id": "c990", "product_id": "p12", "quantity": 2}',
-    "headers": {
-        "trace": "4bf92f3577b34da6",
-        "larder.service": "shipping",
-        "larder.cause": "shop.customers has no row 'c990'",
-        "larder.topic": "shop.orders",
-        "larder.partition": "0",
-        "larder.offset": "4100",
-    },
+    "service": "shipping",
+    "timestamp": 1_795_299_000_000,
+    "value": {"order_id": "o0770", "customer_id": "c990", "product_id": "p12", "quantity": 2},
+    "shown_as": "json",
+    "left_out": None,
+    "headers": [{"name": "trace", "value": "4bf92f3577b34da6"}, {"name": "empty", "value": None}],
+    "settled": None,
 }
 
 TOPOLOGY: dict[str, Any] = {

@@ -72,7 +72,10 @@ def shown(template: str, data: dict[str, Any], path: str = "/") -> Reading:
 def hostile(value: Any) -> Any:
     """The same data with every text, and the names of fields in rows, replaced by markup."""
     if isinstance(value, dict):
-        return {key: hostile(each) if key not in {"kind", "phase", "held"} else each for key, each in value.items()}
+        return {
+            key: hostile(each) if key not in {"kind", "phase", "held", "shown_as"} else each
+            for key, each in value.items()
+        }
     if isinstance(value, list):
         return [hostile(each) for each in value]
     return HOSTILE if isinstance(value, str) else value
@@ -169,7 +172,7 @@ def test_from_the_overview_a_dead_letter_with_its_cause_is_two_clicks_away() -> 
     assert "/dead-letters/shop.orders/0/4100" in page("joins").links()
     letter = page("dead-letter")
     assert LETTER["cause"] in letter.text
-    assert "larder dead-letters replay shop.orders/0/4100" in letter.text
+    assert "larder dead-letters replay shipping shop.orders/0/4100" in letter.text
 
 
 def test_the_joins_name_the_row_that_was_missing_and_lead_to_it() -> None:
@@ -243,13 +246,22 @@ def test_dead_letters_are_searched_where_the_worker_can() -> None:
     assert "No dead letter has the key o1" in shown("dead-letters", {"letters": [], "next": None, "key": "o1"}).text
 
 
-def test_values_of_dead_letters_that_are_no_json_are_shown_as_they_came() -> None:
-    assert "{broken" in shown("dead-letter", {**LETTER, "value": "{broken"}).text
-    assert "had no value" in shown("dead-letter", {**LETTER, "value": None}).text
+def test_values_of_dead_letters_are_shown_as_they_came() -> None:
+    raw = {**LETTER, "value": msgspec.Raw(b'{"price":1.10}')}
+    assert '"price": 1.10' in shown("dead-letter", raw).text
+    assert "{broken" in shown("dead-letter", {**LETTER, "value": "{broken", "shown_as": "text"}).text
+    assert "had no value" in shown("dead-letter", {**LETTER, "value": None, "shown_as": None}).text
+
+
+def test_a_letter_that_was_settled_says_how_and_when_and_is_not_to_be_replayed() -> None:
+    settled = {"how": "replayed", "at": "2026-11-21T22:30:00.000+00:00", "replayed_as": "shop.orders/0/5000"}
+    text = shown("dead-letter", {**LETTER, "settled": settled}).text
+    assert "It was replayed at 2026-11-21 22:30:00 UTC, as shop.orders/0/5000" in text
+    assert "larder dead-letters replay" not in text
 
 
 def test_a_letter_whose_id_is_a_trap_for_a_shell_is_quoted() -> None:
-    assert "replay 'x; rm -rf ~/0/1'" in shown("dead-letter", {**LETTER, "id": "x; rm -rf ~/0/1"}).text
+    assert "replay shipping 'x; rm -rf ~/0/1'" in shown("dead-letter", {**LETTER, "id": "x; rm -rf ~/0/1"}).text
 
 
 def test_the_data_is_left_as_it_was() -> None:

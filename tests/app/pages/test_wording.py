@@ -45,6 +45,8 @@ def test_all_is_only_said_of_all_and_none_of_none(part: int, text: str) -> None:
 
 def test_seconds_and_milliseconds_are_told_apart_and_foreign_timestamps_do_no_harm() -> None:
     assert wording.moment(1_795_300_000) == wording.moment(1_795_300_000_000) == "2026-11-21 22:26:40 UTC"
+    assert wording.moment("2026-11-21T23:26:40.5+01:00") == "2026-11-21 22:26:40 UTC"
+    assert wording.moment("yesterday") == "yesterday"
     assert wording.moment(2**62) == str(2**62)
     assert wording.moment(-1) == "1969-12-31 23:59:59 UTC"
 
