@@ -17,8 +17,15 @@ def by_topic(inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def partition_map(services: Data) -> list[dict[str, Any]]:
     """Give each topic's partitions with who has them and how they are: what is known here, and what others told."""
-    states, told = _states(services), bool(services.get("workers"))
     holders, standbys = _held(services, "partitions"), _held(services, "standby")
+    # What is neither a table nor an input of ours (orders that wait, for instance) is known by who has it alone.
+    here = {
+        (topic, each): "input"
+        for topic, those in holders.items()
+        for each in those
+        if services["worker"] in those[each]
+    }
+    states, told = here | _states(services), bool(services.get("workers"))
     return [
         {
             "topic": topic,

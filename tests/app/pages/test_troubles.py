@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.pages.partitions import partition_map
 from app.pages.troubles import AGE, LAG, Severity, troubles
 from tests.app.pages.samples import FELL, TROUBLED, counts, held, partition, services
 
@@ -48,6 +49,12 @@ def test_partitions_behind_the_last_one_that_is_held_are_missed_where_their_numb
 def test_a_partition_is_not_called_unserved_while_no_other_worker_is_told_of() -> None:
     inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
     assert troubles(services(workers=[], inputs=inputs)) == []
+
+
+def test_partitions_of_this_worker_are_not_shown_as_those_of_another() -> None:
+    workers = [{"worker": "shipping-1", "web": "", "partitions": {"shipping.waiting": [0]}, "standby": {}}]
+    topics = {each["topic"]: each["cells"] for each in partition_map(services(workers=workers))}
+    assert topics["shipping.waiting"][0]["says"] == "processed here; held by shipping-1"
 
 
 def test_a_recovering_partition_is_said_with_what_is_left_and_its_expected_end() -> None:
