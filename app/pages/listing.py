@@ -1,11 +1,11 @@
-"""Rows as a table: as many fields as a screen takes, each value as a person reads it. Pure."""
+"""Rows as a table: as many fields as a screen takes, each value on one line. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+from app.pages.values import shown
 
 # Fields of a row that a list shows; the others are on the row's own page.
 _COLUMNS = 6
@@ -28,8 +28,3 @@ def listing(page: Mapping[str, Any]) -> dict[str, Any]:
         "more": len(names[_COLUMNS:]),
         "next": page.get("next"),
     }
-
-
-def shown(value: Any) -> str:
-    """Write a value as a person reads it: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -71,9 +71,21 @@ class Context(NamedTuple):
 def render(template: str, data: Mapping[str, Any], context: Context) -> str:
     """Give the HTML of a page; `template` is one of `TEMPLATES`, `data` what the same address answers as JSON."""
     text = msgspec.json.encode(data)
-    plain = msgspec.json.decode(text)
+    plain = _as_json_has_it(data, text)
     view = VIEWS[template](plain, text)
     return _environment.get_template(f"{template}.html").render(data=plain, context=context, **view)
+
+
+def _as_json_has_it(data: Any, text: bytes) -> Any:
+    """Give plain values; of JSON that is nested too deeply to be read from here, its text."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        if isinstance(data, Mapping):
+            return {str(name): _as_json_has_it(each, msgspec.json.encode(each)) for name, each in data.items()}
+        if isinstance(data, list | tuple):
+            return [_as_json_has_it(each, msgspec.json.encode(each)) for each in data]
+        return text.decode()
 
 
 def _made_environment() -> Environment:

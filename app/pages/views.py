@@ -9,13 +9,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from app.pages.drawing import drawing
-from app.pages.listing import listing, shown
+from app.pages.listing import listing
 from app.pages.partitions import by_topic, partition_map
 from app.pages.samples import outcomes
 from app.pages.troubles import Severity, troubles
+from app.pages.values import indented, shown, top
 
 Data = Mapping[str, Any]
 View = Callable[[Data, bytes], dict[str, Any]]
@@ -64,7 +63,7 @@ def row(data: Data, text: bytes) -> dict[str, Any]:
         }
         for name, value in data["row"].items()
     ]
-    return {"fields": fields, "raw": msgspec.json.format(_as_published(text), indent=2).decode()}
+    return {"fields": fields, "raw": indented(top(text, "row"))}
 
 
 def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
@@ -123,15 +122,6 @@ VIEWS: Final[Mapping[str, View]] = {
 }
 
 
-class _Published(msgspec.Struct):
-    row: msgspec.Raw
-
-
-def _as_published(text: bytes) -> bytes:
-    """Give the row as it stands in the answer: numbers keep the digits that their owner wrote."""
-    return bytes(msgspec.json.decode(text, type=_Published).row)
-
-
 def _json_type(value: Any) -> str:
     return _JSON_TYPES[type(value)]
 
@@ -151,8 +141,4 @@ def _value(data: Data, text: bytes) -> str | None:
     """Write what a record had as its value: JSON to read, with its owner's digits, or text; None where it had none."""
     if data["shown_as"] != "json":
         return None if data["value"] is None else str(data["value"])
-    return msgspec.json.format(bytes(msgspec.json.decode(text, type=_Letter).value), indent=2).decode()
-
-
-class _Letter(msgspec.Struct):
-    value: msgspec.Raw
+    return indented(top(text, "value"))

@@ -279,3 +279,17 @@ def test_a_worker_without_partitions_tables_or_others_has_pages_too() -> None:
     assert "no tables" in shown("tables", {**TABLE_LIST, "tables": []}).text
     assert "no joins" in shown("joins", {"joins": []}).text
     assert "Nothing is declared" in shown("topology", {"nodes": [], "edges": []}).text
+
+
+@pytest.mark.parametrize("depth", [300, 900, 50_000])
+def test_json_that_is_nested_very_deeply_breaks_no_page(depth: int) -> None:
+    deep = msgspec.Raw(b"[" * depth + b"]" * depth)
+    assert "[[" in shown("row", {**ROW, "row": {"x": deep}}).text
+    rows = {**ROWS, "rows": [{"key": "k1", "row": {"x": deep}}, {"key": "k2", "row": {"x": 1}}]}
+    assert "k2" in shown("rows", rows).text
+    assert "[[" in shown("dead-letter", {**LETTER, "value": deep}).text
+
+
+def test_indenting_makes_no_more_than_some_megabytes_of_a_record_that_is_made_for_it() -> None:
+    wide = b"[" * 200 + b'"]]]]",' + b"1," * 50_000 + b"1" + b"]" * 200
+    assert len(render("dead-letter", {**LETTER, "value": msgspec.Raw(wide)}, context())) < 2 * len(wide)
