@@ -1,0 +1,225 @@
+"""Every page of a running system, as a person walks it: a real broker, two workers, and orders that were not joined."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import unique
+from tests.support.browser import LOOKS, barriers, complaints, context_of, outside, picture, too_wide
+from tests.support.topics import COMPACTED, create, send
+from tests.support.workers import Worker, running
+
+pytestmark = pytest.mark.browser
+
+MODULE = """
+    from agents import DeadLetter, Service, Wait
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        name: str
+        country: str
+        revision: int
+
+    class Product(Row):
+        product_id: str
+        title: str
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+        product_id: str
+
+    class Enriched(Order):
+        customer: Customer
+        product: Product
+
+    customers = OwnerTopic(
+        "{p}.customers", Customer, key="customer_id", revision="revision", owner="crm", indexes=["country"]
+    )
+    products = OwnerTopic("{p}.products", Product, key="product_id", owner="catalogue")
+    orders = EventTopic("{p}.orders", Order, key="order_id", owner="checkout")
+    enriched = OwnerTopic("{p}.enriched", Enriched, key="order_id")
+
+    shipping = Service("{p}.shipping")
+    customers_here = shipping.global_table(customers)
+    products_here = shipping.global_table(products)
+    shipping.table(enriched)
+    shipping.join(
+        orders,
+        [customers_here.on("customer_id"), products_here.on("product_id")],
+        into=enriched,
+        missing=Wait(seconds=1).then(DeadLetter),
+    )
+"""
+
+# Sessions that outlast a busy machine: nobody is killed here, so that no partition moves.
+PATIENT = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
+CUSTOMERS, PRODUCTS, ORDERS = 120, 12, 400
+LOST = "o-lost"
+
+
+class System(NamedTuple):
+    """Two workers that have done what there was to do; `parked_by`: who parked the order without a customer."""
+
+    kafka: str
+    name: str
+    address: str
+    parked_by: str
+
+
+def customer(number: int, revision: int = 1) -> dict[str, Any]:
+    country = ("AT", "NO", "VN", "NG")[number % 4]
+    return {"customer_id": f"c{number:03}", "name": f"Customer {number}", "country": country, "revision": revision}
+
+
+def order(number: int) -> dict[str, Any]:
+    return {
+        "order_id": f"o{number:03}",
+        "customer_id": f"c{number % CUSTOMERS:03}",
+        "product_id": f"p{number % PRODUCTS}",
+    }
+
+
+async def _publish(kafka: str, name: str) -> None:
+    customers = [customer(number) for number in range(CUSTOMERS)]
+    products = [{"product_id": f"p{number}", "title": f"Product {number}"} for number in range(PRODUCTS)]
+    lost = {"order_id": LOST, "customer_id": "c404", "product_id": "p1"}
+    await send(kafka, f"{name}.customers", [(each["customer_id"], each) for each in customers])
+    await send(kafka, f"{name}.products", [(each["product_id"], each) for each in products])
+    orders = [*(order(number) for number in range(ORDERS)), lost]
+    await send(kafka, f"{name}.orders", [(each["order_id"], each) for each in orders])
+
+
+def _address(worker: Worker) -> str:
+    return re.findall(r"answers at (http://127\.0\.0\.1:\d+)", worker.text)[-1]
+
+
+def _counted(worker: Worker, kind: str) -> int:
+    _, seen = worker.get("/services") or (0, {"joins": []})
+    return sum(join["counts"][kind] for join in seen["joins"])
+
+
+@pytest.fixture(scope="module")
+def system(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    name, directory = unique("pages"), tmp_path_factory.mktemp("pages")
+    module = MODULE.format(p=name)
+    workers = [Worker(kafka, directory, module, f"{name}.shipping", each, PATIENT) for each in ("one", "two")]
+    outside(_create(kafka, name))
+    with running(*workers):
+        for worker in workers:
+            worker.until_shared(2)
+        outside(_publish(kafka, name))
+        deadline = time.monotonic() + 30
+        while not (parked_by := [worker for worker in workers if _counted(worker, "parked")]):
+            assert time.monotonic() < deadline, "waited 30 s for the order without a customer to be parked"
+            time.sleep(0.05)
+        for worker in workers:
+            worker.until_caught_up()
+        yield System(kafka, name, _address(workers[0]), _address(parked_by[0]))
+
+
+async def _create(kafka: str, name: str) -> None:
+    await create(kafka, {f"{name}.customers": 4, f"{name}.products": 2}, COMPACTED)
+    await create(kafka, {f"{name}.orders": 4})
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with context_of(browser) as context:
+        yield context.new_page()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System, browser: Browser, look: str) -> None:
+    table = f"/tables/{system.name}.customers"
+    pages = {
+        "overview": "/",
+        "tables": "/tables",
+        "table": table,
+        "rows": f"{table}/rows?prefix=c01",
+        "index": f"{table}/rows?index=country&value=AT&limit=10",
+        "row": f"{table}/rows/c007",
+        "topology": "/topology",
+        "recovery": "/recovery",
+        "joins": "/joins",
+        "dead-letters": "/dead-letters?limit=10",
+    }
+    with context_of(browser, look) as context:
+        page = context.new_page()
+        complained = complaints(page)
+        for name, path in pages.items():
+            answer = page.goto(system.parked_by + path)
+            assert answer is not None
+            assert answer.status == 200, (path, page.locator("main").inner_text())
+            picture(page, f"{name}-{look}")
+            assert barriers(page) == [], name
+            assert not too_wide(page), name
+        page.locator("table.letters tbody a").first.click()
+        expect(page.get_by_text("has no row 'c404'")).to_be_visible()
+        picture(page, f"dead-letter-{look}")
+        assert barriers(page) == []
+        assert complained == []
+        page.goto(f"{system.address}{table}/rows/c404")
+        picture(page, f"no-such-key-{look}")
+        expect(page.get_by_text("What to do")).to_be_visible()
+        assert barriers(page) == []
+
+
+def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(system: System, page: Page) -> None:
+    """The README names the address that the worker logs: opening it is the first click."""
+    clicks = 1
+    page.goto(system.parked_by)
+    for click in (
+        lambda: page.get_by_role("link", name="Why not joined?").click(),
+        lambda: page.get_by_role("link", name=LOST).click(),
+    ):
+        click()
+        clicks += 1
+    expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
+    expect(page.get_by_text(f"larder dead-letters replay {system.name}.shipping {system.name}.orders/")).to_be_visible()
+    assert clicks <= 5
+
+
+def test_from_any_worker_the_row_that_was_missing_is_told_to_be_absent(system: System, page: Page) -> None:
+    page.goto(system.address)
+    page.get_by_role("link", name="Dead letters", exact=True).first.click()
+    page.get_by_role("link", name=LOST).click()
+    expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
+    page.goto(f"{system.parked_by}/joins")
+    page.get_by_role("link", name="c404").first.click()
+    expect(page.locator(".status")).to_have_text("404")
+
+
+def test_a_row_is_found_by_the_forms_of_its_table(system: System, page: Page) -> None:
+    page.goto(system.address)
+    page.get_by_role("link", name="Tables", exact=True).first.click()
+    page.get_by_role("link", name=f"{system.name}.customers").click()
+    page.get_by_label("Key", exact=True).fill("c042")
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("link", name="c042").click()
+    expect(page.get_by_text("Customer 42", exact=True)).to_be_visible()
+    page.get_by_role("link", name=f"{system.name}.customers").click()
+    page.get_by_text("By prefix, range or index").click()
+    page.get_by_label("whose").select_option("country")
+    page.get_by_label("is", exact=True).fill("NO")
+    page.get_by_label("rows", exact=True).fill("20")
+    page.get_by_role("button", name="List").click()
+    expect(page.locator("table.rows tbody tr")).to_have_count(20)
+    page.get_by_role("link", name="Next rows").click()
+    expect(page.locator("table.rows tbody tr")).to_have_count(CUSTOMERS // 4 - 20)
+
+
+def test_a_row_that_its_owner_changes_changes_on_the_page_that_is_open(system: System, page: Page) -> None:
+    page.goto(f"{system.address}/tables/{system.name}.customers")
+    expect(page.locator("[data-liveness]").first).to_have_text("live")
+    moved = {**customer(3, revision=2), "name": "Customer who moved <b>"}
+    outside(send(system.kafka, f"{system.name}.customers", [("c003", moved), ("c004", None)]))
+    expect(page.locator('tr[data-key="c003"]')).to_contain_text("Customer who moved <b>")
+    expect(page.locator('tr[data-key="c004"]')).to_have_class("gone")
