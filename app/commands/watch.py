@@ -28,7 +28,7 @@ def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) ->
     Goes on with another worker when one ends, behind the last change that it has shown. With --json each change is
     one line of JSON; the row of a deletion is null.
     """
-    from app.watching import Watch  # noqa: PLC0415 - imports what speaks HTTP
+    from app.followed_changes import Watch  # noqa: PLC0415 - imports what speaks HTTP
 
     def say(text: str) -> None:
         click.echo(f"larder: {text}", file=sys.stderr)

@@ -42,21 +42,29 @@ class Found(NamedTuple):
     beyond: bool
 
 
-def newest_open(
-    entries: Iterable[Letter | Settlement], known: set[Identity], wanted: Callable[[Letter], bool]
-) -> list[Letter]:
-    """Give the wanted letters that are not settled, each once.
+class Newest:
+    """Collects wanted letters that are not settled, each once, out of what is read backwards."""
 
-    `entries` from the newest to the oldest; `known` has what newer ones have settled or shown, and grows.
-    """
-    found = []
-    for entry in entries:
-        if entry.identity in known:
-            continue
-        known.add(entry.identity)
-        if isinstance(entry, Letter) and wanted(entry):
-            found.append(entry)
-    return found
+    def __init__(self, wanted: Callable[[Letter], bool]) -> None:
+        """Begin with nothing."""
+        self._wanted = wanted
+        self._letters: dict[Identity, Letter] = {}
+        self._settled: set[Identity] = set()
+
+    @property
+    def letters(self) -> list[Letter]:
+        """What was found so far, newest first."""
+        return list(self._letters.values())
+
+    def take(self, entries: Iterable[Letter | Settlement]) -> None:
+        """Go on with older entries, from the newest to the oldest."""
+        for entry in entries:
+            if isinstance(entry, Settlement):
+                self._settled.add(entry.identity)
+                # One that was parked again lies behind what has settled it.
+                self._letters.pop(entry.identity, None)
+            elif entry.identity not in self._settled and self._wanted(entry):
+                self._letters.setdefault(entry.identity, entry)
 
 
 def page(found: Mapping[int, Found], limit: int, before: Mapping[int, int]) -> Page:

@@ -1,7 +1,7 @@
 """Reads the dead letters of a service from outside: committed records alone, in no consumer group.
 
 Lists are bounded: so many letters, out of so many of the newest records, read in windows from the end backwards. A
-letter that is parked again long after it was settled may be listed; who replays reads all and knows better.
+letter that is parked again long after it was settled may be listed; who replays reads all, and knows better.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from agents.declaring.facts import dead_letters_name
 from agents.engine.cluster import Cluster
 from app.dead_letters.letters import Letter, LetterId, Settlement, read_record
-from app.dead_letters.pages import Found, Page, newest_open, page, read_cursor
+from app.dead_letters.pages import Found, Newest, Page, page, read_cursor
 from app.dead_letters.records import Span, reader, records, spans
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from agents.declaring.facts import TopicFacts
     from agents.engine.fetching import BatchConsumer
-    from app.dead_letters.letters import Identity
 
 MOST_RECORDS = 100_000
 """Looked at for one answer, the newest ones of all partitions: a second or two of reading."""
@@ -117,13 +116,12 @@ async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> As
 
 
 async def _newest(shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]) -> Found:
-    known: set[Identity] = set()
-    found: list[Letter] = []
+    newest = Newest(wanted)
     async for window in _windows(shelf, partition, span):
-        found += newest_open(window, known, wanted)
-        if len(found) >= limit:
-            return Found(found[:limit], beyond=False)
-    return Found(found, beyond=_lowest(shelf, span) > span.begin)
+        newest.take(window)
+        if len(newest.letters) >= limit:
+            return Found(newest.letters[:limit], beyond=False)
+    return Found(newest.letters, beyond=_lowest(shelf, span) > span.begin)
 
 
 async def _windows(shelf: Shelf, partition: int, span: Span) -> AsyncIterator[list[Letter | Settlement]]:

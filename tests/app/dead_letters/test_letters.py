@@ -22,7 +22,7 @@ from app.dead_letters.letters import (
     replayed_headers,
     settling_headers,
 )
-from app.dead_letters.pages import Found, cursor, newest_open, page, read_cursor
+from app.dead_letters.pages import Found, Newest, cursor, page, read_cursor
 from app.errors import MistakeError
 
 
@@ -128,11 +128,17 @@ def _settled(letter: Letter) -> Settlement:
     return Settlement(letter.identity, "discarded", None, letter.place)
 
 
+def _open(*windows: list[Letter | Settlement]) -> list[Letter]:
+    newest = Newest(lambda _: True)
+    for window in windows:
+        newest.take(window)
+    return newest.letters
+
+
 def test_a_settled_letter_is_not_listed_wherever_it_lies_and_another_record_of_its_coordinates_is() -> None:
     one, two, other = _letter(1), _letter(2), _letter(1, timestamp=2)
-    known: set[Identity] = set()
-    assert newest_open([_settled(one), other], known, lambda _: True) == [other]
-    assert newest_open([one, two, two, one], known, lambda _: True) == [two]
+    assert _open([_settled(one), other], [one, two, two, one]) == [other, two]
+    assert _open([one, two], [_settled(one), two, one]) == [two]
 
 
 @given(

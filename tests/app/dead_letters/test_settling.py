@@ -6,11 +6,12 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from agents.declaring.dead_letters import dead_letter, fitting
 from app.dead_letters import reading, rounds
@@ -18,12 +19,16 @@ from app.dead_letters.choosing import Chosen
 from app.dead_letters.letters import LetterId, letter_id
 from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import letter, list_letters
+from app.dead_letters.records import reader, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
-from tests.support.topics import COMPACTED, Sent, configure, create, read, send
+from tests.support.topics import COMPACTED, Sent, configure, create, read, send, until
 from tests.support.workers import ROOT
 
 PARTITIONS = 3
+
+EARLIER = (int(time.time()) - 7_200) * 1_000
+"""Two hours ago: a broker deletes records by their timestamps."""
 
 
 class Shop:
@@ -49,7 +54,18 @@ class Shop:
         return [str(each.key, "ascii") for each in letters if isinstance(each.key, bytes)]
 
     async def read(self) -> list[ConsumerRecord]:
+        await self._ended(self.orders, PARTITIONS)
         return await read(self.kafka, self.orders)
+
+    async def _ended(self, topic: str, partitions: int) -> None:
+        """Wait until the broker has ended all transactions: whoever commits one does not."""
+        tps = [TopicPartition(topic, partition) for partition in range(partitions)]
+
+        async def ended() -> bool:
+            async with reader(self.kafka) as committed, reader(self.kafka, "read_uncommitted") as uncommitted:
+                return await spans(committed, tps) == await spans(uncommitted, tps)
+
+        await until(ended, 20, f"transactions of {topic} to end")
 
     async def replayed(self) -> list[str]:
         """The ids of the letters of all records that were replayed."""
@@ -57,6 +73,7 @@ class Shop:
         return sorted(each["larder.replayed"].decode() for each in headers if "larder.replayed" in each)
 
     async def listed(self) -> list[str]:
+        await self._ended(self.letters, 2)
         page = await list_letters(self.kafka, self.service, 1_000)
         assert page.next is None
         return sorted(str(each.id) for each in page.letters)
@@ -71,7 +88,7 @@ async def shop(kafka: str, prefix: str) -> Shop:
 
 
 def some(count: int) -> list[Sent]:
-    return [Sent(f"o{number}", {"id": number}, number % PARTITIONS, [("trace", b"\xff")], 1_000 + number)
+    return [Sent(f"o{number}", {"id": number}, number % PARTITIONS, [("trace", b"\xff")], EARLIER + number)
             for number in range(count)]  # fmt: skip
 
 
@@ -82,12 +99,14 @@ def of(*ids: str) -> Chosen:
 async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
     outcome = await settle(shop.kafka, shop.service, "replayed", of(id_))
+    assert list(outcome.settled) == [id_], outcome
     before, after = await shop.read()
     assert (after.key, after.value, after.partition, after.timestamp) == (
         before.key, before.value, before.partition, before.timestamp,
     )  # fmt: skip
     assert list(after.headers) == [*before.headers, ("larder.replayed", id_.encode())]
     assert outcome.settled == {id_: f"{shop.orders}/{after.partition}/{after.offset}"}
+    assert await shop.listed() == []
     found = await letter(shop.kafka, shop.service, letter_id(id_))
     assert found is not None
     whole, settlement = found
@@ -130,9 +149,12 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
 ) -> None:
     monkeypatch.setattr(rounds, "TRANSACTION_LETTERS", 5)
     ids = await shop.park(some(60))
-    ended = await asyncio.gather(
-        *(settle(shop.kafka, shop.service, "replayed", Chosen()) for _ in range(4)), return_exceptions=True
-    )
+
+    async def later(seconds: float) -> Outcome:
+        await asyncio.sleep(seconds)
+        return await settle(shop.kafka, shop.service, "replayed", Chosen())
+
+    ended = await asyncio.gather(*(later(0.2 * number) for number in range(6)), return_exceptions=True)
     await settle(shop.kafka, shop.service, "replayed", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
@@ -209,7 +231,7 @@ async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_
 async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> None:
     async with AIOKafkaProducer(bootstrap_servers=shop.kafka) as producer:
         batch = producer.create_batch()
-        batch.append(key=None, value=None, timestamp=5)
+        batch.append(key=None, value=None, timestamp=EARLIER)
         await (await producer.send_batch(batch, shop.orders, partition=1))
     await shop.park([Sent(None, b"{", 0), Sent("k", None, 2)])
     await settle(shop.kafka, shop.service, "replayed", Chosen())
@@ -229,8 +251,8 @@ async def test_rows_are_left_to_their_owner(shop: Shop) -> None:
 
 async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(shop: Shop) -> None:
     ids = await shop.park([*some(8), Sent("new", {"id": 9}, 0)])
-    # Those of 1970 are refused now; the last one is not.
-    await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "86400000"})
+    # Those of two hours ago are refused now; the last one is not.
+    await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "3600000"})
     outcome = await settle(shop.kafka, shop.service, "replayed", of(*[ids[0], *ids[-1:], ids[1]]))
     assert len(outcome.left) + len(outcome.settled) == 3
     assert all("requires its topic to take it" in cause for cause in outcome.left.values())

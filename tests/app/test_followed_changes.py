@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from app.errors import UnavailableError
 from app.events import Event, EventReader
+from app.followed_changes import Watch
 from app.local_workers import LocalWorker
-from app.watching import Watch
 from tests.support.web import Answer, problem, web
 from tests.support.workers import ROOT
 

@@ -1,0 +1,178 @@
+"""Rows asked for on the command line, while two workers share a table: whichever is asked, all rows are told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from tests.support.beside import Beside
+from tests.support.topics import COMPACTED, create, send
+from tests.support.workers import COMMAND, Worker, larder, running
+
+MODULE = """
+    from agents import PassOn, Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        city: str
+        visits: int
+        revision: int
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+
+    class Joined(Order):
+        customer: Customer | None
+
+    service = Service("{0}")
+    held = service.table(OwnerTopic("{0}.customers", Customer, key="customer_id", revision="revision",
+                                    indexes=["city"], owner="crm"))
+    service.join(EventTopic("{0}.orders", Order, key="order_id").by("customer_id"), held,
+                 into=EventTopic("{0}.joined", Joined, key="order_id"), missing=PassOn)
+"""
+
+
+def customer(number: int, revision: int = 1) -> tuple[str, dict[str, Any]]:
+    key = f"c{number:03}"
+    return key, {"customer_id": key, "city": "Rome" if number % 2 else "Oslo", "visits": revision, "revision": revision}
+
+
+class Watching:
+    """`larder watch`, and the lines that it has printed."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: Queue[str] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def until(self, key: str, revision: int, timeout: float = 30) -> None:
+        """Wait until a row was shown."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                change = json.loads(self._lines.get(timeout=max(0.0, deadline - time.monotonic())))
+            except Empty:
+                message = f"waited {timeout} s for {key} to be shown"
+                raise AssertionError(message) from None
+            if change.get("key") == key and change["row"]["revision"] >= revision:
+                return
+
+
+class Pair:
+    """Two workers that share a table of 40 customers, and commands beside them."""
+
+    def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
+        self.customers = f"{prefix}.customers"
+        self._kafka, self._directory, self._beside = kafka, directory, beside
+        self._module = MODULE.format(prefix)
+        beside.call(create(kafka, {self.customers: 4}, COMPACTED))
+        beside.call(create(kafka, {f"{prefix}.orders": 4}))
+        self.send(range(40), 1)
+        self.one, self.two = (Worker(kafka, directory, self._module, prefix, name) for name in ("one", "two"))
+
+    def send(self, numbers: Iterable[int], revision: int) -> None:
+        rows = [customer(number, revision) for number in numbers]
+        self._beside.call(send(self._kafka, self.customers, rows))
+
+    def until_shared(self) -> None:
+        """Each has half of the partitions of orders, as they are and by customer."""
+        self.one.until_shared(4)
+        self.two.until_shared(4)
+
+    def ask(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        ended = larder(*arguments, "--json", kafka=self._kafka, directory=self._directory, module=self._module)
+        assert ended.returncode == code, ended.stderr
+        told: dict[str, Any] = json.loads(ended.stdout)
+        return told
+
+    def watch(self) -> subprocess.Popen[str]:
+        command = [*COMMAND, "watch", self.customers, "--json"]
+        environment = self.one._environ()
+        return subprocess.Popen(command, cwd=self._directory, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def pair(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Pair:
+    return Pair(kafka, prefix, beside, tmp_path)
+
+
+def test_whichever_worker_is_asked_all_rows_are_told(pair: Pair) -> None:
+    table, keys = pair.customers, [customer(number)[0] for number in range(40)]
+
+    def told(*arguments: str) -> list[str]:
+        return [each["key"] for each in pair.ask(*arguments)["rows"]]
+
+    with running(pair.one, pair.two):
+        pair.until_shared()
+        first = pair.ask("scan", table, "--limit", "15")
+        assert [each["key"] for each in first["rows"]] == keys[:15]
+        assert told("scan", table, "--cursor", first["next"]) == keys[15:]
+        assert told("scan", table, "--prefix", "c01") == keys[10:20]
+        assert told("scan", table, "--from", "c005", "--to", "c007") == keys[5:7]
+        assert told("by", table, "city", "Rome") == keys[1::2]
+        many = pair.ask("many", table, "c039", "nobody", "c000", code=1)["rows"]
+        assert [each["row"] and each["row"]["customer_id"] for each in many] == ["c039", None, "c000"]
+        assert pair.ask("get", table, "c007")["row"] == customer(7)[1]
+        assert pair.ask("get", table, "nobody", code=1)["type"] == "urn:larder:no-such-key"
+        assert pair.ask("scan", table, "--cursor", "forged", code=2)["error"].startswith("cursor ")
+        assert "no_index" in pair.ask("by", table, "no_index", "x", code=2)["error"]
+        held = [each["partition"] for one in pair.ask("tables", table)["tables"] for each in one["partitions"]]
+        assert sorted(held) == [0, 1, 2, 3]
+        (service,) = pair.ask("services")["services"]
+        assert (service["state"], service["lag"]) == ("running", 0)
+        assert service["tables"] == [{"table": table, "held": "partition", "state": "caught up", "lag": 0}]
+
+
+def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair) -> None:
+    with running(pair.one, pair.two):
+        pair.until_shared()
+        watching = Watching(pair.watch())
+        try:
+            with _changing(pair):
+                watching.until("c003", 2)
+            assert pair.one.stop() == 0
+            pair.two.until_shared(8)
+            with _changing(pair, 1_000):
+                watching.until("c003", 1_000)
+            watching.process.send_signal(signal.SIGINT)
+            assert watching.process.wait(20) == 0
+        finally:
+            watching.process.kill()
+            watching.process.wait()
+
+
+@contextmanager
+def _changing(pair: Pair, revision: int = 2) -> Iterator[None]:
+    """Change some rows again and again: who watches shows what changes from the moment on when it is connected."""
+    over = threading.Event()
+
+    def change() -> None:
+        revisions = count(revision)
+        while not over.wait(0.2):
+            pair.send(range(8), next(revisions))
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        yield
+    finally:
+        over.set()
+        changing.join()
