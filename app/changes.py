@@ -22,7 +22,7 @@ from app.lookup import TooBusyError, fields_of
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from app.lookup import LocalTable
     from tables.engine import State
@@ -134,10 +134,11 @@ class Ring:
             if gone.partition is not None and gone.offset is not None:
                 self.floors[gone.partition] = max(self.floors.get(gone.partition, 0), gone.offset + 1)
 
-    def has_all_since(self, positions: Mapping[int, int]) -> bool:
-        """Say whether all that came after positions is here."""
-        return positions.keys() == self.floors.keys() and all(
-            position >= self.floors[partition] for partition, position in positions.items()
+    def has_all_since(self, positions: Mapping[int, int], partitions: Collection[int]) -> bool:
+        """Say whether all that came in partitions after positions is here."""
+        return all(
+            partition in self.floors and positions.get(partition, -1) >= self.floors[partition]
+            for partition in partitions
         )
 
     def since(self, number: int, limit: int) -> list[Change]:

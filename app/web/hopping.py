@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
@@ -19,7 +20,7 @@ from app.web.answering import JSON, PROBLEM
 from app.web.asking import HOP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from agents.engine.peers import Peer
     from app.directory import Directory
@@ -35,6 +36,11 @@ HOPS = 64
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """An answer that is larger than any of ours is not read to its end."""
+
+SILENT_SECONDS = 25.0
+"""Without a sign of life of a stream: one comes every ten seconds."""
+
+EVENTS = "text/event-stream"
 
 _REDIRECTS = range(300, 400)
 
@@ -88,6 +94,23 @@ class Hopping:
             return None
         retry = answer.headers.get("Retry-After")
         return Hopped(peer, answer.status, body, {} if retry is None else {"Retry-After": retry})
+
+    @asynccontextmanager
+    async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:
+        """Listen to the events of another worker; raises aiohttp.ClientError or TimeoutError when there are none."""
+        if not _ADDRESS.fullmatch(peer.web):
+            raise aiohttp.InvalidURL(peer.web)
+        address = URL(f"{peer.web}{path}", encoded=True)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+        headers = {"Last-Event-ID": last} if last else {}
+        # A connection of its own: those of single questions are never all taken by streams.
+        async with (
+            aiohttp.ClientSession(headers={HOP: "1"}, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.get(address, headers=headers, allow_redirects=False, raise_for_status=True) as answer,
+        ):
+            if answer.content_type != EVENTS:
+                raise aiohttp.ClientPayloadError(answer.content_type)
+            yield answer.content
 
     def _connections(self) -> aiohttp.ClientSession:
         if self._session is None:

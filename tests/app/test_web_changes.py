@@ -17,7 +17,7 @@ from app import changes
 from app.changes import Ring, Watches, id_text, read_id
 from app.lookup import TooBusyError
 from tables.engine import Table
-from tests.support.serving import NOW, Served, serving
+from tests.support.serving import NOW, Fleet, Served, fleet, serving
 from tests.tables.engine.samples import customers, gone, row, small_memory
 
 PATH = f"/tables/{customers.name}/changes"
@@ -172,8 +172,8 @@ async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held
         ring.take(0, held.take(0, [row(offset, f"k{offset}", 1)], offset + 1) or [f"k{offset}".encode()])
     assert (ring.first, ring.end) == (900, 1_000)
     assert ring.floors[0] == 900
-    assert ring.has_all_since({0: 900, 1: 0})
-    assert not ring.has_all_since({0: 899, 1: 0})
+    assert ring.has_all_since({0: 900, 1: 0}, [0, 1])
+    assert not ring.has_all_since({0: 899, 1: 0}, [0, 1])
 
 
 async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_after(held: HeldTable) -> None:
@@ -202,6 +202,56 @@ async def test_a_worker_that_stops_ends_its_streams_at_once(held: HeldTable) -> 
             await answer.content.readline()
         assert b"event: start" in await answer.content.read()
         await session.close()
+
+
+def _put(workers: Fleet, key: str, offset: int) -> None:
+    """Put a row where it belongs, and tell who watches, as a worker does."""
+    partition = workers.put(key, offset, json.dumps({"customer_id": key, "revision": offset}).encode())
+    for served in workers.workers.values():
+        if served.held.watch is not None and partition in served.table.partitions:
+            served.held.watch(partition, [key.encode()])
+
+
+async def test_changes_of_a_shared_table_come_from_all_workers_over_any_one_of_them(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2]}, {"one": [1]}) as workers:
+        workers.catch_up()
+        keys = [workers.key_in(partition) for partition in range(3)]
+        async with listening(workers["one"]) as ears:
+            start = await ears.next()
+            assert (start.name, start.data["partitions"], start.id) == ("start", [0, 1, 2], "0.0-1.0-2.0")
+            for key in keys:
+                _put(workers, key, 5)
+            told = [await ears.next() for _ in keys]
+            assert {(each.data["key"], each.data["partition"]) for each in told} == {
+                (key, partition) for partition, key in enumerate(keys)
+            }
+            assert ears.last == "0.6-1.6-2.6"
+        async with listening(workers["two"]) as ears:
+            await ears.next()
+            last = ears.last
+        for key in keys:
+            _put(workers, key, 6)
+        async with listening(workers["two"], last=last) as ears:
+            assert (await ears.next()).name == "start"
+            assert {(await ears.next()).data["key"] for _ in keys} == set(keys), "nothing of the break is lost"
+            workers.peers[2] = workers.peers[2]._replace(partitions={})
+            async with asyncio.timeout(10):
+                await ears.answer.content.read()
+        async with ClientSession() as session, session.get(workers["one"].address(PATH)) as answer:
+            said = await answer.json()
+            assert (answer.status, said["type"], said["partition"]) == (503, "urn:larder:unserved", 2)
+
+
+async def test_who_comes_back_to_all_workers_with_what_is_not_kept_is_told_to_begin_anew_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2]}) as workers:
+        for partition in range(3):
+            _put(workers, workers.key_in(partition), 5)
+        workers.catch_up()
+        async with listening(workers["one"], last="0.1-1.1-2.1") as ears:
+            assert [(await ears.next()).name for _ in range(2)] == ["reset", "start"]
+            assert ears.last == "0.6-1.6-2.6"
+            _put(workers, workers.key_in(1), 7)
+            assert (await ears.next()).name == "row"
 
 
 def test_an_id_is_read_as_it_was_written() -> None:
