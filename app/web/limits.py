@@ -37,7 +37,7 @@ BIG_BYTES = 64 * 1024
 """What fits into the buffers of a connection leaves at once; of more, the client has to take its part in time."""
 
 UNTIMED = web.AppKey("untimed", frozenset[object])
-"""Handlers whose answers have no end: they bound themselves."""
+"""Handlers that bound their time themselves: their answers have no end, or are a matter of microseconds."""
 
 _WHERE = "see /openapi.json for the addresses that there are"
 
@@ -69,15 +69,16 @@ async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = failed(request, "mistake", problem, status=413)
         refused.force_close()
         return refused
-    if request.match_info.handler in request.app[UNTIMED]:
-        return await _answered(request, handler)
     try:
-        async with asyncio.timeout(REQUEST_SECONDS):
+        if request.match_info.handler in request.app[UNTIMED]:
             response = await _answered(request, handler)
-            if isinstance(response, web.Response) and _size(response) > BIG_BYTES:
+        else:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                response = await _answered(request, handler)
+        if isinstance(response, web.Response) and _size(response) > BIG_BYTES:
+            async with asyncio.timeout(REQUEST_SECONDS):
                 await response.prepare(request)
                 await response.write_eof()
-            return response
     except TimeoutError:
         if request.writer.output_size and request.transport is not None:
             # Half of an answer is out, to a client that does not take the rest.
@@ -86,6 +87,7 @@ async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, f"requires an answer within {REQUEST_SECONDS:g} s", "none", "ask again, or for less")
         return failed(request, "too-busy", problem)
+    return response
 
 
 def _size(response: web.Response) -> int:

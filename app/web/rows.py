@@ -218,6 +218,9 @@ def _partitions(asked: Asked, held: LocalTable) -> list[int]:
     return wanted or list(range(held.partition_count))
 
 
+UNTIMED = [row]
+"""What is here is answered at once; what is waited for, or asked of others, has its own deadline."""
+
 ADDRESSES = [("/tables/{table}/rows/{key:[^/]*}", row), ("/tables/{table}/rows", rows)]
 
 _TABLE = parameter("table", "name of the table", where="path")

@@ -152,6 +152,10 @@ class Shop:
             named[key] += 1
         self.beside.call(self._publish(rows))
 
+    def delete(self, keys: Iterable[str]) -> None:
+        """The rows of these customers are gone."""
+        self.beside.call(self._publish([(key, None) for key in keys]))
+
     def flood(self, count: int, customers: Sequence[str] = ()) -> None:
         """So many new revisions, one after the other of each of these customers, as fast as it goes."""
         keys = customers or self._keys

@@ -75,9 +75,8 @@ def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: S
                 (partition, "caught up") for partition in range(PARTITIONS)
             ]
             assert told["rows"] == len(shop.rows)
-        shop.publish([f"d{number}" for number in range(20)])
-        gone = [key for key, each in shop.published.items() if each[-1].row is None]
-        assert gone, "some of them were deleted"
+        gone = [f"d{number}" for number in range(10)]
+        shop.delete(gone)
         for worker in workers:
             for key in gone:
                 worker.until(lambda _, worker=worker, key=key: worker.row(table, key)[0] == 404, what="404 everywhere")
@@ -109,6 +108,22 @@ def test_a_partition_without_a_worker_is_named_until_somebody_has_it(shop: Shop)
                 "the others to take over",
             )
         assert _listed(workers[1], f"/tables/{table}/rows?from=") == sorted(shop.rows)
+
+
+def test_a_worker_that_comes_back_within_its_session_is_found_at_its_new_port(shop: Shop) -> None:
+    workers = _workers(shop, session_timeout_s="30", on_stop="stay")
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        _answer_everywhere(shop, workers)
+        before = [each["partitions"] for each in (workers[0].get("/services") or (0, {}))[1]["workers"]]
+        assert workers[2].stop() == 0
+        workers[2].start()
+        workers[2].until_caught_up()
+        _answer_everywhere(shop, workers)
+        told = (workers[0].get("/services") or (0, {}))[1]["workers"]
+        assert [each["partitions"] for each in told] == before, "nothing has moved"
+        assert next(each["web"] for each in told if each["worker"] == "three") in workers[2].text
 
 
 def test_a_copy_answers_for_an_owner_that_hangs_and_says_how_old_it_is(shop: Shop) -> None:
