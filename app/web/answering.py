@@ -50,9 +50,9 @@ RETRY_SECONDS = 1
 """When to ask again, where nothing better is known."""
 
 
-def respond(request: web.Request, data: Mapping[str, Any], template: str, status: int = 200) -> web.Response:
-    """Answer with JSON, or with the page that `template` makes of the same data."""
-    if prefers_html(request) and (page := _page(request, data, template, status)) is not None:
+def respond(request: web.Request, data: Mapping[str, Any], template: str = "", status: int = 200) -> web.Response:
+    """Answer with JSON, or with the page that `template` makes of the same data, if there is one."""
+    if template and prefers_html(request) and (page := _page(request, data, template, status)) is not None:
         return page
     return web.Response(body=msgspec.json.encode(data), status=status, content_type=JSON, headers=_VARY)
 

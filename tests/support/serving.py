@@ -38,7 +38,10 @@ def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
     return Sources(lambda: STATUS, tables or {}, MAX_AGE, "shipping", others.pop("worker", "one"), names, **others)
 
 
-STATUS = {"service": "shipping", "worker": "one", "phase": "running", "tables": []}
+STATUS = {
+    "service": "shipping", "worker": "one", "phase": "running", "processed": 0,
+    "joins": [], "decides": [], "inputs": [], "tables": [],
+}  # fmt: skip
 
 
 class Served:
