@@ -6,7 +6,8 @@ from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
 
-from agents.engine.topic_ids import describe
+from agents.engine.cluster import Cluster
+from agents.engine.topic_ids import Copies, copies, describe
 from tests.cluster.stages import create_again
 from tests.support.topics import create, until
 
@@ -24,6 +25,26 @@ async def test_topics_have_ids_and_partition_counts_and_others_are_left_out(kafk
         assert await describe(client, []) == {}
     finally:
         await client.close()
+
+
+async def test_topics_tell_how_they_are_copied(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 3})
+    client = AIOKafkaClient(bootstrap_servers=kafka)
+    await client.bootstrap()
+    try:
+        assert await copies(client, [topic, f"{topic}.none"]) == {topic: Copies(1, ())}
+    finally:
+        await client.close()
+
+
+async def test_all_settings_of_topics_and_brokers_are_told_those_that_nobody_set_too(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1}, {"cleanup.policy": "compact"})
+    async with Cluster(kafka) as cluster:
+        found = await cluster.topic_settings([topic])
+        assert (found[topic]["cleanup.policy"], found[topic]["min.insync.replicas"]) == ("compact", "1")
+        assert await cluster.topic_settings([]) == {}
+        assert int((await cluster.broker_settings())["offsets.retention.minutes"]) > 0
+        assert cluster.brokers_up() >= 1
 
 
 async def test_a_topic_that_is_deleted_and_created_again_has_another_id(kafka: str, topic: str) -> None:
