@@ -80,7 +80,8 @@ async def sample(
         consumer.assign(tps)
         for turn in range(max(len(parts) for parts in chosen.values())):
             await reading.through({tp: parts[turn] for tp, parts in chosen.items() if turn < len(parts)})
-    whole = all(len(parts) < 2 for parts in chosen.values()) and not reading.unread  # noqa: PLR2004 - oldest and newest
+    bounded = any(len(parts) > 1 for parts in chosen.values())
+    whole = not (bounded or reading.unread or topic.leaderless)
     return Read(reading.records, there, whole, tuple(sorted(reading.unread)))
 
 

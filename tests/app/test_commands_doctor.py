@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -12,11 +13,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partition_of
+from app.broker import LocalBroker
 from app.doctor.placement import crc32
 from tests.support.topics import (
     COMPACTED,
     Sent,
     configure,
+    create,
     cut,
     delete,
     ends,
@@ -369,6 +372,33 @@ async def test_people_read_what_was_seen_where_why_it_matters_and_what_mends_it(
         "    mend     have their producer send customer_id as the key of the message\n"
     )
     assert ended.stdout.splitlines()[-1] == "1 error; 7 records of 3 topics read"
+
+
+@pytest.mark.timeout(240)  # starts two brokers
+async def test_partitions_whose_broker_is_gone_are_findings_and_the_others_are_read(tmp_path: Path) -> None:
+    first = LocalBroker(tmp_path / "1")
+    second = LocalBroker(tmp_path / "2", node_id=2, joins=first)
+    try:
+        for broker in (first, second):
+            broker.start()
+            await asyncio.to_thread(broker.wait_ready)
+        patient = Patient(first.bootstrap, tmp_path, "two")
+        await create(first.bootstrap, {patient.orders: 8})
+        await create(first.bootstrap, {patient.customers: 8}, COMPACTED)
+        second.kill()
+
+        async def leaderless() -> dict[str, Any] | None:
+            found = [each for each in patient.doctor().findings if "have no leader" in each["seen"]]
+            return next((each for each in found if patient.orders in each["about"]), None)
+
+        finding = await until(leaderless, 30, "partitions without a leader")
+        assert finding["severity"] == "error"
+        told = patient.doctor("--all")
+        assert told.code == 11
+        assert not told.read[patient.orders]["all"]
+    finally:
+        second.stop()
+        first.stop()
 
 
 def test_a_service_or_a_time_that_is_none_is_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
