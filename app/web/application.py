@@ -31,13 +31,8 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app = web.Application(middlewares=[bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping(sources.directory)
-<<<<<<< HEAD
-    app[UNTIMED] = frozenset(changes.UNTIMED)
-    for module in (rows, changes, tables, services, describing, pages):
-=======
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
-    for module in (rows, changes, tables, services, health, describing, pages):
->>>>>>> aa7e7e0 (A row that is here is answered without a timer)
+    for module in (rows, changes, tables, services, describing, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
     for module in (changes, pages):

@@ -189,7 +189,8 @@ def test_why_an_order_was_not_joined_is_told_by_the_worker_that_had_it(
         assert measured["larder_join_hits_total", joined, "0"] == 10
         assert measured["larder_input_records_total", "0", orders] == 12
         assert measured["larder_input_lag", "0", orders] == 0
-        assert measured["larder_published_records_total", "0", joined] == 11
+        published = {name[1:]: value for name, value in measured.items() if name[0] == "larder_published_records_total"}
+        assert sum(value for (_, topic), value in published.items() if topic == joined) == 11
         assert measured["larder_dead_letters_total",] == 1
         assert measured["larder_commit_seconds_count",] >= 1
         assert (measured["larder_live",], measured["larder_ready",]) == (1, 1)
