@@ -16,6 +16,8 @@ from app import health, joins
 from app.metrics.families import Families
 from app.metrics.reading import read_requests, read_worker
 from app.metrics.requests import Requests
+from app.rates import Rates, counted
+from app.topology import topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,11 +46,16 @@ class Observed:
         self._clock = clock
         self._stall = stall
         self._looked = health.NOTHING
+        self._rates = Rates()
         self._process = ProcessCollector(registry=None)
 
     def joins(self) -> dict[str, Any]:
         """Give the quality of each join."""
         return joins.quality(self._runner.service, self._runner.counts, self._runner.waiting())
+
+    def topology(self) -> dict[str, Any]:
+        """Give what the service reads, keeps and writes, with rates of this worker."""
+        return topology(self._runner.service, self._rates.look(counted(self._runner), time.monotonic()))
 
     def live(self) -> health.Verdict:
         """Look at the partitions, and judge."""

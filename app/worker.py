@@ -101,6 +101,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         declared,
         Directory(runner.peers),
         lambda: runner.web,
+        brokers=settings.kafka,
     )
     web = make_app(sources, Observed(runner, memory, now, stall=settings.stall_s))
     port = await start_web(web, settings.web_host, settings.web_port)

@@ -35,6 +35,8 @@ class Kind(NamedTuple):
 KINDS = {
     "no-such-key": Kind("There is no such key", 404),
     "no-such-table": Kind("This service has no such table", 404),
+    "no-such-letter": Kind("There is no such dead letter", 404),
+    "unavailable": Kind("The broker does not answer", 503),
     "no-such-address": Kind("There is no such address", 404),
     "mistake": Kind("What was asked cannot be asked", 400),
     "not-here": Kind("Another worker holds it", 503),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from app.errors import UnavailableError
-from app.web import changes, describing, observed, pages, rows, services, tables
+from app.web import changes, dead_letters, describing, observed, pages, rows, services, tables
 from app.web.connections import connections
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
@@ -32,10 +32,10 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app[SOURCES] = sources
     app[HOPPING] = Hopping(sources.directory)
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
-    for module in (rows, changes, tables, services, describing, pages):
+    for module in (rows, changes, tables, services, dead_letters, describing, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
-    for module in (changes, pages):
+    for module in (changes, dead_letters, pages):
         module.set_up(app)
     if seen is not None:
         observed.set_up(app, seen)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from app.errors import MistakeError
+from app.errors import AppError, MistakeError
 from app.lookup import LookupFailedError
 from app.web.answering import failed
 from tables.declaring.problems import Problem
@@ -97,8 +97,8 @@ def _size(response: web.Response) -> int:
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except MistakeError as error:
-        return failed(request, "mistake", error.problems[0])
+    except AppError as error:
+        return failed(request, "mistake" if isinstance(error, MistakeError) else "unavailable", error.problems[0])
     except LookupFailedError as error:
         return failed(request, error.kind, error.problem, extras=error.extras, retry_after=error.retry_after)
     except StoreError as error:

@@ -24,6 +24,11 @@ async def joins(request: web.Request) -> web.Response:
     return respond(request, request.app[OBSERVED].joins(), "joins")
 
 
+async def topology(request: web.Request) -> web.Response:
+    """GET /topology."""
+    return respond(request, request.app[OBSERVED].topology(), "topology")
+
+
 async def live(request: web.Request) -> web.Response:
     """GET /health/live."""
     return _judged(request, "live", request.app[OBSERVED].live())
@@ -57,13 +62,20 @@ def set_up(app: web.Application, observed: Observed) -> None:
         app.router.add_get(path, handler)
 
 
-ADDRESSES = [("/joins", joins), ("/health/live", live), ("/health/ready", ready), ("/metrics", metrics)]
+ADDRESSES = [
+    ("/joins", joins),
+    ("/topology", topology),
+    ("/health/live", live),
+    ("/health/ready", ready),
+    ("/metrics", metrics),
+]
 
 OPERATIONS = {
     "/joins": Operation("What became of the records of each join, by partition, with samples", (), "Joins"),
-    "/health/live": Operation("Whether nothing stands still that a restart would mend; 503 if so", (), "Live"),
+    "/topology": Operation("What the service reads, keeps and writes, with this worker's rates", (), "Topology"),
+    "/health/live": Operation("Whether nothing stands still that a restart would mend", (), "Live", unwell=(503,)),
     "/health/ready": Operation(
-        "Whether each of its tables was caught up once, and it has its place in the group; 503 if not", (), "Ready"
+        "Whether each of its tables was caught up once, and it has its place in the group", (), "Ready", unwell=(503,)
     ),
     "/metrics": Operation("Metrics, in the text format of Prometheus", (), "Metrics", media="text/plain"),
 }

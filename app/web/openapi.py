@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """What GET on an address does: its parameters, the schema of its answer, and the statuses of its problems."""
+    """What GET on an address does: its parameters, the schema of its answer, and the statuses of its problems.
+
+    `unwell` are statuses beside 200 with the same answer.
+    """
 
     summary: str
     parameters: Sequence[Mapping[str, Any]]
     answer: str
     problems: Sequence[int] = ()
     media: str = "application/json"
+    unwell: Sequence[int] = ()
 
 
 NO_PARAMETERS: Sequence[Mapping[str, Any]] = ()
@@ -50,6 +54,8 @@ def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any],
 
 def _described(operation: Operation) -> dict[str, Any]:
     answers = {"200": _answer(operation.summary, operation.media, operation.answer)}
+    for status in operation.unwell:
+        answers[str(status)] = _answer(operation.summary, operation.media, operation.answer)
     for status in operation.problems:
         answers[str(status)] = _answer("a problem (RFC 9457)", "application/problem+json", "Problem")
     return {"summary": operation.summary, "parameters": list(operation.parameters), "responses": answers}
@@ -94,6 +100,17 @@ _HOW_FAR = {
     "freshness_s": or_null(NUMBER),
 }
 _ORIGIN = {"partition": WHOLE, "offset": WHOLE, "timestamp": WHOLE, "revision": or_null(WHOLE)}
+_LETTER = thing(
+    {
+        "id": TEXT,
+        "at": TEXT,
+        "topic": TEXT,
+        "partition": WHOLE,
+        "offset": WHOLE,
+        "key": or_null(TEXT),
+        "cause": TEXT,
+    }
+)
 _VERDICT = {"service": TEXT, "worker": TEXT, "phase": TEXT, "reasons": {"type": "array"}, "besides": {"type": "array"}}
 _PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR})
 
@@ -163,6 +180,23 @@ SCHEMAS: dict[str, Any] = {
     "Live": thing({"live": FLAG, **_VERDICT}),
     "Ready": thing({"ready": FLAG, **_VERDICT}),
     "Metrics": {"type": "string"},
+    "Topology": thing(
+        {
+            "nodes": things(thing({"id": TEXT, "kind": TEXT, "name": TEXT, "rate": or_null(NUMBER)})),
+            "edges": things(thing({"from": TEXT, "to": TEXT, "label": TEXT})),
+        }
+    ),
+    "DeadLetters": thing({"letters": things(_LETTER), "next": or_null(TEXT), "beyond": FLAG}),
+    "DeadLetter": thing(
+        {
+            **_LETTER["properties"],
+            "service": TEXT,
+            "value": ANY,
+            "shown_as": or_null(TEXT),
+            "headers": things(thing({"name": TEXT, "value": or_null(TEXT)})),
+            "settled": or_null({"type": "object"}),
+        }
+    ),
     "Joins": thing(
         {"joins": things(thing({"join": TEXT, "into": TEXT, "partitions": things(thing({"partition": WHOLE}))}))}
     ),

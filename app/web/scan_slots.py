@@ -18,9 +18,10 @@ SCANS = 8
 class ScanSlots:
     """So many at once; who finds none free is told so at once, and does not wait in a line without end."""
 
-    def __init__(self, count: int = SCANS) -> None:
-        """Begin with all of them free."""
+    def __init__(self, count: int = SCANS, what: str = "a list of rows") -> None:
+        """Begin with all of them free; `what` takes one."""
         self.count = count
+        self._what = what
         self.taken = 0
 
     @contextmanager
@@ -28,7 +29,7 @@ class ScanSlots:
         """Have one for as long as the block lasts; raises TooBusyError when all are taken."""
         if self.taken >= self.count:
             raise TooBusyError(
-                Problem("a list of rows", f"requires one of {self.count} places", "none that is free", "ask again"),
+                Problem(self._what, f"requires one of {self.count} places", "none that is free", "ask again"),
                 retry_after=1,
             )
         self.taken += 1

@@ -36,6 +36,7 @@ class Sources:
     directory  who else is there.
     address    where others reach this worker, "" while that is not known.
     clock      seconds since 1970.
+    brokers    addresses of Kafka, where dead letters are read.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -47,6 +48,7 @@ class Sources:
     directory: Directory = field(default_factory=_nobody)
     address: Callable[[], str] = str
     clock: Callable[[], float] = now
+    brokers: str = ""
     slots: ScanSlots = field(default_factory=ScanSlots)
 
 

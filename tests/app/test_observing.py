@@ -21,6 +21,7 @@ from app.metrics.requests import ELSEWHERE
 from app.observing import Observed
 from app.web import Sources, make_app, start_web, stop_web
 from tables import EventTopic, Row
+from tests.support.described import require_described
 from tests.tables.engine.samples import customers, row, small_memory
 
 if TYPE_CHECKING:
@@ -252,3 +253,11 @@ def test_a_histogram_counts_what_is_up_to_each_bound() -> None:
     for value in (1, 2, 5, 6):
         histogram.observe(value)
     assert (histogram.counts, histogram.sum) == ([1, 2, 1], 14)
+
+
+async def test_what_a_worker_tells_of_itself_is_as_described(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        for path, status in (("/joins", 200), ("/topology", 200), ("/health/live", 200), ("/health/ready", 503)):
+            found, body = await each.get(path)
+            assert found == status
+            require_described(path, status, "application/json", body)

@@ -6,16 +6,16 @@ import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
-from app.web import observed
+from app.web import dead_letters, observed
 from app.web.application import make_app
 from app.web.describing import whole
 from tables.engine import Table
+from tests.support.described import require_described
 from tests.support.serving import NOW, Held, Served, fleet, serving, sources
 from tests.tables.engine.samples import customers, row, small_memory
 
@@ -36,8 +36,6 @@ ASKED = [
     (f"/tables/{TABLE}/rows/%ff", 400),
     ("/services", 200),
     ("/services?x=1", 400),
-    ("/health/live", 200),
-    ("/health/ready", 200),
     ("/openapi.json", 200),
 ]
 
@@ -50,25 +48,11 @@ def held(tmp_path: Path) -> Iterator[Held]:
     table.close()
 
 
-def _operation(path: str) -> tuple[str, dict[str, Any]]:
-    """The address that a path is of: the one with the fewest placeholders that fits."""
-    paths = whole()["paths"]
-    fitting = [each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path.partition("?")[0])]
-    found = min(fitting, key=lambda each: each.count("{"))
-    return found, paths[found]["get"]
-
-
 async def _check(served: Served, path: str, status: int) -> str:
-    described = whole()
-    address, operation = _operation(path)
     async with ClientSession() as session, session.get(served.address(path)) as answer:
         body = await answer.json()
         assert (answer.status, path) == (status, path), body
-        said = operation["responses"][str(status)]["content"]
-        assert [answer.content_type] == list(said), address
-    (media,) = said.values()
-    Draft202012Validator({**media["schema"], "components": described["components"]}).validate(body)
-    return address
+        return require_described(path, status, answer.content_type, body)
 
 
 async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -> None:
@@ -80,8 +64,6 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
             seen.add(await _check(served, path, status))
         served.table.state(0).remeasure()
         await _check(served, f"/tables/{TABLE}/rows/nobody", 503)
-    async with serving(held, ready=lambda: ["it is starting"]) as served:
-        await _check(served, "/health/ready", 503)
     async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
         workers.catch_up()
         for path in ("/services", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
@@ -91,7 +73,7 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
         workers.peers.clear()
         await asyncio.sleep(1.05)
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
-    others = {"/tables/{table}/changes", *observed.OPERATIONS}
+    others = {"/tables/{table}/changes", *observed.OPERATIONS, *dead_letters.OPERATIONS}
     assert whole()["paths"].keys() - seen == others, "these have tests of their own"
 
 

@@ -106,7 +106,7 @@ async def test_what_is_no_request_or_too_much_of_one_is_refused_and_the_connecti
     async with serving(held) as served:
         answer = await send(served, request_)
         assert problem(answer)["status"] in {400, 413, 431}
-        assert (await served.get("/health/live"))[0] == 200
+        assert (await served.get("/openapi.json"))[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"])
@@ -195,7 +195,7 @@ async def test_one_connection_too_many_is_told_so(held: Held, monkeypatch: pytes
         assert problem(await send(served, b""))["type"] == "urn:larder:too-busy"
         for _, writer in held_open:
             writer.close()
-        asked = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
         async with asyncio.timeout(5):
             while not (await send(served, asked)).startswith(b"HTTP/1.1 200"):  # noqa: ASYNC110 - on the other side
                 await asyncio.sleep(0.05)

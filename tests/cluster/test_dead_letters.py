@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.stages import KINDS, Stage, customer, order
 from tests.support.beside import Beside
+from tests.support.described import require_described
 from tests.support.topics import read, until
 from tests.support.workers import larder, running
 
@@ -94,5 +95,16 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
         assert [each["id"] for each in operator("list")["letters"]] == [left[0]["id"]]
         assert len(operator("discard", left[0]["id"])["discarded"]) == 1
         assert operator("show", left[0]["id"])["letter"]["settled"]["how"] == "discarded"
+        for path, status in (
+            ("/dead-letters", 200),
+            ("/dead-letters?key=nobody&limit=1", 200),
+            (f"/dead-letters/{left[0]['id']}", 200),
+            (f"/dead-letters/{prefix}.orders/0/77", 404),
+            ("/dead-letters/x/y/z", 400),
+        ):
+            found, body = worker.get(path) or (0, {})
+            assert found == status
+            media = "application/json" if status == 200 else "application/problem+json"
+            require_described(path, status, media, body)
         assert operator("show", f"{prefix}.orders/0/77", code=2)["error"].startswith("dead letter ")
         assert worker.stop() == 0
