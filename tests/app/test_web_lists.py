@@ -273,7 +273,7 @@ async def test_a_list_gives_control_back_every_few_milliseconds_though_there_is_
     gaps.clear()
     assert (await page(held, selected, [0, 1], 10, None)).rows == []
     feeling.cancel()
-    assert len(gaps) > 5, "it took turns"
+    assert len(gaps) > 2, "it took turns"
     assert sorted(gaps)[len(gaps) // 2] < 4 * SLICE_SECONDS
 
 
