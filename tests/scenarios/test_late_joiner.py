@@ -153,6 +153,18 @@ async def test_while_it_catches_up_a_worker_says_how_many_rows_at_which_rate_wha
     first = worker.until(_recovering, what="a recovery that is under way")["tables"][0]["progress"]
     assert first["applied"] + first["remaining"] <= count
     assert first["expected_s"] == pytest.approx(first["remaining"] / first["rate"], rel=0.01)
+    for path in (f"/tables/{table}/rows/p{count - 1}", f"/tables/{table}/rows/nobody", f"/tables/{table}/rows?from="):
+        status, answer = worker.get(path) or (0, {})
+        assert (status, answer["type"], answer["state"]) == (503, "urn:larder:recovering", "recovering"), answer
+        assert answer["end"] == count
+        assert 0 <= answer["position"] < count
+        assert answer["expected_end_s"] >= 0
+    for path in (f"/tables/{table}", "/tables"):
+        _, answer = worker.get(path) or (0, {})
+        (told,) = answer.get("tables", [answer])
+        (partition,) = told["partitions"]
+        assert (partition["state"], partition["lag"]) == ("recovering", partition["end"] - partition["position"])
+        assert told["rows"] < count
     # However fast this machine is, the recovery takes more than a second.
     worker.signal(signal.SIGSTOP)
     await asyncio.sleep(1.1)
@@ -163,6 +175,8 @@ async def test_while_it_catches_up_a_worker_says_how_many_rows_at_which_rate_wha
     assert 0 < rate <= rows / 1.1
     last = worker.until_caught_up()["tables"][0]
     assert (last["rows"], last["progress"]["remaining"], last["progress"]["expected_s"]) == (count, 0, 0.0)
+    assert worker.row(table, f"p{count - 1}")[1]["row"] == _product(count - 1)
+    assert worker.row(table, "nobody")[0] == 404
 
 
 def _product(number: int) -> dict[str, str]:
