@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from itertools import permutations
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.conftest import QUICK, Broker, Start
+from tests.scenarios.conftest import Broker, Start
 from tests.support.stores import entry, stored_entries, stored_rows
-from tests.support.topics import COMPACTED, Sent, create, encoded, ends, existing, send, until_count
+from tests.support.topics import COMPACTED, Sent, create, encoded, ends, existing, read, send, until_count
 from tests.support.workers import Worker, until_read
 
 FULL_STATE = """
@@ -125,35 +126,71 @@ async def test_with_the_owner_gone_and_then_the_broker_a_restarted_worker_serves
     await create(kafka, {f"{prefix}.countries": 2, f"{prefix}.products": 2}, COMPACTED)
     await create(kafka, {f"{prefix}.signups": 2})
     owner = start(module, f"{prefix}.crm", kafka=kafka)
-    booking = start(module, f"{prefix}.booking", kafka=kafka, sessions=QUICK)
+    booking = [start(module, f"{prefix}.booking", name, kafka=kafka) for name in ("one", "two")]
     had = await _fill(kafka, prefix)
-    booking.until(lambda seen: [table["rows"] for table in seen["tables"]] == [60, 40], what="all rows")
+    _shared(booking, had)
     owner.stop()
-    booking.stop()
-    booking.start()
-    booking.until_caught_up()
-    _serves(booking, had, "caught up")
+    booking[0].kill()
+    booking[0].start()
+    _shared(booking, had)
+    for worker in booking:
+        _serves(worker, had, "caught up")
+    stored = [_kept(worker, had) for worker in booking]
+    assert stored[0] | stored[1] == had
     gone = time.time()
     await broker.stop()
-    booking.kill()
-    booking.start()
-    booking.until_said("waiting for the broker")
-    asked = time.time()
-    for age in _serves(booking, had, "disconnected"):
-        assert asked - gone <= age < asked - gone + 60
-    for table in (f"{prefix}.customers", f"{prefix}.products"):
-        assert booking.row(table, "nobody")[0] == 503
+    for worker in booking:
+        worker.kill()
+        worker.start()
+    for worker, kept in zip(booking, stored, strict=True):
+        worker.until_said("waiting for the broker")
+        asked = time.time()
+        for age in _serves(worker, kept, "disconnected"):
+            assert asked - gone <= age < asked - gone + 60
+        for table, key in [*(had.keys() - kept.keys()), *_absent(prefix)]:
+            status, answer = worker.row(table, key)
+            # A partition that it had for a moment may have left a copy.
+            assert status == 503 or (answer["row"], answer["state"]) == (had[table, key], "disconnected"), answer
     await broker.start()
-    booking.until_caught_up()
-    _serves(booking, had, "caught up")
-    assert booking.row(f"{prefix}.customers", "nobody")[0] == 404
+    _shared(booking, had)
+    for worker in booking:
+        _serves(worker, had, "caught up")
+        assert [worker.row(*absent)[0] for absent in _absent(prefix)] == [404, 404]
+
+
+def _absent(prefix: str) -> list[tuple[str, str]]:
+    return [(f"{prefix}.customers", "nobody"), (f"{prefix}.products", "nothing")]
+
+
+def _shared(workers: list[Worker], had: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Wait until each has its share, and answers for every row."""
+
+    def answers(worker: Worker, table: str) -> bool:
+        rows = {key: row for (name, key), row in had.items() if name == table}
+        _, told = worker.get(f"/tables/{table}/rows?" + "&".join(f"key={key}" for key in rows)) or (0, {})
+        return [each["row"] for each in told.get("rows", ())] == list(rows.values())
+
+    for worker in workers:
+        worker.until(lambda seen: [len(table["partitions"]) for table in seen["tables"]] == [4, 1], what="its share")
+        for table in {table for table, _ in had}:
+            worker.until(lambda _, worker=worker, table=table: answers(worker, table), what=f"all rows of {table}")
+        worker.until_caught_up()
+
+
+def _kept(worker: Worker, had: dict[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Those rows that this worker answers for without another one."""
+    return {
+        (table, key): row
+        for (table, key), row in had.items()
+        if (worker.get(f"/tables/{table}/rows/{key}?local=1") or (0,))[0] == 200
+    }
 
 
 async def _fill(kafka: str, prefix: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Rows by table and key, as they are once the owners have published them."""
     await send(kafka, f"{prefix}.countries", [("AT", {"code": "AT", "continent": "Europe"})])
-    signups = [f"c{number}" for number in range(60)]
-    products = [{"product_id": f"p{number}", "price": number} for number in range(40)]
+    signups = [f"c{number}" for number in range(24)]
+    products = [{"product_id": f"p{number}", "price": number} for number in range(16)]
     await send(kafka, f"{prefix}.signups", [(key, {"customer_id": key, "code": "AT"}) for key in signups])
     await send(kafka, f"{prefix}.products", [(row["product_id"], row) for row in products])
     customers = {(f"{prefix}.customers", key): {"customer_id": key, "continent": "Europe"} for key in signups}
@@ -411,34 +448,56 @@ async def test_a_deleted_row_is_gone_everywhere_and_does_not_come_back_by_a_late
     deleted, kept = keys[:10], keys[10:]
     await create(kafka, {table: 2}, COMPACTED)
     await send(kafka, table, [(key, _customer(key, 2)) for key in keys])
-    workers = [start(module, f"{prefix}.everything"), start(module, f"{prefix}.divided")]
-    for worker in workers:
-        until_read([worker], table, await ends(kafka, table))
-        assert {worker.row(table, key)[0] for key in keys} == {200}
+    services = [
+        [start(module, f"{prefix}.everything")],
+        [start(module, f"{prefix}.divided", name) for name in ("one", "two")],
+    ]
+    await _listed_alone(kafka, table, services, keys)
     await send(kafka, table, [(key, None) for key in deleted])
-    await _all_gone(kafka, table, workers, deleted, kept)
+    await _all_gone(kafka, table, services, deleted, kept)
     await send(kafka, table, [(key, _customer(key, 1)) for key in deleted])
-    await _all_gone(kafka, table, workers, deleted, kept)
+    await _all_gone(kafka, table, services, deleted, kept)
+    workers = [worker for service in services for worker in service]
     for worker in workers:
-        worker.stop()
+        worker.kill()
         worker.start()
     await send(kafka, table, [(key, _customer(key, 2)) for key in deleted])
-    await _all_gone(kafka, table, workers, deleted, kept)
-    for worker in workers:
-        worker.stop()
-        assert stored_rows(worker, table).keys() == {key.encode() for key in kept}
-        assert stored_entries(worker, table) == {
-            entry(*found, key) for key in kept for found in (("country", "AT"), ("city", "Vienna 2"))
-        }
+    await _all_gone(kafka, table, services, deleted, kept)
+    entries = {entry(*found, key) for key in kept for found in (("country", "AT"), ("city", "Vienna 2"))}
+    for service in services:
+        for worker in service:
+            worker.kill()  # one that stops hands its partitions to the other, which would begin to read them
+        rows, found = set[bytes](), set[bytes]()
+        for worker in service:
+            rows |= stored_rows(worker, table).keys()
+            found |= stored_entries(worker, table)
+        assert (rows, found) == ({key.encode() for key in kept}, entries)
 
 
-async def _all_gone(kafka: str, table: str, workers: list[Worker], deleted: list[str], kept: list[str]) -> None:
-    end = await ends(kafka, table)
-    for worker in workers:
-        until_read([worker], table, end)
-        worker.until_caught_up()
+async def _all_gone(kafka: str, table: str, services: list[list[Worker]], deleted: list[str], kept: list[str]) -> None:
+    """404 over each worker, no list has one of them, and many at once are null."""
+    await _listed_alone(kafka, table, services, kept)
+    many = "&".join(f"key={key}" for key in deleted)
+    for worker in (worker for service in services for worker in service):
         assert {worker.row(table, key)[0] for key in deleted} == {404}
-        assert {worker.row(table, key)[0] for key in kept} == {200}
+        _, answer = worker.get(f"/tables/{table}/rows?{many}") or (0, {})
+        assert [each["row"] for each in answer["rows"]] == [None] * len(deleted)
+
+
+async def _listed_alone(kafka: str, table: str, services: list[list[Worker]], keys: list[str]) -> None:
+    """Over each worker there are these rows and no others: by key, by either index, and in their order."""
+    end = await ends(kafka, table)
+    for service in services:
+        share = 2 // len(service)
+        until_read(service, table, end)
+        for worker in service:
+            worker.until(lambda seen, share=share: len(seen["tables"][0]["partitions"]) == share, what="its share")
+            worker.until_caught_up()
+        for worker in service:
+            assert {worker.row(table, key)[0] for key in keys} == {200}
+            for query in ("from=", "prefix=c", "index=country&value=AT", "index=city&value=Vienna%202"):
+                status, answer = worker.get(f"/tables/{table}/rows?{query}") or (0, {})
+                assert (status, sorted(each["key"] for each in answer["rows"])) == (200, sorted(keys)), query
 
 
 @pytest.mark.scenario("1.5")
@@ -521,6 +580,91 @@ async def test_a_cause_on_a_compacted_topic_is_refused_with_the_reason(kafka: st
     assert f"topic {prefix}.moved: " in said
     assert "compaction and deduplication would lose causes" in said
     assert not await existing(kafka, prefix)
+
+
+GROWN = """
+    from agents import Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        points: int
+        name: str
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+
+    class Enriched(Order):
+        customer: Customer
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", owner="crm")
+    orders = EventTopic("{p}.orders", Order, key="customer_id", owner="checkout")
+    enriched = EventTopic("{p}.enriched", Enriched, key="order_id")
+    everything, divided = Service("{p}.everything"), Service("{p}.divided")
+    everything.global_table(customers)
+    divided.join(orders, divided.table(customers), into=enriched)
+"""
+
+
+def _member(key: str, **fields: Any) -> dict[str, Any]:
+    return {"customer_id": key, "points": 1, "name": key} | fields
+
+
+@pytest.mark.scenario("1.7")
+async def test_a_field_that_an_owner_adds_survives_and_one_that_it_changed_or_took_away_is_parked_with_its_place(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, service, module = f"{prefix}.customers", f"{prefix}.divided", GROWN.format(p=prefix)
+    await create(kafka, {table: 2}, COMPACTED)
+    await create(kafka, {f"{prefix}.orders": 2})
+    whole, *halves = workers = [
+        start(module, f"{prefix}.everything"),
+        *(start(module, service, name) for name in ("one", "two")),
+    ]
+    for half in halves:
+        half.until_shared(1)
+    grown = {key: _member(key, loyalty={"level": "gold"}) for key in ("c1", "c2", "c3", "c4")}
+    await send(kafka, table, [("c1", _member("c1")), *grown.items()])
+    await send(kafka, f"{prefix}.orders", [(key, {"order_id": f"o-{key}", "customer_id": key}) for key in grown])
+    end = await ends(kafka, table)
+    until_read([whole], table, end)
+    until_read(halves, table, end)
+    assert {row["customer_id"]: row["customer"] for row in await until_count(kafka, f"{prefix}.enriched", 4)} == grown
+    bad = {
+        "c1": (_member("c1", points="many"), "Expected `int`, got `str`"),
+        "c2": ({"customer_id": "c2", "points": 2}, "missing required field `name`"),
+        "new": (_member("new", points=None), "Expected `int`, got `null`"),
+    }
+    await send(kafka, table, [(key, row) for key, (row, _) in bad.items()])
+    lie = {(each.key or b"").decode(): each for each in await read(kafka, table)}
+    end = await ends(kafka, table)
+    until_read([whole], table, end)
+    until_read(halves, table, end)
+    for worker in workers:
+        assert [worker.row(table, key)[1].get("row") for key in grown] == list(grown.values())
+        assert worker.row(table, "new")[0] == 404
+    assert (whole.get("/services") or (0, {}))[1]["tables"][0]["parked"] == len(bad)
+    for key, (row, cause) in bad.items():
+        place = f"{table}/{lie[key].partition}/{lie[key].offset}"
+        for half in halves:
+            half.until(lambda _, half=half, place=place: _letter(half, place)[0] == 200, what=f"letter {place}")
+            _, letter = _letter(half, place)
+            assert cause in letter["cause"]
+            assert letter["value"] == row
+            _, listed = half.get(f"/dead-letters?key={key}") or (0, {})
+            assert [each["id"] for each in listed["letters"]] == [place]
+    for worker in (whole, next(half for half in halves if "is parked" in half.text)):
+        said = worker.until_said(rf"table {table}: the record at offset \d+ of partition \d is parked.*")
+        offset, partition = map(int, re.findall(r"offset (\d+) of partition (\d)", said)[0])
+        at = {(each.partition, each.offset): (each.key or b"").decode() for each in lie.values()}
+        assert bad[at[partition, offset]][1] in said
+    for worker in workers:
+        assert worker.stop() == 0
+
+
+def _letter(worker: Worker, place: str) -> tuple[int, dict[str, Any]]:
+    return worker.get(f"/dead-letters/{place}") or (0, {})
 
 
 @pytest.mark.scenario("1.8")
