@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
 from aiokafka.structs import ConsumerRecord
 
 from agents.engine.partitioning import partition_of
-from tests.scenarios.conftest import Start
-from tests.support.topics import COMPACTED, create, encoded, ends, existing, read, rows, send, until, until_count
-from tests.support.workers import until_read
+from tests.scenarios.conftest import QUICK, Start
+from tests.support.topics import COMPACTED, create, encoded, ends, existing, fill, read, rows, send, until, until_count
+from tests.support.workers import Worker, until_read
 
 BOTH_WAYS = """
     from agents import Service
@@ -361,3 +361,62 @@ async def _parked(kafka: str, prefix: str) -> list[tuple[str, int, int, str]] | 
 
 def _nonzero(counts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
+
+
+EVERY = """
+    from agents import Service
+    from tables import OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: str
+        name: str
+        revision: int
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", revision="revision", owner="crm")
+    service = Service("{p}.service")
+    service.table(customers)
+"""
+
+
+@pytest.mark.scenario("4.6")
+async def test_while_workers_come_and_read_their_shares_any_worker_is_right_or_says_that_it_cannot_say(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    table, count = f"{prefix}.customers", 40_000
+    await create(kafka, {table: 3}, COMPACTED)
+    for partition in range(3):
+        mine = (number for number in range(count) if partition_of(f"c{number}".encode(), 3) == partition)
+        await fill(kafka, table, partition, ((f"c{number}", _customer(number, 1)) for number in mine))
+    asked = {f"c{number}": _customer(number, 1) for number in range(0, count, 4_000)} | {
+        "nobody": None,
+        "nothing": None,
+    }
+    workers: list[Worker] = []
+    kinds = Counter[str]()
+    for name in ("one", "two", "three"):
+        workers.append(start(EVERY.format(p=prefix), f"{prefix}.service", name, sessions=QUICK))
+        await until(lambda: _all_sure(workers, table, asked, kinds), 40, f"sure answers, {name} has a share")
+    for key, row in asked.items():
+        alone = [worker.get(f"/tables/{table}/rows/{key}?local=1") or (0, {}) for worker in workers]
+        assert sorted(status for status, _ in alone) == [200 if row else 404, 503, 503]
+        assert {answer["type"] for status, answer in alone if status == 503} == {"urn:larder:not-here"}
+    workers.pop().kill()
+    await until(lambda: _all_sure(workers, table, asked, kinds), 40, "sure answers of those that are left")
+    assert kinds.keys() >= {"200", "404"}
+    assert kinds.keys() <= {"200", "404", "urn:larder:recovering", "urn:larder:unserved", "urn:larder:not-here"}
+
+
+def _all_sure(workers: list[Worker], table: str, asked: dict[str, dict[str, Any] | None], kinds: Counter[str]) -> bool:
+    """Whether all keys are known to every worker, each of which has a share; no answer may be wrong meanwhile."""
+    unsure = 0
+    for worker in workers:
+        for key, row in asked.items():
+            status, answer = worker.row(table, key)
+            if status == 0:
+                return False
+            kinds[answer.get("type", "") if status == 503 else str(status)] += 1
+            assert status == 503 or (status, answer.get("row")) == (200 if row else 404, row), (key, answer)
+            unsure += status == 503
+        _, seen = worker.get("/services") or (0, {"tables": [{"partitions": []}]})
+        unsure += not seen["tables"][0]["partitions"]
+    return not unsure
