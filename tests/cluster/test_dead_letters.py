@@ -108,3 +108,34 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
             require_described(path, status, media, body)
         assert operator("show", f"{prefix}.orders/0/77", code=2)["error"].startswith("dead letter ")
         assert worker.stop() == 0
+
+
+def test_why_an_order_was_not_joined_is_two_commands_away(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    """As the README says it: what became of the records of each join names the letter, which is then shown."""
+    stage = Stage(kafka, prefix, beside, tmp_path, partitions=2)
+    workers = [stage.worker(KINDS["global"], name=name) for name in ("one", "two")]
+
+    def said(*arguments: str) -> str:
+        ended = larder(*arguments, kafka=kafka, directory=tmp_path, module=workers[0].module)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    with running(*workers):
+        for worker in workers:
+            worker.until_shared(1)
+        stage.send("customers", [customer("c1")])
+        for worker in workers:
+            worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
+        stage.send("orders", [*(order(f"o{number}") for number in range(20)), order("o-lost", "c404")])
+        (letter,) = stage.until_letters(1)
+        place = f"{letter.topic}/{letter.partition}/{letter.offset}"
+        first = said("joins", prefix)
+        (line,) = [each for each in first.splitlines() if each.startswith("parked: o-lost ")]
+        assert f" at {place} lacks 'c404' of {stage.name('customers')}" in line
+        shown = said("dead-letters", "show", prefix, place)
+        assert f"{stage.name('customers')} has no row 'c404'" in shown
+        assert '"order_id": "o-lost"' in shown
+        (listed,) = [each for each in said("dead-letters", "list", prefix).splitlines() if "o-lost" in each]
+        assert listed.startswith(place)
