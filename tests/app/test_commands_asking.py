@@ -111,6 +111,7 @@ async def test_a_worker_that_was_killed_or_stopped_is_not_waited_for_for_ever(as
     with running(asking.worker):
         asking.worker.until_caught_up()
         asking.worker.signal(signal.SIGSTOP)
+        asking.worker.until_stopped()
         silent = asking("get", f"{prefix}.customers", "ada/1")
         assert (silent.returncode, "one: no answer" in silent.stderr) == (3, True)
         assert asking.json("tables") == {"tables": [], "silent": ["one"]}
