@@ -377,15 +377,17 @@ EVERY = """
     service.table(customers)
 """
 
+PARTITIONS = 3
+
 
 @pytest.mark.scenario("4.6")
 async def test_while_workers_come_and_read_their_shares_any_worker_is_right_or_says_that_it_cannot_say(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, count = f"{prefix}.customers", 40_000
-    await create(kafka, {table: 3}, COMPACTED)
-    for partition in range(3):
-        mine = (number for number in range(count) if partition_of(f"c{number}".encode(), 3) == partition)
+    await create(kafka, {table: PARTITIONS}, COMPACTED)
+    for partition in range(PARTITIONS):
+        mine = (number for number in range(count) if partition_of(f"c{number}".encode(), PARTITIONS) == partition)
         await fill(kafka, table, partition, ((f"c{number}", _customer(number, 1)) for number in mine))
     asked = {f"c{number}": _customer(number, 1) for number in range(0, count, 4_000)} | {
         "nobody": None,
@@ -407,8 +409,8 @@ async def test_while_workers_come_and_read_their_shares_any_worker_is_right_or_s
 
 
 def _all_sure(workers: list[Worker], table: str, asked: dict[str, dict[str, Any] | None], kinds: Counter[str]) -> bool:
-    """Whether all keys are known to every worker, each of which has a share; no answer may be wrong meanwhile."""
-    unsure = 0
+    """Whether every worker knows all keys, and they have shared the partitions; no answer may be wrong meanwhile."""
+    unsure, shares = 0, []
     for worker in workers:
         for key, row in asked.items():
             status, answer = worker.row(table, key)
@@ -418,5 +420,5 @@ def _all_sure(workers: list[Worker], table: str, asked: dict[str, dict[str, Any]
             assert status == 503 or (status, answer.get("row")) == (200 if row else 404, row), (key, answer)
             unsure += status == 503
         _, seen = worker.get("/services") or (0, {"tables": [{"partitions": []}]})
-        unsure += not seen["tables"][0]["partitions"]
-    return not unsure
+        shares.append(len(seen["tables"][0]["partitions"]))
+    return not unsure and 0 not in shares and sum(shares) == PARTITIONS
