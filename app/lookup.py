@@ -8,6 +8,7 @@ apart by the class of the error.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
@@ -19,6 +20,8 @@ from tables.engine import Origin, Phase, State, Table, progress, read_token, req
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tables import Row
 
 RawFields = dict[str, msgspec.Raw]
 
@@ -149,9 +152,57 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     }
 
 
+class _Told(msgspec.Struct):
+    """A row as `look_up` tells it, with the worker's name."""
+
+    table: str
+    key: str
+    row: msgspec.Raw | RawFields
+    partition: int
+    offset: int
+    timestamp: int
+    revision: int | None
+    state: str
+    position: int
+    end: int | None
+    lag: int | None
+    freshness_s: float | None
+    worker: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def told_row(held: LocalTable, text: str, row: bytes, origin: Origin, now: float, worker: str) -> bytes:  # noqa: PLR0913, PLR0917 - what is told
+    """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""
+    table = held.table
+    state = table.state(origin.partition)
+    at_end = state.at_end
+    return _encode(
+        _Told(
+            table.topic.name,
+            text,
+            raw_row(table, row),
+            origin.partition,
+            origin.offset,
+            origin.timestamp,
+            origin.revision if table.topic.revision else None,
+            _STATE_NAMES[state.phase],
+            state.position,
+            state.end,
+            state.lag,
+            None if at_end is None else round(max(0.0, now - at_end), 3),
+            worker,
+        )
+    )
+
+
+_STATE_NAMES = {phase: phase.name.lower().replace("_", " ") for phase in Phase}
+
+
 def state_name(phase: Phase) -> str:
     """Give the word for a state, as messages and answers have it."""
-    return phase.name.lower().replace("_", " ")
+    return _STATE_NAMES[phase]
 
 
 def held_table(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
@@ -232,9 +283,29 @@ def _uncertain(table: Table, asked: str, found: str, do: str) -> Problem:
 
 def fields_of(table: Table, row: bytes) -> RawFields:
     """Give the row with its owner's fields as they were published, and the defaults of those that were left out."""
-    owners = msgspec.json.decode(row, type=RawFields)
+    owners = _decode_fields(row)
+    if owners.keys() >= field_names(table.topic.row):
+        return owners
     typed = msgspec.json.encode(msgspec.json.decode(row, type=table.topic.row))
     return {**msgspec.json.decode(typed, type=RawFields), **owners}
+
+
+def raw_row(table: Table, row: bytes) -> msgspec.Raw | RawFields:
+    """Give what `fields_of` gives, as it was published if nothing was left out."""
+    if _decode_fields(row).keys() >= field_names(table.topic.row):
+        return msgspec.Raw(row)
+    return fields_of(table, row)
+
+
+_decode_fields = msgspec.json.Decoder(RawFields).decode
+
+
+@cache
+def field_names(row: type[Row]) -> frozenset[str]:
+    """Give the names that the fields of a type of rows have in JSON."""
+    tag = row.__struct_config__.tag_field
+    names = {field.encode_name for field in msgspec.structs.fields(row)}
+    return frozenset(names if tag is None else {*names, tag})
 
 
 def told_origin(table: Table, origin: Origin) -> dict[str, Any]:

@@ -31,6 +31,11 @@ class Requests:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
 
+    def count(self, address: str, status: int, seconds: float) -> None:
+        """Count an answer that took so long."""
+        self.answers[address, status] += 1
+        self.seconds[address].observe(seconds)
+
     def middleware(self) -> Middleware:
         """Give what counts; it has to be the outermost one, so that it sees the status that is sent."""
 

@@ -7,7 +7,7 @@ Beneath the addresses: what is no HTTP, or too much of it, never reaches them. S
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from aiohttp import web
@@ -69,8 +69,8 @@ class Refusal(asyncio.Protocol):
         problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
         body = _encoded("too-busy", problem, 503)
         head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - what a TCP server is given
-        transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        # Uvloop's transports, which workers have, are of no class of asyncio's.
+        cast("asyncio.Transport", transport).write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         transport.close()
 
 
