@@ -23,6 +23,7 @@ from app.broker import LocalBroker
 from app.errors import AppError
 from app.settings import load_settings
 from tests.bench import (
+    asking,
     deciding,
     failover,
     freshness,
@@ -54,6 +55,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "decide": deciding.measure,
     "restore": restoring.measure,
     "get": getting.measure,
+    "http": asking.measure,
     "transactions": transactions.measure,
     "failover": failover.measure,
     "freshness": freshness.measure,
@@ -144,7 +146,7 @@ async def _load(bench: Bench, areas: tuple[str, ...]) -> None:
         await loading.create_topics(brokers, [rows], compacted=True)
         await loading.load_customers(brokers, rows, plan.restored)
         bench.say(f"{plan.restored:,} rows to be restored are there")
-    if {"join", "decide", "freshness"}.intersection(areas):
+    if {"join", "decide", "freshness", "http"}.intersection(areas):
         customers, orders, by_customer = map(bench.topic, ("customers", "orders", "orders-by-customer"))
         await loading.create_topics(brokers, [customers], compacted=True)
         await loading.create_topics(brokers, [orders, by_customer])

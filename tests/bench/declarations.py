@@ -108,6 +108,9 @@ def spend(order: Order, before: Spending | None) -> Decision:
     return Decision(rows=after, emit=event)
 
 
-# A table that is only read.
+# Tables that are only read: by partition, and whole.
+shared = Service(f"{ATTEMPT}.shared")
+halves = shared.table(_rows("customers"))
+
 lookup = Service(f"{ATTEMPT}.restore")
 rows = lookup.global_table(_rows(os.environ.get("BENCH_ROWS", "rows")))

@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
                 self._asking.wrong += 1
         if not self._left:
             now = time.monotonic()
-            self._asking.took.append((now - self._due) * 1000)
+            self._asking.took.append(round((now - self._due) * 1000, 3))
             self._asking.go_on(self, now)
 
 
@@ -189,4 +189,4 @@ async def _paced(asking: Asking, began: float, per_s: float) -> None:
 
 if __name__ == "__main__":
     gc.freeze()
-    sys.stdout.write(json.dumps(uvloop.run(main(Load(*json.loads(sys.argv[1]))))) + "\n")
+    sys.stdout.write(json.dumps({"pulses": uvloop.run(main(Load(*json.loads(sys.argv[1]))))}) + "\n")

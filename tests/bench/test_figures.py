@@ -41,7 +41,7 @@ def test_a_contestant_that_fails_is_reported_and_its_ratio_is_named_as_lacking()
 
 
 def test_only_the_full_run_has_to_find_memory_and_growth_of_cost() -> None:
-    areas = ("join", "decide", "restore", "get", "transactions", "failover", "freshness", "memory")
+    areas = ("join", "decide", "restore", "get", "http", "transactions", "failover", "freshness", "memory")
     quick, full = (set(Report().lacking(quick=quick, areas=areas)) for quick in (True, False))
     assert full == {key.name for key in KEYS}
     assert full - quick == {"memory.rows_10m_mb", "restore.cost_10m_vs_1m"}

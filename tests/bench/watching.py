@@ -96,6 +96,15 @@ def steady(samples: Sequence[Sample], start: float = FROM, end: float = TO) -> S
     return Steady(count / seconds, count / max(cpu, 0.01), seconds)
 
 
+def records_at(samples: Sequence[Sample], at: float) -> float:
+    """Give how many records there were at a time, interpolated between looks."""
+    for before, after in itertools.pairwise(samples):
+        if before.at <= at <= after.at:
+            share = (at - before.at) / (after.at - before.at)
+            return before.records + share * (after.records - before.records)
+    raise ValueError(at)
+
+
 def _at(samples: Sequence[Sample], count: float) -> Sample:
     for before, after in itertools.pairwise(samples):
         if before.records < count <= after.records:
