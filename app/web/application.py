@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from app.errors import UnavailableError
-from app.web import changes, dead_letters, describing, observed, pages, rows, services, short_way, tables
+from app.web import changes, dead_letters, describing, observed, pages, rows, services, tables
 from app.web.connections import connections
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
+from app.web.short_way import ShortWay
 from app.web.sources import SOURCES
 from tables.declaring.problems import Problem
 
@@ -53,11 +54,9 @@ async def start_web(app: web.Application, host: str, port: int) -> int:
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - made by `setup`
     seen = app.get(observed.OBSERVED)
-    runner.server.request_handler = short_way.before(
-        runner.server.request_handler, app[SOURCES], None if seen is None else seen.requests
-    )
+    short_way = ShortWay(app[SOURCES], None if seen is None else seen.requests)
     try:
-        server = await asyncio.get_running_loop().create_server(connections(runner.server), host, port)
+        server = await asyncio.get_running_loop().create_server(connections(runner.server, short_way), host, port)
     except OSError as error:
         await runner.cleanup()
         problem = Problem(

@@ -1,7 +1,7 @@
 """Connections to the web port: how many there may be, how long one may be silent, how large a request's head may be.
 
 Beneath the addresses: what is no HTTP, or too much of it, never reaches them. Subclasses aiohttp's request handler
-(3.11 to 3.14), for its answer to what it cannot parse.
+(3.11 to 3.14), for its answer to what it cannot parse, and to be asked before it parses.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from app.web.answering import PROBLEM, problem_details
+from app.web.short_way import read
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.web_request import BaseRequest
+
+    from app.web.short_way import ShortWay
 
 CONNECTIONS = 1_000
 """At the same time: each is a file descriptor, and the stores need theirs."""
@@ -37,9 +40,42 @@ HEADERS = 64
 
 
 class Connection(RequestHandler):
-    """Says what it cannot parse in the form that all answers have."""
+    """Says what it cannot parse in the form that all answers have, and answers what it can the short way.
 
-    __slots__ = ()
+    `short_way` is None from the first request on that is of another kind: only before that it is known without the
+    parser where a request begins.
+    """
+
+    __slots__ = ("short_way",)
+
+    short_way: ShortWay | None
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, or have it parsed."""
+        if self.short_way is not None:
+            if (asked := read(data)) is None:
+                self.short_way = None
+            elif self._is_idle() and (answer := self.short_way.answer(asked)) is not None:
+                cast("asyncio.Transport", self.transport).write(answer)
+                self._stay()
+                return
+        super().data_received(data)
+
+    def _is_idle(self) -> bool:
+        """Say whether the last answer is out, and the client takes what it is sent."""
+        waiter = self._waiter
+        return waiter is not None and not (
+            waiter.done() or self._messages or self.writing_paused or self._close or self._force_close
+        )
+
+    def _stay(self) -> None:
+        """Count a request, and the time of silence from now on, as the request handler does after each."""
+        assert self._manager is not None  # noqa: S101 - there is one until the connection is lost
+        self._manager.requests_count += 1
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def handle_error(
         self,
@@ -74,14 +110,16 @@ class Refusal(asyncio.Protocol):
         transport.close()
 
 
-def connections(server: web.Server, limit: int = CONNECTIONS) -> Callable[[], asyncio.BaseProtocol]:
+def connections(
+    server: web.Server, short_way: ShortWay, limit: int = CONNECTIONS
+) -> Callable[[], asyncio.BaseProtocol]:
     """Give what makes the protocol of each new connection."""
     loop = asyncio.get_running_loop()
 
     def connection() -> asyncio.BaseProtocol:
         if len(server.connections) >= limit:
             return Refusal()
-        return Connection(
+        made = Connection(
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # as AppRunner's own documentation has it
@@ -90,6 +128,8 @@ def connections(server: web.Server, limit: int = CONNECTIONS) -> Callable[[], as
             max_field_size=HEADER_BYTES,
             max_headers=HEADERS,
         )
+        made.short_way = short_way
+        return made
 
     return connection
 

@@ -1,9 +1,8 @@
-"""The short way of the usual request: one row by its key, which is here, as JSON.
+"""The short way of the usual request: one row by its key, which is here, as JSON, to a client that stays.
 
-It stands before the application and answers nothing else: whatever is asked, is found or is missing otherwise goes the
-whole way (`app.web.rows`), which gives the same answer, byte for byte (but for the date). What it leaves out cost more
-than the look-up: routing, middlewares, negotiation, headers made one by one. Uses of aiohttp (3.11 to 3.14) what its
-request handler asks of a response, and its clock of the date.
+It is given the bytes of a request before anything has been parsed, and answers at once, or leaves them to the whole way
+(`app.web.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and headers that are made one by
+one cost several times what the look-up does, and two more rounds of the event loop: beside ingestion, a slice each.
 """
 
 from __future__ import annotations
@@ -12,34 +11,39 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE
 
 from agents.engine.partitioning import partition_of
+from app.errors import AppError
 from app.key_texts import encoded_key
-from app.lookup import told_row
+from app.lookup import LookupFailedError, told_row
 from app.routing import is_mine
 from app.web.answering import JSON
 from app.web.asking import HOP
 from app.web.limits import BIG_BYTES
+from tables.engine import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.web_request import BaseRequest
-
     from app.metrics.requests import Requests
     from app.web.sources import Sources
 
-    Answering = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
-
 ADDRESS = "/tables/{table}/rows/{key}"
-"""As routes are called where answers are counted."""
+"""As the route is called where answers are counted."""
 
-_PLAIN = re.compile(r"/tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2}$)([A-Za-z0-9_.~:@-]+)")
-"""What means the same however it is read: nothing percent-encoded, no query, no step upwards."""
+LONGEST = 4096
+"""Bytes of a head: programs send some hundred, browsers are given pages."""
+
+_HOP = f"\r\n{HOP.lower()}:".encode()
+
+# Nothing percent-encoded, no query, no step upwards: what means the same however it is read. Of headers those that
+# programs send with every request and that change nothing, or what is looked at below; any other goes the whole way.
+_REQUEST = re.compile(
+    rb"GET /tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2} )([A-Za-z0-9_.~:@-]+) HTTP/1\.1\r\n"
+    rb"(?i:Host: [a-z0-9_.:\[\]-]+\r\n"
+    rb"(?:(?:User-Agent|Accept|Accept-Encoding|" + HOP.encode() + rb"): [\x20-\x7e]*\r\n"
+    rb"|Connection: keep-alive\r\n)*)\r\n"
+)
 
 _HEAD = (
     f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nVary: Accept\r\nContent-Length: %d\r\nDate: %s\r\n"
@@ -47,71 +51,58 @@ _HEAD = (
 )
 
 
-class Whole(web.StreamResponse):
-    """An answer that is written at once, head and body, on a connection that stays."""
+class Asked:
+    """A request that may take the short way."""
 
-    def __init__(self, body: bytes) -> None:
-        """Keep the body."""
-        super().__init__()
-        self._whole = (_HEAD % (len(body), rfc822_formatted_time())).encode() + body
+    __slots__ = ("hop", "key", "table")
 
-    @property
-    def keep_alive(self) -> bool:
-        """Stay."""
-        return True
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
-        """Write."""
-        writer = self._payload_writer = request.writer
-        await writer.write(self._whole)
-        return writer
-
-    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - as the class above has it
-        """Wait for a client that takes its time, as all answers do."""
-        if self._payload_writer is not None:
-            await self._payload_writer.drain()
+    def __init__(self, table: str, key: str, *, hop: bool) -> None:
+        """Keep what it asks for; `hop`: another worker asks."""
+        self.table = table
+        self.key = key
+        self.hop = hop
 
 
-def before(answering: Answering, here: Sources, requests: Requests | None) -> Answering:
-    """Answer rows, and leave everything else to `answering`; `requests` counts what is answered here."""
+def read(data: bytes) -> Asked | None:
+    """Read what came on a connection, if that is one whole request of this kind."""
+    if len(data) > LONGEST or (found := _REQUEST.fullmatch(data)) is None:
+        return None
+    lower = data.lower()
+    if b"text/html" in lower:
+        return None
+    table, key = found.groups()
+    return Asked(table.decode(), key.decode(), hop=_HOP in lower)
 
-    async def answer(request: BaseRequest) -> web.StreamResponse:
+
+class ShortWay:
+    """Answers from the same sources as the application; `requests` counts it."""
+
+    def __init__(self, here: Sources, requests: Requests | None) -> None:
+        """Begin without an answer."""
+        self._here = here
+        self._requests = requests
+
+    def answer(self, asked: Asked) -> bytes | None:
+        """Give head and body; None where there is more to it than a row that is here."""
         began = time.perf_counter()
         try:
-            body = _row(request, here)
-        except Exception:  # noqa: BLE001 - the whole way meets it again, and says what it is
-            body = None
-        if body is None:
-            return await answering(request)
-        if requests is not None:
-            requests.count(ADDRESS, 200, time.perf_counter() - began)
-        return Whole(body)
-
-    return answer
+            body = _row(self._here, asked)
+        except (AppError, LookupFailedError, StoreError):
+            return None  # The whole way meets it again, and says what it is.
+        if body is None or len(body) > BIG_BYTES:
+            return None
+        if self._requests is not None:
+            self._requests.count(ADDRESS, 200, time.perf_counter() - began)
+        return (_HEAD % (len(body), rfc822_formatted_time())).encode() + body
 
 
-def _row(request: BaseRequest, here: Sources) -> bytes | None:
-    """Give the answer, None where there is more to it."""
-    if request.method != "GET" or (asked := _PLAIN.fullmatch(request.raw_path)) is None:
+def _row(here: Sources, asked: Asked) -> bytes | None:
+    if (held := here.tables.get(asked.table)) is None:
         return None
-    headers = request.headers
-    if (
-        request.version != HttpVersion11
-        or not request.keep_alive
-        or request.body_exists
-        or "Expect" in headers
-        or "text/html" in headers.get("Accept", "")
-    ):
-        return None
-    name, text = asked.groups()
-    if (held := here.tables.get(name)) is None:
-        return None
-    key = encoded_key(held.table.topic, text)
-    if held.table.held != "global" and HOP not in headers:
+    key = encoded_key(held.table.topic, asked.key)
+    if held.table.held != "global" and not asked.hop:
         count = held.partition_count
         if not count or not is_mine(held, partition_of(key, count)):
             return None
-    if (found := held.table.origin(key)) is None:
-        return None
-    body = told_row(held, text, *found, here.clock(), here.worker)
-    return body if len(body) <= BIG_BYTES else None
+    found = held.table.origin(key)
+    return None if found is None else told_row(held, asked.key, *found, here.clock(), here.worker)

@@ -203,12 +203,12 @@ def _keys(customers: int) -> list[str]:
     return [shop.customer_key(each).decode() for each in shop.customers_of(range(KEYS), customers)]
 
 
-def _load(  # noqa: PLR0913, PLR0917 - what is asked, how often and how long
+def _load(
     address: str, table: str, keys: Sequence[str], per_s: float, pulses: int, seconds: float, pause: float = 0.0
 ) -> Load:
     at = urlsplit(address)
-    assert at.hostname is not None  # noqa: S101 - as workers announce it
-    assert at.port is not None  # noqa: S101
+    assert at.hostname is not None
+    assert at.port is not None
     paths = [f"/tables/{table}/rows/{key}" for key in keys]
     return Load(at.hostname, at.port, paths, CONNECTIONS, per_s, pulses, seconds, pause)
 

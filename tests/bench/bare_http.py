@@ -1,7 +1,7 @@
 """A bare aiohttp handler with the route of a row, which always answers the same bytes; a program.
 
-`python -m tests.bench.bare_http BYTES` prints its port, and answers until it is ended. As in a worker: uvloop, no access
-log, little garbage collection.
+`python -m tests.bench.bare_http BYTES` prints its port, and answers until it is ended. As in a worker: uvloop, no
+access log, little garbage collection.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Asks one address for rows over many connections, as fast as it answers or so many times a second; a program.
 
-`python -m tests.bench.http_load JSON` (a `Load`) prints one line of JSON: the pulses, each with the answers that came in
-it. It speaks as much HTTP as it needs over raw sockets, keeps connections alive, and never asks on one that still waits,
-so that it costs less than any server: `busy` says how much of a core it took.
+`python -m tests.bench.http_load JSON` (a `Load`) prints one line of JSON: the pulses, each with the answers that came
+in it. It speaks as much HTTP as it needs over raw sockets, keeps connections alive, and never asks on one that still
+waits, so that it costs less than any server: `busy` says how much of a core it took.
 """
 
 from __future__ import annotations

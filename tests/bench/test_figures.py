@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
 from agents.engine.partitioning import partitions_of
-from tests.bench import shop
+from tests.bench import http_load, shop
+from tests.bench.asking import beside
+from tests.bench.http_load import Load, Pulse
 from tests.bench.process import ContestantError
 from tests.bench.report import KEYS, Report
 from tests.bench.watching import Sample, steady
@@ -45,6 +48,40 @@ def test_only_the_full_run_has_to_find_memory_and_growth_of_cost() -> None:
     quick, full = (set(Report().lacking(quick=quick, areas=areas)) for quick in (True, False))
     assert full == {key.name for key in KEYS}
     assert full - quick == {"memory.rows_10m_mb", "restore.cost_10m_vs_1m"}
+
+
+def test_what_ingestion_keeps_is_its_rate_in_pulses_of_lookups_against_that_between_them() -> None:
+    samples = [Sample(0, 0, 0), Sample(1, 100, 0)]
+    for second in range(1, 9):
+        samples.append(Sample(second + 1, samples[-1].records + (50 if second % 2 else 100), 0))
+    samples.append(Sample(20, samples[-1].records, 0))
+    pulses = [Pulse(second, second + 1, 10, 0, 0.1, []) for second in (1, 3, 5, 7, 12)]
+    found = beside(samples, pulses)
+    assert (found.loaded_per_s, found.alone_per_s) == (pytest.approx(50), pytest.approx(100))
+    assert found.pulses == pulses[:4]
+    with pytest.raises(ValueError, match="two are needed"):
+        beside(samples, pulses[3:])
+
+
+@pytest.mark.parametrize("per_s", [0.0, 200.0])
+async def test_who_asks_counts_whole_answers_and_those_that_are_no_rows(per_s: float) -> None:
+    async def row(request: web.Request) -> web.Response:
+        return web.Response(text="x" * 100_000, status=404 if request.match_info["key"] == "none" else 200)
+
+    app = web.Application()
+    app.router.add_get("/{key}", row)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        load = Load("127.0.0.1", runner.addresses[0][1], ["/some", "/none"], 4, per_s, 2, 0.5)
+        first, second = await http_load.main(load)
+    finally:
+        await runner.cleanup()
+    for pulse in (first, second):
+        assert pulse.answers == len(pulse.took) > 20
+        assert abs(pulse.wrong - pulse.answers / 2) <= 1
+        assert per_s == 0 or pulse.answers <= per_s * 0.5 + 1
 
 
 def test_orders_go_to_all_customers_alike_and_are_the_same_in_every_run() -> None:
