@@ -136,12 +136,16 @@ async def _idle(bench: Bench, report: Report, job: Job, address: str) -> None:
         for _ in range(max(2, bench.plan.rounds)):
             for found, where in ((bare, bare_address), (ours, address)):
                 found.extend(await _asked(bench, _load(where, job.table, keys, 0, 1, IDLE_SECONDS)))
+        # What the machine makes of the same questions where nothing else is to be done.
+        (paced,) = await _asked(bench, _load(bare_address, job.table, keys, LOADED_PER_S, 1, IDLE_SECONDS))
+    report.figures["http.bare_handler_p99_ms"] = statistics.quantiles(paced.took, n=100)[-1]
     report.figures["http.larder_idle_per_s"] = statistics.median(pulse.per_s for pulse in ours)
     report.figures["http.bare_handler_per_s"] = statistics.median(pulse.per_s for pulse in bare)
     report.figures["http.client_busy"] = max(pulse.busy for pulse in bare)
     bench.say(
         f"http: idle {report.figures['http.larder_idle_per_s']:,.0f} look-ups/s,"
-        f" bare handler {report.figures['http.bare_handler_per_s']:,.0f};"
+        f" bare handler {report.figures['http.bare_handler_per_s']:,.0f}"
+        f" (at {LOADED_PER_S:,.0f}/s p99 {report.figures['http.bare_handler_p99_ms']:.1f} ms);"
         f" who asks needs {report.figures['http.client_busy']:.2f} of a core at most"
     )
 
