@@ -169,7 +169,8 @@ class Consumer(driver.Consumer):
         """Called by Faust after an assignment, before it lets flow resume; nothing is taken until then.
 
         Faust empties the queues of its agents when it lets flow resume, and does not always stop it before: where
-        nothing was assigned, or where one rebalance overtakes another. What was taken in between would be lost.
+        nothing was assigned, or where one rebalance overtakes another. What was taken in between would be lost
+        (faust-streaming/faust issue 596 has it of recovery).
         """
         # A rewind and an assignment may come together: positions of one must not be sought after those of the other.
         async with self._seeking:
