@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,10 @@ def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) ->
     def say(text: str) -> None:
         click.echo(f"larder: {text}", file=sys.stderr)
 
-    watch = Watch(table, changes_path(table, prefix), say)
-    with contextlib.suppress(KeyboardInterrupt):
-        for event in watch.events(lambda: workers_at(at)):
-            _tell(event, as_json=as_json)
+    # No exception: Python drops one that comes while something is finalized.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    for event in Watch(table, changes_path(table, prefix), say).events(lambda: workers_at(at)):
+        _tell(event, as_json=as_json)
 
 
 def _tell(event: Event, *, as_json: bool) -> None:

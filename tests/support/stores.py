@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from tables.engine.values import encoded
 from tests.support.workers import Worker
 
 
-def stored_rows(worker: Worker, table: str) -> dict[bytes, bytes]:
-    """All rows of a table, as encoded key and JSON; a key must not be in two stores."""
+def stored_rows(worker: Worker, table: str, only: Collection[str] | None = None) -> dict[bytes, bytes]:
+    """All rows of a table, as encoded key and JSON; a key must not be in two stores. `only` those of these stores."""
     rows: dict[bytes, bytes] = {}
-    for store in _stores(worker, table):
+    for store in _stores(worker, table, only):
         for key, stored in store.scan_prefix(ROW):
             if len(stored) > HEADER_SIZE:
                 assert key[1:] not in rows, f"{key[1:]!r} of {table} is in two stores of {worker.name}"
@@ -25,9 +25,16 @@ def stored_rows(worker: Worker, table: str) -> dict[bytes, bytes]:
     return rows
 
 
-def stored_entries(worker: Worker, table: str) -> set[bytes]:
+def stored_entries(worker: Worker, table: str, only: Collection[str] | None = None) -> set[bytes]:
     """All entries of all indexes of a table; compare with `entry`."""
-    return {key for store in _stores(worker, table) for key, _ in store.scan_prefix(ENTRY)}
+    return {key for store in _stores(worker, table, only) for key, _ in store.scan_prefix(ENTRY)}
+
+
+def open_stores(worker: Worker) -> list[str]:
+    """The stores that a worker has open for its first table; of a partition that it had before, one may be left."""
+    _, seen = worker.get("/services") or (0, {})
+    table = seen["tables"][0]
+    return ["global"] if table["held"] == "global" else [str(each["partition"]) for each in table["partitions"]]
 
 
 def entry(index: str, value: Any, key: str) -> bytes:
@@ -35,11 +42,12 @@ def entry(index: str, value: Any, key: str) -> bytes:
     return entry_prefix(index) + encoded(value) + key.encode()
 
 
-def _stores(worker: Worker, table: str) -> Iterator[Store]:
+def _stores(worker: Worker, table: str, only: Collection[str] | None) -> Iterator[Store]:
     assert not worker.alive(), f"the stores of {worker.name} are read once it has ended"
     for path in sorted(worker.tables.joinpath(table).iterdir()):
-        with opened_store(path) as store:
-            yield store
+        if only is None or path.name in only:
+            with opened_store(path) as store:
+                yield store
 
 
 @contextmanager
