@@ -103,6 +103,7 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **options)
         self._numbers = count(1)
         self._seeking = asyncio.Lock()
+        self._resumes = False
 
     async def check_group(self) -> None:
         """Raise what keeps this worker out of its group: aiokafka tells it when it is asked, and waits until then."""
@@ -179,10 +180,17 @@ class Consumer(driver.Consumer):
     async def rewind(self) -> None:
         """Go back to what is committed, in the midst of an assignment."""
         async with self._seeking:
-            flowing = self.flow_active
+            self._resumes = self.flow_active
             await self._go_to_starts()
-            if flowing:
-                self.resume_flow()
+        if self._resumes:
+            self.resume_flow()
+
+    def resume_flow(self) -> None:
+        """Called by Faust after an assignment; while positions are sought, what comes after that is asked for."""
+        if self._seeking.locked():
+            self._resumes = True
+        else:
+            super().resume_flow()
 
     async def _go_to_starts(self) -> None:
         self.stop_flow()

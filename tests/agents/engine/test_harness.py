@@ -224,6 +224,27 @@ async def test_after_a_seek_nothing_is_taken_until_faust_lets_flow_resume_as_it_
         await until(lambda: intake.offsets(tp) == list(range(3, 10)), 10, "all records again, each once")
 
 
+async def test_flow_that_is_to_resume_in_the_midst_of_a_rewind_resumes_after_it(kafka: str, topic: str) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"v")] * 10)
+    tp, intake = TopicPartition(topic, 0), Taken()
+    async with member(kafka, topic, intake, [topic]) as app:
+        await until(lambda: len(intake.offsets(tp)) == 10, 20, "all records")
+        consumer, start, seen = cast("Consumer", app.consumer), intake.start, list[bool]()
+
+        async def slowly(*args: Any) -> Mapping[TopicPartition, int]:
+            consumer.resume_flow()
+            seen.append(consumer.flow_active)
+            return await start(*args)
+
+        intake.start = slowly  # type: ignore[method-assign]
+        consumer.stop_flow()
+        intake.batches.clear()
+        await consumer.rewind()
+        assert seen == [False]
+        await until(lambda: intake.offsets(tp) == list(range(10)), 10, "all records again, each once")
+
+
 async def test_faust_empties_the_queues_of_its_agents_when_it_lets_flow_resume(kafka: str, topic: str) -> None:
     """The reason for the test before: should this fail some day, seeking may become simpler."""
     await create(kafka, {topic: 1})
@@ -298,7 +319,7 @@ OVERRIDDEN = {
     consuming.Thread: (driver.AIOKafkaConsumerThread, ["_create_worker_consumer", "verify_event_path"]),
     harness.Consumer: (
         transport.Consumer,
-        ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread"],
+        ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread", "resume_flow"],
     ),
     Assignor: (
         PartitionAssignor,
