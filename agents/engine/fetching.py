@@ -4,8 +4,9 @@ The one module that touches the private parts of aiokafka's fetcher (0.14): its 
 partitions, their record iterators and the positions of the subscription. aiokafka hands out one
 dataclass for each record, made by a Python generator; here the decoder's own records are taken as
 they are, which halves the cost of a record, and the position after a batch comes with it, because
-holes (markers, aborted and compacted records) leave no record to tell it from. Knows neither tables
-nor Faust. `tests/agents/engine/test_fetching.py` fails when aiokafka changes under it.
+holes (markers, aborted and compacted records) leave no record to tell it from. Fetches go over a
+connection of their own. Knows neither tables nor Faust. `tests/agents/engine/test_fetching.py` fails
+when aiokafka changes under it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import (
     CorruptRecordException,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 
 from tables.engine.clock import now
@@ -39,6 +42,9 @@ so a partition whose records were just taken waits this long at worst for its ne
 BATCH_RECORDS = 4_000
 """Records taken at one look: enough that the hand-over costs nothing, few enough to stay responsive."""
 
+
+FETCHES = "fetches"
+"""The connection to a broker over which fetches go, beside aiokafka's two."""
 
 log = logging.getLogger("larder")
 
@@ -69,6 +75,17 @@ class Fetched(NamedTuple):
     out_of_range: Mapping[TopicPartition, int]
 
 
+class _Client(AIOKafkaClient):
+    """aiokafka's client, which would let answers about topics and ends wait behind megabytes of records.
+
+    The leader of a group waits for topics before it says who gets what, and is heard of by nobody meanwhile: behind
+    a slow network its session ran out, and the group began anew, each time.
+    """
+
+    async def send(self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+        return await super().send(node_id, request, group=FETCHES if isinstance(request, FetchRequest) else group)
+
+
 class BatchConsumer(AIOKafkaConsumer):
     """A consumer that can be given to `fetch`: it counts its seeks, and its ends are as old as the asking for them.
 
@@ -82,6 +99,7 @@ class BatchConsumer(AIOKafkaConsumer):
         """`owned`: topics that nobody else writes."""
         super().__init__(*topics, **options)
         self.owned = owned
+        self._client.__class__ = _Client  # aiokafka names the class itself; nothing is connected yet
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks += 1

@@ -130,7 +130,7 @@ def recovering(field: Field, way: Way) -> Iterator[None]:
     for worker in field.workers:
         worker.start()
     for worker in field.workers:
-        worker.until(_is_recovering, 75, "recovering")  # each answer is late, and the group is joined with several
+        worker.until(_is_recovering, what="recovering")
     field.set(way)
     yield
 

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer import fetcher
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from agents.engine.fetching import Batch, BatchConsumer, Fetched, fetch
+from agents.engine.fetching import FETCHES, Batch, BatchConsumer, Fetched, fetch
 from tests.support.topics import COMPACTED, Sent, admin, create, read, send, until
 
 PATIENCE = 0.2
@@ -304,6 +305,19 @@ async def test_an_idle_look_comes_back_in_time_and_still_tells_the_end(kafka: st
         fetched = await until(seen, 15, "an end of an empty topic")
     assert fetched is not None
     assert (fetched.batches, fetched.seen[tp].end) == ([], 0)
+
+
+async def test_records_and_answers_about_topics_come_over_connections_of_their_own(kafka: str, topic: str) -> None:
+    """What that is good for behind a slow network is seen in `tests/cluster/test_cut_off.py`."""
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("a", b"v")])
+    async with reading(kafka, topic, 0) as consumer:
+        await until_fetched(consumer, [TopicPartition(topic, 0)])
+        received = {group: conn._correlation_id for (_, group), conn in consumer._client._conns.items()}
+        assert received.keys() == {ConnectionGroup.DEFAULT, FETCHES}
+        await consumer.end_offsets([TopicPartition(topic, 0)])
+        (asked,) = (conn for (_, group), conn in consumer._client._conns.items() if group != FETCHES)
+        assert asked._correlation_id > received[ConnectionGroup.DEFAULT]
 
 
 @pytest.mark.parametrize(
