@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -42,6 +43,9 @@ so a partition whose records were just taken waits this long at worst for its ne
 BATCH_RECORDS = 4_000
 """Records taken at one look: enough that the hand-over costs nothing, few enough to stay responsive."""
 
+
+PIECE_RECORDS = 500
+"""Records decoded at a time: some tens of microseconds, and a batch of a megabyte is many times that."""
 
 FETCHES = "fetches"
 """The connection to a broker over which fetches go, beside aiokafka's two."""
@@ -233,12 +237,21 @@ def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Reco
         message = f"invalid checksum in {tp.topic}/{tp.partition} at {source.next_fetch_offset}"
         raise CorruptRecordException(message)
     if not (_aborted(source, batch) or batch.is_control_batch):
-        new = list(batch)
+        new = _all(batch)
         first = source.next_fetch_offset
         if new and new[0].offset < first:
             new = [record for record in new if record.offset >= first]
         records += new
     source.next_fetch_offset = batch.next_offset
+
+
+def _all(batch: Any) -> list[Record]:
+    """What `list` gives, which would keep the interpreter from the worker's other thread for a whole batch."""
+    records: list[Record] = []
+    left: Iterator[Record] = chain(batch)  # a batch can be iterated over once
+    while some := list(islice(left, PIECE_RECORDS)):
+        records += some
+    return records
 
 
 def _aborted(source: PartitionRecords, batch: Any) -> bool:

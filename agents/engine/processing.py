@@ -136,8 +136,7 @@ class Processing:
                 worked = True
                 if self.delivery.full:
                     await self.delivery.send_full()
-                else:
-                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
         now = self._clock()
         for chore in self._chores:
             chore.tick(now)

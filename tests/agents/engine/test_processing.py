@@ -114,6 +114,35 @@ async def test_tables_go_before_inputs_slice_by_slice() -> None:
     assert stage.processing.processed == 1_800
 
 
+class Full(Delivery):
+    """Has batches to be sent after each slice, and sends them without waiting."""
+
+    @property
+    def full(self) -> bool:
+        """Always."""
+        return True
+
+    async def send_full(self) -> None:
+        """Nothing to wait for: the broker keeps up."""
+
+
+async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are_sent() -> None:
+    stage = Stage()
+    stage.processing.delivery = Full(cast("AIOKafkaProducer", None), stage._commit, lambda _: None, Refusals(time.time))
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 500), batch(OTHER, 0, 500), batch(TABLE, 0, 500))
+    seen: list[int] = []
+
+    async def read() -> None:
+        while len(stage.journal) < 3:
+            seen.append(len(stage.journal))
+            await asyncio.sleep(0)
+
+    async with running(stage):
+        await asyncio.wait_for(read(), 5)
+    assert seen == [1, 2]
+
+
 async def test_a_lane_that_is_held_keeps_its_records_and_holds_nobody_else() -> None:
     stage = Stage()
     stage.is_held = True
