@@ -28,6 +28,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 
+from agents.engine.checksums import are_intact
 from tables.engine.clock import now
 
 if TYPE_CHECKING:
@@ -86,8 +87,16 @@ class _Client(AIOKafkaClient):
     a slow network its session ran out, and the group began anew, each time.
     """
 
+    suspects = False
+    """Records came that may be damaged: from here on aiokafka looks at the checksum of each batch."""
+
     async def send(self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
-        return await super().send(node_id, request, group=FETCHES if isinstance(request, FetchRequest) else group)
+        if not isinstance(request, FetchRequest):
+            return await super().send(node_id, request, group=group)
+        answer = await super().send(node_id, request, group=FETCHES)
+        partitions = chain.from_iterable(partitions for _, partitions in answer.topics)
+        self.suspects = self.suspects or not all(are_intact(records or b"") for *_, records in partitions)
+        return answer
 
 
 class BatchConsumer(AIOKafkaConsumer):
@@ -174,7 +183,7 @@ def _take(consumer: BatchConsumer, wanted: Collection[TopicPartition], limit: in
             del fetcher._records[tp]
         elif isinstance(result, FetchResult):
             if limit > 0 and tp in wanted:
-                batch = _drain(tp, result, assignment, limit)
+                batch = _drain(tp, result, assignment, limit, check=consumer._client.suspects)
                 limit -= len(batch.records)
                 batches.append(batch)
                 if not result.has_more():
@@ -212,7 +221,7 @@ def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, Seen]
     }
 
 
-def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int) -> Batch:
+def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int, *, check: bool) -> Batch:
     """Take whole record batches until `limit` records are reached, and move the position along."""
     state = assignment.state_value(tp)
     source: PartitionRecords | None = result._partition_records
@@ -221,7 +230,7 @@ def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int)
         return Batch(tp, [], state.position)
     records: list[Record] = []
     while len(records) < limit and source._records.has_next():
-        _next_batch(tp, source, records)
+        _next_batch(tp, source, records, check=check)
     state.consumed_to(source.next_fetch_offset)
     if not source._records.has_next():
         result._partition_records = None
@@ -230,10 +239,10 @@ def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int)
     return Batch(tp, records, source.next_fetch_offset)
 
 
-def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Record]) -> None:
+def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Record], *, check: bool) -> None:
     """What `PartitionRecords._unpack_records` does for one record batch, without a step per record."""
     batch = source._records.next_batch()
-    if source._check_crcs and not batch.validate_crc():
+    if check and not batch.validate_crc():
         message = f"invalid checksum in {tp.topic}/{tp.partition} at {source.next_fetch_offset}"
         raise CorruptRecordException(message)
     if not (_aborted(source, batch) or batch.is_control_batch):

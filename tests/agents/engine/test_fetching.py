@@ -7,13 +7,16 @@ import inspect
 import random
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
-from aiokafka.client import ConnectionGroup
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.fetch import FetchRequest
 
 from agents.engine.fetching import FETCHES, Batch, BatchConsumer, Fetched, fetch
 from tests.support.topics import COMPACTED, Sent, admin, create, read, send, until
@@ -283,6 +286,31 @@ async def test_records_from_before_a_seek_do_not_come_after_it(kafka: str, topic
         assert [offset for offset, _, _ in flat(await batches_to(consumer, {tp: 20}))] == [15, 16, 17, 18, 19]
         consumer.seek(tp, 3)
         assert [offset for offset, _, _ in flat(await batches_to(consumer, {tp: 20}))] == list(range(3, 20))
+
+
+async def test_a_record_that_was_damaged_on_its_way_is_refused(
+    kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [("k", b"an order of 100")])
+    send_on = AIOKafkaClient.send
+
+    async def damaged(client: Any, node: Any, request: Any, **options: Any) -> Any:
+        answer = await send_on(client, node, request, **options)
+        if isinstance(request, FetchRequest):
+            answer.topics = [
+                (
+                    name,
+                    [(*each[:-1], (each[-1] or b"").replace(b"order of 100", b"order of 900")) for each in partitions],
+                )
+                for name, partitions in answer.topics
+            ]
+        return answer
+
+    monkeypatch.setattr(AIOKafkaClient, "send", damaged)
+    async with reading(kafka, topic, 0) as consumer:
+        with pytest.raises(CorruptRecordException, match=f"invalid checksum in {topic}/0 at 0"):
+            await until_fetched(consumer, [TopicPartition(topic, 0)])
 
 
 async def test_a_record_that_is_larger_than_a_fetch_is_read(kafka: str, topic: str) -> None:
