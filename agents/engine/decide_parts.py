@@ -45,7 +45,7 @@ class DecideParts:
         self._delivery = delivery
         self._parking = parking
         self._rows = owned
-        self._owned = {each.decide.name: each for each in plan.decides}
+        self._plans = {each.decide.name: each for each in plan.decides}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
     def stage(self, tp: TopicPartition, plan: DecidePlan) -> Deciding:
@@ -103,7 +103,7 @@ class DecideParts:
         return self._assigned & {TopicPartition(name, partition) for name in plan.inputs}
 
     def _near(self, use: TableUse, partition: int) -> Source:
-        if (plan := self._owned.get(use.name)) is not None:
+        if (plan := self._plans.get(use.name)) is not None:
             return Source(lambda key: self._decider(plan, partition).row(key), plan.state.partitions)
         table, typed = self._tables[use.name], msgspec.json.Decoder(use.topic.row).decode
 

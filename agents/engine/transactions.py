@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import CoordinationType
@@ -31,6 +31,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, Int64, Schema, TaggedFields
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata, TopicPartition
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _FENCED = {
@@ -199,8 +200,7 @@ class TransactionalProducer(AIOKafkaProducer):
 
         Raises KafkaError, also where the transaction was ended meanwhile.
         """
-        self._check()
-        sent: asyncio.Future[RecordMetadata] = await self._told(super().send_batch(*args, **options))
+        sent: asyncio.Future[RecordMetadata] = await self._step(super().send_batch, *args, **options)
         sent.add_done_callback(_seen)
         return sent
 
@@ -209,7 +209,7 @@ class TransactionalProducer(AIOKafkaProducer):
         self._check()
         if not self._txn_manager.is_in_transaction():
             self._sender.member = member
-            await self._told(self.begin_transaction())
+            await self._step(self.begin_transaction)
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """Commit the outputs of the open transaction together with these offsets; all of them are acknowledged.
@@ -217,21 +217,17 @@ class TransactionalProducer(AIOKafkaProducer):
         Raises GroupFencedError if the member of `begin` has no say any more, and KafkaError. After an error it
         is unknown whether all or nothing was committed; the broker knows.
         """
-        self._check()
-        await self._told(self.send_offsets_to_transaction(dict(offsets), self._sender.member.group))
-        self._check()
-        await self._told(self.commit_transaction())
+        await self._step(self.send_offsets_to_transaction, dict(offsets), self._sender.member.group)
+        await self._step(self.commit_transaction)
 
     async def in_one(self, send: Callable[[], Awaitable[None]]) -> None:
         """Publish what `send` publishes, all or nothing, without any offsets; raises KafkaError.
 
         After an error it is unknown whether all or nothing was committed, and the producer has to be discarded.
         """
-        self._check()
-        await self._told(self.begin_transaction())
+        await self._step(self.begin_transaction)
         await send()
-        self._check()
-        await self._told(self.commit_transaction())
+        await self._step(self.commit_transaction)
 
     async def discard(self) -> None:
         """Close it without sending what is left."""
@@ -258,10 +254,10 @@ class TransactionalProducer(AIOKafkaProducer):
         if self._txn_manager.is_fatal_error():
             self._txn_manager.wait_for_transaction_end().result()
 
-    @staticmethod
-    async def _told(step: Awaitable[T]) -> T:
+    async def _step(self, call: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
+        self._check()
         try:
-            return await step
+            return await call(*args, **options)
         except (IllegalOperation, AssertionError) as error:
             message = f"the transaction was ended meanwhile: {error}"
             raise KafkaError(message) from error

@@ -23,12 +23,17 @@ class Range(NamedTuple):
     end: bytes | None
 
 
-def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any) -> list[Range]:
-    """Give the ranges of encoded keys, in the order of keys.
+def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any, after: bytes | None = None) -> list[Range]:
+    """Give the ranges of encoded keys, in the order of keys; with `after`, what lies behind that encoded key.
 
     `from_` belongs to the range, `to` does not; None leaves a side open. `prefix` is
-    text (bytes for keys of bytes). InvalidRangeError for what is not of the key's type.
+    text (bytes for keys of bytes). InvalidRangeError for what is not of the key's type, and for an `after` outside.
     """
+    wanted = _ranges(key_type, prefix, from_, to)
+    return wanted if after is None else _beyond(wanted, after)
+
+
+def _ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any) -> list[Range]:
     try:
         if key_type is INT64:
             return _integers(key_type, prefix, from_, to)
@@ -46,8 +51,7 @@ def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any) -> list[Range]:
         ) from None
 
 
-def beyond(wanted: list[Range], after: bytes) -> list[Range]:
-    """Give what is left of ranges behind an encoded key that lies in one of them; InvalidRangeError for another."""
+def _beyond(wanted: list[Range], after: bytes) -> list[Range]:
     for at, (first, end) in enumerate(wanted):
         if first <= after and (end is None or after < end):
             return [Range(after + b"\0", end), *wanted[at + 1 :]]

@@ -16,7 +16,7 @@ from tables.declaring.problems import Problem
 from tables.engine.errors import IndexBuildingError, InvalidRangeError, LimitError, NoSuchIndexError
 from tables.engine.layout import HEADER_SIZE, ROW, Origin, after_prefix, entry_prefix, origin
 from tables.engine.part import Part
-from tables.engine.ranges import Range, beyond, ordering, ranges
+from tables.engine.ranges import Range, ordering, ranges
 from tables.engine.shape import Shape
 from tables.engine.values import encoded
 
@@ -55,9 +55,7 @@ def scan_steps(  # noqa: PLR0913, PLR0917
 
     So whoever takes the steps can do something else in between, however few rows there are.
     """
-    wanted = ranges(shape.key_type, prefix, from_, to)
-    if after is not None:
-        wanted = beyond(wanted, after)
+    wanted = ranges(shape.key_type, prefix, from_, to, after)
     return _merged([_rows(part, wanted) for part in parts], shape)
 
 
@@ -66,9 +64,7 @@ def by_steps(  # noqa: PLR0913, PLR0917
 ) -> Iterator[Found | None]:
     """As `by` without a limit; see `scan_steps`."""
     _check_index(parts, shape, index)
-    wanted = ranges(shape.key_type, None, from_, None)
-    if after is not None:
-        wanted = beyond(wanted, after)
+    wanted = ranges(shape.key_type, None, from_, None, after)
     start = entry_prefix(index) + encoded(_converted(shape, index, value))
     return _merged([_entries(part, index, start, wanted) for part in parts], shape)
 
@@ -80,6 +76,7 @@ def _rows_alone(steps: Iterator[Found | None], limit: int) -> Iterator[Found]:
 def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Found | None]:
     """Give what the sources give in the order of keys, and their pauses as they come."""
     order = ordering(shape.key_type)
+    sources = [_with_pauses(source) for source in sources]
     heads: list[tuple[Any, int, Found]] = []
     for at, source in enumerate(sources):
         for found in source:
@@ -100,34 +97,33 @@ def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Fou
             heappop(heads)
 
 
-def _rows(part: Part, wanted: list[Range]) -> Iterator[Found | None]:
+def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
+    """Of entries that are passed over, None, give one of so many."""
     passed = 0
+    for found in entries:
+        if found is None:
+            passed += 1
+            if passed % _PAUSE_AFTER:
+                continue
+        yield found
+
+
+def _rows(part: Part, wanted: list[Range]) -> Iterator[Found | None]:
     for first, end in wanted:
         last = after_prefix(ROW) if end is None else ROW + end
         for key, stored in part.store.scan(ROW + first, last):
-            if len(stored) > HEADER_SIZE:
-                yield _found(key[1:], stored)
-                continue
-            passed += 1
-            if passed % _PAUSE_AFTER == 0:
-                yield None
+            yield _found(key[1:], stored) if len(stored) > HEADER_SIZE else None
 
 
 def _entries(part: Part, index: str, start: bytes, wanted: list[Range]) -> Iterator[Found | None]:
     scans = (
         part.store.scan(start + first, after_prefix(start) if end is None else start + end) for first, end in wanted
     )
-    passed = 0
     for entry, _ in chain.from_iterable(scans):
         key = entry[len(start) :]
         stored = part.stored(key)
         # The entry is as of the beginning, the row as of now: it may have changed.
-        if stored is not None and _still(part, stored, index, start):
-            yield _found(key, stored)
-            continue
-        passed += 1
-        if passed % _PAUSE_AFTER == 0:
-            yield None
+        yield _found(key, stored) if stored is not None and _still(part, stored, index, start) else None
 
 
 def _still(part: Part, stored: bytes, index: str, start: bytes) -> bool:
