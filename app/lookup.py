@@ -177,7 +177,7 @@ def told_row(held: LocalTable, text: str, row: bytes, origin: Origin, now: float
     """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""
     table = held.table
     state = table.state(origin.partition)
-    at_end = state.at_end
+    freshness = state.freshness(now)
     return _encode(
         _Told(
             table.topic.name,
@@ -191,7 +191,7 @@ def told_row(held: LocalTable, text: str, row: bytes, origin: Origin, now: float
             state.position,
             state.end,
             state.lag,
-            None if at_end is None else round(max(0.0, now - at_end), 3),
+            None if freshness is None else round(freshness, 3),
             worker,
         )
     )

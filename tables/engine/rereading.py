@@ -22,7 +22,7 @@ def read_anew(part: Part, partition: int, first: int, now: float) -> None:
     unfinished = 0 if read is None or read.stage is Stage.DONE else read.before
     begun = FullRead(Stage.READING, first, now, max(mark.position, unfinished))
     _write(part, Batch(), {partition: begun}, {partition: mark._replace(position=first)})
-    state.opened(first, state.at_end, sweeping=True)
+    state.begun_again(first)
 
 
 def reached_end(part: Part, partition: int) -> None:

@@ -59,6 +59,7 @@ class State:
         self.measured_at: float | None = None
         self._disconnected = False
         self._sweeping = False
+        self._fresh_at: float | None = None
         self._standby = False
         self._unmet: deque[_End] = deque()
         self._phase = Phase.STARTING
@@ -91,14 +92,21 @@ class State:
         return self.target is not None and self.position >= self.target
 
     def freshness(self, now: float) -> float | None:
-        """Give the seconds since the position last met the end; None for never."""
-        return None if self.at_end is None else max(0.0, now - self.at_end)
+        """Give the seconds since the position last met the end, with no rows that are to be removed; None for never."""
+        return None if self._fresh_at is None else max(0.0, now - self._fresh_at)
 
     def opened(self, position: int, at_end: float | None, *, sweeping: bool = False) -> None:
-        """Take over what the store knows, at its opening, or where its log is read from the start again."""
+        """Take over what the store knows; `sweeping`: it has rows of which nobody knows how old they are."""
         self.position = position
         self.at_end = at_end
         self._sweeping = sweeping
+        self._fresh_at = None if sweeping else at_end
+        self.remeasure()
+
+    def begun_again(self, first: int) -> None:
+        """Say that the log is read from its start again, over rows that are as fresh as they were until `swept`."""
+        self.position = first
+        self._sweeping = True
         self.remeasure()
 
     def remeasure(self) -> None:
@@ -139,6 +147,7 @@ class State:
     def swept(self) -> None:
         """Say that rows which are gone from the topic are gone from here too."""
         self._sweeping = False
+        self._fresh_at = self.at_end
         self._settle()
 
     def applied(self, position: int, rows: int) -> None:
@@ -206,6 +215,8 @@ class State:
     def _settle(self) -> None:
         while self._unmet and self.position >= self._unmet[0].offset:
             self.at_end = self._unmet.popleft().fetched_at
+            if not self._sweeping:
+                self._fresh_at = self.at_end
         phase = self._measured()
         if phase is self._phase:
             return

@@ -33,8 +33,9 @@ def answer_violations(history: History, table: str, versions: Versions) -> Itera
 def _row(answer: Answer, versions: Versions, slowed: float) -> Iterator[Violation]:
     body = answer.body
     version = versions.at(answer.key, body["partition"], body["position"])
-    if body["offset"] >= body["position"] and body["state"] in NOT_YET:
-        # The log is read from its start again, over the rows that were there before.
+    if body["state"] in NOT_YET:
+        # The log is read from its start again, over the rows that were there before: what it no longer has stays until
+        # its end was met. How old they are at most is what the answer has to say.
         version = versions.used(answer.key, body["row"]) or version
     if body["row"] != version.row or body["offset"] not in version.offsets:
         yield Violation(

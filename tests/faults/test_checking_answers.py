@@ -59,6 +59,8 @@ def test_while_a_log_is_read_again_a_row_of_before_is_right_as_long_as_its_age_i
     assert answered(200, 25.0, row(2, 6, 0, state="recovering"))
     assert answered(200, 35.0, row(2, 5, 0, freshness=1.0, state="recovering"))
     assert answered(200, 25.0, row(2, 5, 0))
+    assert not answered(200, 35.0, row(2, 5, 7, freshness=9.0, state="recovering"))
+    assert answered(200, 35.0, row(2, 5, 7, state="recovering"))
 
 
 def test_a_row_under_another_offset_is_found() -> None:

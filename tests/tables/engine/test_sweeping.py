@@ -46,6 +46,33 @@ def test_a_row_that_is_met_as_stale_or_unchanged_stays_and_serves_meanwhile(tabl
     check_indexes(table)
 
 
+def test_rows_of_before_are_as_old_as_they_were_until_they_are_removed(table: Table) -> None:
+    table.apply(0, [row(0, "c1", 1), row(1, "c2", 1)])
+    table.observe(0, 2, 1_000.0)
+    state = table.state(0)
+    table.read_anew(0, 0, 2_000.0)
+    table.apply(0, [row(3, "c2", 2)], 4)
+    table.observe(0, 4, 2_001.0)
+    table.reached_end(0)
+    assert table.raw(b"c1") is not None
+    assert state.freshness(2_002.0) == 1_002.0
+    assert sweep(table) == [b"c1"]
+    assert state.freshness(2_002.0) == 1.0
+
+
+def test_of_rows_whose_removal_was_cut_short_nobody_says_how_old_they_are(table: Table) -> None:
+    table.apply(0, [row(0, "c1", 1)])
+    table.read_anew(0, 0, 1_000.0)
+    table.apply(0, [], 1)
+    read_to_the_end(table)
+    table.close()
+    table.open((0, 1), "id-1")
+    table.observe(0, 1, 2_000.0)
+    assert table.state(0).freshness(2_000.0) is None
+    assert sweep(table) == [b"c1"]
+    assert table.state(0).freshness(2_000.0) == 0.0
+
+
 def test_rows_of_a_partition_that_is_not_compared_stay(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1, country="AT")])
     table.apply(1, [row(0, "c2", 1, country="AT")])
