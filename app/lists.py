@@ -12,11 +12,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agents.engine.partitioning import partition_of
 from app.cursors import selection_mark
 from app.errors import MistakeError
 from app.key_texts import encoded_key, key_text, key_value
-from app.lookup import fields_of, measures, not_here, recovering, require_certain, state_name, told_origin
+from app.lookup import (
+    fields_of,
+    measures,
+    not_here,
+    partitions_of_key,
+    recovering,
+    require_certain,
+    state_name,
+    told_origin,
+)
 from tables.declaring.problems import Problem
 from tables.engine import require_fresh
 
@@ -180,12 +188,6 @@ async def rows_of(
             answers.append({"key": text, "row": fields_of(held.table, row), **told_origin(held.table, origin)})
         await turns.pause()
     return answers
-
-
-def partitions_of_key(held: LocalTable, key: bytes) -> list[int]:
-    """Give the partitions that may have a key: one, or all of a global table."""
-    count = held.partition_count
-    return [partition_of(key, count)] if held.table.held == "partition" and count else list(range(count))
 
 
 def require_listable(

@@ -138,7 +138,7 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
         require_fresh(held.table, max_staleness, now, _asked_of(held, text, key))
     found = held.table.origin(key)
     if found is None:
-        require_certain(held, f"key {text}", _partitions(held, key), now, max_age)
+        require_certain(held, f"key {text}", partitions_of_key(held, key), now, max_age)
         raise NoSuchKeyError(
             Problem(f"table {name}, key {text}", "requires a row of that key", "no such key", "check the key")
         )
@@ -217,13 +217,13 @@ def _asked_of(held: LocalTable, text: str, key: bytes) -> list[int]:
     """Give the partitions that may hold a key; raises NotSureError while nobody knows."""
     if not held.partition_count:
         raise untold(held, f"key {text}")
-    return _partitions(held, key)
+    return partitions_of_key(held, key)
 
 
-def _partitions(held: LocalTable, key: bytes) -> list[int]:
+def partitions_of_key(held: LocalTable, key: bytes) -> list[int]:
     """Give the partitions that may hold a key; a global table is asked whole: its owner may place keys as it likes."""
     count = held.partition_count
-    return [partition_of(key, count)] if held.table.held == "partition" else list(range(count))
+    return [partition_of(key, count)] if held.table.held == "partition" and count else list(range(count))
 
 
 def untold(held: LocalTable, asked: str) -> NotSureError:

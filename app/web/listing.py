@@ -15,8 +15,8 @@ import msgspec
 
 from app.cursors import cursor_text
 from app.key_texts import encoded_key
-from app.lists import Row, how_far, page, partitions_of_key, require_listable, rows_of
-from app.lookup import LookupFailedError
+from app.lists import Row, how_far, page, require_listable, rows_of
+from app.lookup import LookupFailedError, partitions_of_key
 from app.routing import share
 from app.web.hopping import hopping
 from app.web.routed_rows import CONTRADICTIONS, is_known_as_mine, unserved

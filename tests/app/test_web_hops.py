@@ -60,6 +60,14 @@ async def test_what_came_by_a_hop_is_never_asked_on(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
+async def test_while_no_broker_has_told_where_keys_lie_it_is_not_known_whether_there_is_one(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0]}) as workers:
+        workers["one"].held.partition_count = 0
+        for query, headers in (("", {}), ("?local=1", {}), ("", {"Larder-Hop": "1"})):
+            status, answer = await workers["one"].get(f"/tables/{TABLE}/rows/nobody{query}", **headers)
+            assert (status, answer["type"], answer["state"]) == (503, "urn:larder:recovering", "starting")
+
+
 async def test_an_answer_that_contradicts_the_directory_makes_it_be_asked_anew(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2]}) as workers:
         placed = _fill(workers)
