@@ -190,14 +190,14 @@ async def many(
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         rows: list[Row] = []
-        measured: list[dict[str, Any]] = []
+        measured: dict[int, dict[str, Any]] = {}
         for query in _queries(keys(numbers), max_staleness):
             theirs = await _asked(request, peer, f"/tables/{quote(topic.name, safe='')}/rows?{query}")
             if theirs is None:
                 return None
             rows += [Row(b"", each) for each in theirs.rows]
-            measured = theirs.partitions
-        return Gathered(rows, more=False, partitions=measured)
+            measured |= {each["partition"]: each for each in theirs.partitions}
+        return Gathered(rows, more=False, partitions=[*measured.values()])
 
     if whole or local:
         pages = [await from_here(partitions)]

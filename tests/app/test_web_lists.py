@@ -93,6 +93,17 @@ async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_abse
         assert (status, len(answer["rows"])) == (200, 960)
 
 
+async def test_keys_that_take_several_questions_to_a_worker_are_told_with_all_of_its_partitions(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1, 2]}) as workers:
+        workers.catch_up()
+        query = "&".join(f"key={number:0100}" for number in range(600))
+        status, answer = await workers["one"].get(f"/tables/{TABLE}/rows?{query}")
+        assert status == 200
+        assert [(each["partition"], each["worker"]) for each in answer["partitions"]] == [
+            (0, "one"), (1, "two"), (2, "two"),
+        ]  # fmt: skip
+
+
 async def test_many_keys_do_not_call_absent_what_is_not_known_yet(tmp_path: Path) -> None:
     async with fleet(tmp_path, SHARES) as workers:
         _fill(workers)
