@@ -170,7 +170,7 @@ async def rows(request: web.Request) -> web.Response:
                 from_=asked.text("from"),
                 to=asked.text("to"),
                 index=asked.text("index"),
-                value=(asked.many("value") or [""])[0] if asked.text("index") else asked.text("value"),
+                value=_value(asked),
             )
             mark = selected.mark(name)
             text = asked.text("cursor")
@@ -187,6 +187,12 @@ async def rows(request: web.Request) -> web.Response:
     if prefers_html(request):
         told = {**told, "indexes": list(held.table.topic.indexes)}
     return respond(request, told, "rows")
+
+
+def _value(asked: Asked) -> str | None:
+    """Give the value to look for in an index, which may be an empty one; without an index that counts as none."""
+    text = asked.text("value")
+    return "" if text is None and asked.has("value") and asked.text("index") else text
 
 
 def _position(held: LocalTable, text: str, key: bytes) -> bytes:

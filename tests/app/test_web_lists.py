@@ -168,6 +168,8 @@ def held(tmp_path: Path) -> Iterator[Held]:
         ("prefx=a", "none of them"),
         ("index=name&value=x", "country"),
         ("value=AT", "none"),
+        ("index=country", "none"),
+        ("index=country&value=AT&value=DE", "2"),
         ("index=country&value=AT&prefix=a", "a prefix or an end of a range"),
         ("key=a&prefix=b", "prefix"),
         ("key=a&cursor=b", "cursor"),
