@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 from aiohttp import web
 from yarl import URL
 
-from app.web.answering import JSON, PROBLEM
+from app.web.answering import JSON, KINDS, PROBLEM
 from app.web.asking import HOP
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from agents.engine.peers import Peer
     from app.directory import Directory
+
+T = TypeVar("T")
 
 HOP_SECONDS = 2.0
 """For a whole answer of another worker, beside what that one is asked to wait for."""
@@ -61,13 +63,19 @@ class Hopped(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of a problem; "" of an answer that is none."""
+        """The kind of a problem, a defect where it is none of ours; "" of an answer that is no problem."""
         if self.status < web.HTTPBadRequest.status_code:
             return ""
+        details = self.read(_Details)
+        kind = "" if details is None else details.type.removeprefix("urn:larder:")
+        return kind if kind in KINDS else "defect"
+
+    def read(self, form: type[T]) -> T | None:
+        """Read the body; None where it has another form."""
         try:
-            return msgspec.json.decode(self.body, type=_Details).type.removeprefix("urn:larder:")
+            return msgspec.json.decode(self.body, type=form)
         except msgspec.DecodeError:
-            return "defect"
+            return None
 
 
 class Hopping:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from agents.engine.peers import Peer
     from app.lists import Selection
     from app.lookup import LocalTable
-    from app.web.hopping import Hopped
 
 KEYS_BYTES = 32 * 1024
 """Of one question for many keys to another worker, whose line has room for twice as much."""
@@ -53,11 +52,10 @@ class _Theirs(msgspec.Struct):
 
 
 class _Problem(msgspec.Struct):
-    type: str = ""
-    declared: str = ""
-    requires: str = ""
-    found: str = ""
-    do: str = ""
+    declared: str
+    requires: str
+    found: str
+    do: str
     partition: int | None = None
     state: str | None = None
     position: int | None = None
@@ -68,7 +66,7 @@ class _Problem(msgspec.Struct):
 class ToldError(LookupFailedError):
     """Another worker's problem, told on as it is."""
 
-    def __init__(self, told: _Problem, retry_after: int | None) -> None:
+    def __init__(self, kind: str, told: _Problem, retry_after: int | None) -> None:
         """Keep its kind."""
         extras = {
             name: value
@@ -77,7 +75,7 @@ class ToldError(LookupFailedError):
         }
         problem = Problem(told.declared, f"requires {told.requires}", told.found, told.do)
         super().__init__(problem, retry_after=retry_after, **extras)
-        self.kind = told.type.removeprefix("urn:larder:")  # type: ignore[misc]  # that of this one
+        self.kind = kind  # type: ignore[misc]  # that of this one
 
 
 async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
@@ -232,15 +230,9 @@ async def _asked(request: web.Request, peer: Peer, path: str) -> _Theirs | None:
     answer = await hopping(request).ask(peer, path)
     if answer is None or answer.kind in CONTRADICTIONS:
         return None
-    try:
-        if not answer.kind:
-            return msgspec.json.decode(answer.body, type=_Theirs)
-        told = msgspec.json.decode(answer.body, type=_Problem)
-    except msgspec.DecodeError:
+    if not answer.kind:
+        return answer.read(_Theirs)
+    if (told := answer.read(_Problem)) is None:
         return None
-    raise _told_error(told, answer)
-
-
-def _told_error(told: _Problem, answer: Hopped) -> ToldError:
     retry = answer.headers.get("Retry-After", "")
-    return ToldError(told, int(retry) if retry.isdigit() else None)
+    raise ToldError(answer.kind, told, int(retry) if retry.isdigit() else None)

@@ -133,8 +133,8 @@ async def _of_all(request: web.Request, held: LocalTable, mine: Sequence[Mapping
     answers = await asyncio.gather(*(hopping(request).ask(peer, path) for peer in peers if peer.web))
     told = list(mine)
     for answer in answers:
-        if answer is not None and not answer.kind:
-            told += msgspec.json.decode(answer.body, type=_Theirs).partitions
+        if answer is not None and not answer.kind and (theirs := answer.read(_Theirs)) is not None:
+            told += theirs.partitions
     known = {each["partition"] for each in told if each["state"] != "standby"}
     told += [_unknown(here, held, peers, each) for each in range(held.partition_count) if each not in known]
     return sorted(told, key=lambda each: (each["partition"], each["state"] == "standby", each["worker"] or ""))

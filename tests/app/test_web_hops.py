@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -169,22 +172,54 @@ async def test_only_plain_addresses_are_hopped_to(tmp_path: Path, address: str) 
         assert (await workers["one"].row(key))[1]["type"] == "urn:larder:unserved"
 
 
-async def test_a_redirect_of_another_worker_is_not_followed(tmp_path: Path) -> None:
-    async def elsewhere(_: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": "http://127.0.0.1:1/secret"})
+@asynccontextmanager
+async def answering(**answer: Any) -> AsyncIterator[str]:
+    """The address of a worker that gives one answer to all that it is asked."""
+
+    async def same(_: web.Request) -> web.Response:
+        return web.Response(**answer)
 
     app = web.Application()
-    app.router.add_get("/{rest:.*}", elsewhere)
+    app.router.add_get("/{rest:.*}", same)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_redirect_of_another_worker_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = answering(status=302, headers={"Location": "http://127.0.0.1:1/secret"})
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers, elsewhere as address:
         placed = _fill(workers)
-        workers.peers[1] = workers.peers[1]._replace(web=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        workers.peers[1] = workers.peers[1]._replace(web=address)
         key = next(key for key, partition in placed.items() if partition == 1)
         status, answer = await workers["one"].row(key)
         assert (status, answer["type"]) == (503, "urn:larder:unserved")
-    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (503, '{"type":"urn:larder:asleep","declared":"d","requires":"r","found":"f","do":"d"}', (500, "defect")),
+        (503, "{}", (503, "unserved")),
+        (503, "nonsense", (503, "unserved")),
+        (200, "{}", (503, "unserved")),
+        (200, "nonsense", (503, "unserved")),
+    ],
+)
+async def test_what_another_worker_says_and_nobody_understands_is_answered_in_the_one_form(
+    tmp_path: Path, status: int, body: str, expected: tuple[int, str]
+) -> None:
+    elsewhere = answering(status=status, text=body, content_type="application/json")
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers, elsewhere as address:
+        _fill(workers)
+        workers.peers[1] = workers.peers[1]._replace(web=address)
+        found, answer = await workers["one"].get(f"/tables/{TABLE}/rows")
+        assert (found, answer["type"]) == (expected[0], f"urn:larder:{expected[1]}")
+        assert answer["declared"] != "a request", "what was asked is not at fault"
+        found, answer = await workers["one"].get(f"/tables/{TABLE}")
+        assert (found, [each["state"] for each in answer["partitions"]]) == (200, ["caught up", "no answer"])
 
 
 async def test_a_read_that_asks_for_a_write_waits_for_it_on_the_worker_that_has_the_partition(tmp_path: Path) -> None:
