@@ -109,7 +109,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         theirs = await _asked(request, peer, path(numbers))
-        if theirs is None or {each["partition"] for each in theirs.partitions} < set(numbers):
+        if theirs is None or not set(numbers) <= {each["partition"] for each in theirs.partitions}:
             return None
         rows = [Row(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
         return Gathered(rows, theirs.next is not None, theirs.partitions)
@@ -147,18 +147,13 @@ async def _from_all(
         peers: Sequence[Peer] = ()
         if not all(is_known_as_mine(here, held, each) for each in left):
             peers = await here.directory.peers(anew=anew)
-        shares = share(held, left, peers, here.worker, unreachable if anew else ())
-        asked = [from_there(peer, numbers) for peer, numbers in shares.elsewhere]
-        if shares.here:
-            pages.append(await from_here(shares.here))
-        answers = await asyncio.gather(*asked)
-        left = list(shares.nowhere)
-        for (peer, numbers), answer in zip(shares.elsewhere, answers, strict=True):
-            if answer is None:
-                unreachable.add(peer.worker)
-                left += numbers
-            else:
-                pages.append(answer)
+        shares = share(held, left, peers, here.worker, unreachable)
+        mine = [from_here(shares.here)] if shares.here else []
+        found = await asyncio.gather(*mine, *(from_there(peer, numbers) for peer, numbers in shares.elsewhere))
+        pages += [page for page in found if page is not None]
+        lost = [each for each, page in zip(shares.elsewhere, found[len(mine) :], strict=True) if page is None]
+        unreachable |= {peer.worker for peer, _ in lost}
+        left = [*shares.nowhere, *(number for _, numbers in lost for number in numbers)]
         if not left:
             return pages
     raise unserved(held, "a list", sorted(left))

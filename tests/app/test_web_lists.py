@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from app.cursors import cursor_text, read_cursor
 from app.errors import MistakeError
-from app.lists import SLICE_SECONDS, Row, page, selection
+from app.lists import SLICE_SECONDS, Page, Row, page, selection
+from app.web import listing
 from app.web.listing import Gathered, merged
 from tables import OwnerTopic
 from tables import Row as TableRow
@@ -74,6 +75,22 @@ async def test_every_worker_lists_the_rows_of_all_in_the_order_of_keys_page_by_p
         assert (first["row"]["customer_id"], first["revision"], first["offset"]) == (keys[0], 1, 0)
         _, here = await workers["two"].get(f"{path}?local=1&partition=1")
         assert 0 < len(here["rows"]) < len(keys)
+
+
+async def test_workers_make_their_parts_of_a_list_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = asyncio.Barrier(2)
+
+    async def together(*asked: Any) -> Page:
+        async with asyncio.timeout(1):
+            await both.wait()
+        return await page(*asked)
+
+    monkeypatch.setattr(listing, "page", together)
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        keys = _fill(workers)
+        assert await _all(workers["one"], f"/tables/{TABLE}/rows") == keys
 
 
 async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_absent_ones_as_null(tmp_path: Path) -> None:
