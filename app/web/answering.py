@@ -6,14 +6,12 @@ known: partition, state, position, end. Knows nothing of what is asked.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
+from app import pages
 from app.web.sources import sources
 
 if TYPE_CHECKING:
@@ -52,11 +50,11 @@ RETRY_SECONDS = 1
 """When to ask again, where nothing better is known."""
 
 
-def respond(request: web.Request, data: Mapping[str, Any], template: str = "", status: int = 200) -> web.Response:
-    """Answer with JSON, or with the page that `template` makes of the same data, if there is one."""
-    if template and prefers_html(request) and (page := _page(request, data, template, status)) is not None:
-        return page
-    return web.Response(body=msgspec.json.encode(data), status=status, content_type=JSON, headers=_VARY)
+def respond(request: web.Request, data: Mapping[str, Any], template: str) -> web.Response:
+    """Answer with JSON, or with the page that `template` makes of the same data."""
+    if prefers_html(request):
+        return _page(request, data, template, web.HTTPOk.status_code)
+    return web.Response(body=msgspec.json.encode(data), content_type=JSON, headers=_VARY)
 
 
 def passed_on(
@@ -65,8 +63,7 @@ def passed_on(
     """Answer with what another worker answered."""
     if prefers_html(request):
         data = msgspec.json.decode(body)
-        if page := _page(request, data, template if status < web.HTTPBadRequest.status_code else "error", status):
-            return page
+        return _page(request, data, template if status < web.HTTPBadRequest.status_code else "error", status)
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
     return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
 
@@ -85,7 +82,8 @@ def failed(  # noqa: PLR0913 - the parts of a problem
     headers = dict(_VARY)
     if details["status"] == web.HTTPServiceUnavailable.status_code:
         headers["Retry-After"] = str(RETRY_SECONDS if retry_after is None else retry_after)
-    if prefers_html(request) and (page := _page(request, details, "error", details["status"])) is not None:
+    if prefers_html(request):
+        page = _page(request, details, "error", details["status"])
         page.headers.update(headers)
         return page
     body = msgspec.json.encode(details)
@@ -130,23 +128,14 @@ def _weighed(accepted: str) -> tuple[str, float]:
         return kind.strip().lower(), 0.0
 
 
-@cache
-def pages() -> Any:
-    """Give what renders pages; None where this larder has none."""
-    return importlib.import_module("app.pages") if importlib.util.find_spec("app.pages") else None
-
-
-def _page(request: web.Request, data: Mapping[str, Any], template: str, status: int) -> web.Response | None:
-    made = pages()
-    if made is None:
-        return None
+def _page(request: web.Request, data: Mapping[str, Any], template: str, status: int) -> web.Response:
     here = sources(request)
-    context = made.Context(
+    context = pages.Context(
         service=here.service,
         worker=here.worker,
         path=request.path_qs,
         at=here.clock(),
         tables=list(here.declared),
     )
-    text = made.render(template, data, context)
-    return web.Response(text=text, status=status, content_type="text/html", headers={**made.HEADERS, **_VARY})
+    text = pages.render(template, data, context)
+    return web.Response(text=text, status=status, content_type="text/html", headers={**pages.HEADERS, **_VARY})

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from app.web.answering import pages
+from app.pages import HEADERS, STATIC
 from app.web.services import services
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from aiohttp import web
 
 
 def set_up(app: web.Application) -> None:
-    """Serve the files, if this larder has pages."""
-    if (made := pages()) is None:
-        return
-    app.router.add_static("/static/", made.STATIC)
-    headers: Mapping[str, str] = made.HEADERS
+    """Serve the files."""
+    app.router.add_static("/static/", STATIC)
+    app.on_response_prepare.append(_guarded)
 
-    async def guarded(request: web.Request, response: web.StreamResponse) -> None:
-        if request.path.startswith("/static/"):
-            response.headers.update(headers)
 
-    app.on_response_prepare.append(guarded)
+async def _guarded(request: web.Request, response: web.StreamResponse) -> None:
+    if request.path.startswith("/static/"):
+        response.headers.update(HEADERS)
 
 
 ADDRESSES = [("/", services), ("/recovery", services)]
