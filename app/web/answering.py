@@ -57,13 +57,10 @@ def respond(request: web.Request, data: Mapping[str, Any], template: str) -> web
     return web.Response(body=msgspec.json.encode(data), content_type=JSON, headers=_VARY)
 
 
-def passed_on(
-    request: web.Request, body: bytes, template: str, status: int, headers: Mapping[str, str]
-) -> web.Response:
-    """Answer with what another worker answered."""
+def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
+    """Answer with what another worker answered; a page of it is that of a failure."""
     if prefers_html(request):
-        data = msgspec.json.decode(body)
-        return _page(request, data, template if status < web.HTTPBadRequest.status_code else "error", status)
+        return _page(request, msgspec.json.decode(body), "error", status)
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
     return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+import msgspec
+
 from agents.engine.partitioning import partition_of
 from app.cursors import cursor_text, read_cursor
 from app.errors import MistakeError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from app.lookup import LocalTable
+    from app.web.hopping import Hopped
     from app.web.sources import Sources
 
 LONGEST_WAIT = 10.0
@@ -131,16 +134,22 @@ async def _from_elsewhere(
     path = row_path(name, text) + (f"?{query}" if query else "")
     answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
     if answer is not None:
-        return passed_on(request, answer.body, "row", answer.status, answer.headers)
+        return _passed_on(request, held, answer)
     try:
         # What could be waited for has been waited for: a copy is asked for what it has now.
         return _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
     except (NotSureError, StoreError) as error:
         if refusal is not None:
-            return passed_on(request, refusal.body, "row", refusal.status, refusal.headers)
+            return _passed_on(request, held, refusal)
         if isinstance(error, NotHereError | NotHeldError) and here.directory.known:
             raise unserved(held, f"key {text}", [partition]) from error
         raise
+
+
+def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
+    if not answer.kind and prefers_html(request):
+        return _told(request, held, msgspec.json.decode(answer.body))
+    return passed_on(request, answer.body, answer.status, answer.headers)
 
 
 _LIST_PARAMETERS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aiohttp import ClientSession
 
 from tables.engine import Table
 from tests.app.pages.samples import WELL
-from tests.support.serving import NOW, Held, Served, serving
+from tests.support.serving import NOW, Held, Served, fleet, serving
 from tests.tables.engine.samples import customers, row, small_memory
 
 TABLE = customers.name
@@ -70,6 +71,15 @@ async def test_a_browser_is_told_of_failures_on_a_page(held: Held, path: str, st
     async with serving(held) as served:
         served.catch_up(0, 1)
         assert "What to do" in await page(served, path, status)
+
+
+async def test_the_page_of_a_row_has_its_declared_types_whichever_worker_has_the_row(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        key = workers.key_in(1)
+        workers.put(key, 0, json.dumps({"customer_id": key, "revision": 1}).encode())
+        workers.catch_up()
+        for name in ("one", "two"):
+            assert "str | None" in await page(workers[name], f"/tables/{TABLE}/rows/{key}")
 
 
 async def test_while_rows_cannot_be_listed_the_page_of_their_table_says_so(held: Held) -> None:
