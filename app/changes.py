@@ -198,8 +198,7 @@ class Watches:
         name = held.table.topic.name
         if (dropping := self._dropping.pop(name, None)) is not None:
             dropping.cancel()
-        ring = self.rings.get(name)
-        if ring is None or ring.held is not held:
+        if (ring := self.rings.get(name)) is None:
             ring = self.rings[name] = Ring(held)
             held.watch = ring.take
         self._watchers[name] = self._watchers.get(name, 0) + 1

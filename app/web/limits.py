@@ -111,8 +111,6 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         problem = Problem(asked, "requires an address and a method of this port", error.reason, _WHERE)
         kind = "no-such-address" if error.status == web.HTTPNotFound.status_code else "mistake"
         return failed(request, kind, problem, status=error.status)
-    except asyncio.CancelledError:
-        raise
     except TimeoutError:
         raise
     except Exception:

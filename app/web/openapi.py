@@ -31,9 +31,6 @@ class Operation(NamedTuple):
     unwell: Sequence[int] = ()
 
 
-NO_PARAMETERS: Sequence[Mapping[str, Any]] = ()
-
-
 def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
     """Describe a parameter; an "array" is one that may be repeated."""
     schema: dict[str, Any] = {"type": kind}

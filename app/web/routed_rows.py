@@ -91,4 +91,4 @@ def unserved(held: LocalTable, asked: str, partitions: Sequence[int]) -> Unserve
         f"no worker that answers for {word} {named}",
         "ask again when it has been handed over, or start a worker",
     )
-    return UnservedError(problem, partition=partitions[0], partitions=list(partitions), state="unserved", retry_after=1)
+    return UnservedError(problem, partition=partitions[0], partitions=list(partitions), state="unserved")

@@ -17,12 +17,11 @@ from app.key_texts import encoded_key
 from app.lists import LIMIT, USUAL_LIMIT, selection
 from app.local_workers import row_path
 from app.lookup import NotHereError, NotSureError, held_table, look_up, look_up_after, untold
-from app.web import openapi
 from app.web.answering import passed_on, prefers_html, respond
 from app.web.asking import Asked, is_hop, key_of, table_of
 from app.web.hopping import hopping
 from app.web.listing import gathered, many
-from app.web.openapi import NO_PARAMETERS, Operation, parameter
+from app.web.openapi import Operation, described_fields, parameter
 from app.web.routed_rows import is_known_as_mine, route, unserved
 from app.web.sources import sources
 from tables.declaring.problems import Problem
@@ -122,7 +121,7 @@ async def _found(here: Sources, name: str, text: str, wanted: Wanted) -> dict[st
 
 def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
     if prefers_html(request):
-        found["fields"] = openapi.described_fields(held.table.topic)
+        found["fields"] = described_fields(held.table.topic)
     return respond(request, found, "row")
 
 
@@ -278,5 +277,3 @@ OPERATIONS = {
         (400, 404, 503),
     ),
 }
-
-__all__ = ["ADDRESSES", "NO_PARAMETERS", "OPERATIONS"]

@@ -28,10 +28,8 @@ class ScanSlots:
     def one(self) -> Iterator[None]:
         """Have one for as long as the block lasts; raises TooBusyError when all are taken."""
         if self.taken >= self.count:
-            raise TooBusyError(
-                Problem(self._what, f"requires one of {self.count} places", "none that is free", "ask again"),
-                retry_after=1,
-            )
+            found = "none that is free"
+            raise TooBusyError(Problem(self._what, f"requires one of {self.count} places", found, "ask again"))
         self.taken += 1
         try:
             yield

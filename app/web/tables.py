@@ -37,7 +37,7 @@ async def tables(request: web.Request) -> web.Response:
     """GET /tables: of this worker."""
     Asked(request, ())
     here = sources(request)
-    told = [_summary(here, here.tables[name]) for name in here.declared if name in here.tables]
+    told = [_summary(here, here.tables[name]) for name in here.declared]
     return respond(request, {"tables": told, "worker": here.worker}, "tables")
 
 
