@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from app.metrics.families import Families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from agents.engine.held import HeldTable
     from agents.engine.membership import Membership
     from agents.engine.quality import QualityOfJoin
     from agents.engine.running import ServiceRunner
     from agents.engine.traffic import Traffic
+    from agents.engine.vitals import Standing
     from app.metrics.requests import Requests
     from tables.engine import Memory
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> Iterator[None]:
     """Add all that a worker has to tell, a slice at a time; `now` in seconds since the epoch."""
     families.add("larder_worker_info", 1, runner.service.name, runner.options.worker)
-    families.add("larder_broker_answers", runner.vitals().answers)
+    vitals = runner.vitals()
+    families.add("larder_broker_answers", vitals.answers)
     for name, used in memory.used().items():
         families.add(f"larder_{name}", used)
     _read_traffic(families, runner.traffic, runner.membership)
     if runner.membership is not None:
-        _read_inputs(families, runner.traffic, runner.membership)
+        _read_inputs(families, runner.traffic, runner.membership, vitals.partitions)
     for name, table in tuple(runner.tables.items()):
         yield
         _read_table(families, name, table, now)
@@ -57,25 +59,26 @@ def _read_traffic(families: Families, traffic: Traffic, membership: Membership |
     families.add("larder_dead_letters_total", sum(n for (topic, _), n in traffic.published.items() if topic == letters))
 
 
-def _read_inputs(families: Families, traffic: Traffic, membership: Membership) -> None:
+def _read_inputs(families: Families, traffic: Traffic, membership: Membership, standings: Iterable[Standing]) -> None:
     for topic in membership.plan.inputs:
         if (taken := traffic.taken.get(topic)) is not None:
             families.add_histogram("larder_input_batch_records", taken.sizes, topic)
             for partition, count in taken.records.items():
                 families.add("larder_input_records_total", count, topic, partition)
-    for tp in membership.processing.assigned:
-        if tp.topic in membership.plan.inputs:
-            position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
-            families.add("larder_input_position", position, *tp)
+    for place, position, end, _ in standings:
+        if place.kind == "input":
+            families.add("larder_input_position", position, place.topic, place.partition)
             if end is not None:
-                families.add("larder_input_lag", max(0, end - position), *tp)
+                families.add("larder_input_lag", max(0, end - position), place.topic, place.partition)
 
 
 def _read_table(families: Families, name: str, table: HeldTable, now: float) -> None:
     for partition, count in table.taken.records.items():
         families.add("larder_table_received_total", count, name, partition)
     families.add_histogram("larder_table_batch_records", table.taken.sizes, name)
-    _read_results(families, "larder_table_records_total", name, table.counts.as_dict())
+    results = table.counts.as_dict()
+    families.add("larder_table_swept_total", results.pop("swept"), name)
+    _read_results(families, "larder_table_records_total", name, results)
     for state in table.states():
         partition = state.partition
         families.add("larder_table_state", state.phase, name, partition)
@@ -102,7 +105,4 @@ def _read_join(families: Families, name: str, join: QualityOfJoin) -> None:
 
 def _read_results(families: Families, metric: str, name: str, counts: Mapping[str, int]) -> None:
     for result, count in counts.items():
-        if result == "swept":
-            families.add("larder_table_swept_total", count, name)
-        else:
-            families.add(metric, count, name, result)
+        families.add(metric, count, name, result)
