@@ -31,7 +31,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     """Make the application; it reads both at each request. Without `seen` the worker tells nothing of itself."""
     app = web.Application(middlewares=[bounded])
     app[SOURCES] = sources
-    app[HOPPING] = Hopping(sources.directory)
+    app[HOPPING] = Hopping()
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
     for module in (rows, changes, tables, services, dead_letters, describing, pages):
         for path, handler in module.ADDRESSES:
@@ -76,4 +76,5 @@ async def stop_web(app: web.Application) -> None:
         server.close()
     changes.end(app)
     await app[_RUNNER].cleanup()
+    await app[SOURCES].directory.close()
     await app[HOPPING].close()

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from agents.engine.peers import Peer
-    from app.directory import Directory
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ ANSWER_BYTES = 32 * 1024 * 1024
 """An answer that is larger than any of ours is not read to its end."""
 
 SILENT_SECONDS = 25.0
-"""Without a sign of life of a stream: one comes every ten seconds."""
+"""Without a byte: a stream gives a sign of life every ten seconds, and no other answer is waited for that long."""
 
 EVENTS = "text/event-stream"
 
@@ -81,18 +80,17 @@ class Hopped(NamedTuple):
 class Hopping:
     """Owns the connections to other workers."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self) -> None:
         """Begin without a connection."""
-        self.directory = directory
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
         """Ask for `path`, encoded and with its query; None when no answer comes within `seconds`."""
-        if not _ADDRESS.fullmatch(peer.web):
-            return None
-        address = URL(f"{peer.web}{path}", encoded=True)
+        if self._session is None:
+            self._session = _session()
         try:
-            async with asyncio.timeout(seconds), self._connections().get(address, allow_redirects=False) as answer:
+            asked = self._session.get(_address(peer, path), allow_redirects=False)
+            async with asyncio.timeout(seconds), asked as answer:
                 body = await answer.content.read(ANSWER_BYTES)
                 while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
                     body += more
@@ -106,36 +104,36 @@ class Hopping:
     @asynccontextmanager
     async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:
         """Listen to the events of another worker; raises aiohttp.ClientError or TimeoutError when there are none."""
-        if not _ADDRESS.fullmatch(peer.web):
-            raise aiohttp.InvalidURL(peer.web)
-        address = URL(f"{peer.web}{path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         headers = {"Last-Event-ID": last} if last else {}
+        where = _address(peer, path)
         # A connection of its own: those of single questions are never all taken by streams.
         async with (
-            aiohttp.ClientSession(headers={HOP: "1"}, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.get(address, headers=headers, allow_redirects=False, raise_for_status=True) as answer,
+            _session() as session,
+            session.get(where, headers=headers, allow_redirects=False, raise_for_status=True) as answer,
         ):
             if answer.content_type != EVENTS:
                 raise aiohttp.ClientPayloadError(answer.content_type)
             yield answer.content
 
-    def _connections(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=HOPS),
-                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_SECONDS),
-                headers={HOP: "1"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
-
     async def close(self) -> None:
         """Close what is open."""
-        await self.directory.close()
         if self._session is not None:
             await self._session.close()
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=HOPS),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS),
+        headers={HOP: "1"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _address(peer: Peer, path: str) -> URL:
+    if not _ADDRESS.fullmatch(peer.web):
+        raise aiohttp.InvalidURL(peer.web)
+    return URL(f"{peer.web}{path}", encoded=True)
 
 
 HOPPING = web.AppKey("hopping", Hopping)
