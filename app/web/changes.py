@@ -65,7 +65,7 @@ async def changes(request: web.Request) -> web.StreamResponse:
             partitions = only or held.table.partitions
             told: Told = Watched(held, ring, prefix, partitions, last)
         else:
-            told = await everywhere(request, held, ring, prefix, asked.text("prefix"), last)
+            told = await everywhere(request, held, ring, prefix, last)
         response = web.StreamResponse(
             headers={"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )

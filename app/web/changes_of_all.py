@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from app.changes import id_text, read_id
+from app.key_texts import key_text
 from app.lookup import untold
 from app.routing import share
 from app.watching import LOOK_SECONDS, Event, Watched
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
     from agents.engine.peers import Peer
     from app.changes import Ring
+    from app.directory import Directory
     from app.lookup import LocalTable
     from app.routing import Shares
     from app.web.hopping import Hopping
-    from app.web.sources import Sources
 
 AHEAD = 100
 """Handfuls of events that wait for a reader; then those who tell them wait, too."""
@@ -40,9 +41,7 @@ LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes: twice the largest record that is ever taken."""
 
 
-async def everywhere(  # noqa: PLR0913, PLR0917 - what is watched, and from where on
-    request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, prefix_text: str | None, last: str
-) -> OfAll:
+async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, last: str) -> OfAll:
     """Listen to all workers; raises UnservedError for a partition that nobody has."""
     here = sources(request)
     if not held.partition_count:
@@ -53,9 +52,8 @@ async def everywhere(  # noqa: PLR0913, PLR0917 - what is watched, and from wher
         shares = share(held, range(held.partition_count), peers, here.worker)
     if shares.nowhere:
         raise unserved(held, "live changes", list(shares.nowhere))
-    return OfAll(
-        here, hopping(request), held, shares, Watched(held, ring, prefix, shares.here, last), prefix_text, last
-    )
+    mine = Watched(held, ring, prefix, shares.here, last)
+    return OfAll(here.directory, hopping(request), held, shares, mine, prefix, last)
 
 
 class OfAll:
@@ -63,16 +61,16 @@ class OfAll:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, and from where on
         self,
-        here: Sources,
+        directory: Directory,
         hopping: Hopping,
         held: LocalTable,
         shares: Shares,
         mine: Watched,
-        prefix: str | None,
+        prefix: bytes,
         last: str,
     ) -> None:
         """Prepare; others are asked when it is entered."""
-        self._here = here
+        self._directory = directory
         self._hopping = hopping
         self._held = held
         self._shares = shares
@@ -140,16 +138,17 @@ class OfAll:
         shared = {peer.worker: list(numbers) for peer, numbers in self._shares.elsewhere}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            peers = await self._here.directory.peers()
+            peers = await self._directory.peers()
             now = {peer.worker: peer.partitions.get(topic, ()) for peer in peers if peer.worker in shared}
             if any(not set(numbers) <= set(now.get(worker, ())) for worker, numbers in shared.items()):
                 return
 
     async def _listen(self, peer: Peer, numbers: Sequence[int]) -> None:
+        topic = self._held.table.topic
         query: list[tuple[str, Any]] = [("local", 1), *(("partition", each) for each in numbers)]
-        if self._prefix is not None:
-            query.append(("prefix", self._prefix))
-        path = f"/tables/{quote(self._held.table.topic.name, safe='')}/changes?{urlencode(query)}"
+        if self._prefix:
+            query.append(("prefix", key_text(topic, self._prefix)))
+        path = f"/tables/{quote(topic.name, safe='')}/changes?{urlencode(query)}"
         async with self._hopping.stream(peer, path, self._seen(numbers)) as content:
             buffer = b""
             async for part in content.iter_any():
