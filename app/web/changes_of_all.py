@@ -80,6 +80,7 @@ class OfAll:
         self._told: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
         self._started: list[Event] = []
+        self._all_started = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Listen to each of them."""
@@ -105,21 +106,23 @@ class OfAll:
             return []
 
     def _together(self, events: Sequence[Event] | None) -> Sequence[Event] | None:
-        """Have one start for all: when each of them has started; what comes before it is kept until then."""
-        if events is None or not self._waits():
+        """Have one start for all: when each of them has started; who has waits for the others."""
+        if events is None or self._all_started.is_set():
             return events
         self._started += events
-        if self._waits():
-            return []
         starts = [each for each in self._started if each.name == "start"]
+        if len(starts) < len(self._shares.elsewhere) + bool(self._shares.here):
+            return []
+        self._all_started.set()
         positions = {partition: at for each in starts for partition, at in each.positions.items()}
         resets = [each for each in self._started if each.name == "reset"][:1]
         first = [each._replace(positions=positions) for each in [*resets, starts[0]]]
         return [*first, *(each for each in self._started if each.name not in {"start", "reset"})]
 
-    def _waits(self) -> bool:
-        parts = len(self._shares.elsewhere) + bool(self._shares.here)
-        return sum(each.name == "start" for each in self._started) < parts
+    async def _tell(self, events: Sequence[Event]) -> None:
+        await self._told.put(events)
+        if any(each.name == "start" for each in events):
+            await self._all_started.wait()
 
     async def _to_the_end(self, part: Any) -> None:
         # Whoever is not there, or tells nonsense: the reader comes again, and is told so then.
@@ -130,7 +133,7 @@ class OfAll:
     async def _listen_here(self) -> None:
         while (events := await self._mine.next()) is not None:
             if events:
-                await self._told.put(events)
+                await self._tell(events)
 
     async def _look(self) -> None:
         """End when partitions have moved."""
@@ -158,7 +161,7 @@ class OfAll:
                     raise ValueError(len(buffer))
                 events = [event for text in whole if (event := parsed(text)) is not None]
                 if events:
-                    await self._told.put(events)
+                    await self._tell(events)
 
     def _seen(self, numbers: Sequence[int]) -> str:
         """Give the part of the last id that is about some partitions; one that is none stays none."""

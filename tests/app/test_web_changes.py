@@ -15,7 +15,13 @@ from aiohttp import ClientResponse, ClientSession
 from agents.engine.held import HeldTable
 from app import changes
 from app.changes import Ring, Watches, id_text, read_id
+from app.directory import Directory
 from app.lookup import TooBusyError
+from app.routing import Shares
+from app.watching import Watched
+from app.web import changes_of_all
+from app.web.changes_of_all import OfAll
+from app.web.hopping import Hopping
 from tables.engine import Table
 from tests.support.serving import NOW, Fleet, Served, fleet, serving
 from tests.tables.engine.samples import customers, gone, row, small_memory
@@ -252,6 +258,31 @@ async def test_who_comes_back_to_all_workers_with_what_is_not_kept_is_told_to_be
             assert ears.last == "0.6-1.6-2.6"
             _put(workers, workers.key_in(1), 7)
             assert (await ears.next()).name == "row"
+
+
+async def test_while_a_worker_has_not_begun_to_tell_nothing_more_is_taken_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(20)
+        writer.close()
+
+    monkeypatch.setattr(changes_of_all, "LOOK_SECONDS", 0.02)
+    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        workers.catch_up()
+        held, hopping, key = workers["one"].held, Hopping(), workers.key_in(0)
+        two = workers.peers[1]._replace(web=f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}")
+        ring, shares = Ring(held), Shares([0], [(two, [1])], [])
+        mine = Watched(held, ring, b"", [0], "")
+        async with OfAll(Directory(workers.tell), hopping, held, shares, mine, b"", "") as told:
+            for offset in range(20):
+                workers.put(key, offset, json.dumps({"customer_id": key, "revision": offset}).encode())
+                ring.take(0, [key.encode()])
+                assert await told.next() == []
+            assert [event.name for event in told._started] == ["start"]
+        await hopping.close()
+    hanging.close()
 
 
 def test_an_id_is_read_as_it_was_written() -> None:
