@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import click
 
 from app.errors import MistakeError, UnavailableError
 from app.local_workers import ANSWER_SECONDS, LocalWorker, ask, local_workers
 from app.settings import load_settings
+from app.table_paths import rows_path, some_keys
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from app.local_workers import Reply
 
@@ -29,9 +30,6 @@ LIST_SECONDS = 15.0
 
 PAGE_ROWS = 1_000
 """Rows in one answer, at most."""
-
-KEYS, KEYS_LENGTH = 1_000, 4_000
-"""In one question: so many keys, and characters of them in the address, of which HTTP servers take 8,000."""
 
 at_option = click.option(
     "--at", metavar="URL", help="Ask the worker that answers at URL, in place of those that run here."
@@ -73,33 +71,6 @@ def refuse_mistake(reply: Reply) -> None:
     """Raise `MistakeError` where a worker says that what was asked cannot be asked."""
     if reply.kind == "mistake":
         raise MistakeError(_problem(reply))
-
-
-def rows_path(table: str, parameters: Sequence[tuple[str, str]]) -> str:
-    """Give the path of a list of rows."""
-    query = urlencode([(name, value) for name, value in parameters])
-    return f"/tables/{quote(table, safe='')}/rows?{query}"
-
-
-def changes_path(table: str, prefix: str | None) -> str:
-    """Give the path of the changes of a table."""
-    query = "" if prefix is None else f"?{urlencode({'prefix': prefix})}"
-    return f"/tables/{quote(table, safe='')}/changes{query}"
-
-
-def some_keys(keys: Sequence[str]) -> Iterator[list[str]]:
-    """Split keys into questions that an address has room for, in their order."""
-    some: list[str] = []
-    length = 0
-    for key in keys:
-        more = len(urlencode({"key": key})) + 1
-        if some and (len(some) == KEYS or length + more > KEYS_LENGTH):
-            yield some
-            some, length = [], 0
-        some.append(key)
-        length += more
-    if some:
-        yield some
 
 
 def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]) -> list[dict[str, Any]]:

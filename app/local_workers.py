@@ -11,7 +11,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,16 +82,6 @@ def ask_all(workers: Sequence[LocalWorker], path: str) -> list[Reply]:
         return []
     with ThreadPoolExecutor(len(workers)) as threads:
         return list(threads.map(lambda worker: ask(worker, path), workers))
-
-
-def row_path(table: str, key: str) -> str:
-    """Give the path of a row; what a URL cannot hold is encoded."""
-    return f"/tables/{quote(table, safe='')}/rows/{_dots(quote(key, safe=''))}"
-
-
-def _dots(encoded: str) -> str:
-    # The segments "." and ".." would be taken for steps in the path.
-    return encoded.replace(".", "%2E") if encoded in {".", ".."} else encoded
 
 
 def _is_alive(pid: int) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from app.asking import OK, answered, at_option, workers_at
-from app.local_workers import row_path
 from app.output import answer, json_option
+from app.table_paths import row_path
 
 
 @click.command("get")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.asking import at_option, changes_path, workers_at
+from app.asking import at_option, workers_at
 from app.output import json_option, one_line, printable
 from app.showing_rows import row_text
+from app.table_paths import changes_path
 
 if TYPE_CHECKING:
     from app.events import Event

@@ -20,7 +20,8 @@ from app.demo.lines import Line, line
 from app.demo.outcome import Outcome, Outputs
 from app.demo.ownership import created_topics, read_back
 from app.demo.workers import WorkerProcess, running_workers
-from app.local_workers import ask_all, local_workers, row_path
+from app.local_workers import ask_all, local_workers
+from app.table_paths import row_path
 from tables import shop
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -17,6 +17,7 @@ from app.changes import id_text, read_id
 from app.key_texts import key_text
 from app.lookup import untold
 from app.routing import share
+from app.table_paths import table_path
 from app.watching import LOOK_SECONDS, Event, Watched
 from app.web.hopping import hopping
 from app.web.routed_rows import unserved
@@ -151,7 +152,7 @@ class OfAll:
         query: list[tuple[str, Any]] = [("local", 1), *(("partition", each) for each in numbers)]
         if self._prefix:
             query.append(("prefix", key_text(topic, self._prefix)))
-        path = f"/tables/{quote(topic.name, safe='')}/changes?{urlencode(query)}"
+        path = f"{table_path(topic.name)}/changes?{urlencode(query)}"
         async with self._hopping.stream(peer, path, self._seen(numbers)) as content:
             buffer = b""
             async for part in content.iter_any():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -18,6 +17,7 @@ from app.key_texts import encoded_key
 from app.lists import Row, how_far, page, require_listable, rows_of
 from app.lookup import LookupFailedError, partitions_of_key
 from app.routing import share
+from app.table_paths import rows_path, some_keys
 from app.web.hopping import hopping
 from app.web.routed_rows import CONTRADICTIONS, is_known_as_mine, unserved
 from app.web.sources import sources
@@ -105,7 +105,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
             query.append(("cursor", cursor_text(mark, after)))
         if max_staleness is not None:
             query.append(("max_staleness", max_staleness))
-        return f"/tables/{quote(topic.name, safe='')}/rows?{urlencode(query)}"
+        return rows_path(topic.name, query)
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         theirs = await _asked(request, peer, path(numbers))
@@ -167,6 +167,7 @@ async def many(
     by_partition: defaultdict[int, list[str]] = defaultdict(list)
     for text in dict.fromkeys(texts):
         by_partition[partitions_of_key(held, encoded_key(topic, text))[0]].append(text)
+    staleness: list[tuple[str, Any]] = [] if max_staleness is None else [("max_staleness", max_staleness)]
     whole = held.table.held == "global"
     partitions = range(held.partition_count) if whole else sorted(by_partition)
 
@@ -184,8 +185,9 @@ async def many(
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         rows: list[Row] = []
         measured: dict[int, dict[str, Any]] = {}
-        for query in _queries(keys(numbers), max_staleness):
-            theirs = await _asked(request, peer, f"/tables/{quote(topic.name, safe='')}/rows?{query}")
+        for some in some_keys(keys(numbers), KEYS_BYTES):
+            query = [*staleness, *(("key", key) for key in some)]
+            theirs = await _asked(request, peer, rows_path(topic.name, query))
             if theirs is None:
                 return None
             rows += [Row(b"", each) for each in theirs.rows]
@@ -203,21 +205,6 @@ async def many(
 
 def _text(key: Any) -> str:
     return key if isinstance(key, str) else msgspec.json.decode(key, type=str)
-
-
-def _queries(keys: Sequence[str], max_staleness: float | None) -> list[str]:
-    """Give queries for all keys, none of them longer than a request may be."""
-    asked = [] if max_staleness is None else [urlencode({"max_staleness": max_staleness})]
-    queries: list[list[str]] = [list(asked)]
-    size = 0
-    for key in keys:
-        part = urlencode({"key": key})
-        if size and size + len(part) > KEYS_BYTES:
-            queries.append(list(asked))
-            size = 0
-        queries[-1].append(part)
-        size += len(part) + 1
-    return ["&".join(parts) for parts in queries]
 
 
 async def _asked(request: web.Request, peer: Peer, path: str) -> _Theirs | None:

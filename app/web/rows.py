@@ -15,8 +15,8 @@ from app.cursors import cursor_text, read_cursor
 from app.errors import MistakeError
 from app.key_texts import encoded_key
 from app.lists import LIMIT, USUAL_LIMIT, selection
-from app.local_workers import row_path
 from app.lookup import NotHereError, NotSureError, held_table, look_up, look_up_after, untold
+from app.table_paths import row_path
 from app.web.answering import passed_on, prefers_html, respond
 from app.web.asking import Asked, is_hop, key_of, table_of
 from app.web.hopping import hopping

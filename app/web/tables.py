@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import msgspec
 
 from app.lists import how_far, selection
 from app.lookup import LookupFailedError, held_table, state_name
 from app.routing import candidates, is_mine
+from app.table_paths import table_path
 from app.web.answering import prefers_html, respond
 from app.web.asking import Asked, is_hop, table_of
 from app.web.hopping import hopping
@@ -129,7 +129,7 @@ async def _of_all(request: web.Request, held: LocalTable, mine: Sequence[Mapping
     """Add what other workers say of theirs, and what is known of those that say nothing."""
     here, name = sources(request), held.table.topic.name
     peers = [peer for peer in await here.directory.peers() if peer.worker != here.worker and _has(peer, name)]
-    path = f"/tables/{quote(name, safe='')}?local=1"
+    path = f"{table_path(name)}?local=1"
     answers = await asyncio.gather(*(hopping(request).ask(peer, path) for peer in peers if peer.web))
     told = list(mine)
     for answer in answers:

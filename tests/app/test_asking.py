@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.asking import KEYS, KEYS_LENGTH, changes_path, rows_path, some_keys
 from app.cli import larder
+from app.table_paths import KEYS, KEYS_LENGTH, changes_path, rows_path, some_keys
 from tests.support.web import Answer, Request, problem, web
 
 

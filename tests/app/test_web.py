@@ -12,7 +12,8 @@ import pytest
 from agents.engine.partitioning import partition_of
 from app.broker.ports import free_port
 from app.errors import UnavailableError
-from app.local_workers import LocalWorker, ask, row_path
+from app.local_workers import LocalWorker, ask
+from app.table_paths import row_path
 from app.web import make_app, start_web, stop_web
 from tables import OwnerTopic, Row
 from tables.engine import Table

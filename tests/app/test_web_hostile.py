@@ -131,7 +131,7 @@ async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(he
         served.catch_up(0, 1)
         status, answer = await served.row(SCRIPT)
         assert (status, answer["key"], answer["row"]["name"]) == (200, SCRIPT, SCRIPT)
-        from app.local_workers import row_path  # noqa: PLC0415
+        from app.table_paths import row_path  # noqa: PLC0415
 
         for path in (
             row_path(TABLE, SCRIPT),

@@ -14,7 +14,7 @@ from yarl import URL
 from agents.engine.partitioning import partition_of
 from agents.engine.peers import Peer
 from app.directory import Directory
-from app.local_workers import row_path
+from app.table_paths import row_path
 from app.web import Sources, make_app, start_web, stop_web
 from tables import OwnerTopic
 from tables.engine import Table
