@@ -27,7 +27,7 @@ def is_mine(held: LocalTable, partition: int) -> bool:
 def candidates(peers: Iterable[Peer], topic: str, partition: int, me: str) -> Iterable[Peer]:
     """Give who may answer for a partition beside `me`: who processes it, then who stands by."""
     others = [peer for peer in peers if peer.worker != me and peer.web]
-    yield from (peer for peer in others if partition in peer.partitions.get(topic, ()))
+    yield from (peer for peer in others if peer.processes(topic, partition))
     yield from (peer for peer in others if partition in peer.standby.get(topic, ()))
 
 
@@ -53,15 +53,12 @@ def share(
     by_name = {peer.worker: peer for peer in peers}
     for partition in partitions:
         found = [peer for peer in candidates(peers, topic, partition, me) if peer.worker not in unreachable]
-        owner = next((peer for peer in found if partition in peer.partitions.get(topic, ())), None)
         if is_mine(held, partition):
             here.append(partition)
-        elif owner is not None:
-            elsewhere[owner.worker].append(partition)
+        elif found and (found[0].processes(topic, partition) or partition not in open_):
+            elsewhere[found[0].worker].append(partition)
         elif partition in open_:
             here.append(partition)
-        elif found:
-            elsewhere[found[0].worker].append(partition)
         else:
             nowhere.append(partition)
     return Shares(here, [(by_name[name], numbers) for name, numbers in elsewhere.items()], nowhere)

@@ -26,6 +26,10 @@ class Peer(NamedTuple):
     partitions: Mapping[str, Sequence[int]]
     standby: Mapping[str, Sequence[int]]
 
+    def processes(self, topic: str, partition: int) -> bool:
+        """Whether a partition was given to it."""
+        return partition in self.partitions.get(topic, ())
+
 
 class Listed(NamedTuple):
     """A member of a group, as the broker describes it."""

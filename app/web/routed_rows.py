@@ -49,7 +49,7 @@ async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how lon
             for anew in (False, True):
                 peers = await here.directory.peers(anew=anew)
                 for peer in candidates(peers, held.table.topic.name, partition, here.worker):
-                    stands_by = partition not in peer.partitions.get(held.table.topic.name, ())
+                    stands_by = not peer.processes(held.table.topic.name, partition)
                     if (peer.worker, peer.web) in tried or (stands_by and (copy_here or not anew)):
                         continue
                     tried.add((peer.worker, peer.web))
@@ -76,9 +76,7 @@ def is_known_as_mine(here: Sources, held: LocalTable, partition: int) -> bool:
     if partition not in held.table.partitions or held.table.state(partition).stands_by:
         return False
     topic = held.table.topic.name
-    return any(
-        peer.worker == here.worker and partition in peer.partitions.get(topic, ()) for peer in here.directory.known
-    )
+    return any(peer.worker == here.worker and peer.processes(topic, partition) for peer in here.directory.known)
 
 
 def unserved(held: LocalTable, asked: str, partitions: Sequence[int]) -> UnservedError:

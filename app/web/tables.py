@@ -145,8 +145,9 @@ def _has(peer: Peer, name: str) -> bool:
 
 
 def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: int) -> dict[str, Any]:
-    found = next(iter(candidates(peers, held.table.topic.name, partition, here.worker)), None)
-    owner = found if found is not None and partition in found.partitions.get(held.table.topic.name, ()) else None
+    name = held.table.topic.name
+    others = candidates(peers, name, partition, here.worker)
+    owner = next((peer for peer in others if peer.processes(name, partition)), None)
     state = "unserved" if owner is None else "no answer"
     if is_known_as_mine(here, held, partition):
         state = "starting"

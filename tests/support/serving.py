@@ -108,10 +108,8 @@ class Fleet:
         """Put a row where it belongs: into the stores that have its partition, of the owner and of `also`."""
         partition = partition_of(key.encode(), self.partitions)
         for name, served in self.workers.items():
-            processes = any(
-                peer.worker == name and partition in peer.partitions.get(served.table.topic.name, ())
-                for peer in self.peers
-            )
+            topic = served.table.topic.name
+            processes = any(peer.worker == name and peer.processes(topic, partition) for peer in self.peers)
             if partition in served.table.partitions and (processes or name in also):
                 served.table.apply(partition, [Sent(offset, key.encode(), value)])
         return partition
