@@ -47,13 +47,14 @@ def read_cursor(text: str, mark: str) -> bytes:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(packed, type=_Cursor, strict=True)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise _forged(text, "another text") from error
+        raise forged(text, "another text") from error
     if cursor.version != 1 or cursor_text(mark, cursor.after) != text:
-        raise _forged(text, "one of another list" if cursor.version == 1 else f"version {cursor.version}")
+        raise forged(text, "one of another list" if cursor.version == 1 else f"version {cursor.version}")
     return cursor.after
 
 
-def _forged(text: str, found: str) -> MistakeError:
+def forged(text: str, found: str) -> MistakeError:
+    """Say that a text is no cursor of this list."""
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     problem = Problem(
         f"cursor {shown!r}", "requires the `next` of the same list", found, "begin without a cursor, or repeat the list"

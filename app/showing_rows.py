@@ -19,7 +19,8 @@ def show_rows(rows: Sequence[dict[str, Any]], following: str | None) -> None:
     """Show rows with their keys; `following` is the cursor of the next page."""
     if rows:
         lines = [
-            (printable(str(each["key"])), _partition(each), _revision(each), row_text(each["row"])) for each in rows
+            (printable(str(each["key"])), _told(each, "partition"), _told(each, "revision"), row_text(each["row"]))
+            for each in rows
         ]
         click.echo(columns(("key", "partition", "revision", "row"), lines, right=["partition", "revision"]))
     else:
@@ -33,9 +34,5 @@ def row_text(row: Any) -> str:
     return "-" if row is None else printable(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
 
 
-def _partition(row: dict[str, Any]) -> str:
-    return "-" if row.get("partition") is None else str(row["partition"])
-
-
-def _revision(row: dict[str, Any]) -> str:
-    return "-" if row.get("revision") is None else str(row["revision"])
+def _told(row: dict[str, Any], name: str) -> str:
+    return "-" if row.get(name) is None else str(row[name])

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agents.engine.partitioning import partition_of
-from app.cursors import cursor_text, read_cursor
+from app.cursors import cursor_text, forged, read_cursor
 from app.errors import MistakeError
 from app.key_texts import encoded_key
 from app.lists import LIMIT, USUAL_LIMIT, selection
@@ -208,8 +208,7 @@ def _position(held: LocalTable, text: str, key: bytes) -> bytes:
     try:
         held.table.topic.key_codec.decode(key)
     except ValueError as error:
-        problem = Problem(f"cursor {text[:40]!r}", "requires the `next` of the same list", "another text", "begin anew")
-        raise MistakeError(problem) from error
+        raise forged(text, "another text") from error
     return key
 
 
