@@ -168,7 +168,8 @@ async def rows(request: web.Request) -> web.Response:
     limit = asked.whole("limit", USUAL_LIMIT, 1, LIMIT)
     if not held.partition_count:
         raise untold(held, "a list")
-    with here.slots.one():
+    slots = here.hopped_slots if is_hop(request) else here.slots
+    with slots.one():
         if asked.has("key"):
             told = await many(request, held, _keys(asked), max_staleness, local=local)
         else:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 # Each takes turns with the others and with ingestion, in slices of milliseconds: eight answer in well below a second.
 SCANS = 8
 
+HOPPED_SCANS = 4 * SCANS
+"""Parts of lists that other workers make. They have places of their own: workers that wait for each other's parts would
+otherwise refuse them to each other."""
+
 
 class ScanSlots:
     """So many at once; who finds none free is told so at once, and does not wait in a line without end."""

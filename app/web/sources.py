@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from app.directory import Directory
-from app.web.scan_slots import ScanSlots
+from app.web.scan_slots import HOPPED_SCANS, ScanSlots
 from tables.engine.clock import now
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Sources:
     clock: Callable[[], float] = now
     brokers: str = ""
     slots: ScanSlots = field(default_factory=ScanSlots)
+    hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 
 
 SOURCES = web.AppKey("sources", Sources)

@@ -347,3 +347,12 @@ async def test_more_lists_at_once_than_there_are_places_for_are_told_to_come_aga
         status, answer = await served.get(f"/tables/{TABLE}/rows")
         assert (status, answer["type"]) == (503, "urn:larder:too-busy")
         assert (await served.row("nobody"))[0] == 404, "single rows are no lists"
+
+
+async def test_a_worker_whose_own_lists_take_all_places_makes_its_parts_of_those_of_others(held: Held) -> None:
+    from app.web.scan_slots import ScanSlots  # noqa: PLC0415
+
+    async with serving(held, slots=ScanSlots(0)) as served:
+        served.catch_up(0, 1)
+        assert (await served.get(f"/tables/{TABLE}/rows"))[0] == 503
+        assert (await served.get(f"/tables/{TABLE}/rows", **{"Larder-Hop": "1"}))[0] == 200
