@@ -71,14 +71,13 @@ class Ring:
     def __init__(self, held: LocalTable, kept: int = KEPT) -> None:
         """Begin with what comes from now on."""
         self.held = held
-        self.first = 0
-        self.floors: dict[int, int] = {}
+        self.first = self.began = 0
         self._kept = kept
         self._bytes = 0
         self._changes: deque[Change] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
-        self._states: dict[int, State] = {}
-        self.look_again()
+        self._states = self._open()
+        self.floors = self.positions()
 
     @property
     def end(self) -> int:
@@ -89,19 +88,23 @@ class Ring:
         """Give where each partition is now."""
         return {partition: self.held.table.position(partition) for partition in self.held.table.partitions}
 
-    def look_again(self) -> bool:
-        """Say whether partitions came, went or were read anew since; what was here before counts no more then."""
-        table = self.held.table
-        states = {partition: table.state(partition) for partition in table.partitions}
-        if states == self._states:
-            return False
-        self._states = states
+    def look_again(self) -> None:
+        """Begin anew if partitions came, went or were read anew since."""
+        if self._open() != self._states:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget what was before; a number is left out, so that those who have seen all of it begin anew, too."""
+        self._states = self._open()
         self.floors = self.positions()
-        self.first = self.end
+        self.first = self.began = self.end + 1
         self._changes.clear()
         self._bytes = 0
         self.wake()
-        return True
+
+    def _open(self) -> dict[int, State]:
+        table = self.held.table
+        return {partition: table.state(partition) for partition in table.partitions}
 
     def take(self, partition: int | None, keys: Sequence[bytes]) -> None:
         """Take the keys of rows that changed; whatever is wrong with them, who applied them is not to suffer."""
@@ -119,8 +122,7 @@ class Ring:
             log.exception(
                 "changes of table %s could not be shown: whoever watches begins anew", self.held.table.topic.name
             )
-            self._states = {}
-            self.look_again()
+            self._begin_anew()
         self.wake()
 
     def _add(self, changes: Iterator[Change]) -> None:

@@ -88,9 +88,10 @@ class Watched:
             return first
         if self._ended:
             return None
-        if self._ring.look_again() or self._number < self._ring.first:
+        self._ring.look_again()
+        if self._number < self._ring.first:
             self._ended = True
-            why = "partitions came or went" if self._number >= self._ring.first else "too slow"
+            why = "partitions came or went" if self._number < self._ring.began else "too slow"
             return [_reset(why, self._now())]
         found = self._ring.since(self._number, AT_ONCE)
         if not found:

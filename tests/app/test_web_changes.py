@@ -138,6 +138,28 @@ async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_end
         assert await ears.answer.content.read() == b""
 
 
+async def test_all_who_watch_are_told_when_partitions_are_read_anew_and_not_the_first_alone(held: HeldTable) -> None:
+    async with serving(held) as served, listening(served) as one, listening(served) as two:
+        for ears in (one, two):
+            await ears.next()
+        held.told("id-2", 2)
+        assert [(await ears.next()).name for ears in (one, two)] == ["reset", "reset"]
+
+
+async def test_when_changes_cannot_be_shown_whoever_watches_begins_anew(
+    held: HeldTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    async with serving(held) as served, listening(served) as ears:
+        await ears.next()
+        monkeypatch.setattr(held.table, "latest", broken)
+        held.take(0, [row(0, "a", 1)], 1)
+        event = await ears.next()
+        assert (event.name, event.id) == ("reset", "0.1-1.0")
+
+
 async def test_rows_that_are_removed_since_the_topic_lacks_them_are_told_and_who_was_away_begins_anew(
     held: HeldTable,
 ) -> None:
