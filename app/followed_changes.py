@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.asking import OK, nobody, refuse_mistake
 from app.events import LARGEST_LINE, EventReader
-from app.local_workers import Reply
+from app.local_workers import Reply, read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -66,7 +65,7 @@ class Watch:
             connection.request("GET", self._path, headers={"Accept": "text/event-stream", **last})
             answer = connection.getresponse()
             if answer.status != OK:
-                return Reply(worker, answer.status, json.loads(answer.read()))
+                return read_reply(worker, answer)
             status, self._followed_at = OK, time.monotonic()
             reader = EventReader(self._last_id)
             while line := answer.readline(LARGEST_LINE):

@@ -67,13 +67,20 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
     connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
         connection.request("GET", path, headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-        return Reply(worker, answer.status, body) if isinstance(body, dict) else Reply(worker, 0, {})
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        return read_reply(worker, connection.getresponse())
+    except (OSError, http.client.HTTPException):
         return Reply(worker, 0, {})
     finally:
         connection.close()
+
+
+def read_reply(worker: LocalWorker, answer: http.client.HTTPResponse) -> Reply:
+    """Read an answer; what is no JSON object is none."""
+    try:
+        body = json.loads(answer.read())
+    except (ValueError, RecursionError):
+        body = None
+    return Reply(worker, answer.status, body) if isinstance(body, dict) else Reply(worker, 0, {})
 
 
 def ask_all(workers: Sequence[LocalWorker], path: str) -> list[Reply]:

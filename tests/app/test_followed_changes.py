@@ -56,6 +56,14 @@ def test_who_watches_goes_on_behind_the_last_change_with_whichever_worker_answer
     assert said == ["one sends no more changes: going on behind the last one"]
 
 
+@pytest.mark.parametrize("body", [["no", "object"], "[" * 100_000])
+def test_what_is_no_answer_of_a_worker_is_none(body: object) -> None:
+    with web(lambda _: Answer(404, body)) as other:
+        events = Watch("shop.customers", "/", print).events(lambda: [LocalWorker("s", "w", 0, other.address)])
+        with pytest.raises(UnavailableError):
+            next(events)
+
+
 def test_nobody_to_watch_from_the_start_is_told_at_once() -> None:
     with web(lambda _: problem("no-such-table", 404)) as other:
         worker = LocalWorker("s", "one", 0, other.address)
