@@ -39,3 +39,8 @@ def answer_failure(message: str) -> None:
 def printable(text: str) -> str:
     """Give a text that somebody else wrote in one line, with what a terminal would obey written as in Python."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def printable_lines(text: str) -> str:
+    """Give the same in the lines that it has."""
+    return "\n".join(map(printable, text.split("\n")))

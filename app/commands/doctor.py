@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from app.output import answer, json_option
+from app.output import answer, json_option, printable
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def _progress(topic: str, wanted: int | None, there: int) -> Callable[[int], Non
 def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
     for finding in findings:
         severity = finding.severity.name.lower()
-        click.echo(f"{click.style(severity, fg=_COLOURS[severity], bold=True)}  {finding.about}: {finding.seen}")
+        styled = click.style(severity, fg=_COLOURS[severity], bold=True)
+        click.echo(f"{styled}  {finding.about}: {printable(finding.seen)}")
         if finding.samples:
             click.echo(f"    seen at  {', '.join(map(str, finding.samples))}")
         click.echo(f"    matters  {finding.why}")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app.asking import OK, answered, at_option, workers_at
-from app.output import answer, json_option
+from app.output import answer, json_option, printable_lines
 from app.table_paths import row_path
 
 
@@ -34,7 +34,7 @@ def command(ctx: click.Context, *, table: str, key: str, at: str | None, as_json
 
 
 def _show(found: dict[str, Any]) -> None:
-    click.echo(json.dumps(found["row"], ensure_ascii=False, indent=2))
+    click.echo(printable_lines(json.dumps(found["row"], ensure_ascii=False, indent=2)))
     revision = "" if found["revision"] is None else f", revision {found['revision']}"
     age = "" if found["freshness_s"] is None else f", the end of the topic was met {found['freshness_s']:.1f} s ago"
     click.echo(

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from app.columns import columns
-from app.output import printable
+from app.output import printable, printable_lines
 
 # Characters of a cause in a list: enough to tell letters apart.
 SHOWN_CAUSE = 200
@@ -40,9 +40,9 @@ def show_letter(letter: dict[str, Any]) -> None:
     lines = [(printable(name).replace("_", " "), printable(str(value))) for name, value in facts if value is not None]
     click.echo(columns(("letter", ""), lines))
     if letter["shown_as"] == "json":
-        click.echo(msgspec.json.format(bytes(letter["value"]), indent=2))
+        click.echo(printable_lines(msgspec.json.format(bytes(letter["value"]), indent=2).decode()))
     elif letter["shown_as"] == "text":
-        click.echo("\n".join(map(printable, letter["value"].splitlines())))
+        click.echo(printable_lines(letter["value"]))
 
 
 def embedded(letter: dict[str, Any]) -> dict[str, Any]:

@@ -122,6 +122,9 @@ def test_what_a_row_has_cannot_move_a_terminal_and_keeps_its_numbers() -> None:
         assert all(each.isprintable() for each in shown.stdout.replace("\n", ""))
         assert len(shown.stdout.splitlines()) == 2
         told = run("scan", "t", "--at", worker.address, "--json")
+    alone = {**row("k", text="\x9b2J"), "table": "t", "state": "caught up", "freshness_s": None}
+    with web(lambda _: Answer(200, alone)) as worker:
+        assert '"text": "\\x9b2J"' in run("get", "t", "k", "--at", worker.address).stdout
     assert json.loads(told.stdout)["rows"][0]["row"]["big"] == 123456789012345678901234567890
 
 

@@ -23,6 +23,7 @@ from app.dead_letters.letters import (
     settling_headers,
 )
 from app.dead_letters.pages import Found, Newest, cursor, page, read_cursor
+from app.dead_letters.showing import show_letter
 from app.errors import MistakeError
 
 
@@ -117,6 +118,16 @@ def test_a_value_that_is_no_json_is_shown_as_text(value: bytes, shown: str) -> N
     assert isinstance(letter, Letter)
     told = described_whole(letter, None)
     assert (told["value"], told["shown_as"]) == (shown, "text")
+
+
+@pytest.mark.parametrize("value", ['{"a":"\x9b2J\u2028"}', "\x1b[2J\n"])
+def test_what_a_letter_has_cannot_move_a_terminal(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    letter = read_record(0, _parked(ORDER._replace(value=value.encode())))
+    assert isinstance(letter, Letter)
+    show_letter(described_whole(letter, None))
+    said = capsys.readouterr().out
+    assert "2J" in said
+    assert all(each.isprintable() for each in said.replace("\n", ""))
 
 
 def _letter(number: int, partition: int = 0, at: int = 0, offset: int = 0, timestamp: int = 1) -> Letter:

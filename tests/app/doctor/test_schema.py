@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
+from app.commands.doctor import _show
 from app.doctor.findings import Finding, Severity
 from app.doctor.reading import Reader
 from app.doctor.schema import MOST_FIELDS, Schema
@@ -96,6 +98,11 @@ def test_values_with_keys_in_place_of_fields_take_no_more_than_their_bound() -> 
         schema.take(reader.read(0, [given(at, "c1", {**ROW, f"of-{at}": 1})]))
     assert len(schema._unknown.fields) == MOST_FIELDS
     assert f"and {MOST_FIELDS - 10} more" in next(schema.findings()).seen
+
+
+def test_the_name_of_a_field_cannot_move_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(audit(CUSTOMERS, given(0, "c1", {**ROW, "\x1b[2J": 1})), {})
+    assert "know: \\x1b[2J (1)" in capsys.readouterr().out
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
