@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, BatchConsumer, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from app.doctor.facts import TopicState
     from tables.engine.records import Record
@@ -125,9 +125,9 @@ class _Reading:
                     self._advance(left, batch.tp, batch.records, batch.position)
             self._progress(self.records)
             if time.monotonic() - moved_at > STALLED_SECONDS:
-                self._give_up(left, left)
-            # Retention has deleted what was to be read: what is left of it is in the newest records.
-            self._give_up(left, fetched.out_of_range)
+                self.unread |= {tp.partition for tp in left}
+                return
+            await self._begin_later(left, left.keys() & fetched.out_of_range)
             await asyncio.sleep(0)
 
     def _advance(
@@ -141,7 +141,11 @@ class _Reading:
         if position < part.stop and most != 0:
             left[tp] = Stretch(position, part.stop, most)
 
-    def _give_up(self, left: dict[TopicPartition, Stretch], tps: Iterable[TopicPartition]) -> None:
-        for tp in list(tps):
-            if left.pop(tp, None) is not None:
-                self.unread.add(tp.partition)
+    async def _begin_later(self, left: dict[TopicPartition, Stretch], tps: Collection[TopicPartition]) -> None:
+        """Go on where logs begin by now: retention has deleted what lay before."""
+        begins = await self._consumer.beginning_offsets(tps) if tps else {}
+        for tp, begin in begins.items():
+            part = left.pop(tp)
+            if begin < part.stop:
+                left[tp] = part._replace(start=begin)
+                self._consumer.seek(tp, begin)

@@ -1,11 +1,13 @@
-"""Which stretches of a log are read."""
+"""Which stretches of a log are read, and that all of them are."""
 
 from __future__ import annotations
 
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from app.doctor.sampling import Stretch, stretches
+from app.doctor.sampling import Stretch, new_consumer, sample, stretches
+from tests.support.audited import state
+from tests.support.topics import Sent, create, cut, send
 
 OFFSETS = st.integers(0, 10**6)
 
@@ -34,3 +36,19 @@ def test_without_a_bound_all_is_read(one: int, other: int) -> None:
 
 def test_half_are_the_oldest_and_half_the_newest() -> None:
     assert stretches(100, 1_000, 10) == (Stretch(100, 995, 5), Stretch(995, 1_000))
+
+
+async def test_what_retention_deletes_meanwhile_is_passed_over(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.events"
+    await create(kafka, {topic: 1})
+    await send(kafka, topic, [Sent("k", {"number": number}, 0) for number in range(20)])
+    await cut(kafka, topic, 12, {})
+    offsets: list[int] = []
+    consumer = new_consumer(kafka)
+    await consumer.start()
+    try:
+        before = state(topic, begins={0: 0}, ends={0: 20})
+        read = await sample(consumer, before, None, lambda _, some: offsets.extend(each.offset for each in some))
+    finally:
+        await consumer.stop()
+    assert (offsets, read.unread) == (list(range(12, 20)), ())
