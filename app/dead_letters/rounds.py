@@ -6,7 +6,7 @@ Has a producer that has just begun, so that nobody else can commit meanwhile: `s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
@@ -37,6 +37,13 @@ TRANSACTION_TIMEOUT_MS = 30_000
 
 class RefusedError(Exception):
     """The broker refused a record: what was sent is not committed, and the producer cannot go on."""
+
+
+class Ready(NamedTuple):
+    """A letter to be settled, in short, and the record that it is replayed as; None where it is discarded."""
+
+    letter: Letter
+    replay: Outgoing | None
 
 
 @dataclass
@@ -72,7 +79,7 @@ class Round:
         """Settle the letters of a partition; gives the ids that were met."""
         settled = await self._settled(partition, span)
         met: set[LetterId] = set()
-        chunk: list[Letter] = []
+        chunk: list[Ready] = []
         size = 0
         async for entry in self.shelf.entries(partition, span):
             self._tell()
@@ -80,10 +87,10 @@ class Round:
                 continue
             if self.chosen.ids is not None:
                 met.add(entry.id)
-            if self._is_open(entry, settled):
+            if self._is_open(entry, settled) and (ready := await self._ready(entry)) is not None:
                 settled[entry.identity] = None
-                chunk.append(entry)
-                size += len(entry.value or b"")
+                chunk.append(ready)
+                size += len((ready.replay and ready.replay.value) or b"")
             if self.alone or len(chunk) >= TRANSACTION_LETTERS or size >= TRANSACTION_BYTES:
                 await self._commit(chunk)
                 chunk, size = [], 0
@@ -108,36 +115,38 @@ class Round:
             self.outcome.already[name] = before
         return False
 
-    async def _commit(self, letters: list[Letter]) -> None:
-        replayed = self.how == "replayed"
-        replays = [(letter, await self.originals.replay(letter) if replayed else None) for letter in letters]
-        self.outcome.left |= {str(letter.id): replay for letter, replay in replays if isinstance(replay, str)}
-        ready = [(letter, replay) for letter, replay in replays if not isinstance(replay, str)]
+    async def _ready(self, letter: Letter) -> Ready | None:
+        """Make ready what can be settled; why another one cannot be goes to what is left."""
+        replay = await self.originals.replay(letter) if self.how == "replayed" else None
+        if isinstance(replay, str):
+            self.outcome.left[str(letter.id)] = replay
+            return None
+        return Ready(letter.summary(), replay)
+
+    async def _commit(self, ready: list[Ready]) -> None:
         if not ready:
             return
         places: list[str | None] = []
 
         async def publish() -> None:
-            outgoing = [replay for _, replay in ready if replay is not None]
-            offsets = iter(await send(self.producer, outgoing))
+            offsets = iter(await send(self.producer, [replay for _, replay in ready if replay is not None]))
             places.extend(
                 None if replay is None else f"{replay.tp.topic}/{replay.tp.partition}/{next(offsets)}"
                 for _, replay in ready
             )
-            await send(self.producer, [self._marker(*each) for each in zip(ready, places, strict=True)])
+            await send(self.producer, [self._marker(each.letter, at) for each, at in zip(ready, places, strict=True)])
 
         try:
             async with within(TRANSACTION_TIMEOUT_MS / 1000, "a transaction to be committed"):
                 await self.producer.in_one(publish)
         except REFUSED as error:
             if self.alone:
-                self.outcome.left[str(letters[0].id)] = f"replaying requires its topic to take it; found {error}"
+                self.outcome.left[str(ready[0].letter.id)] = f"replaying requires its topic to take it; found {error}"
             raise RefusedError from error
         names = [str(letter.id) for letter, _ in ready]
         self.outcome.settled |= dict(zip(names, places, strict=True))
 
-    def _marker(self, ready: tuple[Letter, Outgoing | None], replayed_as: str | None) -> Outgoing:
-        letter, _ = ready
+    def _marker(self, letter: Letter, replayed_as: str | None) -> Outgoing:
         tp = TopicPartition(self.shelf.topic, letter.place.partition)
         headers = settling_headers(letter.identity, self.how, replayed_as)
         return Outgoing(tp, str(letter.id).encode(), None, int(now() * 1000), headers, self.shelf.largest)

@@ -14,12 +14,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from agents.declaring.dead_letters import dead_letter, fitting
+from agents.engine.transactions import TransactionalProducer
 from app.dead_letters import reading, rounds
 from app.dead_letters.choosing import Chosen
 from app.dead_letters.letters import LetterId, letter_id
 from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import letter, list_letters
-from app.dead_letters.records import reader, spans
+from app.dead_letters.records import Outgoing, reader, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
 from tests.support.topics import COMPACTED, Sent, configure, create, read, send, until
@@ -226,6 +227,22 @@ async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_
     await send(shop.kafka, shop.letters, [Sent(stale.key, None, 0, [*headers, ("larder.left-out", b"the value")])])
     again = await settle(shop.kafka, shop.service, "replayed", Chosen())
     assert "it is gone from" in again.left[f"{shop.orders}/0/0"]
+
+
+async def test_what_was_left_out_of_letters_counts_for_how_much_is_committed_at_a_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "TRANSACTION_BYTES", 9_000)
+    together, send_ = [], rounds.send
+
+    async def counted(producer: TransactionalProducer, outgoing: list[Outgoing]) -> list[int]:
+        together.append(sum(len(each.value or b"") for each in outgoing))
+        return await send_(producer, outgoing)
+
+    monkeypatch.setattr(rounds, "send", counted)
+    ids = await shop.park([Sent(f"o{each}", b"x" * 5_000, 0) for each in range(5)], largest=1_000)
+    assert sorted((await settle(shop.kafka, shop.service, "replayed", Chosen())).settled) == sorted(ids)
+    assert [each for each in together if each] == [10_000, 10_000, 5_000]
 
 
 async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> None:
