@@ -14,7 +14,7 @@ from app.errors import MistakeError
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from app.dead_letters.letters import Identity
 
@@ -43,11 +43,10 @@ class Found(NamedTuple):
 
 
 class Newest:
-    """Collects wanted letters that are not settled, each once, out of what is read backwards."""
+    """Collects letters that are not settled, each once, out of what is read backwards."""
 
-    def __init__(self, wanted: Callable[[Letter], bool]) -> None:
+    def __init__(self) -> None:
         """Begin with nothing."""
-        self._wanted = wanted
         self._letters: dict[Identity, Letter] = {}
         self._settled: set[Identity] = set()
 
@@ -63,7 +62,7 @@ class Newest:
                 self._settled.add(entry.identity)
                 # One that was parked again lies behind what has settled it.
                 self._letters.pop(entry.identity, None)
-            elif entry.identity not in self._settled and self._wanted(entry):
+            elif entry.identity not in self._settled:
                 self._letters.setdefault(entry.identity, entry)
 
 

@@ -107,7 +107,7 @@ def _alone(found: Letter) -> Span:
 
 async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> AsyncIterator[Letter | Settlement]:
     """Give the newest letter of an id, the last one, and what lies behind it."""
-    async for window in _windows(shelf, partition, span):
+    async for window in _windows(shelf, partition, span, lambda each: each.id == wanted):
         for entry in window:
             if entry.identity.id == wanted:
                 yield entry
@@ -116,22 +116,25 @@ async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> As
 
 
 async def _newest(shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]) -> Found:
-    newest = Newest(wanted)
-    async for window in _windows(shelf, partition, span):
+    newest = Newest()
+    async for window in _windows(shelf, partition, span, wanted):
         newest.take(window)
         if len(newest.letters) >= limit:
             return Found(newest.letters[:limit], beyond=False)
     return Found(newest.letters, beyond=_lowest(shelf, span) > span.begin)
 
 
-async def _windows(shelf: Shelf, partition: int, span: Span) -> AsyncIterator[list[Letter | Settlement]]:
-    """Read backwards from the end, in windows that grow, each newest first and without values."""
+async def _windows(
+    shelf: Shelf, partition: int, span: Span, wanted: Callable[[Letter], bool]
+) -> AsyncIterator[list[Letter | Settlement]]:
+    """Read wanted letters, and what settles any, backwards from the end, in windows that grow, and without values."""
     end, size, lowest = span.end, FIRST_WINDOW, _lowest(shelf, span)
     while end > lowest:
         begin = max(lowest, end - size)
         entries = [
             entry.summary() if isinstance(entry, Letter) else entry
             async for entry in shelf.entries(partition, Span(begin, end))
+            if isinstance(entry, Settlement) or wanted(entry)
         ]
         yield entries[::-1]
         end, size = begin, min(2 * size, LARGEST_WINDOW)

@@ -140,7 +140,7 @@ def _settled(letter: Letter) -> Settlement:
 
 
 def _open(*windows: list[Letter | Settlement]) -> list[Letter]:
-    newest = Newest(lambda _: True)
+    newest = Newest()
     for window in windows:
         newest.take(window)
     return newest.letters

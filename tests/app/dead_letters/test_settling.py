@@ -284,6 +284,13 @@ async def test_a_service_without_dead_letters_has_none(kafka: str, prefix: str) 
     assert (outcome.settled, list(outcome.left)) == ({}, ["t/0/1"])
 
 
+async def test_letters_are_found_by_keys_that_are_longer_than_lists_show(shop: Shop) -> None:
+    keys = [f"{'k' * 300}{number}" for number in range(2)]
+    wanted, _ = await shop.park([Sent(key, {}, number, [], EARLIER + number) for number, key in enumerate(keys)])
+    page = await list_letters(shop.kafka, shop.service, 10, None, lambda each: each.key == keys[0].encode())
+    assert [str(each.id) for each in page.letters] == [wanted]
+
+
 async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
