@@ -196,6 +196,15 @@ def test_the_next_rows_are_asked_for_with_what_was_asked_before_and_the_cursor()
     assert "/tables/shop.customers/rows?prefix=c%2620&cursor=bmV4dA.c2060" in links
 
 
+def test_older_dead_letters_are_asked_for_with_what_was_asked_before_and_the_cursor() -> None:
+    asked = "/dead-letters?topic=shop.orders&cause=no+row&cursor=old"
+    links = shown("dead-letters", {**LETTERS, "key": None}, asked).links()
+    assert "/dead-letters?topic=shop.orders&cause=no%20row&cursor=b2xkZXI" in links
+    none = {"letters": [], "next": None, "key": None}
+    assert "Nothing was given up" not in shown("dead-letters", none, asked).text
+    assert "Nothing was given up" in shown("dead-letters", none, "/dead-letters").text
+
+
 def test_a_list_without_rows_says_so() -> None:
     empty = {**ROWS, "rows": [], "next": None}
     assert "No rows whose key begins with zz" in shown("rows", empty, "/tables/t/rows?prefix=zz").text
