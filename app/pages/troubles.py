@@ -127,7 +127,7 @@ def _states(table: Data) -> Iterator[Trouble]:
             yield Trouble(
                 severity,
                 f"{name}: {several(numbers, 'partition')} {listed(numbers)} {several(numbers, 'is', 'are')} {says}",
-                _going(those) or do,
+                (_going(those) if phase == "recovering" else "") or do,
                 "/recovery",
                 "Recovery",
             )

@@ -71,7 +71,9 @@ def test_no_expected_end_is_made_up() -> None:
 
 
 def test_a_partition_without_a_broker_is_worse_than_one_that_recovers() -> None:
-    assert only(tables=[held("t", partition(0, "disconnected"))]).severity is Severity.BAD
+    found = only(tables=[held("t", partition(0, "disconnected", remaining=5, expected_s=1.0))])
+    assert found.severity is Severity.BAD
+    assert found.do.endswith("See whether the broker is reached")
 
 
 @pytest.mark.parametrize(("age", "said"), [(AGE, False), (AGE + 0.1, True), (None, False)])
