@@ -137,7 +137,9 @@ def letter_address(letter: str) -> str:
     return f"/dead-letters/{quote(letter)}"
 
 
-def web_address(web: str) -> str | None:
+def web_address(web: str | None) -> str | None:
     """Give the address of another worker as a link; None where it is no web address: nothing else is linked to."""
+    if not web:
+        return None
     address = web if "://" in web else f"http://{web}"
     return address.rstrip("/") + "/" if address.startswith(("http://", "https://")) else None

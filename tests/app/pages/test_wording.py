@@ -85,7 +85,9 @@ def test_keys_that_a_browser_takes_out_of_a_path_are_asked_for_in_the_query(key:
         ("127.0.0.1:41001", "http://127.0.0.1:41001/"),
         ("javascript://x%0aalert(1)", None),
         ("javascript:alert(1)", "http://javascript:alert(1)/"),
+        ("", None),
+        (None, None),
     ],
 )
-def test_only_web_addresses_are_linked_to(web: str, link: str | None) -> None:
+def test_only_web_addresses_are_linked_to(web: str | None, link: str | None) -> None:
     assert wording.web_address(web) == link
