@@ -63,7 +63,7 @@ class Schema:
         self._strict = config.forbid_unknown_fields
         self._known = json_names(topic.row) | ({config.tag_field} if config.tag_field else set())
         self._required = {field.encode_name for field in fields(topic.row).values() if field.required}
-        self._values = 0
+        self._looked_at = 0
         self._seldom: Counter[str] = Counter()
         self._unread, self._empty = _Drift(), _Drift()
         self._unknown, self._missing, self._wrong = _Drift(), _Drift(), _Drift()
@@ -71,12 +71,12 @@ class Schema:
     def take(self, seen: Sequence[Seen]) -> None:
         """Look at some more records."""
         for each in seen:
+            if each.record.value is None and self._rows:
+                continue  # a deletion
+            self._looked_at += 1
             if each.record.value is None:
-                if not self._rows:
-                    self._empty.add(each, {})
-                continue
-            self._values += 1
-            if each.fields is None:
+                self._empty.add(each, {})
+            elif each.fields is None:
                 self._unread.add(each, {"": each.cause})
             else:
                 self._object(each, frozenset(each.fields))
@@ -146,7 +146,7 @@ class Schema:
         )
 
     def _finding(self, drift: _Drift, severity: Severity, seen: str, why: str, *do: str) -> Finding:
-        told = f"{drift.met.count:,} of {self._values or drift.met.count:,} {seen}"
+        told = f"{drift.met.count:,} of {self._looked_at:,} {seen}"
         return Finding(severity, AUDIT, f"topic {self._topic}", told, why, do, tuple(drift.met.samples))
 
 

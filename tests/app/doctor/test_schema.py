@@ -87,8 +87,9 @@ def test_what_is_no_json_object_is_an_error() -> None:
 
 
 def test_an_event_without_a_value_is_a_warning() -> None:
-    (told,) = audit(ORDERS, given(0, "c1", None))
-    assert (told.severity, told.seen) == (Severity.WARNING, "1 of 1 events without a value")
+    order = {"order_id": "o1", "customer_id": "c1", "amount": 1}
+    (told,) = audit(ORDERS, given(0, "c1", None), given(1, "c1", order), given(2, "c1", None))
+    assert (told.severity, told.seen) == (Severity.WARNING, "2 of 3 events without a value")
 
 
 def test_values_with_keys_in_place_of_fields_take_no_more_than_their_bound() -> None:
