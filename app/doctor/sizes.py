@@ -108,6 +108,13 @@ def sizes(system: System, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
                 yield from _found(system, passage, measured)
 
 
+def _again(system: System, passage: Passage) -> str:
+    """Rows are not replayed: a newer one may be there."""
+    if "compact" in system.topics[passage.source].facts.cleanup_policy:
+        return f"then have the owner of {passage.source} publish these rows again"
+    return f"then larder dead-letters replay {passage.service} --cause max.message.bytes"
+
+
 def _found(system: System, passage: Passage, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
     limit = system.topics[passage.into].facts.max_message_bytes
     own = measured[passage.source]
@@ -124,7 +131,7 @@ def _found(system: System, passage: Passage, measured: Mapping[str, Sizes]) -> I
             f"{above.count:,} records that are larger than {passage.into} takes (max.message.bytes={limit}); the"
             f" largest has {own.most:,} bytes",
             f"{passage.service} parks them: what should come of them does not",
-            (mend, f"then send the dead letters of {passage.service} again"),
+            (mend, _again(system, passage)),
             tuple(above.samples),
         )
     elif needed > limit:

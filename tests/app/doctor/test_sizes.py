@@ -44,6 +44,7 @@ def test_a_record_that_is_too_large_alone_is_an_error_with_its_place() -> None:
     )
     assert told.do[0].startswith("kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics")
     assert "--entity-name shop.joined --add-config max.message.bytes=60" in told.do[0]
+    assert told.do[1] == "then larder dead-letters replay shipping --cause max.message.bytes"
 
 
 def test_one_that_is_too_large_with_the_largest_row_is_a_warning() -> None:
