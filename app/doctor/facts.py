@@ -56,11 +56,15 @@ class TopicState(NamedTuple):
 
 
 class Brokers(NamedTuple):
-    """How many brokers there are, the settings of one, and the replicas of the transaction log (None: not made yet)."""
+    """How many brokers there are, the settings of one, and the replicas of the transaction log (None: not made yet).
+
+    `transaction_in_sync`: how many of these have to have what is written; brokers tell it to the log when it is made.
+    """
 
     up: int
     config: Mapping[str, str]
     transaction_replicas: int | None = None
+    transaction_in_sync: int = 0
 
     def number(self, name: str, default: int) -> int:
         """Give a setting that is a number; `default`, as Kafka has it, for what the broker does not tell."""

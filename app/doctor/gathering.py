@@ -94,8 +94,14 @@ async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[
 
 
 async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
-    copies = (await cluster.copies(own)).get(_TRANSACTIONS)
-    return Brokers(cluster.brokers_up(), await cluster.broker_settings(), None if copies is None else copies.replicas)
+    brokers = Brokers(cluster.brokers_up(), await cluster.broker_settings())
+    if _TRANSACTIONS not in own:
+        return brokers
+    replicas = (await cluster.copies([_TRANSACTIONS]))[_TRANSACTIONS].replicas
+    settings = (await cluster.topic_settings([_TRANSACTIONS]))[_TRANSACTIONS]
+    return brokers._replace(
+        transaction_replicas=replicas, transaction_in_sync=int(settings.get("min.insync.replicas", 1))
+    )
 
 
 async def _group(cluster: Cluster, name: str) -> Group:

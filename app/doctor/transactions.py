@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from agents.engine.running import TRANSACTION_TIMEOUT_MS
 from app.doctor.findings import Finding, Severity
-from app.doctor.mending import larder_setting, set_static
+from app.doctor.mending import larder_setting, set_static, set_topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,31 +53,34 @@ def transactions(system: System) -> Iterator[Finding]:
 
 def _transaction_log(system: System) -> Iterator[Finding]:
     """The topic that coordinates transactions is made when the first one begins, if there are enough brokers."""
-    brokers, wanted = system.brokers, system.brokers.number("transaction.state.log.replication.factor", REPLICAS)
-    least = brokers.number("transaction.state.log.min.isr", 2)
-    replicas = brokers.transaction_replicas
     factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
+    brokers, made = system.brokers, system.brokers.transaction_replicas is not None
+    replicas = brokers.transaction_replicas or brokers.number(factor, REPLICAS)
+    least = brokers.transaction_in_sync if made else brokers.number(isr, 2)
+    without = f"or {larder_setting('guarantee', 'at_least_once')}"
     do = (set_static(factor, min(brokers.up, REPLICAS)), set_static(isr, max(1, min(brokers.up, REPLICAS) - 1)),
-          f"or {larder_setting('guarantee', 'at_least_once')}")  # fmt: skip
-    if replicas is None and wanted > brokers.up:
+          without)  # fmt: skip
+    if not made and replicas > brokers.up:
         yield Finding(
             Severity.ERROR,
             AUDIT,
             "the brokers",
-            f"{factor}={wanted}; there are {brokers.up} brokers",
+            f"{factor}={replicas}; there are {brokers.up} brokers",
             "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
             do,
         )
-    elif least > (wanted if replicas is None else replicas):
+    elif least > replicas:
         yield Finding(
             Severity.ERROR,
             AUDIT,
             "the brokers",
-            f"{isr}={least}; the log of transactions has {wanted if replicas is None else replicas} replicas",
+            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has {replicas} replicas",
             "no transaction can be written: workers publish nothing",
-            do,
+            (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
+            if made
+            else do,
         )
-    elif brokers.up > 1 and (wanted if replicas is None else replicas) == 1:
+    elif brokers.up > 1 and replicas == 1:
         yield Finding(
             Severity.WARNING,
             AUDIT,

@@ -260,8 +260,11 @@ def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_nee
 
 
 def test_a_log_of_transactions_with_too_few_replicas_is_found() -> None:
-    assert "no transaction can be written" in one(transactions(brokers(HEALTHY, replicas=1))).why
-    lone = one(transactions(brokers(HEALTHY, replicas=1, transaction__state__log__min__isr="1")))
+    few = brokers(HEALTHY, replicas=1)
+    told = one(transactions(few._replace(brokers=few.brokers._replace(transaction_in_sync=2))))
+    assert "no transaction can be written" in told.why
+    assert told.do[0].endswith("--entity-name __transaction_state --add-config min.insync.replicas=1")
+    lone = one(transactions(few._replace(brokers=few.brokers._replace(transaction_in_sync=1))))
     assert lone.severity is Severity.WARNING
 
 
