@@ -92,6 +92,12 @@ def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page
     expect(page.get_by_role("heading", level=1)).to_have_text("All is well")
 
 
+def test_a_worker_that_takes_questions_and_answers_none_is_told_as_silent(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}/sample/recovery")
+    page.route("**/sample/recovery", lambda _: None)
+    expect(page.locator("[data-liveness]")).to_contain_text("does not answer", timeout=12_000)
+
+
 def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.keyboard.press("Tab")

@@ -30,7 +30,8 @@
   const lookAgain = async (seconds) => {
     if (!document.hidden) {
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+        const signal = AbortSignal.timeout(2000 * seconds);
+        const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal });
         if (!answer.ok) throw new Error(`answered ${answer.status}`);
         show(await answer.text());
         tell(`looks again every ${seconds} s`, false);
