@@ -32,7 +32,20 @@ LARGEST_LIMIT = 10_000
 
 topic_option = click.option("--topic", metavar="T", help="Only letters about records of the topic T.")
 cause_option = click.option("--cause", metavar="TEXT", help="Only letters with TEXT in their cause, in any case.")
-all_option = click.option("--all", "every", is_flag=True, help="All letters that are not settled yet.")
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Have a command take a service, and a choice of its letters."""
+    for option in (
+        json_option,
+        cause_option,
+        topic_option,
+        click.option("--all", "every", is_flag=True, help="All letters that are not settled yet."),
+        click.argument("letters", nargs=-1, metavar="[LETTER]..."),
+        click.argument("service"),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group("dead-letters")
@@ -83,55 +96,25 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("service")
-@click.argument("letters", nargs=-1, metavar="[LETTER]...")
-@all_option
-@topic_option
-@cause_option
-@json_option
-@click.pass_context
-def replay(  # noqa: PLR0913 - each is an option
-    ctx: click.Context,
-    service: str,
-    letters: tuple[str, ...],
-    *,
-    every: bool,
-    topic: str | None,
-    cause: str | None,
-    as_json: bool,
-) -> None:
+@_choosing
+def replay(service: str, *, as_json: bool, **chosen: Any) -> None:
     """Publish the records of LETTERs once more, each to the topic and partition that it came from, and only once.
 
     LETTERs are named topic/partition/offset; or say --all, --topic or --cause. A record has its key, value, headers
     and timestamp, and the header larder.replayed; every reader of its topic sees it again. Exit code 1: some letters
     could not be replayed, and are left.
     """
-    _settle(ctx, service, "replayed", _chosen("replay", letters, topic, cause, every=every), as_json=as_json)
+    _settle(service, "replayed", _chosen("replay", **chosen), as_json=as_json)
 
 
 @command.command()
-@click.argument("service")
-@click.argument("letters", nargs=-1, metavar="[LETTER]...")
-@all_option
-@topic_option
-@cause_option
-@json_option
-@click.pass_context
-def discard(  # noqa: PLR0913 - each is an option
-    ctx: click.Context,
-    service: str,
-    letters: tuple[str, ...],
-    *,
-    every: bool,
-    topic: str | None,
-    cause: str | None,
-    as_json: bool,
-) -> None:
+@_choosing
+def discard(service: str, *, as_json: bool, **chosen: Any) -> None:
     """Discard LETTERs: they are not listed any more, and their records are not published again.
 
     LETTERs are named topic/partition/offset; or say --all, --topic or --cause.
     """
-    _settle(ctx, service, "discarded", _chosen("discard", letters, topic, cause, every=every), as_json=as_json)
+    _settle(service, "discarded", _chosen("discard", **chosen), as_json=as_json)
 
 
 def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str | None, *, every: bool) -> Chosen:
@@ -149,7 +132,7 @@ def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str |
     return Chosen(ids, topic, cause)
 
 
-def _settle(ctx: click.Context, service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
+def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     from app.dead_letters.describing import settled  # noqa: PLC0415
     from app.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
     from app.dead_letters.showing import show_settled  # noqa: PLC0415
@@ -165,7 +148,7 @@ def _settle(ctx: click.Context, service: str, how: How, chosen: Chosen, *, as_js
     }
     answer(found, as_json=as_json, for_people=lambda: show_settled(service, how, found))
     if outcome.left:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _talk(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
