@@ -37,43 +37,37 @@ class Keys:
 
     def findings(self) -> Iterator[Finding]:
         """Give what was found up to now."""
-        rows = isinstance(self._topic, OwnerTopic)
-        rejected = "such a record is no row: it is rejected, and tables lack what it says"
-        kind, field = self._topic.key_codec.name, self._topic.key
-        if self._null.count:
-            unkeyed = (
-                "records without a key lie anywhere: they are in no order among each other, meet no row by partition,"
-                " and wait as if they had one key"
-            )
-            yield self._finding(
-                self._null,
-                Severity.ERROR if rows else Severity.WARNING,
-                f"{self._null.count:,} records without a key",
-                rejected if rows else unkeyed,
-                f"have their producer send {field} as the key of the message",
-            )
-        if self._strange.count:
-            yield self._finding(
-                self._strange,
-                Severity.ERROR if rows else Severity.WARNING,
-                f"{self._strange.count:,} records whose key is no {kind} key, as declared",
-                rejected if rows else "results keep the key, and tables of them reject it",
-                f"have their producer write keys so, or declare key_type of {self._topic.name} as they are written",
-            )
-        if self._other.count:
-            yield self._finding(
-                self._other,
-                Severity.ERROR if rows else Severity.WARNING,
-                f"{self._other.count:,} records whose key is not the value of {field}",
-                rejected if rows else "results keep the key: tables of them reject those of which it is not the key",
-                f"have their producer send {field} as the key, or declare key= as the field that is sent",
-            )
+        name, kind, field = self._topic.name, self._topic.key_codec.name, self._topic.key
+        yield from self._findings(
+            self._null,
+            "records without a key",
+            "records without a key lie anywhere: they are in no order among each other, meet no row by partition,"
+            " and wait as if they had one key",
+            f"have their producer send {field} as the key of the message",
+        )
+        yield from self._findings(
+            self._strange,
+            f"records whose key is no {kind} key, as declared",
+            "results keep the key, and tables of them reject it",
+            f"have their producer write keys so, or declare key_type of {name} as they are written",
+        )
+        yield from self._findings(
+            self._other,
+            f"records whose key is not the value of {field}",
+            "results keep the key: tables of them reject those of which it is not the key",
+            f"have their producer send {field} as the key, or declare key= as the field that is sent",
+        )
 
-    def _finding(self, met: Met, severity: Severity, seen: str, why: str, do: str) -> Finding:
-        again = (f"then have the owner of {self._topic.name} publish these rows again",)
-        rows = isinstance(self._topic, OwnerTopic)
-        about = f"topic {self._topic.name}"
-        return Finding(severity, AUDIT, about, seen, why, (do, *(again if rows else ())), tuple(met.samples))
+    def _findings(self, met: Met, seen: str, of_events: str, do: str) -> Iterator[Finding]:
+        if not met.count:
+            return
+        severity, why = Severity.WARNING, of_events
+        steps: tuple[str, ...] = (do,)
+        if isinstance(self._topic, OwnerTopic):
+            severity, why = Severity.ERROR, "such a record is no row: it is rejected, and tables lack what it says"
+            steps = (do, f"then have the owner of {self._topic.name} publish these rows again")
+        about, told = f"topic {self._topic.name}", f"{met.count:,} {seen}"
+        yield Finding(severity, AUDIT, about, told, why, steps, tuple(met.samples))
 
     def _is_key(self, key: bytes) -> bool:
         try:
