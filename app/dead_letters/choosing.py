@@ -31,8 +31,7 @@ class Chosen(NamedTuple):
     def partitions(self, count: int) -> list[int]:
         """Give the partitions of the dead letters' topic to read, those that are likely to have them first."""
         wanted = {each.partition for each in self.ids or ()}
-        likely = {partition for partition in range(count) if any(each % count == partition for each in wanted)}
-        return sorted(range(count), key=lambda partition: (partition not in likely, partition))
+        return sorted(range(count), key=lambda partition: partition not in {each % count for each in wanted})
 
 
 def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
