@@ -91,11 +91,10 @@ async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[
     from app.brokers import unavailable  # noqa: PLC0415 - imports Kafka's client
     from app.doctor.examining import audits, examine  # noqa: PLC0415
     from app.doctor.gathering import gather  # noqa: PLC0415
-    from app.doctor.sampling import new_consumer, sample  # noqa: PLC0415
+    from app.doctor.sampling import sample  # noqa: PLC0415
+    from app.readers import reader  # noqa: PLC0415
 
-    consumer = new_consumer(asked.bootstrap)
-    try:
-        await consumer.start()
+    async with reader(asked.bootstrap) as consumer:
         try:
             async with asyncio.timeout(FACTS_SECONDS):
                 system = await gather(consumer, asked)
@@ -105,10 +104,7 @@ async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[
         read = {}
         for name, each in audited.items():
             topic = system.topics[name]
-            there = sum(end - topic.begins[at] for at, end in topic.ends.items())
-            read[name] = await sample(consumer, topic, wanted, each.take, _progress(name, wanted, there))
-    finally:
-        await consumer.stop()
+            read[name] = await sample(consumer, topic, wanted, each.take, _progress(name, wanted, topic.span))
     return examine(system, audited, read), read
 
 

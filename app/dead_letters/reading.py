@@ -15,7 +15,8 @@ from agents.declaring.facts import dead_letters_name
 from agents.engine.cluster import Cluster
 from app.dead_letters.letters import Letter, LetterId, Settlement, read_record
 from app.dead_letters.pages import Found, Newest, Page, page, read_cursor
-from app.dead_letters.records import Span, reader, records, spans
+from app.dead_letters.records import Span, records, spans
+from app.readers import reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, BatchConsumer, fetch
+from agents.engine.fetching import BATCH_RECORDS, POLL_SECONDS, fetch
 from agents.engine.patience import within
 from agents.engine.publishing import ANSWER_SECONDS, BATCH_BYTES, NO_COMPRESSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
+    from agents.engine.fetching import BatchConsumer
     from agents.engine.transactions import TransactionalProducer
     from app.dead_letters.letters import Headers
     from tables.engine.records import Record
 
 SILENT_SECONDS = 30.0
 """A worker's open transaction holds back what comes after it; the broker ends one after ten seconds."""
-
-REQUEST_TIMEOUT_MS = 10_000
-"""For requests that a broker which is well answers in milliseconds."""
-
-Isolation = Literal["read_committed", "read_uncommitted"]
 
 
 class Span(NamedTuple):
@@ -46,25 +41,6 @@ class Outgoing(NamedTuple):
     timestamp: int
     headers: Headers
     largest: int
-
-
-@asynccontextmanager
-async def reader(brokers: str, isolation: Isolation = "read_committed") -> AsyncIterator[BatchConsumer]:
-    """Have a consumer without a group; raises KafkaError and OSError."""
-    consumer = BatchConsumer(
-        bootstrap_servers=brokers,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level=isolation,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def spans(consumer: BatchConsumer, tps: Collection[TopicPartition]) -> dict[TopicPartition, Span]:

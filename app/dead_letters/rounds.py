@@ -15,7 +15,8 @@ from agents.engine.refusals import REFUSED
 from app.dead_letters.choosing import unfound
 from app.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
 from app.dead_letters.outcome import Progress
-from app.dead_letters.records import Outgoing, Span, reader, send, spans
+from app.dead_letters.records import Outgoing, Span, send, spans
+from app.readers import reader
 from tables.engine.clock import now
 
 if TYPE_CHECKING:

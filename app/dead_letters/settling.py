@@ -16,10 +16,10 @@ from agents.engine.patience import within
 from agents.engine.transactions import TransactionalProducer
 from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import shelf_of
-from app.dead_letters.records import REQUEST_TIMEOUT_MS, reader
 from app.dead_letters.replaying import Originals
 from app.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
 from app.errors import UnavailableError
+from app.readers import REQUEST_TIMEOUT_MS, reader
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:

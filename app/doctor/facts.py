@@ -39,6 +39,11 @@ class TopicState(NamedTuple):
         """How many there are."""
         return len(self.ends)
 
+    @property
+    def span(self) -> int:
+        """How many offsets its logs span."""
+        return sum(end - self.begins[at] for at, end in self.ends.items())
+
     def number(self, name: str, default: int) -> int:
         """Give a setting that is a number; `default`, as Kafka has it, for what the broker does not tell."""
         return int(self.config.get(name) or default)

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, BatchConsumer, fetch
+from agents.engine.fetching import BATCH_RECORDS, POLL_SECONDS, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from agents.engine.fetching import BatchConsumer
     from app.doctor.facts import TopicState
     from tables.engine.records import Record
 
 STALLED_SECONDS: Final = 15.0
 """A broker that is well gives records in milliseconds; one that has lost a replica finds a leader in a few seconds."""
-
-REQUEST_TIMEOUT_MS: Final = 10_000
-"""For any answer; stopping may wait for one request."""
 
 
 class Stretch(NamedTuple):
@@ -73,7 +71,6 @@ async def sample(
     """
     share = None if wanted is None else max(2, wanted // max(1, topic.partitions))
     chosen = {TopicPartition(topic.name, at): stretches(topic.begins[at], end, share) for at, end in topic.ends.items()}
-    there = sum(end - topic.begins[at] for at, end in topic.ends.items())
     reading = _Reading(consumer, take, progress)
     tps = [tp for tp, parts in chosen.items() if parts]
     if tps:
@@ -82,20 +79,7 @@ async def sample(
             await reading.through({tp: parts[turn] for tp, parts in chosen.items() if turn < len(parts)})
     bounded = any(len(parts) > 1 for parts in chosen.values())
     whole = not (bounded or reading.unread or topic.leaderless)
-    return Read(reading.records, there, whole, tuple(sorted(reading.unread)))
-
-
-def new_consumer(bootstrap: str) -> BatchConsumer:
-    """Make a consumer of committed records, of no group."""
-    return BatchConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
+    return Read(reading.records, topic.span, whole, tuple(sorted(reading.unread)))
 
 
 class _Reading:

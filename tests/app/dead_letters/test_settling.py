@@ -20,9 +20,10 @@ from app.dead_letters.choosing import Chosen
 from app.dead_letters.letters import LetterId, letter_id
 from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import letter, list_letters
-from app.dead_letters.records import Outgoing, reader, spans
+from app.dead_letters.records import Outgoing, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
+from app.readers import reader
 from tests.support.topics import COMPACTED, Sent, configure, create, read, send, until
 from tests.support.workers import ROOT
 

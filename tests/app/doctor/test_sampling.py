@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from app.doctor.sampling import Stretch, new_consumer, sample, stretches
+from app.doctor.sampling import Stretch, sample, stretches
+from app.readers import reader
 from tests.support.audited import state
 from tests.support.topics import Sent, create, cut, send
 
@@ -44,11 +45,7 @@ async def test_what_retention_deletes_meanwhile_is_passed_over(kafka: str, prefi
     await send(kafka, topic, [Sent("k", {"number": number}, 0) for number in range(20)])
     await cut(kafka, topic, 12, {})
     offsets: list[int] = []
-    consumer = new_consumer(kafka)
-    await consumer.start()
-    try:
-        before = state(topic, begins={0: 0}, ends={0: 20})
+    before = state(topic, begins={0: 0}, ends={0: 20})
+    async with reader(kafka) as consumer:
         read = await sample(consumer, before, None, lambda _, some: offsets.extend(each.offset for each in some))
-    finally:
-        await consumer.stop()
     assert (offsets, read.unread) == (list(range(12, 20)), ())
