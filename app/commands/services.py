@@ -8,6 +8,7 @@ import click
 
 from app.local_workers import ask_all, local_workers
 from app.output import answer, json_option
+from app.over_all import over_all
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
     return {
         "service": service.name,
         "state": ", ".join(sorted({each["phase"] for each in workers})) or None,
-        "lag": _sum([each["lag"] for each in workers]),
+        "lag": over_all(sum, [each["lag"] for each in workers]),
         "tables": [{"table": use.name, "held": use.held, **_held(use.name, mine)} for use in service.tables],
         "joins": [
             {
@@ -72,13 +73,7 @@ def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
         for partition in each["partitions"]
     ]
     states = sorted({each["phase"].replace("_", " ") for each in partitions})
-    return {"state": ", ".join(states) or None, "lag": _sum([each["lag"] for each in partitions])}
-
-
-def _sum(lags: list[int | None]) -> int | None:
-    """Give the sum; unknown as soon as one of them is, or where there is none."""
-    known = [lag for lag in lags if lag is not None]
-    return sum(known) if known and len(known) == len(lags) else None
+    return {"state": ", ".join(states) or None, "lag": over_all(sum, [each["lag"] for each in partitions])}
 
 
 def _running(reply: Reply) -> dict[str, Any]:
@@ -88,7 +83,7 @@ def _running(reply: Reply) -> dict[str, Any]:
         "web": reply.worker.web,
         "phase": reply.body.get("phase", "no answer"),
         "processed": reply.body.get("processed"),
-        "lag": _sum([each["lag"] for each in reply.body.get("inputs", ())]),
+        "lag": over_all(sum, [each["lag"] for each in reply.body.get("inputs", ())]),
         "joins": reply.body.get("joins", []),
     }
 

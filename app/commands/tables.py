@@ -10,9 +10,10 @@ from app.asking import at_option, workers_at
 from app.columns import columns
 from app.local_workers import ask_all
 from app.output import answer, json_option
+from app.over_all import over_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from app.local_workers import Reply
 
@@ -44,15 +45,10 @@ def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
             "rows": table["rows"],
             "states": sorted({each["phase"].replace("_", " ") for each in partitions}),
             "diverging": table["diverging"],
-            "lag": _over_all(sum, [each["lag"] for each in partitions]),
-            "freshness_s": _over_all(max, [each["freshness_s"] for each in partitions]),
+            "lag": over_all(sum, [each["lag"] for each in partitions]),
+            "freshness_s": over_all(max, [each["freshness_s"] for each in partitions]),
             "partitions": partitions,
         }
-
-
-def _over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
-    """Give one figure for all partitions; unknown as soon as that of one is."""
-    return function(measures) if measures and None not in measures else None
 
 
 def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
@@ -102,7 +98,7 @@ def _progress(table: dict[str, Any]) -> str:
     if not behind:
         return ""
     left, rate = sum(each["remaining"] for each in behind), sum(each["rate"] for each in behind)
-    expected = _over_all(max, [each["expected_s"] for each in behind])
+    expected = over_all(max, [each["expected_s"] for each in behind])
     end = "" if expected is None else f", {expected:.0f} s to go"
     return f": {left:,} left, {rate:,.0f} rows/s{end}"
 

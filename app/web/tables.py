@@ -9,6 +9,7 @@ import msgspec
 
 from app.lists import how_far, selection
 from app.lookup import LookupFailedError, held_table, state_name
+from app.over_all import over_all
 from app.routing import candidates, is_mine
 from app.table_paths import table_path
 from app.web.answering import prefers_html, respond
@@ -21,7 +22,7 @@ from app.web.sources import sources
 from tables.engine import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -57,11 +58,6 @@ def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
         "lag": over_all(sum, [each["lag"] for each in partitions]),
         "freshness_s": over_all(max, [each["freshness_s"] for each in partitions]),
     }
-
-
-def over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
-    """Give one figure for all partitions; unknown as soon as that of one is."""
-    return function(measures) if measures and None not in measures else None
 
 
 class _Theirs(msgspec.Struct):
