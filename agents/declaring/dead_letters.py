@@ -4,10 +4,11 @@ The names of the headers are written here and nowhere else. Pure; sending it is 
 elsewhere.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
+
+from tables.declaring.records import Record
 
 _PREFIX: Final = "larder."
 _KEY: Final = "larder.key"
@@ -15,30 +16,6 @@ _KEY: Final = "larder.key"
 _CAUSE: Final = 4_000
 # Upper bound of what the record batch format adds to one header.
 _HEADER_OVERHEAD: Final = 10
-
-
-class FailedRecord(Protocol):
-    """What has to be known of a record that could not be handled; timestamp in ms."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written, ms since 1970."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The message key as it came."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value as it came."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers as they came."""
 
 
 class ParkedRecord(NamedTuple):
@@ -57,7 +34,7 @@ class ParkedRecord(NamedTuple):
     headers: list[tuple[str, bytes | None]]
 
 
-def dead_letter(service: str, topic: str, partition: int, record: FailedRecord, cause: str) -> ParkedRecord:
+def dead_letter(service: str, topic: str, partition: int, record: Record, cause: str) -> ParkedRecord:
     """Make the dead letter of a record; `cause` is for a person to read."""
     told = {
         "larder.service": service,

@@ -25,7 +25,7 @@ from agents.engine.publishing import Delivery, Output
 from agents.engine.waiting_orders import Order
 from agents.engine.wake_ups import StoredWakeUp
 from tables.declaring import OwnerTopic, Row
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 
 @dataclass

@@ -17,7 +17,7 @@ from agents.declaring.service import AgentDeclaration
 from agents.engine.exits import no_exit
 from agents.engine.publishing import Delivery
 from tables.declaring import LarderError, Row
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 
 class AgentEndedError(LarderError):

@@ -32,7 +32,7 @@ from agents.engine.checksums import are_intact
 from tables.engine.clock import now
 
 if TYPE_CHECKING:
-    from tables.engine.records import Record
+    from tables.declaring.records import Record
 
 POLL_SECONDS = 0.1
 """How long one look at the consumer may wait: a partition that becomes wanted meanwhile waits no longer."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agents.engine.headers import AFTER_HEADER
 from agents.engine.owned import OwnedRows, Written
-from tables.engine.records import Record
+from tables.declaring.records import Record
 from tables.engine.tombstones import REVISION_HEADER
 
 

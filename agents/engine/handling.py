@@ -16,7 +16,8 @@ from agents.declaring.dead_letters import cause_of
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Headers, Output
-from tables.engine.records import Record, Rejected
+from tables.declaring.records import Record
+from tables.engine.records import Rejected
 
 _has_headers = attrgetter("headers")
 

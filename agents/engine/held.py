@@ -16,10 +16,11 @@ from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is
 from agents.engine.placing import misplaced
 from agents.engine.table_problems import diverging, hole, missed_deletions, outside
 from agents.engine.traffic import Taken
+from tables.declaring.records import Record
 from tables.declaring.topics import OwnerTopic
 from tables.engine.layout import HEADER_SIZE, ROW, Stage
 from tables.engine.part import Part
-from tables.engine.records import Applied, Opened, ParkedRecord, Record, Rejected
+from tables.engine.records import Applied, Opened, ParkedRecord, Rejected
 from tables.engine.state import Phase, State
 from tables.engine.table import Held, Table
 

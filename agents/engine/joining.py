@@ -18,7 +18,7 @@ from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Output
 from agents.engine.quality import JoinQuality
 from agents.engine.row_results import RowResults
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 References = tuple[bytes | None, ...]
 Rows = tuple[bytes | None, ...]

@@ -14,7 +14,7 @@ from typing import Protocol
 from aiokafka.structs import TopicPartition
 
 from agents.engine.fetching import Batch
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 SLICE_RECORDS = 500
 """Records handled before control is given back: one to two milliseconds of work."""

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from aiokafka.structs import TopicPartition
 
-from agents.declaring.dead_letters import FailedRecord, dead_letter, fitting
+from agents.declaring.dead_letters import dead_letter, fitting
 from agents.engine.publishing import RECORD_OVERHEAD, Delivery, Output
+from tables.declaring.records import Record
 
 
 class Parking:
@@ -23,7 +24,7 @@ class Parking:
         self._output = output
         self._delivery = delivery
 
-    def park(self, record: FailedRecord, cause: str) -> None:
+    def park(self, record: Record, cause: str) -> None:
         whole = dead_letter(self._service, self._tp.topic, self._tp.partition, record, cause)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery().emit(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.engine.partitioning import partitions_of
-from tables.engine.records import Record, Rejected
+from tables.declaring.records import Record
+from tables.engine.records import Rejected
 
 
 def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rejected]:

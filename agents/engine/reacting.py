@@ -22,8 +22,9 @@ from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Delivery, Output
+from tables.declaring.records import Record
 from tables.engine.changing import Change, changes
-from tables.engine.records import Record, Rejected
+from tables.engine.records import Rejected
 
 log = logging.getLogger("larder")
 

@@ -18,7 +18,7 @@ from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Delivery, Headers, Output
 from tables.declaring import LarderError, OwnerTopic, Row
-from tables.engine.records import Record
+from tables.declaring.records import Record
 from tables.engine.tombstones import REVISION_HEADER, declared_revision
 
 

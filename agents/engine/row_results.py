@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from agents.engine.headers import AFTER_HEADER, MOVED_HEADER
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Delivery, Headers, Output
-from tables.engine.records import Record
+from tables.declaring.records import Record
 from tables.engine.tombstones import REVISION_HEADER
 
 

@@ -28,7 +28,7 @@ from agents.engine.places import Place, Places
 from agents.engine.publishing import Delivery
 from agents.engine.quality import JoinCounts
 from agents.engine.waiting_orders import Order, read, written
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 
 class WaitingRoom:

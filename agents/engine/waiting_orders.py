@@ -14,7 +14,7 @@ import msgspec
 
 from agents.engine.places import Place
 from tables.declaring import OwnerTopic, Row
-from tables.engine.records import Record
+from tables.declaring.records import Record
 
 Offset = Annotated[int, msgspec.Meta(ge=0)]
 Timestamp = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]

@@ -7,13 +7,13 @@ again has other records at the same coordinates. May not know how records are re
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from app.errors import MistakeError
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from tables.declaring.records import Record
 
 Headers = list[tuple[str, bytes | None]]
 How = Literal["replayed", "discarded"]
@@ -92,30 +92,6 @@ class Settlement(NamedTuple):
     how: How
     replayed_as: str | None
     place: Place
-
-
-class Record(Protocol):
-    """A record as a consumer gives it; timestamp in ms."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The message key."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The value."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers."""
 
 
 def letter_id(text: str) -> LetterId:

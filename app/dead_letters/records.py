@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.engine.fetching import BatchConsumer
     from agents.engine.transactions import TransactionalProducer
     from app.dead_letters.letters import Headers
-    from tables.engine.records import Record
+    from tables.declaring.records import Record
 
 SILENT_SECONDS = 30.0
 """A worker's open transaction holds back what comes after it; the broker ends one after ten seconds."""

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from app.doctor.findings import Finding
     from app.doctor.reading import Audit
     from app.doctor.sampling import Read
+    from tables.declaring.records import Record
     from tables.declaring.topics import EventTopic
-    from tables.engine.records import Record
 
 OF_FACTS = (
     missing_topics,

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from app.doctor.findings import Finding
+    from tables.declaring.records import Record
     from tables.declaring.rows import Row
     from tables.declaring.topics import EventTopic, OwnerTopic
-    from tables.engine.records import Record
 
 
 class Seen(NamedTuple):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agents.engine.fetching import BatchConsumer
     from app.doctor.facts import TopicState
-    from tables.engine.records import Record
+    from tables.declaring.records import Record
 
 STALLED_SECONDS: Final = 15.0
 """A broker that is well gives records in milliseconds; one that has lost a replica finds a leader in a few seconds."""

@@ -4,6 +4,7 @@ The only place that imports rocksdict. It knows declarations of topics, and neit
 Kafka's client nor HTTP.
 """
 
+from tables.declaring.records import Record
 from tables.engine.consistency import require_fresh, until_applied
 from tables.engine.errors import (
     BehindError,
@@ -25,7 +26,7 @@ from tables.engine.layout import Origin
 from tables.engine.memory import Memory
 from tables.engine.progress import Progress, progress
 from tables.engine.reading import Found
-from tables.engine.records import Applied, Opened, ParkedRecord, Record, Rejected
+from tables.engine.records import Applied, Opened, ParkedRecord, Rejected
 from tables.engine.rows import Sizes
 from tables.engine.state import Phase, State
 from tables.engine.table import Table

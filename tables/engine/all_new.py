@@ -12,9 +12,9 @@ from itertools import repeat
 from operator import add, attrgetter
 from typing import NamedTuple
 
+from tables.declaring.records import Record
 from tables.declaring.rows import Row
 from tables.engine.layout import FORMAT, NO_REVISION, pack_header
-from tables.engine.records import Record
 from tables.engine.shape import UNREADABLE, Shape
 
 _columns = attrgetter("key", "value", "offset", "timestamp")

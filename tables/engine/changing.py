@@ -6,9 +6,10 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tables.declaring.records import Record
 from tables.engine.layout import HEADER_SIZE
 from tables.engine.planning import plan
-from tables.engine.records import Record, Rejected
+from tables.engine.records import Rejected
 from tables.engine.shape import Shape
 
 

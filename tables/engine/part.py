@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tables.declaring.records import Record
 from tables.engine.building import IndexBuild
 from tables.engine.falling import Fell
 from tables.engine.filling import Filling
@@ -27,7 +28,7 @@ from tables.engine.layout import (
 )
 from tables.engine.parked import ParkedRecords
 from tables.engine.planning import Plan, plan
-from tables.engine.records import Applied, Record, Rejected
+from tables.engine.records import Applied, Rejected
 from tables.engine.shape import Shape
 from tables.engine.state import State
 from tables.engine.store import Batch, Store

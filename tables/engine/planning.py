@@ -8,6 +8,7 @@ deletions and their memory. It may not know RocksDB, positions or time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tables.declaring.records import Record
 from tables.declaring.rows import Row
 from tables.engine.all_new import new_rows
 from tables.engine.falling import fell
@@ -19,7 +20,7 @@ from tables.engine.layout import (
     origin,
     pack_header,
 )
-from tables.engine.records import Applied, Record, Rejected
+from tables.engine.records import Applied, Rejected
 from tables.engine.rejecting import key_cause, revision_cause, value_cause
 from tables.engine.shape import UNREADABLE, Shape
 from tables.engine.tombstones import Tombstone, tombstone

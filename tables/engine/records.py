@@ -3,39 +3,15 @@
 Plain values. This module may not know bytes on disk or RocksDB.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
+from tables.declaring.records import Record
 from tables.engine.falling import Fell
 from tables.engine.layout import Origin
-
-
-class Record(Protocol):
-    """One record of a topic, as aiokafka hands it over; timestamp in ms."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When it was written, ms since 1970; -1 when it has none."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The message key as it was sent."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The row's JSON, or None: a tombstone."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """A tombstone may carry its revision in `larder.revision`."""
 
 
 class Latest(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from tables.declaring.records import Record
 from tables.engine.layout import (
     HEADER_SIZE,
     ROW,
@@ -26,7 +27,7 @@ from tables.engine.layout import (
     unpack_full_read,
     unpack_offset,
 )
-from tables.engine.records import Record, Rejected
+from tables.engine.records import Rejected
 from tables.engine.store import Batch, Store
 
 

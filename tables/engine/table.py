@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tables.declaring.problems import Problem
+from tables.declaring.records import Record
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
 from tables.engine.errors import NotHeldError, StoreCorruptedError, StoreError
@@ -22,7 +23,7 @@ from tables.engine.layout import HEADER_SIZE, FullRead, origin
 from tables.engine.memory import Memory
 from tables.engine.opening import discard, open_store
 from tables.engine.part import Part
-from tables.engine.records import Applied, Latest, Opened, Record, Rejected
+from tables.engine.records import Applied, Latest, Opened, Rejected
 from tables.engine.rereading import reached_end, read_anew, sweep
 from tables.engine.rows import LocalRows
 from tables.engine.shape import shape

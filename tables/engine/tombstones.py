@@ -13,6 +13,7 @@ Pure. It may not know the store; forgetting old deletions is `forgetting`.
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from tables.declaring.records import Record
 from tables.engine.falling import Fell, fell
 from tables.engine.layout import (
     FORMAT,
@@ -22,7 +23,6 @@ from tables.engine.layout import (
     origin,
     pack_header,
 )
-from tables.engine.records import Record
 from tables.engine.rejecting import key_cause, revision_cause
 from tables.engine.shape import Shape
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agents.engine.fetching import BatchConsumer
-    from tables.engine.records import Record
+    from tables.declaring.records import Record
 
 COMMIT_SECONDS = 0.2
 BATCH_BYTES = MIB // 2

@@ -20,7 +20,7 @@ from agents.engine.lanes import ENOUGH_RECORDS, SLICE_RECORDS, Lane
 from agents.engine.processing import Processing
 from agents.engine.publishing import Delivery
 from agents.engine.refusals import Refusals
-from tables.engine.records import Record
+from tables.declaring.records import Record
 from tests.agents.engine.memory_delivery import Sent
 from tests.support.topics import until
 
