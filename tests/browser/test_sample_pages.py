@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -76,6 +77,20 @@ def test_rows_that_change_come_to_the_page_and_markup_in_them_does_not_run(page:
     assert first.locator("a").get_attribute("href") == "/tables/shop.customers/rows/%3Cb%3Ec9999%3C%2Fb%3E"
     expect(page.locator("[data-liveness]").first).to_have_text("live")
     assert complained == []
+
+
+def test_of_changes_that_come_while_nobody_looks_no_more_are_kept_than_are_shown(page: Page, gallery: str) -> None:
+    page.add_init_script("window.requestAnimationFrame = (draw) => { window.draw = draw; }")
+    changes = [{"key": f"c{number}", "row": {"name": f"of c{number}"}} for number in range(1_000)]
+    told = "".join(f"event: row\ndata: {json.dumps(each)}\n\n" for each in changes)
+    page.route("**/changes", lambda route: route.fulfill(body=told, content_type="text/event-stream"))
+    page.goto(f"{gallery}/tables/shop.customers")
+    expect(page.locator("[data-liveness]").first).to_contain_text("tries again")
+    counting = "{ apply: (make, of, [tag]) => { window.drawn += tag === 'tr'; return make.call(of, tag); } }"
+    page.evaluate(f"window.drawn = 0; document.createElement = new Proxy(document.createElement, {counting}); 0")
+    page.evaluate("window.draw()")
+    assert page.evaluate("window.drawn") == page.locator("table.rows tbody tr").count() == 200
+    expect(page.locator("table.rows tbody tr").first).to_contain_text("c999")
 
 
 def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page: Page, gallery: str) -> None:

@@ -125,6 +125,13 @@
       if (!changes.size) requestAnimationFrame(draw);
       changes.delete(key);
       changes.set(key, row);
+      // Nothing is drawn while nobody looks: what would have left the table by then is not kept.
+      if (changes.size > mostRows) {
+        const [oldest] = changes.keys();
+        changes.delete(oldest);
+        lines.get(oldest)?.remove();
+        lines.delete(oldest);
+      }
     });
     addEventListener("pagehide", () => source.close());
   };
