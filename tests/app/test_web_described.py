@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
 from app.web import dead_letters, observed
 from app.web.application import make_app
 from app.web.describing import whole
-from tables.engine import Table
 from tests.support.described import require_described
-from tests.support.serving import NOW, Held, Served, fleet, serving, sources
-from tests.tables.engine.samples import customers, row, small_memory
+from tests.support.serving import Held, Served, fleet, serving, sources
+from tests.tables.engine.samples import customers, row
 
 TABLE = customers.name
 
@@ -38,14 +35,6 @@ ASKED = [
     ("/services?x=1", 400),
     ("/openapi.json", 200),
 ]
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    table.open((0, 1), "id-1")
-    yield Held(table, 2)
-    table.close()
 
 
 async def _check(served: Served, path: str, status: int) -> str:

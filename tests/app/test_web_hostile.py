@@ -5,25 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.web import connections, limits, make_app, start_web, stop_web
-from tables.engine import Table
-from tests.support.serving import NOW, Held, Served, serving, sources
-from tests.tables.engine.samples import customers, row, small_memory
+from tests.support.serving import Held, Served, serving, sources
+from tests.tables.engine.samples import customers, row
 
 TABLE = customers.name
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    table.open((0, 1), "id-1")
-    yield Held(table, 2)
-    table.close()
 
 
 async def send(served: Served, text: bytes, seconds: float = 5) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,9 +21,8 @@ from app.web import listing
 from app.web.listing import Gathered, merged
 from tables import OwnerTopic
 from tables import Row as TableRow
-from tables.engine import Table
 from tests.support.serving import NOW, Fleet, Held, Served, fleet, serving
-from tests.tables.engine.samples import Sent, customers, gone, row, small_memory
+from tests.tables.engine.samples import Sent, customers, gone, row
 
 TABLE = customers.name
 SHARES = {"one": [0, 3], "two": [1], "three": [2]}
@@ -164,14 +162,6 @@ async def test_a_partition_that_was_never_whole_is_not_listed_and_one_that_was_s
         )  # fmt: skip
         status, answer = await served.get(f"/tables/{TABLE}/rows?max_staleness=50")
         assert (status, answer["type"]) == (503, "urn:larder:too-stale")
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    table.open((0, 1), "id-1")
-    yield Held(table, 2)
-    table.close()
 
 
 @pytest.mark.parametrize(

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.metrics.requests import Requests
 from app.web import connections
 from app.web.short_way import ADDRESS, Asked, ShortWay, read
-from tables.engine import Table
-from tests.support.serving import NOW, Held, Served, serving, sources
-from tests.tables.engine.samples import Sent, customers, row, small_memory
+from tests.support.serving import Held, Served, serving, sources
+from tests.tables.engine.samples import Sent, customers, row
 
 TABLE = customers.name
 USUAL = f"GET /tables/{TABLE}/rows/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n"
 WHOLE_WAY = "X-Whole-Way: 1\r\n"
-
-
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    table.open((0, 1), "id-1")
-    yield Held(table, 2)
-    table.close()
 
 
 async def exchange(served: Served, *parts: str, answers: int = 1) -> list[tuple[str, dict[str, str], bytes]]:
