@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 USUAL_LIMIT, LIMIT = 50, 1_000
 
-READ_SECONDS = 10.0
-"""For up to 100,000 records of the topic; below the time that a request has."""
+READ_SECONDS = 8.0
+"""For up to 100,000 records of the topic; below the time that a request has, and a worker that is told to stop."""
 
 _READERS = web.AppKey("readers", ScanSlots)
 
