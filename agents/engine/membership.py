@@ -78,6 +78,7 @@ class Membership:
         self.rooms: Mapping[TopicPartition, list[WaitingRoom]] = {}
         self.ends: dict[TopicPartition, int] = {}
         self.positions: dict[TopicPartition, int] = {}
+        self.partition_counts = {name: facts[name].partitions for name in plan.group_topics}
         self._topic_ids = {name: topic.topic_id for name, topic in facts.items()}
         self._tables = tables
         self._counts = counts
@@ -209,6 +210,7 @@ class Membership:
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         for name, topic in (await self.consumer.describe(self.plan.group_topics)).items():
             self._topic_ids[name] = topic.topic_id
+            self.partition_counts[name] = topic.partitions
             if name in self._tables:
                 self._tables[name].told(*topic)
         for table in self._tables.values():

@@ -48,6 +48,7 @@ def status(
         ],
         "inputs": [] if membership is None else list(_inputs(membership)),
         "tables": [_table(tables[use.name], now) for use in service.tables],
+        "partition_counts": {} if membership is None else dict(membership.partition_counts),
     }
 
 

@@ -1,16 +1,19 @@
-"""Partitions by topic: which there are, in whose hands, and how they are, as one worker knows it. Pure."""
+"""Partitions by topic: which there are, in whose hands, and how they are, as the workers tell. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
+
+from app.pages import whole
 
 Data = Mapping[str, Any]
 _Held = dict[str, dict[int, list[str]]]
 
 
 def by_topic(inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the inputs of a worker with their partitions."""
+    """Give inputs with their partitions."""
     topics = sorted({each["topic"] for each in inputs})
     return [{"topic": topic, "partitions": [each for each in inputs if each["topic"] == topic]} for topic in topics]
 
@@ -25,7 +28,10 @@ def partition_map(services: Data) -> list[dict[str, Any]]:
         for each in those
         if services["worker"] in those[each]
     }
-    states, told = here | _states(services), bool(services.get("workers"))
+    states = {**_elsewhere(services), **here, **_states(services)}
+    silent = set(whole.silent(services))
+    # Counts are told by whoever knows who is there: without them nobody can say that nobody has a partition.
+    absent = "unserved" if services["partition_counts"] else "unknown"
     return [
         {
             "topic": topic,
@@ -35,7 +41,8 @@ def partition_map(services: Data) -> list[dict[str, Any]]:
                     states.get((topic, partition)),
                     holders.get(topic, {}).get(partition, []),
                     standbys.get(topic, {}).get(partition, []),
-                    "unserved" if told else "unknown",
+                    silent,
+                    absent,
                 )
                 for partition in range(count)
             ],
@@ -45,7 +52,7 @@ def partition_map(services: Data) -> list[dict[str, Any]]:
 
 
 def unserved(services: Data) -> Iterator[tuple[str, list[int]]]:
-    """Give the topics of which no worker has some partitions, with those; none while no worker is told of."""
+    """Give the topics of which no worker has some partitions, with those; none while nobody is told of."""
     for topic in partition_map(services):
         absent = [cell["partition"] for cell in topic["cells"] if cell["kind"] == "unserved"]
         if absent:
@@ -61,18 +68,30 @@ def _states(services: Data) -> dict[tuple[str, int], str]:
     }
 
 
+def _elsewhere(services: Data) -> dict[tuple[str, int], str]:
+    """Give the partitions of others that are not as they should be."""
+    return {
+        (table["table"], each["partition"]): each["phase"]
+        for status in whole.told(services)[1:]
+        for table in status["tables"]
+        if table["held"] == "partition"
+        for each in table["partitions"]
+        if each["phase"] not in {"caught_up", "standby"}
+    }
+
+
 def _held(services: Data, kind: str) -> _Held:
     held: _Held = {}
-    for worker in services.get("workers", ()):
-        for topic, partitions in worker.get(kind, {}).items():
+    for worker in services["workers"]:
+        for topic, partitions in worker[kind].items():
             for partition in partitions:
                 held.setdefault(topic, {}).setdefault(partition, []).append(worker["worker"])
     return held
 
 
 def _counts(services: Data) -> dict[str, int]:
-    """Give how many partitions each topic has: as told, or else up to the highest that anybody has."""
-    counts = dict(services.get("partition_counts", {}))
+    """Give how many partitions each topic has: as the worker knows, or else up to the highest that anybody has."""
+    counts = dict(services["partition_counts"])
     known = [*_states(services)]
     for kind in ("partitions", "standby"):
         known.extend((topic, partition) for topic, those in _held(services, kind).items() for partition in those)
@@ -81,9 +100,11 @@ def _counts(services: Data) -> dict[str, int]:
     return counts
 
 
-def _cell(partition: int, phase: str | None, holders: list[str], standbys: list[str], otherwise: str) -> dict[str, Any]:
+def _cell(  # noqa: PLR0913, PLR0917 - what is known of a partition
+    partition: int, phase: str | None, holders: list[str], standbys: list[str], silent: AbstractSet[str], absent: str
+) -> dict[str, Any]:
     """Say how one partition is: in whose hands, and in which state as far as it is known here."""
-    kind = phase or ("elsewhere" if holders else otherwise)
+    kind = _kind(phase, holders, silent) or absent
     told = [_SAYS.get(kind, kind.replace("_", " "))]
     if holders:
         told.append("held by " + ", ".join(holders))
@@ -92,9 +113,18 @@ def _cell(partition: int, phase: str | None, holders: list[str], standbys: list[
     return {"partition": partition, "kind": kind, "says": "; ".join(told)}
 
 
+def _kind(phase: str | None, holders: Collection[str], silent: AbstractSet[str]) -> str:
+    if phase in {None, "standby"} and not holders:
+        return ""
+    if holders and silent >= set(holders):
+        return "no_answer"
+    return phase or "elsewhere"
+
+
 _SAYS = {
     "input": "processed here",
     "elsewhere": "on another worker",
+    "no_answer": "on a worker that does not answer",
     "unserved": "served by nobody",
     "unknown": "not on this worker",
 }

@@ -1,6 +1,7 @@
-"""What is wrong with a service, worst first, each with what to do: worked out from what `GET /services` answers.
+"""What is wrong with a service, worst first, each with what to do: worked out from what its workers answer.
 
-Pure. Knows neither HTML nor where the data comes from. A trouble names a page that shows more of it.
+Pure; from what `GET /services?all=1` answers. Knows neither HTML nor where the data comes from. A trouble names a page
+that shows more of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from app.pages import whole
 from app.pages.partitions import unserved
 from app.pages.wording import duration, listed, number, several
 
@@ -41,14 +43,15 @@ class Trouble(NamedTuple):
 
 
 def troubles(services: Data) -> list[Trouble]:
-    """Give all that is wrong with a service as one of its workers sees it, worst first."""
+    """Give all that is wrong with a service as its workers tell one of them, worst first."""
     found = [
-        *_worker(services),
+        *(each for status in whole.told(services) for each in _worker(status)),
+        *_silent(services),
         *_unserved(services),
-        *(each for table in services["tables"] for each in _table(table)),
-        *_inputs(services["inputs"]),
-        *(each for join in services["joins"] for each in _join(join)),
-        *(each for decide in services["decides"] for each in _decide(decide)),
+        *_tables(services),
+        *_inputs(whole.inputs(services)),
+        *(each for join in whole.joins(services) for each in _join(join)),
+        *(each for decide in whole.decides(services) for each in _decide(decide)),
     ]
     return sorted(found, key=lambda trouble: trouble.severity)
 
@@ -63,16 +66,19 @@ def _worker(services: Data) -> Iterator[Trouble]:
             "/services",
             "Worker",
         )
-    for worker in services.get("workers", ()):
-        if worker.get("phase") == "no answer":
-            yield Trouble(
-                Severity.BAD,
-                f"Worker {worker['worker']} does not answer",
-                "Look at its log, then start it again",
-                "/services",
-                "Workers",
-                f"larder worker {services['service']} --name {worker['worker']}",
-            )
+
+
+def _silent(services: Data) -> Iterator[Trouble]:
+    for name in whole.silent(services):
+        yield Trouble(
+            Severity.BAD,
+            f"Worker {name} does not answer",
+            "What it does is not known here, and others take over when its session ends. Look at its log, "
+            "then start it again",
+            "/services",
+            "Workers",
+            f"larder worker {services['service']} --name {name}",
+        )
 
 
 def _unserved(services: Data) -> Iterator[Trouble]:
@@ -85,6 +91,17 @@ def _unserved(services: Data) -> Iterator[Trouble]:
             "Workers",
             f"larder worker {services['service']} --name another",
         )
+
+
+def _tables(services: Data) -> Iterator[Trouble]:
+    """Say what is wrong with tables: what several workers say of one, as of a global table, once."""
+    said: set[str] = set()
+    for status in whole.told(services):
+        where = "" if status is services else f" on {status['worker']}"
+        for trouble in (each for table in status["tables"] for each in _table(table)):
+            if trouble.what not in said:
+                said.add(trouble.what)
+                yield trouble._replace(what=trouble.what + where)
 
 
 def _table(table: Data) -> Iterator[Trouble]:

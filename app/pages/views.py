@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from app.pages import whole
 from app.pages.drawing import drawing
 from app.pages.listing import listing
 from app.pages.partitions import by_topic, partition_map
@@ -23,24 +24,34 @@ View = Callable[[Data, bytes], dict[str, Any]]
 def overview(data: Data, _: bytes) -> dict[str, Any]:
     """Give what is wrong, and the figures that stand for the whole."""
     found = troubles(data)
-    lags = [each["lag"] for each in data["inputs"]]
+    inputs = whole.inputs(data)
+    lags = [each["lag"] for each in inputs]
     return {
         "troubles": found,
         "worst": min((each.severity for each in found), default=None),
         "Severity": Severity,
         "lag": None if None in lags else sum(lags),
-        "inputs": by_topic(data["inputs"]),
+        "processed": sum(status["processed"] for status in whole.told(data)),
+        "joins": whole.joins(data),
+        "inputs": by_topic(inputs),
+        "input_count": len(inputs),
         "partitions": partition_map(data),
     }
 
 
 def recovery(data: Data, _: bytes) -> dict[str, Any]:
     """Give the partitions that are not there yet, those with the most left first, and how many are."""
-    every = [{**each, "table": table["table"]} for table in data["tables"] for each in table["partitions"]]
+    every = [
+        {**each, "table": table["table"], "worker": status["worker"]}
+        for status in whole.told(data)
+        for table in status["tables"]
+        for each in table["partitions"]
+    ]
     behind = [each for each in every if each["phase"] not in {"caught_up", "standby"}]
     behind.sort(key=lambda each: (-(each["remaining"] or 0), each["table"], each["partition"]))
     ends = [each["expected_s"] for each in behind]
     return {
+        "silent": whole.silent(data),
         "behind": behind,
         "there": len(every) - len(behind),
         "of": len(every),

@@ -169,8 +169,12 @@ SCHEMAS: dict[str, Any] = {
             "worker": TEXT,
             "phase": TEXT,
             "tables": {"type": "array"},
+            "partition_counts": {"type": "object"},
             "workers": things(
-                thing({"worker": TEXT, "web": TEXT, "partitions": {"type": "object"}, "standby": {"type": "object"}})
+                thing(
+                    {"worker": TEXT, "web": TEXT, "partitions": {"type": "object"}, "standby": {"type": "object"}},
+                    {"phase": TEXT, "told": or_null({"type": "object"})},
+                )
             ),
         }
     ),

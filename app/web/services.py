@@ -1,34 +1,65 @@
-"""What this worker does, and who else is in its service."""
+"""What this worker does, and who else is in its service, with what those say of themselves where that is asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from app.routing import is_mine
-from app.web.answering import respond
-from app.web.asking import Asked
-from app.web.openapi import Operation
+from app.web.answering import prefers_html, respond
+from app.web.asking import Asked, is_hop
+from app.web.openapi import Operation, parameter
+from app.web.others import told_by_others
 from app.web.sources import sources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiohttp import web
 
     from app.web.sources import Sources
 
+NO_ANSWER = "no answer"
+"""The phase of a worker that was asked for it in vain."""
+
 
 async def services(request: web.Request) -> web.Response:
     """GET /services."""
-    Asked(request, ())
+    asked = Asked(request, ("all",))
     here = sources(request)
-    peers = await here.directory.peers()
-    workers = [
+    peers = here.directory.known if is_hop(request) else await here.directory.peers()
+    workers: list[dict[str, Any]] = [
         {"worker": peer.worker, "web": peer.web, "partitions": peer.partitions, "standby": peer.standby}
         for peer in peers
     ]
     if all(peer.worker != here.worker for peer in peers):
         workers.append(_me(here))
+    status = {**here.status()}
+    if not peers:
+        # While nobody is told of, it cannot be said that nobody has a partition.
+        status["partition_counts"] = {}
+    if not is_hop(request) and (asked.flag("all") or prefers_html(request)):
+        said = {here.worker: status, **await _said_by_others(request)}
+        workers = [
+            _with(worker, said.get(worker["worker"]), mine=worker["worker"] == here.worker) for worker in workers
+        ]
     template = "recovery" if request.path == "/recovery" else "overview"
-    return respond(request, {**here.status(), "workers": workers}, template)
+    return respond(request, {**status, "workers": workers}, template)
+
+
+async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] | None]:
+    """Give what the others say of themselves; None of one at whose address nobody, or somebody else, answers."""
+    service = sources(request).service
+    said = await told_by_others(request, "/services", dict[str, Any])
+    return {
+        name: status if status and (status.get("service"), status.get("worker")) == (service, name) else None
+        for name, status in said.items()
+    }
+
+
+def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: bool) -> dict[str, Any]:
+    """Add what a worker says of itself; what this one does stands beside its name already."""
+    told = None if status is None or mine else {name: each for name, each in status.items() if name != "workers"}
+    return {**worker, "phase": NO_ANSWER if status is None else status["phase"], "told": told}
 
 
 def _me(here: Sources) -> dict[str, Any]:
@@ -50,5 +81,10 @@ def _me(here: Sources) -> dict[str, Any]:
 ADDRESSES = [("/services", services)]
 
 OPERATIONS = {
-    "/services": Operation("What this worker does, and who is in its service", (), "Services", (400,)),
+    "/services": Operation(
+        "What this worker does, and who is in its service",
+        (parameter("all", "1: with what each other worker says of itself, or that it does not answer", "integer"),),
+        "Services",
+        (400,),
+    ),
 }

@@ -55,7 +55,7 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
         await _check(served, f"/tables/{TABLE}/rows/nobody", 503)
     async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
         workers.catch_up()
-        for path in ("/services", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
+        for path in ("/services", "/services?all=1", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
             await _check(workers["one"], path, 200)
         workers.peers[1] = workers.peers[1]._replace(partitions={})
         await _check(workers["two"], f"/tables/{TABLE}/rows/{workers.key_in(0)}", 404)

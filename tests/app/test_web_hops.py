@@ -282,3 +282,38 @@ async def test_each_worker_tells_who_is_there_and_how_far_each_partition_is(tmp_
             (1, "two", "no answer"),
             (1, "one", "standby"),
         ]
+
+
+async def test_what_the_others_say_of_themselves_comes_within_a_second_and_who_says_nothing_is_named(
+    tmp_path: Path,
+) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2], "four": [3]}) as workers:
+        one, two, three, four = workers.peers
+        async with _hanging() as address:
+            workers.peers = [one, two, three._replace(web=address), four._replace(web=two.web)]
+            began = time.monotonic()
+            _, told = await workers["one"].get("/services?all=1")
+            assert time.monotonic() - began < 2
+        phases = {each["worker"]: each["phase"] for each in told["workers"]}
+        assert phases == {"one": "running", "two": "running", "three": "no answer", "four": "no answer"}
+        said = {each["worker"]: each["told"] and each["told"]["worker"] for each in told["workers"]}
+        assert said == {"one": None, "two": "two", "three": None, "four": None}
+        _, alone = await workers["one"].get("/services")
+        assert all("told" not in each for each in alone["workers"])
+
+
+@asynccontextmanager
+async def _hanging() -> AsyncIterator[str]:
+    """Give the address of somebody who takes connections and never answers."""
+    over = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}"
+    finally:
+        over.set()
+        hanging.close()

@@ -96,7 +96,7 @@ def test_of_changes_that_come_while_nobody_looks_no_more_are_kept_than_are_shown
 def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page: Page, gallery: str) -> None:
     page.clock.install()
     page.goto(gallery)
-    expect(page.get_by_role("heading", level=1)).to_have_text("6 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("7 things need you")
     page.route("**/", lambda route: route.fulfill(body="<main><h1>All is well</h1></main>", content_type="text/html"))
     page.clock.run_for(5_100)
     expect(page.get_by_role("heading", level=1)).to_have_text("All is well")

@@ -145,6 +145,25 @@ def test_a_copy_answers_for_an_owner_that_hangs_and_says_how_old_it_is(shop: Sho
         workers[2].signal(signal.SIGCONT)
 
 
+def test_the_overview_of_any_worker_says_which_one_hangs_and_which_of_its_partitions_nobody_processes(
+    shop: Shop,
+) -> None:
+    workers = _workers(shop, session_timeout_s="30")[:2]
+    with running(*workers):
+        for worker in workers:
+            worker.until_caught_up()
+        one, two = workers
+        one.until(lambda _: "All is well" in one.page("/"), what="an overview on which all is well")
+        two.signal(signal.SIGSTOP)
+        two.until_stopped()
+        page = one.page("/")
+        two.signal(signal.SIGCONT)
+        assert "Worker two does not answer" in page
+        assert "on a worker that does not answer; held by two" in page
+        assert "All is well" not in page
+        one.until(lambda _: "All is well" in one.page("/"), what="an overview on which all is well again")
+
+
 def test_a_rolling_restart_of_three_workers_gives_no_wrong_answer(shop: Shop, measured: Callable[[str], None]) -> None:
     workers, table = _workers(shop, "1"), f"{shop.prefix}.customers"
     rows = shop.rows

@@ -34,13 +34,13 @@ class Held:
 
 
 def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
-    names = list(tables or {})
-    return Sources(lambda: STATUS, tables or {}, MAX_AGE, "shipping", others.pop("worker", "one"), names, **others)
+    names, worker = list(tables or {}), others.pop("worker", "one")
+    return Sources(lambda: STATUS | {"worker": worker}, tables or {}, MAX_AGE, "shipping", worker, names, **others)
 
 
 STATUS = {
     "service": "shipping", "worker": "one", "phase": "running", "processed": 0,
-    "joins": [], "decides": [], "inputs": [], "tables": [],
+    "joins": [], "decides": [], "inputs": [], "tables": [], "partition_counts": {},
 }  # fmt: skip
 
 

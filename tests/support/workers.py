@@ -184,6 +184,13 @@ class Worker:
         """Status and body of GET /tables/{table}/rows/{key}; 0 when nobody listens."""
         return self.get(f"/tables/{table}/rows/{quote(key, safe='')}") or (0, {})
 
+    def page(self, path: str) -> str:
+        """What a browser is shown at `path`; fails while its web port is not open."""
+        port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)[-1]
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the address is loopback
+            return str(answer.read().decode())
+
     def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, Any]] | None:
         """Status and body; None while its web port is not open."""
         port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)

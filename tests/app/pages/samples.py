@@ -49,40 +49,51 @@ def counts(**others: int) -> dict[str, int]:
     return dict.fromkeys(kinds, 0) | others
 
 
-WELL: dict[str, Any] = {
-    "service": "shipping",
-    "worker": "shipping-1",
-    "phase": "running",
-    "processed": 1_204_331,
-    "joins": [
-        {
-            "name": "shop.enriched-orders",
-            "source": "shop.orders",
-            "counts": counts(joined=1_204_331),
-            "waiting": 0,
-        }
-    ],
-    "decides": [],
-    "inputs": [
-        {"topic": "shop.orders", "partition": number, "position": 301_082, "end": 301_082, "lag": 0}
-        for number in range(2)
-    ],
-    "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
-    "workers": [
-        {
-            "worker": "shipping-1",
-            "web": "http://127.0.0.1:41001",
-            "partitions": {"shop.orders": [0, 1]},
-            "standby": {},
-        },
-        {
-            "worker": "shipping-2",
-            "web": "http://127.0.0.1:41002",
-            "partitions": {"shop.orders": [2, 3]},
-            "standby": {"shop.orders": [0]},
-        },
-    ],
-}
+def joined(**others: Any) -> dict[str, Any]:
+    counted = counts(joined=602_165) | others.pop("counts", {})
+    return {"name": "shop.enriched-orders", "source": "shop.orders", "counts": counted, "waiting": 0} | others
+
+
+def reads(partition: int, position: int = 301_082, end: int = 301_082) -> dict[str, Any]:
+    return {
+        "topic": "shop.orders",
+        "partition": partition,
+        "position": position,
+        "end": end,
+        "lag": end - position,
+    }
+
+
+def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
+    """What a worker says of itself."""
+    return {
+        "service": "shipping",
+        "worker": worker,
+        "phase": "running",
+        "processed": 602_165,
+        "joins": [joined()],
+        "decides": [],
+        "inputs": [reads(0), reads(1)],
+        "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
+        "partition_counts": {"shop.orders": 4},
+    } | others
+
+
+def member(number: int, *partitions: int, standby: tuple[int, ...] = (), **others: Any) -> dict[str, Any]:
+    """A worker, as the one that is asked tells of it."""
+    return {
+        "worker": f"shipping-{number}",
+        "web": f"http://127.0.0.1:4100{number}",
+        "partitions": {"shop.orders": list(partitions)},
+        "standby": {"shop.orders": list(standby)},
+        "phase": "running",
+        "told": None,
+    } | others
+
+
+TWO = status("shipping-2", inputs=[reads(2), reads(3)])
+
+WELL = status(workers=[member(1, 0, 1), member(2, 2, 3, standby=(0,), told=TWO)])
 
 
 def services(**others: Any) -> dict[str, Any]:
@@ -100,17 +111,12 @@ FELL = {
 
 TROUBLED = services(
     joins=[
-        {
-            "name": "shop.enriched-orders",
-            "source": "shop.orders",
-            "counts": counts(joined=1_204_331, missing=318, waited=318, released=290, expired=16, parked=16),
-            "waiting": 12,
-        }
+        joined(
+            counts=counts(joined=602_166, missing=318, waited=318, released=290, expired=16, parked=16),
+            waiting=12,
+        )
     ],
-    inputs=[
-        {"topic": "shop.orders", "partition": 0, "position": 301_082, "end": 318_400, "lag": 17_318},
-        {"topic": "shop.orders", "partition": 1, "position": 301_077, "end": 301_080, "lag": 3},
-    ],
+    inputs=[reads(0, end=318_400), reads(1, 301_077, 301_080)],
     tables=[
         held("shop.customers", diverging=FELL, parked=2),
         held(
@@ -143,9 +149,11 @@ TROUBLED = services(
             building=["country"],
         ),
     ],
+    partition_counts={"shop.orders": 5},
     workers=[
-        WELL["workers"][0],
-        {"worker": "shipping-2", "web": "127.0.0.1:41002", "partitions": {"shop.orders": [3]}, "standby": {}},
+        member(1, 0, 1),
+        member(2, 3, told=status("shipping-2", inputs=[reads(3)])),
+        member(3, 4, phase="no answer"),
     ],
 )
 
@@ -348,7 +356,7 @@ RECOVERING: dict[str, Any] = {
 }
 
 PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "overview": ("/", "overview", {**TROUBLED, "letters": {"letters": LETTERS["letters"][:3]}}),
+    "overview": ("/", "overview", TROUBLED),
     "tables": ("/tables", "tables", TABLE_LIST),
     "table": ("/tables/shop.customers", "table", TABLE),
     "rows": ("/tables/shop.customers/rows?prefix=c20&limit=20", "rows", {**ROWS, "indexes": ["country"]}),

@@ -23,6 +23,7 @@ from tests.app.pages.samples import (
     TABLE_LIST,
     WELL,
     context,
+    member,
     services,
 )
 
@@ -129,8 +130,8 @@ def test_markup_in_the_name_of_a_field_and_in_what_was_asked_stays_text() -> Non
 
 def test_no_link_leads_elsewhere_whatever_the_data_says() -> None:
     workers = [
-        {"worker": "x", "web": "javascript://%0aalert(1)", "partitions": {}, "standby": {}},
-        {"worker": "y", "web": "data://text/html,x", "partitions": {}, "standby": {}},
+        member(1, web="javascript://%0aalert(1)"),
+        member(2, web="data://text/html,x"),
     ]
     assert all(link.startswith(("/", "#")) for link in shown("overview", services(workers=workers)).links())
     for path in ("//evil.example/x", "/\\evil.example", "\\\\evil.example"):
@@ -163,7 +164,7 @@ def test_what_pages_load_is_there() -> None:
 def test_the_overview_begins_with_what_is_wrong() -> None:
     text = page("overview").text
     wrong = text.index("Nobody serves partition 2 of shop.orders")
-    assert text.index("6 things need you") < wrong < text.index("Processed")
+    assert text.index("7 things need you") < wrong < text.index("Processed")
     assert "All is well with shipping" in page("well").text
 
 
@@ -238,9 +239,9 @@ def test_the_topology_is_drawn_and_told_as_a_list_too() -> None:
 
 def test_recovery_says_what_is_left_how_fast_it_goes_and_when_it_ends() -> None:
     text = page("recovery").text
-    for said in ("2 of 8 partitions", "21,703", "2,190/s", "in 13 s", "3,110 of 12,481"):
+    for said in ("2 of 16 partitions", "21,703", "2,190/s", "in 13 s", "3,110 of 12,481"):
         assert said in text
-    assert "All 8 partitions" in shown("recovery", WELL).text
+    assert "All 16 partitions" in shown("recovery", WELL).text
 
 
 def test_an_error_says_what_to_do_and_when_it_is_known() -> None:
@@ -281,10 +282,9 @@ def test_the_data_is_left_as_it_was() -> None:
 
 
 def test_a_worker_without_partitions_tables_or_others_has_pages_too() -> None:
-    bare = services(joins=[], inputs=[], tables=[], workers=[])
-    del bare["workers"]
+    bare = services(joins=[], inputs=[], tables=[], workers=[], partition_counts={})
     assert "No other worker is known here" in shown("overview", bare).text
-    assert "no partitions of tables yet" in shown("recovery", bare).text
+    assert "holds partitions of tables yet" in shown("recovery", bare).text
     assert "no tables" in shown("tables", {**TABLE_LIST, "tables": []}).text
     assert "no joins" in shown("joins", {"joins": []}).text
     assert "Nothing is declared" in shown("topology", {"nodes": [], "edges": []}).text

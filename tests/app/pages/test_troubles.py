@@ -8,7 +8,7 @@ import pytest
 
 from app.pages.partitions import partition_map
 from app.pages.troubles import AGE, LAG, Severity, troubles
-from tests.app.pages.samples import FELL, TROUBLED, counts, held, partition, services
+from tests.app.pages.samples import FELL, TROUBLED, TWO, counts, held, member, partition, services, status
 
 
 def only(**others: Any) -> Any:
@@ -30,31 +30,78 @@ def test_what_is_worst_comes_first() -> None:
 
 def test_every_trouble_says_what_to_do_and_where_to_look() -> None:
     found = troubles(TROUBLED)
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(each.do and each.look and each.where.startswith("/") for each in found)
 
 
 def test_partitions_that_no_worker_has_are_named_with_the_command_that_serves_them() -> None:
-    workers = [{"worker": "shipping-1", "web": "", "partitions": {"shop.orders": [0, 1, 5]}, "standby": {}}]
-    found = only(workers=workers)
+    found = only(workers=[member(1, 0, 1, 5)], partition_counts={"shop.orders": 6})
     assert found.severity is Severity.BAD
     assert found.what == "Nobody serves partitions 2-4 of shop.orders"
     assert found.command == "larder worker shipping --name another"
 
 
-def test_partitions_behind_the_last_one_that_is_held_are_missed_where_their_number_is_told() -> None:
+def test_partitions_behind_the_last_one_that_is_held_are_missed() -> None:
     assert only(partition_counts={"shop.orders": 6}).what == "Nobody serves partitions 4, 5 of shop.orders"
 
 
-def test_a_partition_is_not_called_unserved_while_no_other_worker_is_told_of() -> None:
+def test_a_partition_that_only_a_standby_has_is_served_by_nobody() -> None:
+    tables = [held("shop.stock", partition(0, "standby"), held="partition")]
+    standby = member(1, 0, 1) | {"standby": {"shop.stock": [0]}}
+    found = only(tables=tables, workers=[standby, member(2, 2, 3, told=TWO)])
+    assert found.what == "Nobody serves partition 0 of shop.stock"
+
+
+def test_a_partition_is_not_called_unserved_while_nobody_is_told_of() -> None:
     inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
-    assert troubles(services(workers=[], inputs=inputs)) == []
+    assert troubles(services(workers=[], inputs=inputs, partition_counts={})) == []
+
+
+def cells(**others: Any) -> dict[str, list[str]]:
+    return {each["topic"]: [cell["says"] for cell in each["cells"]] for each in partition_map(services(**others))}
 
 
 def test_partitions_of_this_worker_are_not_shown_as_those_of_another() -> None:
-    workers = [{"worker": "shipping-1", "web": "", "partitions": {"shipping.waiting": [0]}, "standby": {}}]
-    topics = {each["topic"]: each["cells"] for each in partition_map(services(workers=workers))}
-    assert topics["shipping.waiting"][0]["says"] == "processed here; held by shipping-1"
+    waiting = member(1) | {"partitions": {"shipping.waiting": [0]}}
+    found = cells(workers=[waiting], partition_counts={"shipping.waiting": 1})
+    assert found["shipping.waiting"] == ["processed here; held by shipping-1"]
+
+
+def test_partitions_of_a_worker_that_does_not_answer_are_shown_as_such() -> None:
+    workers = [member(1, 0, 1), member(2, 2, phase="no answer"), member(3, 3, told=TWO)]
+    assert cells(workers=workers)["shop.orders"][2:] == [
+        "on a worker that does not answer; held by shipping-2",
+        "on another worker; held by shipping-3",
+    ]
+
+
+def test_a_standby_here_does_not_hide_that_whoever_processes_the_partition_is_silent() -> None:
+    tables = [held("shop.stock", partition(0, "standby"), held="partition")]
+    holder = member(2, phase="no answer") | {"partitions": {"shop.stock": [0]}}
+    assert cells(tables=tables, workers=[holder])["shop.stock"] == [
+        "on a worker that does not answer; held by shipping-2"
+    ]
+
+
+def test_what_is_wrong_on_another_worker_is_said_with_its_name() -> None:
+    told = status("shipping-2", tables=[held("shop.stock", partition(2, "recovering"), held="partition")])
+    holder = member(2, told=told) | {"partitions": {"shop.stock": [0, 1, 2], "shop.orders": [2, 3]}}
+    workers = [member(1, 0, 1), holder]
+    assert only(workers=workers).what == "shop.stock: partition 2 is recovering on shipping-2"
+    assert cells(workers=workers)["shop.stock"][2] == "recovering; held by shipping-2"
+
+
+def test_what_several_workers_say_of_a_global_table_is_said_once() -> None:
+    tables = [held("shop.customers", parked=2)]
+    workers = [member(1, 0, 1), member(2, 2, 3, told=status("shipping-2", tables=tables))]
+    assert only(tables=tables, workers=workers).what == "2 records of shop.customers are no rows"
+
+
+def test_what_was_parked_by_another_worker_is_counted_too() -> None:
+    parked = {"name": "j", "source": "shop.orders", "counts": counts(parked=2), "waiting": 0}
+    told = status("shipping-2", joins=[parked])
+    found = only(joins=[parked], workers=[member(1, 0, 1), member(2, 2, 3, told=told)])
+    assert found.what == "4 records of shop.orders were parked"
 
 
 def test_a_recovering_partition_is_said_with_what_is_left_and_its_expected_end() -> None:
@@ -83,7 +130,9 @@ def test_rows_that_may_be_old_are_said(age: float | None, *, said: bool) -> None
 
 
 def test_a_standby_is_no_trouble() -> None:
-    assert troubles(services(tables=[held("t", partition(0), partition(1, "standby"))])) == []
+    holder = member(2, told=TWO) | {"partitions": {"shop.orders": [2, 3], "t": [1]}}
+    tables = [held("t", partition(0), partition(1, "standby"), held="partition")]
+    assert troubles(services(tables=tables, workers=[member(1, 0, 1), holder])) == []
 
 
 def test_a_diverging_table_is_said_with_its_coordinates() -> None:
@@ -120,6 +169,6 @@ def test_parked_events_of_a_decide_and_parked_rows_of_a_table_are_said() -> None
 
 def test_a_worker_that_starts_or_does_not_answer_is_said() -> None:
     assert only(phase="starting").what.startswith("Worker shipping-1 is starting")
-    silent = {"worker": "two", "web": "", "partitions": {"shop.orders": [2, 3]}, "phase": "no answer"}
-    found = only(workers=[silent])
-    assert found.command == "larder worker shipping --name two"
+    found = only(workers=[member(1, 0, 1), member(2, 2, 3, phase="no answer")])
+    assert found.what == "Worker shipping-2 does not answer"
+    assert found.command == "larder worker shipping --name shipping-2"

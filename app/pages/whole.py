@@ -1,0 +1,49 @@
+"""One service, out of what each of its workers says of itself. Pure; from what `GET /services?all=1` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Data = Mapping[str, Any]
+
+
+def told(services: Data) -> list[Data]:
+    """Give what each worker says of itself, the one that answers first."""
+    return [services, *(each["told"] for each in services["workers"] if each.get("told"))]
+
+
+def silent(services: Data) -> list[str]:
+    """Give the workers that were asked in vain."""
+    return [each["worker"] for each in services["workers"] if each.get("phase") == "no answer"]
+
+
+def joins(services: Data) -> list[Data]:
+    """Give the joins with the counts of all workers."""
+    return _summed(services, "joins")
+
+
+def decides(services: Data) -> list[Data]:
+    """Give the decides with the counts of all workers."""
+    return _summed(services, "decides")
+
+
+def inputs(services: Data) -> list[dict[str, Any]]:
+    """Give the inputs of all workers, each with who has it."""
+    found = [{**each, "worker": status["worker"]} for status in told(services) for each in status["inputs"]]
+    return sorted(found, key=lambda each: (each["topic"], each["partition"]))
+
+
+def _summed(services: Data, kind: str) -> list[Data]:
+    found: dict[str, Data] = {}
+    for status in told(services):
+        for each in status[kind]:
+            known = found.get(each["name"])
+            found[each["name"]] = each if known is None else _sum(known, each)
+    return list(found.values())
+
+
+def _sum(one: Data, other: Data) -> Data:
+    counts = {name: count + other["counts"].get(name, 0) for name, count in one["counts"].items()}
+    waiting = {"waiting": one["waiting"] + other["waiting"]} if "waiting" in one else {}
+    return {**one, "counts": counts, **waiting}
