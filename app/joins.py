@@ -13,7 +13,7 @@ from agents.declaring.joins import events_of
 from app.key_texts import key_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agents.declaring.joins import Join
     from agents.declaring.service import Service
@@ -24,6 +24,28 @@ if TYPE_CHECKING:
 def quality(service: Service, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:
     """Give each join with its partitions, those included that this worker had before; as GET /joins answers."""
     return {"joins": [_join(service, join, counts, waiting) for join in service.joins]}
+
+
+def of_all(answers: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Give the joins of several workers, by whose names they come, as one: sums, and partitions with who counted them.
+
+    A partition that has moved was counted by each worker that had it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for worker, joins in answers.items():
+        for join in joins:
+            mine = {**join, "partitions": [{**each, "worker": worker} for each in join["partitions"]]}
+            known = found.get(join["join"])
+            found[join["join"]] = mine if known is None else _sum(known, mine)
+    return list(found.values())
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {name: count + other.get(name, 0) for name, count in one.items() if isinstance(count, int)}
+    partitions = sorted(
+        [*one["partitions"], *other["partitions"]], key=lambda each: (each["partition"], each["worker"])
+    )
+    return {**one, **counts, "partitions": partitions}
 
 
 def _join(service: Service, join: Join, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:

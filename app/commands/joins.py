@@ -31,7 +31,7 @@ def command(*, service: str | None, at: str | None, as_json: bool) -> None:
     named by their coordinates; those of parked ones name a dead letter.
     """
     workers = [each for each in workers_at(at) if at or service in {None, each.service}]
-    replies = ask_all(workers, "/joins")
+    replies = ask_all(workers, "/joins?local=1")
     found = [_of(reply, join) for reply in replies for join in reply.body.get("joins", ())]
     silent = [reply.worker.worker for reply in replies if "joins" not in reply.body]
     answer({"joins": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.joins import of_all
 from app.web.answering import JSON, respond
-from app.web.openapi import Operation
+from app.web.asking import Asked, is_hop
+from app.web.openapi import Operation, parameter
+from app.web.others import told_by_others
+from app.web.sources import sources
 
 if TYPE_CHECKING:
     from app.health import Verdict
@@ -19,9 +23,20 @@ if TYPE_CHECKING:
 OBSERVED: web.AppKey[Observed] = web.AppKey("observed")
 
 
+class _Theirs(msgspec.Struct):
+    joins: list[dict[str, Any]]
+
+
 async def joins(request: web.Request) -> web.Response:
-    """GET /joins."""
-    return respond(request, request.app[OBSERVED].joins(), "joins")
+    """GET /joins: of all workers."""
+    asked = Asked(request, ("local",))
+    answers = {sources(request).worker: request.app[OBSERVED].joins()["joins"]}
+    silent = []
+    if not is_hop(request) and not asked.flag("local"):
+        said = await told_by_others(request, "/joins", _Theirs)
+        answers |= {worker: told.joins for worker, told in said.items() if told is not None}
+        silent = [worker for worker, told in said.items() if told is None]
+    return respond(request, {"joins": of_all(answers), "silent": silent}, "joins")
 
 
 async def topology(request: web.Request) -> web.Response:
@@ -71,7 +86,12 @@ ADDRESSES = [
 ]
 
 OPERATIONS = {
-    "/joins": Operation("What became of the records of each join, by partition, with samples", (), "Joins"),
+    "/joins": Operation(
+        "What became of the records of each join, by partition, with samples; on all workers",
+        (parameter("local", "1: on this worker alone, no other one is asked", "integer"),),
+        "Joins",
+        (400,),
+    ),
     "/topology": Operation("What the service reads, keeps and writes, with this worker's rates", (), "Topology"),
     "/health/live": Operation("Whether nothing stands still that a restart would mend", (), "Live", unwell=(503,)),
     "/health/ready": Operation(

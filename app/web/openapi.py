@@ -199,7 +199,12 @@ SCHEMAS: dict[str, Any] = {
         }
     ),
     "Joins": thing(
-        {"joins": things(thing({"join": TEXT, "into": TEXT, "partitions": things(thing({"partition": WHOLE}))}))}
+        {
+            "joins": things(
+                thing({"join": TEXT, "into": TEXT, "partitions": things(thing({"partition": WHOLE, "worker": TEXT}))})
+            ),
+            "silent": things(TEXT),
+        }
     ),
     "Events": {"type": "string"},
     "Description": thing({"openapi": TEXT, "paths": {"type": "object"}}),

@@ -8,7 +8,7 @@ from typing import Any
 from agents import DeadLetter, Service, Wait
 from agents.engine.counts import Counts
 from agents.engine.quality import NEWEST, QualityOfJoin
-from app.joins import quality
+from app.joins import of_all, quality
 from tables import EventTopic, OwnerTopic, Row
 from tests.agents.engine.memory_delivery import Sent
 
@@ -109,3 +109,16 @@ def test_a_key_that_is_none_of_the_topic_is_shown_all_the_same() -> None:
     missing = told(join)["partitions"][0]["samples"]["missing"]
     assert [each["key"] for each in missing] == ["\\xff", "<script>", None]
     assert {each["reference"] for each in missing} == {"short"}
+
+
+def test_joins_of_several_workers_are_one_with_sums_and_with_who_counted_each_partition() -> None:
+    one, two = QualityOfJoin(lambda: 7.0), QualityOfJoin(lambda: 7.0)
+    for join, partition, hits in ((one, 2, 5), (two, 2, 1), (two, 0, 3)):
+        join.of(partition).counts.hits += hits
+    (found,) = of_all({"one": [told(one, {(joined.name, 2): 4})], "two": [told(two, {(joined.name, 0): 1})]})
+    assert (found["hits"], found["waiting"], found["into"]) == (9, 5, joined.name)
+    assert [(each["partition"], each["worker"], each["hits"]) for each in found["partitions"]] == [
+        (0, "two", 3),
+        (2, "one", 5),
+        (2, "two", 1),
+    ]

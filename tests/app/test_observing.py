@@ -12,9 +12,11 @@ from aiohttp import ClientSession, web
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents import Service
+from agents.engine.peers import Peer
 from agents.engine.publishing import Output
 from agents.engine.running import Options, ServiceRunner
 from agents.engine.traffic import Histogram
+from app.directory import Directory
 from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
@@ -52,6 +54,10 @@ class Seen:
     def table(self) -> Any:
         return self.runner.tables[customers.name]
 
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
     async def get(self, path: str) -> tuple[int, Any]:
         async with ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}{path}") as answer:
             return answer.status, await answer.json()
@@ -75,7 +81,7 @@ def sorted_labels(sample: Any) -> list[str]:
 
 
 @asynccontextmanager
-async def seen(directory: Path) -> AsyncIterator[Seen]:
+async def seen(directory: Path, /, **others: Any) -> AsyncIterator[Seen]:
     service = Service("shipping")
     held = service.global_table(customers)
     source, into = EventTopic("orders", Order, key="order_id"), EventTopic("joined", Order, key="order_id")
@@ -83,7 +89,7 @@ async def seen(directory: Path) -> AsyncIterator[Seen]:
     memory = small_memory()
     runner = ServiceRunner(service, Options("nowhere:1", directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW)
     observed = Observed(runner, memory, lambda: NOW)
-    app = make_app(Sources(runner.status, runner.tables, 6), observed)
+    app = make_app(Sources(runner.status, runner.tables, 6, **others), observed)
     port = await start_web(app, "127.0.0.1", 0)
     try:
         yield Seen(runner, observed, port)
@@ -150,6 +156,32 @@ async def test_joins_and_outputs_are_measured_by_partition(tmp_path: Path) -> No
         assert measured["larder_commit_seconds_bucket", "0.002"] == 0
         status, answer = await each.get("/joins")
         assert (status, answer["joins"][0]["partitions"][0]["hits"]) == (200, 5)
+
+
+async def test_joins_are_those_of_all_workers_and_who_does_not_answer_is_named(tmp_path: Path) -> None:
+    peers: list[Peer] = []
+
+    async def tell() -> list[Peer]:
+        return peers
+
+    async with (
+        seen(tmp_path / "one", worker="one", directory=Directory(tell)) as one,
+        seen(tmp_path / "two", worker="two", directory=Directory(tell)) as two,
+    ):
+        peers += [
+            Peer("one", one.web, {}, {}),
+            Peer("two", two.web, {}, {}),
+            Peer("three", "http://127.0.0.1:1", {}, {}),
+        ]
+        one.runner.counts.joins["joined"].of(0).counts.hits += 5
+        two.runner.counts.joins["joined"].of(1).counts.missing += 2
+        for each in (one, two):
+            status, answer = await each.get("/joins")
+            (join,) = answer["joins"]
+            assert (status, join["hits"], join["missing"], answer["silent"]) == (200, 5, 2, ["three"])
+            assert [(it["partition"], it["worker"]) for it in join["partitions"]] == [(0, "one"), (1, "two")]
+        (alone,) = (await two.get("/joins?local=1"))[1]["joins"]
+        assert [each["worker"] for each in alone["partitions"]] == ["two"]
 
 
 async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_for(tmp_path: Path) -> None:

@@ -66,12 +66,16 @@ LOST = "o-lost"
 
 
 class System(NamedTuple):
-    """Two workers that have done what there was to do; `parked_by`: who parked the order without a customer."""
+    """Two workers that have done what there was to do.
+
+    `parked_by`: who parked the order without a customer; `other`: who did not.
+    """
 
     kafka: str
     name: str
     address: str
     parked_by: str
+    other: str
 
 
 def customer(number: int, revision: int = 1) -> dict[str, Any]:
@@ -122,7 +126,8 @@ def system(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sys
             time.sleep(0.05)
         for worker in workers:
             worker.until_caught_up()
-        yield System(kafka, name, _address(workers[0]), _address(parked_by[0]))
+        (other,) = (worker for worker in workers if worker not in parked_by)
+        yield System(kafka, name, _address(workers[0]), _address(parked_by[0]), _address(other))
 
 
 async def _create(kafka: str, name: str) -> None:
@@ -172,18 +177,25 @@ def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System,
         assert barriers(page) == []
 
 
-def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(system: System, page: Page) -> None:
+@pytest.mark.parametrize("look", ["light", "phone"])
+@pytest.mark.parametrize("begin", ["parked_by", "other"])
+def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(
+    system: System, browser: Browser, begin: str, look: str
+) -> None:
     """The README names the address that the worker logs: opening it is the first click."""
     clicks = 1
-    page.goto(system.parked_by)
-    for click in (
-        lambda: page.get_by_role("link", name="Why not joined?").click(),
-        page.get_by_role("link", name=LOST).first.click,
-    ):
-        click()
-        clicks += 1
-    expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
-    expect(page.get_by_text(f"larder dead-letters replay {system.name}.shipping {system.name}.orders/")).to_be_visible()
+    with context_of(browser, look) as context:
+        page = context.new_page()
+        page.goto(getattr(system, begin))
+        for click in (
+            lambda: page.get_by_role("link", name="Why not joined?").click(),
+            page.get_by_role("link", name=LOST).first.click,
+        ):
+            click()
+            clicks += 1
+        expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
+        replay = f"larder dead-letters replay {system.name}.shipping {system.name}.orders/"
+        expect(page.get_by_text(replay)).to_be_visible()
     assert clicks <= 5
 
 

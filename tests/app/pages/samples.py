@@ -258,6 +258,7 @@ JOINS: dict[str, Any] = {
             "partitions": [
                 {
                     "partition": number,
+                    "worker": f"shipping-{number // 2 + 1}",
                     **counts(hits=301_082 - 40 * number, missing=79 + number, waited=79 + number, released=72),
                     "expired": 4,
                     "parked": 4,
@@ -274,7 +275,8 @@ JOINS: dict[str, Any] = {
                 for number in range(4)
             ],
         }
-    ]
+    ],
+    "silent": ["shipping-3"],
 }
 JOINS["joins"][0]["partitions"][2]["samples"]["missing"].append(lacking(9, 2, None))
 

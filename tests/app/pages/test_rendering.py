@@ -180,6 +180,7 @@ def test_the_joins_name_the_row_that_was_missing_and_lead_to_it() -> None:
     found = page("joins")
     assert "/tables/shop.customers/rows/c990" in found.links()
     assert "customer_id is null" in found.text
+    assert "shipping-3 does not answer" in found.text
 
 
 def test_rows_of_tables_that_the_worker_cannot_answer_for_are_not_linked_to() -> None:
@@ -286,7 +287,7 @@ def test_a_worker_without_partitions_tables_or_others_has_pages_too() -> None:
     assert "No other worker is known here" in shown("overview", bare).text
     assert "holds partitions of tables yet" in shown("recovery", bare).text
     assert "no tables" in shown("tables", {**TABLE_LIST, "tables": []}).text
-    assert "no joins" in shown("joins", {"joins": []}).text
+    assert "no joins" in shown("joins", {"joins": [], "silent": []}).text
     assert "Nothing is declared" in shown("topology", {"nodes": [], "edges": []}).text
 
 
