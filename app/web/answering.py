@@ -60,7 +60,9 @@ def respond(request: web.Request, data: Mapping[str, Any], template: str) -> web
 def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
     """Answer with what another worker answered; a page of it is that of a failure."""
     if prefers_html(request):
-        return _page(request, msgspec.json.decode(body), "error", status)
+        page = _page(request, msgspec.json.decode(body), "error", status)
+        page.headers.update(headers)
+        return page
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
     return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
 

@@ -147,7 +147,8 @@ async def _from_elsewhere(
 
 def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
     if not answer.kind and prefers_html(request):
-        return _told(request, held, msgspec.json.decode(answer.body))
+        # Not taken apart any further: numbers keep the digits that their owner wrote.
+        return _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
     return passed_on(request, answer.body, answer.status, answer.headers)
 
 
