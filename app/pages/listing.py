@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.pages.values import shown
+from app.pages.wording import duration, listed, several
 
 # Fields of a row that a list shows; the others are on the row's own page.
 _COLUMNS = 6
@@ -27,4 +28,21 @@ def listing(page: Mapping[str, Any]) -> dict[str, Any]:
         "names": names[:_COLUMNS],
         "more": len(names[_COLUMNS:]),
         "next": page.get("next"),
+        "copies": _copies(page["partitions"]),
     }
+
+
+def _copies(partitions: Sequence[Mapping[str, Any]]) -> str:
+    """Say of which copies a list was made: in which state they were, and how old its rows may be."""
+    by_state: dict[str, list[Mapping[str, Any]]] = {}
+    for each in partitions:
+        by_state.setdefault(each["state"], []).append(each)
+    return "; ".join(
+        f"{several(those, 'partition')} {listed([each['partition'] for each in those])} {state}, {_age(those)}"
+        for state, those in by_state.items()
+    )
+
+
+def _age(partitions: Sequence[Mapping[str, Any]]) -> str:
+    ages = [each["freshness_s"] for each in partitions]
+    return "of unknown age" if None in ages else f"up to {duration(max(ages))} old"

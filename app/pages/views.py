@@ -95,7 +95,9 @@ def rows(data: Data, _: bytes) -> dict[str, Any]:
 
 def table(data: Data, _: bytes) -> dict[str, Any]:
     """Give the sums over partitions, and the first rows if they came along."""
-    lags = [each["lag"] for each in data["partitions"]]
+    copies = [each for each in data["partitions"] if each["state"] != "standby"]
+    counted = [each for each in copies if data["held"] != "global" or each["worker"] == data["worker"]]
+    lags = [each["lag"] for each in counted]
     return {
         "lag": None if None in lags else sum(lags),
         "listing": listing(data["page"]) if data.get("page") else None,

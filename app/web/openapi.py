@@ -159,8 +159,17 @@ SCHEMAS: dict[str, Any] = {
             "parked": WHOLE,
             "disk_bytes": WHOLE,
             "partitions": things(
-                thing({"partition": WHOLE, "worker": or_null(TEXT), "web": or_null(TEXT), **_HOW_FAR})
+                thing(
+                    {
+                        "partition": WHOLE,
+                        "worker": or_null(TEXT),
+                        "web": or_null(TEXT),
+                        "rows": or_null(WHOLE),
+                        **_HOW_FAR,
+                    }
+                )
             ),
+            "silent": things(TEXT),
         }
     ),
     "Services": thing(

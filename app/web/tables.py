@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from app.cursors import cursor_text
 from app.lists import how_far, selection
 from app.lookup import LookupFailedError, held_table, state_name
 from app.over_all import over_all
@@ -14,9 +14,9 @@ from app.routing import candidates, is_mine
 from app.table_paths import table_path
 from app.web.answering import prefers_html, respond
 from app.web.asking import Asked, is_hop, table_of
-from app.web.hopping import hopping
 from app.web.listing import gathered
 from app.web.openapi import Operation, described_fields, parameter
+from app.web.others import told_by_others
 from app.web.routed_rows import is_known_as_mine
 from app.web.sources import sources
 from tables.engine import StoreError
@@ -72,8 +72,8 @@ async def table(request: web.Request) -> web.Response:
     local = is_hop(request) or asked.flag("local")
     topic, sizes = held.table.topic, held.table.sizes()
     mine = _told_here(here, held)
-    partitions = mine if local or held.table.held == "global" else await _of_all(request, held, mine)
-    counted = [each["rows"] for each in partitions if each.get("rows") is not None and each["state"] != "standby"]
+    partitions, silent = (mine, []) if local else await _of_all(request, held, mine)
+    counted = mine if held.table.held == "global" else [each for each in partitions if each["state"] != "standby"]
     told = {
         "table": name,
         "held": held.table.held,
@@ -85,28 +85,36 @@ async def table(request: web.Request) -> web.Response:
         "fields": described_fields(topic),
         "indexes": list(topic.indexes),
         "building": held.table.building,
-        "rows": sum(counted),
+        "rows": sum(each["rows"] or 0 for each in counted),
         "parked": sizes.parked,
         "disk_bytes": sizes.disk_bytes,
         "partitions": partitions,
+        "silent": silent,
         "worker": here.worker,
     }
     if prefers_html(request):
-        told["page"] = await _first_rows(request, held)
+        told["page"] = await _first_rows(request, held, local=local)
     return respond(request, told, "table")
 
 
-async def _first_rows(request: web.Request, held: LocalTable) -> dict[str, Any] | None:
-    """Give the first rows that are here, for whoever looks at the table; None while there is no list of them."""
+async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) -> dict[str, Any] | None:
+    """Give the first rows, for whoever looks at the table; None while there is no list of them."""
     here, name = sources(request), held.table.topic.name
-    mine = [each for each in held.table.partitions if is_mine(held, each)]
+    if not held.partition_count:
+        return None
     selected = selection(held, prefix=None, from_=None, to=None, index=None, value=None)
+    asked = [each for each in held.table.partitions if is_mine(held, each)] if local else range(held.partition_count)
     try:
         with here.slots.one():
-            page = await gathered(request, held, selected, mine, FIRST_ROWS, None, None, local=True)
+            page = await gathered(request, held, selected, asked, FIRST_ROWS, None, None, local=local)
     except (LookupFailedError, StoreError):
         return None
-    return {"table": name, "rows": [each.told for each in page.rows], "next": None, "partitions": page.partitions}
+    return {
+        "table": name,
+        "rows": [each.told for each in page.rows],
+        "next": cursor_text(selected.mark(name), page.rows[-1].key) if page.more else None,
+        "partitions": page.partitions,
+    }
 
 
 def _row_counts(held: LocalTable) -> dict[int, int]:
@@ -121,23 +129,18 @@ def _told_here(here: Sources, held: LocalTable) -> list[dict[str, Any]]:
     ]
 
 
-async def _of_all(request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Add what other workers say of theirs, and what is known of those that say nothing."""
+async def _of_all(
+    request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]
+) -> tuple[list[Any], list[str]]:
+    """Add what other workers say of theirs, and what is known of those that say nothing, whose names come beside it."""
     here, name = sources(request), held.table.topic.name
-    peers = [peer for peer in await here.directory.peers() if peer.worker != here.worker and _has(peer, name)]
-    path = f"{table_path(name)}?local=1"
-    answers = await asyncio.gather(*(hopping(request).ask(peer, path) for peer in peers if peer.web))
-    told = list(mine)
-    for answer in answers:
-        if answer is not None and not answer.kind and (theirs := answer.read(_Theirs)) is not None:
-            told += theirs.partitions
+    said = await told_by_others(request, f"{table_path(name)}?local=1", _Theirs)
+    told = [*mine, *(each for theirs in said.values() if theirs is not None for each in theirs.partitions)]
     known = {each["partition"] for each in told if each["state"] != "standby"}
+    peers = here.directory.known
     told += [_unknown(here, held, peers, each) for each in range(held.partition_count) if each not in known]
-    return sorted(told, key=lambda each: (each["partition"], each["state"] == "standby", each["worker"] or ""))
-
-
-def _has(peer: Peer, name: str) -> bool:
-    return bool(peer.partitions.get(name) or peer.standby.get(name))
+    silent = [worker for worker, theirs in said.items() if theirs is None]
+    return sorted(told, key=lambda each: (each["partition"], each["state"] == "standby", each["worker"] or "")), silent
 
 
 def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: int) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
+from agents.engine.partitioning import partition_of
+from agents.engine.peers import Peer
+from app.directory import Directory
 from tables.engine import Table
 from tests.app.pages.samples import WELL
-from tests.support.serving import NOW, Held, Served, fleet, serving
+from tests.support.serving import NOW, Fleet, Held, Served, fleet, serving
 from tests.tables.engine.samples import customers, row, small_memory
 
 TABLE = customers.name
@@ -96,3 +102,70 @@ async def test_files_of_pages_are_served_and_nothing_beside_them(held: Held) -> 
         for path in ("/static/../rendering.py", "/static/%2e%2e/rendering.py", "/static/..%2frendering.py", "/static/"):
             async with session.get(served.address(path)) as answer:
                 assert answer.status in {403, 404}
+
+
+def fill(workers: Fleet) -> list[str]:
+    keys = sorted(f"c{number}" for number in range(10, 90))
+    for offset, key in enumerate(keys):
+        workers.put(key, offset, b'{"customer_id":"%s","name":"Ada","revision":1}' % key.encode())
+    workers.catch_up()
+    return keys
+
+
+def listed(text: str) -> list[str]:
+    return re.findall(r'<tr data-key="([^"]+)"', text)
+
+
+async def test_the_page_of_a_table_begins_with_the_rows_of_all_workers_and_leads_on_to_the_next(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1], "three": []}) as workers:
+        keys = fill(workers)
+        for name in ("one", "two", "three"):
+            text = await page(workers[name], f"/tables/{TABLE}")
+            assert listed(text) == keys[:50]
+            (more,) = re.findall(r'<a href="([^"]+)" rel="next">More rows', text)
+            assert listed(await page(workers[name], html.unescape(more))) == keys[50:]
+        assert listed(await page(workers["three"], f"/tables/{TABLE}?local=1")) == []
+
+
+async def test_a_row_of_another_worker_is_shown_with_the_types_of_its_fields(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        keys = fill(workers)
+        for key in keys[:8]:
+            assert "str | None" in await page(workers["one"], f"/tables/{TABLE}/rows/{key}")
+
+
+async def test_a_page_that_says_no_for_another_worker_says_when_to_ask_again(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers, ClientSession(headers=BROWSER) as session:
+        fill(workers)
+        two = workers["two"]
+        two.table.state(1).remeasure()
+        two.table.observe(1, 1_000, two.now)
+        absent = next(key for key in map(str, range(1_000)) if partition_of(key.encode(), 2) == 1)
+        async with session.get(workers["one"].address(f"/tables/{TABLE}/rows/{absent}")) as answer:
+            assert (answer.status, answer.content_type) == (503, "text/html")
+            assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_the_page_of_a_global_table_shows_its_copies_on_all_workers(tmp_path: Path) -> None:
+    peers: list[Peer] = []
+
+    async def tell() -> list[Peer]:
+        return peers
+
+    async with AsyncExitStack() as stack:
+        for name, rows in (("one", 2), ("two", 1)):
+            table = Table(customers, tmp_path / name, small_memory(), "global", lambda: NOW)
+            stack.callback(table.close)
+            table.open((0,), "id-1")
+            table.apply(0, [row(0, "ada", 1), row(1, "bob", 1)][:rows])
+            served = await stack.enter_async_context(serving(Held(table, 1), worker=name, directory=Directory(tell)))
+            served.catch_up(0)
+            peers.append(Peer(name, served.web, {}, {}))
+        peers.append(Peer("three", "http://127.0.0.1:1", {}, {}))
+        _, told = await served.get(f"/tables/{TABLE}")
+        assert [(each["worker"], each["rows"], each["position"]) for each in told["partitions"]] == [
+            ("one", 2, 2),
+            ("two", 1, 1),
+        ]
+        assert (told["rows"], told["silent"]) == (1, ["three"])
+        assert "three does not answer" in await page(served, f"/tables/{TABLE}")

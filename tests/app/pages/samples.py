@@ -157,15 +157,30 @@ TROUBLED = services(
     ],
 )
 
+
+def copy_of(number: int, **others: Any) -> dict[str, Any]:
+    """How far a partition is on the worker that answered for it."""
+    return {
+        "partition": number,
+        "worker": f"shipping-{number % 2 + 1}",
+        "state": "caught up",
+        "position": 12_480 + number,
+        "end": 12_480 + number,
+        "lag": 0,
+        "freshness_s": 0.2,
+    } | others
+
+
 TABLE_LIST: dict[str, Any] = {
     "worker": "shipping-1",
     "tables": [
         {"table": "shop.customers", "held": "global", "topic": "shop.customers", "rows": 49_920,
-         "partitions": [0, 1, 2, 3], "state": "caught up", "lag": 0, "freshness_s": 0.2},
+         "partitions": [copy_of(number) for number in range(4)], "state": "caught up", "lag": 0, "freshness_s": 0.2},
         {"table": "shop.products", "held": "global", "topic": "shop.products", "rows": 1_107,
-         "partitions": [0, 1, 2, 3], "state": "recovering", "lag": 21_703, "freshness_s": None},
+         "partitions": [copy_of(number) for number in range(4)], "state": "recovering",
+         "lag": 21_703, "freshness_s": None},
         {"table": "shop.enriched-orders", "held": "partition", "topic": "shop.enriched-orders", "rows": 600_112,
-         "partitions": [0, 1], "state": "caught up", "lag": 0, "freshness_s": 0.4},
+         "partitions": [copy_of(number) for number in range(2)], "state": "caught up", "lag": 0, "freshness_s": 0.4},
     ],
 }  # fmt: skip
 
@@ -187,7 +202,10 @@ ROWS: dict[str, Any] = {
     "table": "shop.customers",
     "rows": [found_row(number) for number in range(2_040, 2_060)],
     "next": "bmV4dA.c2060",
-    "partitions": [0, 1, 2, 3],
+    "partitions": [
+        *(copy_of(number) for number in range(3)),
+        copy_of(3, state="disconnected", freshness_s=100.0),
+    ],
 }
 
 FIELDS = [
@@ -210,10 +228,12 @@ TABLE: dict[str, Any] = {
     "parked": 2,
     "disk_bytes": 8_212_480,
     "partitions": [
-        {"partition": number, "worker": f"shipping-{number % 2 + 1}", "web": f"http://127.0.0.1:4100{number % 2 + 1}",
-         "state": "caught up", "position": 12_480 + number, "end": 12_480 + number, "lag": 0, "freshness_s": 0.2}
+        copy_of(number, worker=f"shipping-{worker}", web=f"http://127.0.0.1:4100{worker}", rows=12_480)
         for number in range(4)
+        for worker in (1, 2)
     ],
+    "silent": [],
+    "worker": "shipping-1",
     "page": {**ROWS, "rows": ROWS["rows"][:8]},
 }  # fmt: skip
 

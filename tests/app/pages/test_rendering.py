@@ -207,6 +207,12 @@ def test_older_dead_letters_are_asked_for_with_what_was_asked_before_and_the_cur
     assert "Nothing was given up" in shown("dead-letters", none, "/dead-letters").text
 
 
+def test_a_list_says_in_which_state_its_copies_were_and_how_old_they_may_be() -> None:
+    assert "from partitions 0-2 caught up, up to 200 ms old; partition 3 disconnected, up to 1 min 40 s old" in (
+        page("rows").text
+    )
+
+
 def test_a_list_without_rows_says_so() -> None:
     empty = {**ROWS, "rows": [], "next": None}
     assert "No rows whose key begins with zz" in shown("rows", empty, "/tables/t/rows?prefix=zz").text
