@@ -58,7 +58,7 @@ async def page(served: Served, path: str, status: int = 200) -> str:
         (f"/tables/{TABLE}", f"/tables/{TABLE}/rows/ada"),
         (f"/tables/{TABLE}/rows?prefix=a&from=&to=&index=&value=&limit=100", "ada"),
         (f"/tables/{TABLE}/rows?key=ada", "ada"),
-        (f"/tables/{TABLE}/rows/ada", "Raw record"),
+        (f"/tables/{TABLE}/rows/ada", "have their declared defaults"),
     ],
 )
 async def test_a_browser_is_answered_with_a_page(held: Held, path: str, says: str) -> None:
