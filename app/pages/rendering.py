@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -56,6 +56,13 @@ class Context(NamedTuple):
     def query(self) -> dict[str, str]:
         """The parameters as asked; of one that is repeated, the last."""
         return dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+
+    def following(self, cursor: str) -> str:
+        """Give the query of the next page of what was asked, with all that it was asked with."""
+        asked = parse_qsl(urlsplit(self.path).query, keep_blank_values=True)
+        # A form sends what was left empty, too; an index can have the empty value.
+        kept = [(name, value) for name, value in asked if name != "cursor" and (value or name == "value")]
+        return urlencode([*kept, ("cursor", cursor)], quote_via=quote)
 
     @property
     def again(self) -> str:

@@ -196,6 +196,8 @@ def test_an_order_that_was_parked_is_not_listed_as_missing_too() -> None:
 def test_the_next_rows_are_asked_for_with_what_was_asked_before_and_the_cursor() -> None:
     links = shown("rows", ROWS, "/tables/shop.customers/rows?prefix=c%2620&cursor=old&from=").links()
     assert "/tables/shop.customers/rows?prefix=c%2620&cursor=bmV4dA.c2060" in links
+    links = shown("rows", ROWS, "/tables/shop.customers/rows?partition=0&partition=2&limit=20").links()
+    assert "/tables/shop.customers/rows?partition=0&partition=2&limit=20&cursor=bmV4dA.c2060" in links
 
 
 def test_older_dead_letters_are_asked_for_with_what_was_asked_before_and_the_cursor() -> None:
@@ -229,7 +231,7 @@ def test_fields_keep_the_types_that_were_declared_and_others_are_told() -> None:
     assert text.count("not declared here") == 2
 
 
-def test_a_raw_record_keeps_the_digits_of_its_owner() -> None:
+def test_the_json_of_a_row_keeps_the_digits_of_its_owner() -> None:
     row = {"price": msgspec.Raw(b"1.10"), "id": msgspec.Raw(b"12345678901234567890")}
     text = shown("row", {**ROW, "row": row}).text
     assert '"price": 1.10' in text
