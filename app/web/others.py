@@ -8,15 +8,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from app.web.hopping import hopping
 from app.web.sources import sources
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    from app.web.hopping import Hopped
 
 T = TypeVar("T")
 
@@ -29,13 +25,7 @@ async def told_by_others(request: web.Request, path: str, form: type[T]) -> dict
     here = sources(request)
     peers = [peer for peer in await here.directory.peers() if peer.worker != here.worker]
     answers = await asyncio.gather(*(hopping(request).ask(peer, path, OTHERS_SECONDS) for peer in peers))
-    return {peer.worker: _read(answer, form) for peer, answer in zip(peers, answers, strict=True)}
-
-
-def _read(answer: Hopped | None, form: type[T]) -> T | None:
-    if answer is None or answer.kind:
-        return None
-    try:
-        return msgspec.json.decode(answer.body, type=form)
-    except msgspec.DecodeError:
-        return None
+    return {
+        peer.worker: None if answer is None or answer.kind else answer.read(form)
+        for peer, answer in zip(peers, answers, strict=True)
+    }

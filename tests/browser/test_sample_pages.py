@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.app.pages.samples import PAGES
 from tests.browser.gallery import make_gallery, serving
@@ -91,6 +91,33 @@ def test_of_changes_that_come_while_nobody_looks_no_more_are_kept_than_are_shown
     page.evaluate("window.draw()")
     assert page.evaluate("window.drawn") == page.locator("table.rows tbody tr").count() == 200
     expect(page.locator("table.rows tbody tr").first).to_contain_text("c999")
+
+
+def test_rows_are_read_again_after_changes_were_missed_and_until_then_the_page_says_so(
+    page: Page, gallery: str
+) -> None:
+    path, old, new = "/tables/shop.customers", "Bo Diddley", "Bo, as read again"
+    whole = page.request.get(gallery + path).text()
+    answers = {"status": 200, "body": whole, "content_type": "text/html"}
+    streams = ["event: reset\ndata: {}\n\n"]
+
+    def stream(route: Route) -> None:
+        answers["status"] = 503 if streams else answers["status"]
+        event = streams.pop() if streams else ": alive\n\n"
+        route.fulfill(body=f"retry: 50\n{event}", content_type="text/event-stream")
+
+    page.route("**/changes", stream)
+    page.route(f"**{path}", lambda route: route.fulfill(**answers))
+    page.goto(gallery + path)
+    told = page.locator("[data-liveness]").first
+    for _ in range(3):
+        with page.expect_request("**/changes"):
+            expect(told).to_have_text("changes were missed: load the page again")
+    expect(page.locator("table.rows")).to_contain_text(old)
+    answers |= {"status": 200, "body": whole.replace(old, new)}
+    expect(page.locator("table.rows")).to_contain_text(new)
+    expect(page.locator("table.rows")).not_to_contain_text(old)
+    expect(told).not_to_contain_text("missed")
 
 
 def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page: Page, gallery: str) -> None:

@@ -81,8 +81,17 @@
     const body = table.tBodies[0];
     const heads = table.tHead.rows[0];
     let fields = JSON.parse(table.dataset.fields);
-    const lines = new Map([...body.rows].map((line) => [line.dataset.key, line]));
+    const lines = new Map();
     const changes = new Map();
+    // Each reset is made good by reading the rows again; what comes meanwhile is drawn over them.
+    let resets = 0;
+    let madeGood = 0;
+    let reading = false;
+
+    const index = () => {
+      lines.clear();
+      for (const line of body.rows) lines.set(line.dataset.key, line);
+    };
 
     const name = (row) => {
       fields = Object.keys(row).slice(0, 6);
@@ -116,13 +125,42 @@
       if (body.rows.length) document.querySelector("[data-empty]")?.remove();
     };
 
+    const take = (text) => {
+      const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("table[data-changes]");
+      heads.replaceChildren(...fresh.tHead.rows[0].children);
+      body.replaceChildren(...fresh.tBodies[0].rows);
+      fields = JSON.parse(fresh.dataset.fields);
+      index();
+    };
+
+    const readAgain = async () => {
+      if (reading) return;
+      reading = true;
+      tell("changes were missed: reads the rows again", true);
+      try {
+        while (resets > madeGood) {
+          const seen = resets;
+          const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+          if (!answer.ok) throw new Error(`answered ${answer.status}`);
+          take(await answer.text());
+          madeGood = seen;
+        }
+        tell("live", false);
+      } catch {
+        tell("changes were missed: load the page again", true);
+      }
+      reading = false;
+      draw();
+    };
+
+    index();
     const source = new EventSource(table.dataset.changes);
-    source.addEventListener("open", () => tell("live", false));
-    source.addEventListener("error", () => tell("no connection: tries again", true));
-    source.addEventListener("reset", () => tell("changes were missed: load the page again", true));
+    source.addEventListener("open", () => { if (resets > madeGood) readAgain(); else tell("live", false); });
+    source.addEventListener("error", () => { if (resets === madeGood) tell("no connection: tries again", true); });
+    source.addEventListener("reset", () => { resets += 1; changes.clear(); readAgain(); });
     source.addEventListener("row", (event) => {
       const { key, row } = JSON.parse(event.data);
-      if (!changes.size) requestAnimationFrame(draw);
+      if (!changes.size) requestAnimationFrame(() => { if (!reading) draw(); });
       changes.delete(key);
       changes.set(key, row);
       // Nothing is drawn while nobody looks: what would have left the table by then is not kept.
