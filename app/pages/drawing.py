@@ -16,16 +16,18 @@ from app.pages.layers import Edge, columns, ordered
 _LETTER, _PADDING = 7.3, 14.0
 _NARROWEST, _WIDEST = 120.0, 230.0
 _HEIGHT = 46.0
-_BETWEEN_ROWS, _BETWEEN_COLUMNS = 22.0, 106.0
+_BETWEEN_ROWS, _BETWEEN_COLUMNS = 22.0, 84.0
 # A line that passes a column takes a place there, so that it does not run through a box.
 _PASSING = 10.0
 _MARGIN = 12.0
 # Where a label stands: so far from the box, above or below its line, and how much a line may rise and count as level.
 _ASIDE, _ABOVE, _BELOW, _LEVEL = 10.0, 6.0, 14.0, 12.0
 # Letters of a label that fit between two columns.
-_LABEL = 18
+_LABEL = 13
 # Times that boxes are moved towards their neighbours; they hardly move after that.
 _ALIGNMENTS = 8
+# How far a drawing may shrink to fit its page: letters of twelve units are then nine pixels high.
+_READABLE = 0.75
 
 
 class Box(NamedTuple):
@@ -55,17 +57,23 @@ class Line(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Everything to draw."""
+    """Everything to draw; names of boxes are without the `beginning` that most have in common.
+
+    `least` is the width below which it cannot be read.
+    """
 
     width: float
     height: float
     boxes: list[Box]
     lines: list[Line]
+    beginning: str
+    least: float
 
 
 def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> Drawing:
     """Draw nodes and edges in columns from left to right; edges of nodes that are not there are left out."""
-    known = {node["id"]: node for node in nodes}
+    beginning = _beginning({node["name"] for node in nodes})
+    known = {node["id"]: {**node, "short": node["name"].removeprefix(beginning)} for node in nodes}
     labels = _labels(edges, known.keys())
     arrows = list(labels)
     found = columns(list(known), arrows)
@@ -81,7 +89,16 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
     lines = [_line(chain, place, labels, fans[chain[0]]) for chain in chains]
     height = max((box.y + box.height for box in boxes), default=0.0)
     lowest = max([height, *(y for _, y, _ in place.values())])
-    return Drawing((lefts[-1] + widths[-1] if widths else 0.0) + _MARGIN, lowest + _MARGIN, boxes, lines)
+    width = (lefts[-1] + widths[-1] if widths else 0.0) + _MARGIN
+    return Drawing(width, lowest + _MARGIN, boxes, lines, beginning, width * _READABLE)
+
+
+def _beginning(names: Collection[str]) -> str:
+    """Give what several names begin with up to a dot, where most is saved by leaving it out; "" where it is needed."""
+    counts = Counter(name[: at + 1] for name in names for at, letter in enumerate(name[:-1]) if letter == ".")
+    shared = [(count * len(beginning), beginning) for beginning, count in counts.items() if count > 1]
+    _, beginning = max(shared, default=(0, ""))
+    return beginning if len({name.removeprefix(beginning) for name in names}) == len(names) else ""
 
 
 def _labels(edges: Sequence[Mapping[str, Any]], known: Collection[str]) -> dict[Edge, str]:
@@ -116,7 +133,7 @@ def _with_passing(found: Sequence[Sequence[str]], chains: Sequence[Sequence[str]
 
 
 def _width(nodes: Sequence[Mapping[str, Any]]) -> float:
-    longest = max((len(node["name"]) for node in nodes), default=0)
+    longest = max((len(node["short"]) for node in nodes), default=0)
     return min(_WIDEST, max(_NARROWEST, longest * _LETTER + 2 * _PADDING))
 
 
@@ -164,7 +181,8 @@ def _box(node: Mapping[str, Any], x: float, middle: float, width: float) -> Box:
     whole = node["name"]
     letters = round((width - 2 * _PADDING) / _LETTER)
     # The end of a topic's name says more than its beginning.
-    name = whole if len(whole) <= letters else "…" + whole[-(letters - 1) :]
+    short = node["short"]
+    name = short if len(short) <= letters else "…" + short[-(letters - 1) :]
     return Box(node["id"], node["kind"], name, whole, node.get("rate"), x, middle - _HEIGHT / 2, width, _HEIGHT)
 
 

@@ -140,6 +140,21 @@ def test_a_worker_that_takes_questions_and_answers_none_is_told_as_silent(page: 
     expect(page.locator("[data-liveness]")).to_contain_text("does not answer", timeout=12_000)
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_topology_fits_its_page_or_is_moved_sideways_where_it_could_not_be_read(
+    browser: Browser, gallery: str, look: str
+) -> None:
+    with context_of(browser, look) as context:
+        page = context.new_page()
+        page.goto(f"{gallery}/topology")
+        drawn = page.locator(".drawing svg").evaluate(
+            "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+        )
+        sideways = page.locator(".drawing").evaluate("each => each.scrollWidth > each.clientWidth")
+        assert sideways == (look == "phone")
+        assert drawn == pytest.approx(0.75, abs=0.01) if sideways else 0.74 < drawn < 1.01
+
+
 def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.keyboard.press("Tab")

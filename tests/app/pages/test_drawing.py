@@ -99,6 +99,18 @@ def test_a_long_name_keeps_its_end_and_is_whole_in_the_title() -> None:
     assert box.whole == name
 
 
+def test_names_are_drawn_without_what_most_begin_with_and_are_whole_in_the_title() -> None:
+    found = drawing([node("shop.orders"), node("shop.customers"), node("shipping.dead-letters")], [])
+    assert [box.name for box in found.boxes] == ["orders", "customers", "shipping.dead-letters"]
+    assert found.boxes[0].whole == "shop.orders"
+    assert found.beginning == "shop."
+
+
+def test_names_that_would_be_the_same_without_their_beginning_keep_it() -> None:
+    found = drawing([node("shop.orders"), node("shop.customers"), node("orders")], [])
+    assert [box.name for box in found.boxes] == ["shop.orders", "shop.customers", "orders"]
+
+
 def test_edges_of_nodes_that_are_not_there_are_left_out() -> None:
     assert drawing([node("a")], [{"from": "a", "to": "gone", "label": ""}]).lines == []
 
