@@ -149,6 +149,7 @@ def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System,
         "tables": "/tables",
         "table": table,
         "rows": f"{table}/rows?prefix=c01",
+        "range": f"{table}/rows?from=c010&to=c020",
         "index": f"{table}/rows?index=country&value=AT&limit=10",
         "row": f"{table}/rows/c007",
         "topology": "/topology",
@@ -197,6 +198,35 @@ def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(
         replay = f"larder dead-letters replay {system.name}.shipping {system.name}.orders/"
         expect(page.get_by_text(replay)).to_be_visible()
     assert clicks <= 5
+
+
+def test_everything_is_found_without_javascript_from_any_worker(system: System, browser: Browser) -> None:
+    customers = f"{system.name}.customers"
+    with context_of(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        for address in (system.parked_by, system.other):
+            page.goto(address)
+            expect(page.get_by_role("heading", level=1)).to_have_text("1 thing needs you")
+            for name in ("Tables", "Joins", "Dead letters", "Topology", "Recovery", "Overview"):
+                page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True).click()
+                expect(page.locator("nav a[aria-current=page]")).to_have_text(name)
+            page.get_by_role("link", name="Why not joined?").click()
+            page.get_by_role("link", name=LOST).first.click()
+            expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
+            page.goto(f"{address}/tables/{customers}")
+            expect(page.locator("table.rows tbody tr")).to_have_count(50)
+            page.get_by_role("link", name="More rows").click()
+            expect(page.locator("table.rows tbody tr").first).to_contain_text("c05")
+            page.get_by_text("By prefix, range or index").click()
+            page.get_by_label("from", exact=True).fill("c010")
+            page.get_by_label("up to, without").fill("c020")
+            page.get_by_label("rows", exact=True).fill("6")
+            page.get_by_role("button", name="List").click()
+            expect(page.locator("table.rows tbody th")).to_have_text([f"c{number:03}" for number in range(10, 16)])
+            page.get_by_role("link", name="Next rows").click()
+            expect(page.locator("table.rows tbody th")).to_have_text([f"c{number:03}" for number in range(16, 20)])
+            page.get_by_role("link", name="c016").click()
+            expect(page.get_by_text("Customer 16", exact=True)).to_be_visible()
 
 
 def test_from_any_worker_the_row_that_was_missing_is_told_to_be_absent(system: System, page: Page) -> None:
