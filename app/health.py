@@ -26,7 +26,7 @@ STALL_SECONDS = 30.0
 
 LOOK_SECONDS = 15.0
 """Between two looks no more than this counts as standing still: a process that was paused did not look, and did not
-work either. Orchestrators look every ten seconds."""
+work either. A worker looks at itself every five seconds, and whenever it is asked."""
 
 SWALLOWED_SECONDS = 15.0
 """More than `STALL_SECONDS` is given after the broker was away: a request that the network swallowed is given up after
@@ -98,6 +98,14 @@ def live(looked: Look, limit: float = STALL_SECONDS) -> Verdict:
     ]
     excused = [{**_told(place, stand), "why": stand.excuse} for place, stand in lagging if stand.excuse is not None]
     return Verdict(not stalled, stalled, excused)
+
+
+def line(verdict: Verdict) -> str:
+    """Give the line of a log about a worker that lives no more, or lives again."""
+    if verdict.good:
+        return "live again"
+    where = [f"{next(iter(each.values()))}, partition {each['partition']}: {each['why']}" for each in verdict.reasons]
+    return f"not live: {'; '.join(where)}"
 
 
 def ready(vitals: Vitals) -> Verdict:

@@ -1,12 +1,15 @@
 """What a worker tells of itself: the quality of its joins, its health, its metrics.
 
-Decides nothing: see `app.joins`, `app.health` and `app.metrics`.
+Decides nothing: see `app.joins`, `app.health` and `app.metrics`. The worker looks at itself every few seconds: what
+stands still, and how fast records go, can only be told from an earlier look, and nobody else may have made one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +23,17 @@ from app.rates import Rates, counted
 from app.topology import topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from prometheus_client.core import Metric as Family
 
     from agents.engine.running import ServiceRunner
     from tables.engine import Memory
+
+log = logging.getLogger("larder")
+
+EVERY_SECONDS = 5.0
+"""Between two looks of its own: a few of them make up what a partition may stand still for."""
 
 
 class Observed:
@@ -46,6 +54,7 @@ class Observed:
         self._clock = clock
         self._stall = stall
         self._looked = health.NOTHING
+        self._lives = True
         self._rates = Rates()
         self._process = ProcessCollector(registry=None)
 
@@ -55,12 +64,26 @@ class Observed:
 
     def topology(self) -> dict[str, Any]:
         """Give what the service reads, keeps and writes, with rates of this worker."""
-        return topology(self._runner.service, self._rates.look(counted(self._runner), time.monotonic()))
+        return topology(self._runner.service, self._measure())
+
+    def _measure(self) -> dict[str, float]:
+        return self._rates.look(counted(self._runner), time.monotonic())
 
     def live(self) -> health.Verdict:
-        """Look at the partitions, and judge."""
+        """Look at the partitions, and judge; whoever restarts a worker finds the reason in its log."""
         self._looked = health.look(self._looked, self._runner.vitals(), time.monotonic())
-        return health.live(self._looked, self._stall)
+        verdict = health.live(self._looked, self._stall)
+        if verdict.good != self._lives:
+            self._lives = verdict.good
+            log.warning("%s", health.line(verdict))
+        return verdict
+
+    async def keep_looking(self, every: float) -> None:
+        """Look time and again, for ever; `every` in seconds."""
+        while True:
+            self.live()
+            self._measure()
+            await asyncio.sleep(every)
 
     def ready(self) -> health.Verdict:
         """Judge whether it can answer."""
@@ -90,6 +113,20 @@ class Observed:
             "reasons": verdict.reasons,
             "besides": verdict.besides,
         }
+
+
+@asynccontextmanager
+async def looked_at(observed: Observed, stop: asyncio.Event, every: float = EVERY_SECONDS) -> AsyncIterator[None]:
+    """Have a worker look at itself while the block lasts; if that fails, `stop` is set, and it is raised behind."""
+    looking = asyncio.create_task(observed.keep_looking(every))
+    looking.add_done_callback(lambda _: stop.set())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.wait({looking})
+    if not looking.cancelled():
+        looking.result()
 
 
 class _Collected:

@@ -1,6 +1,7 @@
 """How many records a second go through each part of a service: what was counted, against an earlier count of it.
 
-Nobody counts for this: who looks leaves a count behind, and whoever looks next is told the rate since then.
+Nobody counts for this: who looks leaves a count behind, and whoever looks next is told the rate since then. A worker
+looks at itself every few seconds (`app.observing`).
 """
 
 from __future__ import annotations

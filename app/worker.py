@@ -25,7 +25,7 @@ from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.directory import Directory
 from app.errors import MistakeError, UnavailableError
-from app.observing import Observed
+from app.observing import Observed, looked_at
 from app.web import Sources, make_app, start_web, stop_web
 from app.web_address import bound_address, told_address
 from tables.declaring.problems import Problem
@@ -103,14 +103,16 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         lambda: runner.web,
         brokers=settings.kafka,
     )
-    web = make_app(sources, Observed(runner, memory, now, stall=settings.stall_s))
+    observed = Observed(runner, memory, now, stall=settings.stall_s)
+    web = make_app(sources, observed)
     port = await start_web(web, settings.web_host, settings.web_port)
     address = bound_address(settings.web_host, port)
     log.info("worker %s of %s answers at %s", name, service.name, address)
     tuning.for_records()
     with _announced(settings.directory, service.name, name, address):
         try:
-            await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
+            async with looked_at(observed, stop):
+                await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
         finally:
             await stop_web(web)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,13 +18,15 @@ from agents.engine.publishing import Output
 from agents.engine.running import Options, ServiceRunner
 from agents.engine.traffic import Histogram
 from app.directory import Directory
+from app.health import STALL_SECONDS
 from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
-from app.observing import Observed
+from app.observing import Observed, looked_at
 from app.web import Sources, make_app, start_web, stop_web
 from tables import EventTopic, Row
 from tests.support.described import require_described
+from tests.support.topics import until
 from tests.tables.engine.samples import customers, row, small_memory
 
 if TYPE_CHECKING:
@@ -81,14 +84,14 @@ def sorted_labels(sample: Any) -> list[str]:
 
 
 @asynccontextmanager
-async def seen(directory: Path, /, **others: Any) -> AsyncIterator[Seen]:
+async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) -> AsyncIterator[Seen]:
     service = Service("shipping")
     held = service.global_table(customers)
     source, into = EventTopic("orders", Order, key="order_id"), EventTopic("joined", Order, key="order_id")
     service.join(source, held.on("customer_id"), into=into)
     memory = small_memory()
     runner = ServiceRunner(service, Options("nowhere:1", directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW)
-    observed = Observed(runner, memory, lambda: NOW)
+    observed = Observed(runner, memory, lambda: NOW, stall=stall)
     app = make_app(Sources(runner.status, runner.tables, 6, **others), observed)
     port = await start_web(app, "127.0.0.1", 0)
     try:
@@ -235,6 +238,33 @@ async def test_a_worker_that_has_reached_nothing_yet_lives_and_is_not_ready_and_
             {"table": customers.name, "why": "it has not been caught up since the worker started"},
             {"why": "the group has not been joined: starting"},
         ]
+
+
+async def test_a_worker_looks_at_itself_and_notices_what_stands_still_though_nobody_asks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "larder")
+    async with seen(tmp_path, stall=0.05) as each:
+        applied(each)
+        each.table.table.observe(0, 12, NOW)
+
+        def said(word: str) -> str | None:
+            return next((each for each in caplog.messages if each.startswith(word)), None)
+
+        async with looked_at(each.observed, asyncio.Event(), every=0.01):
+            line = await until(lambda: said("not live"), 10, "a word about what stands still")
+            assert line.startswith(f"not live: {customers.name}, partition 0: its position has not moved")
+            each.table.take(0, [row(2, "eve", 1)], 12)
+            await until(lambda: said("live again"), 10, "a word that it goes on")
+
+
+async def test_a_worker_that_cannot_look_at_itself_stops_and_says_why(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        each.runner.vitals = lambda: 1 // 0  # type: ignore[assignment]
+        stop = asyncio.Event()
+        with pytest.raises(ZeroDivisionError):
+            async with looked_at(each.observed, stop), asyncio.timeout(10):
+                await stop.wait()
 
 
 async def test_a_table_that_was_caught_up_once_is_no_reason_not_to_be_ready_when_its_broker_goes(

@@ -57,6 +57,22 @@ def test_a_worker_whose_agent_hangs_is_not_live_and_says_where(
         assert (worker.get("/health/ready") or (0, {}))[0] == 200, "it can answer all the same"
 
 
+def test_who_asks_a_worker_for_the_first_time_is_told_what_stood_still_before_and_how_fast_records_go(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker("held = service.global_table(customers)\n", HANGING_AGENT, stall_s=STALL)
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", [order("o1")])
+        worker.until_said(rf"not live: {re.escape(stage.name('orders'))}, partition 0: its position has not moved")
+        status, (reason,) = _live(worker)
+        assert (status, reason["lag"]) == (503, 1)
+        _, told = worker.get("/topology") or (0, {})
+        rates = {each["name"]: each["rate"] for each in told["nodes"] if each["kind"] == "table"}
+        assert rates == {stage.name("customers"): 0.0}
+
+
 def test_a_worker_whose_join_blocks_for_ever_gives_no_answer(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
