@@ -103,13 +103,14 @@ class LocalRows:
         after: bytes | None = None,
     ) -> Iterator[Found | None]:
         """Give what `found` gives, of some partitions and without a limit: see `scan_steps`."""
-        return scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
+        steps = scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
+        return _only(steps, frozenset(partitions))
 
     def steps_by(
         self, partitions: Collection[int], index: str, value: Any, *, from_: Any = None, after: bytes | None = None
     ) -> Iterator[Found | None]:
         """Give what `found_by` gives, of some partitions and without a limit: see `scan_steps`."""
-        return by_steps(self._having(partitions), self._shape, index, value, from_, after)
+        return _only(by_steps(self._having(partitions), self._shape, index, value, from_, after), frozenset(partitions))
 
     def _having(self, partitions: Collection[int]) -> list[Part]:
         return [part for part in self._open if not part.states.keys().isdisjoint(partitions)]
@@ -141,3 +142,8 @@ class LocalRows:
     def _typed(self, rows: Iterator[Found]) -> Iterator[Row]:
         decode = self._shape.decode
         return (decode(row.json) for row in rows)
+
+
+def _only(steps: Iterator[Found | None], partitions: Collection[int]) -> Iterator[Found | None]:
+    """Leave out rows of other partitions that the same store has: a global table has one for all."""
+    return (None if step is not None and step.origin.partition not in partitions else step for step in steps)

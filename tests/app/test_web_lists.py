@@ -204,6 +204,23 @@ async def test_a_form_sends_empty_fields_and_they_count_as_none(held: Held) -> N
         assert (status, [each["key"] for each in answer["rows"]]) == (200, ["ada"])
 
 
+@pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&limit=1"])
+async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others(held: Held, query: str) -> None:
+    async with serving(held) as served:
+        served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "cid", 1, country="AT")])
+        served.table.apply(1, [row(0, "bob", 1, country="AT"), row(1, "dan", 1, country="AT")])
+        served.catch_up(0, 1)
+        path = f"/tables/{TABLE}/rows?partition=0{query}"
+        _, answer = await served.get(path)
+        found = [each["key"] for each in answer["rows"]]
+        if answer["next"]:
+            _, rest = await served.get(f"{path}&cursor={answer['next']}")
+            found += [each["key"] for each in rest["rows"]]
+            assert rest["next"] is None
+        assert found == ["ada", "cid"]
+        assert {each["partition"] for each in answer["partitions"]} == {0}
+
+
 async def test_a_cursor_goes_on_in_its_own_list_only(held: Held) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number}", 1) for number in range(5)])
