@@ -25,7 +25,7 @@ from tables.declaring.problems import Problem
 from tables.engine.ranges import ordering
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -109,7 +109,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         theirs = await _asked(request, peer, path(numbers))
-        if theirs is None or not set(numbers) <= {each["partition"] for each in theirs.partitions}:
+        if theirs is None or not _are_all(theirs.partitions, numbers):
             return None
         rows = [Row(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
         return Gathered(rows, theirs.next is not None, theirs.partitions)
@@ -177,10 +177,9 @@ async def many(
     async def from_here(numbers: Sequence[int]) -> Gathered:
         if max_staleness is not None:
             require_listable(held, numbers, here.clock(), max_staleness)
+        measured = how_far(held, numbers, here.clock(), here.worker)
         told = await rows_of(held, keys(numbers), here.clock, here.max_age)
-        return Gathered(
-            [Row(b"", each) for each in told], more=False, partitions=how_far(held, numbers, here.clock(), here.worker)
-        )
+        return Gathered([Row(b"", each) for each in told], more=False, partitions=measured)
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
         rows: list[Row] = []
@@ -191,7 +190,10 @@ async def many(
             if theirs is None:
                 return None
             rows += [Row(b"", each) for each in theirs.rows]
-            measured |= {each["partition"]: each for each in theirs.partitions}
+            # What was measured first is true of all rows that came since.
+            measured = {each["partition"]: each for each in theirs.partitions} | measured
+        if not _are_all(measured.values(), numbers):
+            return None
         return Gathered(rows, more=False, partitions=[*measured.values()])
 
     if whole or local:
@@ -201,6 +203,11 @@ async def many(
     found = {_text(row.told["key"]): row.told for each in pages for row in each.rows}
     measured = sorted((told for each in pages for told in each.partitions), key=lambda told: told["partition"])
     return {"table": topic.name, "rows": [found[text] for text in texts], "next": None, "partitions": measured}
+
+
+def _are_all(measured: Iterable[Mapping[str, Any]], numbers: Collection[int]) -> bool:
+    """Say whether all partitions that were asked for have been measured."""
+    return {each["partition"] for each in measured}.issuperset(numbers)
 
 
 def _text(key: Any) -> str:
