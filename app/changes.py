@@ -137,11 +137,20 @@ class Ring:
                 self.floors[gone.partition] = max(self.floors.get(gone.partition, 0), gone.offset + 1)
 
     def has_all_since(self, positions: Mapping[int, int], partitions: Collection[int]) -> bool:
-        """Say whether all that came in partitions after positions is here."""
+        """Say whether all that came in partitions after positions is here.
+
+        Nobody can have seen what lies behind the end: that was another topic, or a broker before it was restored.
+        """
         return all(
-            partition in self.floors and positions.get(partition, -1) >= self.floors[partition]
+            partition in self.floors
+            and self.floors[partition] <= positions.get(partition, -1) <= self._end_of(partition)
             for partition in partitions
         )
+
+    def _end_of(self, partition: int) -> int:
+        """Give the end as it is known; what was seen on another worker may not have come here yet."""
+        state = self.held.table.state(partition)
+        return max(state.position, state.end or 0)
 
     def since(self, number: int, limit: int) -> list[Change]:
         """Give up to `limit` changes from a number on, which must not lie before `first`."""

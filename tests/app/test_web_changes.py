@@ -109,7 +109,7 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_
             assert ears.last == "0.3-1.1"
 
 
-@pytest.mark.parametrize("last", ["0.0-1.0", "nonsense", "0.5", "0.99999999999999999999-1.0", "1" * 5_000])
+@pytest.mark.parametrize("last", ["0.0-1.0", "nonsense", "0.5", "0.5-1.0", "0.99999999999999999999-1.0", "1" * 5_000])
 async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: HeldTable, last: str) -> None:
     held.take(0, [row(0, "a", 1)], 1)
     async with serving(held) as served, listening(served, last=last) as ears:
@@ -118,6 +118,17 @@ async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: 
         assert (await ears.next()).name == "start"
         held.take(0, [row(1, "b", 1)], 2)
         assert (await ears.next()).data["key"] == "b"
+
+
+async def test_who_has_seen_on_another_worker_what_is_still_to_come_here_goes_on_behind_it(held: HeldTable) -> None:
+    held.take(0, [row(0, "a", 1)], 1)
+    held.table.observe(0, 3, NOW)
+    held.table.observe(1, 0, NOW)
+    async with serving(held) as served, listening(served, last="0.2-1.0") as ears:
+        event = await ears.next()
+        assert (event.id, event.name) == ("0.2-1.0", "start")
+        held.take(0, [row(1, "b", 1), row(2, "c", 1)], 3)
+        assert (await ears.next()).data["key"] == "c"
 
 
 async def test_only_keys_with_the_prefix_are_told(held: HeldTable) -> None:
