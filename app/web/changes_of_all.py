@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 AHEAD = 100
 """Handfuls of events that wait for a reader; then those who tell them wait, too."""
 
+START_SECONDS = 3.0
+"""For all of them to begin, in milliseconds as a rule. Who has begun waits so long with what changes meanwhile."""
+
 LONGEST_EVENT = 16 * 1024 * 1024
 """Bytes: twice the largest record that is ever taken."""
 
@@ -137,7 +140,9 @@ class OfAll:
                 await self._tell(events)
 
     async def _look(self) -> None:
-        """End when partitions have moved."""
+        """End when one of them has not started in time, or partitions have moved."""
+        async with asyncio.timeout(START_SECONDS):
+            await self._all_started.wait()
         topic = self._held.table.topic.name
         shared = {peer.worker: list(numbers) for peer, numbers in self._shares.elsewhere}
         while True:

@@ -318,6 +318,26 @@ async def test_while_a_worker_has_not_begun_to_tell_nothing_more_is_taken_from_t
     hanging.close()
 
 
+async def test_a_stream_ends_when_one_of_the_workers_does_not_start_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_of_all, "START_SECONDS", 0.2)
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: here\n\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    async with server, fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        workers.catch_up()
+        web = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        workers.peers[1] = workers.peers[1]._replace(web=web)
+        async with listening(workers["one"]) as ears, asyncio.timeout(5):
+            assert b"event:" not in await ears.answer.content.read()
+
+
 def test_an_id_is_read_as_it_was_written() -> None:
     for positions in ({0: 0}, {3: 17, 0: 2**62, 11: 5}):
         assert read_id(id_text(positions)) == positions
