@@ -54,9 +54,10 @@ async def start_web(app: web.Application, host: str, port: int) -> int:
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - made by `setup`
     seen = app.get(observed.OBSERVED)
-    short_way = ShortWay(app[SOURCES], None if seen is None else seen.requests)
+    requests = None if seen is None else seen.requests
+    protocols = connections(runner.server, ShortWay(app[SOURCES], requests), requests)
     try:
-        server = await asyncio.get_running_loop().create_server(connections(runner.server, short_way), host, port)
+        server = await asyncio.get_running_loop().create_server(protocols, host, port)
     except OSError as error:
         await runner.cleanup()
         problem = Problem(

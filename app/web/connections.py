@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from app.metrics.requests import ELSEWHERE
 from app.web.answering import PROBLEM, problem_details
 from app.web.short_way import read
 from tables.declaring.problems import Problem
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp.web_request import BaseRequest
 
+    from app.metrics.requests import Requests
     from app.web.short_way import ShortWay
 
 CONNECTIONS = 1_000
@@ -46,8 +49,9 @@ class Connection(RequestHandler):
     parser where a request begins.
     """
 
-    __slots__ = ("short_way",)
+    __slots__ = ("requests", "short_way")
 
+    requests: Requests | None
     short_way: ShortWay | None
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +92,10 @@ class Connection(RequestHandler):
         if request.writer.output_size > 0:
             answered = "an answer has begun already"
             raise ConnectionError(answered)
+        if status == web.HTTPBadRequest.status_code:
+            status = _refused(exc)
+        if self.requests is not None:
+            self.requests.count(ELSEWHERE, status, 0.0)
         found = (message or (str(exc) if exc else "another thing")).partition("\n")[0]
         limits = f"requires HTTP/1.1: an address up to {LINE_BYTES} bytes, {HEADERS} headers of {HEADER_BYTES}"
         kind = "mistake" if status < web.HTTPInternalServerError.status_code else "defect"
@@ -97,11 +105,28 @@ class Connection(RequestHandler):
         return response
 
 
+def _refused(error: BaseException | None) -> int:
+    """Give the status of what could not be parsed: 414 for an address that is too long, 431 for headers."""
+    if isinstance(error, LineTooLong):
+        _, limit, _ = error.args
+        of_address = str(limit) == str(LINE_BYTES)
+        return (web.HTTPRequestURITooLong if of_address else web.HTTPRequestHeaderFieldsTooLarge).status_code
+    if "Too many headers" in str(error):
+        return web.HTTPRequestHeaderFieldsTooLarge.status_code
+    return web.HTTPBadRequest.status_code
+
+
 class Refusal(asyncio.Protocol):
     """One connection too many: told so, and closed."""
 
+    def __init__(self, requests: Requests | None) -> None:
+        """`requests` counts it."""
+        self._requests = requests
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything is asked."""
+        if self._requests is not None:
+            self._requests.count(ELSEWHERE, web.HTTPServiceUnavailable.status_code, 0.0)
         problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
         body = _encoded("too-busy", problem, 503)
         head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
@@ -111,14 +136,14 @@ class Refusal(asyncio.Protocol):
 
 
 def connections(
-    server: web.Server, short_way: ShortWay, limit: int = CONNECTIONS
+    server: web.Server, short_way: ShortWay, requests: Requests | None, limit: int = CONNECTIONS
 ) -> Callable[[], asyncio.BaseProtocol]:
-    """Give what makes the protocol of each new connection."""
+    """Give what makes the protocol of each new connection; `requests` counts what is refused there."""
     loop = asyncio.get_running_loop()
 
     def connection() -> asyncio.BaseProtocol:
         if len(server.connections) >= limit:
-            return Refusal()
+            return Refusal(requests)
         made = Connection(
             server,
             loop=loop,
@@ -128,6 +153,7 @@ def connections(
             max_field_size=HEADER_BYTES,
             max_headers=HEADERS,
         )
+        made.requests = requests
         made.short_way = short_way
         return made
 

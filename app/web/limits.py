@@ -110,7 +110,10 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, "requires an address and a method of this port", error.reason, _WHERE)
         kind = "no-such-address" if error.status == web.HTTPNotFound.status_code else "mistake"
-        return failed(request, kind, problem, status=error.status)
+        refused = failed(request, kind, problem, status=error.status)
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            refused.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        return refused
     except TimeoutError:
         raise
     except Exception:

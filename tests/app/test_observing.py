@@ -23,7 +23,7 @@ from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
 from app.observing import Observed, looked_at
-from app.web import Sources, make_app, start_web, stop_web
+from app.web import Sources, connections, make_app, start_web, stop_web
 from tables import EventTopic, Row
 from tests.support.described import require_described
 from tests.support.topics import until
@@ -64,6 +64,9 @@ class Seen:
     async def get(self, path: str) -> tuple[int, Any]:
         async with ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}{path}") as answer:
             return answer.status, await answer.json()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def samples(self) -> dict[tuple[str, ...], float]:
         """GET /metrics: values by name and labels, in the order of the catalogue."""
@@ -198,6 +201,24 @@ async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_f
         assert answers == {("/tables/{table}/rows/{key}", "503"): 5, (ELSEWHERE, "404"): 5}
         assert measured["larder_http_request_seconds_count", ELSEWHERE] == 5
         assert ("larder_http_requests_total", "/metrics", "200") in await each.samples()
+
+
+async def test_what_is_refused_before_it_is_a_request_is_counted_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections.connections, "__defaults__", (2,))
+    async with seen(tmp_path) as each:
+        async with asyncio.timeout(5):
+            reader, writer = await each.connect()
+            writer.write(b"GET /?" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.read()
+            writer.close()
+            open_ones = [await each.connect() for _ in range(2)]
+            refused, _ = await each.connect()
+            await refused.read()
+            for _, writer in open_ones:
+                writer.close()
+        assert each.observed.requests.answers == {(ELSEWHERE, 414): 1, (ELSEWHERE, 503): 1}
 
 
 async def test_a_stream_is_counted_and_its_length_is_not(tmp_path: Path) -> None:

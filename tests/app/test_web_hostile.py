@@ -77,24 +77,26 @@ async def test_a_path_leads_to_an_address_or_to_a_refusal(held: Held, path: str)
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("status", "request_"),
     [
-        b"GET / HTTP/1.1\r\nHost: x\r\nBig: " + b"x" * 20_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"H%d: x\r\n" % each for each in range(500)) + b"\r\n",
-        b"GET /?" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
-        b"HELO example.com\r\n\r\n",
+        (431, b"GET / HTTP/1.1\r\nHost: x\r\nBig: " + b"x" * 20_000 + b"\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"x" * 20_000 + b": big\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"H%d: x\r\n" % each for each in range(500)) + b"\r\n"),
+        (414, b"GET /?" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+        (400, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"),
+        (400, b"HELO example.com\r\n\r\n"),
     ],
-    ids=["header", "headers", "line", "tls", "length", "smuggled", "smtp"],
+    ids=["header", "name", "headers", "line", "tls", "length", "smuggled", "smtp"],
 )
 async def test_what_is_no_request_or_too_much_of_one_is_refused_and_the_connection_closed(
-    held: Held, request_: bytes
+    held: Held, status: int, request_: bytes
 ) -> None:
     async with serving(held) as served:
         answer = await send(served, request_)
-        assert problem(answer)["status"] in {400, 413, 431}
+        assert problem(answer)["status"] == status
+        assert b"\r\nconnection: close\r\n" in answer.lower() or answer.startswith(b"HTTP/1.0 ")
         assert (await served.get("/openapi.json"))[0] == 200
 
 
@@ -103,6 +105,7 @@ async def test_nothing_can_be_written(held: Held, method: str) -> None:
     async with serving(held) as served:
         answer = await send(served, f"{method} /services HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert problem(answer)["status"] == (413 if method == "CONNECT" else 405)
+        assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == (method != "CONNECT")
 
 
 async def test_a_request_brings_no_body(held: Held) -> None:
