@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
 from app.errors import AppError, MistakeError
-from app.lookup import LookupFailedError
+from app.lookup import LookupFailedError, measures
 from app.web.answering import failed
+from app.web.sources import sources
 from tables.declaring.problems import Problem
-from tables.engine import BehindError, NotHeldError, StoreError, TooStaleError
+from tables.engine import BehindError, NotHeldError, NotYetError, StoreError, TooStaleError
 from tables.engine.errors import (
     IndexBuildingError,
     InvalidRangeError,
@@ -43,15 +44,18 @@ _WHERE = "see /openapi.json for the addresses that there are"
 
 
 class _Failure(NamedTuple):
+    """`state` of the partition, where it is another one than that of its rows."""
+
     kind: str
     status: int = 0
+    state: str = ""
 
 
 _FAILURES: dict[type[StoreError], _Failure] = {
     BehindError: _Failure("behind"),
     TooStaleError: _Failure("too-stale"),
     NotHeldError: _Failure("not-here"),
-    IndexBuildingError: _Failure("recovering"),
+    IndexBuildingError: _Failure("recovering", state="building"),
     InvalidRangeError: _Failure("mistake"),
     InvalidTokenError: _Failure("mistake"),
     LimitError: _Failure("mistake"),
@@ -103,7 +107,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return failed(request, error.kind, error.problem, extras=error.extras, retry_after=error.retry_after)
     except StoreError as error:
         failure = next((found for kind, found in _FAILURES.items() if isinstance(error, kind)), _Failure("defect", 503))
-        return failed(request, failure.kind, error.problem, status=failure.status)
+        extras = _where(request, error, failure) if isinstance(error, NotYetError) else {}
+        return failed(request, failure.kind, error.problem, status=failure.status, extras=extras)
     except web.HTTPException as error:
         if error.status < web.HTTPBadRequest.status_code:
             raise
@@ -121,3 +126,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         log.exception("%s failed", asked)
         problem = Problem(asked, "requires a worker without defects", "one", "see its log, and report it")
         return failed(request, "defect", problem)
+
+
+def _where(request: web.Request, error: NotYetError, failure: _Failure) -> dict[str, Any]:
+    """Name the partition that is not far enough, and say how far it is."""
+    found = measures(error.state, sources(request).clock())
+    return {"partition": error.state.partition, **found, "state": failure.state or found["state"]}

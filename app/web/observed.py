@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.joins import of_all
-from app.web.answering import JSON, respond
+from app.web.answering import JSON, RETRY_SECONDS, respond
 from app.web.asking import Asked, is_hop
 from app.web.openapi import Operation, parameter
 from app.web.others import told_by_others
@@ -66,7 +66,8 @@ def _judged(request: web.Request, name: str, verdict: Verdict) -> web.Response:
     """For probes, which want a status, and people who ask why."""
     status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
     body = msgspec.json.encode(request.app[OBSERVED].told(name, verdict))
-    return web.Response(body=body, status=status, content_type=JSON)
+    headers = {} if verdict.good else {"Retry-After": str(RETRY_SECONDS)}
+    return web.Response(body=body, status=status, content_type=JSON, headers=headers)
 
 
 def set_up(app: web.Application, observed: Observed) -> None:

@@ -41,6 +41,7 @@ async def until_applied(table: Table, token: Token, within: float, partitions: C
                 ", ".join(f"partition {_where(state)}, before {wanted[state.partition] + 1}" for state in behind),
                 "ask again: it may be there by then",
             ),
+            (behind or states)[0],
         ) from None
 
 
@@ -61,6 +62,7 @@ def require_fresh(table: Table, max_staleness: float, now: float, partitions: Co
                     f"partition {_where(state)}, whose end was {met}",
                     "ask again, ask another worker, or allow for more",
                 ),
+                state,
             )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tables.declaring.problems import LarderError, Problem
+from tables.engine.state import State
 
 
 class StoreError(LarderError):
@@ -62,7 +63,16 @@ class NoSuchIndexError(StoreError):
     """The topic's declaration has no index of that name."""
 
 
-class IndexBuildingError(StoreError):
+class NotYetError(StoreError):
+    """A partition is not as far as what was asked requires; `state` says where it is."""
+
+    def __init__(self, problem: Problem, state: State) -> None:
+        """Keep the state of the first such partition."""
+        self.state = state
+        super().__init__(problem)
+
+
+class IndexBuildingError(NotYetError):
     """The index is still being built from local rows; ask again when it is done."""
 
 
@@ -78,11 +88,11 @@ class OtherTopicError(StoreError):
     """The token is of another topic than the table: of another name, or made anew since."""
 
 
-class BehindError(StoreError):
+class BehindError(NotYetError):
     """The table did not get past a write in time; ask again, or elsewhere."""
 
 
-class TooStaleError(StoreError):
+class TooStaleError(NotYetError):
     """The table met the end of its topic longer ago than the reader allows."""
 
 

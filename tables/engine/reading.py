@@ -154,9 +154,11 @@ def _check_index(parts: Sequence[Part], shape: Shape, index: str) -> None:
         declared = ", ".join(shape.indexes) or "none"
         do = f"declare it: indexes=[{index!r}]"
         raise NoSuchIndexError(Problem(table, f"by({index!r}) requires that index", declared, do))
-    if any(index in part.indexes.building for part in parts):
+    building = next((part for part in parts if index in part.indexes.building), None)
+    if building is not None:
         do = "ask again when it is complete; it is being built from the rows that are here"
-        raise IndexBuildingError(Problem(table, f"index {index} must be complete", "it is being built", do))
+        problem = Problem(table, f"index {index} must be complete", "it is being built", do)
+        raise IndexBuildingError(problem, next(iter(building.states.values())))
 
 
 def _converted(shape: Shape, index: str, value: Any) -> Any:

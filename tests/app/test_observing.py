@@ -26,6 +26,7 @@ from app.observing import Observed, looked_at
 from app.web import Sources, connections, make_app, start_web, stop_web
 from tables import EventTopic, Row
 from tests.support.described import require_described
+from tests.support.later import require_retry_after
 from tests.support.topics import until
 from tests.tables.engine.samples import customers, row, small_memory
 
@@ -63,6 +64,7 @@ class Seen:
 
     async def get(self, path: str) -> tuple[int, Any]:
         async with ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}{path}") as answer:
+            require_retry_after(answer.status, answer.headers)
             return answer.status, await answer.json()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

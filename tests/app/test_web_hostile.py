@@ -42,6 +42,7 @@ def problem(answer: bytes) -> dict[str, object]:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"content-type: application/problem+json" in head.lower(), answer
     found: dict[str, object] = json.loads(body)
+    assert found["status"] != 503 or b"\r\nretry-after: 1\r\n" in head.lower() + b"\r\n"
     assert {"type", "title", "status", "detail"} <= found.keys()
     assert found["status"] == int(head.split(b" ")[1])
     for leak in ("Traceback", "site-packages", "/root", "/tmp", "File "):  # noqa: S108

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -21,11 +22,13 @@ from app.web import listing
 from app.web.listing import Gathered, merged
 from tables import OwnerTopic
 from tables import Row as TableRow
+from tables.engine import Table, Token
 from tests.support.serving import NOW, Fleet, Held, Served, fleet, serving
-from tests.tables.engine.samples import Sent, customers, gone, row
+from tests.tables.engine.samples import Customer, Sent, customers, gone, row, small_memory
 
 TABLE = customers.name
 SHARES = {"one": [0, 3], "two": [1], "three": [2]}
+TOPIC_ID = str(UUID(int=1))
 COUNTRIES = ("AT", "DE", "IT")
 
 
@@ -202,6 +205,31 @@ async def test_a_form_sends_empty_fields_and_they_count_as_none(held: Held) -> N
         served.catch_up(0, 1)
         status, answer = await served.get(f"/tables/{TABLE}/rows?prefix=&from=&to=&index=&value=&cursor=&limit=")
         assert (status, [each["key"] for each in answer["rows"]]) == (200, ["ada"])
+
+
+async def test_what_is_not_far_enough_for_what_is_asked_names_its_partition_and_where_it_is(tmp_path: Path) -> None:
+    plain = OwnerTopic(TABLE, Customer, key="customer_id", revision="revision")
+    indexed = OwnerTopic(TABLE, Customer, key="customer_id", revision="revision", indexes=["country"])
+    table = Table(plain, tmp_path, small_memory(), "global", lambda: NOW)
+    table.open((0, 1), TOPIC_ID)
+    table.apply(0, [row(number, f"k{number}", 1, country="AT") for number in range(9)])
+    table.close()
+    table = Table(indexed, tmp_path, small_memory(), "global", lambda: NOW)
+    table.open((0, 1), TOPIC_ID)
+    async with serving(Held(table, 2)) as served:
+        served.catch_up(0, 1)
+        status, answer = await served.get(f"/tables/{TABLE}/rows?index=country&value=AT")
+        assert (status, answer["type"]) == (503, "urn:larder:recovering")
+        assert (answer["partition"], answer["state"], answer["position"]) == (0, "building", 9)
+        served.now += 100
+        status, answer = await served.get(f"/tables/{TABLE}/rows?max_staleness=50")
+        assert (status, answer["type"]) == (503, "urn:larder:too-stale")
+        assert (answer["partition"], answer["state"], answer["freshness_s"]) == (0, "caught up", 100)
+        token = Token(TOPIC_ID, {1: 5}).text()
+        status, answer = await served.row("k1", query=f"?after={token}&within=0")
+        assert (status, answer["type"]) == (503, "urn:larder:behind")
+        assert (answer["partition"], answer["state"], answer["position"], answer["end"]) == (1, "caught up", 0, 0)
+    table.close()
 
 
 @pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&limit=1"])

@@ -18,6 +18,7 @@ from app.table_paths import row_path
 from app.web import Sources, make_app, start_web, stop_web
 from tables import OwnerTopic
 from tables.engine import Table
+from tests.support.later import require_retry_after
 from tests.tables.engine.samples import Sent, customers, small_memory
 
 NOW = 1_000_000.0
@@ -64,6 +65,7 @@ class Served:
     async def get(self, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
         async with ClientSession() as session, session.get(self.address(path), headers=headers) as answer:
             body: dict[str, Any] = await answer.json()
+            require_retry_after(answer.status, answer.headers)
             return answer.status, body
 
     async def row(self, key: str, table: str | None = None, query: str = "") -> tuple[int, dict[str, Any]]:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.support.later import require_retry_after
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "app"]
 DYING = [sys.executable, "-m", "tests.support.dying_worker"]
@@ -201,6 +203,7 @@ class Worker:
             with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the address is loopback
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
+            require_retry_after(error.code, dict(error.headers))
             return error.code, json.load(error)
         except OSError:
             return None
