@@ -150,7 +150,8 @@ def test_whichever_worker_is_asked_all_rows_are_told(pair: Pair) -> None:
         assert service["tables"] == [{"table": table, "held": "partition", "state": "caught up", "lag": 0}]
 
 
-def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair, killed: bool) -> None:  # noqa: FBT001
     with running(pair.one, pair.two):
         pair.until_shared()
         watching = Watching(pair.watch())
@@ -160,7 +161,10 @@ def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair) -> Non
             pair.send([39], 2)
             watching.until("c039", 2)
             watching.process.send_signal(signal.SIGSTOP)
-            assert pair.one.stop() == 0
+            if killed:
+                pair.one.kill()  # without a word that partitions go
+            else:
+                assert pair.one.stop() == 0
             pair.two.until_shared(8)
             # Once, while nothing is sent to who watches: what is lost of it stays lost.
             pair.send(range(8), 1_000)
