@@ -13,6 +13,7 @@ from aiohttp import ClientSession, web
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents import Service
+from agents.engine.deciding import DecideCounts
 from agents.engine.peers import Peer
 from agents.engine.publishing import Output
 from agents.engine.running import Options, ServiceRunner
@@ -190,6 +191,18 @@ async def test_joins_are_those_of_all_workers_and_who_does_not_answer_is_named(t
             assert [(it["partition"], it["worker"]) for it in join["partitions"]] == [(0, "one"), (1, "two")]
         (alone,) = (await two.get("/joins?local=1"))[1]["joins"]
         assert [each["worker"] for each in alone["partitions"]] == ["two"]
+
+
+async def test_what_happens_seldom_is_measured_too(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        each.runner.traffic.rewinds += 2
+        each.runner.counts.decides["reserve"] = DecideCounts(decided=3, refused=1)
+        each.table.counts.swept += 4
+        measured = await each.samples()
+        assert measured["larder_rewinds_total",] == 2
+        assert measured["larder_table_swept_total", customers.name] == 4
+        assert measured["larder_decide_total", "reserve", "decided"] == 3
+        assert measured["larder_decide_total", "reserve", "refused"] == 1
 
 
 async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_for(tmp_path: Path) -> None:

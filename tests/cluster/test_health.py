@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.broker import LocalBroker
 from app.broker.ports import free_port
+from app.metrics.catalogue import METRICS
 from tests.cluster.stages import GLOBAL, Stage, customer, order
 from tests.support.beside import Beside
 from tests.support.topics import COMPACTED, Sent, create, grow, send
@@ -38,6 +39,22 @@ def blocked(order: Order, customer: Customer) -> Joined:
     import time
     while True:
         time.sleep(1)
+"""
+
+VISITS = """
+class Visits(Row):
+    customer_id: str
+    count: int
+    revision: int = 0
+
+
+visits = OwnerTopic("{prefix}.visits", Visits, key="customer_id", revision="revision", owner="{prefix}")
+counted = service.table(visits)
+
+
+@service.fold(orders.by("customer_id"), state=counted)
+def visit(order: Order, row: Visits | None) -> Visits:
+    return Visits(customer_id=order.customer_id, count=1 if row is None else row.count + 1)
 """
 
 
@@ -211,6 +228,22 @@ def test_why_an_order_was_not_joined_is_told_by_the_worker_that_had_it(
         assert measured["larder_commit_seconds_count",] >= 1
         assert (measured["larder_live",], measured["larder_ready",]) == (1, 1)
         assert worker.stop() == 0
+
+
+def test_a_worker_that_joins_waits_and_decides_tells_each_metric_of_the_catalogue(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    stage.send("customers", [customer("c1")])
+    worker = stage.worker(GLOBAL, VISITS, missing="Wait(seconds=60).then(DeadLetter)")
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", [order("there"), order("early", "c2")])
+        worker.until(lambda _: _join(worker)["waiting"] == 1, what="an order that waits")
+        worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="what was decided")
+        worker.until_caught_up()
+        told = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in _metrics(worker)}
+        assert {name for name in told if name.startswith("larder_")} == {metric.name for metric in METRICS}
 
 
 def _join(worker: Worker) -> dict[str, Any]:
