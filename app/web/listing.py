@@ -7,6 +7,7 @@ wrong answer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from app.lists import Row, how_far, page, require_listable, rows_of
 from app.lookup import LookupFailedError, partitions_of_key
 from app.routing import share
 from app.table_paths import rows_path, some_keys
-from app.web.hopping import hopping
+from app.web.hopping import HOP_SECONDS, hopping
 from app.web.routed_rows import CONTRADICTIONS, is_known_as_mine, unserved
 from app.web.sources import sources
 from tables.declaring.problems import Problem
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from agents.engine.peers import Peer
     from app.lists import Selection
     from app.lookup import LocalTable
+    from app.web.wanted import Wanted
 
 KEYS_BYTES = 32 * 1024
 """Of one question for many keys to another worker, whose line has room for twice as much."""
@@ -85,30 +87,30 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
     partitions: Sequence[int],
     limit: int,
     after: bytes | None,
-    max_staleness: float | None,
+    wanted: Wanted,
     *,
     local: bool,
 ) -> Gathered:
     """Give a page of a list of all `partitions`, behind the encoded key `after`."""
     here, topic = sources(request), held.table.topic
     mark = selected.mark(topic.name)
+    still = _still(wanted)
 
     async def from_here(numbers: Sequence[int]) -> Gathered:
-        require_listable(held, numbers, here.clock(), max_staleness)
+        await still().written(held.table, numbers)
+        require_listable(held, numbers, here.clock(), wanted.max_staleness)
         measured = how_far(held, numbers, here.clock(), here.worker)
         found = await page(held, selected, numbers, limit, after)
         return Gathered(found.rows, found.more, measured)
 
-    def path(numbers: Sequence[int]) -> str:
-        query: list[tuple[str, Any]] = [*selected.given, ("limit", limit), *(("partition", each) for each in numbers)]
+    def query(numbers: Sequence[int]) -> list[tuple[str, Any]]:
+        given: list[tuple[str, Any]] = [*selected.given, ("limit", limit), *(("partition", each) for each in numbers)]
         if after is not None:
-            query.append(("cursor", cursor_text(mark, after)))
-        if max_staleness is not None:
-            query.append(("max_staleness", max_staleness))
-        return rows_path(topic.name, query)
+            given.append(("cursor", cursor_text(mark, after)))
+        return given
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
-        theirs = await _asked(request, peer, path(numbers))
+        theirs = await _asked(request, peer, topic.name, query(numbers), still())
         if theirs is None or not _are_all(theirs.partitions, numbers):
             return None
         rows = [Row(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
@@ -160,14 +162,14 @@ async def _from_all(
 
 
 async def many(
-    request: web.Request, held: LocalTable, texts: Sequence[str], max_staleness: float | None, *, local: bool
+    request: web.Request, held: LocalTable, texts: Sequence[str], wanted: Wanted, *, local: bool
 ) -> dict[str, Any]:
     """Give the rows of keys in the order of the keys; null for one that is not there."""
     here, topic = sources(request), held.table.topic
     by_partition: defaultdict[int, list[str]] = defaultdict(list)
     for text in dict.fromkeys(texts):
         by_partition[partitions_of_key(held, encoded_key(topic, text))[0]].append(text)
-    staleness: list[tuple[str, Any]] = [] if max_staleness is None else [("max_staleness", max_staleness)]
+    still = _still(wanted)
     whole = held.table.held == "global"
     partitions = range(held.partition_count) if whole else sorted(by_partition)
 
@@ -175,8 +177,9 @@ async def many(
         return [text for number in ([*by_partition] if whole else numbers) for text in by_partition[number]]
 
     async def from_here(numbers: Sequence[int]) -> Gathered:
-        if max_staleness is not None:
-            require_listable(held, numbers, here.clock(), max_staleness)
+        await still().written(held.table, numbers)
+        if wanted.max_staleness is not None:
+            require_listable(held, numbers, here.clock(), wanted.max_staleness)
         measured = how_far(held, numbers, here.clock(), here.worker)
         told = await rows_of(held, keys(numbers), here.clock, here.max_age)
         return Gathered([Row(b"", each) for each in told], more=False, partitions=measured)
@@ -185,8 +188,7 @@ async def many(
         rows: list[Row] = []
         measured: dict[int, dict[str, Any]] = {}
         for some in some_keys(keys(numbers), KEYS_BYTES):
-            query = [*staleness, *(("key", key) for key in some)]
-            theirs = await _asked(request, peer, rows_path(topic.name, query))
+            theirs = await _asked(request, peer, topic.name, [("key", key) for key in some], still())
             if theirs is None:
                 return None
             rows += [Row(b"", each) for each in theirs.rows]
@@ -214,9 +216,18 @@ def _text(key: Any) -> str:
     return key if isinstance(key, str) else msgspec.json.decode(key, type=str)
 
 
-async def _asked(request: web.Request, peer: Peer, path: str) -> _Theirs | None:
+def _still(wanted: Wanted) -> Callable[[], Wanted]:
+    """Give what tells what is still wanted: all that are asked, and asked again, have the same time together."""
+    began = time.monotonic()
+    return lambda: wanted.later(time.monotonic() - began)
+
+
+async def _asked(
+    request: web.Request, peer: Peer, table: str, query: Sequence[tuple[str, Any]], wanted: Wanted
+) -> _Theirs | None:
     """Ask another worker; None when it gives no answer or says that it is not the one; raises any other problem."""
-    answer = await hopping(request).ask(peer, path)
+    path = rows_path(table, [*query, *wanted.query()])
+    answer = await hopping(request).ask(peer, path, HOP_SECONDS + wanted.wait)
     if answer is None or answer.kind in CONTRADICTIONS:
         return None
     if not answer.kind:

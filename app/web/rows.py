@@ -5,7 +5,7 @@ Any worker answers for any key: what it does not have itself it asks, in one hop
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,6 +24,7 @@ from app.web.listing import gathered, many
 from app.web.openapi import Operation, described_fields, parameter
 from app.web.routed_rows import is_known_as_mine, route, unserved
 from app.web.sources import sources
+from app.web.wanted import NOTHING, PARAMETERS, USUAL_WAIT, wanted_of
 from tables.declaring.problems import Problem
 from tables.engine import NotHeldError, StoreError
 
@@ -33,54 +34,11 @@ if TYPE_CHECKING:
     from app.lookup import LocalTable
     from app.web.hopping import Hopped
     from app.web.sources import Sources
-
-LONGEST_WAIT = 10.0
-"""Seconds that a read may wait for a write."""
-
-USUAL_WAIT = 2.0
-
-OLDEST = 1e9
-"""Seconds: more than any copy is old."""
-
-
-class Wanted(NamedTuple):
-    """What a reader asks of a row beside its key."""
-
-    after: str | None
-    within: float
-    max_staleness: float | None
-    local: bool
-
-    @property
-    def wait(self) -> float:
-        """Seconds that the answer may take because of what is asked for."""
-        return self.within if self.after else 0.0
-
-    def query(self) -> str:
-        """Give the same as a query, for another worker."""
-        given = {
-            "after": self.after,
-            "within": self.within if self.after else None,
-            "max_staleness": self.max_staleness,
-        }
-        return urlencode({name: value for name, value in given.items() if value is not None})
-
-
-_NOTHING = Wanted(None, USUAL_WAIT, None, local=False)
-_ROW_PARAMETERS = ("after", "within", "max_staleness", "local")
+    from app.web.wanted import Wanted
 
 
 def _wanted(request: web.Request) -> Wanted:
-    if not request.query_string:
-        return _NOTHING
-    asked = Asked(request, _ROW_PARAMETERS)
-    within = asked.number("within", 0, LONGEST_WAIT)
-    return Wanted(
-        asked.text("after"),
-        USUAL_WAIT if within is None else within,
-        asked.number("max_staleness", 0, OLDEST),
-        asked.flag("local"),
-    )
+    return wanted_of(Asked(request, PARAMETERS)) if request.query_string else NOTHING
 
 
 async def row(request: web.Request) -> web.Response:
@@ -129,7 +87,7 @@ async def _from_elsewhere(
     request: web.Request, held: LocalTable, partition: int, text: str, wanted: Wanted
 ) -> web.Response:
     here, name = sources(request), held.table.topic.name
-    query = wanted.query()
+    query = urlencode(wanted.query())
     path = row_path(name, text) + (f"?{query}" if query else "")
     answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
     if answer is not None:
@@ -153,7 +111,7 @@ def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Re
 
 
 _LIST_PARAMETERS = (
-    "prefix", "from", "to", "index", "value", "key", "limit", "cursor", "local", "partition", "max_staleness",
+    "prefix", "from", "to", "index", "value", "key", "limit", "cursor", "partition", *PARAMETERS,
 )  # fmt: skip
 
 _RANGE = ("prefix", "from", "to", "index", "value")
@@ -164,15 +122,15 @@ async def rows(request: web.Request) -> web.Response:
     here, name = sources(request), table_of(request)
     asked = Asked(request, _LIST_PARAMETERS)
     held = held_table(here.tables, name)
-    max_staleness = asked.number("max_staleness", 0, OLDEST)
-    local = is_hop(request) or asked.flag("local")
+    wanted = wanted_of(asked)
+    local = is_hop(request) or wanted.local
     limit = asked.whole("limit", USUAL_LIMIT, 1, LIMIT)
     if not held.partition_count:
         raise untold(held, "a list")
     slots = here.hopped_slots if is_hop(request) else here.slots
     with slots.one():
         if asked.has("key"):
-            told = await many(request, held, _keys(asked), max_staleness, local=local)
+            told = await many(request, held, _keys(asked), wanted, local=local)
         else:
             selected = selection(
                 held,
@@ -185,9 +143,7 @@ async def rows(request: web.Request) -> web.Response:
             mark = selected.mark(name)
             text = asked.text("cursor")
             after = None if text is None else _position(held, text, read_cursor(text, mark))
-            page = await gathered(
-                request, held, selected, _partitions(asked, held), limit, after, max_staleness, local=local
-            )
+            page = await gathered(request, held, selected, _partitions(asked, held), limit, after, wanted, local=local)
             told = {
                 "table": name,
                 "rows": [each.told for each in page.rows],
@@ -239,6 +195,10 @@ UNTIMED = [row]
 ADDRESSES = [("/tables/{table}/rows/{key:[^/]*}", row), ("/tables/{table}/rows", rows)]
 
 _TABLE = parameter("table", "name of the table", where="path")
+_WRITTEN = (
+    parameter("after", "a token that a write answered with: what is told is not from before that write"),
+    parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} unless given", "number"),
+)
 _STALENESS = parameter("max_staleness", "no answer that is older than so many seconds", "number")
 _LOCAL = parameter("local", "1: from this worker alone, no other one is asked", "integer")
 
@@ -248,8 +208,7 @@ OPERATIONS = {
         (
             _TABLE,
             parameter("key", "the key as text; bytes in base64url", where="path"),
-            parameter("after", "a token that a write answered with: the row is not from before that write"),
-            parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} unless given", "number"),
+            *_WRITTEN,
             _STALENESS,
             _LOCAL,
         ),
@@ -270,6 +229,7 @@ OPERATIONS = {
             ),
             parameter("limit", f"rows in one answer, up to {LIMIT}", "integer"),
             parameter("cursor", "the `next` of the same list, to go on behind it"),
+            *_WRITTEN,
             _STALENESS,
             _LOCAL,
             parameter("partition", "of these partitions alone; may be repeated", "array"),

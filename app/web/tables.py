@@ -19,6 +19,7 @@ from app.web.openapi import Operation, described_fields, parameter
 from app.web.others import told_by_others
 from app.web.routed_rows import is_known_as_mine
 from app.web.sources import sources
+from app.web.wanted import NOTHING
 from tables.engine import StoreError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) ->
     asked = [each for each in held.table.partitions if is_mine(held, each)] if local else range(held.partition_count)
     try:
         with here.slots.one():
-            page = await gathered(request, held, selected, asked, FIRST_ROWS, None, None, local=local)
+            page = await gathered(request, held, selected, asked, FIRST_ROWS, None, NOTHING, local=local)
     except (LookupFailedError, StoreError):
         return None
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -317,3 +318,28 @@ async def _hanging() -> AsyncIterator[str]:
     finally:
         over.set()
         hanging.close()
+
+
+@pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&key={key}"], ids=["range", "index", "keys"])
+async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has_the_partition(
+    tmp_path: Path, query: str
+) -> None:
+    topic_id = "11111111-1111-1111-1111-111111111111"
+    async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
+        workers["two"].table.close()
+        workers["two"].table.open([1], topic_id)
+        key = workers.key_in(1)
+        workers.catch_up()
+        path = f"/tables/{TABLE}/rows?after={Token(topic_id, {1: 5}).text()}{query.format(key=key)}"
+        for name in ("one", "two"):
+            status, answer = await workers[name].get(f"{path}&within=0.1")
+            assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:behind", 1)
+        reading = [asyncio.create_task(workers[name].get(f"{path}&within=5")) for name in ("one", "two")]
+        done, _ = await asyncio.wait(reading, timeout=0.2)
+        assert not done, "they wait"
+        workers.put(key, 5, json.dumps({"customer_id": key, "country": "AT", "revision": 1}).encode())
+        workers.catch_up()
+        for status, answer in await asyncio.gather(*reading):
+            assert (status, [each["offset"] for each in answer["rows"]]) == (200, [5])
+        status, answer = await workers["one"].get(f"/tables/{TABLE}/rows?after=forged{query.format(key=key)}")
+        assert (status, answer["type"]) == (400, "urn:larder:mistake")

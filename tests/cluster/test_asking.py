@@ -188,6 +188,10 @@ def test_who_has_published_reads_what_was_written_at_whichever_worker_by_the_tok
                 path = f"/tables/{pair.customers}/rows/{key}?after={token}&within=10"
                 status, answer = worker.get(path) or (0, {})
                 assert (status, answer.get("revision")) == (200, 2), answer
+        token = pair.publish(7, 3)
+        for worker in (pair.one, pair.two):
+            status, answer = worker.get(f"/tables/{pair.customers}/rows?after={token}&within=10") or (0, {})
+            assert (status, {each["key"]: each["revision"] for each in answer["rows"]}["c007"]) == (200, 3)
 
 
 @contextmanager
