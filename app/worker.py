@@ -101,6 +101,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         declared,
         Directory(runner.peers),
         lambda: runner.web,
+        bound=None if settings.web_address else settings.web_host,
         brokers=settings.kafka,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s)

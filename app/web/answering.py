@@ -37,6 +37,7 @@ KINDS = {
     "unavailable": Kind("The broker does not answer", 503),
     "no-such-address": Kind("There is no such address", 404),
     "mistake": Kind("What was asked cannot be asked", 400),
+    "misdirected": Kind("This worker is not called so", 421),
     "not-here": Kind("Another worker holds it", 503),
     "recovering": Kind("It is not known yet", 503),
     "unserved": Kind("No worker serves it now", 503),

@@ -12,6 +12,7 @@ from app.web import changes, dead_letters, describing, observed, pages, rows, se
 from app.web.connections import connections
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
+from app.web.names import rightly_called
 from app.web.short_way import ShortWay
 from app.web.sources import SOURCES
 from tables.declaring.problems import Problem
@@ -29,7 +30,7 @@ _SERVERS = web.AppKey("servers", list[asyncio.Server])
 
 def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     """Make the application; it reads both at each request. Without `seen` the worker tells nothing of itself."""
-    app = web.Application(middlewares=[bounded])
+    app = web.Application(middlewares=[rightly_called, bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])

@@ -22,6 +22,7 @@ from app.routing import is_mine
 from app.web.answering import JSON
 from app.web.asking import HOP
 from app.web.limits import BIG_BYTES
+from app.web_address import is_name_of
 from tables.engine import StoreError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _HOP = f"\r\n{HOP.lower()}:".encode()
 # programs send with every request and that change nothing, or what is looked at below; any other goes the whole way.
 _REQUEST = re.compile(
     rb"GET /tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2} )([A-Za-z0-9_.~:@-]+) HTTP/1\.1\r\n"
-    rb"(?i:Host: [a-z0-9_.:\[\]-]+\r\n"
+    rb"(?i:Host: ([a-z0-9_.:\[\]-]+)\r\n"
     rb"(?:(?:User-Agent|Accept|Accept-Encoding|" + HOP.encode() + rb"): [\x20-\x7e]*\r\n"
     rb"|Connection: keep-alive\r\n)*)\r\n"
 )
@@ -54,12 +55,13 @@ _HEAD = (
 class Asked:
     """A request that may take the short way."""
 
-    __slots__ = ("hop", "key", "table")
+    __slots__ = ("hop", "host", "key", "table")
 
-    def __init__(self, table: str, key: str, *, hop: bool) -> None:
-        """Keep what it asks for; `hop`: another worker asks."""
+    def __init__(self, table: str, key: str, host: str, *, hop: bool) -> None:
+        """Keep what it asks for, and of whom; `hop`: another worker asks."""
         self.table = table
         self.key = key
+        self.host = host
         self.hop = hop
 
 
@@ -70,8 +72,8 @@ def read(data: bytes) -> Asked | None:
     lower = data.lower()
     if b"text/html" in lower:
         return None
-    table, key = found.groups()
-    return Asked(table.decode(), key.decode(), hop=_HOP in lower)
+    table, key, host = found.groups()
+    return Asked(table.decode(), key.decode(), host.decode(), hop=_HOP in lower)
 
 
 class ShortWay:
@@ -85,6 +87,8 @@ class ShortWay:
     def answer(self, asked: Asked) -> bytes | None:
         """Give head and body; None where there is more to it than a row that is here."""
         began = time.perf_counter()
+        if self._here.bound is not None and not is_name_of(asked.host, self._here.bound):
+            return None
         try:
             body = _row(self._here, asked)
         except (AppError, LookupFailedError, StoreError):

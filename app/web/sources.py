@@ -35,6 +35,7 @@ class Sources:
                longer ago than that.
     directory  who else is there.
     address    where others reach this worker, "" while that is not known.
+    bound      the address that the port is bound to, where requests may use no other name; None: they may use any.
     clock      seconds since 1970.
     brokers    addresses of Kafka, where dead letters are read.
     """
@@ -47,6 +48,7 @@ class Sources:
     declared: Sequence[str] = ()
     directory: Directory = field(default_factory=_nobody)
     address: Callable[[], str] = str
+    bound: str | None = None
     clock: Callable[[], float] = now
     brokers: str = ""
     slots: ScanSlots = field(default_factory=ScanSlots)

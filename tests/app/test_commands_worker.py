@@ -1,13 +1,14 @@
-"""`larder worker`: what it refuses before anything is started."""
+"""`larder worker`: what it refuses, before anything is started and of those who ask it."""
 
 from __future__ import annotations
 
+import http.client
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.stocks import STOCK
-from tests.support.workers import larder
+from tests.support.workers import Worker, larder, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,3 +37,17 @@ def test_a_service_that_decides_is_refused_where_an_event_may_be_decided_on_twic
         '"exactly_once": an event that is read again would be decided on once more; found "at_least_once"; leave the '
         "setting out, or keep what needs it in another service\n"
     )
+
+
+@pytest.mark.parametrize(("settings", "status"), [({}, 421), ({"LARDER_WEB_ADDRESS": "worker-1"}, 200)])
+def test_a_worker_is_called_by_any_name_only_where_its_address_was_set(
+    tmp_path: Path, settings: dict[str, str], status: int
+) -> None:
+    worker = Worker(NOBODY, tmp_path, STOCK.format(prefix="shop"), "shop", environment=settings)
+    with running(worker):
+        port = int(worker.until_said(r"answers at http://127\.0\.0\.1:\d+").rpartition(":")[2])
+        for host, expected in ((f"127.0.0.1:{port}", 200), ("evil.example", status)):
+            asking = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            asking.request("GET", "/services", headers={"Host": host})
+            assert asking.getresponse().status == expected
+            asking.close()

@@ -107,7 +107,7 @@ def test_what_is_unusual_is_left_to_the_whole_way(request_: str) -> None:
 def test_what_programs_send_takes_the_short_way(headers: str) -> None:
     asked = read((USUAL % ("ada", headers)).encode())
     assert asked is not None
-    assert (asked.table, asked.key, asked.hop) == (TABLE, "ada", False)
+    assert (asked.table, asked.key, asked.host, asked.hop) == (TABLE, "ada", "127.0.0.1", False)
     hop = read((USUAL % ("ada", f"{headers}Larder-Hop: 1\r\n")).encode())
     assert hop is not None
     assert hop.hop
@@ -151,8 +151,8 @@ def test_what_is_answered_is_counted_where_the_whole_way_counts_it(held: Held) -
     held.table.apply(0, [row(0, "ada", 1)])
     requests = Requests()
     way = ShortWay(sources({TABLE: held}), requests)
-    assert way.answer(Asked(TABLE, "ada", hop=False))
-    assert not way.answer(Asked(TABLE, "nobody", hop=False))
-    assert not way.answer(Asked("none", "ada", hop=False))
+    assert way.answer(Asked(TABLE, "ada", "x", hop=False))
+    assert not way.answer(Asked(TABLE, "nobody", "x", hop=False))
+    assert not way.answer(Asked("none", "ada", "x", hop=False))
     assert requests.answers == {(ADDRESS, 200): 1}
     assert sum(requests.seconds[ADDRESS].counts) == 1

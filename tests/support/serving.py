@@ -130,6 +130,7 @@ async def fleet(
     shares: dict[str, Sequence[int]],
     standby: dict[str, Sequence[int]] | None = None,
     topic: OwnerTopic = customers,
+    **others: Any,
 ) -> AsyncIterator[Fleet]:
     """`shares`: who processes which partitions; `standby`: who has copies of which."""
     made = Fleet(sum(map(len, shares.values())))
@@ -142,7 +143,7 @@ async def fleet(
             for partition in copies:
                 table.state(partition).stand_by(standby=True)
             served = await stack.enter_async_context(
-                serving(Held(table, made.partitions), worker=name, directory=Directory(made.tell))
+                serving(Held(table, made.partitions), worker=name, directory=Directory(made.tell), **others)
             )
             made.workers[name] = served
             made.peers.append(Peer(name, served.web, {topic.name: list(numbers)}, {topic.name: list(copies)}))
