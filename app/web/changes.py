@@ -129,7 +129,7 @@ OPERATIONS = {
             parameter("Last-Event-ID", "the id of the last event that was seen", where="header"),
         ),
         "Events",
-        (400, 404, 503),
+        (404,),
         "text/event-stream",
     )
 }

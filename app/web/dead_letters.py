@@ -97,7 +97,6 @@ OPERATIONS = {
             parameter("cause", "those with this text in their cause, in any case"),
         ),
         "DeadLetters",
-        (400, 503),
     ),
     "/dead-letters/{topic}/{partition}/{offset}": Operation(
         "A dead letter, by where its record lay",
@@ -107,6 +106,6 @@ OPERATIONS = {
             parameter("offset", "of the record", "integer", where="path"),
         ),
         "DeadLetter",
-        (400, 404, 503),
+        (404,),
     ),
 }

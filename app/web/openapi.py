@@ -5,6 +5,7 @@ The schemas say what answers have for certain; more may be added to them at any 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """What GET on an address does: its parameters, the schema of its answer, and the statuses of its problems.
+    """What GET on an address does: its parameters, the schema of its answer, and its problems beside those of all.
 
     `unwell` are statuses beside 200 with the same answer.
     """
@@ -29,6 +30,22 @@ class Operation(NamedTuple):
     problems: Sequence[int] = ()
     media: str = "application/json"
     unwell: Sequence[int] = ()
+
+
+PROBLEMS = {
+    400: "no request, or one that asks what cannot be asked",
+    404: "there is no such thing, for certain",
+    405: "neither GET nor HEAD",
+    413: "a request with a body",
+    421: "the worker is called by a name that is not its own",
+    500: "the worker has a defect; its log says which",
+    503: "not now, or not in time",
+}
+
+OF_ALL = frozenset(PROBLEMS) - {404}
+"""What any address may answer."""
+
+_RETRY_AFTER = {"description": "seconds after which to ask again", "schema": {"type": "integer"}}
 
 
 def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
@@ -50,16 +67,23 @@ def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any],
 
 
 def _described(operation: Operation) -> dict[str, Any]:
-    answers = {"200": _answer(operation.summary, operation.media, operation.answer)}
-    for status in operation.unwell:
-        answers[str(status)] = _answer(operation.summary, operation.media, operation.answer)
-    for status in operation.problems:
-        answers[str(status)] = _answer("a problem (RFC 9457)", "application/problem+json", "Problem")
+    answers = {"200": _answered(operation)}
+    for status in sorted({*OF_ALL, *operation.problems}):
+        answers[str(status)] = _refused(status, operation)
     return {"summary": operation.summary, "parameters": list(operation.parameters), "responses": answers}
 
 
-def _answer(about: str, media: str, schema: str) -> dict[str, Any]:
-    return {"description": about, "content": {media: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+def _answered(operation: Operation) -> dict[str, Any]:
+    return {"description": operation.summary, "content": {operation.media: {"schema": ref(operation.answer)}}}
+
+
+def _refused(status: int, operation: Operation) -> dict[str, Any]:
+    """Describe a problem, and beside it the answer of what is not well."""
+    content = {"application/problem+json": {"schema": ref("Problem")}}
+    if status in operation.unwell:
+        content |= _answered(operation)["content"]
+    headers = {"headers": {"Retry-After": _RETRY_AFTER}} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"description": PROBLEMS[status], "content": content, **headers}
 
 
 def thing(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -215,7 +239,20 @@ SCHEMAS: dict[str, Any] = {
             "silent": things(TEXT),
         }
     ),
-    "Events": {"type": "string"},
+    "Events": {
+        "type": "string",
+        "description": "Each event has an `id`, a name (`event`), and JSON (`data`): start, StartEvent; row, RowEvent;"
+        " reset, ResetEvent",
+    },
+    "StartEvent": thing({"table": TEXT, "worker": TEXT, "partitions": things(WHOLE)}),
+    "RowEvent": thing(
+        {
+            "key": TEXT,
+            "row": or_null({"type": "object"}),
+            **{name: or_null(WHOLE) for name in ("partition", "offset", "revision")},
+        }
+    ),
+    "ResetEvent": thing({"why": TEXT}),
     "Description": thing({"openapi": TEXT, "paths": {"type": "object"}}),
 }
 

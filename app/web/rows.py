@@ -213,7 +213,7 @@ OPERATIONS = {
             _LOCAL,
         ),
         "Row",
-        (400, 404, 503),
+        (404,),
     ),
     "/tables/{table}/rows": Operation(
         "Rows by range, by index, or many by their keys, in the order of keys; of all workers",
@@ -235,6 +235,6 @@ OPERATIONS = {
             parameter("partition", "of these partitions alone; may be repeated", "array"),
         ),
         "Rows",
-        (400, 404, 503),
+        (404,),
     ),
 }

@@ -85,6 +85,5 @@ OPERATIONS = {
         "What this worker does, and who is in its service",
         (parameter("all", "1: with what each other worker says of itself, or that it does not answer", "integer"),),
         "Services",
-        (400,),
     ),
 }

@@ -167,7 +167,7 @@ def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: 
 ADDRESSES = [("/tables", tables), ("/tables/{table}", table)]
 
 OPERATIONS = {
-    "/tables": Operation("The tables of this worker: rows, state, lag", (), "Tables", (400,)),
+    "/tables": Operation("The tables of this worker: rows, state, lag", (), "Tables"),
     "/tables/{table}": Operation(
         "One table: fields, indexes, sizes on this worker, and partitions on all of them",
         (
@@ -175,6 +175,6 @@ OPERATIONS = {
             parameter("local", "1: from this worker alone, no other one is asked", "integer"),
         ),
         "Table",
-        (400, 404),
+        (404,),
     ),
 }

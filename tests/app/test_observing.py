@@ -24,9 +24,9 @@ from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
 from app.observing import Observed, looked_at
-from app.web import Sources, connections, make_app, start_web, stop_web
+from app.web import Sources, connections, make_app, observed, start_web, stop_web
 from tables import EventTopic, Row
-from tests.support.described import require_described
+from tests.support.described import require_described, require_refusals
 from tests.support.later import require_retry_after
 from tests.support.topics import until
 from tests.tables.engine.samples import customers, row, small_memory
@@ -53,7 +53,8 @@ class Seen:
     def __init__(self, runner: ServiceRunner, observed: Observed, port: int) -> None:
         self.runner = runner
         self.observed = observed
-        self._port = port
+        self.port = port
+        self.web = f"http://127.0.0.1:{port}"
 
     @property
     def table(self) -> Any:
@@ -64,7 +65,7 @@ class Seen:
         return f"http://127.0.0.1:{self._port}"
 
     async def get(self, path: str) -> tuple[int, Any]:
-        async with ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}{path}") as answer:
+        async with ClientSession() as session, session.get(f"{self.web}{path}") as answer:
             require_retry_after(answer.status, answer.headers)
             return answer.status, await answer.json()
 
@@ -73,7 +74,7 @@ class Seen:
 
     async def samples(self) -> dict[tuple[str, ...], float]:
         """GET /metrics: values by name and labels, in the order of the catalogue."""
-        async with ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}/metrics") as answer:
+        async with ClientSession() as session, session.get(f"{self.web}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             text = await answer.text()
         return {
@@ -97,11 +98,11 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
     service.join(source, held.on("customer_id"), into=into)
     memory = small_memory()
     runner = ServiceRunner(service, Options("nowhere:1", directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW)
-    observed = Observed(runner, memory, lambda: NOW, stall=stall)
-    app = make_app(Sources(runner.status, runner.tables, 6, **others), observed)
+    seen_of_it = Observed(runner, memory, lambda: NOW, stall=stall)
+    app = make_app(Sources(runner.status, runner.tables, 6, bound="127.0.0.1", **others), seen_of_it)
     port = await start_web(app, "127.0.0.1", 0)
     try:
-        yield Seen(runner, observed, port)
+        yield Seen(runner, seen_of_it, port)
     finally:
         await stop_web(app)
         for table in runner.tables.values():
@@ -359,3 +360,6 @@ async def test_what_a_worker_tells_of_itself_is_as_described(tmp_path: Path) -> 
             found, body = await each.get(path)
             assert found == status
             require_described(path, status, "application/json", body)
+        async with ClientSession() as session, session.get(f"{each.web}/metrics") as answer:
+            require_described("/metrics", answer.status, answer.content_type, await answer.text(), answer.headers)
+        await require_refusals(each.port, observed.OPERATIONS)

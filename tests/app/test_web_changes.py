@@ -23,6 +23,7 @@ from app.web import changes_of_all
 from app.web.changes_of_all import OfAll
 from app.web.hopping import Hopping
 from tables.engine import Table
+from tests.support.described import require_described, require_schema
 from tests.support.serving import NOW, Fleet, Served, fleet, serving
 from tests.tables.engine.samples import customers, gone, row, small_memory
 
@@ -55,14 +56,16 @@ class Listening:
                 name, _, value = line.rstrip("\n").partition(": ")
                 fields[name] = value
             self.last = fields["id"]
-            return Event(fields["id"], fields["event"], json.loads(fields["data"]))
+            event = Event(fields["id"], fields["event"], json.loads(fields["data"]))
+            require_schema(f"{event.name.capitalize()}Event", event.data)
+            return event
 
 
 @asynccontextmanager
 async def listening(served: Served, query: str = "", last: str | None = None) -> AsyncIterator[Listening]:
     headers = {} if last is None else {"Last-Event-ID": last}
     async with ClientSession() as session, session.get(served.address(PATH + query), headers=headers) as answer:
-        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+        require_described(PATH, answer.status, answer.content_type, "", answer.headers)
         yield Listening(answer)
 
 
@@ -279,6 +282,7 @@ async def test_changes_of_a_shared_table_come_from_all_workers_over_any_one_of_t
         async with ClientSession() as session, session.get(workers["one"].address(PATH)) as answer:
             said = await answer.json()
             assert (answer.status, said["type"], said["partition"]) == (503, "urn:larder:unserved", 2)
+            require_described(PATH, 503, answer.content_type, said, answer.headers)
 
 
 async def test_who_comes_back_to_all_workers_with_what_is_not_kept_is_told_to_begin_anew_once(tmp_path: Path) -> None:
@@ -336,6 +340,16 @@ async def test_a_stream_ends_when_one_of_the_workers_does_not_start_in_time(
         workers.peers[1] = workers.peers[1]._replace(web=web)
         async with listening(workers["one"]) as ears, asyncio.timeout(5):
             assert b"event:" not in await ears.answer.content.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(f"{PATH}?partition=x", 400), (f"{PATH}?prefix=a&prefix=b", 400), ("/tables/none/changes", 404)],
+)
+async def test_what_cannot_be_watched_is_refused_as_described(held: HeldTable, path: str, status: int) -> None:
+    async with serving(held) as served, ClientSession() as session, session.get(served.address(path)) as answer:
+        assert answer.status == status
+        require_described(path, status, answer.content_type, await answer.json(), answer.headers)
 
 
 def test_an_id_is_read_as_it_was_written() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
-from app.web import dead_letters, observed
+from app.directory import Directory
+from app.web import dead_letters, limits, observed
 from app.web.application import make_app
 from app.web.describing import whole
-from tests.support.described import require_described
-from tests.support.serving import Held, Served, fleet, serving, sources
+from tests.support.described import require_described, require_refusals
+from tests.support.serving import Held, Served, fleet, serving, serving_from, sources
 from tests.tables.engine.samples import customers, row
 
 TABLE = customers.name
@@ -41,7 +44,7 @@ async def _check(served: Served, path: str, status: int) -> str:
     async with ClientSession() as session, session.get(served.address(path)) as answer:
         body = await answer.json()
         assert (answer.status, path) == (status, path), body
-        return require_described(path, status, answer.content_type, body)
+        return require_described(path, status, answer.content_type, body, answer.headers)
 
 
 async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -> None:
@@ -64,6 +67,46 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
     others = {"/tables/{table}/changes", *observed.OPERATIONS, *dead_letters.OPERATIONS}
     assert whole()["paths"].keys() - seen == others, "these have tests of their own"
+
+
+PLACEHOLDERS = {"table": TABLE, "key": "ada", "topic": "orders", "partition": "0", "offset": "0"}
+
+
+async def test_what_is_refused_everywhere_is_refused_as_described(held: Held) -> None:
+    paths = [path.format(**PLACEHOLDERS) for path in whole()["paths"].keys() - observed.OPERATIONS.keys()]
+    async with serving(held, bound="127.0.0.1") as served:
+        await require_refusals(served.port, paths)
+
+
+class SlowDirectory(Directory):
+    """One that does not come to know who is there."""
+
+    async def peers(self, *, anew: bool = False) -> tuple[()]:
+        await asyncio.sleep(20)
+        return (anew,)[:0]
+
+
+async def test_what_takes_too_long_is_given_up_as_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.2)
+    async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
+        here = replace(sources({TABLE: workers["one"].held}), directory=SlowDirectory(workers.tell))
+        async with serving_from(here) as served:
+            for path in ("/services", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
+                await _check(served, path, 503)
+
+
+async def test_a_defect_is_told_as_described() -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError
+
+    async with serving_from(replace(sources(), status=broken)) as served:
+        await _check(served, "/services", 500)
+
+
+async def test_dead_letters_without_a_broker_are_refused_as_described() -> None:
+    async with serving_from(sources(brokers="127.0.0.1:1")) as served:
+        for path in ("/dead-letters", "/dead-letters/orders/0/0"):
+            await _check(served, path, 503)
 
 
 def test_every_address_is_described_and_none_that_there_is_not() -> None:

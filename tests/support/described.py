@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
 from app.web.describing import whole
 
+PROBLEM = "application/problem+json"
 
-def require_described(path: str, status: int, media: str, body: Any) -> str:
+
+def require_described(path: str, status: int, media: str, body: Any, headers: Mapping[str, str] | None = None) -> str:
     """Fail where an answer is not as described; gives the address that the path is of."""
-    described = whole()
     address, operation = _operation(path)
-    said = operation["responses"][str(status)]["content"]
-    assert list(said) == [media], address
-    Draft202012Validator({**said[media]["schema"], "components": described["components"]}).validate(body)
+    response = operation["responses"][str(status)]
+    assert media in response["content"], address
+    require_schema(response["content"][media]["schema"], body)
+    if headers is not None:
+        said = {"Retry-After"} if media == PROBLEM and "headers" in response else set()
+        assert {*headers} & {"Retry-After"} == said, address
+        assert all(headers[name].isdigit() for name in said)
     return address
+
+
+def require_schema(schema: Mapping[str, Any] | str, body: Any) -> None:
+    """Fail where a value is not of a schema, or of the one of that name."""
+    components = whole()["components"]
+    found = components["schemas"][schema] if isinstance(schema, str) else schema
+    Draft202012Validator({**found, "components": components}).validate(body)
 
 
 def _operation(path: str) -> tuple[str, dict[str, Any]]:
@@ -26,3 +41,41 @@ def _operation(path: str) -> tuple[str, dict[str, Any]]:
     fitting = [each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path.partition("?")[0])]
     found = min(fitting, key=lambda each: each.count("{"))
     return found, paths[found]["get"]
+
+
+class Answer(NamedTuple):
+    """Status, headers and body, as they came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def exchange(port: int, request: str) -> Answer:
+    """Send these very characters on a connection of their own; gives the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request.encode())
+    async with asyncio.timeout(5):
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        body = await reader.readexactly(int(headers["Content-Length"]))
+    writer.close()
+    return Answer(int(status.split(" ")[1]), headers, body)
+
+
+REFUSED = {
+    "GET {0} HTTP/1.1\r\nHost: localhost\r\nno header\r\n\r\n": 400,
+    "POST {0} HTTP/1.1\r\nHost: localhost\r\n\r\n": 405,
+    "GET {0} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx": 413,
+    "GET {0} HTTP/1.1\r\nHost: evil.example\r\n\r\n": 421,
+}
+"""What no address answers, of a worker that is bound to loopback."""
+
+
+async def require_refusals(port: int, paths: Iterable[str]) -> None:
+    """Fail where what is refused everywhere is not refused as described."""
+    for path in paths:
+        for request, status in REFUSED.items():
+            answer = await exchange(port, request.format(path))
+            assert (answer.status, path) == (status, path)
+            require_described(path, status, answer.headers["Content-Type"], json.loads(answer.body), answer.headers)

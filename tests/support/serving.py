@@ -80,6 +80,17 @@ class Served:
 
 
 @asynccontextmanager
+async def serving_from(here: Sources) -> AsyncIterator[Served]:
+    app = make_app(here)
+    served = Served(None)
+    served.port = await start_web(app, "127.0.0.1", 0)
+    try:
+        yield served
+    finally:
+        await stop_web(app)
+
+
+@asynccontextmanager
 async def serving(held: Any, **others: Any) -> AsyncIterator[Served]:
     served = Served(held)
     app = make_app(sources({held.table.topic.name: held}, clock=lambda: served.now, **others))
