@@ -6,12 +6,14 @@ known: partition, state, position, end. Knows nothing of what is asked.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from app import pages
+from app.web.pieces import Pieces, pieces
 from app.web.sources import sources
 
 if TYPE_CHECKING:
@@ -51,19 +53,23 @@ RETRY_SECONDS = 1
 """When to ask again, where nothing better is known."""
 
 
-def respond(request: web.Request, data: Mapping[str, Any], template: str) -> web.Response:
-    """Answer with JSON, or with the page that `template` makes of the same data."""
+async def respond(request: web.Request, data: Mapping[str, Any], template: str, *, long: str = "") -> web.Response:
+    """Answer with JSON, or with the page that `template` makes of the same data.
+
+    `long` is the name of a list in it that may have megabytes.
+    """
     if prefers_html(request):
-        return _page(request, data, template, web.HTTPOk.status_code)
-    return web.Response(body=msgspec.json.encode(data), content_type=JSON, headers=_VARY)
+        # In a thread, since it may take a hundred milliseconds: the loop has the interpreter back within one.
+        page = await asyncio.to_thread(_rendered, template, data, _context(request))
+        return _html(page, web.HTTPOk.status_code, _VARY)
+    body = Pieces(await pieces(data, long), JSON) if long else msgspec.json.encode(data)
+    return web.Response(body=body, content_type=JSON, headers=_VARY)
 
 
 def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
     """Answer with what another worker answered; a page of it is that of a failure."""
     if prefers_html(request):
-        page = _page(request, msgspec.json.decode(body), "error", status)
-        page.headers.update(headers)
-        return page
+        return _html(_rendered("error", msgspec.json.decode(body), _context(request)), status, {**_VARY, **headers})
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
     return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
 
@@ -83,9 +89,7 @@ def failed(  # noqa: PLR0913 - the parts of a problem
     if details["status"] == web.HTTPServiceUnavailable.status_code:
         headers["Retry-After"] = str(RETRY_SECONDS if retry_after is None else retry_after)
     if prefers_html(request):
-        page = _page(request, details, "error", details["status"])
-        page.headers.update(headers)
-        return page
+        return _html(_rendered("error", details, _context(request)), details["status"], headers)
     body = msgspec.json.encode(details)
     return web.Response(body=body, status=details["status"], content_type=PROBLEM, headers=headers)
 
@@ -128,14 +132,21 @@ def _weighed(accepted: str) -> tuple[str, float]:
         return kind.strip().lower(), 0.0
 
 
-def _page(request: web.Request, data: Mapping[str, Any], template: str, status: int) -> web.Response:
+def _rendered(template: str, data: Mapping[str, Any], context: pages.Context) -> bytes:
+    return pages.render(template, data, context).encode()
+
+
+def _html(body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
+    headers = {**pages.HEADERS, **headers}
+    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _context(request: web.Request) -> pages.Context:
     here = sources(request)
-    context = pages.Context(
+    return pages.Context(
         service=here.service,
         worker=here.worker,
         path=request.path_qs,
         at=here.clock(),
         tables=list(here.declared),
     )
-    text = pages.render(template, data, context)
-    return web.Response(text=text, status=status, content_type="text/html", headers={**pages.HEADERS, **_VARY})

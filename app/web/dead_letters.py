@@ -57,7 +57,7 @@ async def letters(request: web.Request) -> web.Response:
     here = sources(request)
     page = await _read(request, lambda: list_letters(here.brokers, here.service, limit, cursor, wanted))
     found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
-    return respond(request, {**found, "key": key}, "dead-letters")
+    return await respond(request, {**found, "key": key}, "dead-letters", long="letters")
 
 
 async def one(request: web.Request) -> web.Response:
@@ -70,7 +70,7 @@ async def one(request: web.Request) -> web.Response:
     if found is None:
         requires = f"requires to be among the newest 100,000 records of {here.service}.dead-letters"
         raise NoSuchLetterError(Problem(f"dead letter {name}", requires, "no such letter", "see /dead-letters"))
-    return respond(request, described_whole(*found), "dead-letter")
+    return await respond(request, described_whole(*found), "dead-letter")
 
 
 async def _read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -91,7 +91,7 @@ class Hopping:
         try:
             asked = self._session.get(_address(peer, path), allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
-                body = await answer.content.read(ANSWER_BYTES)
+                body = bytearray()
                 while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
                     body += more
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
@@ -99,7 +99,7 @@ class Hopping:
         if answer.status in _REDIRECTS or answer.content_type not in {JSON, PROBLEM}:
             return None
         retry = answer.headers.get("Retry-After")
-        return Hopped(peer, answer.status, body, {} if retry is None else {"Retry-After": retry})
+        return Hopped(peer, answer.status, bytes(body), {} if retry is None else {"Retry-After": retry})
 
     @asynccontextmanager
     async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:

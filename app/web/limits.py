@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
+from aiohttp.payload import Payload
 
 from app.errors import AppError, MistakeError
 from app.lookup import LookupFailedError, measures
@@ -95,7 +96,8 @@ async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _size(response: web.Response) -> int:
-    return len(response.body) if isinstance(response.body, bytes | bytearray) else 0
+    body = response.body
+    return (body.size or 0) if isinstance(body, Payload) else len(body or b"")
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -36,12 +36,12 @@ async def joins(request: web.Request) -> web.Response:
         said = await told_by_others(request, "/joins", _Theirs)
         answers |= {worker: told.joins for worker, told in said.items() if told is not None}
         silent = [worker for worker, told in said.items() if told is None]
-    return respond(request, {"joins": of_all(answers), "silent": silent}, "joins")
+    return await respond(request, {"joins": of_all(answers), "silent": silent}, "joins")
 
 
 async def topology(request: web.Request) -> web.Response:
     """GET /topology."""
-    return respond(request, request.app[OBSERVED].topology(), "topology")
+    return await respond(request, request.app[OBSERVED].topology(), "topology")
 
 
 async def live(request: web.Request) -> web.Response:

@@ -47,13 +47,13 @@ async def row(request: web.Request) -> web.Response:
     wanted = _wanted(request)
     held = held_table(here.tables, name)
     if held.table.held == "global" or wanted.local or is_hop(request):
-        return _told(request, held, await _found(here, name, text, wanted))
+        return await _told(request, held, await _found(here, name, text, wanted))
     key = encoded_key(held.table.topic, text)
     if not held.partition_count:
         raise untold(held, f"key {text}")
     partition = partition_of(key, held.partition_count)
     if is_known_as_mine(here, held, partition):
-        return _told(request, held, await _found(here, name, text, wanted))
+        return await _told(request, held, await _found(here, name, text, wanted))
     return await _from_elsewhere(request, held, partition, text, wanted)
 
 
@@ -77,10 +77,10 @@ async def _found(here: Sources, name: str, text: str, wanted: Wanted) -> dict[st
     return found
 
 
-def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
+async def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
     if prefers_html(request):
         found["fields"] = described_fields(held.table.topic)
-    return respond(request, found, "row")
+    return await respond(request, found, "row")
 
 
 async def _from_elsewhere(
@@ -91,22 +91,22 @@ async def _from_elsewhere(
     path = row_path(name, text) + (f"?{query}" if query else "")
     answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
     if answer is not None:
-        return _passed_on(request, held, answer)
+        return await _passed_on(request, held, answer)
     try:
         # What could be waited for has been waited for: a copy is asked for what it has now.
-        return _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
+        return await _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
     except (NotSureError, StoreError) as error:
         if refusal is not None:
-            return _passed_on(request, held, refusal)
+            return await _passed_on(request, held, refusal)
         if isinstance(error, NotHereError | NotHeldError) and here.directory.known:
             raise unserved(held, f"key {text}", [partition]) from error
         raise
 
 
-def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
+async def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
     if not answer.kind and prefers_html(request):
         # Not taken apart any further: numbers keep the digits that their owner wrote.
-        return _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
+        return await _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
     return passed_on(request, answer.body, answer.status, answer.headers)
 
 
@@ -124,13 +124,15 @@ async def rows(request: web.Request) -> web.Response:
     held = held_table(here.tables, name)
     wanted = wanted_of(asked)
     local = is_hop(request) or wanted.local
-    limit = asked.whole("limit", USUAL_LIMIT, 1, LIMIT)
+    # A page of a thousand rows takes a hundred milliseconds to make, and nobody looks at it.
+    most = USUAL_LIMIT if prefers_html(request) else LIMIT
+    limit = min(asked.whole("limit", USUAL_LIMIT, 1, LIMIT), most)
     if not held.partition_count:
         raise untold(held, "a list")
     slots = here.hopped_slots if is_hop(request) else here.slots
     with slots.one():
         if asked.has("key"):
-            told = await many(request, held, _keys(asked), wanted, local=local)
+            told = await many(request, held, _keys(asked, most), wanted, local=local)
         else:
             selected = selection(
                 held,
@@ -152,7 +154,7 @@ async def rows(request: web.Request) -> web.Response:
             }
     if prefers_html(request):
         told = {**told, "indexes": list(held.table.topic.indexes)}
-    return respond(request, told, "rows")
+    return await respond(request, told, "rows", long="rows")
 
 
 def _value(asked: Asked) -> str | None:
@@ -170,7 +172,7 @@ def _position(held: LocalTable, text: str, key: bytes) -> bytes:
     return key
 
 
-def _keys(asked: Asked) -> list[str]:
+def _keys(asked: Asked, most: int) -> list[str]:
     keys = asked.many("key")
     given = [name for name in (*_RANGE, "cursor", "partition") if asked.text(name) is not None]
     if given:
@@ -178,8 +180,8 @@ def _keys(asked: Asked) -> list[str]:
             "parameter key", "requires no range, index or cursor beside it", ", ".join(given), "choose one"
         )
         raise MistakeError(problem)
-    if len(keys) > LIMIT:
-        problem = Problem("parameter key", f"requires at most {LIMIT} keys", str(len(keys)), "ask for fewer at a time")
+    if len(keys) > most:
+        problem = Problem("parameter key", f"requires at most {most} keys", str(len(keys)), "ask for fewer at a time")
         raise MistakeError(problem)
     return keys
 

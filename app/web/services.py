@@ -43,7 +43,7 @@ async def services(request: web.Request) -> web.Response:
             _with(worker, said.get(worker["worker"]), mine=worker["worker"] == here.worker) for worker in workers
         ]
     template = "recovery" if request.path == "/recovery" else "overview"
-    return respond(request, {**status, "workers": workers}, template)
+    return await respond(request, {**status, "workers": workers}, template)
 
 
 async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] | None]:

@@ -40,7 +40,7 @@ async def tables(request: web.Request) -> web.Response:
     Asked(request, ())
     here = sources(request)
     told = [_summary(here, here.tables[name]) for name in here.declared]
-    return respond(request, {"tables": told, "worker": here.worker}, "tables")
+    return await respond(request, {"tables": told, "worker": here.worker}, "tables")
 
 
 def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
@@ -95,7 +95,7 @@ async def table(request: web.Request) -> web.Response:
     }
     if prefers_html(request):
         told["page"] = await _first_rows(request, held, local=local)
-    return respond(request, told, "table")
+    return await respond(request, told, "table")
 
 
 async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) -> dict[str, Any] | None:

@@ -60,17 +60,13 @@ class Seen:
     def table(self) -> Any:
         return self.runner.tables[customers.name]
 
-    @property
-    def web(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
     async def get(self, path: str) -> tuple[int, Any]:
         async with ClientSession() as session, session.get(f"{self.web}{path}") as answer:
             require_retry_after(answer.status, answer.headers)
             return answer.status, await answer.json()
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self._port)
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def samples(self) -> dict[tuple[str, ...], float]:
         """GET /metrics: values by name and labels, in the order of the catalogue."""

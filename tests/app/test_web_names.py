@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.web.short_way import read
-from tables.engine import Table
 from tests.app.test_web_short_way import exchange
-from tests.support.serving import NOW, Held, fleet, serving
-from tests.tables.engine.samples import customers, row, small_memory
+from tests.support.serving import Held, fleet, serving
+from tests.tables.engine.samples import customers, row
 
 TABLE = customers.name
 ASKED = "GET {0} HTTP/1.1\r\nHost: {1}\r\n{2}\r\n"
@@ -23,12 +21,10 @@ ROW = f"/tables/{TABLE}/rows/ada"
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    table.open((0, 1), "id-1")
-    table.apply(0, [row(0, "ada", 1)])
-    yield Held(table, 2)
-    table.close()
+def filled(held: Held) -> Held:
+    """A table with a row."""
+    held.table.apply(0, [row(0, "ada", 1)])
+    return held
 
 
 @pytest.mark.parametrize(
@@ -37,9 +33,9 @@ def held(tmp_path: Path) -> Iterator[Held]:
 @pytest.mark.parametrize("host", OTHERS)
 @pytest.mark.parametrize("accepts", ["", BROWSER])
 async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
-    held: Held, path: str, host: str, accepts: str
+    filled: Held, path: str, host: str, accepts: str
 ) -> None:
-    async with serving(held, bound="127.0.0.1") as served:
+    async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         name = host.format(port=served.port)
         ((status, headers, body),) = await exchange(served, ASKED.format(path, name, accepts))
@@ -58,9 +54,9 @@ async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
 
 @pytest.mark.parametrize("host", OWN)
 async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and_the_whole(
-    held: Held, host: str
+    filled: Held, host: str
 ) -> None:
-    async with serving(held, bound="127.0.0.1") as served:
+    async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         name = host.format(port=served.port)
         for headers in ("", "X-Whole-Way: 1\r\n"):
@@ -70,16 +66,16 @@ async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and
             assert (status, json.loads(body)["key"]) == ("HTTP/1.1 200 OK", "ada")
 
 
-async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(held: Held) -> None:
-    async with serving(held, bound="127.0.0.1") as served:
+async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(filled: Held) -> None:
+    async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         own, other = (ASKED.format(ROW, name, "") for name in ("127.0.0.1", "evil.example"))
         answers = await exchange(served, own, other, answers=2)
         assert [status.split(" ")[1] for status, _, _ in answers] == ["200", "421"]
 
 
-async def test_a_worker_whose_address_was_set_is_called_by_any_name(held: Held) -> None:
-    async with serving(held) as served:
+async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: Held) -> None:
+    async with serving(filled) as served:
         served.catch_up(0, 1)
         for host in OTHERS + OWN:
             ((status, _, _),) = await exchange(served, ASKED.format(ROW, host.format(port=served.port), ""))
