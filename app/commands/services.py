@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.local_workers import ask_all, local_workers
+from app.asking import at_option, workers_at
+from app.local_workers import ask_all
 from app.output import answer, json_option
 from app.over_all import over_all
 from app.settings import load_settings
@@ -17,20 +18,39 @@ if TYPE_CHECKING:
 
 
 @click.command("services")
+@at_option
 @json_option
-def command(*, as_json: bool) -> None:
-    """List the declared services: tables, joins, and the workers that run out of the same data directory."""
+def command(*, at: str | None, as_json: bool) -> None:
+    """List the declared services: tables, joins, and the workers that run out of the same data directory.
+
+    With --at the worker there is looked at in place of these.
+    """
     from app.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 
-    settings = load_settings().settings
-    services = declared_services(settings.modules)
-    replies = ask_all(local_workers(settings.directory), "/services")
+    services = declared_services(load_settings().settings.modules)
+    replies = ask_all(workers_at(at), "/services")
     found = [_described(service, replies) for service in services.values()]
-    answer({"services": found}, as_json=as_json, for_people=lambda: _show(found))
+    others = [_other(reply) for reply in replies if _service(reply) not in services]
+    answer({"services": found, "others": others}, as_json=as_json, for_people=lambda: _show(found, others))
+
+
+def _service(reply: Reply) -> str:
+    """Say of which service a worker is: one at an address says so itself; "" when it does not answer."""
+    name: str = reply.worker.service or reply.body.get("service", "")
+    return name
+
+
+def _other(reply: Reply) -> dict[str, Any]:
+    return {"worker": _worker(reply), "web": reply.worker.web, "service": _service(reply) or None}
+
+
+def _worker(reply: Reply) -> str:
+    name: str = reply.body.get("worker", reply.worker.worker)
+    return name
 
 
 def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
-    mine = [reply for reply in replies if reply.worker.service == service.name]
+    mine = [reply for reply in replies if _service(reply) == service.name]
     workers = [_running(reply) for reply in mine]
     return {
         "service": service.name,
@@ -78,8 +98,8 @@ def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
 
 def _running(reply: Reply) -> dict[str, Any]:
     return {
-        "worker": reply.worker.worker,
-        "pid": reply.worker.pid,
+        "worker": _worker(reply),
+        "pid": reply.worker.pid or None,
         "web": reply.worker.web,
         "phase": reply.body.get("phase", "no answer"),
         "processed": reply.body.get("processed"),
@@ -88,7 +108,7 @@ def _running(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _show(found: list[dict[str, Any]]) -> None:
+def _show(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
     for service in found:
         click.echo(click.style(service["service"], bold=True) + _state(service))
         for table in service["tables"]:
@@ -106,10 +126,15 @@ def _show(found: list[dict[str, Any]]) -> None:
         for agent in service["agents"]:
             click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
         for worker in service["workers"]:
-            place = f"process {worker['pid']}, {worker['web']}"
+            place = worker["web"] if worker["pid"] is None else f"process {worker['pid']}, {worker['web']}"
             click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {_lag(worker)} ({place})")
         if not service["workers"]:
             click.echo("  no worker runs here")
+    for other in others:
+        said = (
+            "does not answer" if other["service"] is None else f"is of {other['service']}, which is not declared here"
+        )
+        click.echo(f"{other['worker']} {said}")
 
 
 def _state(measured: dict[str, Any]) -> str:

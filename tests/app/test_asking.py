@@ -160,3 +160,34 @@ def test_joins_are_shown_by_partition_with_the_records_that_lacked_a_partner() -
         ]
         told = json.loads(run("joins", "--at", worker.address, "--json").stdout)
         assert told["joins"][0]["partitions"] == QUALITY["joins"][0]["partitions"]
+
+
+SAID = {"service": "shipping", "worker": "shipping-7", "phase": "running", "processed": 5,
+        "inputs": [{"lag": 3}], "tables": [], "joins": []}  # fmt: skip
+
+
+def test_services_are_those_of_the_worker_at_an_address() -> None:
+    with web(lambda _: Answer(200, SAID)) as worker:
+        shown = run("services", "--at", worker.address)
+        told = json.loads(run("services", "--at", worker.address, "--json").stdout)
+    assert f"  worker shipping-7: running, lag 3 ({worker.address})" in shown.stdout.splitlines()
+    (found,) = [each for service in told["services"] for each in service["workers"]]
+    assert (found["worker"], found["pid"], found["web"]) == ("shipping-7", None, worker.address)
+    assert told["others"] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "service", "said"),
+    [
+        (Answer(200, {**SAID, "service": "x"}), "x", "shipping-7 is of x, which is not declared here"),
+        (Answer(500, {}), None, "{0} does not answer"),
+    ],
+)
+def test_a_worker_at_an_address_that_is_of_no_declared_service_is_told(
+    answer: Answer, service: str | None, said: str
+) -> None:
+    with web(lambda _: answer) as worker:
+        shown = run("services", "--at", worker.address)
+        (other,) = json.loads(run("services", "--at", worker.address, "--json").stdout)["others"]
+    assert (other["service"], other["web"]) == (service, worker.address)
+    assert shown.stdout.splitlines()[-1] == said.format(worker.address)

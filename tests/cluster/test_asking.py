@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -78,6 +79,12 @@ class Watching:
             if change["key"] == key and change["row"]["revision"] >= revision:
                 return
 
+    def until_shown(self, pattern: str, timeout: float = 30) -> None:
+        """Wait until a line for people was shown."""
+        deadline = time.monotonic() + timeout
+        while not re.fullmatch(pattern, self._lines.get(timeout=max(0.0, deadline - time.monotonic())).rstrip("\n")):
+            pass
+
 
 class Pair:
     """Two workers that share a table of 40 customers, and commands beside them."""
@@ -112,8 +119,8 @@ class Pair:
         told: dict[str, Any] = json.loads(ended.stdout)
         return told
 
-    def watch(self) -> subprocess.Popen[str]:
-        command = [*COMMAND, "watch", self.customers, "--json"]
+    def watch(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [*COMMAND, "watch", self.customers, *arguments]
         environment = self.one._environ()
         return subprocess.Popen(command, cwd=self._directory, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -154,7 +161,7 @@ def test_whichever_worker_is_asked_all_rows_are_told(pair: Pair) -> None:
 def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair, killed: bool) -> None:  # noqa: FBT001
     with running(pair.one, pair.two):
         pair.until_shared()
-        watching = Watching(pair.watch())
+        watching = Watching(pair.watch("--json"))
         try:
             with _changing(pair):
                 watching.until("c003", 2)
@@ -192,6 +199,20 @@ def test_who_has_published_reads_what_was_written_at_whichever_worker_by_the_tok
         for worker in (pair.one, pair.two):
             status, answer = worker.get(f"/tables/{pair.customers}/rows?after={token}&within=10") or (0, {})
             assert (status, {each["key"]: each["revision"] for each in answer["rows"]}["c007"]) == (200, 3)
+
+
+def test_who_watches_without_json_is_shown_a_line_for_each_change(pair: Pair) -> None:
+    with running(pair.one, pair.two):
+        pair.until_shared()
+        watching = Watching(pair.watch("--prefix", "c003"))
+        try:
+            with _changing(pair):
+                watching.until_shown(r'c003  {"customer_id":"c003","city":"Rome","visits":\d+,"revision":\d+}')
+            watching.process.send_signal(signal.SIGINT)
+            assert watching.process.wait(20) == 0
+        finally:
+            watching.process.kill()
+            watching.process.wait()
 
 
 @contextmanager
