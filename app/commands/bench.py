@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def command(arguments: tuple[str, ...]) -> None:
     """Run the benchmark that is part of the checkout; `make bench` first installs what it compares with.
 
-    --quick does less of everything, in less than four minutes; --json PATH writes the results; --only PART (join,
-    restore, get, freshness, memory) leaves out the other parts.
+    --quick does less of everything, in less than eight minutes; --json PATH writes the results; --only PART (join,
+    decide, restore, get, http, transactions, failover, freshness, memory) leaves out the other parts.
     """
     program = [sys.executable, "-m", "tests.bench", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

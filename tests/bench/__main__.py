@@ -64,7 +64,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Less of everything, in less than five minutes.")
+@click.option("--quick", is_flag=True, help="Less of everything, in less than eight minutes.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the results here.")
 @click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Leave out the other parts.")
 def main(*, quick: bool, path: Path | None, only: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""How much is measured: the full run, and the quick one that has to end within five minutes on two cores."""
+"""How much is measured: the full run, and the quick one that has to end within eight minutes on two cores."""
 
 from __future__ import annotations
 

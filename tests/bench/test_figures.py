@@ -6,7 +6,9 @@ import pytest
 from aiohttp import web
 
 from agents.engine.partitioning import partitions_of
+from app.commands import bench
 from tests.bench import http_load, shop
+from tests.bench.__main__ import PARTS
 from tests.bench.asking import beside
 from tests.bench.http_load import Load, Pulse
 from tests.bench.process import ContestantError
@@ -90,3 +92,7 @@ def test_orders_go_to_all_customers_alike_and_are_the_same_in_every_run() -> Non
     assert all(60 < count < 140 for count in counts)
     assert shop.customers_of([4711], 1000) == [customers[4711]]
     assert set(partitions_of([shop.customer_key(each) for each in customers[:1000]], 4)) == {0, 1, 2, 3}
+
+
+def test_the_help_of_the_command_names_the_parts_that_there_are() -> None:
+    assert f"--only PART ({', '.join(PARTS)})" in " ".join(str(bench.command.help).split())
