@@ -30,8 +30,7 @@ def partition_map(services: Data) -> list[dict[str, Any]]:
     }
     states = {**_elsewhere(services), **here, **_states(services)}
     silent = set(whole.silent(services))
-    # Counts are told by whoever knows who is there: without them nobody can say that nobody has a partition.
-    absent = "unserved" if services["partition_counts"] else "unknown"
+    absent = "unserved" if services["workers_known"] else "unknown"
     return [
         {
             "topic": topic,

@@ -46,6 +46,7 @@ def troubles(services: Data) -> list[Trouble]:
     """Give all that is wrong with a service as its workers tell one of them, worst first."""
     found = [
         *(each for status in whole.told(services) for each in _worker(status)),
+        *_unknown(services),
         *_silent(services),
         *_unserved(services),
         *_tables(services),
@@ -65,6 +66,17 @@ def _worker(services: Data) -> Iterator[Trouble]:
             "It says in its log what it waits for: topics that others own, the broker, or its group",
             "/services",
             "Worker",
+        )
+
+
+def _unknown(services: Data) -> Iterator[Trouble]:
+    if services["partition_counts"] and not services["workers_known"]:
+        yield Trouble(
+            Severity.WARN,
+            "Who else is in the service is not known",
+            "The broker tells it once the group has settled. Look again in a moment",
+            "/services",
+            "Workers",
         )
 
 

@@ -203,6 +203,7 @@ SCHEMAS: dict[str, Any] = {
             "phase": TEXT,
             "tables": {"type": "array"},
             "partition_counts": {"type": "object"},
+            "workers_known": FLAG,
             "workers": things(
                 thing(
                     {"worker": TEXT, "web": TEXT, "partitions": {"type": "object"}, "standby": {"type": "object"}},

@@ -33,10 +33,7 @@ async def services(request: web.Request) -> web.Response:
     ]
     if all(peer.worker != here.worker for peer in peers):
         workers.append(_me(here))
-    status = {**here.status()}
-    if not peers:
-        # While nobody is told of, it cannot be said that nobody has a partition.
-        status["partition_counts"] = {}
+    status = {**here.status(), "workers_known": bool(peers)}
     if not is_hop(request) and (asked.flag("all") or prefers_html(request)):
         said = {here.worker: status, **await _said_by_others(request)}
         workers = [

@@ -93,7 +93,7 @@ def member(number: int, *partitions: int, standby: tuple[int, ...] = (), **other
 
 TWO = status("shipping-2", inputs=[reads(2), reads(3)])
 
-WELL = status(workers=[member(1, 0, 1), member(2, 2, 3, standby=(0,), told=TWO)])
+WELL = status(workers_known=True, workers=[member(1, 0, 1), member(2, 2, 3, standby=(0,), told=TWO)])
 
 
 def services(**others: Any) -> dict[str, Any]:

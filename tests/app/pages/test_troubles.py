@@ -54,7 +54,12 @@ def test_a_partition_that_only_a_standby_has_is_served_by_nobody() -> None:
 
 def test_a_partition_is_not_called_unserved_while_nobody_is_told_of() -> None:
     inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
-    assert troubles(services(workers=[], inputs=inputs, partition_counts={})) == []
+    found = only(workers=[], inputs=inputs, workers_known=False)
+    assert (found.severity, found.what) == (Severity.WARN, "Who else is in the service is not known")
+
+
+def test_a_worker_without_a_group_is_not_asked_who_else_is_in_it() -> None:
+    assert troubles(services(workers=[member(1)], inputs=[], partition_counts={}, workers_known=False)) == []
 
 
 def cells(**others: Any) -> dict[str, list[str]]:
