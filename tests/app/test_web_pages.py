@@ -51,7 +51,7 @@ async def page(served: Served, path: str, status: int = 200) -> str:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/", "All is well"),
+        ("/", "Who else is in the service is not known"),
         ("/services", "Overview"),
         ("/recovery", "All 8 partitions"),
         ("/tables", "Local copies"),
