@@ -91,7 +91,6 @@ OPERATIONS = {
         "What became of the records of each join, by partition, with samples; on all workers",
         (parameter("local", "1: on this worker alone, no other one is asked", "integer"),),
         "Joins",
-        (400,),
     ),
     "/topology": Operation("What the service reads, keeps and writes, with this worker's rates", (), "Topology"),
     "/health/live": Operation("Whether nothing stands still that a restart would mend", (), "Live", unwell=(503,)),
