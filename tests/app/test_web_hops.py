@@ -223,14 +223,18 @@ async def test_what_another_worker_says_and_nobody_understands_is_answered_in_th
         assert (found, [each["state"] for each in answer["partitions"]]) == (200, ["caught up", "no answer"])
 
 
+def _to_be_written(workers: Fleet) -> tuple[str, str]:
+    """Give a key of the second worker's partition, and the token of a write that has not come there yet."""
+    topic_id, table = "11111111-1111-1111-1111-111111111111", workers["two"].table
+    table.close()
+    table.open([1], topic_id)
+    workers.catch_up()
+    return workers.key_in(1), Token(topic_id, {1: 5}).text()
+
+
 async def test_a_read_that_asks_for_a_write_waits_for_it_on_the_worker_that_has_the_partition(tmp_path: Path) -> None:
-    topic_id = "11111111-1111-1111-1111-111111111111"
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
-        workers["two"].table.close()
-        workers["two"].table.open([1], topic_id)
-        key = workers.key_in(1)
-        workers.catch_up()
-        token = Token(topic_id, {1: 5}).text()
+        key, token = _to_be_written(workers)
         reading = asyncio.create_task(workers["one"].row(key, query=f"?after={token}&within=5"))
         status, answer = await workers["one"].row(key, query=f"?after={token}&within=0.1")
         assert (status, answer["type"]) == (503, "urn:larder:behind")
@@ -324,13 +328,9 @@ async def _hanging() -> AsyncIterator[str]:
 async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has_the_partition(
     tmp_path: Path, query: str
 ) -> None:
-    topic_id = "11111111-1111-1111-1111-111111111111"
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
-        workers["two"].table.close()
-        workers["two"].table.open([1], topic_id)
-        key = workers.key_in(1)
-        workers.catch_up()
-        path = f"/tables/{TABLE}/rows?after={Token(topic_id, {1: 5}).text()}{query.format(key=key)}"
+        key, token = _to_be_written(workers)
+        path = f"/tables/{TABLE}/rows?after={token}{query.format(key=key)}"
         for name in ("one", "two"):
             status, answer = await workers[name].get(f"{path}&within=0.1")
             assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:behind", 1)
