@@ -24,6 +24,7 @@ from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.directory import Directory
+from app.ending import Ending
 from app.errors import MistakeError, UnavailableError
 from app.observing import Observed, looked_at
 from app.web import Sources, make_app, start_web, stop_web
@@ -84,10 +85,15 @@ def _uncertain(service: Service, guarantee: str) -> Problem:
 
 
 async def _work(service: Service, settings: Settings, options: Options) -> None:
-    stop = asyncio.Event()
+    stop, ending = asyncio.Event(), Ending()
     loop = asyncio.get_running_loop()
+
+    def asked_to_stop() -> None:
+        ending.begin()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, asked_to_stop)
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
     runner = ServiceRunner(service, options, memory)
     name = options.worker
@@ -114,7 +120,11 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         try:
             async with looked_at(observed, stop):
                 await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
+        except WorkerFailedError as error:
+            ending.cause = error
+            raise
         finally:
+            ending.begin()
             await stop_web(web)
 
 

@@ -6,8 +6,10 @@ A batch counts as done when the agent asks for the next one; only then may its o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from aiokafka.structs import TopicPartition
@@ -18,6 +20,8 @@ from agents.engine.exits import no_exit
 from agents.engine.publishing import Delivery
 from tables.declaring import LarderError, Row
 from tables.declaring.records import Record
+
+log = logging.getLogger("larder")
 
 
 class AgentEndedError(LarderError):
@@ -68,6 +72,23 @@ async def run_agent(agent: AgentDeclaration, feed: Feed) -> None:
         await agent.function(feed.batches())
     message = f"agent {agent.name} of {agent.topic.name} returned: an agent has to iterate over its batches for ever"
     raise AgentEndedError(message)
+
+
+async def abandonable(running: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Run a user's function; when cancelled, wait for it for so many seconds, then go on without it.
+
+    A function may swallow its cancellation. A task group would wait for it for ever, and its worker would never end.
+    """
+    task = asyncio.ensure_future(running)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            log.warning("an agent does not end when it is cancelled: going on without it")
+        raise
+    task.result()
 
 
 class AgentHandler:

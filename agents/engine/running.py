@@ -22,7 +22,7 @@ from agents.declaring.service import Service
 from agents.engine.consuming import Group
 from agents.engine.counts import Counts
 from agents.engine.deciding import DecideCounts
-from agents.engine.feeding import Feed, run_agent
+from agents.engine.feeding import Feed, abandonable, run_agent
 from agents.engine.following import Follower
 from agents.engine.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
 from agents.engine.harness import App, Consumer
@@ -249,7 +249,7 @@ class ServiceRunner:
             await app.start()
             self._say("running")
             for declared in planned.service.agents:
-                tasks.create_task(run_agent(declared, self.feeds[declared.topic.name]))
+                tasks.create_task(abandonable(run_agent(declared, self.feeds[declared.topic.name]), STOP_SECONDS))
             await membership.run()
         finally:
             self._say("stopping")

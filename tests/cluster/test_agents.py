@@ -51,6 +51,32 @@ def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read
         assert worker.stop() == 0
 
 
+HANGING = """
+import asyncio, threading, time
+
+@service.agent(orders)
+async def audit(batches):
+    threading.Thread(target=time.sleep, args=(3600,), name="pool-of-mine").start()
+    while True:
+        try:
+            async for batch in batches:
+                pass
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+def test_an_agent_that_never_ends_and_a_thread_of_its_own_do_not_keep_the_process_which_names_both(shop: Shop) -> None:
+    worker = shop.worker(shop.module(HANGING))
+    with running(worker):
+        worker.until_running()
+        assert worker.stop(timeout=30) == 1
+        said = worker.until_said("ending the process; what hangs: .*")
+        assert "task run_agent at " in said
+        assert "thread pool-of-mine" in said
+
+
 def _done(shop: Shop) -> set[str]:
     file = shop.directory / "done"
     return set(file.read_text().split()) if file.exists() else set()

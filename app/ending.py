@@ -1,0 +1,58 @@
+"""The end of a process has a deadline: after it, the process says what hangs and ends all the same.
+
+A task that swallows its cancellation, or a thread that is no daemon, would keep the process for ever: neither an event
+loop nor an interpreter ends before them. Its partitions and its name would stay with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+log = logging.getLogger("larder")
+
+DEADLINE_SECONDS = 12.0
+"""From SIGTERM, or from the end of what the worker runs. All steps of stopping together take less than ten seconds, and
+orchestrators wait for thirty."""
+
+EXIT_CODE = 1
+
+
+class Ending:
+    """Ends this process some time after `begin`, unless it ended by itself."""
+
+    def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
+        """Make it inside the running event loop; `seconds` from `begin` to the end of the process."""
+        self.cause: BaseException | None = None
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._began = False
+
+    def begin(self) -> None:
+        """Start the clock; once."""
+        if not self._began:
+            self._began = True
+            timer = threading.Timer(self._seconds, self._end)
+            timer.daemon = True
+            timer.start()
+
+    def _end(self) -> None:
+        hanging = ", ".join(hangs(self._loop)) or "the interpreter"
+        log.error("the worker has not ended within %g s: ending the process; what hangs: %s", self._seconds, hanging)
+        if self.cause is not None:
+            log.error("it was ending because of %s", self.cause, exc_info=self.cause.__cause__)
+        os._exit(EXIT_CODE)
+
+
+def hangs(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """Name what keeps a process: tasks of `loop`, with the line that each waits at, and threads that are no daemons."""
+    for task in asyncio.all_tasks(loop):
+        stack = task.get_stack(limit=1)
+        where = f" at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else ""
+        yield f"task {getattr(task.get_coro(), '__qualname__', task.get_name())}{where}"
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            yield f"thread {thread.name}"
