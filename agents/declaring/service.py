@@ -190,7 +190,7 @@ class Service:
         no longer has.
 
         >>> @crm.on_change(customers, into=shop.moves)
-        ... def moved(old: Customer | None, new: Customer | None) -> Move | None: ...
+        ... def moved(old: Customer | Unknown | None, new: Customer | None) -> Move | None: ...
         """
         reaction = Reaction(table, several(into))
         self.reactions.append(reaction)
