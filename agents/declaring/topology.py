@@ -149,7 +149,8 @@ def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
     yield _declared(service, join.into, Role.OUTPUT, facts)
     if join.gathers:
         name = joined_name(service.name, join)
-        yield _internal(name, Role.JOINED, _existing(name, facts) or partitions(join.into, facts))
+        count = _existing(name, facts) or partitions(join.into, facts)
+        yield _internal(name, Role.JOINED, count, retention=FOREVER)
     if join.wait is not None:
         name = waiting_name(service.name, join)
         count = _existing(name, facts) or input_partitions(service, join.source, facts)
@@ -174,7 +175,7 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
         count = input_partitions(service, source, facts)
         yield _declared(service, events, Role.SOURCE, facts)
         if isinstance(events, EventTopic):
-            yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=events.retention)
+            yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=FOREVER)
             return
         yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
         name = keys_name(service.name, source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Self
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import TopicPartition
@@ -114,6 +114,10 @@ class Cluster:
         if (error := for_code(code)) is not NoError:
             raise error(group)
         return sorted(client_id for _, client_id, *_ in members)
+
+    async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """Delete the records before these offsets."""
+        await self._admin.delete_records({tp: RecordsToDelete(offset) for tp, offset in before.items()})
 
     async def _controller(self) -> None:
         """Raise for a broker that has just started, and knows none yet: aiokafka's client trips over that."""

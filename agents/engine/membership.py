@@ -110,6 +110,11 @@ class Membership:
     def epoch(self) -> int:
         return self.processing.epoch
 
+    def passed_through(self) -> Mapping[TopicPartition, int]:
+        """Committed offsets of this worker's partitions of topics that nobody else reads."""
+        passed = self.plan.passed_through
+        return {tp: self.positions[tp] for tp in self.processing.assigned if tp.topic in passed}
+
     async def run(self) -> None:
         """Process until cancelled; raises what ends the worker."""
         while True:

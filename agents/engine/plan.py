@@ -114,6 +114,17 @@ class Plan:
         return frozenset(self.internal).union(gathered, (each.state.topic for each in self.decides))
 
     @property
+    def passed_through(self) -> frozenset[str]:
+        """Event topics that this service alone writes and reads: what is processed there is of no more use."""
+        rekeyed = {
+            plan.output.topic
+            for each in self.inputs.values()
+            for plan in each.rekeyings.values()
+            if plan.places is None
+        }
+        return frozenset(rekeyed.union(each.gathered.topic for each in self.joins if each.gathered is not None))
+
+    @property
     def group_topics(self) -> list[str]:
         return [*self.partitioned, *self.internal, *self.inputs]
 

@@ -45,6 +45,7 @@ from agents.engine.status import status, waiting
 from agents.engine.tending import tend
 from agents.engine.traffic import Traffic
 from agents.engine.transactions import TransactionalProducer, end_transaction
+from agents.engine.trimming import trim
 from agents.engine.vitals import ENDING, Vitals, vitals
 from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic
@@ -245,6 +246,8 @@ class ServiceRunner:
         await membership.prepare()
         tasks.create_task(membership.watch_group())
         tasks.create_task(standbys.run())
+        if planned.passed_through:
+            tasks.create_task(trim(options.brokers, membership.passed_through))
         try:
             await app.start()
             self._say("running")

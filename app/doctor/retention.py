@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agents.declaring.claims import OWNERS
+from agents.declaring.topology import Role
 from app.doctor.facts import duration
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import set_topic
@@ -20,9 +21,10 @@ AUDIT = "retention"
 
 FOREVER: Final = -1
 
+_PASSED_THROUGH: Final = frozenset({Role.REKEYED, Role.JOINED})
+
 _KEPT_FOR_PEOPLE: Final = "what nobody has looked at yet is deleted: dead letters and refusals are told nowhere else"
 _MATTERS: Final = {
-    "retention.bytes": _KEPT_FOR_PEOPLE,
     "max.message.bytes": "records of other topics are kept whole there: one that finds no room is parked, or lost to"
     " its wait",
     "message.timestamp.type": "the broker refuses records whose own time is too old or too new for it",
@@ -67,7 +69,7 @@ def _changed(system: System, service: Service, use: TopicUse, topic: TopicState)
             AUDIT,
             f"topic {use.name}",
             f"{name}={found}; {service.name} makes it with {made_with}",
-            _why(name, made_with),
+            _why(name, use),
             (set_topic(system.bootstrap, use.name, **{name: made_with}),),
         )
 
@@ -78,12 +80,10 @@ def _is_more(name: str, found: str, made_with: str) -> bool:
     return int(found) == FOREVER or int(found) > int(made_with)
 
 
-def _why(name: str, made_with: str) -> str:
-    if name in _MATTERS:
-        return _MATTERS[name]
-    if made_with == str(FOREVER):
-        return _KEPT_FOR_PEOPLE
-    return "events on their way to another partition are deleted sooner than those that they come from"
+def _why(name: str, use: TopicUse) -> str:
+    if name.startswith("retention.") and not _PASSED_THROUGH.isdisjoint(use.roles):
+        return "events that the service has not processed yet are deleted: they keep their own time, however old it is"
+    return _MATTERS.get(name, _KEPT_FOR_PEOPLE)
 
 
 def _too_short(system: System, service: Service, topic: TopicState) -> Iterator[Finding]:

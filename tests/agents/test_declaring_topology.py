@@ -44,7 +44,7 @@ def test_topics_are_created_with_what_was_declared() -> None:
         "events": (4, {"cleanup.policy": "delete", "retention.ms": "86400000"}),
         "s.events.by.key": (
             6,
-            {"cleanup.policy": "delete", "retention.ms": "86400000", "max.message.bytes": "8388608"},
+            {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "8388608"},
         ),
         "results": (3, {"cleanup.policy": "delete"}),
         "s.results.waiting": (
