@@ -139,7 +139,8 @@ class Assembly:
         return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
 
     def _parking(self, tp: TopicPartition) -> Parking:
-        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery)
+        causes = self._counts.causes.of(tp.topic)
+        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery, causes)
 
     def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
         tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from agents.engine.cause_log import CauseLogs
 from agents.engine.deciding import DecideCounts
 from agents.engine.quality import QualityOfJoin
 
 
 class Counts(NamedTuple):
-    """By the name of the join, and of the decide."""
+    """By the name of the join, and of the decide; the causes of dead letters by topic."""
 
     joins: Mapping[str, QualityOfJoin]
     decides: Mapping[str, DecideCounts]
+    causes: CauseLogs

@@ -58,7 +58,7 @@ class TableHandler:
 
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
         for record, cause in rejected:
-            self._parking.park(record, cause)
+            self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.
         self._delivery().done(TopicPartition(self._table.topic.name, self._partition), position)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from agents.engine.cause_log import CauseLog
 from agents.engine.fetching import Seen
 from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
 from agents.engine.placing import misplaced
@@ -33,9 +34,6 @@ Watch = Callable[[int | None, Sequence[bytes]], None]
 
 FAR_BEHIND_RECORDS = 50_000
 """A store that is further behind is written without RocksDB's log until it is caught up."""
-
-REJECTED_SECONDS = 1.0
-"""Between two lines about rejected records of one table."""
 
 
 @dataclass
@@ -83,6 +81,7 @@ class HeldTable:
         self.topic_id: str | None = None
         self.counts = TableCounts()
         self.taken = Taken()
+        self.causes = CauseLog(f"table {table.topic.name}", clock)
         self.was_caught_up = False
         self.react: Callable[[int, Sequence[Record]], None] | None = None
         self.watch: Watch | None = None
@@ -92,8 +91,6 @@ class HeldTable:
         self._by_key = by_key
         self._holes = holes
         self._delete_retention = DELETE_RETENTION
-        self._rejected_unsaid = 0
-        self._rejected_said_at = 0.0
         self._seen: dict[int, Seen] = {}
         self._measured_from: dict[int, float] = {}
         self._watched: dict[int, State] = {}
@@ -191,8 +188,8 @@ class HeldTable:
         self.counts.add(applied)
         if applied.fell is not None:
             log.warning("%s", diverging(self.topic.name, applied.fell))
-        if applied.rejected:
-            self._say_rejected(partition, applied.rejected)
+        for record, cause in applied.rejected:
+            self.causes.note(partition, record.offset, cause)
         if self.watch is not None and applied.changed_keys:
             self.watch(partition, applied.changed_keys)
         self._tell(applied.changed_keys)
@@ -387,17 +384,3 @@ class HeldTable:
     def _announce(self, opened: Opened) -> None:
         if opened.rebuilt is not None:
             log.warning("table %s: rebuilt from the topic: %s", self.topic.name, opened.rebuilt)
-
-    def _say_rejected(self, partition: int, rejected: Sequence[Rejected]) -> None:
-        """One line, and no more than one a second: an owner may send nothing but nonsense."""
-        self._rejected_unsaid += len(rejected)
-        now = self._clock()
-        if now - self._rejected_said_at < REJECTED_SECONDS:
-            return
-        self._rejected_said_at, more = now, self._rejected_unsaid - 1
-        self._rejected_unsaid = 0
-        log.warning(
-            "table %s: the record at offset %d of partition %d is parked%s: %s",
-            self.topic.name, rejected[0].record.offset, partition, f" ({more} more since)" if more else "",
-            rejected[0].cause,
-        )  # fmt: skip

@@ -11,20 +11,35 @@ from collections.abc import Callable
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.dead_letters import dead_letter, fitting
+from agents.engine.cause_log import CauseLog
 from agents.engine.publishing import RECORD_OVERHEAD, Delivery, Output
 from tables.declaring.records import Record
 
 
 class Parking:
-    """Sends records of `tp` to the dead letters of `service`."""
+    """Sends records of `tp` to the dead letters of `service`, and has their causes logged."""
 
-    def __init__(self, service: str, tp: TopicPartition, output: Output, delivery: Callable[[], Delivery]) -> None:
+    def __init__(
+        self,
+        service: str,
+        tp: TopicPartition,
+        output: Output,
+        delivery: Callable[[], Delivery],
+        causes: CauseLog | None = None,
+    ) -> None:
         self._service = service
         self._tp = tp
         self._output = output
         self._delivery = delivery
+        self._causes = causes or CauseLog(f"input {tp.topic}")
 
     def park(self, record: Record, cause: str) -> None:
+        """Send a record of an input to the dead letters."""
+        self._causes.note(self._tp.partition, record.offset, cause)
+        self.park_rejected(record, cause)
+
+    def park_rejected(self, record: Record, cause: str) -> None:
+        """Send a record to the dead letters that its table rejects, and logs."""
         whole = dead_letter(self._service, self._tp.topic, self._tp.partition, record, cause)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery().emit(

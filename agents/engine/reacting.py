@@ -98,7 +98,7 @@ class ReactingHandler:
         known |= {key: stored for key, (_, stored) in self._unstored.items() if key in known}
         for each in [*strangers, *changes(at_home, known, partition, part.shape)]:
             if isinstance(each, Rejected):
-                self._parking.park(each.record, each.cause)
+                self._parking.park_rejected(each.record, each.cause)
             else:
                 self._tell(each)
         self._batch += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from agents.declaring.checks import TopicFacts
 from agents.declaring.service import Service
+from agents.engine.cause_log import CauseLog, CauseLogs, say_causes
 from agents.engine.consuming import Group
 from agents.engine.counts import Counts
 from agents.engine.deciding import DecideCounts
@@ -120,6 +121,7 @@ class ServiceRunner:
         self.counts = Counts(
             {join.name: QualityOfJoin(clock) for join in service.joins},
             {decide.name: DecideCounts() for decide in service.decides},
+            CauseLogs(),
         )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}
         self.membership: Membership | None = None
@@ -198,6 +200,7 @@ class ServiceRunner:
                 _tell(self.tables[topic.name], facts[topic.name])
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
+            tasks.create_task(say_causes(self._cause_logs))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
             await self._follow(tasks, planned)
             if planned.group_topics:
@@ -205,6 +208,9 @@ class ServiceRunner:
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
                 self._say("running")
+
+    def _cause_logs(self) -> Iterable[CauseLog]:
+        return [*self.counts.causes.all(), *(table.causes for table in self.tables.values())]
 
     async def _follow(self, tasks: asyncio.TaskGroup, planned: Plan) -> None:
         """Global tables first, to their end: a rebalance never waits for them."""

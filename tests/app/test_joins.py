@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from agents import DeadLetter, Service, Wait
+from agents.engine.cause_log import CauseLogs
 from agents.engine.counts import Counts
 from agents.engine.quality import NEWEST, QualityOfJoin
 from app.joins import of_all, quality
@@ -47,7 +48,7 @@ service.join(
 
 
 def told(join: QualityOfJoin, waiting: dict[tuple[str, int], int] | None = None) -> dict[str, Any]:
-    (told,) = quality(service, Counts({"joined": join}, {}), waiting or {})["joins"]
+    (told,) = quality(service, Counts({"joined": join}, {}, CauseLogs()), waiting or {})["joins"]
     return told
 
 

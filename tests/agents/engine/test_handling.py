@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import msgspec
+import pytest
 from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,21 @@ def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has
     parked = [letter.key for letter in delivery.logs[TopicPartition("letters", 2)]]
     going = {record.offset for each in expected.values() for record in each}
     assert parked == [f"orders/2/{record.offset}".encode() for record in records if record.offset not in going]
+
+
+def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    delivery = MemoryDelivery()
+    rekeying = Rekeying(
+        compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
+        Output("by", 3, 500),
+        delivery.as_delivery,
+        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+    )
+    values = [b'{"customer_id":null}', b'{"customer_id":null}', None]
+    rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
+    first, second = caplog.messages
+    assert first.startswith("input orders: the record at offset 0 of partition 2 is parked: ")
+    assert second.startswith("input orders: the record at offset 2 of partition 2 is parked: ")
 
 
 def test_an_event_without_a_key_says_what_it_lacks() -> None:
