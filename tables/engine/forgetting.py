@@ -1,9 +1,10 @@
 """Forgetting deletions that are old enough, in bounded steps.
 
 The memory of a deletion keeps a late older event from bringing a row back; for ever
-would be a leak. Age is measured in the time of records, up to the newest one of the same
-partition, so that a replay decides as the first reading did; a record from the future is
-held against the clock. An older event that comes later than the retention brings the row
+would be a leak. Age is measured in the time of records, so that a replay decides as the first
+reading did: from the newest record before the deletion (an old or missing time makes it no
+older) up to the newest one of the same partition; a record from the future is held against
+the clock. An older event that comes later than the retention brings the row
 back: that is the promise's limit.
 
 It knows one store, and may not know consumers.

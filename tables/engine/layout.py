@@ -59,7 +59,10 @@ NO_REVISION: Final = -(2**63)
 
 
 class Origin(NamedTuple):
-    """Where a stored row comes from. Revision is the offset where none is declared."""
+    """Where a stored row comes from. Revision is the offset where none is declared.
+
+    `timestamp` of a deletion is from when on its memory counts.
+    """
 
     revision: int
     partition: int

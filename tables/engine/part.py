@@ -4,7 +4,7 @@ Applies batches and answers for single keys. It knows one store, and may not kno
 consumers, other stores or HTTP. One thread uses it: that of the worker's event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ from tables.engine.layout import (
     unpack_mark,
 )
 from tables.engine.parked import ParkedRecords
-from tables.engine.planning import Plan, plan
+from tables.engine.planning import Plan, Time, plan
 from tables.engine.records import Applied, Rejected
 from tables.engine.shape import Shape
 from tables.engine.state import State
@@ -38,19 +38,21 @@ from tables.engine.sweeping import FullReads
 class Part:
     """Rows of some partitions, in one store, with position and state for each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the store, what is in it, and two things of its table
         self,
         store: Store,
         shape: Shape,
         partitions: Sequence[int],
         hot: HotRows,
+        clock: Callable[[], float],
         *,
         telling: bool = False,
     ) -> None:
-        """Take over positions from the store; `telling` as for `ParkedRecords`."""
+        """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`."""
         self.store = store
         self.shape = shape
         self.hot = hot
+        self._clock = clock
         self.indexes = IndexBuild(store, shape)
         self.parked = ParkedRecords(store, telling=telling)
         self.marks: dict[int, Mark] = {}
@@ -94,7 +96,7 @@ class Part:
         mark = self.marks[partition]
         fresh = _not_before(records, mark.position)
         stored = self._stored([r.key for r in fresh if r.key is not None])
-        planned = plan(fresh, stored, partition, self.shape)
+        planned = plan(fresh, stored, partition, self.shape, Time(mark.newest, int(self._clock() * 1000)))
         applied = planned.applied
         strangers = [each for each in misplaced if each.record.offset >= mark.position]
         if strangers:

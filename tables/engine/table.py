@@ -214,7 +214,8 @@ class Table(LocalRows):
         expected = identity(self.topic, topic_id, name)
         store, rebuilt = open_store(path, self._memory, expected, self._fault)
         try:
-            part = Part(store, self._shape, partitions, HotRows(0, self.hot_counts), telling=self.held == "partition")
+            hot, telling = HotRows(0, self.hot_counts), self.held == "partition"
+            part = Part(store, self._shape, partitions, hot, self._clock, telling=telling)
         except StoreError as error:
             store.close()
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:

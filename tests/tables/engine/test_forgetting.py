@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tables.engine import Table
 from tables.engine.layout import ROW, TOMBSTONE
 from tests.tables.engine.samples import gone, opened, row, ticking
@@ -68,3 +70,38 @@ def test_a_row_that_came_back_is_not_forgotten_with_its_earlier_deletion(tmp_pat
         pass
     assert table.raw(b"c1") is not None
     assert remembered(table) == [b"c2"]
+
+
+@pytest.mark.parametrize("timestamp", [NOW - 72 * HOUR, -1])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_memory_of_a_deletion_counts_from_when_it_was_appended(
+    tmp_path: Path, timestamp: int, *, together: bool
+) -> None:
+    table = a_table(tmp_path)
+    before, deletion = row(0, "c1", 5, timestamp=NOW), gone(1, "c1", 6, timestamp=timestamp)
+    for batch in [[before, deletion]] if together else [[before], [deletion]]:
+        table.apply(0, batch)
+    assert not table.tend(10)
+    table.apply(0, [row(2, "c1", 3, timestamp=NOW)])
+    assert table.raw(b"c1") is None
+    table.apply(0, [row(3, "c2", 1, timestamp=NOW + 25 * HOUR)])
+    assert not table.tend(10), "the clock has not come that far"
+
+
+def test_the_memory_of_a_deletion_with_an_old_time_goes_after_the_retention(tmp_path: Path) -> None:
+    times = [NOW / 1000]
+    table = opened(tmp_path, clock=ticking(times))
+    table.apply(0, [row(0, "c1", 5, timestamp=NOW), gone(1, "c1", 6, timestamp=-1)])
+    table.apply(0, [row(2, "c2", 1, timestamp=NOW + 25 * HOUR)])
+    times[0] += 25 * HOUR / 1000
+    assert table.tend(10)
+    assert remembered(table) == []
+
+
+def test_a_record_from_the_future_keeps_no_later_deletion_for_longer(tmp_path: Path) -> None:
+    times = [NOW / 1000]
+    table = opened(tmp_path, clock=ticking(times))
+    table.apply(0, [row(0, "c1", 1, timestamp=NOW + 1_000 * HOUR), gone(1, "c2", timestamp=NOW - HOUR)])
+    times[0] += 25 * HOUR / 1000
+    assert table.tend(10)
+    assert remembered(table) == []
