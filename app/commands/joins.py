@@ -8,8 +8,11 @@ import click
 
 from app.asking import at_option, workers_at
 from app.columns import columns
+from app.errors import MistakeError
 from app.local_workers import ask_all
 from app.output import answer, json_option, printable
+from app.settings import load_settings
+from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +26,16 @@ KINDS = ("missing", "expired", "parked")
 @click.command("joins")
 @click.argument("service", required=False)
 @at_option
+@click.option(
+    "--samples",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Name the newest N records without partner, of all joins together; --json has all.",
+)
 @json_option
-def command(*, service: str | None, at: str | None, as_json: bool) -> None:
+def command(*, service: str | None, at: str | None, samples: int, as_json: bool) -> None:
     """Show the joins of the workers that run here, or of SERVICE: counts by partition, and records without partner.
 
     Counts begin with each worker's process. The newest records that lacked a row, waited in vain or were parked are
@@ -34,14 +45,25 @@ def command(*, service: str | None, at: str | None, as_json: bool) -> None:
     replies = ask_all(workers, "/joins?local=1")
     found = [_of(reply, join) for reply in replies for join in reply.body.get("joins", ())]
     silent = [reply.worker.worker for reply in replies if "joins" not in reply.body]
-    answer({"joins": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent))
+    if service is not None and at is None and not found and not silent:
+        _require_joins(service)
+    answer({"joins": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent, samples))
+
+
+def _require_joins(name: str) -> None:
+    """Raise `MistakeError` for a service that is not declared, or has no joins."""
+    from app.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+
+    if not service_named(declared_services(load_settings().settings.modules), name).joins:
+        do = "see larder services for what it declares"
+        raise MistakeError(Problem(f"service {name}", "requires a service with joins", "no joins", do))
 
 
 def _of(reply: Reply, join: dict[str, Any]) -> dict[str, Any]:
     return {"service": reply.worker.service, "worker": reply.worker.worker, **join}
 
 
-def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
+def _show(found: list[dict[str, Any]], silent: list[str], samples: int) -> None:
     for worker in silent:
         click.echo(f"{worker} does not answer")
     if not found:
@@ -54,16 +76,20 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
     ]
     counted = [name.replace("_", " ") for name in COUNTED]
     click.echo(columns(("into", "worker", "partition", *counted), rows, right=["partition", *counted]))
-    for line in _samples(found):
+    lines = [line for _, line in sorted(_samples(found), key=lambda each: each[0], reverse=True)]
+    for line in lines[:samples]:
         click.echo(line)
+    if len(lines) > samples:
+        click.echo(f"{len(lines) - samples:,} more: --samples {len(lines)} names all")
 
 
-def _samples(found: Iterable[dict[str, Any]]) -> Iterable[str]:
+def _samples(found: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
+    """Give when each record was seen, and what is said of it."""
     for join in found:
         for partition in join["partitions"]:
             for kind in KINDS:
                 for sample in partition.get("samples", {}).get(kind, ()):
-                    yield f"{kind}: {_sample(sample)} (into {join['into']})"
+                    yield sample.get("at", 0.0), f"{kind}: {_sample(sample)} (into {join['into']})"
 
 
 def _sample(sample: dict[str, Any]) -> str:

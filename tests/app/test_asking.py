@@ -162,6 +162,18 @@ def test_joins_are_shown_by_partition_with_the_records_that_lacked_a_partner() -
         assert told["joins"][0]["partitions"] == QUALITY["joins"][0]["partitions"]
 
 
+def test_the_newest_five_records_without_a_partner_are_named_or_as_many_as_are_asked_for() -> None:
+    missing = [{"id": f"shop.orders/2/{at}", "at": float(at), "key": f"o{at}", "table": None} for at in range(8)]
+    partition = {**QUALITY["joins"][0]["partitions"][0], "samples": {"missing": missing}}
+    with web(lambda _: Answer(200, {"joins": [{**QUALITY["joins"][0], "partitions": [partition]}]})) as worker:
+        lines = run("joins", "--at", worker.address).stdout.splitlines()[2:]
+        none = run("joins", "--at", worker.address, "--samples", "0").stdout.splitlines()[2:]
+        every = run("joins", "--at", worker.address, "--samples", "8").stdout.splitlines()[2:]
+    assert [line.split()[1] for line in lines[:-1]] == ["o7", "o6", "o5", "o4", "o3"]
+    assert lines[-1] == "3 more: --samples 8 names all"
+    assert (none, len(every)) == (["8 more: --samples 8 names all"], 8)
+
+
 SAID = {"service": "shipping", "worker": "shipping-7", "phase": "running", "processed": 5,
         "inputs": [{"lag": 3}], "tables": [], "joins": []}  # fmt: skip
 
