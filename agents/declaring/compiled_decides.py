@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import msgspec
 
 from agents.declaring.decides import Decide, several
-from agents.declaring.decisions import Decision, Delete, Near, Refusal, Wake
+from agents.declaring.decisions import Decision, Delete, Near, Refusal, Wake, as_utc
 from agents.declaring.emitting import Emitted, emitter
 from agents.declaring.functions import FunctionFailedError, call, failed
 from agents.declaring.joins import Source, partitioned_by
@@ -163,12 +163,22 @@ def _rows(decide: Decide) -> Callable[[Sequence[Any]], dict[bytes, Row | None]]:
 def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]:
     encode_key, wakes = decide.state.topic.key_codec.encode, decide.wakes
 
+    def seconds(wake: Wake) -> float:
+        at = wake.at.timestamp()
+        try:
+            # It comes back as a time in UTC.
+            as_utc(at)
+        except ValueError:
+            must = f"give Wake(key, at) with a time in the years 1 to 9999 in UTC; it gave {wake.at.isoformat()}"
+            raise _unfit(decide, must) from None
+        return at
+
     def one(wake: Any) -> tuple[bytes, float]:
         if not wakes:
             raise _unfit(decide, "take WakeUp as a type of its first parameter, where it asks to be woken")
         if not (isinstance(wake, Wake) and isinstance(wake.at, datetime) and wake.at.tzinfo is not None):
             raise _unfit(decide, f"give Wake(key, at) with a time that has a zone; it gave {shortened(wake)}")
-        return encode_key(wake.key), wake.at.timestamp()
+        return encode_key(wake.key), seconds(wake)
 
     return lambda given: [one(wake) for wake in given]
 

@@ -5,7 +5,7 @@ Plain values. What they do is done where records are.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -25,12 +25,23 @@ class Delete:
 class Wake:
     """In a decision: call the function again for the row of `key`, at a time that has a zone.
 
+    In UTC that time lies in the years 1 to 9999.
+
     A key has one wake-up; a later one takes its place. It survives crashes and moves, and
     comes at its time or after it, never before.
     """
 
     key: Any
     at: datetime
+
+
+def as_utc(at: float) -> datetime:
+    """Give seconds since the epoch as a time in UTC; ValueError for what lies outside the years 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        message = f"a wake-up requires a time in the years 1 to 9999 in UTC; found {at} seconds since 1970"
+        raise ValueError(message) from error
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ know joins.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
 from agents.declaring.compiled_decides import Verdict, compile_decide
 from agents.declaring.decides import Decide
-from agents.declaring.decisions import WakeUp
+from agents.declaring.decisions import WakeUp, as_utc
 from agents.declaring.joins import TableUse
 from agents.declaring.memory_records import MemoryRecord, Topic
 from agents.declaring.memory_table import MemoryTable
@@ -54,7 +54,7 @@ class MemoryDecide:
 
     def wake(self, key: bytes) -> None:
         """Decide on a wake-up."""
-        at = datetime.fromtimestamp(self._wakes.pop(key), UTC)
+        at = as_utc(self._wakes.pop(key))
         typed = self._topic.key_codec.decode(key)
         self._decide(key, WakeUp(typed, at), f"{self._topic.name} {typed} {at.isoformat()}", None)
 

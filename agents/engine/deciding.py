@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.compiled_decides import CompiledDecide, Read, Verdict
 from agents.declaring.dead_letters import cause_of
-from agents.declaring.decisions import Near, WakeUp
+from agents.declaring.decisions import Near, WakeUp, as_utc
 from agents.declaring.emitting import Emitted
 from agents.engine.exits import no_exit
 from agents.engine.owned import OwnedRows, Written
@@ -127,8 +126,8 @@ class Decider:
     def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
         """Decide on a wake-up that is due; one that cannot be decided on is parked."""
         key = wake_up.key
-        event = WakeUp(self.topic.key_codec.decode(key), datetime.fromtimestamp(wake_up.at, UTC))
         try:
+            event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
             cause = Cause(topic, self.rows.partition, record.offset, None, record.timestamp)
             self.decide(key, event, self.row(key), cause)
             self.flush()

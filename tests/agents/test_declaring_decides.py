@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001, ARG005 - a decide takes its event and its row, whether it looks at them or not
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from agents.declaring.checks import TopicFacts, problems
 from tables import EventTopic, OwnerTopic, Row
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+EAST, WEST = timezone(timedelta(hours=1)), timezone(timedelta(hours=-1))
 
 
 class Moved(Row):
@@ -123,6 +124,23 @@ def test_a_row_is_woken_at_its_time_and_may_be_deleted() -> None:
     assert len(run_in_memory(service, given_, until=NOON - timedelta(seconds=1))["bank.accounts"]) == 1
     last = run_in_memory(service, given_, until=NOON)["bank.accounts"][-1]
     assert (last.key, last.value) == (b"a", None)
+
+
+@pytest.mark.parametrize("at", [datetime(1, 1, 1, tzinfo=EAST), datetime(9999, 12, 31, 23, 30, tzinfo=WEST)])
+def test_a_wake_up_at_a_time_that_utc_does_not_have_parks_the_event(at: datetime) -> None:
+    service = Service("bank")
+    accounts = service.table(accounts_topic)
+
+    @service.decide(opened, state=accounts)
+    def close(event: Opened | WakeUp, account: Account | None) -> Decision:
+        key = event.key if isinstance(event, WakeUp) else event.account
+        return Decision(rows=Account(account=key, balance=1), wake=Wake(key, at))
+
+    made = run_in_memory(service, {opened: [Opened(account="a")]}, until=NOON)
+    (letter,) = made["bank.dead-letters"]
+    cause = (dict(letter.headers)["larder.cause"] or b"").decode()
+    assert f"a time in the years 1 to 9999 in UTC; it gave {at.isoformat()}" in cause
+    assert made["bank.accounts"] == []
 
 
 def test_a_fold_gives_the_row_itself_and_reads_near() -> None:

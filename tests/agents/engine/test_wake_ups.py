@@ -1,0 +1,105 @@
+"""Wake-ups that lie in their topic, however they came there: none of them ends a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka.structs import TopicPartition
+
+from agents import Decision, Service, WakeUp
+from agents.declaring.compiled_decides import compile_decide
+from agents.engine.deciding import DecideCounts, Decider
+from agents.engine.fetching import Seen
+from agents.engine.held import HeldTable
+from agents.engine.near import NearRows
+from agents.engine.owned import OwnedRows
+from agents.engine.parking import Parking
+from agents.engine.publishing import Output
+from agents.engine.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
+from tables import EventTopic, OwnerTopic, Row
+from tables.engine import Table
+from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
+from tests.tables.engine.samples import small_memory
+
+
+class Opened(Row):
+    account: str
+
+
+class Account(Row):
+    account: str
+    woken: int = 0
+    revision: int = 0
+
+
+OPENED = EventTopic("bank.opened", Opened, key="account")
+ACCOUNTS = OwnerTopic("bank.accounts", Account, key="account", revision="revision", owner="bank")
+WAKES = wake_ups_topic("bank.accounts.wake-ups", 1)
+LETTERS = Output("bank.dead-letters", 1, 1 << 20)
+
+
+class Stage:
+    """A decide on one partition with its wake-ups, in stores; `held` are its rows and its wake-ups."""
+
+    def __init__(self, directory: Path) -> None:
+        service = Service("bank")
+
+        @service.decide(OPENED, state=service.table(ACCOUNTS))
+        def wake(event: Opened | WakeUp, account: Account | None) -> Decision:
+            assert isinstance(event, WakeUp)
+            return Decision(rows=Account(account=event.key, woken=1 + (account.woken if account else 0)))
+
+        self.delivery = MemoryDelivery()
+        self.held = [self._table(topic, directory) for topic in (ACCOUNTS, WAKES)]
+        rows, stored = (OwnedRows(each, 0, self._output(each), self.delivery.as_delivery, 1) for each in self.held)
+        parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery)
+        (decide,) = service.decides
+        self.decider = Decider(
+            compile_decide(decide), rows, NearRows("bank", 0, {}), parking, [LETTERS], self.delivery.as_delivery,
+            DecideCounts(),
+        )  # fmt: skip
+        self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery)
+        self.decider.set_wake_up = self.wake_ups.set
+
+    def take(self, *stored: StoredWakeUp) -> None:
+        """Let what lies in the topic of wake-ups be read to its end."""
+        records = [Sent(at, 1, each.key, msgspec.json.encode(each), ()) for at, each in enumerate(stored)]
+        self.held[1].take(0, records, len(records))
+        for each, end in zip(self.held, (0, len(records)), strict=True):
+            each.seen(0, Seen(end, 0.0))
+
+    def _table(self, topic: OwnerTopic, directory: Path) -> HeldTable:
+        held = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        held.told("id-1", 1)
+        held.open([0], "id-1")
+        return held
+
+    def _output(self, held: HeldTable) -> Output:
+        return Output(held.topic.name, 1, 1 << 20)
+
+    def log(self, topic: str) -> list[Sent]:
+        return self.delivery.logs[TopicPartition(topic, 0)]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    for each in stage.held:
+        each.table.close()
+
+
+@pytest.mark.parametrize("at", [-62135600400.0, -1e308])
+def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come(stage: Stage, at: float) -> None:
+    stage.take(StoredWakeUp(key=b"bad", at=at), StoredWakeUp(key=b"good", at=1.0))
+    for _ in range(3):
+        stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    (letter,) = stage.log(LETTERS.topic)
+    assert letter.key == f"{WAKES.name}/0/0".encode()
+    assert b"a time in the years 1 to 9999 in UTC" in (dict(letter.headers)["larder.cause"] or b"")
+    assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
+    assert [(each.key, each.value) for each in stage.log(WAKES.name)] == [(b"bad", None), (b"good", None)]
