@@ -198,6 +198,7 @@ class Membership:
             log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
             await self.processing.abandon()
             await self._renew_delivery()
+        self.processing.delivery.assign(())
 
     async def start(
         self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
@@ -223,6 +224,7 @@ class Membership:
                 table.remeasure(table.table.partitions)
         offsets = await offsets_to_go_on_from(self.consumer, assigned, self._guarantee.by, self._end_transaction)
         self._close_others(assigned)
+        self.processing.delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends = dict(offsets.ends)
         assembly = Assembly(

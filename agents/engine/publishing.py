@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import NamedTuple
@@ -45,6 +45,10 @@ ANSWER_SECONDS = 15.0
 
 RECORD_OVERHEAD = 128
 """Upper bound of what the record batch format adds to one record's key, value and headers."""
+
+
+class NotAssignedError(KafkaError):
+    """A task of before an assignment gives an offset of a partition that went: committed, it would move back."""
 
 
 class Output(NamedTuple):
@@ -134,6 +138,7 @@ class Delivery:
         self._traffic = traffic or Traffic()
         self._may_send = asyncio.Event()
         self._may_send.set()
+        self._assigned: frozenset[TopicPartition] = frozenset()
         self._positions: dict[TopicPartition, int] = {}
         self._open: dict[tuple[str, int], BatchBuilder] = {}
         self._full: deque[_Full] = deque()
@@ -199,13 +204,25 @@ class Delivery:
                 opened[partition] = self._new(output, partition)
                 opened[partition].append(timestamp=timestamp, key=key, value=value)
 
+    def assign(self, assigned: Collection[TopicPartition]) -> None:
+        """Take offsets of these partitions only, and forget the positions of before; comes between two units."""
+        self._assigned = frozenset(assigned)
+        self._positions.clear()
+
     def done(self, tp: TopicPartition, position: int) -> None:
         """All records of `tp` before `position` are wholly done, their outputs emitted."""
+        self._require_assigned(tp)
         self._unit.offsets[tp] = self._positions[tp] = position
 
     def touch(self, tp: TopicPartition) -> None:
         """What comes of records of `tp` that are done: it is fenced by their offset, unchanged."""
+        self._require_assigned(tp)
         self._unit.offsets.setdefault(tp, self._positions[tp])
+
+    def _require_assigned(self, tp: TopicPartition) -> None:
+        if tp not in self._assigned:
+            message = f"requires an assigned partition; found {tp.topic} partition {tp.partition}, which went"
+            raise NotAssignedError(message)
 
     def with_outputs(self, follow: Callable[[], None]) -> None:
         """Do what must not be lost, nor come twice, with the outputs of this unit: in one with them, or after them."""

@@ -74,6 +74,7 @@ class Stage:
     def renew(self) -> None:
         producer = cast("AIOKafkaProducer", None)  # these units have no outputs
         self.processing.delivery = Delivery(producer, self._commit, lambda _: None, Refusals(time.time))
+        self.processing.delivery.assign([TABLE, INPUT, OTHER])
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self.commits.wait()
@@ -129,6 +130,7 @@ class Full(Delivery):
 async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are_sent() -> None:
     stage = Stage()
     stage.processing.delivery = Full(cast("AIOKafkaProducer", None), stage._commit, lambda _: None, Refusals(time.time))
+    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
     await stage.begin()
     stage.put(batch(INPUT, 0, 500), batch(OTHER, 0, 500), batch(TABLE, 0, 500))
     seen: list[int] = []
@@ -313,6 +315,7 @@ async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
         raise RuntimeError(message)
 
     stage.processing.delivery = Delivery(cast("AIOKafkaProducer", None), refuse, lambda _: None, Refusals(time.time))
+    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
     await stage.begin()
     stage.put(batch(INPUT, 0, 10))
     async with running(stage) as task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -13,11 +13,11 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partition_of
-from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Headers, Output
+from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Headers, NotAssignedError, Output
 from agents.engine.refusals import REFUSALS, Refusals
 from tests.support.topics import create, read
 
-INPUT = TopicPartition("orders", 3)
+INPUT, OTHER = TopicPartition("orders", 3), TopicPartition("orders", 4)
 NOW = int(time.time() * 1000)
 """Records of long ago would be deleted by the broker, sooner or later."""
 
@@ -49,7 +49,9 @@ def made(
     producer: AIOKafkaProducer, refusals: Refusals | None = None
 ) -> tuple[Delivery, Committed, list[str]]:  # fmt: skip
     committed, steps = Committed(), list[str]()
-    return Delivery(producer, committed, steps.append, refusals or Refusals(time.time)), committed, steps
+    delivery = Delivery(producer, committed, steps.append, refusals or Refusals(time.time))
+    delivery.assign([INPUT])
+    return delivery, committed, steps
 
 
 async def test_records_go_where_javas_partitioner_sends_their_key_and_keep_their_order(
@@ -190,6 +192,37 @@ async def test_a_unit_has_what_was_done_while_it_was_open(kafka: str, topic: str
     assert committed == [{INPUT: 1}]
     await delivery.settle(second)
     assert committed[-1] == {INPUT: 2}
+
+
+async def test_a_task_of_before_an_assignment_moves_no_committed_offset_back() -> None:
+    committed = Committed()
+    delivery = Delivery(cast("AIOKafkaProducer", None), committed, lambda _: None, Refusals(time.time))
+    delivery.assign([INPUT, OTHER])
+    delivery.done(INPUT, 5)
+    delivery.done(OTHER, 5)
+    await delivery.settle(await delivery.close())
+    delivery.assign([OTHER])
+    for late in (lambda: delivery.touch(INPUT), lambda: delivery.done(INPUT, 5)):
+        with pytest.raises(NotAssignedError, match="orders partition 3, which went"):
+            late()
+    delivery.done(OTHER, 6)
+    await delivery.settle(await delivery.close())
+    assert committed == [{INPUT: 5, OTHER: 5}, {OTHER: 6}]
+
+
+async def test_a_partition_that_comes_back_is_touched_where_it_begins_now() -> None:
+    delivery = Delivery(cast("AIOKafkaProducer", None), Committed(), lambda _: None, Refusals(time.time))
+    delivery.assign([INPUT])
+    delivery.done(INPUT, 5)
+    await delivery.settle(await delivery.close())
+    delivery.assign([])
+    delivery.assign([INPUT])
+    with pytest.raises(KeyError):
+        delivery.touch(INPUT)
+    delivery.done(INPUT, 9)
+    await delivery.settle(await delivery.close())
+    delivery.touch(INPUT)
+    assert delivery.unit.offsets == {INPUT: 9}
 
 
 async def test_a_unit_that_has_only_consequences_is_not_empty(producer: AIOKafkaProducer) -> None:
