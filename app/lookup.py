@@ -15,6 +15,7 @@ import msgspec
 
 from agents.engine.partitioning import partition_of
 from app.key_texts import encoded_key
+from tables.declaring.decoding import decoder
 from tables.declaring.problems import LarderError, Problem
 from tables.engine import Origin, Phase, State, Table, progress, read_token, require_fresh, until_applied
 
@@ -286,7 +287,7 @@ def fields_of(table: Table, row: bytes) -> RawFields:
     owners = _decode_fields(row)
     if owners.keys() >= field_names(table.topic.row):
         return owners
-    typed = msgspec.json.encode(msgspec.json.decode(row, type=table.topic.row))
+    typed = msgspec.json.encode(decoder(table.topic.row)(row))
     return {**msgspec.json.decode(typed, type=RawFields), **owners}
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from app.errors import MistakeError
 from app.key_texts import encoded_key, key_value
+from tables.declaring.decoding import decoder
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 
@@ -50,7 +51,7 @@ def messages(topic: EventTopic | OwnerTopic, rows: Iterable[str], key: str | Non
     """
     found: list[Message] = []
     problems: list[Problem] = []
-    decode = msgspec.json.Decoder(topic.row).decode
+    decode = decoder(topic.row)
     for number, text in enumerate(rows, 1):
         try:
             value = _with_key(topic, text.strip().encode(), key)

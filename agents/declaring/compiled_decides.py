@@ -22,6 +22,7 @@ from agents.declaring.emitting import Emitted, emitter
 from agents.declaring.functions import FunctionFailedError, call, failed
 from agents.declaring.joins import Source, partitioned_by
 from agents.declaring.partial import NoValueError, TooDeepError
+from tables.declaring.decoding import decoder
 from tables.declaring.fields import scalar
 from tables.declaring.rows import Row
 
@@ -72,18 +73,18 @@ class CompiledDecide:
 
 def compile_decide(decide: Decide) -> CompiledDecide:
     """Build the functions of a decide whose declaration has no problems."""
-    decoder = msgspec.json.Decoder(decide.state.topic.row)
+    typed = decoder(decide.state.topic.row)
     return CompiledDecide(
         decide,
         tuple(_reader(source, decide) for source in decide.inputs),
-        decoder.decode,
+        typed,
         _judge(decide),
-        _writer(decide, decoder.decode),
+        _writer(decide, typed),
     )
 
 
 def _reader(source: Source, decide: Decide) -> Read:
-    decode, field = msgspec.json.Decoder(source.row).decode, partitioned_by(source)
+    decode, field = decoder(source.row), partitioned_by(source)
     encode_key = decide.state.topic.key_codec.encode
     nullable = scalar(source.row, field).nullable
 

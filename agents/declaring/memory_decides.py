@@ -8,8 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from agents.declaring.compiled_decides import Verdict, compile_decide
 from agents.declaring.decides import Decide
 from agents.declaring.decisions import WakeUp, as_utc
@@ -17,6 +15,7 @@ from agents.declaring.joins import TableUse
 from agents.declaring.memory_records import MemoryRecord, Topic
 from agents.declaring.memory_table import MemoryTable
 from agents.declaring.service import Service
+from tables.declaring.decoding import decoder
 from tables.declaring.rows import Row
 from tables.declaring.topics import OwnerTopic
 
@@ -64,7 +63,7 @@ class MemoryDecide:
             message = f"near reads tables of {self._service.name}; found {table.name} of {table.service}"
             raise ValueError(message)
         row = self._table_of(table.topic).get(table.topic.key_codec.encode(key))
-        return None if row is None else msgspec.json.decode(row, type=table.topic.row)
+        return None if row is None else decoder(table.topic.row)(row)
 
     def _decide(self, key: bytes, event: Any, where: str, json: bytes | None) -> None:
         raw = self._table_of(self._topic).get(key)

@@ -11,6 +11,7 @@ import msgspec
 
 from agents.declaring.joins import events_of
 from agents.declaring.service import Service
+from tables.declaring.decoding import decoder
 from tables.declaring.problems import DeclarationError, Problem
 from tables.declaring.rows import Row
 from tables.declaring.topics import EventTopic, OwnerTopic
@@ -42,7 +43,7 @@ class MemoryRecord:
         """The value, decoded as the row type that its topic was declared with."""
         if self.value is None:
             return None
-        return msgspec.json.decode(self.value, type=self.row_type or Any)
+        return decoder(self.row_type or Any)(self.value)
 
 
 Log: TypeAlias = dict[str, list[MemoryRecord]]

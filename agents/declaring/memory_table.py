@@ -4,8 +4,7 @@ By the same rules as the store: a newer revision wins, a deletion remembers its 
 Simple rather than fast; it is for runs in memory, and may not know joins.
 """
 
-import msgspec
-
+from tables.declaring.decoding import decoder
 from tables.declaring.topics import OwnerTopic
 
 
@@ -15,7 +14,7 @@ class MemoryTable:
     def __init__(self, topic: OwnerTopic) -> None:
         """Start with no rows."""
         self._topic = topic
-        self._decode = msgspec.json.Decoder(topic.row).decode
+        self._decode = decoder(topic.row)
         self._rows: dict[bytes, bytes | None] = {}
         self._revisions: dict[bytes, int] = {}
 

@@ -14,6 +14,7 @@ from agents.declaring.functions import FunctionFailedError, call, failed
 from agents.declaring.joins import Join
 from agents.declaring.partial import TooDeepError, reader
 from agents.declaring.splicing import Column, splicer
+from tables.declaring.decoding import decoder
 from tables.declaring.fields import fields
 from tables.declaring.problems import LarderError
 
@@ -84,8 +85,8 @@ def _json_name(row: type, field: str) -> str:
 
 
 def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
-    decode_order = msgspec.json.Decoder(join.source.row).decode
-    decodes = [msgspec.json.Decoder(lookup.table.topic.row).decode for lookup in join.lookups]
+    decode_order = decoder(join.source.row)
+    decodes = [decoder(lookup.table.topic.row) for lookup in join.lookups]
     publish, row_types = _publisher(join), f"a row type of join {join.name}"
 
     def output(value: bytes, rows: Sequence[bytes | None]) -> Produced | tuple[bytes, None]:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 import msgspec
 from msgspec.structs import FieldInfo
 
+from tables.declaring.decoding import decoder
 from tables.declaring.fields import fields
 from tables.declaring.keys import TEXT, KeyType
 from tables.declaring.problems import LarderError
@@ -19,7 +20,7 @@ Key: TypeAlias = bytes | None
 Keys: TypeAlias = tuple[Key, ...]
 One: TypeAlias = Callable[[bytes | None], Keys]
 Many: TypeAlias = Callable[[Sequence[bytes | None]], tuple[list[Key], ...]]
-Decode: TypeAlias = Callable[[bytes | None], Any]
+Decode: TypeAlias = Callable[[Any], Any]
 Encode: TypeAlias = Callable[[Any], bytes]
 
 _NO_VALUE: Final = "the record has no value"
@@ -52,22 +53,21 @@ def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> Reader:
     """Build the reader of some fields of a row type, each with its key type."""
     # Two tables may be looked up by one field; it is decoded once.
     names = list(dict.fromkeys(name for name, _ in needed))
-    decode = _partial_decoder(row, names)
+    part = _partial_type(row, names)
     columns = [(names.index(name), _encoder(key_type)) for name, key_type in needed]
-    return Reader(_one(decode, columns), _many(decode, columns))
+    decode = decoder(part)
+    return Reader(_one(decode, columns), _many(msgspec.json.Decoder(part).decode, decode, columns))
 
 
-def _partial_decoder(row: type, names: Sequence[str]) -> Decode:
-    """Decode only the named fields, into attributes f0, f1, ...
+def _partial_type(row: type, names: Sequence[str]) -> type:
+    """Give a type with only the named fields, as attributes f0, f1, ...
 
     A field keeps its type and its default, so that what is missing is refused, or
     null, just as it would be if the whole row were decoded.
     """
     known = fields(row)
     needed = [(f"f{number}", known[name].type, _same_default(known[name])) for number, name in enumerate(names)]
-    partial = msgspec.defstruct(f"{row.__name__}Part", needed, frozen=True, kw_only=True, gc=False)
-    decode: Callable[[Any], Any] = msgspec.json.Decoder(partial).decode
-    return decode
+    return msgspec.defstruct(f"{row.__name__}Part", needed, frozen=True, kw_only=True, gc=False)
 
 
 def _same_default(field: FieldInfo) -> Any:
@@ -97,7 +97,7 @@ def _one(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> One:
         case [(0, encode_first), (1, encode_second)]:
             return _one_of_two(decode, encode_first, encode_second)
         case _:
-            many = _many(decode, columns)
+            many = _many(decode, decode, columns)
             return lambda value: tuple(keys[0] for keys in many((value,)))
 
 
@@ -134,7 +134,7 @@ def _one_of_two(decode: Decode, encode_first: Encode, encode_second: Encode) -> 
     return one
 
 
-def _many(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> Many:
+def _many(strict: Decode, decode: Decode, columns: Sequence[tuple[int, Encode]]) -> Many:
     keys_of = [_column(number, encode) for number, encode in columns]
 
     def many(values: Sequence[bytes | None]) -> tuple[list[Key], ...]:
@@ -144,12 +144,20 @@ def _many(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> Many:
             for value in values:
                 _check_text(cast("bytes", value))
         try:
-            parts = [decode(value) for value in values]
+            parts = _decoded(strict, decode, values)
         except RecursionError:
             raise TooDeepError from None
         return tuple(keys(parts) for keys in keys_of)
 
     return many
+
+
+def _decoded(strict: Decode, decode: Decode, values: Sequence[bytes | None]) -> list[Any]:
+    """Decode a batch strictly; a batch that is refused, with the decoder that costs a call for each record."""
+    try:
+        return [strict(value) for value in values]
+    except msgspec.DecodeError:
+        return [decode(value) for value in values]
 
 
 def _column(number: int, encode: Encode) -> Callable[[Sequence[Any]], list[Key]]:

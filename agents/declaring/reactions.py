@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
-import msgspec
-
 from agents.declaring.decides import several
 from agents.declaring.emitting import Emitted, emitter
 from agents.declaring.functions import call
 from agents.declaring.joins import TableUse
+from tables.declaring.decoding import decoder
 from tables.declaring.topics import EventTopic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -51,7 +50,7 @@ class Reaction:
 
 def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequence[Emitted]]:
     """Build the function that gives what is emitted for a change; ValueError for what cannot be."""
-    decode = msgspec.json.Decoder(reaction.table.topic.row).decode
+    decode = decoder(reaction.table.topic.row)
     emitted = emitter(f"the function {reaction.name} on {reaction.table.name}", reaction.into)
 
     def react(old: Old, new: bytes | None) -> Sequence[Emitted]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-import msgspec
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.joins import TableUse
@@ -19,6 +18,7 @@ from agents.engine.parking import Parking
 from agents.engine.plan import DecidePlan, Plan
 from agents.engine.publishing import Delivery, Output
 from agents.engine.wake_ups import WakeUps
+from tables.declaring.decoding import decoder
 
 
 class DecideParts:
@@ -105,7 +105,7 @@ class DecideParts:
     def _near(self, use: TableUse, partition: int) -> Source:
         if (plan := self._plans.get(use.name)) is not None:
             return Source(lambda key: self._decider(plan, partition).row(key), plan.state.partitions)
-        table, typed = self._tables[use.name], msgspec.json.Decoder(use.topic.row).decode
+        table, typed = self._tables[use.name], decoder(use.topic.row)
 
         def row(key: bytes) -> object:
             raw = table.rows(partition).raw(key)

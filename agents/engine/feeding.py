@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.partial import TooDeepError
@@ -19,6 +18,7 @@ from agents.declaring.service import AgentDeclaration
 from agents.engine.exits import no_exit
 from agents.engine.publishing import Delivery
 from tables.declaring import LarderError, Row
+from tables.declaring.decoding import decoder
 from tables.declaring.records import Record
 
 log = logging.getLogger("larder")
@@ -39,7 +39,7 @@ class AgentBatch:
 
     def rows(self) -> list[Row | None]:
         """The values as typed rows, None for a record without a value; raises ValueError for bad ones."""
-        decode = msgspec.json.Decoder(self.row).decode
+        decode = decoder(self.row)
         try:
             return [None if record.value is None else decode(record.value) for record in self.records]
         except RecursionError:

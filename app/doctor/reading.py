@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from app.doctor.findings import Place
+from tables.declaring.decoding import decoder
 from tables.declaring.fields import fields
 from tables.engine.shape import UNREADABLE
 
@@ -48,9 +49,9 @@ class Reader:
     def __init__(self, topic: EventTopic | OwnerTopic) -> None:
         """Make decoders of its row type, of its fields, and of any object."""
         self.topic = topic
-        self._row = msgspec.json.Decoder(topic.row)
+        self._row = decoder(topic.row)
         self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-        self._fields = {field.encode_name: msgspec.json.Decoder(field.type) for field in fields(topic.row).values()}
+        self._fields = {field.encode_name: decoder(field.type) for field in fields(topic.row).values()}
 
     def read(self, partition: int, records: Iterable[Record]) -> list[Seen]:
         """Read records of one partition; bad values are told, not raised."""
@@ -64,7 +65,7 @@ class Reader:
         except UNREADABLE as error:
             return Seen(place, record, None, None, str(error))
         try:
-            return Seen(place, record, self._row.decode(record.value), found)
+            return Seen(place, record, self._row(record.value), found)
         except UNREADABLE as error:
             return Seen(place, record, None, found, str(error))
 
@@ -78,13 +79,13 @@ class Reader:
         name = fields(self.topic.row)[field].encode_name
         if seen.fields is None or name not in seen.fields:
             return None
-        return self._fields[name].decode(seen.fields[name])
+        return self._fields[name](seen.fields[name])
 
     def wrong(self, seen: Seen) -> Iterator[tuple[str, str]]:
         """Give the fields that are not of their type, by their name in JSON, each with what is wrong."""
-        for name, decoder in self._fields.items():
+        for name, decode in self._fields.items():
             if seen.fields is not None and name in seen.fields:
                 try:
-                    decoder.decode(seen.fields[name])
+                    decode(seen.fields[name])
                 except UNREADABLE as error:
                     yield name, str(error)

@@ -33,7 +33,7 @@ def new_rows(records: Sequence[Record], partition: int, shape: Shape) -> NewRows
     keys, values, offsets, timestamps = zip(*map(_columns, records), strict=True)
     try:
         # A record without a value raises TypeError here, as its decoder does.
-        rows = list(map(shape.decode, values))
+        rows = list(map(shape.strict, values))
         identified, revisions = zip(*map(shape.identify, rows), strict=True)
         encoded = tuple(map(shape.encode_key, identified))
     except UNREADABLE:

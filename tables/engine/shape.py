@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tables.declaring.decoding import decoder
 from tables.declaring.keys import TEXT, KeyType
 from tables.declaring.rows import Row
 from tables.declaring.topics import OwnerTopic
@@ -25,6 +26,7 @@ class Shape:
     """What `plan` needs of a declaration, resolved once.
 
     decode       JSON bytes to a validated row.
+    strict       the same, faster, for a batch: it refuses whole floats for integers.
     identify     row to (value of the key field, revision); without a declared revision
                  the second is the key again, and not used.
     encode_key   value of the key field to the bytes of the message key.
@@ -38,6 +40,7 @@ class Shape:
     key_type: KeyType
     revision_field: str | None
     decode: Callable[[bytes], Row]
+    strict: Callable[[bytes], Row]
     identify: Callable[[Row], tuple[Any, Any]]
     encode_key: Callable[[Any], bytes]
     revised: bool
@@ -57,7 +60,8 @@ def shape(topic: OwnerTopic) -> Shape:
         key_field=topic.key,
         key_type=key_type,
         revision_field=revision,
-        decode=msgspec.json.Decoder(topic.row).decode,
+        decode=decoder(topic.row),
+        strict=msgspec.json.Decoder(topic.row).decode,
         identify=attrgetter(topic.key, revision or topic.key),
         # The method of str itself: a third of the time of a function in Python.
         encode_key=str.encode if key_type is TEXT else key_type.encode,

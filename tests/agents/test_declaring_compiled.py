@@ -152,7 +152,8 @@ def test_an_embedding_with_a_quote_or_a_percent_sign_is_written_properly() -> No
     ("value", "cause"),
     [
         (None, "no value"),
-        (b"", "truncated"),
+        (b"", "the value is empty"),
+        (rb'{"customer_id":"\ud800"}', "lone surrogate"),
         (b"{", "truncated"),
         (b'{"order_id":"o1"}', "missing required field `customer_id`"),
         (b'{"customer_id":7}', "Expected `str`, got `int`"),
@@ -174,6 +175,13 @@ def test_an_order_that_cannot_be_read_says_why(value: bytes | None, cause: str) 
 def test_a_number_that_is_no_64_bit_key_is_refused() -> None:
     with pytest.raises(ValueError, match="int64 key requires"):
         compiled("depot").references(b'{"order_id":"o","depot":9223372036854775808}')
+
+
+def test_a_whole_float_looks_up_the_row_of_the_integer() -> None:
+    join = compiled("depot")
+    order = b'{"order_id":"o","depot":7.0}'
+    assert join.references(order) == join.references(b'{"order_id":"o","depot":7}')
+    assert join.references_many([order]) == join.references_many([b'{"order_id":"o","depot":7}'])
 
 
 def test_the_key_of_the_record_is_kept_where_the_result_has_the_same_key_field() -> None:

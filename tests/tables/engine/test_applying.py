@@ -40,6 +40,13 @@ def test_a_batch_with_revisions_5_then_4_over_3_ends_with_5(table: Table) -> Non
     assert table.get("c1").name == "five"  # type: ignore[union-attr]
 
 
+def test_a_whole_float_is_a_revision_in_a_batch_of_new_rows_and_later(table: Table) -> None:
+    table.apply(0, [Sent(0, b"c1", b'{"customer_id":"c1","revision":2.0}'), row(1, "c2", 1)])
+    applied = table.apply(0, [row(2, "c1", 1), Sent(3, b"c2", b'{"customer_id":"c2","name":"new","revision":1.0E1}')])
+    assert counts(applied) == (0, 1, 0, 1, 0)
+    assert table.raw(b"c1") == b'{"customer_id":"c1","revision":2.0}'
+
+
 def test_an_unchanged_row_still_raises_the_revision_against_a_late_one_between(table: Table) -> None:
     table.apply(0, [row(0, "c1", 3, name="same")])
     applied = table.apply(0, [row(1, "c1", 5, name="same"), row(2, "c1", 4, name="between")])

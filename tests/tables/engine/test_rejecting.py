@@ -17,7 +17,8 @@ GOOD = b'{"customer_id":"c1","revision":1}'
     ("key", "value", "cause"),
     [
         (b"c1", b"{", "the value requires JSON"),
-        (b"c1", b"", "the value requires JSON"),
+        (b"c1", b"", "the value is empty"),
+        (b"c1", rb'{"customer_id":"c1","name":"\ud800","revision":1}', "lone surrogate \\ud800"),
         (b"c1", b'{"customer_id":"\xff","revision":1}', "the value requires JSON"),
         (b"c1", b"[" * 100_000, "the value requires"),
         (b"c1", b"[]", "requires the fields of Customer"),
