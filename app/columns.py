@@ -1,4 +1,4 @@
-"""Rows of text in columns, for people and for grep: never wrapped, whatever the terminal. Pure."""
+"""Rows of text in columns, for people and for grep: never wrapped; cells are shortened where a width is given. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP = "  "
+NARROWEST = 8
+"""Characters that a cell keeps, however narrow the terminal is."""
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> str:
-    """Give lines, the headings first; columns whose heading is in `right` end in line, the others begin so."""
-    lines = [headings, *rows]
+def columns(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), width: int | None = None
+) -> str:
+    """Give lines, the headings first; columns whose heading is in `right` end in line, the others begin so.
+
+    Where a line would be wider than `width`, the longest cells are shortened.
+    """
+    lines: Sequence[Sequence[str]] = [headings, *rows]
+    if width is not None:
+        lines = _fitted(lines, width)
     widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
     return "\n".join(
         GAP.join(
-            text.rjust(width) if heading in right else text.ljust(width)
-            for heading, text, width in zip(headings, line, widths, strict=True)
+            text.rjust(wide) if heading in right else text.ljust(wide)
+            for heading, text, wide in zip(headings, line, widths, strict=True)
         ).rstrip()
         for line in lines
     )
+
+
+def _fitted(lines: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Shorten the longest cells, all to one length, until the lines fit."""
+    widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
+    room = width - len(GAP) * (len(widths) - 1)
+    longest = next(
+        (most for most in range(width, NARROWEST, -1) if sum(min(each, most) for each in widths) <= room), NARROWEST
+    )
+    return [[text if len(text) <= longest else f"{text[: longest - 1]}…" for text in line] for line in lines]

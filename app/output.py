@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from app.columns import columns
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 JSON_FLAG = "--json"
 json_option = click.option(JSON_FLAG, "as_json", is_flag=True, help="Answer with one line of JSON.")
@@ -21,6 +25,12 @@ def answer(data: Any, *, as_json: bool, for_people: Callable[[], object]) -> Non
         click.echo(one_line(data))
     else:
         for_people()
+
+
+def show_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print a list in columns: shortened to a terminal, whole where it goes into a file or to another program."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(columns(headings, rows, right=right, width=width))
 
 
 def one_line(data: Any) -> bytes:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.columns import columns
-from app.output import printable
+from app.output import printable, show_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ def show_rows(rows: Sequence[dict[str, Any]], following: str | None) -> None:
             (printable(str(each["key"])), _told(each, "partition"), _told(each, "revision"), row_text(each["row"]))
             for each in rows
         ]
-        click.echo(columns(("key", "partition", "revision", "row"), lines, right=["partition", "revision"]))
+        show_columns(("key", "partition", "revision", "row"), lines, right=["partition", "revision"])
     else:
         click.echo("larder: no rows", file=sys.stderr)
     if following is not None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.asking import at_option, workers_at
-from app.columns import columns
 from app.errors import MistakeError
 from app.local_workers import ask_all
-from app.output import answer, json_option, printable
+from app.output import answer, json_option, printable, show_columns
 from app.settings import load_settings
 from tables.declaring.problems import Problem
 
@@ -75,7 +74,7 @@ def _show(found: list[dict[str, Any]], silent: list[str], samples: int) -> None:
         for each in join["partitions"]
     ]
     counted = [name.replace("_", " ") for name in COUNTED]
-    click.echo(columns(("into", "worker", "partition", *counted), rows, right=["partition", *counted]))
+    show_columns(("into", "worker", "partition", *counted), rows, right=["partition", *counted])
     lines = [line for _, line in sorted(_samples(found), key=lambda each: each[0], reverse=True)]
     for line in lines[:samples]:
         click.echo(line)

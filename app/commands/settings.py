@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 from rich.console import Console
 from rich.table import Table
 
-from app.output import answer, json_option
+from app.output import answer, json_option, show_columns
 from app.setting_values import shown
 from app.settings import SETTINGS, Loaded, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.command("settings")
@@ -30,15 +36,27 @@ def command(*, as_json: bool) -> None:
         }
         for each in SETTINGS
     }
-    answer({"settings": described}, as_json=as_json, for_people=lambda: Console().print(_table(loaded)))
+    answer({"settings": described}, as_json=as_json, for_people=lambda: _show(loaded))
 
 
-def _table(loaded: Loaded) -> Table:
+def _show(loaded: Loaded) -> None:
+    headings = ("setting", "value", "origin", "meaning")
+    rows = [
+        (each.name, shown(getattr(loaded.settings, each.name)), loaded.origins[each.name], each.about)
+        for each in SETTINGS
+    ]
+    if sys.stdout.isatty():
+        Console().print(_table(headings, rows))
+    else:
+        show_columns(headings, rows)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Give a table that folds what is wider than the terminal."""
     table = Table(box=None)
-    for heading in ("setting", "value", "origin"):
+    for heading in headings[:-1]:
         table.add_column(heading, no_wrap=True, overflow="fold")
-    table.add_column("meaning")
-    for each in SETTINGS:
-        value = shown(getattr(loaded.settings, each.name))
-        table.add_row(each.name, value, loaded.origins[each.name], each.about)
+    table.add_column(headings[-1])
+    for row in rows:
+        table.add_row(*row)
     return table

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.asking import at_option, workers_at
-from app.columns import columns
 from app.local_workers import ask_all
-from app.output import answer, json_option
+from app.output import answer, json_option, show_columns
 from app.over_all import over_all
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
         states = ", ".join([*each["states"], *(["diverging"] if each["diverging"] else [])]) or "none here"
         rows.append((each["table"], each["worker"], held, f"{each['rows']:,}", lag, age, states + _progress(each)))
     headings = ("table", "worker", "held", "rows", "lag", "freshness", "state")
-    click.echo(columns(headings, rows, right=["rows", "lag", "freshness"]))
+    show_columns(headings, rows, right=["rows", "lag", "freshness"])
 
 
 def _show_partitions(found: list[dict[str, Any]], silent: list[str]) -> None:
@@ -80,7 +79,7 @@ def _show_partitions(found: list[dict[str, Any]], silent: list[str]) -> None:
         for each in table["partitions"]
     ]
     headings = ("partition", "worker", "state", "position", "end", "lag", "freshness")
-    click.echo(columns(headings, sorted(rows, key=lambda row: (int(row[0]), row[1])), right=headings[3:]))
+    show_columns(headings, sorted(rows, key=lambda row: (int(row[0]), row[1])), right=headings[3:])
 
 
 def _measures(partition: dict[str, Any]) -> list[Any]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from app.columns import columns
 from app.errors import MistakeError
-from app.output import answer, json_option
+from app.output import answer, json_option, show_columns
 from app.settings import load_settings
 from tables.declaring.problems import Problem
 
@@ -136,4 +135,4 @@ def _show(found: list[dict[str, Any]]) -> None:
         owner, claimed = each["owner"] or "anybody", each["claimed_by"] or "-"
         rows.append((each["name"], exists, str(each["partitions"]), kind, owner, claimed, used))
     headings = ("topic", "exists", "partitions", "kind", "owner", "claimed by", "used by")
-    click.echo(columns(headings, rows, right=["partitions"]))
+    show_columns(headings, rows, right=["partitions"])

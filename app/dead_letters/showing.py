@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from app.columns import columns
-from app.output import printable, printable_lines
+from app.output import printable, printable_lines, show_columns
 
 # Characters of a cause in a list: enough to tell letters apart.
 SHOWN_CAUSE = 200
@@ -21,7 +21,7 @@ def show_list(service: str, found: dict[str, Any]) -> None:
     letters = found["letters"]
     if letters:
         rows = [(each["id"], each["at"], printable(each["key"] or "-"), _short(each["cause"])) for each in letters]
-        click.echo(columns(("letter", "at", "key", "cause"), rows))
+        show_columns(("letter", "at", "key", "cause"), rows)
     else:
         click.echo(f"{service} has no such dead letters")
     if found["next"]:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from app.cli import Commands, larder
 from app.errors import AppError, MistakeError, UnavailableError
+from app.settings import SETTINGS
 from tables.declaring.problems import DeclarationError, LarderError, Problem
 from tests.support.workers import ROOT
 
@@ -134,6 +135,16 @@ def test_the_installed_command_answers_in_json_without_a_terminal() -> None:
     )
     assert ended.stderr == ""
     assert json.loads(ended.stdout)["settings"]["web_port"]["value"] == 8123
+
+
+def test_settings_in_a_pipe_have_their_names_origins_and_meanings_whole() -> None:
+    command = [sys.executable, "-m", "app", "settings"]
+    environment = {**os.environ, "COLUMNS": "40", "LARDER_WEB_PORT": "8123"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("web_port ")]
+    (about,) = [each.about for each in SETTINGS if each.name == "web_port"]
+    assert line.split(maxsplit=2)[:2] == ["web_port", "8123"]
+    assert line.endswith(about)
 
 
 def test_a_foreign_package_that_bears_the_name_of_ours_is_refused_at_start(tmp_path: Path) -> None:
