@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,7 +21,9 @@ from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.places import Place
 from agents.engine.publishing import Output
+from agents.engine.rekeying_rows import Place as RowPlace
 from agents.engine.waiting_orders import Order, read, waiting_topic, written
+from agents.engine.wake_ups import StoredWakeUp
 from tables.engine import Table
 from tests.agents.engine.memory_delivery import Sent
 from tests.agents.engine.test_waiting import ADA, INK, JOINED, LETTERS, WAITING, Stage
@@ -47,6 +52,34 @@ def test_an_order_is_read_as_it_came(place: Place, value: bytes, headers: list[t
     found, waiting = read(written(place, order))
     assert waiting == order
     assert astuple(found) == astuple(place)
+
+
+EXTREMES = st.sampled_from(["", "\ud800", "\0", -1, 2**63, 2**64, -(2**63), 1e308, -1e308, None, [], {}])
+FORMS = st.dictionaries(
+    st.sampled_from(["id", "offset", "timestamp", "deadline", "key", "value", "headers", "at", "by", "revision", "no"]),
+    EXTREMES | st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    max_size=2,
+)
+
+VALID = st.sampled_from(
+    [
+        {"id": "t/0/1", "offset": 1, "timestamp": 1, "deadline": 1.0, "key": None, "value": "", "headers": []},
+        {"key": "YQ==", "at": 1.0},
+        {"key": "YQ==", "by": "YQ==", "revision": 1},
+    ]
+)
+
+
+@given(BYTES | st.builds(lambda valid, changed: json.dumps({**valid, **changed}).encode(), VALID, FORMS))
+def test_whatever_lies_in_an_internal_topic_is_read_or_refused_with_a_value_error(value: bytes) -> None:
+    readers: list[Callable[[bytes], object]] = [
+        read,
+        partial(msgspec.json.decode, type=StoredWakeUp),
+        partial(msgspec.json.decode, type=RowPlace),
+    ]
+    for reader in readers:
+        with suppress(ValueError):
+            reader(value)
 
 
 class Kept(Stage):
