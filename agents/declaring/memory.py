@@ -2,7 +2,7 @@
 
 Joins and decides are the very functions that the worker uses. Tables are complete before
 the first order is joined, so a partner that is missing will not come: a `Wait` is over at
-once. Agents are not run, since they may do anything.
+once. Reactions are not run, nor agents, since they may do anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from tables.declaring.topics import OwnerTopic, Rekeyed
 
 def run_in_memory(
     service: Service, given: Mapping[str | Topic, Sequence[Given]], *, until: datetime | None = None
-) -> dict[str, list[MemoryRecord]]:
+) -> Log:
     """Run the joins and decides of a service over lists of records and give what they publish.
 
     `given` has, for each topic (or its name), its records in order: rows, or pairs of
@@ -37,12 +37,12 @@ def run_in_memory(
     they are given, then what it has emitted to itself. Wake-ups that are due at `until`
     come last; without it none comes.
 
-    The result has a list for each topic that the service publishes into, and for
-    `<service>.dead-letters`, which also gets rows that tables could not take. Each
+    The result has a list for each topic that the service publishes into, by the topic or
+    its name, and for `<service>.dead-letters`, which also gets rows that tables could not take. Each
     record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`.
 
     DeclarationError for declarations that have problems, for a topic that the service
-    does not read, and for joins and decides that feed one another in a circle.
+    does not read, for what is no row of its topic, and for joins and decides that feed one another in a circle.
 
     >>> ada = Customer(customer_id="c1", name="Ada", country="AT", revision=1)
     >>> result = run_in_memory(fulfilment, {shop.customers: [ada], shop.orders: orders})
@@ -67,7 +67,7 @@ class _Run:
     def __init__(self, service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> None:
         self._service = service
         self._letters = dead_letters_name(service.name)
-        self.produced: Log = {topic.name: [] for topic in service.written}
+        self.produced = Log({topic.name: [] for topic in service.written})
         if any(not decide.folds for decide in service.decides):
             self.produced[service.refusals.name] = []
         self.produced[self._letters] = []

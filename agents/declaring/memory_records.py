@@ -46,13 +46,26 @@ class MemoryRecord:
         return decoder(self.row_type or Any)(self.value)
 
 
-Log: TypeAlias = dict[str, list[MemoryRecord]]
+class Log(dict[str, list[MemoryRecord]]):
+    """Records of each topic, by its name or by the topic itself."""
+
+    def __missing__(self, topic: object) -> list[MemoryRecord]:
+        """Find the records of a topic that is given as the object; KeyError names the topics that there are."""
+        if isinstance(topic, EventTopic | OwnerTopic) and topic.name in self:
+            return self[topic.name]
+        name = topic if isinstance(topic, str) else getattr(topic, "name", topic)
+        message = f"the run requires a topic that it publishes into; found {name!r}; ask for {', '.join(self)}"
+        raise KeyError(message)
+
+    def __getitem__(self, topic: str | Topic) -> list[MemoryRecord]:
+        """Give the records of a topic."""
+        return super().__getitem__(topic)  # type: ignore[index]  # `__missing__` takes the object
 
 
 def records(service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> Log:
     """Give the records of each topic by name; DeclarationError for one that is not read."""
     known = {topic.name: topic for topic in _read(service)}
-    log: Log = {}
+    log = Log()
     for topic, rows in given.items():
         name = topic if isinstance(topic, str) else topic.name
         if name not in known:
@@ -73,8 +86,26 @@ def _read(service: Service) -> Iterator[Topic]:
     yield from (events_of(source) for source in service.sources)
 
 
+def _no_row(topic: Topic, offset: int, found: object) -> Problem:
+    name = topic.row.__name__
+    return Problem(
+        f"record {offset} of {topic.name}",
+        f"requires a row of {name}, or a pair of (key, row), where the row may be JSON bytes or None",
+        f"a {type(found).__name__}",
+        f"give {name}(...)",
+    )
+
+
 def _record(topic: Topic, offset: int, given: Given) -> MemoryRecord:
-    key, row = given if isinstance(given, tuple) else (getattr(given, topic.key), given)
+    key: Any = None
+    row: Any = given
+    allowed: tuple[type, ...] = (topic.row,)
+    if isinstance(given, tuple) and len(given) == 2:  # noqa: PLR2004 - a pair
+        (key, row), allowed = given, (topic.row, bytes, type(None))
+    if not isinstance(row, allowed):
+        raise DeclarationError([_no_row(topic, offset, row)])
+    if row is given:
+        key = getattr(row, topic.key)
     value = msgspec.json.encode(row) if isinstance(row, msgspec.Struct) else row
     encoded = None if key is None else topic.key_codec.encode(key)
     return MemoryRecord(encoded, value, offset, row_type=topic.row)

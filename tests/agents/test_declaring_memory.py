@@ -208,6 +208,23 @@ def test_records_of_a_topic_that_the_service_does_not_read_are_refused() -> None
         run_in_memory(fulfilment, {shop.products: [TEA]})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [(TEA, "a Product"), ({"order_id": "o1"}, "a dict"), (("o1", {"order_id": "o1"}), "a dict"), (None, "a NoneType")],
+)
+def test_what_is_no_row_of_its_topic_is_refused_with_its_place(wrong: Any, found: str) -> None:
+    with pytest.raises(DeclarationError, match=rf"record 1 of shop\.orders: requires a row of Order, .*found {found}"):
+        run_in_memory(fulfilment, {shop.orders: [order(1), wrong]})
+
+
+def test_results_are_found_by_the_topic_as_by_its_name() -> None:
+    result = run_in_memory(fulfilment, {shop.customers: [ADA], shop.orders: [order(1)]})
+    assert len(result[shop.fulfilments]) == 1
+    assert result[shop.fulfilments] is result["shop.fulfilments"]
+    with pytest.raises(KeyError, match=r"found 'shop\.products'; ask for shop\.fulfilments"):
+        result[shop.products]
+
+
 def test_a_service_with_problems_is_not_run() -> None:
     service = Service("s")
     service.global_table(OwnerTopic("names", Placed, key="nope"))
