@@ -165,8 +165,9 @@ class Decider:
                 self._require_here(key)
         for key, _ in verdict.wakes:
             self._require_here(key)
-        for row, _ in rows:
-            _require_taken(delivery.refusal(state, row.key, row.value, timestamp))
+        for row, based_on in rows:
+            headers = self.rows.headers(row, based_on)
+            _require_taken(delivery.refusal(state, row.key, row.value, timestamp, headers))
         for into, key, value in events:
             _require_taken(delivery.refusal(self._outputs[into], key, value, timestamp))
 

@@ -107,7 +107,9 @@ class Rekeying:
 
     def process(self, records: Sequence[Record]) -> None:
         delivery = self._delivery()
-        sure = delivery.takes_all(self._output, [each.key for each in records], [each.value for each in records])
+        sure = delivery.takes_all(
+            self._output, [each.key for each in records], [each.value for each in records], _headers(records)
+        )
         going = [(record, key) for record in records if (key := self._key(record, sure=sure)) is not None]
         delivery.emit_many(
             self._output,
@@ -130,7 +132,9 @@ class Rekeying:
             return None
         if sure:
             return key
-        refusal = self._delivery().refusal(self._output, record.key, record.value, record.timestamp)
+        refusal = self._delivery().refusal(
+            self._output, record.key, record.value, record.timestamp, list(record.headers)
+        )
         if refusal is not None:
             self._parking.park(record, refusal)
             return None

@@ -15,7 +15,7 @@ from agents.declaring.dead_letters import cause_of
 from agents.declaring.missing import Drop, PassOn
 from agents.engine.exits import no_exit
 from agents.engine.parking import Parking
-from agents.engine.publishing import Delivery, Output
+from agents.engine.publishing import NO_HEADERS, Delivery, Headers, Output
 from agents.engine.quality import JoinQuality
 from agents.engine.row_results import RowResults
 from tables.declaring.records import Record
@@ -153,18 +153,23 @@ class Joining:
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         delivery = self._delivery()
-        if not delivery.takes_all(self._output, keys, values):
+        headers = self._headers(records)
+        if not delivery.takes_all(self._output, keys, values, headers):
             taken = [each for each in zip(records, keys, values, strict=True) if self._takes(*each)]
             if not taken:
                 return
             records, keys, values = zip(*taken, strict=True)
+            headers = self._headers(records)
         self.counts.joined += len(keys)
-        headers = None if self.results is None else self.results.headers(records)
         delivery.emit_many(self._output, keys, values, [record.timestamp for record in records], keys, headers)
+
+    def _headers(self, records: Sequence[Record]) -> Sequence[Headers] | None:
+        return None if self.results is None else self.results.headers(records)
 
     def _takes(self, record: Record, key: bytes, value: bytes) -> bool:
         """The output can be published; parks the record if not."""
-        refusal = self._delivery().refusal(self._output, key, value, record.timestamp)
+        (headers,) = self._headers((record,)) or (NO_HEADERS,)
+        refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
         if refusal is not None:
             self.park(record, refusal)
         return refusal is None

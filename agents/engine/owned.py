@@ -98,18 +98,22 @@ class OwnedRows:
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
-        headers = self._headers
-        if based_on is not None:
-            headers = [*headers, (BASED_ON_HEADER, b"%d" % based_on)]
-        if row.value is None and row.revision is not None and row.declared:
-            headers = [*headers, (REVISION_HEADER, b"%d" % row.revision)]
         delivery = self._delivery()
         if delivery.unit is not self._unit:
             self._unit, self._of_unit = delivery.unit, []
             self._unit.afterwards.append(partial(self._are_committed, self._unit, self._of_unit))
         self._of_unit.append(row)
         self._unstored[row.key] = row
-        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, headers)
+        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, self.headers(row, based_on))
+
+    def headers(self, row: Written, based_on: int | None = None) -> Headers:
+        """What `write` puts beside a row."""
+        headers = self._headers
+        if based_on is not None:
+            headers = [*headers, (BASED_ON_HEADER, b"%d" % based_on)]
+        if row.value is None and row.revision is not None and row.declared:
+            headers = [*headers, (REVISION_HEADER, b"%d" % row.revision)]
+        return headers
 
     def _are_committed(self, unit: Unit, rows: Sequence[Written]) -> None:
         self._committed.append((unit.end(self.output.topic, self.partition), rows))

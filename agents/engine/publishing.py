@@ -44,7 +44,10 @@ ANSWER_SECONDS = 15.0
 """How long a step of a unit may take: the broker itself ends a transaction after ten. aiokafka may wait for ever."""
 
 RECORD_OVERHEAD = 128
-"""Upper bound of what the record batch format adds to one record's key, value and headers."""
+"""Upper bound of what the record batch format adds to one record's key and value, and to the list of its headers."""
+
+HEADER_OVERHEAD = 10
+"""Upper bound of what it adds to one header: the lengths of its name and its value."""
 
 
 class NotAssignedError(KafkaError):
@@ -58,14 +61,14 @@ class Output(NamedTuple):
     partitions: int
     max_bytes: int
 
-    def takes(self, key: bytes | None, value: bytes | None) -> bool:
-        return len(key or b"") + len(value or b"") + RECORD_OVERHEAD <= self.max_bytes
+    def takes(self, key: bytes | None, value: bytes | None, headers: Headers = NO_HEADERS) -> bool:
+        return _size(key, value, headers) <= self.max_bytes
 
-    def refusal(self, key: bytes | None, value: bytes | None) -> str:
+    def refusal(self, key: bytes | None, value: bytes | None, headers: Headers = NO_HEADERS) -> str:
         """Why `takes` is false, for the one who reads dead letters."""
         return (
             f"a record of {self.topic} requires at most {self.max_bytes} bytes; found"
-            f" {len(key or b'') + len(value or b'') + RECORD_OVERHEAD}; raise max.message.bytes of the topic"
+            f" {_size(key, value, headers)}; raise max.message.bytes of the topic"
         )
 
 
@@ -155,15 +158,20 @@ class Delivery:
         """The open unit."""
         return self._unit
 
-    def takes_all(self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
+    def takes_all(
+        self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None = None,
+    ) -> bool:  # fmt: skip
         """All these records can be published, as far as that is known at once; else `refusal` tells of each."""
-        longest = _longest(keys), _longest(values)
+        longest = _longest(keys), _longest(values), max(headers or (), key=_size_of_headers, default=NO_HEADERS)
         return output.takes(*longest) and not self._refusals.careful()
 
-    def refusal(self, output: Output, key: bytes | None, value: bytes | None, timestamp: int) -> str | None:
+    def refusal(
+        self, output: Output, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = NO_HEADERS
+    ) -> str | None:
         """Why a record cannot be published, for the one who reads dead letters; None if it can."""
-        if not output.takes(key, value):
-            return output.refusal(key, value)
+        if not output.takes(key, value, headers):
+            return output.refusal(key, value, headers)
         return self._refusals.cause(Published(output.topic, key, timestamp))
 
     def emit(
@@ -302,6 +310,19 @@ class Delivery:
 
     def _small_batch(self, size: int) -> BatchBuilder:
         return BatchBuilder(size, NO_COMPRESSION, is_transactional=self._begin is not None)
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Upper bound of the record batch that has this record only."""
+    return len(key or b"") + len(value or b"") + _size_of_headers(headers) + RECORD_OVERHEAD
+
+
+def _size_of_headers(headers: Headers) -> int:
+    # No name that has only characters of ASCII is encoded for its length.
+    return sum(
+        (len(name) if name.isascii() else len(name.encode())) + len(value or b"") + HEADER_OVERHEAD
+        for name, value in headers
+    )
 
 
 def _longest(column: Sequence[bytes | None]) -> bytes | None:

@@ -87,12 +87,13 @@ class RekeyingRows:
             # It belongs to no partition any more; what came of it before is gone with it.
             self._delete(record, key)
             raise NullFieldError
-        refusal = self._delivery().refusal(self._output, key, value, record.timestamp)
+        headers = list(record.headers)
+        refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
         if refusal is not None:
             raise ValueError(refusal)
         if before is not None and self._partition(before.by) != self._partition(by):
             self._leave(record, key, before, [(MOVED_HEADER, b"")])
-        self._emit(by, key, value, record, list(record.headers))
+        self._emit(by, key, value, record, headers)
         self._write(key, Place(key=key, by=by, revision=revision), record)
 
     def _delete(self, record: Record, key: bytes) -> None:

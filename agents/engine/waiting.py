@@ -98,14 +98,16 @@ class WaitingRoom:
                 return
             self._expire(known)
         row = written(place, order)
-        refusal = self._delivery().refusal(self._rows.output, place.id, row, order.timestamp)
+        waiting = Written(place.id, row, None)
+        headers = self._rows.headers(waiting)
+        refusal = self._delivery().refusal(self._rows.output, place.id, row, order.timestamp, headers)
         if refusal is not None:
             self._join.park(order, refusal)
             return
         self._places.add(place)
         self._left.pop(place.id, None)
         self.counts.waited += 1
-        self._rows.write(Written(place.id, row, None), order.timestamp)
+        self._rows.write(waiting, order.timestamp)
         while len(self._places) > self._wait.at_most:
             self._expire(self._places.front())
 

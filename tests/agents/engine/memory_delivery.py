@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partitions_of
-from agents.engine.publishing import Delivery, Headers, Output
+from agents.engine.publishing import NO_HEADERS, Delivery, Headers, Output
 
 
 class Sent(NamedTuple):
@@ -68,11 +68,16 @@ class MemoryDelivery:
         for key, value, timestamp, partition, each in columns:
             self.emit(output, partition, key, value, timestamp, each)
 
-    def takes_all(self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
-        return all(map(output.takes, keys, values))
+    def takes_all(
+        self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None = None,
+    ) -> bool:  # fmt: skip
+        return all(map(output.takes, keys, values, headers or [[]] * len(keys)))
 
-    def refusal(self, output: Output, key: bytes | None, value: bytes | None, timestamp: int) -> str | None:  # noqa: ARG002
-        return None if output.takes(key, value) else output.refusal(key, value)
+    def refusal(
+        self, output: Output, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = NO_HEADERS,  # noqa: ARG002
+    ) -> str | None:  # fmt: skip
+        return None if output.takes(key, value, headers) else output.refusal(key, value, headers)
 
     def done(self, tp: TopicPartition, position: int) -> None:
         self._offsets[tp] = position

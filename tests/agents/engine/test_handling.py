@@ -113,6 +113,21 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
         assert told in cause
 
 
+def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -> None:
+    delivery = MemoryDelivery()
+    rekeying = Rekeying(
+        compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
+        Output("by", 3, 500),
+        delivery.as_delivery,
+        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+    )
+    value = b'{"order_id":"o","customer_id":"a"}'
+    rekeying.process([Sent(0, 0, b"o", value, [("trace", b"x" * 400)]), Sent(1, 0, b"o", value, [("trace", b"x")])])
+    delivery.settle()
+    assert [letter.key for letter in delivery.logs[TopicPartition("letters", 2)]] == [b"orders/2/0"]
+    assert len(delivery.logs[TopicPartition("by", partition_of(b"a", 3))]) == 1
+
+
 class Stage:
     """Partition 0 of a co-partitioned table, and where its dead letters go."""
 

@@ -13,7 +13,15 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
 
 from agents.engine.partitioning import partition_of
-from agents.engine.publishing import BATCH_BYTES, RECORD_OVERHEAD, Delivery, Headers, NotAssignedError, Output
+from agents.engine.publishing import (
+    BATCH_BYTES,
+    HEADER_OVERHEAD,
+    RECORD_OVERHEAD,
+    Delivery,
+    Headers,
+    NotAssignedError,
+    Output,
+)
 from agents.engine.refusals import REFUSALS, Refusals
 from tests.support.topics import create, read
 
@@ -128,11 +136,16 @@ async def test_the_largest_record_that_an_output_takes_is_taken_by_the_broker(
     value = b"x" * (DEFAULT_LARGEST - RECORD_OVERHEAD - 1)
     assert output.takes(b"k", value)
     assert not output.takes(b"k", value + b"x")
+    headers: Headers = [("trace", b"x" * 400_000), ("ä" * 100, None), *[("", b"")] * 1_000]
+    beside = value[: -400_000 - 205 - HEADER_OVERHEAD * 1_002]
+    assert output.takes(b"k", beside, headers)
+    assert not output.takes(b"k", beside + b"x", headers)
     delivery.emit(output, 0, b"a", b"small", NOW)
     delivery.emit(output, 0, b"k", value, NOW)
+    delivery.emit(output, 0, b"h", beside, NOW, headers)
     delivery.emit(output, 0, b"z", b"small", NOW)
     await delivery.settle(await delivery.close())
-    assert [record.key for record in await read(kafka, topic)] == [b"a", b"k", b"z"]
+    assert [record.key for record in await read(kafka, topic)] == [b"a", b"k", b"h", b"z"]
 
 
 @pytest.mark.parametrize("largest", [500, 5_000, BATCH_BYTES - 1])
@@ -153,6 +166,16 @@ async def test_a_topic_that_takes_small_batches_only_gets_small_batches(
 async def test_what_a_topic_refuses_is_said_with_what_to_do() -> None:
     told = Output("joined", 1, 1_000).refusal(b"k", b"x" * 2_000)
     assert told == "a record of joined requires at most 1000 bytes; found 2129; raise max.message.bytes of the topic"
+
+
+async def test_headers_count_in_what_a_topic_takes_for_one_record_and_for_many() -> None:
+    delivery, _, _ = made(cast("AIOKafkaProducer", None))
+    output, headers = Output("joined", 1, 1_000), [("trace", b"x" * 900)]
+    assert delivery.takes_all(output, [b"k"], [b"v"])
+    assert not delivery.takes_all(output, [b"k", b"k"], [b"v", b"v"], [[], headers])
+    told = delivery.refusal(output, b"k", b"v", NOW, headers)
+    assert told is not None
+    assert "at most 1000 bytes; found 1045" in told
 
 
 async def test_offsets_are_committed_after_the_outputs_are_acknowledged(
