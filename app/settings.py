@@ -172,7 +172,9 @@ def _written(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _unknown(name: str, known: Mapping[str, Setting], place: str) -> Problem:
-    near = difflib.get_close_matches(name, known, 1)
+    # The prefix that all variables share says nothing about which of them was meant.
+    own = {each.removeprefix(PREFIX): each for each in known}
+    near = [own[each] for each in difflib.get_close_matches(name.removeprefix(PREFIX), own, 1)]
     return Problem(
         f"setting {name} ({place})",
         "requires a setting of that name",

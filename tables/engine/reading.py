@@ -153,7 +153,7 @@ def _check_index(parts: Sequence[Part], shape: Shape, index: str) -> None:
     if index not in shape.indexes:
         declared = ", ".join(shape.indexes) or "none"
         do = f"declare it: indexes=[{index!r}]"
-        raise NoSuchIndexError(Problem(table, f"by({index!r}) requires that index", declared, do))
+        raise NoSuchIndexError(Problem(table, f"requires {index} among its indexes", declared, do))
     building = next((part for part in parts if index in part.indexes.building), None)
     if building is not None:
         do = "ask again when it is complete; it is being built from the rows that are here"

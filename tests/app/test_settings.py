@@ -12,6 +12,13 @@ from app.errors import MistakeError
 from app.settings import SETTINGS, load_settings
 
 
+def test_a_variable_that_has_the_prefix_alone_in_common_is_not_suggested(tmp_path: Path) -> None:
+    with pytest.raises(MistakeError, match=r"setting LARDER_FOO .* see larder settings"):
+        load_settings({"LARDER_FOO": "1"}, tmp_path)
+    with pytest.raises(MistakeError, match=r"did you mean LARDER_WEB_PORT\?"):
+        load_settings({"LARDER_WEB_PRT": "1"}, tmp_path)
+
+
 def test_without_a_file_or_variables_every_setting_has_its_default(tmp_path: Path) -> None:
     settings, origins = load_settings({}, tmp_path)
     assert settings.kafka == "127.0.0.1:9092"

@@ -93,7 +93,9 @@ def test_a_limit_out_of_bounds_is_refused_before_anything_is_read(table: Table, 
 
 
 def test_an_index_that_is_not_declared_is_refused_with_those_that_are(table: Table) -> None:
-    with pytest.raises(NoSuchIndexError, match=r"found country; declare it: indexes=\['name'\]"):
+    with pytest.raises(
+        NoSuchIndexError, match=r"requires name among its indexes; found country; declare it: indexes=\['name'\]"
+    ):
         table.by("name", "x", limit=1)
 
 
