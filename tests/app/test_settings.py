@@ -104,6 +104,6 @@ def test_each_setting_is_shown_with_value_and_origin(monkeypatch: pytest.MonkeyP
     shown = CliRunner().invoke(larder, ["settings"], env={"COLUMNS": "120"})
     assert shown.exit_code == 0
     assert all(each.name in shown.output for each in SETTINGS)
-    assert [line.split()[:3] for line in shown.output.splitlines() if line.startswith(" worker ")] == [
+    assert [line.split()[:3] for line in shown.output.splitlines() if line.startswith("worker ")] == [
         ["worker", "ann", "environment"]
     ]
