@@ -83,11 +83,11 @@ def _owner_problems(name: str, topics: Sequence[Topic], services: Sequence[Servi
 
 
 def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
-    # Owners have a problem of their own; indexes are each reader's own.
+    # Owners have a problem of their own; indexes and `key_is` are each reader's own.
     differences = [
         f"{name} {_show(getattr(one, name, None))} and {_show(getattr(other, name, None))}"
         for name in dict.fromkeys(a.name for a in (*attributes(one), *attributes(other)))
-        if name not in {"owner", "indexes"} and getattr(one, name, None) != getattr(other, name, None)
+        if name not in {"owner", "indexes", "key_is"} and getattr(one, name, None) != getattr(other, name, None)
     ]
     if type(one) is not type(other):
         differences = [f"{type(one).__name__} and {type(other).__name__}"]

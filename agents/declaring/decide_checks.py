@@ -13,9 +13,10 @@ from agents.declaring.decisions import Decision, Delete
 from agents.declaring.facts import Facts, input_partitions, partitions, wake_ups_name
 from agents.declaring.function_checks import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from agents.declaring.joins import Source, events_of, partitioned_by
+from agents.declaring.key_checks import advice, holds_key_of, input_key_problems
 from agents.declaring.service import Service
 from agents.declaring.topic_checks import rekey_problems, type_name
-from tables.declaring.fields import scalar, unreadable
+from tables.declaring.fields import unreadable
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -65,12 +66,16 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
         if unknown:
             return
     topic, field = decide.state.topic, partitioned_by(source)
-    if scalar(source.row, field).key_type != topic.key_codec:
+    other = list(input_key_problems(declared, source, topic))
+    yield from other
+    if other:
+        return
+    if not holds_key_of(topic, source.row, field):
         yield Problem(
             declared,
             f"a key of {topic.name} requires a field of type {topic.key_type.__name__}",
             f"{source.row.__name__}.{field}: {type_name(source.row, field)}",
-            'partition the events by the field that has the key: .by("...")',
+            advice(source, topic),
         )
     counts = input_partitions(service, source, facts), partitions(topic, facts)
     if counts[0] != counts[1]:

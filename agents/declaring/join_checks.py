@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from agents.declaring.facts import Facts, input_name, input_partitions, partitions, waiting_name
 from agents.declaring.function_checks import function_problems
 from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_by
+from agents.declaring.key_checks import holds_key_of, source_key_problems
 from agents.declaring.missing import Terminal, Wait
 from agents.declaring.output_checks import output_problems
 from agents.declaring.service import Service
 from agents.declaring.topic_checks import field_problems, rekey_problems, type_name
-from tables.declaring.fields import fields, scalar, unreadable
+from tables.declaring.fields import fields, unreadable
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -140,6 +141,10 @@ def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Fa
         return
     unknown = list(field_problems(declared, ".on", source.row, lookup.field))
     yield from unknown
+    other = [] if unknown else list(source_key_problems(declared, source, lookup))
+    yield from other
+    if other:
+        return
     if not unknown:
         yield from _fit_problems(declared, source, lookup)
     if table.held == "partition":
@@ -147,9 +152,8 @@ def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Fa
 
 
 def _fit_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Problem]:
-    key = lookup.table.topic.key_type
-    found = scalar(source.row, lookup.field).key_type
-    if found is None or found.python is not key:
+    if not holds_key_of(lookup.table.topic, source.row, lookup.field):
+        key = lookup.table.topic.key_type
         yield Problem(
             declared,
             f"a key of {lookup.table.name} requires a field of type {getattr(key, '__name__', repr(key))}",

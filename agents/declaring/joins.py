@@ -48,11 +48,15 @@ class TableUse:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One row for each order: `field` of the order is the key in `table`."""
+    """One row for each order: `field` of the order is the key in `table`.
+
+    `implied`: nobody wrote `.on`; the field is what the source is partitioned by.
+    """
 
     table: TableUse
     field: str
     given_name: str | None
+    implied: bool = False
 
     @property
     def embed(self) -> str:
@@ -118,7 +122,10 @@ def lookups(
     is no table stays as it is, for the checks too.
     """
     several = tuple(tables) if isinstance(tables, Iterable) else (tables,)
-    return tuple(use.on(_implied_field(source, use)) if isinstance(use, TableUse) else use for use in several)
+    return tuple(
+        Lookup(use, _implied_field(source, use), None, implied=True) if isinstance(use, TableUse) else use
+        for use in several
+    )
 
 
 def partitioned_by(source: Source) -> str:

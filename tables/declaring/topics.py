@@ -30,6 +30,9 @@ class EventTopic:
     owner       name of the only service that writes it. Left out: whichever service
                 publishes into it.
     retention   how long events are kept; left out: as the broker has it.
+    key_is      the name that tables have for the same key, where it differs from `key`:
+                `key="buyer", key_is="customer_id"`. Without it, records meet rows of
+                another key field only through `.by`.
 
     >>> orders = EventTopic("shop.orders", Order, key="order_id")
     """
@@ -41,6 +44,7 @@ class EventTopic:
     partitions: int = DEFAULT_PARTITIONS
     owner: str | None = None
     retention: timedelta | None = None
+    key_is: str | None = None
 
     @property
     def key_codec(self) -> KeyType:
@@ -64,7 +68,7 @@ class EventTopic:
 class OwnerTopic:
     """A compacted topic that one service writes: a full row for each key.
 
-    name, row, key, key_type, partitions, owner   as for `EventTopic`.
+    name, row, key, key_type, partitions, owner, key_is   as for `EventTopic`.
     revision    integer field of `row` that its owner raises with each change of the
                 row. A record whose revision is not above the row's is stale: it is
                 ignored and counted, however late or often it comes.
@@ -90,6 +94,7 @@ class OwnerTopic:
     indexes: Sequence[str] = ()
     owner: str | None = None
     partitions: int = DEFAULT_PARTITIONS
+    key_is: str | None = None
 
     def __post_init__(self) -> None:
         """Freeze the indexes; a single name is one index, not one for each letter."""

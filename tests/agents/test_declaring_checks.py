@@ -175,11 +175,12 @@ def test_an_event_topic_that_is_compacted_is_refused() -> None:
 
 def test_different_partition_counts_are_refused_with_both_ways_out() -> None:
     service = Service("s")
-    service.join(orders, service.table(customers), into=results)
-    found = said(service, known={"shop.orders": facts(partitions=6), "shop.customers": facts("compact")})
+    visits = EventTopic("shop.visits", Customer, key="customer_id")
+    service.join(visits, service.table(customers), into=shipments)
+    found = said(service, known={"shop.visits": facts(partitions=6), "shop.customers": facts("compact")})
     assert (
-        "join shop.orders with shop.customers: co-partitioned tables require equal partition counts; "
-        'found 6 and 4; use shop.orders.by("customer_id"), or make shop.customers global'
+        "join shop.visits with shop.customers: co-partitioned tables require equal partition counts; "
+        'found 6 and 4; use shop.visits.by("customer_id"), or make shop.customers global'
     ) in found
 
 
