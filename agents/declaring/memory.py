@@ -16,6 +16,7 @@ from agents.declaring.decides import Decide
 from agents.declaring.facts import dead_letters_name
 from agents.declaring.joins import Join, events_of
 from agents.declaring.memory_decides import MemoryDecide
+from agents.declaring.memory_placement import is_held
 from agents.declaring.memory_records import Given, Log, MemoryRecord, Topic, records
 from agents.declaring.memory_table import MemoryTable
 from agents.declaring.missing import DeadLetter, Drop
@@ -32,6 +33,9 @@ def run_in_memory(
     `given` has, for each topic (or its name), its records in order: rows, or pairs of
     (key, row). A key is a value of the topic's key type; a row may also be raw JSON
     bytes, or None for a deletion. A topic that is not given is empty.
+
+    Records lie in the partitions of their keys, as declared: a join finds rows of co-partitioned
+    tables, and a decide reads and changes rows, only in the partition of the record.
 
     A decide takes the events of one topic after those of another, in the order in which
     they are given, then what it has emitted to itself. Wake-ups that are due at `until`
@@ -122,7 +126,10 @@ class _Run:
         self, compiled: CompiledJoin, tables: Sequence[MemoryTable], record: MemoryRecord
     ) -> tuple[bytes, bytes] | None:
         references = compiled.references(record.value)
-        rows = [table.get(key) for table, key in zip(tables, references, strict=True)]
+        rows = [
+            table.get(key) if is_held(compiled.join.source, record, lookup, key) else None
+            for lookup, table, key in zip(compiled.join.lookups, tables, references, strict=True)
+        ]
         if None in rows:
             step = compiled.join.settle
             if step is DeadLetter:

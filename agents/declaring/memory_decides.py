@@ -1,4 +1,4 @@
-"""A decide in memory: the very functions that the worker uses, over one partition that has everything.
+"""A decide in memory: the very functions that the worker uses, and its rules of what lies in one partition.
 
 Rows begin at revision 1, where a worker begins above all that their partition ever had. It may not
 know joins.
@@ -12,8 +12,10 @@ from agents.declaring.compiled_decides import Verdict, compile_decide
 from agents.declaring.decides import Decide
 from agents.declaring.decisions import WakeUp, as_utc
 from agents.declaring.joins import TableUse
+from agents.declaring.memory_placement import check_event_place, check_place
 from agents.declaring.memory_records import MemoryRecord, Topic
 from agents.declaring.memory_table import MemoryTable
+from agents.declaring.partitioning import never_near, not_near, partition_of
 from agents.declaring.service import Service
 from tables.declaring.decoding import decoder
 from tables.declaring.rows import Row
@@ -40,10 +42,12 @@ class MemoryDecide:
         self._table_of = table_of
         self._publish = publish
         self._wakes: dict[bytes, float] = {}
+        self._partition = 0
 
     def event(self, number: int, topic: str, record: MemoryRecord) -> None:
         """Decide on a record of the input of that number."""
         key, event = self._compiled.events[number](record.value)
+        check_event_place(self._compiled.decide.inputs[number], record, self._topic, key)
         self._decide(key, event, f"{topic}/0/{record.offset}", record.value)
 
     def due(self, until: datetime | None) -> bytes | None:
@@ -59,15 +63,21 @@ class MemoryDecide:
 
     def get(self, table: TableUse, key: Any) -> Any:
         """Read as `Near` does."""
-        if table.service != self._service.name:
-            message = f"near reads tables of {self._service.name}; found {table.name} of {table.service}"
-            raise ValueError(message)
-        row = self._table_of(table.topic).get(table.topic.key_codec.encode(key))
+        count, alone = table.topic.partitions, table.held == "partition"
+        if table.service != self._service.name or (alone and count != self._topic.partitions):
+            raise never_near(self._service.name, table)
+        encoded = table.topic.key_codec.encode(key)
+        if alone and (place := partition_of(encoded, count)) != self._partition:
+            raise not_near(table.topic, key, place, count, self._partition)
+        row = self._table_of(table.topic).get(encoded)
         return None if row is None else decoder(table.topic.row)(row)
 
     def _decide(self, key: bytes, event: Any, where: str, json: bytes | None) -> None:
+        self._partition = partition_of(key, self._topic.partitions)
         raw = self._table_of(self._topic).get(key)
         verdict = self._compiled.judge(event, None if raw is None else self._compiled.typed(raw), self)
+        for touched in (*verdict.rows, *(woken for woken, _ in verdict.wakes)):
+            check_place(self._topic, touched, self._partition)
         rows = [(changed, self._written(changed, row)) for changed, row in verdict.rows.items()]
         self._do(verdict, rows)
         if verdict.refusal is not None:

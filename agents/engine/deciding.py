@@ -16,6 +16,7 @@ from agents.declaring.compiled_decides import CompiledDecide, Read, Verdict
 from agents.declaring.dead_letters import cause_of
 from agents.declaring.decisions import Near, WakeUp, as_utc
 from agents.declaring.emitting import Emitted
+from agents.declaring.partitioning import misplaced
 from agents.engine.exits import no_exit
 from agents.engine.owned import OwnedRows, Written
 from agents.engine.parking import Parking
@@ -23,7 +24,7 @@ from agents.engine.partitioning import partition_of, partitions_of
 from agents.engine.publishing import Delivery, Output
 from agents.engine.waiting_orders import Order
 from agents.engine.wake_ups import StoredWakeUp
-from tables.declaring import OwnerTopic, Row
+from tables.declaring import Row
 from tables.declaring.records import Record
 
 
@@ -173,7 +174,7 @@ class Decider:
 
     def _require_here(self, key: bytes) -> None:
         if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:
-            raise _misplaced(self.topic, key, place, self.rows.partition)
+            raise misplaced(self.topic, key, place, self.rows.partition)
 
     def _count(self, verdict: Verdict) -> None:
         counts = self.counts
@@ -205,7 +206,7 @@ class Deciding:
         for (record, key, event), place in zip(events, places, strict=True):
             try:
                 if place != rows.partition:
-                    raise _misplaced(decider.topic, key, place, rows.partition)
+                    raise misplaced(decider.topic, key, place, rows.partition)
                 cause = Cause(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
                 decider.decide(key, event, decider.row_of(key, stored), cause)
             except ValueError as error:
@@ -227,10 +228,3 @@ class Deciding:
 def _require_taken(refusal: str | None) -> None:
     if refusal is not None:
         raise ValueError(refusal)
-
-
-def _misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
-    return ValueError(
-        f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
-        f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from agents.declaring.joins import TableUse
-from agents.engine.partitioning import partition_of
+from agents.declaring.partitioning import never_near, not_near, partition_of
 
 
 class Source(NamedTuple):
@@ -27,16 +27,8 @@ class NearRows:
     def get(self, table: TableUse, key: Any) -> Any:
         source = self._sources.get(table.name) if table.service == self._service else None
         if source is None:
-            message = (
-                f"near reads global tables of {self._service}, and those with as many partitions as the state; found"
-                f" {table.name} of {table.service}"
-            )
-            raise ValueError(message)
+            raise never_near(self._service, table)
         encoded = table.topic.key_codec.encode(key)
         if source.partitions and (place := partition_of(encoded, source.partitions)) != self._partition:
-            message = (
-                f"near reads rows of the event's own partition, {self._partition}; {key!r} of {table.name} is in"
-                f" {place} of {source.partitions}"
-            )
-            raise ValueError(message)
+            raise not_near(table.topic, key, place, source.partitions, self._partition)
         return source.row(encoded)

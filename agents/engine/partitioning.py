@@ -1,7 +1,6 @@
-"""Which partition a key belongs to: murmur2 as Java's default partitioner computes it, for batches of keys.
+"""Which partition a key belongs to, for batches of keys.
 
-Source: `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`. Keys of
-one length are hashed together with numpy, which costs a tenth of a loop over bytes in Python.
+Keys of one length are hashed together with numpy, which costs a tenth of a loop over bytes in Python.
 """
 
 from __future__ import annotations
@@ -10,17 +9,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from aiokafka.partitioner import murmur2
+
+from agents.declaring.partitioning import partition_of
+
+__all__ = ["partition_of", "partitions_of"]
 
 _M = np.uint32(0x5BD1E995)
 _SEED = 0x9747B28C
 _FEW = 16
 """Below this many keys of one length the set-up of numpy costs more than it saves."""
-
-
-def partition_of(key: bytes, count: int) -> int:
-    """The partition of `key` in a topic with `count` partitions."""
-    return int(murmur2(key) & 0x7FFFFFFF) % count
 
 
 def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
