@@ -84,6 +84,8 @@ async def publish(bootstrap: str, topic: str, wanted: Sequence[Message]) -> Publ
     """
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - whoever only checks rows needs no client
 
+    import agents.engine  # noqa: F401, PLC0415 - forbids clients to create topics
+
     # Idempotent: a retry must not change the order of two rows of one key.
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5)
     await producer.start()

@@ -1,1 +1,5 @@
 """Consuming, joining, publishing: what runs a service. Only here, and in app, are Faust and aiokafka known."""
+
+from agents.engine.metadata_requests import forbid_creation
+
+forbid_creation()

@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+import agents.engine  # noqa: F401 - forbids clients to create topics
 from agents.declaring.topology import Role, TopicUse
 from app.demo.shop import is_customer_id
 from tables import shop
