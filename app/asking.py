@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from app.addresses import is_address
 from app.errors import MistakeError, UnavailableError
 from app.local_workers import ANSWER_SECONDS, LocalWorker, ask, local_workers
 from app.settings import load_settings
@@ -42,7 +43,7 @@ def workers_at(at: str | None) -> list[LocalWorker]:
         return local_workers(load_settings().settings.directory)
     try:
         parts = urlsplit(at)
-        complete = parts.scheme == "http" and parts.hostname and parts.port and parts.path in {"", "/"}
+        complete = parts.scheme == "http" and parts.path in {"", "/"} and is_address(parts.netloc, needs_port=True)
     except ValueError:
         complete = False
     if not complete:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_type_hints
 
+from app.addresses import HIGHEST_PORT, is_address, is_host
 from app.errors import MistakeError
 from app.setting_values import Setting, read
+from app.web_address import WILDCARDS
 from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
 
@@ -27,8 +28,6 @@ KAFKA_VARIABLE = "KAFKA"
 
 LONGEST_HEARTBEAT = 0.5
 """In seconds, unless another one is set: when a worker stops, its partitions wait until the others hear of it."""
-
-_HOST = r"([A-Za-z0-9_.\-]+|\[[0-9a-fA-F:]+\])"
 
 Origin = Literal["default", "file", "environment"]
 
@@ -148,6 +147,8 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
 
     take("file", _written(path, required=bool(named)), {each.name: each for each in SETTINGS}, str(path))
     take("environment", ours, {each.variable: each for each in SETTINGS}, "environment")
+    if "kafka" in values:
+        values["kafka"] = ",".join(address.strip() for address in values["kafka"].split(","))
     settings = Settings(**values)
     problems += _contradictions(settings)
     if problems:
@@ -184,19 +185,7 @@ def _unknown(name: str, known: Mapping[str, Setting], place: str) -> Problem:
 
 
 def _contradictions(settings: Settings) -> list[Problem]:
-    problems = [
-        Problem("setting kafka", "requires host:port, with commas between", repr(address), "correct KAFKA")
-        for address in settings.kafka.split(",")
-        if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address)
-    ]
-    if settings.web_address and not re.fullmatch(_HOST + r"(:\d{1,5})?", settings.web_address):
-        problem = Problem(
-            "setting web_address",
-            "requires host, or host:port",
-            repr(settings.web_address),
-            "give what other workers can connect to",
-        )
-        problems.append(problem)
+    problems = [*_wrong_addresses(settings)]
     if settings.worker:
         problems += folder_problems("setting worker", settings.worker)
     if settings.heartbeat > settings.session_timeout_s / 3:
@@ -208,3 +197,17 @@ def _contradictions(settings: Settings) -> list[Problem]:
         )
         problems.append(problem)
     return problems
+
+
+def _wrong_addresses(settings: Settings) -> Iterator[Problem]:
+    ports = f"with a port from 1 to {HIGHEST_PORT}"
+    for address in settings.kafka.split(","):
+        if not is_address(address, needs_port=True):
+            requires = f"requires host:port {ports}, and commas between several"
+            yield Problem("setting kafka", requires, repr(address), "correct KAFKA")
+    if settings.web_address and not is_address(settings.web_address, needs_port=False):
+        requires, do = f"requires host, or host:port {ports}", "give what other workers can connect to"
+        yield Problem("setting web_address", requires, repr(settings.web_address), do)
+    if settings.web_host not in WILDCARDS and not is_host(settings.web_host):
+        requires, do = "requires an address of this machine, or a name", "correct it, or leave it out"
+        yield Problem("setting web_host", requires, repr(settings.web_host), do)

@@ -28,7 +28,7 @@ def is_name_of(host: str, bound: str) -> bool:
     A site can have its own name resolve to this machine: its pages are then of the same origin as what answers there.
     An address, and "localhost", can be given to nobody else.
     """
-    name = re.sub(r":\d*$", "", host).strip("[]").lower()
+    name = re.sub(r":[0-9]*$", "", host).strip("[]").lower()
     if name in {"localhost", bound.lower()}:
         return True
     try:

@@ -83,6 +83,8 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
         (("scan", "shop.custmers"), 2, "table shop.custmers: requires a declared table; found none of that name"),
         (("by", "shop.customers", "city", "Rome"), 3, "table shop.customers, a list of rows: requires a worker"),
         (("watch", "shop.customers"), 3, "table shop.customers, its changes: requires a worker that knows the answer"),
+        (("get", "shop.customers", "c1", "--at", "http://a..b:80"), 2, "--at: requires http://host:port"),
+        (("get", "shop.customers", "c1", "--at", "http://a:99999"), 2, "--at: requires http://host:port"),
         (("scan", "shop.customers", "--at", "localhost"), 2, "--at: requires http://host:port; found 'localhost'"),
         (("dead-letters", "list", "shiping"), 2, "service shiping: requires a declared service"),
         (("dead-letters", "list", "shipping"), 3, "broker 127.0.0.1:1 (setting kafka): requires a Kafka broker"),
@@ -170,3 +172,18 @@ def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         ended = subprocess.run(command, cwd=tmp_path, stderr=nowhere, env=environment, check=False)
     assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("kafka", ["127.0.0.1:99999", "kafka..svc:9092"])
+@pytest.mark.parametrize("command", [("worker", "shipping"), ("topics",), ("doctor",), ("broker", "start")])
+def test_an_address_that_is_none_ends_a_command_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], kafka: str
+) -> None:
+    monkeypatch.setenv("KAFKA", kafka)
+    monkeypatch.setenv("LARDER_DIRECTORY", str(tmp_path))
+    told = CliRunner().invoke(larder, command)
+    assert told.exit_code == 2
+    assert (
+        f"setting kafka: requires host:port with a port from 1 to 65535, and commas between several; found '{kafka}'"
+        in (told.output)
+    )

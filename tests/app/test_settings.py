@@ -52,6 +52,12 @@ def test_kafka_is_set_by_its_own_variable(tmp_path: Path) -> None:
     assert origins["kafka"] == "environment"
 
 
+def test_spaces_around_the_addresses_of_brokers_are_left_out(tmp_path: Path) -> None:
+    assert load_settings({"KAFKA": " one:9092, two:9092 "}, tmp_path).settings.kafka == "one:9092,two:9092"
+    (tmp_path / "larder.toml").write_text('kafka = "one:9092, two:9092"')
+    assert load_settings({}, tmp_path).settings.kafka == "one:9092,two:9092"
+
+
 def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
     assert load_settings({"LARDER_MODULES": "mine, yours,"}, tmp_path).settings.modules == ("mine", "yours")
 
@@ -66,6 +72,13 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
         ({"LARDER_SESSION_TIMEOUT_S": "inf"}, "requires a number, at least 0.5, at most 86400; found 'inf'"),
         ({"LARDER_HEARTBEAT_S": "5"}, "requires at most a third of session_timeout_s.* found 5 and 6"),
         ({"KAFKA": "somewhere"}, "setting kafka: requires host:port.* found 'somewhere'"),
+        ({"KAFKA": "127.0.0.1:99999"}, "setting kafka: .* port from 1 to 65535.* found '127.0.0.1:99999'"),
+        ({"KAFKA": "one:9092,kafka..svc:9092"}, "setting kafka: requires host:port.* found 'kafka..svc:9092'"),
+        ({"KAFKA": "kafka:٩٠٩٢"}, "setting kafka: requires host:port.* found 'kafka:٩٠٩٢'"),
+        ({"KAFKA": "one:9092,,two:9092"}, "setting kafka: requires host:port.* found ''"),
+        ({"LARDER_WEB_HOST": "a..b"}, "setting web_host: requires an address of this machine.* found 'a..b'"),
+        ({"LARDER_WEB_ADDRESS": "a..b:80"}, "setting web_address: requires host, or host:port.* found 'a..b:80'"),
+        ({"LARDER_WEB_ADDRESS": "a:99999"}, "setting web_address: .* port from 1 to 65535.* found 'a:99999'"),
         ({"LARDER_WORKER": "../up"}, 'setting worker: a name requires 1 to 100 of the characters .* found "../up"'),
         ({"LARDER_CONFIG": "/no/such.toml"}, "settings file /no/such.toml: requires TOML that can be read"),
     ],
@@ -73,6 +86,11 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_refused(environment: dict[str, str], said: str, tmp_path: Path) -> None:
     with pytest.raises(MistakeError, match=said.replace("(", r"\(").replace(")", r"\)")):
         load_settings(environment, tmp_path)
+
+
+@pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "::", "::1", "127.0.0.1", "localhost", "worker-1.svc"])  # noqa: S104
+def test_a_web_host_is_an_address_a_name_or_stands_for_all(host: str, tmp_path: Path) -> None:
+    assert load_settings({"LARDER_WEB_HOST": host}, tmp_path).settings.web_host == host
 
 
 @pytest.mark.parametrize(
