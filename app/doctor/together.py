@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import larder_setting, set_brokers, set_static, set_topic
+from app.doctor.transactions import CAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,17 +87,17 @@ def _partitions(system: System, service: Service) -> int:
 
 
 def _in_sync(system: System) -> Iterator[Finding]:
-    """What is published has to be acknowledged by so many replicas."""
+    """What is published has to be acknowledged by so many replicas; newer brokers ask for no more than there are."""
     for name in dict.fromkeys(use.name for _, use in system.uses if use.owned):
         topic = system.topics.get(name)
         if topic is None or (least := topic.number("min.insync.replicas", 1)) <= topic.replicas:
             continue
         yield Finding(
-            Severity.ERROR,
+            Severity.HINT,
             AUDIT,
             f"topic {name}",
             f"min.insync.replicas={least}; a partition has {topic.replicas} replicas",
-            "the brokers acknowledge nothing that is written there: its owner stands still",
+            CAPPED.format(topic.replicas),
             (set_topic(system.bootstrap, name, min_insync_replicas=max(1, topic.replicas - 1)),),
         )
     if system.brokers.config.get("unclean.leader.election.enable") == "true" and system.brokers.up > 1:

@@ -20,6 +20,9 @@ LONGEST_TRANSACTION: Final = 900_000
 
 _TRANSACTIONS: Final = "__transaction_state"
 
+CAPPED: Final = "brokers since 3.7 ask for {} of them, as many as there are; older ones acknowledge nothing"
+"""What follows from a minimum of in-sync replicas above the number of replicas (KAFKA-15583)."""
+
 REPLICAS: Final = 3
 """transaction.state.log.replication.factor of a stock broker."""
 
@@ -69,17 +72,6 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
             do,
         )
-    elif least > replicas:
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            "the brokers",
-            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has {replicas} replicas",
-            "no transaction can be written: workers publish nothing",
-            (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
-            if made
-            else do,
-        )
     elif brokers.up > 1 and replicas == 1:
         yield Finding(
             Severity.WARNING,
@@ -93,4 +85,15 @@ def _transaction_log(system: System) -> Iterator[Finding]:
                     f" --reassignment-json-file FILE (which gives {_TRANSACTIONS} {min(brokers.up, REPLICAS)} replicas)"
                 ),
             ),
+        )
+    elif least > replicas:
+        yield Finding(
+            Severity.HINT,
+            AUDIT,
+            "the brokers",
+            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has {replicas} replicas",
+            CAPPED.format(replicas),
+            (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
+            if made
+            else do,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agents.declaring.facts import dead_letters_name
 from app.doctor.findings import Finding, Place, Severity
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
             (Place(name, fell["partition"], fell["offset"]), Place(name, fell["partition"], fell["earlier_offset"])),
         )
     if parked := table.get("parked"):
+        # Every worker reads a global table, so each keeps what it rejected. Of others, one writes a dead letter.
+        where = "kept in its store" if table["held"] == "global" else f"in {dead_letters_name(worker.service)}"
         yield Finding(
             Severity.WARNING,
             AUDIT,
             f"{about}, table {name}",
-            f"{parked:,} records were rejected, and are kept in its store",
+            f"{parked:,} records were rejected, and are {where}",
             "their rows are missing, or older than what their owner published",
             ("mend the owner as its log says, and have it publish those rows again",),
         )

@@ -338,6 +338,15 @@ async def test_settings_that_do_not_go_together_are_found(patient: Patient) -> N
     assert "one worker in its group" in told.of("settings", patient.service)["seen"]
 
 
+async def test_a_minimum_of_in_sync_replicas_above_the_replicas_is_a_hint_and_records_are_acknowledged(
+    patient: Patient,
+) -> None:
+    await configure(patient.kafka, patient.waiting, COMPACTED | {"min.insync.replicas": "2"})
+    await patient.send(patient.waiting, Sent("key", None, 0))
+    told = patient.doctor()
+    assert told.of("settings", patient.waiting)["severity"] == "hint"
+
+
 async def test_a_sample_has_the_oldest_and_the_newest_and_all_has_what_lies_between(patient: Patient) -> None:
     count = 1_000
     rows = [customer("ada", at + 2) for at in range(count)]

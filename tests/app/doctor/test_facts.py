@@ -259,13 +259,20 @@ def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_nee
     assert not list(transactions(brokers(HEALTHY, count=1, replicas=None, **ready)))
 
 
-def test_a_log_of_transactions_with_too_few_replicas_is_found() -> None:
+def test_a_log_of_transactions_with_one_replica_among_several_brokers_is_a_warning() -> None:
     few = brokers(HEALTHY, replicas=1)
-    told = one(transactions(few._replace(brokers=few.brokers._replace(transaction_in_sync=2))))
-    assert "no transaction can be written" in told.why
-    assert told.do[0].endswith("--entity-name __transaction_state --add-config min.insync.replicas=1")
     lone = one(transactions(few._replace(brokers=few.brokers._replace(transaction_in_sync=1))))
     assert lone.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_log_of_transactions_with_a_minimum_above_its_replicas_is_a_hint(*, made: bool) -> None:
+    config = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "2"}
+    single = brokers(HEALTHY, count=1, replicas=1 if made else None, **config)
+    told = one(transactions(single._replace(brokers=single.brokers._replace(transaction_in_sync=2 if made else 0))))
+    assert (told.severity, "since 3.7 ask for 1 of them" in told.why) == (Severity.HINT, True)
+    if made:
+        assert told.do[0].endswith("--entity-name __transaction_state --add-config min.insync.replicas=1")
 
 
 def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
@@ -296,8 +303,9 @@ def test_a_state_of_its_own_needs_exactly_once() -> None:
     assert "would be decided on once more" in told.why
 
 
-def test_more_in_sync_replicas_than_there_are_is_an_error_for_what_is_written() -> None:
-    assert "acknowledge nothing" in one(together(changed(HEALTHY, LETTERS, {"min.insync.replicas": "4"}))).why
+def test_a_minimum_above_the_replicas_is_a_hint_for_what_is_written_since_brokers_cap_it() -> None:
+    told = one(together(changed(HEALTHY, LETTERS, {"min.insync.replicas": "4"})))
+    assert (told.severity, "since 3.7 ask for 3 of them" in told.why) == (Severity.HINT, True)
     assert not list(together(changed(HEALTHY, ORDERS, {"min.insync.replicas": "4"})))
 
 
@@ -306,7 +314,10 @@ def test_leaders_that_lack_records_are_a_warning() -> None:
 
 
 def table(**more: Any) -> WorkerState:
-    status = {"phase": "running", "tables": [{"table": CUSTOMERS, "diverging": None, "parked": 0, **more}]}
+    status = {
+        "phase": "running",
+        "tables": [{"table": CUSTOMERS, "held": "global", "diverging": None, "parked": 0, **more}],
+    }
     return WorkerState("shipping", "one", status)
 
 
@@ -318,6 +329,9 @@ def test_what_workers_say_of_themselves_is_a_finding_when_it_is_bad() -> None:
     waiting = WorkerState("shipping", "one", {"phase": "waiting for the broker at kafka:9092"})
     assert one(workers(HEALTHY._replace(workers=[waiting]))).seen == "waiting for the broker at kafka:9092"
     assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.startswith("3 records were rejected")
+    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.endswith("are kept in its store")
+    divided = one(workers(HEALTHY._replace(workers=[table(parked=3, held="partition")])))
+    assert divided.seen == "3 records were rejected, and are in shipping.dead-letters"
     fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
     told = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
     assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
