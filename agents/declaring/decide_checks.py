@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.declaring.decides import Decide
 from agents.declaring.decisions import Decision, Delete
-from agents.declaring.facts import Facts, input_partitions, partitions, wake_ups_name
+from agents.declaring.facts import RESTORE, Facts, input_partitions, partitions, wake_ups_name
 from agents.declaring.function_checks import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from agents.declaring.joins import Source, events_of, partitioned_by
 from agents.declaring.key_checks import advice, holds_key_of, input_key_problems
@@ -83,7 +83,7 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
             declared,
             "a state requires as many partitions as its inputs",
             f"{counts[1]} in {topic.name}, {counts[0]} in {source.name}",
-            f'use {events_of(source).name}.by("{field}"), or make the counts equal',
+            RESTORE if isinstance(source, Rekeyed) else f'use {events_of(source).name}.by("{field}")',
         )
     if events_of(source).name == topic.name:
         yield Problem(declared, "a state is no input of its own", topic.name, "decide on events")
@@ -110,7 +110,7 @@ def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Fa
             declared,
             f"wake-ups require {wanted} partitions in {name}, as many as {decide.name} has",
             str(found.partitions),
-            f"add partitions to {name}",
+            RESTORE,
         )
 
 

@@ -5,7 +5,7 @@ written here and nowhere else.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from agents.declaring.decides import Decide
 from agents.declaring.joins import Join, Source
@@ -25,6 +25,13 @@ class TopicFacts(NamedTuple):
 
 Facts: TypeAlias = Mapping[str, TopicFacts | None]
 """By topic name; None, or no entry, for a topic that does not exist."""
+
+
+RESTORE: Final = (
+    "create the one that was given partitions again with the number of before; add no partitions to topics of the"
+    " service"
+)
+"""What to do where topics that belong together have other numbers of partitions: keys then belong elsewhere."""
 
 
 def dead_letters_name(service: str) -> str:

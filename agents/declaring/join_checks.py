@@ -7,7 +7,7 @@ or `function_checks`, topics in `topic_checks`.
 import math
 from collections.abc import Iterator
 
-from agents.declaring.facts import Facts, input_name, input_partitions, partitions, waiting_name
+from agents.declaring.facts import RESTORE, Facts, input_name, input_partitions, partitions, waiting_name
 from agents.declaring.function_checks import function_problems
 from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_by
 from agents.declaring.key_checks import holds_key_of, source_key_problems
@@ -77,8 +77,14 @@ def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts)
             declared,
             f"orders that wait require {wanted} partitions in {name}, as many as {join.source.name} has",
             str(found.partitions),
-            f"add partitions to {name}; what waits there stays where it is",
+            RESTORE if _is_placed(join) else f"add partitions to {name}; what waits there stays where it is",
         )
+
+
+def _is_placed(join: Join) -> bool:
+    """Whether it matters in which partition a record waits: events that meet global tables wait anywhere."""
+    by_partition = any(lookup.table.held == "partition" for lookup in join.lookups)
+    return by_partition or isinstance(events_of(join.source), OwnerTopic)
 
 
 def _is_bounded(wait: Wait) -> bool:

@@ -25,6 +25,7 @@ from agents.engine.joining import Joining
 from agents.engine.lanes import Lane
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
+from agents.engine.placement import Placement
 from agents.engine.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
 from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery, Output
@@ -51,6 +52,7 @@ class Assembly:
         delivery: Callable[[], Delivery],
         epoch: Callable[[], int],
         clock: Callable[[], float],
+        placement: Placement,
     ) -> None:
         self._plan = plan
         self._assigned = assigned
@@ -62,6 +64,7 @@ class Assembly:
         self._delivery = delivery
         self._epoch = epoch
         self._clock = clock
+        self._placement = placement
         self._owner_topics = {each.input for each in plan.joins if isinstance(events_of(each.join.source), OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
@@ -85,10 +88,15 @@ class Assembly:
     def _table(self, tp: TopicPartition) -> Lane:
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
             table, parking = self._tables[tp.topic], self._parking(tp)
-            return Lane(tp, ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery), _never)
+            reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery)
+            return Lane(tp, reacting, self._held_table(tp))
         handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
         handler.publish_left_over()
-        return Lane(tp, handler, _never)
+        return Lane(tp, handler, self._held_table(tp))
+
+    def _held_table(self, tp: TopicPartition) -> Callable[[], bool]:
+        """A partition that was added holds keys that belong elsewhere by the number of before."""
+        return _always if self._tables[tp.topic].lies_beyond(tp.partition) else _never
 
     def _input(self, tp: TopicPartition) -> Lane:
         plan = self._plan.inputs[tp.topic]
@@ -97,6 +105,9 @@ class Assembly:
             feed = self._feeds[tp.topic]
             handler = AgentHandler(tp, agent.topic.row, feed, self._delivery, self._epoch)
             return Lane(tp, handler, _never)
+        if (problem := self._placement.problem_of(tp.topic)) is not None:
+            self.held_back[tp] = problem
+            return Lane(tp, InputHandler(tp, (), self._delivery), _always)
         lacking = [
             name for name in sorted({*self._read(plan), *_internal(plan)}) if not self._is_open(name, tp.partition)
         ]

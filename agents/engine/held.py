@@ -63,7 +63,9 @@ class TableCounts:
 
 
 class HeldTable:
-    """`partition_count` is that of the topic, as last known; 0 while no broker has told it.
+    """`partition_count` is the number by which its rows are placed; 0 while no broker has told it.
+
+    That is the number of partitions of the topic, or the one of before where others depend on it.
 
     `was_caught_up`: all open partitions have been at once, since the worker started.
     """
@@ -194,6 +196,10 @@ class HeldTable:
             self.watch(partition, applied.changed_keys)
         self._tell(applied.changed_keys)
         return applied.rejected
+
+    def lies_beyond(self, partition: int) -> bool:
+        """The topic has it, and no row belongs there."""
+        return self.held == "partition" and 0 < self.partition_count <= partition
 
     def strangers(self, partition: int, records: Sequence[Record]) -> list[Rejected]:
         """Records that belong into another partition, where rows have to lie where their key belongs."""

@@ -25,6 +25,7 @@ from agents.engine.harness import Consumer
 from agents.engine.held import HeldTable
 from agents.engine.horizon import Log
 from agents.engine.offsets import Fallback, Offsets, input_offset
+from agents.engine.placement import Placement
 from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
 from agents.engine.processing import Processing
@@ -34,11 +35,15 @@ from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
 from agents.engine.takeover import offsets_to_go_on_from, until_member
+from agents.engine.topic_ids import Described
 from agents.engine.transactions import GroupFencedError
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.problems import Problem
 
 log = logging.getLogger("larder")
+
+PLACEMENT_SECONDS = 2.0
+"""Between two looks at how many partitions topics have."""
 
 
 class Unacknowledged(NamedTuple):
@@ -65,6 +70,7 @@ class Membership:
         feeds: Mapping[str, Feed],
         processing: Processing,
         memo: Memo,
+        placement: Placement,
         standbys: Standbys,
         replan: Callable[[], Awaitable[Plan]],
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
@@ -84,6 +90,7 @@ class Membership:
         self._counts = counts
         self._feeds = feeds
         self._memo = memo
+        self._placement = placement
         self._standbys = standbys
         self._replan = replan
         self._new_guarantee = new_guarantee
@@ -93,7 +100,8 @@ class Membership:
         self._reached = reached
         self._refusals = Refusals(clock)
         self._changing = asyncio.Lock()
-        self._held_back: set[TopicPartition] = set()
+        self._held_back: dict[TopicPartition, Problem] = {}
+        self._said: Collection[str] = ()
         self._begun: dict[TopicPartition, Begun] = {}
         self._lost_its_place = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -102,9 +110,15 @@ class Membership:
         self.unacknowledged: Unacknowledged | None = None
 
     @property
-    def lacking(self) -> Collection[TopicPartition]:
-        """Inputs that are held back since a partner has too few partitions."""
+    def held_back(self) -> Mapping[TopicPartition, Problem]:
+        """Inputs whose records are not processed since topics have other numbers of partitions than they require."""
         return self._held_back
+
+    @property
+    def problems(self) -> list[str]:
+        """Why inputs are held back, each cause once."""
+        here = [self._held_back[tp] for tp in self.processing.assigned if tp in self._held_back]
+        return sorted({str(problem) for problem in (*here, *self._placement.problems.values())})
 
     @property
     def epoch(self) -> int:
@@ -147,6 +161,17 @@ class Membership:
                     raise
             await asyncio.wait({self._failure}, timeout=RETRY_SECONDS)
         self._failure.result()
+
+    async def watch_placement(self) -> None:
+        """Begin again where topics have other numbers of partitions: the group may hear of it minutes later."""
+        while True:
+            await asyncio.sleep(PLACEMENT_SECONDS)
+            try:
+                if self.joined and self._placement.is_news(await self.consumer.describe(self.plan.group_topics)):
+                    self._lost_its_place.set()
+            except (KafkaError, OSError) as error:
+                if not is_passing(error):
+                    raise
 
     def fail(self, reason: BaseException) -> None:
         """A part of Faust died, in whatever thread."""
@@ -214,11 +239,7 @@ class Membership:
         return starts
 
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        for name, topic in (await self.consumer.describe(self.plan.group_topics)).items():
-            self._topic_ids[name] = topic.topic_id
-            self.partition_counts[name] = topic.partitions
-            if name in self._tables:
-                self._tables[name].told(*topic)
+        self._note_topics(await self.consumer.describe(self.plan.group_topics))
         for table in self._tables.values():
             if table.held == "global":
                 table.remeasure(table.table.partitions)
@@ -230,7 +251,7 @@ class Membership:
         assembly = Assembly(
             self.plan, assigned, self._tables, self._counts, self._feeds, self._begun,
             self.consumer.member().generation, lambda: self.processing.delivery, lambda: self.processing.epoch,
-            self._clock,
+            self._clock, self._placement,
         )  # fmt: skip
         lanes = assembly.lanes()
         self.rooms = assembly.rooms
@@ -238,12 +259,23 @@ class Membership:
         await self.processing.replace(lanes, assembly.chores)
         return starts
 
+    def _note_topics(self, topics: Mapping[str, Described]) -> None:
+        self._placement.note(topics)
+        for name, topic in topics.items():
+            self._topic_ids[name] = topic.topic_id
+            self.partition_counts[name] = topic.partitions
+            if name in self._tables:
+                self._tables[name].told(topic.topic_id, self._placement.partitions(name, topic.partitions))
+
     def _say_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:
-        """One line for each partition while it lasts, however often partitions are assigned."""
-        for tp, problem in held_back.items():
-            if tp not in self._held_back:
+        """One line for each cause while it lasts, however often partitions are assigned."""
+        others = {tp: problem for tp, problem in self._held_back.items() if tp not in assigned}
+        self._held_back = {**others, **held_back}
+        problems = {each.declared: each for each in (*held_back.values(), *self._placement.problems.values())}
+        for declared, problem in problems.items():
+            if declared not in self._said:
                 log.warning("%s", problem)
-        self._held_back = self._held_back.difference(assigned).union(held_back)
+        self._said = {*problems, *(each.declared for each in others.values())}
 
     def _begin_reacting(self, tp: TopicPartition, table: HeldTable, offsets: Offsets) -> None:
         """What the group has committed decides to which changes there has been no reaction."""

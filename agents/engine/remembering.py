@@ -1,7 +1,7 @@
 """What a worker remembers between its runs beside its stores: one small file in its directory.
 
-Which inputs it has committed offsets for, so that their loss is noticed, and the partition counts of its
-tables, so that it can answer from its copies without a broker.
+Which inputs it has committed offsets for, so that their loss is noticed, the partition counts of its tables, so
+that it can answer from its copies without a broker, and those by which it places records, so that a change is noticed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from pathlib import Path
 
 import msgspec
 
+from agents.engine.topic_ids import Described
 from tables.declaring.problems import LarderError, Problem
 
 
 class Remembered(msgspec.Struct):
-    """`committed`: topic id by input topic. `partitions`: partition count by table topic."""
+    """`committed`: topic id by input topic. `partitions`: partition count by table topic.
+
+    `placed`: by topic, its id and the partition count that it had when this worker first read it.
+    """
 
     committed: dict[str, str] = {}
     partitions: dict[str, int] = {}
+    placed: dict[str, Described] = {}
 
 
 class Memo:
@@ -35,6 +40,10 @@ class Memo:
     def partitions(self) -> dict[str, int]:
         return self._content.partitions
 
+    @property
+    def placed(self) -> dict[str, Described]:
+        return self._content.placed
+
     def remember_committed(self, topic_ids: dict[str, str]) -> None:
         if not topic_ids.items() <= self._content.committed.items():
             self._content.committed.update(topic_ids)
@@ -43,6 +52,11 @@ class Memo:
     def remember_partitions(self, counts: dict[str, int]) -> None:
         if not counts.items() <= self._content.partitions.items():
             self._content.partitions.update(counts)
+            self._write()
+
+    def remember_placed(self, topics: dict[str, Described]) -> None:
+        if not topics.items() <= self._content.placed.items():
+            self._content.placed.update(topics)
             self._write()
 
     def _write(self) -> None:

@@ -32,6 +32,7 @@ from agents.engine.horizon import Remainder
 from agents.engine.membership import Membership
 from agents.engine.offsets import Fallback
 from agents.engine.peers import Peer
+from agents.engine.placement import Placement
 from agents.engine.plan import Plan, plan
 from agents.engine.preparing import prepare
 from agents.engine.processing import Processing
@@ -44,6 +45,7 @@ from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
 from agents.engine.status import status, waiting
 from agents.engine.tending import tend
+from agents.engine.topic_ids import Described
 from agents.engine.traffic import Traffic
 from agents.engine.transactions import TransactionalProducer, end_transaction
 from agents.engine.trimming import trim
@@ -194,17 +196,19 @@ class ServiceRunner:
             tasks.create_task(feel_pulse(self.options.brokers, self._heard, self._missed))
             facts = await prepare(self.service, self.options.brokers, self._say)
             planned = plan(self.service, facts)
-            self._confirm(facts)
+            placement = Placement(planned, self._memo)
+            placement.note({name: Described(each.topic_id, each.partitions) for name, each in facts.items()})
+            self._confirm(facts, placement)
             for topic in planned.internal.values():
                 self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
-                _tell(self.tables[topic.name], facts[topic.name])
+                _tell(self.tables[topic.name], facts[topic.name], placement)
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
             tasks.create_task(say_causes(self._cause_logs))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
             await self._follow(tasks, planned)
             if planned.group_topics:
-                await self._join_group(tasks, planned, facts, new_guarantee)
+                await self._join_group(tasks, planned, facts, placement, new_guarantee)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
                 self._say("running")
@@ -230,6 +234,7 @@ class ServiceRunner:
         tasks: asyncio.TaskGroup,
         planned: Plan,
         facts: Mapping[str, TopicFacts],
+        placement: Placement,
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
     ) -> None:
         options = self.options
@@ -238,8 +243,8 @@ class ServiceRunner:
         followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
         standbys = Standbys(options.brokers, followed)
         self.membership = membership = Membership(
-            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo, standbys,
-            self._replan, new_guarantee, partial(end_transaction, options.brokers),
+            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo, placement,
+            standbys, self._replan, new_guarantee, partial(end_transaction, options.brokers),
             options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
@@ -251,6 +256,7 @@ class ServiceRunner:
         membership.consumer = cast("Consumer", app.consumer)
         await membership.prepare()
         tasks.create_task(membership.watch_group())
+        tasks.create_task(membership.watch_placement())
         tasks.create_task(standbys.run())
         if planned.passed_through:
             tasks.create_task(trim(options.brokers, membership.passed_through))
@@ -332,11 +338,11 @@ class ServiceRunner:
             for partition in table.open_local():
                 table.table.state(partition).disconnect()
 
-    def _confirm(self, facts: Mapping[str, TopicFacts]) -> None:
+    def _confirm(self, facts: Mapping[str, TopicFacts], placement: Placement) -> None:
         """The broker is there: local copies of other topics of the same name are dropped."""
         for name, table in self.tables.items():
-            _tell(table, facts[name])
-        self._memo.remember_partitions({name: facts[name].partitions for name in self.tables})
+            _tell(table, facts[name], placement)
+        self._memo.remember_partitions({name: table.partition_count for name, table in self.tables.items()})
 
     def _say(self, doing: str) -> None:
         self._doing = doing
@@ -356,8 +362,9 @@ class ServiceRunner:
             log.info("worker %s of %s: %s", self.options.worker, self.service.name, self._told)
 
 
-def _tell(table: HeldTable, facts: TopicFacts) -> None:
-    table.told(facts.topic_id, facts.partitions, facts.delete_retention_ms / 1000)
+def _tell(table: HeldTable, facts: TopicFacts, placement: Placement) -> None:
+    count = placement.partitions(table.topic.name, facts.partitions)
+    table.told(facts.topic_id, count, facts.delete_retention_ms / 1000)
 
 
 async def _bounded(step: Coroutine[Any, Any, Any], otherwise: str) -> None:

@@ -47,6 +47,7 @@ def status(
             for decide in service.decides
         ],
         "inputs": [] if membership is None else list(_inputs(membership)),
+        "held_back": [] if membership is None else membership.problems,
         "tables": [_table(tables[use.name], now) for use in service.tables],
         "partition_counts": {} if membership is None else dict(membership.partition_counts),
     }

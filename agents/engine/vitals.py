@@ -15,6 +15,8 @@ FAILING_SECONDS = 45.0
 acknowledgements, and 15 s each for what comes before and after them."""
 
 
+_BEYOND = "held back: the partition was added, and rows are placed by the number of before"
+
 ENDING = frozenset({"stopping", "stopped"})
 """What a worker does whether its broker answers or not."""
 
@@ -81,8 +83,8 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
     for tp in membership.processing.assigned:
         if tp.topic in membership.plan.inputs:
             excuse = failing
-            if tp in membership.lacking:
-                excuse = "held back: a partner has too few partitions"
+            if (problem := membership.held_back.get(tp)) is not None:
+                excuse = f"held back: {problem}"
             elif tp in held:
                 excuse = _held_back(tp, tables)
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
@@ -97,6 +99,7 @@ def _held_back(tp: TopicPartition, tables: Mapping[str, HeldTable]) -> str:
 def _tables(tables: Mapping[str, HeldTable], failing: str | None) -> Iterator[Standing]:
     for name, table in tables.items():
         # What the group reads is read again after a failure, and stands still as long as that lasts.
-        excuse = failing if table.held == "partition" else None
+        passing = failing if table.held == "partition" else None
         for state in table.states():
+            excuse = _BEYOND if table.lies_beyond(state.partition) else passing
             yield Standing(Place("table", name, state.partition), state.position, state.end, excuse)

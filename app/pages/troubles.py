@@ -49,6 +49,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_unknown(services),
         *_silent(services),
         *_unserved(services),
+        *_held_back(services),
         *_tables(services),
         *_inputs(whole.inputs(services)),
         *(each for join in whole.joins(services) for each in _join(join)),
@@ -102,6 +103,19 @@ def _unserved(services: Data) -> Iterator[Trouble]:
             "/services",
             "Workers",
             f"larder worker {services['service']} --name another",
+        )
+
+
+def _held_back(services: Data) -> Iterator[Trouble]:
+    """Say why workers hold inputs back; what several of them say, once."""
+    problems = {problem for status in whole.told(services) for problem in status.get("held_back", ())}
+    for problem in sorted(problems):
+        yield Trouble(
+            Severity.BAD,
+            "Records are held back, and nothing is published for them",
+            problem[:1].upper() + problem[1:],
+            "/services",
+            "Inputs",
         )
 
 

@@ -202,6 +202,7 @@ SCHEMAS: dict[str, Any] = {
             "worker": TEXT,
             "phase": TEXT,
             "tables": {"type": "array"},
+            "held_back": things(TEXT),
             "partition_counts": {"type": "object"},
             "workers_known": FLAG,
             "workers": things(

@@ -212,6 +212,15 @@ def test_orders_wait_in_as_many_partitions_as_their_source_has() -> None:
     )
 
 
+def test_orders_that_wait_by_partition_are_not_given_partitions_where_keys_would_belong_elsewhere() -> None:
+    service = Service("s")
+    service.join(orders.by("customer_id"), service.table(customers), into=results, missing=Wait(5).then(DeadLetter))
+    rekeyed = {"shop.customers": facts("compact", 8), "s.shop.orders.by.customer_id": facts(partitions=8)}
+    found = said(service, known=rekeyed | {"s.shop.results.waiting": facts("compact", 4)})
+    assert "found 4; create the one that was given partitions again with the number of before" in found
+    assert "add partitions to" not in found
+
+
 def test_a_co_partitioned_table_is_no_input_of_its_own_service() -> None:
     service = Service("s")
     service.table(customers)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.engine.remembering import Memo
+from agents.engine.topic_ids import Described
 from tables.declaring import LarderError
 
 
@@ -17,9 +18,11 @@ def test_what_is_remembered_is_there_after_a_restart(tmp_path: Path) -> None:
     memo.remember_committed({"orders": "id-1"})
     memo.remember_partitions({"customers": 4})
     memo.remember_committed({"other": "id-2"})
+    memo.remember_placed({"customers": Described("id-3", 4)})
     again = Memo(path)
     assert again.committed == {"orders": "id-1", "other": "id-2"}
     assert again.partitions == {"customers": 4}
+    assert again.placed == {"customers": Described("id-3", 4)}
 
 
 def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from agents.engine.fetching import Seen
 from agents.engine.held import HeldTable
 from agents.engine.membership import Unacknowledged
 from agents.engine.vitals import FAILING_SECONDS, Standing, vitals
+from tables.declaring.problems import Problem
 from tables.engine import Table
 from tests.tables.engine.samples import customers, plains, row, small_memory
 
@@ -39,7 +40,7 @@ def member(**changed: Any) -> Any:
     """What a `Membership` shows, where one input partition is assigned."""
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     shown = {
-        "joined": True, "unacknowledged": None, "lacking": frozenset(), "processing": processing,
+        "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
         "plan": SimpleNamespace(inputs={"orders": None}), "positions": {INPUT: 3}, "ends": {INPUT: 9},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
@@ -65,7 +66,16 @@ def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, Held
         "held back until what it is joined with is caught up (shop.customers, shop.plains)"
     )
     assert found[plains.name].excuse is None, "the table is judged by itself"
-    assert standing(tables, member(lacking={INPUT}))["orders"].excuse == "held back: a partner has too few partitions"
+    problem = Problem("topic orders", "requires 4 partitions", "8", "create it again")
+    found = standing(tables, member(held_back={INPUT: problem}))
+    assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
+
+
+def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, HeldTable]) -> None:
+    tables[plains.name].partition_count = 1
+    assert standing(tables, member())[plains.name].excuse == (
+        "held back: the partition was added, and rows are placed by the number of before"
+    )
 
 
 def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, HeldTable]) -> None:

@@ -75,6 +75,7 @@ def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
         "decides": [],
         "inputs": [reads(0), reads(1)],
         "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
+        "held_back": [],
         "partition_counts": {"shop.orders": 4},
     } | others
 

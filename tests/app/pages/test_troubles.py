@@ -17,6 +17,13 @@ def only(**others: Any) -> Any:
     return found
 
 
+def test_what_several_workers_hold_back_for_one_cause_is_said_once_and_first() -> None:
+    cause = "topic shop.orders: requires the 4 partitions that it had; found 8; create it again"
+    other = member(2, 2, 3, told=status("shipping-2", held_back=[cause]))
+    found = only(held_back=[cause], workers=[member(1, 0, 1), other])
+    assert (found.severity, found.do) == (Severity.BAD, cause.replace("topic", "Topic", 1))
+
+
 def test_a_service_that_is_well_has_no_troubles() -> None:
     assert troubles(services()) == []
 
