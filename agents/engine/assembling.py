@@ -73,7 +73,11 @@ class Assembly:
     @property
     def chores(self) -> Sequence[Chore]:
         """What waits for a row or a time."""
-        return [*chain.from_iterable(self.rooms.values()), *self._decides.wake_ups.values()]
+        return [
+            *chain.from_iterable(self.rooms.values()),
+            *self._decides.wake_ups.values(),
+            *self._decides.state_rows.values(),
+        ]
 
     def lanes(self) -> dict[TopicPartition, Lane]:
         """Lanes in the order of their priority."""
@@ -90,7 +94,10 @@ class Assembly:
             table, parking = self._tables[tp.topic], self._parking(tp)
             reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery)
             return Lane(tp, reacting, self._held_table(tp))
-        handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
+        handler = TableHandler(
+            self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery,
+            decided_on=any(each.state.topic == tp.topic for each in self._plan.decides),
+        )  # fmt: skip
         handler.publish_left_over()
         return Lane(tp, handler, self._held_table(tp))
 
@@ -184,14 +191,15 @@ class Assembly:
         return room
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
-        """Until the tables that it reads are caught up, and what waits has been taken over."""
+        """Until the tables that it reads are caught up, states can be read, and what waits has been taken over."""
         tables = [self._tables[name] for name in self._read(plan)]
+        states = self._decides.states(tp.partition, plan.decides)
         waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, plan.decides)]
 
         def held() -> bool:
             if not all(table.caught_up(tp.partition) for table in tables):
                 return True
-            return not all(each.ready for each in waiting)
+            return not (all(each.ready for each in waiting) and all(each.are_readable() for each in states))
 
         return held
 

@@ -85,6 +85,7 @@ class HeldTable:
         self.taken = Taken()
         self.causes = CauseLog(f"table {table.topic.name}", clock)
         self.was_caught_up = False
+        self.said_unreadable: set[int] = set()
         self.react: Callable[[int, Sequence[Record]], None] | None = None
         self.watch: Watch | None = None
         """Somebody who wants to see changes live, whoever has the partitions; mostly nobody does."""
@@ -220,6 +221,15 @@ class HeldTable:
         if changed:
             for listener in self._listeners:
                 listener(changed)
+
+    def unreadable(self, partition: int) -> int:
+        """How many keys of a partition have a newest record that is no row; 0 where the partition is not open."""
+        open_ = partition in self.table.partitions
+        return self.table.part(partition).unreadable.counts.get(partition, 0) if open_ else 0
+
+    def is_unreadable(self, partition: int, key: bytes | None) -> bool:
+        """The newest record of a key was rejected."""
+        return key is not None and self.table.part(partition).unreadable.of(partition, key) is not None
 
     def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
         """Rejected records that were not published as dead letters yet, as far as anybody knows."""

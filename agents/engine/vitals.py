@@ -9,6 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from agents.engine.held import HeldTable
 from agents.engine.membership import Membership
+from agents.engine.state_rows import held_back_by
 
 FAILING_SECONDS = 45.0
 """For so long after outputs were not acknowledged the broker is the cause: the next attempt has up to 20 s for its
@@ -86,9 +87,14 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
             if (problem := membership.held_back.get(tp)) is not None:
                 excuse = f"held back: {problem}"
             elif tp in held:
-                excuse = _held_back(tp, tables)
+                excuse = _unreadable(tp, membership, tables) or _held_back(tp, tables)
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
             yield Standing(Place("input", *tp), position, end, excuse)
+
+
+def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
+    states = [tables[each.state.topic] for each in membership.plan.inputs[tp.topic].decides]
+    return held_back_by(states, tp.partition)
 
 
 def _held_back(tp: TopicPartition, tables: Mapping[str, HeldTable]) -> str:

@@ -95,7 +95,10 @@ class Schema:
 
     def findings(self) -> Iterator[Finding]:
         """Give what was found up to now."""
-        rejected = "they are no rows: tables reject them, and keep what they had before"
+        rejected = (
+            "they are no rows: tables reject them, a table that is rebuilt has no row of their keys, and a decide or a"
+            " fold on them is held back"
+        )
         parked = "joins and decides that need these fields send them to the dead letters"
         why = rejected if self._rows else parked
         declare = f"or declare {self._type} as they are written"

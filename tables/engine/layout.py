@@ -3,6 +3,7 @@
     m format | identity | index name      text, JSON and JSON: what this store is
     m parked                              how many records x there are
     m fell                                the first revision that fell, see `falling`
+    m unreadable                          how many keys n there are, by partition
     p partition (4)                       position record, see `Mark`
     r key                                 header (29), then the row's JSON; a header
                                           alone is the memory of a deletion
@@ -10,6 +11,7 @@
     t partition (4) timestamp (8) key     nothing; queue of deletions to be forgotten
     x partition (4) offset (8)            a record that was no row, see `parked`
     u partition (4) offset (8)            nothing; queue of those to be told elsewhere
+    n partition (4) key                   why the newest record of a key was no row, see `unreadable`
     f partition (4)                       how the topic was last read as a whole, see `FullRead`
     s partition (4) key                   offset (8) at which a row was met in it
 
@@ -25,7 +27,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 # Rises with any change of this module or of `values`; another number is rebuilt.
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 META: Final = b"m"
 POSITION: Final = b"p"
@@ -34,6 +36,7 @@ ENTRY: Final = b"i"
 TOMBSTONE: Final = b"t"
 PARKED: Final = b"x"
 UNTOLD: Final = b"u"
+UNREADABLE: Final = b"n"
 FULL_READ: Final = b"f"
 MET: Final = b"s"
 
@@ -41,6 +44,7 @@ IDENTITY_KEY: Final = META + b"identity"
 INDEX_KEY: Final = META + b"index "
 PARKED_KEY: Final = META + b"parked"
 FELL_KEY: Final = META + b"fell"
+UNREADABLE_KEY: Final = META + b"unreadable"
 
 # Format, revision, partition, offset, timestamp (ms).
 _HEADER: Final = Struct(">BqIqq")

@@ -33,6 +33,7 @@ from tables.engine.shape import Shape
 from tables.engine.state import State
 from tables.engine.store import Batch, Store
 from tables.engine.sweeping import FullReads
+from tables.engine.unreadable import UnreadableKeys
 
 
 class Part:
@@ -55,6 +56,7 @@ class Part:
         self._clock = clock
         self.indexes = IndexBuild(store, shape)
         self.parked = ParkedRecords(store, telling=telling)
+        self.unreadable = UnreadableKeys(store)
         self.marks: dict[int, Mark] = {}
         self.states: dict[int, State] = {}
         self.reads = FullReads(store)
@@ -98,6 +100,7 @@ class Part:
         stored = self._stored([r.key for r in fresh if r.key is not None])
         planned = plan(fresh, stored, partition, self.shape, Time(mark.newest, int(self._clock() * 1000)))
         applied = planned.applied
+        unreadable = applied.rejected
         strangers = [each for each in misplaced if each.record.offset >= mark.position]
         if strangers:
             applied.rejected = sorted([*applied.rejected, *strangers], key=lambda each: each.record.offset)
@@ -117,7 +120,9 @@ class Part:
             )
             batch = Batch()
             self.reads.meet(batch, partition, fresh, rejected)
+            counts = self.unreadable.add(batch, partition, fresh, unreadable)
             self._write(batch, partition, planned, stored, after)
+            self.unreadable.counts = counts
             self.states[partition].applied(position, len(fresh) + len(strangers))
         return applied
 

@@ -45,6 +45,15 @@ class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
         return self.timestamp, self.partition, self.offset
 
 
+class UnreadableKey(msgspec.Struct, frozen=True, array_like=True):
+    """A key whose newest record was rejected: where that lies, and why it is no row."""
+
+    partition: int
+    offset: int
+    key: bytes
+    cause: str
+
+
 @dataclass(slots=True)
 class Applied:
     """What a batch did to a table. The counts and `rejected` add up to its records.

@@ -21,7 +21,10 @@ def read_anew(part: Part, partition: int, first: int, now: float) -> None:
     read, mark, state = part.reads.of(partition), part.marks[partition], part.states[partition]
     unfinished = 0 if read is None or read.stage is Stage.DONE else read.before
     begun = FullRead(Stage.READING, first, now, max(mark.position, unfinished))
-    _write(part, Batch(), {partition: begun}, {partition: mark._replace(position=first)})
+    batch = Batch()
+    unreadable = part.unreadable.clear(batch, partition)
+    _write(part, batch, {partition: begun}, {partition: mark._replace(position=first)})
+    part.unreadable.counts = unreadable
     state.begun_again(first)
 
 

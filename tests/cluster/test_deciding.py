@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ class Stock:
     def worker(self, name: str = "one", **environment: str) -> Worker:
         module = STOCK.format(prefix=self.prefix)
         return Worker(self.kafka, self.directory, module, self.prefix, name, environment)
+
+    def worker_with(self, field: str, value: str) -> Worker:
+        """The worker when its state has one more field, which the decide fills with `value`."""
+        module = STOCK.format(prefix=self.prefix).replace(
+            "    left: int\n    held", f"    left: int\n    {field}\n    held"
+        )
+        module = module.replace("Level(product_id", f"Level({field.partition(':')[0]}={value!r}, product_id")
+        return Worker(self.kafka, self.directory, module, self.prefix)
 
     def deliver(self, pieces: dict[str, int]) -> None:
         self.beside.call(send(self.kafka, f"{self.prefix}.deliveries", deliveries(pieces)))
@@ -63,6 +72,12 @@ class Stock:
     def judge(self) -> None:
         judge_sold(self.delivered, self.asked, self.rows("reserved"), self.rows("refusals"), self.levels())
         assert self.rows("dead-letters") == []
+
+
+def held_back(worker: Worker) -> int:
+    """How many records a worker says are held back."""
+    _, health = worker.get("/health/live") or (0, {})
+    return sum(each["lag"] for each in health.get("besides", ()) if each["why"].startswith("held back: state"))
 
 
 @pytest.fixture
@@ -140,3 +155,25 @@ def test_events_that_lie_elsewhere_and_rows_that_belong_elsewhere_are_parked(sto
         (letter,) = stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.dead-letters", 1))
         assert letter == {"product_id": stray, "pieces": 5}
         assert stock.levels() == {}
+
+
+def test_a_decide_whose_rows_cannot_be_read_any_more_is_held_back_until_they_can(stock: Stock) -> None:
+    stock.deliver({"p1": 10, "p2": 3})
+    with running(worker := stock.worker()):
+        worker.until_running()
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", 2))
+        worker.stop()
+    stock.ask(["p1", "p2", "p1"])
+    with running(worker := stock.worker_with("zone: str", "here")):
+        line = worker.until_said(rf"state {stock.prefix}.levels, partition \d: .*")
+        assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
+        assert "give a new field a default, or go back to the row type of before" in line
+        worker.until(lambda _: held_back(worker) >= 3, what="three requests that are held back")
+        assert sorted(row["left"] for row in stock.rows("levels")) == [3, 10]
+        assert [stock.rows(name) for name in ("reserved", "refusals", "dead-letters")] == [[], [], []]
+        worker.stop()
+    with running(worker := stock.worker_with('zone: str = "there"', "here")):
+        stock.until_answered()
+        worker.until_caught_up()
+        stock.judge()
+        assert {row["zone"] for row in stock.levels().values()} == {"here"}

@@ -16,7 +16,7 @@ from agents.engine.membership import Unacknowledged
 from agents.engine.vitals import FAILING_SECONDS, Standing, vitals
 from tables.declaring.problems import Problem
 from tables.engine import Table
-from tests.tables.engine.samples import customers, plains, row, small_memory
+from tests.tables.engine.samples import Sent, customers, plain, plains, row, small_memory
 
 NOW = 1_000.0
 INPUT = TopicPartition("orders", 1)
@@ -38,10 +38,12 @@ def tables(tmp_path: Path) -> Iterator[dict[str, HeldTable]]:
 
 def member(**changed: Any) -> Any:
     """What a `Membership` shows, where one input partition is assigned."""
+    decides = [SimpleNamespace(state=SimpleNamespace(topic=name)) for name in changed.pop("states", ())]
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     shown = {
         "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
-        "plan": SimpleNamespace(inputs={"orders": None}), "positions": {INPUT: 3}, "ends": {INPUT: 9},
+        "plan": SimpleNamespace(inputs={"orders": SimpleNamespace(decides=decides)}),
+        "positions": {INPUT: 3}, "ends": {INPUT: 9},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
 
@@ -76,6 +78,17 @@ def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, 
     assert standing(tables, member())[plains.name].excuse == (
         "held back: the partition was added, and rows are placed by the number of before"
     )
+
+
+def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, HeldTable]) -> None:
+    held = {"held": lambda: [INPUT], "states": [plains.name]}
+    tables[plains.name].take(1, [Sent(4, b"ada", b"{}")], 5)
+    excuse = standing(tables, member(**held))["orders"].excuse
+    assert excuse is not None
+    assert excuse.startswith("held back: state shop.plains, partition 1: ")
+    assert "under 1 of its keys, for instance ada at offset 4: the value requires" in excuse
+    tables[plains.name].take(1, [plain(5, "ada", "a")], 6)
+    assert "cannot be read" not in str(standing(tables, member(**held))["orders"].excuse)
 
 
 def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, HeldTable]) -> None:

@@ -18,6 +18,7 @@ from agents.engine.near import NearRows
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
+from agents.engine.state_rows import StateRows
 from agents.engine.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
 from tables import EventTopic, OwnerTopic, Row
 from tables.engine import Table
@@ -58,8 +59,8 @@ class Stage:
         parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery)
         (decide,) = service.decides
         self.decider = Decider(
-            compile_decide(decide), rows, NearRows("bank", 0, {}), parking, [LETTERS], self.delivery.as_delivery,
-            DecideCounts(),
+            compile_decide(decide), rows, StateRows(self.held[0], 0).are_readable, NearRows("bank", 0, {}), parking,
+            [LETTERS], self.delivery.as_delivery, DecideCounts(),
         )  # fmt: skip
         self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery)
         self.decider.set_wake_up = self.wake_ups.set
@@ -103,3 +104,16 @@ def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come
     assert b"a time in the years 1 to 9999 in UTC" in (dict(letter.headers)["larder.cause"] or b"")
     assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
     assert [(each.key, each.value) for each in stage.log(WAKES.name)] == [(b"bad", None), (b"good", None)]
+
+
+def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -> None:
+    stage.take(StoredWakeUp(key=b"ada", at=1.0))
+    stage.held[0].take(0, [Sent(0, 1, b"ada", b"{}", ())], 1)
+    for _ in range(3):
+        stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert stage.log(ACCOUNTS.name) == []
+    stage.held[0].take(0, [Sent(1, 1, b"ada", None, ())], 2)
+    stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert len(stage.log(ACCOUNTS.name)) == 1
