@@ -15,30 +15,54 @@ Splice: TypeAlias = Callable[[Sequence[bytes], Sequence[Column]], list[bytes]]
 
 _BRACE: Final = ord("}")
 _NULL: Final = b"null"
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
     """Build the function that puts rows into orders under these names.
 
     It takes the orders, and a column of rows for each name; a row that is None is
-    written as `null`. `never_empty` says that an order has at least one field, so that
-    a comma is always right in front of the first name.
+    written as `null`. A field of an order that has one of the names is left out: a
+    parser that takes the first of two would see it instead of the row. `never_empty`
+    says that an order has at least one field, so that a comma is always right in front
+    of the first name.
     """
+    quoted = [msgspec.json.encode(name) for name in names]
+    # The escape that can spell a name in another way: in an identifier, only that of a code point.
+    escape = b"\\u" if all(name.isidentifier() for name in names) else b"\\"
     heads = [b"," + msgspec.json.encode(name) + b":" for name in names]
     result = b"%b" + b"".join(head.replace(b"%", b"%%") + b"%b" for head in heads) + b"}"
 
+    def without_forged(orders: Sequence[bytes]) -> Sequence[bytes]:
+        # One search of the batch costs less than one of each order.
+        batch = b"".join(orders)
+        suspect = escape in batch or any(name in batch for name in quoted)
+        return [_without(order, names) for order in orders] if suspect else orders
+
     def splice(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
+        return join(without_forged(orders), rows)
+
+    def join(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
         opened = [order[:-1] if order[-1] == _BRACE else order.rstrip()[:-1] for order in orders]
         return [result % parts for parts in zip(opened, *map(_written, rows), strict=True)]
 
     def splice_any(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
-        empty = [order.strip()[1:-1].isspace() or order.strip() == b"{}" for order in orders]
+        ours = without_forged(orders)
+        empty = [order.strip()[1:-1].isspace() or order.strip() == b"{}" for order in ours]
         return [
             b"{" + spliced.partition(b",")[2] if alone else spliced
-            for alone, spliced in zip(empty, splice(orders, rows), strict=True)
+            for alone, spliced in zip(empty, join(ours, rows), strict=True)
         ]
 
     return splice if never_empty else splice_any
+
+
+def _without(order: bytes, names: Sequence[str]) -> bytes:
+    """`order` without fields of these names; as it is where it has none, as names may be values, or lie deeper."""
+    found = _FIELDS.decode(order)
+    if found.keys().isdisjoint(names):
+        return order
+    return msgspec.json.encode({name: raw for name, raw in found.items() if name not in names})
 
 
 def _written(rows: Column) -> Column:

@@ -133,6 +133,25 @@ def test_an_order_without_fields_takes_rows_without_a_stray_comma(
     assert json.loads(result) == order | {"customer": None if row is None else json.loads(row)}
 
 
+@pytest.mark.parametrize("source", [orders, loose])
+@pytest.mark.parametrize("forged", [b'"customer":{"name":"evil"}', b'"\\u0063ustomer" : null, "customer":[1]'])
+def test_a_field_with_the_name_of_an_embedded_row_is_left_out_of_the_result(source: EventTopic, forged: bytes) -> None:
+    join = compiled("customer_id", source=source)
+    honest = b'{"order_id":"o1","customer_id":"c1","deeper":{"customer":1,"customer":2}}'
+    order = honest[:-1] + b"," + forged + b"} "
+    expected = honest[:-1] + b',"customer":{"customer_id":"c1"}}'
+    _, values = join.output_many([b"o1", b"o2"], [honest, order], [[b'{"customer_id":"c1"}'] * 2])
+    assert values == [expected, expected]
+
+
+def test_of_a_duplicated_look_up_field_the_last_one_counts() -> None:
+    order = b'{"order_id":"o1","customer_id":"c1","customer_id":"c2"}'
+    join = compiled("customer_id")
+    assert join.references(order) == (b"c2",)
+    assert join.references_many([order]) == ([b"c2"],)
+    assert msgspec.json.decode(order, type=Order).customer_id == "c2"
+
+
 def test_one_field_may_be_looked_up_in_two_tables() -> None:
     assert compiled("customer_id", "customer_id").references(ORDER) == (b"c1", b"c1")
     several = compiled("depot", "customer_id", "depot").references_many([ORDER])
@@ -193,7 +212,7 @@ def test_the_key_of_the_record_is_kept_where_the_result_has_the_same_key_field()
 
 def test_a_result_with_another_key_field_takes_it_from_the_order() -> None:
     by_customer = EventTopic("by", Order, key="customer_id")
-    result = ORDER[:-1] + b',"depot":null}'
+    result = b'{"order_id":"o1","customer_id":"c1","depot":null}'
     assert compiled("depot", into=by_customer).output(b"o1", ORDER, [None]) == (b"c1", result)
 
 
