@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 
 from agents.engine.cause_log import CauseLog
 from agents.engine.fetching import Seen
@@ -31,6 +32,9 @@ Listener = Callable[[Sequence[bytes]], None]
 
 Watch = Callable[[int | None, Sequence[bytes]], None]
 """Called with a partition and the keys whose rows changed in it; None: rows that their topic no longer has."""
+
+SLICE_ENTRIES = 500
+"""Entries of a store that are read and decoded before control is given back: some two milliseconds."""
 
 FAR_BEHIND_RECORDS = 50_000
 """A store that is further behind is written without RocksDB's log until it is caught up."""
@@ -130,10 +134,11 @@ class HeldTable:
         """What answers `raw_many` for orders of an input's `partition`."""
         return self.table if self.held == "global" else self.table.part(partition)
 
-    def all_rows(self, partition: int) -> list[bytes]:
-        """The JSON of all rows of a small table's partition."""
-        store = self.table.part(partition).store
-        return [stored[HEADER_SIZE:] for _, stored in store.scan_prefix(ROW) if len(stored) > HEADER_SIZE]
+    def slices(self, partition: int) -> Iterator[list[bytes]]:
+        """The JSON of all rows of a partition, as they are now, a slice of the store at a time."""
+        entries = self.table.part(partition).store.scan_prefix(ROW)
+        while some := list(islice(entries, SLICE_ENTRIES)):
+            yield [stored[HEADER_SIZE:] for _, stored in some if len(stored) > HEADER_SIZE]
 
     def listen(self, listener: Listener) -> None:
         """Call with the keys of rows that changed, after they are stored."""

@@ -9,7 +9,7 @@ undone: who goes back to the committed offsets begins with another one of these.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -80,9 +80,9 @@ class OwnedRows:
             raise LookupError(key)
         return origin[1].offset
 
-    def rows(self) -> Sequence[bytes]:
-        """All that is stored, in a small table."""
-        return self._table.all_rows(self.partition)
+    def slices(self) -> Iterator[Sequence[bytes]]:
+        """All that is stored, a slice at a time."""
+        return self._table.slices(self.partition)
 
     def revision(self, key: bytes) -> int | None:
         """That of the row, or of its deletion; None where there is none."""

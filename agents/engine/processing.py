@@ -26,8 +26,8 @@ IDLE_SECONDS = 0.05
 class Chore(Protocol):
     """Work that waits for a time or is done in the background, a slice at a time."""
 
-    def tick(self, now: float) -> None:
-        """`now` in seconds since the epoch."""
+    def tick(self, now: float) -> bool:
+        """Do a slice of what is due, and give whether there is more to do at once; `now` in seconds since the epoch."""
 
 
 class Processing:
@@ -139,7 +139,7 @@ class Processing:
                 await asyncio.sleep(0)
         now = self._clock()
         for chore in self._chores:
-            chore.tick(now)
+            worked = chore.tick(now) or worked
         await self._maybe_close(now, idle=not worked)
         return worked
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -54,6 +55,7 @@ from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic
 from tables.engine.clock import now
 from tables.engine.errors import StoreError
+from tables.engine.forgetting import TOMBSTONE_RETENTION
 from tables.engine.memory import Memory
 from tables.engine.table import Held, Table
 
@@ -200,7 +202,9 @@ class ServiceRunner:
             placement.note({name: Described(each.topic_id, each.partitions) for name, each in facts.items()})
             self._confirm(facts, placement)
             for topic in planned.internal.values():
-                self.tables[topic.name] = self._hold(topic, "partition", by_key=False)
+                self.tables[topic.name] = self._hold(
+                    topic, "partition", by_key=False, remembers=topic.revision is not None
+                )
                 _tell(self.tables[topic.name], facts[topic.name], placement)
             tasks.create_task(self._watch_connection())
             tasks.create_task(tend(self.tables.values()))
@@ -326,8 +330,12 @@ class ServiceRunner:
                 table.check_connection()
             await asyncio.sleep(self.options.session_timeout / 4)
 
-    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool) -> HeldTable:
-        table = Table(topic, self._directory, self._memory, held, self._clock, fault=self._reached)
+    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool, remembers: bool = True) -> HeldTable:
+        retention = TOMBSTONE_RETENTION if remembers else timedelta(0)
+        table = Table(
+            topic, self._directory, self._memory, held, self._clock,
+            tombstone_retention=retention, fault=self._reached,
+        )  # fmt: skip
         holes = self.options.tables_from == "earliest"
         return HeldTable(table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes)
 

@@ -14,7 +14,7 @@ name, so that it can let go what was let go anyway, and never what came later.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from aiokafka.structs import TopicPartition
@@ -56,6 +56,8 @@ class WaitingRoom:
         self._by_row_key = by_row_key
         self._places = Places()
         self._left: dict[bytes, Place] = {}
+        self._slices: Iterator[Sequence[bytes]] | None = None
+        self._found: list[tuple[Place, Order]] = []
         self._deadlines = Deadlines(partners)
         self.ready = False
 
@@ -118,26 +120,34 @@ class WaitingRoom:
                 if self._places.get(place.id) is place:
                     self._try_release(place)
 
-    def tick(self, now: float) -> None:
-        """Open when all that it needs is there; expire orders whose deadline has passed, and counts."""
+    def tick(self, now: float) -> bool:
+        """Open when all that it needs is there; expire orders whose deadline has passed, and counts.
+
+        Gives whether there is more to do at once.
+        """
         if not self.ready:
-            if self._rows.caught_up() and all(partner.caught_up() for partner in self._partners):
-                self._open()
-            return
+            return self._rows.caught_up() and all(partner.caught_up() for partner in self._partners) and self._open()
         self._rows.forget_stored()
         if self._places:
             due = min(now, self._deadlines.cleared_until())
             for place in self._places.overdue(due):
                 if self._places.first(place.key) is place:
                     self._expire(place)
+        return False
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
         """The waiting topic has been read to its end: take over what waits, and ask for every partner.
+
+        A slice is read at a time; gives whether there is more.
 
         It waits no longer than is declared now, whatever was declared, or another clock said, when it began.
         """
+        self._slices = self._slices or self._rows.slices()
+        if (rows := next(self._slices, None)) is not None:
+            self._found += map(read, rows)
+            return True
         latest = self._clock() + self._wait.seconds
-        found = [read(row) for row in self._rows.rows()]
+        found, self._found = self._found, []
         for place, order in sorted(found, key=lambda each: each[1].offset):
             place.deadline = min(place.deadline, latest)
             self.supersede(order)
@@ -146,6 +156,7 @@ class WaitingRoom:
         for place in self._places:
             if self._places.get(place.id) is place:
                 self._try_release(place)
+        return False
 
     def _id(self, order: Record) -> bytes:
         if self._by_row_key and order.key is not None:

@@ -6,7 +6,7 @@ worker, and is gone with the transaction that has what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
@@ -57,6 +57,7 @@ class WakeUps:
         self._delivery = delivery
         self._at: dict[bytes, float] = {}
         self._due: list[tuple[float, bytes]] = []
+        self._slices: Iterator[Sequence[bytes]] | None = None
 
     def __len__(self) -> int:
         return len(self._at)
@@ -66,23 +67,29 @@ class WakeUps:
         self._schedule(key, at)
         self.rows.write(Written(key, msgspec.json.encode(StoredWakeUp(key=key, at=at)), None), timestamp)
 
-    def tick(self, now: float) -> None:
-        """Read what is stored once that is whole; then wake what is due."""
+    def tick(self, now: float) -> bool:
+        """Read what is stored once that is whole; then wake what is due. Gives whether there is more to do at once."""
         if not self.ready:
-            if self.rows.caught_up():
-                self._open()
-        elif self._due and self._due[0][0] <= now and self._woken.caught_up():
-            self.rows.forget_stored()
-            for _ in range(SLICE_WAKE_UPS):
-                if not (self._due and self._due[0][0] <= now and self._wake_next(int(now * 1000))):
-                    break
+            return self.rows.caught_up() and self._open()
+        if not (self._due and self._due[0][0] <= now and self._woken.caught_up()):
+            return False
+        self.rows.forget_stored()
+        for _ in range(SLICE_WAKE_UPS):
+            if not (self._due and self._due[0][0] <= now and self._wake_next(int(now * 1000))):
+                return False
+        return True
 
-    def _open(self) -> None:
-        found = [msgspec.json.decode(row, type=StoredWakeUp) for row in self.rows.rows()]
-        self._at = {each.key: each.at for each in found}
+    def _open(self) -> bool:
+        """Read another slice of what is stored; gives whether there is more."""
+        self._slices = self._slices or self.rows.slices()
+        if (rows := next(self._slices, None)) is not None:
+            found = [msgspec.json.decode(row, type=StoredWakeUp) for row in rows]
+            self._at |= {each.key: each.at for each in found}
+            return True
         self._due = [(at, key) for key, at in self._at.items()]
         heapify(self._due)
         self.ready = True
+        return False
 
     def _schedule(self, key: bytes, at: float) -> None:
         self._at[key] = at

@@ -48,12 +48,17 @@ class Part:
         clock: Callable[[], float],
         *,
         telling: bool = False,
+        remembers: bool = True,
     ) -> None:
-        """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`."""
+        """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`.
+
+        `remembers`: deletions are, so that a late older record does not bring a row back.
+        """
         self.store = store
         self.shape = shape
         self.hot = hot
         self._clock = clock
+        self._remembers = remembers
         self.indexes = IndexBuild(store, shape)
         self.parked = ParkedRecords(store, telling=telling)
         self.unreadable = UnreadableKeys(store)
@@ -212,8 +217,12 @@ class Part:
     ) -> None:
         put = batch.put
         for key, value in planned.writes.items():
+            gone = len(value) == HEADER_SIZE
+            if gone and not self._remembers:
+                batch.delete(ROW + key)
+                continue
             put(ROW + key, value)
-            if len(value) == HEADER_SIZE:
+            if gone:
                 put(tombstone_key(partition, origin(value).timestamp, key), b"")
         entries = changed_entries(planned, stored, self.shape)
         for entry in entries.gone:

@@ -57,7 +57,11 @@ class Table(LocalRows):
         tombstone_retention: timedelta = TOMBSTONE_RETENTION,
         fault: FaultPoint = no_fault,
     ) -> None:
-        """Prepare; nothing is opened. `clock` gives seconds since 1970."""
+        """Prepare; nothing is opened. `clock` gives seconds since 1970.
+
+        `tombstone_retention` zero: deletions are not remembered at all. That is right where one writer alone
+        publishes each record once, in order: no late older record can come.
+        """
         self.topic = topic
         self.held = held
         self.directory = directory / topic.name
@@ -215,7 +219,9 @@ class Table(LocalRows):
         store, rebuilt = open_store(path, self._memory, expected, self._fault)
         try:
             hot, telling = HotRows(0, self.hot_counts), self.held == "partition"
-            part = Part(store, self._shape, partitions, hot, self._clock, telling=telling)
+            part = Part(
+                store, self._shape, partitions, hot, self._clock, telling=telling, remembers=bool(self._retention)
+            )
         except StoreError as error:
             store.close()
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:

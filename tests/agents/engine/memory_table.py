@@ -6,7 +6,7 @@ Stands where `agents.engine.held.HeldTable` stands in a worker, for tests that o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from agents.engine.held import HeldTable
@@ -37,8 +37,11 @@ class MemoryTable:
     def caught_up(self, _: int) -> bool:
         return self._position >= self._end
 
-    def all_rows(self, _: int) -> list[bytes]:
-        return list(self.found.values())
+    def slices(self, _: int) -> Iterator[list[bytes]]:
+        rows = list(self.found.values())
+        while rows:
+            yield rows[:1]
+            rows = rows[1:]
 
     @property
     def table(self) -> MemoryTable:

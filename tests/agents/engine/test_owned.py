@@ -73,7 +73,7 @@ def test_what_was_written_is_seen_at_once_and_by_the_owner_alone(stage: Stage) -
     value = stage.write(1)
     assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (value, 1)
     assert stage.stored() is None
-    assert list(stage.rows.rows()) == []
+    assert list(stage.rows.slices()) == []
 
 
 def test_what_was_written_is_forgotten_only_when_it_is_stored(stage: Stage) -> None:
@@ -85,7 +85,7 @@ def test_what_was_written_is_forgotten_only_when_it_is_stored(stage: Stage) -> N
     stage.read()
     assert stage.rows.written(KEY) is None
     assert stage.rows.raw(KEY) == stage.stored() == value
-    assert list(stage.rows.rows()) == [value]
+    assert list(stage.rows.slices()) == [[value]]
 
 
 def test_rows_of_a_unit_are_forgotten_when_all_of_them_are_stored(stage: Stage) -> None:

@@ -113,7 +113,8 @@ class Stage:
         )  # fmt: skip
         self.joining.room = self.room
         self.read_back()
-        self.room.tick(self.now)
+        while self.room.tick(self.now):
+            pass
         return self.room
 
     def rows(self) -> OwnedRows:
@@ -129,7 +130,8 @@ class Stage:
     def settle_and_read_back(self) -> None:
         self.delivery.finish()
         self.read_back()
-        self.room.tick(self.now)
+        while self.room.tick(self.now):
+            pass
 
     def spoil(self, old: bytes, new: bytes) -> None:
         """Whoever wrote the orders that wait, they are others now."""
@@ -159,7 +161,8 @@ class Stage:
         self.now += seconds
         for table in (self.customers, self.products):
             table.seen_at = self.now
-        self.room.tick(self.now)
+        while self.room.tick(self.now):
+            pass
 
 
 @pytest.fixture

@@ -195,7 +195,8 @@ class Waiting(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 3.0, 11.0]))
     def time_passes(self, seconds: float) -> None:
         self.customers.now += seconds
-        self.room.tick(self.customers.now)
+        while self.room.tick(self.customers.now):
+            pass
 
     @rule(count=st.integers(1, 5))
     def the_waiting_topic_is_read(self, count: int) -> None:
@@ -207,7 +208,8 @@ class Waiting(RuleBasedStateMachine):
         self.the_waiting_topic_is_read(10_000)
         while self.customers.position < len(self.customers.log):
             self.a_customer_is_applied()
-        self.room.tick(self.customers.now)
+        while self.room.tick(self.customers.now):
+            pass
 
     @rule()
     def outputs_are_settled(self) -> None:
@@ -272,7 +274,8 @@ class Waiting(RuleBasedStateMachine):
     def let_everything_happen(self) -> None:
         """Everything is read, processed, settled and read back; nothing is late any more."""
         self.the_waiting_topic_is_read(10_000)
-        self.room.tick(self.customers.now)
+        while self.room.tick(self.customers.now):
+            pass
         while self.position < len(self.orders):
             self.orders_are_processed(100)
         while self.customers.position < len(self.customers.log):

@@ -13,7 +13,7 @@ from agents import Decision, Service, WakeUp
 from agents.declaring.compiled_decides import compile_decide
 from agents.engine.deciding import DecideCounts, Decider
 from agents.engine.fetching import Seen
-from agents.engine.held import HeldTable
+from agents.engine.held import SLICE_ENTRIES, HeldTable
 from agents.engine.near import NearRows
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
@@ -117,3 +117,14 @@ def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -
     stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert len(stage.log(ACCOUNTS.name)) == 1
+
+
+def test_wake_ups_that_are_stored_are_read_a_slice_at_a_time(stage: Stage) -> None:
+    stored = [StoredWakeUp(key=b"%d" % number, at=1e9) for number in range(2 * SLICE_ENTRIES + 1)]
+    stage.take(*stored)
+    for _ in range(3):
+        assert stage.wake_ups.tick(10.0), "there is more to read"
+        assert not stage.wake_ups.ready
+    assert not stage.wake_ups.tick(10.0)
+    assert stage.wake_ups.ready
+    assert len(stage.wake_ups) == len(stored)

@@ -1,5 +1,6 @@
 """The memory of deletions goes, in steps, when it is old enough."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,18 @@ def test_a_record_from_the_future_keeps_no_later_deletion_for_longer(tmp_path: P
     times[0] += 25 * HOUR / 1000
     assert table.tend(10)
     assert remembered(table) == []
+
+
+def test_a_table_without_a_retention_remembers_no_deletion_and_forgets_those_of_before(tmp_path: Path) -> None:
+    before = a_table(tmp_path)
+    before.apply(0, [row(0, "c1", 1, timestamp=NOW), gone(1, "c1", timestamp=NOW)])
+    before.close()
+    table = opened(tmp_path, clock=ticking([NOW / 1000 + 1]), tombstone_retention=timedelta(0))
+    assert remembered(table) == [b"c1"]
+    table.apply(0, [row(2, "c2", 1, timestamp=NOW), row(3, "c3", 1, timestamp=NOW + 1), gone(4, "c3")])
+    table.apply(0, [gone(5, "c2")])
+    while table.tend(10):
+        pass
+    assert remembered(table) == []
+    assert list(table.part(0).store.scan_prefix(ROW)) == []
+    assert table.position(0) == 6
