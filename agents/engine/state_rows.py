@@ -25,7 +25,7 @@ class StateRows:
     def are_readable(self) -> bool:
         return not self._table.unreadable(self._partition)
 
-    def tick(self, now: float) -> None:  # noqa: ARG002  it waits for rows, not for a time
+    def tick(self, now: float) -> bool:  # noqa: ARG002  it waits for rows, not for a time
         """Say once that there are rows that cannot be read, and once that there are none any more."""
         said = self._table.said_unreadable
         if self.are_readable():
@@ -35,6 +35,7 @@ class StateRows:
         elif self._partition not in said and self._table.caught_up(self._partition):
             said.add(self._partition)
             log.error("%s", unreadable_rows(self._table, self._partition))
+        return False
 
 
 def unreadable_rows(table: HeldTable, partition: int) -> Problem:
