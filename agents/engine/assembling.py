@@ -53,6 +53,7 @@ class Assembly:
         epoch: Callable[[], int],
         clock: Callable[[], float],
         placement: Placement,
+        partition_counts: Mapping[str, int],
     ) -> None:
         self._plan = plan
         self._assigned = assigned
@@ -65,6 +66,7 @@ class Assembly:
         self._epoch = epoch
         self._clock = clock
         self._placement = placement
+        self._partition_counts = partition_counts
         self._owner_topics = {each.input for each in plan.joins if isinstance(events_of(each.join.source), OwnerTopic)}
         self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
@@ -120,18 +122,23 @@ class Assembly:
         ]
         if lacking:
             # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
-            self._hold_back(tp, [name for name in lacking if self._tables[name].partition_count <= tp.partition])
+            self._hold_back(tp, [name for name in lacking if self._is_uneven(tp, name)])
             return Lane(tp, InputHandler(tp, (), self._delivery), _always)
         stages = self._stages(tp, plan)
         return Lane(tp, InputHandler(tp, stages, self._delivery), self._held(tp, plan))
 
-    def _hold_back(self, tp: TopicPartition, small: Sequence[str]) -> None:
-        if small:
+    def _is_uneven(self, tp: TopicPartition, name: str) -> bool:
+        """The partition of that number is not there, or is assigned apart from that of the input."""
+        return self._tables[name].partition_count != self._partition_counts[tp.topic]
+
+    def _hold_back(self, tp: TopicPartition, uneven: Sequence[str]) -> None:
+        if uneven:
             self.held_back[tp] = Problem(
                 f"input {tp.topic}, partition {tp.partition}",
-                f"its joins require as many partitions as it has in {' and '.join(small)}",
-                " and ".join(str(self._tables[name].partition_count) for name in small),
-                "add partitions there, with kafka-topics for instance; until then its records are held back",
+                f"its joins require as many partitions as it has in {' and '.join(uneven)}",
+                " and ".join(str(self._tables[name].partition_count) for name in uneven),
+                "add partitions where there are fewer, with kafka-topics for instance; until then its records are held"
+                " back",
             )
 
     def _is_open(self, name: str, partition: int) -> bool:

@@ -251,7 +251,7 @@ class Membership:
         assembly = Assembly(
             self.plan, assigned, self._tables, self._counts, self._feeds, self._begun,
             self.consumer.member().generation, lambda: self.processing.delivery, lambda: self.processing.epoch,
-            self._clock, self._placement,
+            self._clock, self._placement, self.partition_counts,
         )  # fmt: skip
         lanes = assembly.lanes()
         self.rooms = assembly.rooms

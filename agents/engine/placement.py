@@ -3,7 +3,8 @@
 An operator finds the row of a record in the partition that their key belongs to. With another number of partitions
 the same key belongs elsewhere: the row that is there is not found, and equal numbers are no proof that it is. So a
 worker remembers the number that each topic had when it first read it. Inputs that depend on a topic with another
-number are held back. A topic of another id is another topic, whose number is remembered in its place.
+number are held back. A topic of another id is another topic, whose number counts from the next start on: operators
+are built for the number that there was at the start.
 """
 
 from __future__ import annotations
@@ -56,13 +57,11 @@ def _of_join(name: str, plan: JoinPlan) -> Iterator[str]:
 
 
 def changed(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> Mapping[str, int]:
-    """The number of before of each topic that has another number now, though it is the same topic."""
+    """The number of before of each topic that has another number now."""
     return {
         name: before.partitions
         for name, before in remembered.items()
-        if (now := found.get(name)) is not None
-        and now.topic_id == before.topic_id
-        and now.partitions != before.partitions
+        if (now := found.get(name)) is not None and now.partitions != before.partitions
     }
 
 
@@ -89,8 +88,11 @@ class Placement:
 
     def note(self, found: Mapping[str, Described]) -> None:
         """Take what the broker says; a topic that it does not name stays as it was."""
+        starting = not self._found
         self._found.update({name: topic for name, topic in found.items() if name in self._topics})
-        self._memo.remember_placed(first_read(self._memo.placed, self._found))
+        new = first_read(self._memo.placed, self._found)
+        others = () if starting else changed(self._memo.placed, new)
+        self._memo.remember_placed({name: topic for name, topic in new.items() if name not in others})
         self.problems = self._problems(self._found)
 
     def is_news(self, found: Mapping[str, Described]) -> bool:
@@ -110,26 +112,27 @@ class Placement:
 
     def _problems(self, found: Mapping[str, Described]) -> Mapping[str, Problem]:
         before = changed(self._memo.placed, found)
-        return {name: self._problem(name, count, found[name].partitions) for name, count in before.items()}
+        return {name: self._problem(name, count, found[name]) for name, count in before.items()}
 
-    def _problem(self, name: str, before: int, now: int) -> Problem:
+    def _problem(self, name: str, before: int, now: Described) -> Problem:
         inputs = sorted(each for each, topics in self._inputs.items() if name in topics)
         return Problem(
             f"topic {name}",
             f"requires the {before} partitions that it had when this worker first read it: by them the service places"
             " records",
-            f"{now}",
-            f"{_way_out(name, before, own=name in self._own)}; until then"
+            f"{now.partitions}",
+            f"{self._way_out(name, before, now)}; until then"
             f" {'input' if len(inputs) == 1 else 'inputs'} {', '.join(inputs)} {'is' if len(inputs) == 1 else 'are'}"
             " held back, and reads go on",
         )
 
-
-def _way_out(name: str, before: int, *, own: bool) -> str:
-    again = f"create {name} again with {before} partitions, and write its records again"
-    if own:
-        return f"add no partitions to a topic of the service; {again}"
-    return f"{again}; or start the service under a new name, once the owners have written all records again"
+    def _way_out(self, name: str, before: int, now: Described) -> str:
+        again = f"create {name} again with {before} partitions, and write its records again"
+        if now.topic_id != self._memo.placed[name].topic_id:
+            return f"it is another topic now: restart the workers to go on with its number, or {again}"
+        if name in self._own:
+            return f"add no partitions to a topic of the service; {again}"
+        return f"{again}; or start the service under a new name, once the owners have written all records again"
 
 
 def _rekeyed(plan: Plan) -> frozenset[str]:

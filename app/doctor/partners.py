@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from agents.declaring.facts import input_name, waiting_name, wake_ups_name
+from agents.declaring.facts import RESTORE, input_name, waiting_name, wake_ups_name
+from agents.declaring.join_checks import is_placed
 from agents.declaring.joins import events_of, partitioned_by
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import add_partitions
+from tables.declaring.topics import Rekeyed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +27,8 @@ def partners(system: System) -> Iterator[Finding]:
     for service in system.services:
         for source, table in meetings(service):
             yield from _unequal(system, service, source, table)
-        for name, with_it in _companions(service):
-            yield from _uneven(system, name, with_it)
+        for name, with_it, placed in _companions(service):
+            yield from _uneven(system, name, with_it, placed=placed)
 
 
 def meetings(service: Service) -> Iterator[tuple[Source, str]]:
@@ -40,14 +42,17 @@ def meetings(service: Service) -> Iterator[tuple[Source, str]]:
             yield source, decide.state.name
 
 
-def _companions(service: Service) -> Iterator[tuple[str, str]]:
-    """Topics of the service's own that have to have as many partitions as another one."""
+def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
+    """Topics of the service's own that have to have as many partitions as another one.
+
+    And whether what lies there is placed by that number.
+    """
     waiting = (
-        (waiting_name(service.name, join), input_name(service, join.source))
+        (waiting_name(service.name, join), input_name(service, join.source), is_placed(join))
         for join in service.joins
         if join.wait is not None
     )
-    wake_ups = ((wake_ups_name(service.name, decide), decide.name) for decide in service.decides if decide.wakes)
+    wake_ups = ((wake_ups_name(service.name, decide), decide.name, True) for decide in service.decides if decide.wakes)
     return chain(waiting, wake_ups)
 
 
@@ -57,6 +62,7 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
     if one is None or other is None or one.partitions == other.partitions:
         return
     fewer, more = sorted((one, other), key=lambda topic: topic.partitions)
+    states = {decide.state.name for decide in service.decides}
     rekeyed = f'{events_of(source).name}.by("{partitioned_by(source)}")'
     yield Finding(
         Severity.ERROR,
@@ -65,14 +71,16 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
         f"{one.partitions} and {other.partitions} partitions",
         "a record and the row that it belongs with lie in partitions of different numbers, which may be with different"
         " workers: the service refuses to start",
-        (
+        (RESTORE,)
+        if isinstance(source, Rekeyed) or table in states
+        else (
             f"use {rekeyed} in place of the topic itself, or hold {table} with {service.name}.global_table",
             f"or, while {fewer.name} is empty: {add_partitions(system.bootstrap, fewer.name, more.partitions)}",
         ),
     )
 
 
-def _uneven(system: System, name: str, with_it: str) -> Iterator[Finding]:
+def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterator[Finding]:
     own, other = system.topics.get(name), system.topics.get(with_it)
     if own is None or other is None or own.partitions == other.partitions:
         return
@@ -83,7 +91,9 @@ def _uneven(system: System, name: str, with_it: str) -> Iterator[Finding]:
         f"topic {name}",
         f"{own.partitions} partitions; {with_it} has {other.partitions}",
         f"each partition of {with_it} keeps what waits in the partition of that number: the service refuses to start",
-        (add_partitions(system.bootstrap, name, other.partitions),)
+        (RESTORE,)
+        if placed
+        else (add_partitions(system.bootstrap, name, other.partitions),)
         if more
         else (f"partitions cannot be taken away: once nothing waits any more, delete {name}; it is made anew",),
     )

@@ -176,8 +176,8 @@ def test_a_new_partition_that_has_nowhere_to_wait_is_told_once_and_goes_on_when_
         found = worker.until_said(r"WARNING .*orders, partition 2: its joins require .*")
         assert found.endswith(
             f" input {stage.name('orders')}, partition 2: its joins require as many partitions as it has in"
-            f" {stage.name(waiting)}; found 1; add partitions there, with kafka-topics for instance; until then its"
-            " records are held back"
+            f" {stage.name(waiting)}; found 1; add partitions where there are fewer, with kafka-topics for instance;"
+            " until then its records are held back"
         )
         stage.send("orders", [Sent(f"o{number}", order(f"o{number}")[1], partition=number) for number in range(3)])
         assert stage.until_joined(["o0"]).keys() == {"first", "o0"}

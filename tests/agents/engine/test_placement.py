@@ -65,7 +65,6 @@ def test_another_number_of_the_same_topic_is_a_change(now: int) -> None:
 
 def test_another_topic_of_the_same_name_is_read_for_the_first_time() -> None:
     before, now = {"a": Described("id-a", 4)}, {"a": Described("id-a2", 8)}
-    assert changed(before, now) == {}
     assert first_read(before, now) == now
     assert first_read(before, {"a": Described("id-a", 8)}) == {}, "the number of before stays"
 
@@ -145,6 +144,21 @@ def test_an_input_whose_topic_grew_between_two_runs_is_held_back_and_rows_stay_w
     second.note({"calls": Described("id-c2", 4), "customers": Described("id-r2", 4)})
     assert (second.problems, second.problem_of("calls")) == ({}, None)
     assert second.partitions("customers", 4) == 4
+
+
+def test_a_topic_that_was_made_again_with_another_number_is_gone_on_with_from_the_next_start_on(tmp_path: Path) -> None:
+    memo = tmp_path / "worker.json"
+    running = Placement(planned(native()), Memo(memo))
+    running.note({"calls": Described("id-c", 4), "customers": Described("id-r", 4)})
+    again = {"calls": Described("id-c2", 8), "customers": Described("id-r2", 8)}
+    assert running.is_news(again)
+    running.note(again)
+    assert running.problems.keys() == {"calls", "customers"}, "operators are built for four"
+    assert running.partitions("customers", 8) == 4
+    assert "it is another topic now: restart the workers to go on with its number" in running.problems["calls"].do
+    restarted = Placement(planned(native()), Memo(memo))
+    restarted.note(again)
+    assert (restarted.problems, restarted.partitions("customers", 8)) == ({}, 8)
 
 
 def test_nobody_is_told_to_add_partitions_to_a_topic_of_the_service(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
-from agents import Decision, Service
+from agents import DeadLetter, Decision, Service, Wait
 from agents.engine.guarantees import Committed
 from app.doctor.compaction import compaction
 from app.doctor.deletions import READ_RATE, deletions
@@ -147,10 +147,19 @@ def test_partners_with_other_counts_are_an_error_with_both_ways_out() -> None:
 
 
 def test_what_waits_needs_as_many_partitions_as_its_input() -> None:
-    few = one(partners(changed(HEALTHY, WAITING, ends={0: 0})))
+    service = Service("shipping")
+    held = service.global_table(TOPICS["customers"])
+    wait = Wait(9).then(DeadLetter)
+    service.join(TOPICS["orders"], held.on("customer_id"), into=TOPICS["joined"], missing=wait)
+    few = one(partners(changed(sound(service), WAITING, ends={0: 0})))
     assert few.do == ("kafka-topics.sh --bootstrap-server kafka:9092 --alter --topic " + WAITING + " --partitions 4",)
-    many = one(partners(changed(HEALTHY, WAITING, ends=dict.fromkeys(range(5), 0))))
+    many = one(partners(changed(sound(service), WAITING, ends=dict.fromkeys(range(5), 0))))
     assert "cannot be taken away" in many.do[0]
+
+
+def test_nobody_is_told_to_add_partitions_to_a_topic_by_whose_number_a_service_places_records() -> None:
+    waiting = one(partners(changed(HEALTHY, WAITING, ends={0: 0})))
+    assert waiting.do[0].endswith("add no partitions to topics of the service")
 
 
 def test_a_state_and_its_inputs_are_partners_too() -> None:
@@ -162,7 +171,9 @@ def test_a_state_and_its_inputs_are_partners_too() -> None:
         return Decision()
 
     assert not list(partners(sound(service)))
-    assert "5 and 4" in one(partners(changed(sound(service), ORDERS, ends=dict.fromkeys(range(5), 0)))).seen
+    found = one(partners(changed(sound(service), ORDERS, ends=dict.fromkeys(range(5), 0))))
+    assert "5 and 4" in found.seen
+    assert "add no partitions" in found.do[0]
 
 
 def test_a_claim_of_another_service_than_the_declared_owner_is_an_error() -> None:
