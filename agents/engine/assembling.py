@@ -33,6 +33,7 @@ from agents.engine.reacting import Begun, ReactingHandler
 from agents.engine.rekeying_rows import RekeyingRows
 from agents.engine.row_results import RowResults
 from agents.engine.waiting import WaitingRoom
+from tables.declaring.keys import BYTES, KeyType
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 
@@ -125,7 +126,7 @@ class Assembly:
             self._hold_back(tp, [name for name in lacking if self._is_uneven(tp, name)])
             return Lane(tp, InputHandler(tp, (), self._delivery), _always)
         stages = self._stages(tp, plan)
-        return Lane(tp, InputHandler(tp, stages, self._delivery), self._held(tp, plan))
+        return Lane(tp, InputHandler(tp, stages, self._delivery, _key_type(plan)), self._held(tp, plan))
 
     def _is_uneven(self, tp: TopicPartition, name: str) -> bool:
         """The partition of that number is not there, or is assigned apart from that of the input."""
@@ -237,6 +238,12 @@ class _Partner:
 
 def _of(assigned: Collection[TopicPartition], topics: Collection[str]) -> list[TopicPartition]:
     return sorted(tp for tp in assigned if tp.topic in topics)
+
+
+def _key_type(plan: InputPlan) -> KeyType:
+    """That of the message keys of an input, where they go on to an output or a store."""
+    sources = [each.join.source for each in plan.joins] + [each.rekeyed for each in plan.rekeyings.values()]
+    return sources[0].key_codec if sources else BYTES
 
 
 def _internal(plan: InputPlan) -> set[str]:

@@ -16,6 +16,8 @@ from agents.declaring.dead_letters import cause_of
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Headers, Output
+from tables.declaring.keys import BYTES, KeyType
+from tables.declaring.one_form import in_one_form
 from tables.declaring.records import Record
 from tables.engine.records import Rejected
 
@@ -76,15 +78,24 @@ class TableHandler:
 class InputHandler:
     """An input partition: all declarations on it, then its offset."""
 
-    def __init__(self, tp: TopicPartition, stages: Sequence[Stage], delivery: Callable[[], Delivery]) -> None:
+    def __init__(
+        self,
+        tp: TopicPartition,
+        stages: Sequence[Stage],
+        delivery: Callable[[], Delivery],
+        key_type: KeyType = BYTES,
+    ) -> None:
+        """`key_type`: that of the message keys, which stages get in one form."""
         self._tp = tp
         self._stages = stages
         self._delivery = delivery
+        self._key_type = key_type
 
     def process(self, records: Sequence[Record], position: int) -> None:
         if records:
+            formed = in_one_form(records, self._key_type)
             for stage in self._stages:
-                stage.process(records)
+                stage.process(formed)
         self._delivery().done(self._tp, position)
 
     def busy(self) -> bool:

@@ -18,6 +18,7 @@ from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is
 from agents.engine.placing import misplaced
 from agents.engine.table_problems import diverging, hole, missed_deletions, outside
 from agents.engine.traffic import Taken
+from tables.declaring.one_form import in_one_form
 from tables.declaring.records import Record
 from tables.declaring.topics import OwnerTopic
 from tables.engine.layout import HEADER_SIZE, ROW, Stage
@@ -185,6 +186,7 @@ class HeldTable:
     def take(self, partition: int, records: Sequence[Record], position: int) -> Sequence[Rejected]:
         """Apply records; answers those that were rejected, which the table keeps with their causes."""
         self.taken.add(partition, len(records))
+        records = in_one_form(records, self.topic.key_codec)
         if self.react is not None:
             self.react(partition, records)
         strangers = self.strangers(partition, records)

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 from agents.declaring.dead_letters import dead_letter, fitting
 from agents.engine.cause_log import CauseLog
 from agents.engine.publishing import RECORD_OVERHEAD, Delivery, Output
+from tables.declaring.one_form import as_sent
 from tables.declaring.records import Record
 
 
@@ -40,7 +41,7 @@ class Parking:
 
     def park_rejected(self, record: Record, cause: str) -> None:
         """Send a record to the dead letters that its table rejects, and logs."""
-        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, record, cause)
+        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery().emit(
             self._output,

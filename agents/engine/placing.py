@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.engine.partitioning import partitions_of
+from tables.declaring.one_form import as_sent
 from tables.declaring.records import Record
 from tables.engine.records import Rejected
 
@@ -24,10 +25,17 @@ def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rej
     if places.count(partition) == len(places):
         return []
     return [
-        Rejected(record, _cause(place, partition, count))
+        Rejected(record, _cause(place, partition, count) + _other_form(record))
         for record, place in zip(keyed, places, strict=True)
         if place != partition
     ]
+
+
+def _other_form(record: Record) -> str:
+    """Say that a key is looked for elsewhere because it was written in another form."""
+    if as_sent(record) is record:
+        return ""
+    return f"; its key was sent as {as_sent(record).key!r}, and is looked up as {record.key!r}: send it so"
 
 
 def _cause(place: int, partition: int, count: int) -> str:

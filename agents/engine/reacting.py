@@ -22,6 +22,7 @@ from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Delivery, Output
+from tables.declaring.one_form import in_one_form
 from tables.declaring.records import Record
 from tables.engine.changing import Change, changes
 from tables.engine.records import Rejected
@@ -75,6 +76,7 @@ class ReactingHandler:
         return len(self._unstored) >= UNSTORED_ROWS
 
     def process(self, records: Sequence[Record], position: int) -> None:
+        records = in_one_form(records, self._table.topic.key_codec)
         before = [record for record in records if record.offset < self._begun.offset]
         if before or position <= self._begun.offset:
             self._catch_up(before, min(position, self._begun.offset))

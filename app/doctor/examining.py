@@ -62,6 +62,7 @@ class TopicAudits:
         self.sizes = Sizes(limits(system, topic.name))
         count = system.topics[topic.name].partitions
         placement = Placement(topic.name, count, by_partition=topic.name in by_partition(system))
+        placement.one_form = topic.key_codec.one_form
         self._audits: list[Audit] = [Schema(self._reader), Keys(self._reader), placement, self.sizes]
         if isinstance(topic, OwnerTopic) and topic.revision is not None:
             self._audits.append(Revisions(self._reader, topic.revision))

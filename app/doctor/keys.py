@@ -80,6 +80,7 @@ class Keys:
         """Say whether the value tells another key; one that tells none, or a bad one, is the schema's affair."""
         try:
             value = self._reader.value(seen, self._topic.key)
-            return value is not None and self._topic.key_codec.encode(value) != key
+            codec = self._topic.key_codec
+            return value is not None and codec.encode(value) != (codec.one_form(key) if codec.one_form else key)
         except UNREADABLE:
             return False

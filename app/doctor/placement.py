@@ -75,12 +75,15 @@ class Placement:
         self._keyed = 0
         self._met = Met()
         self._misplaced: dict[bytes, int] = {}
+        self.one_form: Callable[[bytes], bytes] | None = None
+        """The form in which a key is looked up, where producers may write it in others."""
 
     def take(self, seen: Sequence[Seen]) -> None:
         """Look at some more records."""
         keyed = [(each, each.record.key) for each in seen if each.record.key is not None]
         self._keyed += len(keyed)
-        for (each, key), place in zip(keyed, partitions_of([key for _, key in keyed], self._count), strict=True):
+        wanted = [self._looked_up(key) for _, key in keyed]
+        for (each, key), place in zip(keyed, partitions_of(wanted, self._count), strict=True):
             if place != each.place.partition:
                 self._met.add(each.place)
                 if len(self._misplaced) < MOST_KEYS:
@@ -109,10 +112,18 @@ class Placement:
             tuple(self._met.samples),
         )
 
+    def _looked_up(self, key: bytes) -> bytes:
+        return self.one_form(key) if self._by_partition and self.one_form is not None else key
+
     def _likely(self) -> tuple[str, str]:
         """Name the partitioner that all of them fit, if that is hardly by chance."""
         keys = self._misplaced.items()
         usual = "have the producer place keys as Java's default partitioner does, and name no partition itself"
+        if all(partition_of(key, self._count) == partition for key, partition in keys):
+            return (
+                "all of them lie where their keys belong as they are written, in capitals or in braces",
+                "have the producer write UUIDs in small letters without braces: rows are looked up so",
+            )
         if self._count ** -len(keys) < CHANCE:
             for known in PARTITIONERS:
                 if all(known.place(key, self._count) == partition for key, partition in keys):

@@ -5,6 +5,7 @@ serializers write, so that other programs find the same partition and the same
 row. This module may not know topics or rows.
 """
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any, Final
 from tables.declaring.problems import LarderError
 
 _INT64_BYTES: Final = 8
+_PLAIN_UUID: Final = rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_UUID: Final = re.compile(rb"%b|\{%b\}" % (_PLAIN_UUID, _PLAIN_UUID))
 
 
 class InvalidKeyError(LarderError, ValueError):
@@ -26,12 +29,15 @@ class KeyType:
 
     `encode(value)` gives the bytes of the message key, `decode(bytes)` the value;
     both raise ValueError (most often InvalidKeyError) for what is not of the type.
+    `one_form(bytes)` gives the bytes that `encode` gives for the same key, and what is
+    no key as it is; None where a key can be written in one form only.
     """
 
     name: str
     python: type
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
+    one_form: Callable[[bytes], bytes] | None = None
 
 
 def _encode_text(value: Any) -> bytes:
@@ -69,11 +75,15 @@ def _encode_uuid(value: Any) -> bytes:
 
 
 def _decode_uuid(key: bytes) -> uuid.UUID:
-    value = uuid.UUID(key.decode())
-    if str(value).encode() != key.lower():
+    if _UUID.fullmatch(key) is None:
         message = f"a uuid key requires 36 characters with dashes; found {key!r}"
         raise InvalidKeyError(message)
-    return value
+    return uuid.UUID(key.decode())
+
+
+def _one_form_of_uuid(key: bytes) -> bytes:
+    """Write a UUID in small letters without braces: .NET and SQL Server write it otherwise."""
+    return key.strip(b"{}").lower() if _UUID.fullmatch(key) else key
 
 
 def _not_a(name: str, value: object) -> str:
@@ -86,8 +96,8 @@ TEXT: Final = KeyType("text", str, _encode_text, bytes.decode)
 BYTES: Final = KeyType("bytes", bytes, _encode_bytes, _encode_bytes)
 # Eight bytes, big endian, signed, as LongSerializer.
 INT64: Final = KeyType("int64", int, _encode_int64, _decode_int64)
-# 36 characters of text, as UUIDSerializer.
-UUID: Final = KeyType("uuid", uuid.UUID, _encode_uuid, _decode_uuid)
+# 36 characters of text, as UUIDSerializer; capitals and braces are read too.
+UUID: Final = KeyType("uuid", uuid.UUID, _encode_uuid, _decode_uuid, _one_form_of_uuid)
 
 KEY_TYPES: Final[Mapping[type, KeyType]] = MappingProxyType(
     {key_type.python: key_type for key_type in (TEXT, BYTES, INT64, UUID)},

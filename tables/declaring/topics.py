@@ -25,7 +25,8 @@ class EventTopic:
     row         type of its values, which are JSON objects.
     key         field of `row` that the message key is made of.
     key_type    how the key is written: `str` (UTF-8 text), `bytes`, `int` (64 bits as
-                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer).
+                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer; capitals and
+                braces are read too).
     partitions  when it is created; what an existing topic has is left alone.
     owner       name of the only service that writes it. Left out: whichever service
                 publishes into it.

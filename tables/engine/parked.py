@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from tables.declaring.one_form import as_sent
 from tables.engine.layout import PARKED, PARKED_KEY, UNTOLD
 from tables.engine.records import ParkedRecord, Rejected
 from tables.engine.store import Batch, Store
@@ -105,8 +106,8 @@ def _newest(partition: int, rejected: Sequence[Rejected]) -> Iterator[tuple[int,
     """Give offset and bytes of as many of the last as are within bounds by themselves, the last one first."""
     size = 0
     for record, cause in reversed(rejected[-MOST_RECORDS:]):
-        headers = list(record.headers or ())
-        parked = ParkedRecord(partition, record.offset, record.timestamp, record.key, record.value, headers, cause)
+        key, headers = as_sent(record).key, list(record.headers or ())
+        parked = ParkedRecord(partition, record.offset, record.timestamp, key, record.value, headers, cause)
         value = msgspec.msgpack.encode(parked)
         size += len(value)
         if size > MOST_BYTES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -146,6 +147,46 @@ async def test_different_partition_counts_of_two_copartitioned_topics_are_refuse
     assert "equal partition counts; found 4 and 6" in said
     assert f'use {prefix}.visits.by("customer_id"), or make {prefix}.customers global' in said
     assert await existing(kafka, prefix) == there
+
+
+FOREIGN = """
+    import uuid
+
+    from agents import Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Customer(Row):
+        customer_id: uuid.UUID
+
+    class Order(Row):
+        order_id: uuid.UUID
+        customer_id: uuid.UUID
+
+    class Enriched(Order):
+        customer: Customer
+
+    customers = OwnerTopic("{p}.customers", Customer, key="customer_id", key_type=uuid.UUID, owner="crm")
+    orders = EventTopic("{p}.orders", Order, key="order_id", key_type=uuid.UUID, owner="checkout")
+    enriched = EventTopic("{p}.enriched", Enriched, key="order_id", key_type=uuid.UUID)
+    service = Service("{p}.shipping")
+    service.join(orders, service.global_table(customers).on("customer_id"), into=enriched)
+"""
+
+
+async def test_uuid_keys_in_capitals_and_braces_are_joined_and_results_have_them_in_one_form(
+    kafka: str, prefix: str, start: Start
+) -> None:
+    await create(kafka, {f"{prefix}.customers": 3}, COMPACTED)
+    await create(kafka, {f"{prefix}.orders": 2})
+    ids = [str(uuid.UUID(int=0xABCDEF << 64 | number)) for number in range(20)]
+    customers = [(f"{{{each.upper()}}}" if number % 2 else each.upper(), each) for number, each in enumerate(ids)]
+    await send(kafka, f"{prefix}.customers", [(key, {"customer_id": each.upper()}) for key, each in customers])
+    orders = [(each.upper(), {"order_id": each.upper(), "customer_id": each}) for each in ids]
+    await send(kafka, f"{prefix}.orders", orders)
+    start(FOREIGN.format(p=prefix), f"{prefix}.shipping")
+    await until_count(kafka, f"{prefix}.enriched", 20, by="order_id")
+    made = await read(kafka, f"{prefix}.enriched")
+    assert sorted(record.key or b"" for record in made) == sorted(each.encode() for each in ids)
 
 
 REKEYED = """

@@ -1,6 +1,7 @@
 """Keys: both directions, and what is refused."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -49,11 +50,38 @@ def test_a_value_of_another_type_is_refused(key_type: KeyType, value: object) ->
 
 @pytest.mark.parametrize(
     ("key_type", "key"),
-    [(TEXT, b"\xff"), (INT64, b"1234567"), (UUID, b"no"), (UUID, b"{00000000-0000-0000-0000-000000000001}")],
+    [
+        (TEXT, b"\xff"),
+        (INT64, b"1234567"),
+        (UUID, b"no"),
+        (UUID, b"{00000000-0000-0000-0000-000000000001"),
+        (UUID, b"00000000000000000000000000000001"),
+        (UUID, b"urn:uuid:00000000-0000-0000-0000-000000000001"),
+        (UUID, b"00000000-0000-0000-0000-000000000001\n"),
+    ],
 )
 def test_bytes_of_another_type_are_refused(key_type: KeyType, key: bytes) -> None:
     with pytest.raises(ValueError, match=r"key requires|invalid start byte|badly formed"):
         key_type.decode(key)
+
+
+@given(st.uuids(), st.sampled_from([str.upper, str.lower, str.title]), st.sampled_from(["{}", "{{{}}}"]))
+def test_a_uuid_in_any_case_and_in_braces_is_the_same_key(
+    value: uuid.UUID, written: Callable[[str], str], shape: str
+) -> None:
+    key = shape.format(written(str(value))).encode()
+    assert UUID.decode(key) == value
+    assert UUID.one_form is not None
+    assert UUID.one_form(key) == UUID.encode(value)
+
+
+@given(st.binary(max_size=40))
+def test_what_is_no_uuid_has_no_other_form(key: bytes) -> None:
+    assert UUID.one_form is not None
+    try:
+        UUID.decode(key)
+    except ValueError:
+        assert UUID.one_form(key) == key
 
 
 def test_key_types_are_declared_by_their_python_type() -> None:

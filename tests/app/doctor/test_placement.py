@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from agents.engine.partitioning import partition_of
 from app.doctor.findings import Finding, Severity
 from app.doctor.placement import Placement, crc32, fnv1a
 from app.doctor.reading import Reader
+from tables.declaring.keys import UUID
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS = shop()[1]["customers"]
@@ -19,12 +21,18 @@ KEYS = st.lists(st.binary(min_size=1, max_size=20), unique=True, max_size=60)
 
 
 def audit(
-    keys: list[bytes], place: Callable[[bytes, int], int], count: int, *, by_partition: bool = True
+    keys: list[bytes],
+    place: Callable[[bytes, int], int],
+    count: int,
+    *,
+    by_partition: bool = True,
+    one_form: Callable[[bytes], bytes] | None = None,
 ) -> list[Finding]:
     records: dict[int, list[Given]] = {}
     for offset, key in enumerate(keys):
         records.setdefault(place(key, count), []).append(given(offset, key, {}))
     placement = Placement(CUSTOMERS.name, count, by_partition=by_partition)
+    placement.one_form = one_form
     return found(placement, Reader(CUSTOMERS), records)
 
 
@@ -86,3 +94,13 @@ def test_it_is_an_error_only_where_something_is_joined_by_partition() -> None:
     keys = [b"customer-%d" % number for number in range(100)]
     assert audit(keys, crc32, 6)[0].severity is Severity.ERROR
     assert audit(keys, crc32, 6, by_partition=False)[0].severity is Severity.HINT
+
+
+def test_uuids_that_lie_by_their_capitals_are_told_so_where_rows_are_looked_up_by_partition() -> None:
+    keys = [str(uuid.UUID(int=number * 7919)).upper().encode() for number in range(40)]
+    elsewhere = [key for key in keys if partition_of(key, 4) != partition_of(key.lower(), 4)]
+    (told,) = audit(keys, partition_of, 4, one_form=UUID.one_form)
+    assert told.seen.startswith(f"{len(elsewhere)} of 40 records")
+    assert "as they are written, in capitals or in braces" in told.seen
+    assert "small letters without braces" in told.do[0]
+    assert not audit(keys, partition_of, 4, by_partition=False, one_form=UUID.one_form)
