@@ -43,13 +43,13 @@ class UnreadableKeys:
         if not rejected and not count:
             return self.counts
         causes = {each.record.offset: each.cause for each in rejected}
-        last = {record.key: record.offset for record in records if record.key is not None}
+        last = {record.key: record for record in records if record.key is not None}
         prefix = UNREADABLE + _PARTITION.pack(partition)
         known = self._store.get_many([prefix + key for key in last])
-        for (key, offset), before in zip(last.items(), known, strict=True):
-            cause = causes.get(offset)
-            if cause is not None:
-                value = UnreadableKey(partition, offset, key, cause[:_MOST_OF_A_CAUSE])
+        for (key, record), before in zip(last.items(), known, strict=True):
+            cause = causes.get(record.offset)
+            if cause is not None and not _leaves_nothing(record):
+                value = UnreadableKey(partition, record.offset, key, cause[:_MOST_OF_A_CAUSE])
                 batch.put(prefix + key, msgspec.msgpack.encode(value))
                 count += before is None
             elif before is not None:
@@ -78,3 +78,8 @@ class UnreadableKeys:
         counts = {**self.counts, partition: count}
         batch.put(UNREADABLE_KEY, msgspec.msgpack.encode(counts))
         return counts
+
+
+def _leaves_nothing(record: Record) -> bool:
+    """Say whether a record is a plain deletion, which is rejected only under a key that no row can have."""
+    return record.value is None and not record.headers

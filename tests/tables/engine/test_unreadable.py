@@ -34,6 +34,20 @@ def test_a_key_is_unreadable_from_its_rejected_record_until_a_good_one_or_a_dele
     assert keys(opened(tmp_path)) == {b"cid": 6}
 
 
+def test_a_plain_deletion_ends_it_also_under_a_key_that_no_row_can_have(tmp_path: Path) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [Sent(0, b"\xff", b"{}"), Sent(1, b"\xfe", None)])
+    assert keys(table) == {b"\xff": 0}
+    assert len(table.apply(0, [Sent(2, b"\xff", None)]).rejected) == 1
+    assert keys(table) == {}
+
+
+def test_a_deletion_whose_revision_cannot_be_read_makes_its_key_unreadable(tmp_path: Path) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [row(0, "ada", 1), Sent(1, b"ada", None, headers=[("larder.revision", b"x")])])
+    assert keys(table) == {b"ada": 1}
+
+
 def test_a_reading_of_the_whole_log_finds_what_is_unreadable_in_it(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [bad(0, "ada"), bad(1, "bob")])
