@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from agents.declaring.checks import TopicFacts
 from agents.engine.guarantees import Committed
 from agents.engine.topic_ids import Copies, copies, describe
+from agents.engine.topic_refusals import Refusal, refusal, refused
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -129,14 +130,34 @@ class Cluster:
             raise NodeNotReadyError(message)
 
     async def create(self, topics: Collection[TopicUse]) -> None:
-        """Create topics with their declared settings; one that exists by now is left alone."""
+        """Create topics with their declared settings; one that exists by now is left alone.
+
+        Raises DeclarationError and TopicsUnavailableError for those that the broker refuses, and KafkaError.
+        """
+        if found := await self._refusals(topics, validate_only=False):
+            raise refused(found)
+
+    async def refusals(self, topics: Collection[TopicUse]) -> list[Refusal]:
+        """Why the broker would not create these topics; creates none."""
+        return await self._refusals(topics, validate_only=True) if topics else []
+
+    async def _refusals(self, topics: Collection[TopicUse], *, validate_only: bool) -> list[Refusal]:
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()
+        wanted = {topic.name: topic for topic in topics}
         answer = await self._admin.create_topics(
-            [NewTopic(topic.name, topic.partitions, copies, topic_configs=dict(topic.config)) for topic in topics]
+            [
+                NewTopic(topic.name, topic.partitions, copies, topic_configs=dict(topic.config))
+                for topic in wanted.values()
+            ],
+            validate_only=validate_only,
         )
+        found = []
         for name, code, *details in answer.topic_errors:
             error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
+            if error.retriable:
                 message = f"{name}: {details[0] if details else 'no details'}"
                 raise error(message)
+            if code and error is not TopicAlreadyExistsError:
+                found.append(refusal(wanted[name], copies, error, details[0] if details else None))
+        return found

@@ -35,6 +35,16 @@ def missing_topics(system: System) -> Iterator[Finding]:
             (create_topics(),),
         )
     for name, (owner, *_) in owned.items():
+        if problem := system.refusals.get(name):
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                f"topic {name}",
+                f"the broker has no such topic, and does not create it for this client: {problem.found}",
+                f"workers of {owner} cannot create it either, and end",
+                (problem.do, create_topics(owner)),
+            )
+            continue
         yield Finding(
             Severity.HINT,
             AUDIT,

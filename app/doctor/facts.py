@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agents.declaring.topology import TopicUse
     from agents.engine.guarantees import Committed
     from app.settings import Settings
+    from tables.declaring.problems import Problem
 
 
 class TopicState(NamedTuple):
@@ -107,6 +108,7 @@ class System(NamedTuple):
 
     `remembered`: topic ids of the inputs that workers here have committed for, by service and topic.
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
+    `refusals`: why the broker would not create topics that workers create, by topic.
     """
 
     bootstrap: str
@@ -120,6 +122,7 @@ class System(NamedTuple):
     remembered: Mapping[str, Mapping[str, str]] = {}
     owners: Mapping[str, str] = {}
     claims: Mapping[str, str] = {}
+    refusals: Mapping[str, Problem] = {}
 
     @property
     def facts(self) -> dict[str, TopicFacts]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agents.engine.fetching import BatchConsumer
     from app.local_workers import Reply
     from app.settings import Settings
+    from tables.declaring.problems import Problem
 
 _OFFSETS: Final = "__consumer_offsets"
 _TRANSACTIONS: Final = "__transaction_state"
@@ -56,11 +57,12 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
         own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
         groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
         claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}
+        found = await _topics(cluster, consumer, chosen)
         return System(
             asked.bootstrap,
             chosen,
             asked.settings,
-            await _topics(cluster, consumer, chosen),
+            found,
             await _brokers(cluster, own),
             groups,
             [_worker(reply) for reply in replies],
@@ -68,6 +70,7 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
             {name: _remembered(directory, name) for name in only},
             {topic.name: owner_of(topic, list(asked.services.values())) for topic in topics(chosen)},
             claimed,
+            await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),
         )
 
 
@@ -91,6 +94,14 @@ async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[
         )
         for name, topic in facts.items()
     }
+
+
+async def _refusals(
+    cluster: Cluster, services: Sequence[Service], facts: Mapping[str, TopicFacts]
+) -> dict[str, Problem]:
+    """Why the broker would not create what workers create when they start."""
+    missing = [use for service in services for use in topics_of(service, facts) if use.owned and use.name not in facts]
+    return {each.topic: each.problem for each in await cluster.refusals(missing)}
 
 
 async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:

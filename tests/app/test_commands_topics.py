@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.topics import create
+from tests.support.topics import COMPACTED, create
 from tests.support.workers import larder
 
 if TYPE_CHECKING:
@@ -108,3 +108,22 @@ def test_without_a_broker_it_is_one_clear_line(tmp_path: Path, module: str) -> N
     ended = larder("topics", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert ended.returncode == 3
     assert ended.stderr.startswith("larder: broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers")
+
+
+async def test_a_topic_that_the_broker_refuses_is_one_line_for_the_command_the_worker_and_doctor(
+    kafka: str, tmp_path: Path, prefix: str
+) -> None:
+    module, service = MODULE.format(prefix), f"{prefix}.shipping"
+    await create(kafka, {f"{prefix}.customers": 2}, COMPACTED)
+    await create(kafka, {f"{prefix}.orders": 1, f"{prefix}_enriched": 1})
+    said = f"larder: topic {prefix}.enriched: requires a broker that creates it"
+    for command in (("topics", service, "--create"), ("worker", service)):
+        ended = larder(*command, kafka=kafka, directory=tmp_path, module=module)
+        (line,) = [line for line in ended.stderr.splitlines() if "requires" in line]
+        assert ended.returncode == 2
+        assert said in line
+        assert f"{prefix}_enriched" in line, "the reason of the broker"
+        assert "Traceback" not in ended.stderr
+    found = json.loads(larder("doctor", "--json", kafka=kafka, directory=tmp_path, module=module).stdout)["findings"]
+    (refused,) = [each for each in found if each["about"] == f"topic {prefix}.enriched"]
+    assert (refused["severity"], f"{prefix}_enriched" in refused["seen"]) == ("error", True)

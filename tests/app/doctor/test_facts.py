@@ -25,6 +25,7 @@ from app.doctor.together import together
 from app.doctor.transactions import transactions
 from app.doctor.workers import workers
 from app.settings import Settings
+from tables.declaring.problems import Problem
 from tests.support.audited import STOCK, Order, changed, shop, sound, state
 
 SERVICE, TOPICS = shop()
@@ -60,6 +61,14 @@ def test_topics_of_others_are_a_warning_and_own_ones_a_hint() -> None:
         (f"topic {CUSTOMERS}", Severity.WARNING, ("larder topics --create",)),
         (f"topic {WAITING}", Severity.HINT, ("larder topics shipping --create",)),
     ]
+
+
+def test_an_own_topic_that_the_broker_refuses_to_create_is_an_error_with_its_reason() -> None:
+    gone = {name: topic for name, topic in HEALTHY.topics.items() if name != LETTERS}
+    refused = Problem(f"topic {LETTERS}", "requires a broker that creates it", "a refusal: not allowed", "allow it")
+    found = one(missing_topics(HEALTHY._replace(topics=gone, refusals={LETTERS: refused})))
+    assert (found.severity, found.do) == (Severity.ERROR, ("allow it", "larder topics shipping --create"))
+    assert found.seen.endswith("does not create it for this client: a refusal: not allowed")
 
 
 def test_a_system_without_any_topic_is_audited_all_the_same() -> None:
