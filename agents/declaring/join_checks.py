@@ -77,14 +77,8 @@ def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts)
             declared,
             f"orders that wait require {wanted} partitions in {name}, as many as {join.source.name} has",
             str(found.partitions),
-            RESTORE if is_placed(join) else f"add partitions to {name}; what waits there stays where it is",
+            RESTORE if join.placed else f"add partitions to {name}; what waits there stays where it is",
         )
-
-
-def is_placed(join: Join) -> bool:
-    """Whether it matters in which partition a record waits: events that meet global tables wait anywhere."""
-    by_partition = any(lookup.table.held == "partition" for lookup in join.lookups)
-    return by_partition or isinstance(events_of(join.source), OwnerTopic)
 
 
 def _is_bounded(wait: Wait) -> bool:

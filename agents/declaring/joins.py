@@ -96,6 +96,16 @@ class Join:
         return isinstance(self.source, Rekeyed) and self.source.of_rows
 
     @property
+    def placed(self) -> bool:
+        """Whether it matters in which partition a record lies: events that meet global tables may lie in any.
+
+        A row that waits has to be met by its next revision.
+        """
+        if any(lookup.table.held == "partition" for lookup in self.lookups):
+            return True
+        return self.wait is not None and isinstance(events_of(self.source), OwnerTopic)
+
+    @property
     def wait(self) -> Wait | None:
         """How long orders wait for their partner, if they do."""
         return next((step for step in self.missing if isinstance(step, Wait)), None)

@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from agents.declaring.joins import events_of
 from agents.engine.plan import InputPlan, JoinPlan, Plan
 from agents.engine.remembering import Memo
 from agents.engine.topic_ids import Described
 from tables.declaring.problems import Problem
-from tables.declaring.topics import OwnerTopic
 
 
 def placed_by(plan: Plan) -> Mapping[str, frozenset[str]]:
@@ -45,13 +43,11 @@ def _placed_by(plan: Plan, name: str, each: InputPlan) -> Iterator[str]:
 
 
 def _of_join(name: str, plan: JoinPlan) -> Iterator[str]:
-    tables = [lookup.table.name for lookup in plan.join.lookups if lookup.table.held == "partition"]
-    # A row that waits has to be met by its next revision. Events wait wherever they come from.
-    waits = plan.waiting is not None and (tables or isinstance(events_of(plan.join.source), OwnerTopic))
-    if tables or waits:
-        yield from (name, *tables)
-    if waits and plan.waiting is not None:
-        yield plan.waiting.topic.name
+    if plan.join.placed:
+        yield name
+        yield from (lookup.table.name for lookup in plan.join.lookups if lookup.table.held == "partition")
+        if plan.waiting is not None:
+            yield plan.waiting.topic.name
     if plan.gathered is not None:
         yield from (name, plan.gathered.topic)
 

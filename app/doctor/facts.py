@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agents.declaring.service import Service
     from agents.declaring.topology import TopicUse
     from agents.engine.guarantees import Committed
+    from agents.engine.topic_ids import Described
     from app.settings import Settings
     from tables.declaring.problems import Problem
 
@@ -107,6 +108,7 @@ class System(NamedTuple):
     """All that is looked at, but for records.
 
     `remembered`: topic ids of the inputs that workers here have committed for, by service and topic.
+    `placed`: for each worker here, the topics by whose number of partitions it places records, as it first read them.
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
     `refusals`: why the broker would not create topics that workers create, by topic.
     """
@@ -120,6 +122,7 @@ class System(NamedTuple):
     workers: Sequence[WorkerState] = ()
     absences: Sequence[Absence] = ()
     remembered: Mapping[str, Mapping[str, str]] = {}
+    placed: Mapping[str, Sequence[Mapping[str, Described]]] = {}
     owners: Mapping[str, str] = {}
     claims: Mapping[str, str] = {}
     refusals: Mapping[str, Problem] = {}

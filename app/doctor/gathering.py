@@ -68,6 +68,7 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
             [_worker(reply) for reply in replies],
             [*_absences(directory, only, replies), *_expected(asked.absence)],
             {name: _remembered(directory, name) for name in only},
+            {name: [Memo(path / _MEMO).placed for path in _stores(directory, name)] for name in only},
             {topic.name: owner_of(topic, list(asked.services.values())) for topic in topics(chosen)},
             claimed,
             await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),

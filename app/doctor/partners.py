@@ -6,8 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from agents.declaring.facts import RESTORE, input_name, waiting_name, wake_ups_name
-from agents.declaring.join_checks import is_placed
 from agents.declaring.joins import events_of, partitioned_by
+from agents.engine.placement import changed
+from agents.engine.topic_ids import Described
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import add_partitions
 from tables.declaring.topics import Rekeyed
@@ -29,6 +30,7 @@ def partners(system: System) -> Iterator[Finding]:
             yield from _unequal(system, service, source, table)
         for name, with_it, placed in _companions(service):
             yield from _uneven(system, name, with_it, placed=placed)
+        yield from _grown(system, service)
 
 
 def meetings(service: Service) -> Iterator[tuple[Source, str]]:
@@ -43,12 +45,9 @@ def meetings(service: Service) -> Iterator[tuple[Source, str]]:
 
 
 def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
-    """Topics of the service's own that have to have as many partitions as another one.
-
-    And whether what lies there is placed by that number.
-    """
+    """Each own topic that has to have as many partitions as another, that one, and whether keys place records."""
     waiting = (
-        (waiting_name(service.name, join), input_name(service, join.source), is_placed(join))
+        (waiting_name(service.name, join), input_name(service, join.source), join.placed)
         for join in service.joins
         if join.wait is not None
     )
@@ -97,3 +96,24 @@ def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterato
         if more
         else (f"partitions cannot be taken away: once nothing waits any more, delete {name}; it is made anew",),
     )
+
+
+def _grown(system: System, service: Service) -> Iterator[Finding]:
+    """Equal numbers are no proof: compare them with those that workers here remember."""
+    now = {name: Described(topic.topic_id, topic.partitions) for name, topic in system.topics.items()}
+    grown = {
+        (name, before)
+        for memory in system.placed.get(service.name, ())
+        for name, before in changed(memory, now).items()
+        if memory[name].topic_id == now[name].topic_id  # another topic's number counts from the next start on
+    }
+    for name, before in sorted(grown):
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            f"service {service.name}, topic {name}",
+            f"{now[name].partitions} partitions; a worker here first read it with {before}",
+            "the service places records by that number, and the same key belongs elsewhere now: the inputs that depend"
+            " on the topic are held back",
+            (f"create {name} again with {before} partitions, and write its records again",),
+        )

@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from agents import DeadLetter, Decision, Service, Wait
 from agents.engine.guarantees import Committed
+from agents.engine.topic_ids import Described
 from app.doctor.compaction import compaction
 from app.doctor.deletions import READ_RATE, deletions
 from app.doctor.examining import OF_FACTS, examine
@@ -169,6 +170,21 @@ def test_what_waits_needs_as_many_partitions_as_its_input() -> None:
 def test_nobody_is_told_to_add_partitions_to_a_topic_by_whose_number_a_service_places_records() -> None:
     waiting = one(partners(changed(HEALTHY, WAITING, ends={0: 0})))
     assert waiting.do[0].endswith("add no partitions to topics of the service")
+
+
+def test_partners_that_both_grew_since_a_worker_first_read_them_are_an_error() -> None:
+    before = {name: Described(HEALTHY.topics[name].topic_id, 4) for name in (CUSTOMERS, ORDERS)}
+    known = HEALTHY._replace(placed={"shipping": [before, before, {}]})
+    assert not list(partners(known))
+    grown = known
+    for name in (CUSTOMERS, ORDERS, WAITING):
+        grown = changed(grown, name, ends=dict.fromkeys(range(8), 0))
+    told = list(partners(grown))
+    assert [each.about for each in told] == [f"service shipping, topic {name}" for name in (CUSTOMERS, ORDERS)]
+    assert told[0].seen == "8 partitions; a worker here first read it with 4"
+    assert told[0].do == (f"create {CUSTOMERS} again with 4 partitions, and write its records again",)
+    other = {name: topic._replace(topic_id="another") for name, topic in before.items()}
+    assert not list(partners(grown._replace(placed={"shipping": [other]}))), "the number of another topic"
 
 
 def test_a_state_and_its_inputs_are_partners_too() -> None:
