@@ -87,7 +87,9 @@ def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
     differences = [
         f"{name} {_show(getattr(one, name, None))} and {_show(getattr(other, name, None))}"
         for name in dict.fromkeys(a.name for a in (*attributes(one), *attributes(other)))
-        if name not in {"owner", "indexes", "key_is"} and getattr(one, name, None) != getattr(other, name, None)
+        if name not in {"owner", "indexes", "key_is"}
+        and getattr(one, name, None) != getattr(other, name, None)
+        and not (name == "partitions" and None in {one.partitions, other.partitions})
     ]
     if type(one) is not type(other):
         differences = [f"{type(one).__name__} and {type(other).__name__}"]

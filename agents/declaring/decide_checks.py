@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from agents.declaring.counts import partitions, told_count
 from agents.declaring.decides import Decide
 from agents.declaring.decisions import Decision, Delete
-from agents.declaring.facts import RESTORE, Facts, input_partitions, partitions, wake_ups_name
+from agents.declaring.facts import RESTORE, Facts, wake_ups_name
 from agents.declaring.function_checks import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from agents.declaring.joins import Source, events_of, partitioned_by
 from agents.declaring.key_checks import advice, holds_key_of, input_key_problems
@@ -77,16 +78,24 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
             f"{source.row.__name__}.{field}: {type_name(source.row, field)}",
             advice(source, topic),
         )
-    counts = input_partitions(service, source, facts), partitions(topic, facts)
+    counts = partitions(service, source, facts), partitions(service, topic, facts)
     if counts[0] != counts[1]:
         yield Problem(
             declared,
             "a state requires as many partitions as its inputs",
-            f"{counts[1]} in {topic.name}, {counts[0]} in {source.name}",
-            RESTORE if isinstance(source, Rekeyed) else f'use {events_of(source).name}.by("{field}")',
+            f"{told_count(service, topic, facts)}, {told_count(service, source, facts)}",
+            _level_out(source, topic, counts[0], facts),
         )
     if events_of(source).name == topic.name:
         yield Problem(declared, "a state is no input of its own", topic.name, "decide on events")
+
+
+def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> str:
+    """Say how a state and an input come to have equally many partitions; `count` is what the input has."""
+    ways_out = [] if isinstance(source, Rekeyed) else [f'use {source.name}.by("{source.key}")']
+    if facts.get(topic.name) is None:
+        ways_out.append(f"declare {topic.name} with partitions={count}")
+    return ", or ".join(ways_out) or RESTORE
 
 
 def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
@@ -104,7 +113,7 @@ def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Ite
 
 def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
     name = wake_ups_name(service.name, decide)
-    found, wanted = facts.get(name), partitions(decide.state.topic, facts)
+    found, wanted = facts.get(name), partitions(service, decide.state.topic, facts)
     if decide.wakes and found is not None and found.partitions != wanted:
         yield Problem(
             declared,

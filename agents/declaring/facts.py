@@ -1,16 +1,16 @@
-"""What a broker says about topics, and the names and sizes of those of a service.
+"""What a broker says about topics, and the names of those of a service.
 
 Facts are plain values that somebody else has asked for. Names of internal topics are
 written here and nowhere else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from agents.declaring.decides import Decide
 from agents.declaring.joins import Join, Source
 from agents.declaring.service import Service
-from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+from tables.declaring.topics import Rekeyed
 
 
 class TopicFacts(NamedTuple):
@@ -64,33 +64,3 @@ def input_name(service: Service, source: Source) -> str:
     if isinstance(source, Rekeyed):
         return source.name_in(service.name)
     return source.name
-
-
-def input_partitions(service: Service, source: Source, facts: Facts) -> int:
-    """Count the partitions of what a join or a decide reads, as they are or are to be.
-
-    An internal topic that does not exist yet gets as many as the co-partitioned
-    table it meets, and as many as its source when it meets none.
-    """
-    if not isinstance(source, Rekeyed):
-        return partitions(source, facts)
-    found = facts.get(source.name_in(service.name))
-    if found is not None:
-        return found.partitions
-    return partitions(next(_met(service, source), source.source), facts)
-
-
-def partitions(topic: EventTopic | OwnerTopic, facts: Facts) -> int:
-    """Count the partitions of a topic: those it has, else those declared."""
-    found = facts.get(topic.name)
-    return topic.partitions if found is None else found.partitions
-
-
-def _met(service: Service, source: Source) -> Iterator[OwnerTopic]:
-    """Give the co-partitioned tables that records of a source meet."""
-    for join in service.joins:
-        if join.source == source:
-            yield from (lookup.table.topic for lookup in join.lookups if lookup.table.held == "partition")
-    for decide in service.decides:
-        if source in decide.inputs:
-            yield decide.state.topic

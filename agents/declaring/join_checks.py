@@ -7,7 +7,8 @@ or `function_checks`, topics in `topic_checks`.
 import math
 from collections.abc import Iterator
 
-from agents.declaring.facts import RESTORE, Facts, input_name, input_partitions, partitions, waiting_name
+from agents.declaring.counts import partitions
+from agents.declaring.facts import RESTORE, Facts, input_name, waiting_name
 from agents.declaring.function_checks import function_problems
 from agents.declaring.joins import Join, Lookup, Source, events_of, partitioned_by
 from agents.declaring.key_checks import holds_key_of, source_key_problems
@@ -71,7 +72,7 @@ def _step_problems(declared: str, join: Join) -> Iterator[Problem]:
 def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
     """Orders wait in the partition of their input: a source that was given more needs more to wait in."""
     name = waiting_name(service.name, join)
-    found, wanted = facts.get(name), input_partitions(service, join.source, facts)
+    found, wanted = facts.get(name), partitions(service, join.source, facts)
     if join.wait is not None and found is not None and found.partitions != wanted:
         yield Problem(
             declared,
@@ -176,7 +177,7 @@ def _copartition_problems(
             f'.on("{lookup.field}") where the source is partitioned by "{partitioned_by(source)}"',
             ways_out,
         )
-    counts = input_partitions(service, source, facts), partitions(table, facts)
+    counts = partitions(service, source, facts), partitions(service, table, facts)
     if counts[0] != counts[1]:
         yield Problem(
             declared,

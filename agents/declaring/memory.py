@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from agents.declaring.checks import problems
 from agents.declaring.compiled import CompiledJoin, compile_join, compile_rekey
+from agents.declaring.counts import partitions
 from agents.declaring.dead_letters import cause_of, dead_letter
 from agents.declaring.decides import Decide
 from agents.declaring.facts import dead_letters_name
@@ -81,6 +82,7 @@ class _Run:
     def join(self, join: Join) -> None:
         """Join every record of a source, in order."""
         tables = [self._table(lookup.table.topic) for lookup in join.lookups]
+        counts = [partitions(self._service, lookup.table.topic, {}) for lookup in join.lookups]
         compiled = compile_join(join)
         partition_key = compile_rekey(join.source) if isinstance(join.source, Rekeyed) else None
         source = events_of(join.source)
@@ -90,7 +92,7 @@ class _Run:
                 if record.value is not None or not join.of_rows:
                     if partition_key is not None:
                         partition_key(record.value)
-                    result = self._result(compiled, tables, record)
+                    result = self._result(compiled, tables, counts, record)
             except ValueError as error:
                 self._park(source.name, record, cause_of(error))
             if result is None and join.of_rows and record.key is not None:
@@ -123,12 +125,12 @@ class _Run:
                 self._park(name, record, cause_of(error))
 
     def _result(
-        self, compiled: CompiledJoin, tables: Sequence[MemoryTable], record: MemoryRecord
+        self, compiled: CompiledJoin, tables: Sequence[MemoryTable], counts: Sequence[int], record: MemoryRecord
     ) -> tuple[bytes, bytes] | None:
         references = compiled.references(record.value)
         rows = [
-            table.get(key) if is_held(compiled.join.source, record, lookup, key) else None
-            for lookup, table, key in zip(compiled.join.lookups, tables, references, strict=True)
+            table.get(key) if is_held(compiled.join.source, record, lookup, key, count) else None
+            for lookup, table, key, count in zip(compiled.join.lookups, tables, references, counts, strict=True)
         ]
         if None in rows:
             step = compiled.join.settle

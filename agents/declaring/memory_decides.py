@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from agents.declaring.compiled_decides import Verdict, compile_decide
+from agents.declaring.counts import partitions
 from agents.declaring.decides import Decide
 from agents.declaring.decisions import WakeUp, as_utc
 from agents.declaring.joins import TableUse
@@ -39,6 +40,7 @@ class MemoryDecide:
         self._service = service
         self._compiled = compile_decide(decide)
         self._topic = decide.state.topic
+        self._count = partitions(service, self._topic, {})
         self._table_of = table_of
         self._publish = publish
         self._wakes: dict[bytes, float] = {}
@@ -47,7 +49,7 @@ class MemoryDecide:
     def event(self, number: int, topic: str, record: MemoryRecord) -> None:
         """Decide on a record of the input of that number."""
         key, event = self._compiled.events[number](record.value)
-        check_event_place(self._compiled.decide.inputs[number], record, self._topic, key)
+        check_event_place(self._compiled.decide.inputs[number], record, self._topic, key, self._count)
         self._decide(key, event, f"{topic}/0/{record.offset}", record.value)
 
     def due(self, until: datetime | None) -> bytes | None:
@@ -63,8 +65,8 @@ class MemoryDecide:
 
     def get(self, table: TableUse, key: Any) -> Any:
         """Read as `Near` does."""
-        count, alone = table.topic.partitions, table.held == "partition"
-        if table.service != self._service.name or (alone and count != self._topic.partitions):
+        count, alone = partitions(self._service, table.topic, {}), table.held == "partition"
+        if table.service != self._service.name or (alone and count != self._count):
             raise never_near(self._service.name, table)
         encoded = table.topic.key_codec.encode(key)
         if alone and (place := partition_of(encoded, count)) != self._partition:
@@ -73,11 +75,11 @@ class MemoryDecide:
         return None if row is None else decoder(table.topic.row)(row)
 
     def _decide(self, key: bytes, event: Any, where: str, json: bytes | None) -> None:
-        self._partition = partition_of(key, self._topic.partitions)
+        self._partition = partition_of(key, self._count)
         raw = self._table_of(self._topic).get(key)
         verdict = self._compiled.judge(event, None if raw is None else self._compiled.typed(raw), self)
         for touched in (*verdict.rows, *(woken for woken, _ in verdict.wakes)):
-            check_place(self._topic, touched, self._partition)
+            check_place(self._topic, touched, self._partition, self._count)
         rows = [(changed, self._written(changed, row)) for changed, row in verdict.rows.items()]
         self._do(verdict, rows)
         if verdict.refusal is not None:

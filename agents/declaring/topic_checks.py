@@ -101,7 +101,7 @@ def broker_problems(use: TopicUse, found: TopicFacts) -> Iterator[Problem]:
 
 
 def _number_problems(declared: str, topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
-    if not isinstance(topic.partitions, int) or topic.partitions < 1:
+    if topic.partitions is not None and (not isinstance(topic.partitions, int) or topic.partitions < 1):
         yield Problem(
             declared,
             "partitions requires a whole number from 1 on",

@@ -10,14 +10,13 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final
 
+from agents.declaring.counts import known_partitions, partitions, partners_of
 from agents.declaring.decides import Decide
 from agents.declaring.facts import (
     Facts,
     dead_letters_name,
-    input_partitions,
     joined_name,
     keys_name,
-    partitions,
     waiting_name,
     wake_ups_name,
 )
@@ -63,6 +62,8 @@ class TopicUse:
     partitions         as the broker has it; as it is to be created if it has none.
     retention          None: as the broker has it.
     max_message_bytes  None: as the broker has it.
+    waits              its number of partitions is that of a topic that another service has
+                       yet to make: it is created after that.
     """
 
     name: str
@@ -72,6 +73,7 @@ class TopicUse:
     partitions: int
     retention: timedelta | None = None
     max_message_bytes: int | None = None
+    waits: bool = False
 
     @property
     def internal(self) -> bool:
@@ -149,11 +151,11 @@ def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
     yield _declared(service, join.into, Role.OUTPUT, facts)
     if join.gathers:
         name = joined_name(service.name, join)
-        count = _existing(name, facts) or partitions(join.into, facts)
+        count = _existing(name, facts) or partitions(service, join.into, facts)
         yield _internal(name, Role.JOINED, count, retention=FOREVER)
     if join.wait is not None:
         name = waiting_name(service.name, join)
-        count = _existing(name, facts) or input_partitions(service, join.source, facts)
+        count = _existing(name, facts) or partitions(service, join.source, facts)
         yield _internal(name, Role.WAITING, count, compacted=True)
 
 
@@ -165,21 +167,21 @@ def _of_decide(service: Service, decide: Decide, facts: Facts) -> Iterator[Topic
         yield _declared(service, topic, Role.OUTPUT, facts)
     if decide.wakes:
         name = wake_ups_name(service.name, decide)
-        count = _existing(name, facts) or partitions(decide.state.topic, facts)
+        count = _existing(name, facts) or partitions(service, decide.state.topic, facts)
         yield _internal(name, Role.WAKE_UPS, count, compacted=True)
 
 
 def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[TopicUse]:
     if isinstance(source, Rekeyed):
         events = source.source
-        count = input_partitions(service, source, facts)
+        count = partitions(service, source, facts)
         yield _declared(service, events, Role.SOURCE, facts)
         if isinstance(events, EventTopic):
             yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=FOREVER)
             return
         yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
         name = keys_name(service.name, source)
-        yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(events, facts), compacted=True)
+        yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(service, events, facts), compacted=True)
     else:
         yield _declared(service, source, Role.SOURCE, facts)
 
@@ -190,9 +192,17 @@ def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, fact
         (role,),
         owned=owns(service, topic),
         compacted=isinstance(topic, OwnerTopic),
-        partitions=partitions(topic, facts),
+        partitions=partitions(service, topic, facts),
+        waits=owns(service, topic) and _waits(service, topic, facts),
         retention=topic.retention if isinstance(topic, EventTopic) else None,
     )
+
+
+def _waits(service: Service, topic: EventTopic | OwnerTopic, facts: Facts) -> bool:
+    if known_partitions(service, topic, facts) is not None:
+        return False
+    partners = [each for each in partners_of(service, topic) if not isinstance(each, Rekeyed)]
+    return any(not owns(service, each) and facts.get(each.name) is None for each in partners)
 
 
 def _internal(

@@ -83,8 +83,9 @@ async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]
             raise DeclarationError(found)
         absent = missing_topics(service, facts)
         mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts]
-        # Two services may each wait for a topic of the other. Internal topics take their partitions from others.
-        possible = [use for use in mine if not (use.internal and absent)]
+        # Two services may each wait for a topic of the other. Internal topics take their partitions from others, and so
+        # do those that wait.
+        possible = [use for use in mine if not (use.waits or (use.internal and absent))]
         if possible:
             await cluster.create(possible)
         elif absent:

@@ -101,7 +101,8 @@ async def _publish(
 
     async with Cluster(bootstrap) as cluster:
         _respect((await claims(cluster)).get(topic.name), owner)
-        facts = await cluster.facts([topic.name])
+        # Its number of partitions may be that of another topic.
+        facts = await cluster.facts([each.use.name for each in declared_topics(services, None, {})])
         if topic.name not in facts:
             await cluster.create(
                 [each.use for each in declared_topics(services, None, facts) if each.use.name == topic.name]

@@ -110,7 +110,7 @@ async def _release(bootstrap: str, topic: str) -> Claim:
 
 
 def _lacks(topic: DeclaredTopic, wanted: Wanted, facts: Mapping[str, TopicFacts]) -> bool:
-    return topic.use.name not in facts and (not wanted.only or topic.use.owned)
+    return topic.use.name not in facts and (not wanted.only or (topic.use.owned and not topic.use.waits))
 
 
 def _described(topic: DeclaredTopic, answered: Answered) -> dict[str, Any]:

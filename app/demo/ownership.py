@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 import agents.engine  # noqa: F401 - forbids clients to create topics
+from agents.declaring.counts import DEFAULT_PARTITIONS
 from agents.declaring.topology import Role, TopicUse
 from app.demo.shop import is_customer_id
 from tables import shop
@@ -48,14 +49,17 @@ async def created_topics(cluster: Cluster) -> dict[str, int]:
             (Role.OUTPUT,),
             owned=True,
             compacted=isinstance(topic, OwnerTopic),
-            partitions=topic.partitions,
+            partitions=topic.partitions or DEFAULT_PARTITIONS,
         )
         for topic in TOPICS
         if topic.name not in facts
     ]
     if missing:
         await cluster.create(missing)
-    return {topic.name: facts[topic.name].partitions if topic.name in facts else topic.partitions for topic in TOPICS}
+    return {
+        topic.name: facts[topic.name].partitions if topic.name in facts else topic.partitions or DEFAULT_PARTITIONS
+        for topic in TOPICS
+    }
 
 
 async def read_back(bootstrap: str, partitions: Mapping[str, int]) -> Ownership:

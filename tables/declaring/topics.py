@@ -8,13 +8,9 @@ services, brokers or stores.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from tables.declaring.keys import KEY_TYPES, KeyType
 from tables.declaring.rows import Row
-
-# Enough for four workers of a service; what a topic has is seldom changed later.
-DEFAULT_PARTITIONS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,8 @@ class EventTopic:
     key_type    how the key is written: `str` (UTF-8 text), `bytes`, `int` (64 bits as
                 Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer; capitals and
                 braces are read too).
-    partitions  when it is created; what an existing topic has is left alone.
+    partitions  when it is created; what an existing topic has is left alone. Left out: as
+                many as the topics that it meets by partition have, else 4.
     owner       name of the only service that writes it. Left out: whichever service
                 publishes into it.
     retention   how long events are kept; left out: as the broker has it.
@@ -42,7 +39,7 @@ class EventTopic:
     row: type[Row]
     key: str
     key_type: type = str
-    partitions: int = DEFAULT_PARTITIONS
+    partitions: int | None = None
     owner: str | None = None
     retention: timedelta | None = None
     key_is: str | None = None
@@ -94,7 +91,7 @@ class OwnerTopic:
     key_type: type = str
     indexes: Sequence[str] = ()
     owner: str | None = None
-    partitions: int = DEFAULT_PARTITIONS
+    partitions: int | None = None
     key_is: str | None = None
 
     def __post_init__(self) -> None:

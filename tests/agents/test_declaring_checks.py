@@ -234,7 +234,8 @@ def test_a_co_partitioned_table_is_no_input_of_its_own_service() -> None:
 def test_one_rekeyed_topic_cannot_meet_tables_of_different_counts() -> None:
     service = Service("s")
     others = OwnerTopic("others", Customer, key="customer_id", partitions=8)
-    tables: list[Any] = [service.table(customers), service.table(others).on("customer_id", embed="other")]
+    four = OwnerTopic("shop.customers", Customer, key="customer_id", partitions=4)
+    tables: list[Any] = [service.table(four), service.table(others).on("customer_id", embed="other")]
     service.join(orders.by("customer_id"), tables, into=results)
     found = said(service)
     assert 'join shop.orders.by("customer_id") with others' in found

@@ -90,6 +90,21 @@ async def test_a_topic_by_another_key_gets_as_many_partitions_as_the_table_that_
     assert facts[f"{prefix}.{prefix}.orders.by.customer_id"].partitions == 5
 
 
+async def test_a_state_is_created_with_the_partitions_of_its_source_once_that_is_there(kafka: str, prefix: str) -> None:
+    said: list[str] = []
+    state = OwnerTopic(f"{prefix}.counted", Customer, key="customer_id")
+    service = Service(prefix)
+    orders = EventTopic(f"{prefix}.orders", Order, key="customer_id", owner="checkout")
+    service.fold(orders, state=service.table(state))(lambda order, row: row or Customer(customer_id=order.customer_id))
+    preparing = asyncio.create_task(prepare(service, kafka, said.append))
+    await until(lambda: said, 15, "a line")
+    async with Cluster(kafka) as cluster:
+        assert state.name not in await cluster.facts([state.name])
+    await create(kafka, {orders.name: 2})
+    facts = await asyncio.wait_for(preparing, 20)
+    assert facts[state.name].partitions == 2
+
+
 async def test_what_is_there_is_left_as_it_is(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1, f"{prefix}.joined": 9}, {"max.message.bytes": "5000"})
