@@ -7,6 +7,7 @@ Beneath the addresses: what is no HTTP, or too much of it, never reaches them. S
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 CONNECTIONS = 1_000
 """At the same time: each is a file descriptor, and the stores need theirs."""
 
+KEPT_FREE = 50
+"""More of them, for health and metrics alone: a worker that has too many clients must not be restarted for it."""
+
+FIRST_SECONDS = 2.0
+"""For a request on one of those: a silent client must not keep the place."""
+
+_KEPT_FOR = re.compile(rb"(?:GET|HEAD) /(?:health|metrics)[/ ?]")
+
 SILENT_SECONDS = 30.0
 """Between requests, and for the head of one: who is slower has to connect again. Longer than ours keep one."""
 
@@ -49,13 +58,29 @@ class Connection(RequestHandler):
     parser where a request begins.
     """
 
-    __slots__ = ("requests", "short_way")
+    __slots__ = ("asked", "kept_free", "requests", "short_way")
 
+    asked: bool
+    kept_free: bool
     requests: Requests | None
     short_way: ShortWay | None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; a place that is kept free is not for a client that asks for nothing."""
+        super().connection_made(transport)
+        if self.kept_free:
+            self._loop.call_later(FIRST_SECONDS, self._leave_if_silent)
+
+    def _leave_if_silent(self) -> None:
+        if not self.asked and self.transport is not None:
+            self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         """Answer, or have it parsed."""
+        if self.kept_free and _KEPT_FOR.match(data) is None:
+            refuse(cast("asyncio.Transport", self.transport), self.requests)
+            return
+        self.asked = True
         if self.short_way is not None:
             if (asked := read(data)) is None:
                 self.short_way = None
@@ -125,14 +150,19 @@ class Refusal(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything is asked."""
-        if self._requests is not None:
-            self._requests.count(ELSEWHERE, web.HTTPServiceUnavailable.status_code, 0.0)
-        problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
-        body = _encoded("too-busy", problem, 503)
-        head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
         # Uvloop's transports, which workers have, are of no class of asyncio's.
-        cast("asyncio.Transport", transport).write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        transport.close()
+        refuse(cast("asyncio.Transport", transport), self._requests)
+
+
+def refuse(transport: asyncio.Transport, requests: Requests | None) -> None:
+    """Say that there is no place, and close the connection; `requests` counts it."""
+    if requests is not None:
+        requests.count(ELSEWHERE, web.HTTPServiceUnavailable.status_code, 0.0)
+    problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
+    body = _encoded("too-busy", problem, 503)
+    head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
+    transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    transport.close()
 
 
 def connections(
@@ -142,7 +172,8 @@ def connections(
     loop = asyncio.get_running_loop()
 
     def connection() -> asyncio.BaseProtocol:
-        if len(server.connections) >= limit:
+        taken = len(server.connections)
+        if taken >= limit + KEPT_FREE:
             return Refusal(requests)
         made = Connection(
             server,
@@ -153,6 +184,8 @@ def connections(
             max_field_size=HEADER_BYTES,
             max_headers=HEADERS,
         )
+        made.asked = False
+        made.kept_free = taken >= limit
         made.requests = requests
         made.short_way = short_way
         return made

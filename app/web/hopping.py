@@ -33,7 +33,8 @@ CONNECT_SECONDS = 0.5
 """A worker that is there takes a connection in milliseconds."""
 
 HOPS = 64
-"""At once, to all workers together; more wait for one to end, within their time."""
+"""At once, to all workers together; more wait for one to end, within their time. As many again for those that another
+worker lets wait for a write: they must not keep a look-up from its turn."""
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """An answer that is larger than any of ours is not read to its end."""
@@ -82,14 +83,15 @@ class Hopping:
 
     def __init__(self) -> None:
         """Begin without a connection."""
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
         """Ask for `path`, encoded and with its query; None when no answer comes within `seconds`."""
-        if self._session is None:
-            self._session = _session()
+        waits = seconds > HOP_SECONDS
+        if waits not in self._sessions:
+            self._sessions[waits] = _session()
         try:
-            asked = self._session.get(_address(peer, path), allow_redirects=False)
+            asked = self._sessions[waits].get(_address(peer, path), allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
                 body = bytearray()
                 while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
@@ -117,8 +119,8 @@ class Hopping:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 def _session() -> aiohttp.ClientSession:

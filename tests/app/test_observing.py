@@ -226,11 +226,27 @@ async def test_what_is_refused_before_it_is_a_request_is_counted_too(
             await reader.read()
             writer.close()
             open_ones = [await each.connect() for _ in range(2)]
-            refused, _ = await each.connect()
+            refused, asking = await each.connect()
+            asking.write(b"GET /tables HTTP/1.1\r\nHost: x\r\n\r\n")
             await refused.read()
             for _, writer in open_ones:
                 writer.close()
         assert each.observed.requests.answers == {(ELSEWHERE, 414): 1, (ELSEWHERE, 503): 1}
+
+
+async def test_health_answers_while_all_connections_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections.connections, "__defaults__", (3,))
+    monkeypatch.setattr(connections, "KEPT_FREE", 2)
+    monkeypatch.setattr(connections, "FIRST_SECONDS", 0.5)
+    async with seen(tmp_path) as each, asyncio.timeout(20):
+        open_ones = [await each.connect() for _ in range(5)]
+        for reader, _ in open_ones[3:]:
+            assert await reader.read() == b"", "a client that asks for nothing loses a place that is kept free"
+        assert (await each.get("/health/live"))[0] == 200
+        assert (await each.samples())["larder_live",] == 1
+        assert (await each.get("/tables"))[1]["type"] == "urn:larder:too-busy"
+        for _, writer in open_ones:
+            writer.close()
 
 
 async def test_a_stream_is_counted_and_its_length_is_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from agents.engine.peers import Peer
+from app.web.hopping import HOP_SECONDS, HOPS, Hopping
 from tables.engine import Token
 from tests.support.serving import Fleet, fleet
 from tests.tables.engine.samples import customers
@@ -343,3 +344,33 @@ async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has
             assert (status, [each["offset"] for each in answer["rows"]]) == (200, [5])
         status, answer = await workers["one"].get(f"/tables/{TABLE}/rows?after=forged{query.format(key=key)}")
         assert (status, answer["type"]) == (400, "urn:larder:mistake")
+
+
+async def test_those_who_wait_for_a_write_at_another_worker_keep_no_look_up_from_its_turn() -> None:
+    waiting, arrived = asyncio.Event(), 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal arrived
+        if request.path == "/waits":
+            arrived += 1
+            await waiting.wait()
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/{any}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    peer, hops = Peer("two", f"http://127.0.0.1:{runner.addresses[0][1]}", {}, {}), Hopping()
+    waits = [asyncio.create_task(hops.ask(peer, "/waits", HOP_SECONDS + 10)) for _ in range(2 * HOPS)]
+    try:
+        async with asyncio.timeout(10):
+            while arrived < HOPS:  # noqa: ASYNC110 - on the other side
+                await asyncio.sleep(0.01)
+        assert (answered := await hops.ask(peer, "/looks-up")) is not None
+        assert answered.status == 200
+    finally:
+        waiting.set()
+        await asyncio.gather(*waits)
+        await hops.close()
+        await runner.cleanup()

@@ -185,10 +185,10 @@ async def test_one_connection_too_many_is_told_so(held: Held, monkeypatch: pytes
     async with serving(held) as served:
         held_open = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
         await asyncio.sleep(0.1)
-        assert problem(await send(served, b""))["type"] == "urn:larder:too-busy"
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert problem(await send(served, asked))["type"] == "urn:larder:too-busy"
         for _, writer in held_open:
             writer.close()
-        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
         async with asyncio.timeout(5):
             while not (await send(served, asked)).startswith(b"HTTP/1.1 200"):  # noqa: ASYNC110 - on the other side
                 await asyncio.sleep(0.05)
