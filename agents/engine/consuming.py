@@ -133,6 +133,13 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def _members(self) -> set[str]:
         return {client_id for _, client_id, *_ in (await self._described())[5]}
 
+    async def strangers(self) -> list[str]:
+        """Who is in the group, by client id with host; for a worker that the group does not let in."""
+        return await self._asked(self._strangers())
+
+    async def _strangers(self) -> list[str]:
+        return sorted(f"{client_id} at {host}" for _, client_id, host, *_ in (await self._described())[5])
+
     async def peers(self) -> list[Peer] | None:
         if self._consumer is None or not self.thread_loop.is_running():
             return None

@@ -24,7 +24,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
-from aiokafka.errors import CommitFailedError, InvalidSessionTimeoutError
+from aiokafka.errors import CommitFailedError, InconsistentGroupProtocolError, InvalidSessionTimeoutError
 from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
@@ -33,6 +33,7 @@ from faust.types.tuples import TP, ConsumerMessage, Message
 from agents.engine.assigning import Assignor
 from agents.engine.consuming import Group, Thread
 from agents.engine.fetching import Batch, Seen
+from agents.engine.foreign_members import ForeignMembersError
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Offsets
 from agents.engine.peers import Peer
@@ -111,6 +112,8 @@ class Consumer(driver.Consumer):
             await self._thread.check_group()
         except InvalidSessionTimeoutError as error:
             raise SessionRefusedError(self.app.group.session_timeout) from error
+        except InconsistentGroupProtocolError as error:
+            raise ForeignMembersError(self.app.group.name, await self._thread.strangers()) from error
 
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._thread.offsets(tps)
