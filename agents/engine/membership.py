@@ -239,11 +239,14 @@ class Membership:
         return starts
 
     async def _start_all(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        self._note_topics(await self.consumer.describe(self.plan.group_topics))
+        topics = await self.consumer.describe(self.plan.group_topics)
+        self._note_topics(topics)
         for table in self._tables.values():
             if table.held == "global":
                 table.remeasure(table.table.partitions)
         offsets = await offsets_to_go_on_from(self.consumer, assigned, self._guarantee.by, self._end_transaction)
+        if self._placement.heed(offsets.placed_by()):
+            self._note_topics(topics)
         self._close_others(assigned)
         self.processing.delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
@@ -349,13 +352,14 @@ class Membership:
             guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin, self.processing.traffic
         )
 
+    def _committed(self, tp: TopicPartition, offset: int) -> Committed:
+        number = self._placement.number(tp.topic, self.partition_counts[tp.topic])
+        return Committed(offset, self._topic_ids[tp.topic], self._guarantee.by, number)
+
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
-        by = self._guarantee.by
         try:
-            await self._guarantee.commit(
-                {tp: Committed(offset, self._topic_ids[tp.topic], by) for tp, offset in offsets.items()}
-            )
+            await self._guarantee.commit({tp: self._committed(tp, offset) for tp, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets were not committed, the group has moved on: %s", error)
             return

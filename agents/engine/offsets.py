@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from agents.engine.guarantees import Committed
+from agents.engine.topic_ids import Described
 from tables.declaring.problems import LarderError, Problem
 
 Fallback = Literal["earliest", "latest"]
@@ -26,6 +27,12 @@ class Offsets(NamedTuple):
     begins: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
     pending: Collection[TopicPartition] = ()
+
+    def placed_by(self) -> Mapping[str, Described]:
+        """Topics as they were when the service began to depend on their number of partitions."""
+        return {
+            tp.topic: Described(each.topic_id, each.placed_by) for tp, each in self.committed.items() if each.placed_by
+        }
 
     def by(self, tps: Collection[TopicPartition]) -> set[str]:
         """The transactional ids that committed these partitions last."""

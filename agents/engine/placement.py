@@ -91,6 +91,27 @@ class Placement:
         self._memo.remember_placed({name: topic for name, topic in new.items() if name not in others})
         self.problems = self._problems(self._found)
 
+    def heed(self, committed: Mapping[str, Described]) -> bool:
+        """Take the numbers of inputs that the group has committed with: a new worker has nothing to remember.
+
+        What meets an input has the number that it has. Gives whether that changed anything.
+        """
+        found, before = self._found, self.problems
+        for name, topic in changed(committed, found).items():
+            if committed[name].topic_id == found[name].topic_id:
+                together = [
+                    each
+                    for each in self._inputs.get(name, ())
+                    if each in found and found[each].partitions == found[name].partitions
+                ]
+                self._memo.remember_placed({each: Described(found[each].topic_id, topic) for each in together})
+        self.problems = self._problems(found)
+        return self.problems != before
+
+    def number(self, name: str, found: int) -> int:
+        """The number to commit with; 0 where the service depends on none."""
+        return self.partitions(name, found) if name in self._topics else 0
+
     def is_news(self, found: Mapping[str, Described]) -> bool:
         """Whether other topics would have problems, or others than before."""
         known = {name: topic for name, topic in found.items() if name in self._topics}

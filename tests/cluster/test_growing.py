@@ -143,6 +143,14 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
         assert len(stage.read("answered")) == len(people), "nobody counts as missing"
         assert worker.row(stage.name("customers"), "c7")[0] == 200, "reads go on"
         assert worker.stop() == 0
+    new = stage.worker(NATIVE, missing="PassOn", name="two")
+    with running(new):
+        for topic in ("calls", "customers"):
+            new.until_said(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
+        new.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back by a new worker")
+        assert new.stop() == 0
+    assert len(stage.read("answered")) == len(people)
+    assert not stage.letters(), "no row of before counts as misplaced"
 
 
 def _counted(value: bytes | None) -> tuple[str, int]:

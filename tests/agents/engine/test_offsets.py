@@ -9,6 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from agents.engine.guarantees import Committed
 from agents.engine.offsets import Fallback, Offsets, OffsetsLostError, input_offset
+from agents.engine.topic_ids import Described
 
 ORDERS, NEXT = TopicPartition("orders", 0), TopicPartition("orders", 1)
 BEGIN, END = 10, 50
@@ -82,3 +83,15 @@ def test_a_refusal_names_the_input_and_the_way_out() -> None:
         start({}, {"orders": "id-1"})
     assert refused.value.problem.declared == "input orders, partition 0"
     assert "--inputs-from earliest" in str(refused.value)
+
+
+@pytest.mark.parametrize("by", ["", "shipping.one"])
+@pytest.mark.parametrize("placed_by", [0, 4])
+def test_what_is_committed_is_read_as_it_was_written(by: str, placed_by: int) -> None:
+    committed = Committed(7, "id-1", by, placed_by)
+    assert Committed.read(committed.written()) == committed
+
+
+def test_the_group_knows_the_number_of_partitions_that_it_depends_on() -> None:
+    offsets = Offsets({ORDERS: Committed(7, "id-1", "", 4), TopicPartition("others", 0): Committed(7, "id-2")}, {}, {})
+    assert offsets.placed_by() == {"orders": Described("id-1", 4)}

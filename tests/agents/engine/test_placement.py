@@ -161,6 +161,19 @@ def test_a_topic_that_was_made_again_with_another_number_is_gone_on_with_from_th
     assert (restarted.problems, restarted.partitions("customers", 8)) == ({}, 8)
 
 
+def test_a_worker_that_remembers_nothing_takes_the_numbers_that_its_group_committed_with(tmp_path: Path) -> None:
+    memo = tmp_path / "worker.json"
+    new = Placement(planned(native()), Memo(memo))
+    found = {"calls": Described("id-c", 8), "customers": Described("id-r", 8)}
+    new.note(found)
+    assert not new.heed({"calls": Described("of another topic", 4)})
+    assert not new.heed({"calls": Described("id-c", 8)})
+    assert new.heed({"calls": Described("id-c", 4)})
+    new.note(found)
+    assert new.problems.keys() == {"calls", "customers"}, "and what meets them"
+    assert (new.number("calls", 8), new.number("customers", 8), new.number("other", 8)) == (4, 4, 0)
+
+
 def test_nobody_is_told_to_add_partitions_to_a_topic_of_the_service(tmp_path: Path) -> None:
     service = Service("s")
     service.join(orders.by("customer_id"), service.table(customers), into=joined, missing=DeadLetter)
