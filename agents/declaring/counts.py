@@ -26,10 +26,10 @@ def partitions(service: Service, topic: Source, facts: Facts) -> int:
 def known_partitions(service: Service, topic: Source, facts: Facts) -> int | None:
     """Give the number that the broker, a declaration or a partner decides on; None for a default.
 
-    An internal topic takes the number of what it meets, else that of its source.
+    An internal topic takes the number of what it meets, that of its source only if it meets nothing by partition.
     """
     partners = list(partners_of(service, topic))
-    source = (topic.source,) if isinstance(topic, Rekeyed) else ()
+    source = (topic.source,) if isinstance(topic, Rekeyed) and not partners else ()
     known = [_existing(service, topic, facts), _declared(topic)]
     known += [_existing(service, each, facts) for each in (*partners, *source)]
     known += [_declared(each) for each in (*partners, *source)]

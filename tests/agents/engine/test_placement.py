@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents import DeadLetter, Decision, Service, Wait, Wake
+from agents.declaring.counts import partitions as known
 from agents.declaring.facts import TopicFacts
 from agents.declaring.topology import topics_of
 from agents.engine.placement import Placement, changed, first_read, placed_by
@@ -186,3 +187,16 @@ def test_nobody_is_told_to_add_partitions_to_a_topic_of_the_service(tmp_path: Pa
         f"add no partitions to a topic of the service; create {rekeyed} again with 4 partitions, and write its"
         f" records again; until then inputs orders, {rekeyed} are held back, and reads go on"
     )
+
+
+def test_a_state_and_what_is_rekeyed_for_it_are_made_alike_whatever_the_source_has() -> None:
+    service = Service("s")
+    state = service.table(levels)
+
+    @service.decide(orders.by("customer_id"), state=state, into=[])
+    def count(event: Order, level: Customer | None) -> Decision:
+        del event, level
+        return Decision()
+
+    facts = {"orders": TopicFacts(2, "delete", 1_000_000, "id")}
+    assert known(service, levels, facts) == known(service, orders.by("customer_id"), facts)
