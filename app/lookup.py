@@ -67,6 +67,12 @@ class NoSuchKeyError(LookupFailedError):
     kind = "no-such-key"
 
 
+class UnreadableRowError(LookupFailedError):
+    """There is no row of that key here, since its newest record was rejected."""
+
+    kind = "unreadable-row"
+
+
 class NoSuchTableError(LookupFailedError):
     """This worker's service has no table of that name."""
 
@@ -139,7 +145,9 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
         require_fresh(held.table, max_staleness, now, _asked_of(held, text, key))
     found = held.table.origin(key)
     if found is None:
-        require_certain(held, f"key {text}", partitions_of_key(held, key), now, max_age)
+        partitions = partitions_of_key(held, key)
+        require_certain(held, f"key {text}", partitions, now, max_age)
+        _require_readable(held, text, key, partitions)
         raise NoSuchKeyError(
             Problem(f"table {name}, key {text}", "requires a row of that key", "no such key", "check the key")
         )
@@ -151,6 +159,23 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
         **told_origin(held.table, origin),
         **measures(held.table.state(origin.partition), now),
     }
+
+
+def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Iterable[int]) -> None:
+    """Raise where the newest record of a key was rejected: there is something, which is no row."""
+    for partition in partitions:
+        if (found := held.table.part(partition).unreadable.of(partition, key)) is not None:
+            raise UnreadableRowError(
+                Problem(
+                    f"table {held.table.topic.name}, key {text}",
+                    "requires that its newest record is a row",
+                    f"a record at offset {found.offset} of partition {partition} that was rejected: {found.cause}",
+                    "publish a row under this key, or declare the row type as the record is written",
+                ),
+                partition=partition,
+                offset=found.offset,
+                cause=found.cause,
+            )
 
 
 class _Told(msgspec.Struct):

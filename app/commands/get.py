@@ -22,7 +22,8 @@ from app.table_paths import row_path
 def command(ctx: click.Context, *, table: str, key: str, at: str | None, as_json: bool) -> None:
     """Look the row of KEY up in TABLE, in the workers that run out of the same data directory.
 
-    Keys that are bytes are written in base64url. Exit code 1: there is no such key. 3: no worker can say.
+    Keys that are bytes are written in base64url. Exit code 1: there is no such key. 3: no worker can say, or
+    the newest record of the key was rejected.
     """
     reply = answered(workers_at(at), table, f"key {key}", row_path(table, key))
     said = {"worker": reply.worker.worker, "web": reply.worker.web, **reply.body}

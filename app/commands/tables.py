@@ -43,6 +43,7 @@ def _tables(reply: Reply) -> Iterator[dict[str, Any]]:
             "worker": reply.body["worker"],
             "rows": table["rows"],
             "states": sorted({each["phase"].replace("_", " ") for each in partitions}),
+            "rejected": table["parked"],
             "diverging": table["diverging"],
             "lag": over_all(sum, [each["lag"] for each in partitions]),
             "freshness_s": over_all(max, [each["freshness_s"] for each in partitions]),
@@ -62,9 +63,10 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
         lag = "?" if each["lag"] is None else f"{each['lag']:,}"
         age = "never" if each["freshness_s"] is None else f"{each['freshness_s']:.1f} s"
         states = ", ".join([*each["states"], *(["diverging"] if each["diverging"] else [])]) or "none here"
-        rows.append((each["table"], each["worker"], held, f"{each['rows']:,}", lag, age, states + _progress(each)))
-    headings = ("table", "worker", "held", "rows", "lag", "freshness", "state")
-    show_columns(headings, rows, right=["rows", "lag", "freshness"])
+        counted = (f"{each['rows']:,}", f"{each['rejected']:,}")
+        rows.append((each["table"], each["worker"], held, *counted, lag, age, states + _progress(each)))
+    headings = ("table", "worker", "held", "rows", "rejected", "lag", "freshness", "state")
+    show_columns(headings, rows, right=["rows", "rejected", "lag", "freshness"])
 
 
 def _show_partitions(found: list[dict[str, Any]], silent: list[str]) -> None:

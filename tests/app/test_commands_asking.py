@@ -75,6 +75,7 @@ async def asking(kafka: str, tmp_path: Path, prefix: str) -> Asking:
 
 
 async def test_rows_tables_and_services_are_told_by_the_worker_that_runs_here(asking: Asking, prefix: str) -> None:
+    await send(asking.kafka, f"{prefix}.customers", [Sent("cid", {"customer_id": "cid", "name": 7})])
     with running(asking.worker):
         asking.worker.until_caught_up()
         found = asking.json("get", f"{prefix}.customers", "ada/1")
@@ -91,10 +92,15 @@ async def test_rows_tables_and_services_are_told_by_the_worker_that_runs_here(as
         assert (absent.returncode, absent.stdout) == (1, "")
         assert absent.stderr == f"larder: table {prefix}.customers, key bob: no such key\n"
 
+        rejected = asking("get", f"{prefix}.customers", "cid")
+        assert (rejected.returncode, rejected.stdout) == (3, "")
+        assert "that was rejected: the value requires the fields of Customer; found: Expected" in rejected.stderr
+
         (table,) = asking.json("tables")["tables"]
         assert (table["rows"], table["states"], table["lag"], table["worker"]) == (1, ["caught up"], 0, "one")
+        assert table["rejected"] == 1
         line = asking("tables").stdout.splitlines()[1]
-        assert line.startswith(f"{prefix}.customers  one     global     1    0  ")
+        assert line.startswith(f"{prefix}.customers  one     global     1         1    0  ")
         assert line.endswith(" s  caught up")
 
         (service,) = asking.json("services")["services"]

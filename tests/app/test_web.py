@@ -104,6 +104,20 @@ async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_s
         assert (status, answer["found"]) == (503, "partition 0, whose end was last met 7.0 s ago")
 
 
+async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opened: Callable[..., Held]) -> None:
+    async with serving(opened()) as served:
+        served.table.apply(1, [Sent(7, b"ada", b"{}")])
+        served.catch_up(0, 1)
+        status, answer = await served.row("ada")
+        assert (status, answer["type"]) == (503, "urn:larder:unreadable-row")
+        assert (answer["partition"], answer["offset"]) == (1, 7)
+        assert answer["cause"].startswith("the value requires the fields of Customer")
+        assert answer["found"] == f"a record at offset 7 of partition 1 that was rejected: {answer['cause']}"
+        served.table.apply(1, [gone(8, "ada")])
+        served.catch_up(1)
+        assert (await served.row("ada"))[0] == 404
+
+
 async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_absent(
     opened: Callable[..., Held],
 ) -> None:
