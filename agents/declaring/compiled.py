@@ -17,6 +17,7 @@ from agents.declaring.outputs import OutputMany, Produced, outputs_of
 from agents.declaring.partial import Keys, Many, One, reader
 from tables.declaring.fields import scalar
 from tables.declaring.keys import INT64, TEXT
+from tables.declaring.missing import Drop
 from tables.declaring.topics import OwnerTopic, Rekeyed
 
 Rows: TypeAlias = Sequence[bytes | None]
@@ -75,17 +76,17 @@ def compile_join(join: Join) -> CompiledJoin:
     return CompiledJoin(join, references, references_many, outputs_of(join))
 
 
-def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes]:
-    """Build the function that gives the encoded key by which events are partitioned.
+def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
+    """Build the function that gives the encoded key by which events are partitioned, or None for null.
 
-    ValueError for an event without a value, without the field, or with null in it.
+    ValueError for an event without a value or without the field, and for null unless `missing` drops it.
     """
     key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
     read, _ = reader(rekeyed.row, [(rekeyed.field, key_type)])
 
-    def partition_key(value: bytes | None) -> bytes:
+    def partition_key(value: bytes | None) -> bytes | None:
         (key,) = read(value)
-        if key is None:
+        if key is None and rekeyed.missing is not Drop:
             message = f"{rekeyed.field} is null: the event belongs to no partition"
             raise ValueError(message)
         return key

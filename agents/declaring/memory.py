@@ -5,7 +5,7 @@ the first order is joined, so a partner that is missing will not come: a `Wait` 
 once. Reactions are not run, nor agents, since they may do anything.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
@@ -15,7 +15,7 @@ from agents.declaring.counts import partitions
 from agents.declaring.dead_letters import cause_of, dead_letter
 from agents.declaring.decides import Decide
 from agents.declaring.facts import dead_letters_name
-from agents.declaring.joins import Join, events_of
+from agents.declaring.joins import Join, Source, events_of
 from agents.declaring.memory_decides import MemoryDecide
 from agents.declaring.memory_placement import is_held
 from agents.declaring.memory_records import Given, Log, MemoryRecord, Topic, records
@@ -84,15 +84,14 @@ class _Run:
         tables = [self._table(lookup.table.topic) for lookup in join.lookups]
         counts = [partitions(self._service, lookup.table.topic, {}) for lookup in join.lookups]
         compiled = compile_join(join)
-        partition_key = compile_rekey(join.source) if isinstance(join.source, Rekeyed) else None
+        partition_key = _partition_key(join.source)
         source = events_of(join.source)
         for record in self._log(source.name):
             result: tuple[bytes, bytes | None] | None = None
             try:
                 if record.value is not None or not join.of_rows:
-                    if partition_key is not None:
-                        partition_key(record.value)
-                    result = self._result(compiled, tables, counts, record)
+                    left_out = partition_key is not None and partition_key(record.value) is None
+                    result = None if left_out else self._result(compiled, tables, counts, record)
             except ValueError as error:
                 self._park(source.name, record, cause_of(error))
             if result is None and join.of_rows and record.key is not None:
@@ -116,11 +115,14 @@ class _Run:
     def _decide_on(self, decide: Decide, deciding: MemoryDecide, done: dict[str, int]) -> None:
         """Decide on the events that are not done, those included that come of them."""
         numbers = {events_of(source).name: number for number, source in enumerate(decide.inputs)}
+        partition_keys = [_partition_key(source) for source in decide.inputs]
         while (name := next((name for name in done if done[name] < len(self._log(name))), None)) is not None:
             record = self._log(name)[done[name]]
             done[name] += 1
             try:
-                deciding.event(numbers[name], name, record)
+                partition_key = partition_keys[numbers[name]]
+                if partition_key is None or partition_key(record.value) is not None:
+                    deciding.event(numbers[name], name, record)
             except ValueError as error:
                 self._park(name, record, cause_of(error))
 
@@ -163,6 +165,11 @@ class _Run:
         letters = self.produced[self._letters]
         letter = dead_letter(self._service.name, topic, 0, record, cause)
         letters.append(MemoryRecord(letter.key, letter.value, len(letters), tuple(letter.headers)))
+
+
+def _partition_key(source: Source) -> Callable[[bytes | None], bytes | None] | None:
+    """Build what gives the key that `.by` goes by, and None for a record that it leaves out."""
+    return compile_rekey(source) if isinstance(source, Rekeyed) else None
 
 
 def _in_order(service: Service) -> Iterator[Join | Decide]:

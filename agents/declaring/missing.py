@@ -5,30 +5,11 @@ they do is done where records are.
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from tables.declaring.missing import DeadLetter, Drop, PassOn, Terminal
 
-class Terminal(Enum):
-    """A step that settles an order for good."""
-
-    PASS_ON = auto()
-    DROP = auto()
-    DEAD_LETTER = auto()
-
-    def __repr__(self) -> str:
-        """Show the word that a declaration uses."""
-        return self.name.title().replace("_", "")
-
-
-PassOn: Final = Terminal.PASS_ON
-"""Send the order on without the row: `null` in its place, None to a function."""
-
-Drop: Final = Terminal.DROP
-"""Forget the order; it is counted."""
-
-DeadLetter: Final = Terminal.DEAD_LETTER
-"""Park the order in `<service>.dead-letters`, with its cause and coordinates."""
+__all__ = ["DeadLetter", "Drop", "Missing", "PassOn", "Step", "Terminal", "Wait", "steps"]
 
 
 @dataclass(frozen=True)

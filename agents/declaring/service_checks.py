@@ -18,6 +18,7 @@ from agents.declaring.topic_checks import broker_problems, name_problems
 from agents.declaring.topology import topics_of
 from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
+from tables.declaring.topics import Rekeyed
 
 
 def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
@@ -25,6 +26,7 @@ def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
     declared = f"service {service.name}"
     yield from _name_problems(declared, service)
     yield from _loop_problems(declared, service)
+    yield from _rekey_problems(declared, service)
     for agent in service.agents:
         yield from _function_problems(declared, agent)
     for join in service.joins:
@@ -73,6 +75,22 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
                 "an agent requires an input of its own, since one loop reads each input partition",
                 f"the agent {agent.name} and {other} on {agent.topic.name}",
                 "move the agent into a service of its own",
+            )
+
+
+def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
+    """Refuse two declarations of one `.by` that differ: one topic has the records of both."""
+    found: dict[str, set[str]] = {}
+    for source in service.sources:
+        if isinstance(source, Rekeyed):
+            found.setdefault(source.name, set()).add(repr(source.missing))
+    for name, missing in found.items():
+        if len(missing) > 1:
+            yield Problem(
+                declared,
+                ".by of one field requires one answer to null in it, since its readers share one topic",
+                f"{name} with missing={' and missing='.join(sorted(missing))}",
+                "use the same missing= everywhere",
             )
 
 

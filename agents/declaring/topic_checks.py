@@ -12,6 +12,7 @@ from agents.declaring.facts import TopicFacts
 from agents.declaring.topology import TopicUse
 from tables.declaring.fields import fields, scalar, unreadable
 from tables.declaring.keys import INT64, KEY_TYPES, KeyType
+from tables.declaring.missing import DeadLetter, Drop
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -72,6 +73,13 @@ def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
             ".by requires a field of type str, bytes, int or UUID",
             f"{source.row.__name__}.{source.field}: {type_name(source.row, source.field)}",
             "partition by another field",
+        )
+    if source.missing is not Drop and source.missing is not DeadLetter:
+        yield Problem(
+            declared,
+            "missing of .by requires Drop or DeadLetter",
+            repr(source.missing),
+            f'write .by("{source.field}", missing=Drop)',
         )
 
 

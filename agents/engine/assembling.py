@@ -34,6 +34,7 @@ from agents.engine.rekeying_rows import RekeyingRows
 from agents.engine.row_results import RowResults
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.keys import BYTES, KeyType
+from tables.declaring.missing import Drop
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
 
@@ -155,11 +156,12 @@ class Assembly:
         return [*joins, *decides, *rekeyings, *gathers]
 
     def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
-        source = plan.rekeyed.source
+        source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]
         if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
-            return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking)
+            return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking, counts)
         read = compile_row_rekey(plan.rekeyed, source.revision)
-        return RekeyingRows(read, self._owned(plan.places, tp.partition), plan.output, self._delivery, parking)
+        places, drops = self._owned(plan.places, tp.partition), plan.rekeyed.missing is Drop
+        return RekeyingRows(read, places, plan.output, self._delivery, parking, counts, drops=drops)
 
     def _owned(self, output: Output, partition: int) -> OwnedRows:
         return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)

@@ -8,11 +8,13 @@ from typing import NamedTuple
 from agents.engine.cause_log import CauseLogs
 from agents.engine.deciding import DecideCounts
 from agents.engine.quality import QualityOfJoin
+from agents.engine.rekey_counts import RekeyCounts
 
 
 class Counts(NamedTuple):
-    """By the name of the join, and of the decide; the causes of dead letters by topic."""
+    """By the name of the join, of the decide, and of the topic of a `.by`; the causes of dead letters by topic."""
 
     joins: Mapping[str, QualityOfJoin]
     decides: Mapping[str, DecideCounts]
     causes: CauseLogs
+    rekeyings: Mapping[str, RekeyCounts]

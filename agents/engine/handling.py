@@ -16,6 +16,7 @@ from agents.declaring.dead_letters import cause_of
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.publishing import Delivery, Headers, Output
+from agents.engine.rekey_counts import RekeyCounts
 from tables.declaring.keys import BYTES, KeyType
 from tables.declaring.one_form import in_one_form
 from tables.declaring.records import Record
@@ -111,15 +112,18 @@ class Rekeying:
 
     def __init__(
         self,
-        key_of: Callable[[bytes | None], bytes],
+        key_of: Callable[[bytes | None], bytes | None],
         output: Output,
         delivery: Callable[[], Delivery],
         parking: Parking,
+        counts: RekeyCounts,
     ) -> None:
+        """`key_of` gives None for a record that is left out."""
         self._key_of = key_of
         self._output = output
         self._delivery = delivery
         self._parking = parking
+        self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:
         delivery = self._delivery()
@@ -140,11 +144,14 @@ class Rekeying:
         return False
 
     def _key(self, record: Record, *, sure: bool) -> bytes | None:
-        """The key to go by; parks the record and gives None where there is none, or the output is not taken."""
+        """The key to go by; None for a record that is left out, and for one that is parked."""
         try:
             key = self._key_of(record.value)
         except ValueError as error:
             self._parking.park(record, cause_of(error))
+            return None
+        if key is None:
+            self._counts.dropped += 1
             return None
         if sure:
             return key

@@ -17,6 +17,7 @@ from agents.engine.owned import OwnedRows, Written
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Delivery, Headers, Output
+from agents.engine.rekey_counts import RekeyCounts
 from tables.declaring import LarderError, OwnerTopic, Row
 from tables.declaring.records import Record
 from tables.engine.tombstones import REVISION_HEADER, declared_revision
@@ -52,12 +53,18 @@ class RekeyingRows:
         output: Output,
         delivery: Callable[[], Delivery],
         parking: Parking,
+        counts: RekeyCounts,
+        *,
+        drops: bool = False,
     ) -> None:
+        """`drops`: a row with null in the field is left out, and no dead letter."""
         self._read = read
         self._places = places
         self._output = output
         self._delivery = delivery
         self._parking = parking
+        self._counts = counts
+        self._drops = drops
 
     def busy(self) -> bool:
         return self._places.full()
@@ -86,7 +93,10 @@ class RekeyingRows:
         if by is None:
             # It belongs to no partition any more; what came of it before is gone with it.
             self._delete(record, key)
-            raise NullFieldError
+            if not self._drops:
+                raise NullFieldError
+            self._counts.dropped += 1
+            return
         headers = list(record.headers)
         refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
         if refusal is not None:

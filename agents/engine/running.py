@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from agents.declaring.checks import TopicFacts
+from agents.declaring.facts import input_name
 from agents.declaring.service import Service
 from agents.engine.cause_log import CauseLog, CauseLogs, say_causes
 from agents.engine.consuming import Group
@@ -42,6 +43,7 @@ from agents.engine.publishing import BATCH_BYTES
 from agents.engine.pulse import feel_pulse
 from agents.engine.quality import QualityOfJoin
 from agents.engine.reacting import GlobalReacting
+from agents.engine.rekey_counts import RekeyCounts
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
 from agents.engine.status import status, waiting
@@ -52,7 +54,7 @@ from agents.engine.transactions import TransactionalProducer, end_transaction
 from agents.engine.trimming import trim
 from agents.engine.vitals import ENDING, Vitals, vitals
 from tables.declaring.problems import LarderError, Problem
-from tables.declaring.topics import OwnerTopic
+from tables.declaring.topics import OwnerTopic, Rekeyed
 from tables.engine.clock import now
 from tables.engine.errors import StoreError
 from tables.engine.forgetting import TOMBSTONE_RETENTION
@@ -126,6 +128,7 @@ class ServiceRunner:
             {join.name: QualityOfJoin(clock) for join in service.joins},
             {decide.name: DecideCounts() for decide in service.decides},
             CauseLogs(),
+            {input_name(service, each): RekeyCounts() for each in service.sources if isinstance(each, Rekeyed)},
         )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}
         self.membership: Membership | None = None

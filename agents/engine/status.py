@@ -46,6 +46,7 @@ def status(
             }
             for decide in service.decides
         ],
+        "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
         "inputs": [] if membership is None else list(_inputs(membership)),
         "held_back": [] if membership is None else membership.problems,
         "tables": [_table(tables[use.name], now) for use in service.tables],

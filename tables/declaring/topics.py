@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tables.declaring.keys import KEY_TYPES, KeyType
+from tables.declaring.missing import DeadLetter, Terminal
 from tables.declaring.rows import Row
 
 
@@ -49,17 +50,18 @@ class EventTopic:
         """How keys are written and read; KeyError for a `key_type` that has no way."""
         return KEY_TYPES[self.key_type]
 
-    def by(self, field: str) -> "Rekeyed":
+    def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
         """Partition the same events by another field, to meet a table that is so.
 
         The service that uses it gets an internal topic for it, created and named
         `<service>.<topic>.by.<field>`. The message key stays the row's own key; the
         order of events with equal values in `field` is kept. An event that lacks the
-        field, or has null in it, goes to the dead letters.
+        field goes to the dead letters; so does one that has null in it, unless
+        `missing=Drop` leaves it out and counts it.
 
         >>> fulfilment.join(shop.orders.by("customer_id"), customers, into=...)
         """
-        return Rekeyed(self, field)
+        return Rekeyed(self, field, missing)
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,18 @@ class OwnerTopic:
         """How keys are written and read; KeyError for a `key_type` that has no way."""
         return KEY_TYPES[self.key_type]
 
-    def by(self, field: str) -> "Rekeyed":
+    def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
         """Partition the same rows by another field, to meet a table that is so.
 
         As for events; and a row whose field changes moves to the other partition, and a
         row that is deleted is deleted there. What is joined with it goes into an owner
         topic of the same key and revision, where it takes the place of what was joined
-        with an older revision, wherever that lay.
+        with an older revision, wherever that lay. A row that gets null in the field is
+        deleted there, and `missing` says what else becomes of it.
 
         >>> fulfilment.join(shop.addresses.by("customer_id"), customers, into=shop.labels)
         """
-        return Rekeyed(self, field)
+        return Rekeyed(self, field, missing)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class Rekeyed:
 
     source: EventTopic | OwnerTopic
     field: str
+    missing: Terminal = DeadLetter
 
     @property
     def name(self) -> str:

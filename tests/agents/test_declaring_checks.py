@@ -621,3 +621,16 @@ def test_an_async_function_makes_no_join() -> None:
     async def slow(order: Order, customer: Customer) -> Order: ...  # type: ignore[empty-body]
 
     assert "a join requires a pure function, written with def" in with_function(slow)
+
+
+def test_two_bys_of_one_field_require_the_same_answer_to_null() -> None:
+    service = Service("s")
+    table = service.table(customers)
+    for topic, missing in (("shop.one", Drop), ("shop.two", DeadLetter)):
+        service.join(orders.by("customer_id", missing=missing), table, into=EventTopic(topic, Order, key="order_id"))
+    assert 'shop.orders.by("customer_id") with missing=DeadLetter and missing=Drop' in said(service)
+
+
+def test_missing_of_by_requires_drop_or_dead_letter() -> None:
+    service, _ = joined(orders.by("customer_id", missing=PassOn))
+    assert "missing of .by requires Drop or DeadLetter; found PassOn" in said(service)

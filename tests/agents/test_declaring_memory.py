@@ -177,6 +177,27 @@ def test_an_event_with_null_in_the_field_it_is_rekeyed_by_is_parked() -> None:
     assert b"meter is null: the event belongs to no partition" in causes
 
 
+def test_null_in_the_field_of_by_is_left_out_where_by_says_drop() -> None:
+    result = run_in_memory(metering(DeadLetter, readings.by("meter", missing=Drop)), GIVEN)
+    causes = [dict(record.headers)["larder.cause"] for record in result["metering.dead-letters"]]
+    assert causes == [b"place raised LookupError: no place", b"meters has no row 3"]
+    assert [record.row for record in result["placed"]] == [Placed(reading_id="r1", place="cellar")]
+
+
+@pytest.mark.parametrize(("missing", "parked"), [(Drop, []), (DeadLetter, [b"readings/0/1"])])
+def test_a_fold_by_a_field_that_is_null_leaves_the_event_out_as_by_says(missing: Any, parked: list[bytes]) -> None:
+    service = Service("metering")
+    state = OwnerTopic("metering.meters", Meter, key="meter", key_type=int, owner="metering")
+
+    @service.fold(readings.by("meter", missing=missing), state=service.table(state))
+    def last(reading: Reading, _: Meter | None) -> Meter:
+        return Meter(meter=reading.meter or 0, place=reading.reading_id)
+
+    result = run_in_memory(service, {readings: GIVEN[readings]})
+    assert [record.row.meter for record in result["metering.meters"]] == [1, 2, 3]
+    assert [record.key for record in result["metering.dead-letters"]] == parked
+
+
 def test_the_results_of_one_join_are_the_source_of_the_next_in_any_order() -> None:
     service = Service("chain")
     names = OwnerTopic("names", Placed, key="reading_id")

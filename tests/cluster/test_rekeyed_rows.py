@@ -42,7 +42,7 @@ customers = OwnerTopic("{prefix}.customers", Customer, key="customer_id", revisi
 addresses = OwnerTopic("{prefix}.addresses", Address, key="address_id", revision="revision", owner="crm")
 labels = OwnerTopic("{prefix}.labels", Label, key="address_id", revision="revision", owner="{prefix}")
 service = Service("{prefix}")
-service.join(addresses.by("customer_id"), service.table(customers), into=labels, missing={missing})
+service.join(addresses.by("customer_id"{by}), service.table(customers), into=labels, missing={missing})
 """
 
 
@@ -64,8 +64,8 @@ class Labels:
     def _customer(number: int) -> Sent:
         return Sent(f"c{number}", {"customer_id": f"c{number}", "name": f"n{number}", "revision": 1})
 
-    def worker(self, name: str = "one", missing: str = "Drop") -> Worker:
-        module = LABELS.format(prefix=self.prefix, missing=missing)
+    def worker(self, name: str = "one", missing: str = "Drop", by: str = "") -> Worker:
+        module = LABELS.format(prefix=self.prefix, missing=missing, by=by)
         return Worker(self.kafka, self.directory, module, self.prefix, name)
 
     def send(self, topic: str, records: list[Sent]) -> None:
@@ -131,6 +131,20 @@ def test_a_row_whose_customer_there_is_not_loses_the_label_that_it_had(labels: L
         labels.change([("a1", "c99")])
         labels.until_right()
         assert [row["address_id"] for row in labels.addresses.values() if row] == ["a1", "a2"]
+
+
+def test_a_row_that_gets_null_in_the_field_of_by_loses_its_label_and_is_counted_where_by_says_drop(
+    labels: Labels,
+) -> None:
+    with running(worker := labels.worker(by=", missing=Drop")):
+        worker.until_running()
+        labels.change([("a1", "c1"), ("a2", "c1")])
+        labels.until_right()
+        labels.send("addresses", [Sent("a1", {"address_id": "a1", "customer_id": None, "street": "", "revision": 2})])
+        labels.addresses["a1"] = None
+        labels.until_right()
+        worker.until(lambda seen: seen["rekeyings"][0]["dropped"] == 1, what="a row that was left out")
+        assert labels.beside.call(rows(labels.kafka, f"{labels.prefix}.dead-letters")) == []
 
 
 def test_a_row_that_moves_away_waits_no_longer_where_it_was(labels: Labels) -> None:

@@ -17,7 +17,9 @@ from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.partitioning import partition_of
 from agents.engine.publishing import Headers, Output
+from agents.engine.rekey_counts import RekeyCounts
 from tables import EventTopic, Row
+from tables.declaring.missing import Drop
 from tables.engine import Table
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 from tests.agents.engine.test_held import key_in
@@ -57,6 +59,7 @@ def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has
         output,
         delivery.as_delivery,
         parking,
+        RekeyCounts(),
     )
     records = [Sent(offset, offset, *each) for offset, each in enumerate(drawn)]
     rest = list(records)
@@ -85,6 +88,7 @@ def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.Lo
         Output("by", 3, 500),
         delivery.as_delivery,
         Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        RekeyCounts(),
     )
     values = [b'{"customer_id":null}', b'{"customer_id":null}', None]
     rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
@@ -100,6 +104,7 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
         Output("by", 3, 500),
         delivery.as_delivery,
         Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        RekeyCounts(),
     )
     values = [None, b"{", b"{}", b'{"customer_id":null}', b'{"customer_id":7}', b'{"customer_id":"%b"}' % (b"x" * 500)]
     rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
@@ -113,6 +118,23 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
         assert told in cause
 
 
+def test_by_leaves_out_and_counts_null_fields_where_missing_is_drop_and_parks_what_cannot_be_read() -> None:
+    delivery, counts = MemoryDelivery(), RekeyCounts()
+    rekeying = Rekeying(
+        compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id", missing=Drop)),
+        Output("by", 1, 500),
+        delivery.as_delivery,
+        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        counts,
+    )
+    values = [b'{"customer_id":null}', b"{}", b'{"customer_id":"a"}', b'{"customer_id":null}', None]
+    rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
+    delivery.settle()
+    assert [each.value for each in delivery.logs[TopicPartition("by", 0)]] == [values[2]]
+    assert [each.key for each in delivery.logs[TopicPartition("letters", 2)]] == [b"orders/2/1", b"orders/2/4"]
+    assert counts.dropped == 2
+
+
 def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -> None:
     delivery = MemoryDelivery()
     rekeying = Rekeying(
@@ -120,6 +142,7 @@ def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -
         Output("by", 3, 500),
         delivery.as_delivery,
         Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        RekeyCounts(),
     )
     value = b'{"order_id":"o","customer_id":"a"}'
     rekeying.process([Sent(0, 0, b"o", value, [("trace", b"x" * 400)]), Sent(1, 0, b"o", value, [("trace", b"x")])])
