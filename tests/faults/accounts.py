@@ -38,6 +38,8 @@ class Account(Row):
     made_by: int
     kind: str
     revision: int = 0
+    if CHANGED:
+        added: str
 
 
 openings = EventTopic("{prefix}.openings", Opened, key="account", owner="bank")
@@ -53,11 +55,11 @@ def book(event: Transfer | Opened | Credit, account: Account | None) -> Decision
     if not isinstance(event, Transfer):
         kind = "opened" if isinstance(event, Opened) else "credited"
         return Decision(rows=Account(account=event.account, balance=balance + event.amount,
-                                     made_by=event.serial, kind=kind))
+                                     made_by=event.serial, kind=kind, **ADDED))
     if balance < event.amount:
         return Decision(refuse=f"{balance} there")
     return Decision(rows=Account(account=event.source, balance=balance - event.amount,
-                                 made_by=event.serial, kind="debited"),
+                                 made_by=event.serial, kind="debited", **ADDED),
                     emit=Credit(account=event.target, amount=event.amount, serial=event.serial))
 """
 

@@ -27,6 +27,9 @@ DISK_SECONDS = 5.0
 
 FULL_BYTES = 4096
 
+START_SECONDS = 2.0
+"""For a worker to have its partitions."""
+
 FENCE_SECONDS = 1.0
 """For a broker that is there to fence a producer."""
 
@@ -61,6 +64,15 @@ async def fence(field: Field, fault: Fault) -> None:
         finally:
             await producer.stop()
         await asyncio.sleep(FENCE_SECONDS / 2)
+
+
+async def changed_type(field: Field, fault: Fault) -> None:
+    """The worker comes back with a version that cannot read the rows of its states, then with that of before."""
+    await field.kill(fault.worker)
+    field.start(fault.worker, changed=True)
+    await asyncio.sleep(START_SECONDS + fault.seconds)
+    await field.kill(fault.worker)
+    field.start(fault.worker)
 
 
 async def kill_at_step(field: Field, fault: Fault) -> None:
@@ -172,6 +184,7 @@ FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
     "kill": kill,
     "lost-disk": lost_disk,
     "fence": fence,
+    "changed-type": changed_type,
     "kill-at-step": kill_at_step,
     "pause": pause,
     "pause-at-step": pause_at_step,

@@ -69,11 +69,17 @@ class Field:
             self.look(name)
         return bool(self.history.violations)
 
-    def start(self, name: str, dying_at: str = "") -> None:
-        """Start a worker, unless it runs; `dying_at` as for `Worker.start`."""
+    def start(self, name: str, dying_at: str = "", *, changed: bool = False) -> None:
+        """Start a worker, unless it runs; `dying_at` as for `Worker.start`.
+
+        `changed`: with states whose row type has a required field more.
+        """
         if name in self.running():
             return
         since = time.time()
+        self.workers[name].environment.pop("CHANGED_TYPE", None)
+        if changed:
+            self.workers[name].environment["CHANGED_TYPE"] = "1"
         self.history.begun(self.workers[name].start(dying_at).process.pid, since, name)
 
     def look(self, name: str) -> bool:

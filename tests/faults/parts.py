@@ -79,6 +79,10 @@ from agents import DeadLetter, Decision, Drop, PassOn, Service, Wait, Wake, Wake
 from tables import EventTopic, OwnerTopic, Row
 
 service = Service("{prefix}")
+
+# A version whose states have a required field more cannot read the rows of the other one, which can read its rows.
+CHANGED = "CHANGED_TYPE" in os.environ
+ADDED = {"added": "since"} if CHANGED else {}
 """
 
 

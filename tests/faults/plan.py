@@ -37,6 +37,7 @@ WEIGHTS = {
     "kill-at-step": 4,
     "lost-disk": 2,
     "fence": 2,
+    "changed-type": 2,
     "pause": 3,
     "pause-at-step": 4,
     "kill-broker": 2,
@@ -58,7 +59,15 @@ EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourt
 """Those that hit no particular worker."""
 
 
-MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "standby")
+PLACING = {
+    "stock": ("levels", "{prefix}.requests.by.product_id", "{prefix}.levels.wake-ups"),
+    "transfers": ("accounts", "{prefix}.transfers.by.source"),
+    "labels": ("{prefix}.addresses.by.client_id", "{prefix}.addresses.by.client_id.keys"),
+}
+"""Topics of the service by whose number of partitions each part places records; names as `Part` gives them."""
+
+
+MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "standby")
 
 
 class Fault(NamedTuple):
@@ -84,7 +93,8 @@ class Plan:
     """One seed's; `early` begins with the faults while the workers are still starting.
 
     `anew` ends with a worker that begins anew after deletions have expired, `absent` with one that was away until they
-    had. With `standby` workers follow what others process.
+    had; `grown` is a topic of the service that somebody adds partitions to at the end. With `standby` workers follow
+    what others process.
     """
 
     seed: int
@@ -96,6 +106,7 @@ class Plan:
     early: bool
     anew: bool
     absent: bool
+    grown: str
     standby: bool
     faults: tuple[Fault, ...]
 
@@ -118,7 +129,9 @@ def planned(seed: int) -> Plan:
     compacted = any(fault.name == "compaction" for fault in faults)
     anew, absent = (last < 0.1 and not compacted), (0.1 <= last < 0.2 and not compacted and "shop" in parts)
     standby = chance.random() < 0.5
-    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, absent, standby, faults)
+    grown = chance.choice([topic for part in parts for topic in PLACING.get(part, ())] or [""])
+    grown = grown if 0.2 <= last < 0.35 else ""
+    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, absent, grown, standby, faults)
 
 
 def _fault(chance: random.Random) -> Fault:
@@ -132,7 +145,7 @@ def _seconds(name: str, chance: random.Random) -> float:
     if name.startswith("pause"):
         # Some sleep shorter than their session, most well beyond it.
         return chance.choice((0.7, 1, 1, 1)) * chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 2)
-    if name in {"cut", "hold", "slow", "fourth", "fence"}:
+    if name in {"cut", "hold", "slow", "fourth", "fence", "changed-type"}:
         return chance.uniform(0.2, 4)
     return chance.uniform(0.1, 2)
 

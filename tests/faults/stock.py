@@ -32,6 +32,8 @@ class Level(Row):
     made_by: int
     held: dict[str, float] = {}
     revision: int = 0
+    if CHANGED:
+        added: str
 
 
 class Reserved(Row):
@@ -60,7 +62,7 @@ stock = service.table(levels)
 def reserve(event: Requested | Delivered | WakeUp, level: Level | None) -> Decision:
     if isinstance(event, WakeUp):
         return give_back(event.at.timestamp(), level)
-    level = level or Level(product_id=event.product_id, left=0, made_by=-1)
+    level = level or Level(product_id=event.product_id, left=0, made_by=-1, **ADDED)
     if isinstance(event, Delivered):
         return Decision(rows=changed(level, level.left + event.pieces, event.serial, level.held))
     if level.left < event.pieces:
@@ -83,7 +85,7 @@ def give_back(now: float, level: Level | None) -> Decision:
 
 
 def changed(level: Level, left: int, made_by: int, held: dict[str, float]) -> Level:
-    return Level(product_id=level.product_id, left=left, made_by=made_by, held=held)
+    return Level(product_id=level.product_id, left=left, made_by=made_by, held=held, **ADDED)
 
 
 def woken(key: str, held: dict[str, float]) -> list[Wake]:

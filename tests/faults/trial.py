@@ -17,6 +17,7 @@ from tests.faults.asking import TIMEOUT, Asker
 from tests.faults.compaction import KEPT_MS
 from tests.faults.field import Field
 from tests.faults.fresh import be_away, begin_anew
+from tests.faults.growing import MAY_BE, beyond, grow_one
 from tests.faults.history import Violation
 from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import Case, Load, Part, module
@@ -39,6 +40,9 @@ AFTER_SECONDS = 1.0
 
 QUIET_SECONDS = 60.0
 """For everything to come to rest after the faults: a broker's start, a session, a transaction's timeout (10 s)."""
+
+HELD_BACK_SECONDS = 2.0
+"""Load goes on for so long after a topic has grown: ten times what a unit may take."""
 
 PATIENCE = frozenset({"unsettled", "lost", "waits", "silent"})
 """What may be a matter of time."""
@@ -83,6 +87,8 @@ class Trial:
         for epilogue in [each for each, planned in epilogues.items() if planned and not found]:
             await epilogue(self.field, self._writer, self._asker, self._rows)
             found = await self._verdict()
+        if self.field.plan.grown and not found:
+            found = await self._grown()
         if found:
             await self.field.tell_tasks()
         await asyncio.gather(*(self.field.stop(name) for name in self.field.running()))
@@ -153,6 +159,19 @@ class Trial:
                 return found
             before = set(found)
             await asyncio.sleep(0.3)
+
+    async def _grown(self) -> list[Violation]:
+        """Somebody adds partitions to a topic of the service: what depends on it is held back, and nothing is wrong."""
+        if not await grow_one(self.field, self.field.plan.grown, PARTITIONS):
+            return self.field.history.violations
+        until = time.monotonic() + HELD_BACK_SECONDS
+        while time.monotonic() < until:
+            await asyncio.gather(*(load.step() for load in self._loads))
+            await asyncio.sleep(STEP_SECONDS)
+        await self._read_on()
+        case = Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
+        judged = [each for part in self._parts for each in part.judge(case) if each.kind not in MAY_BE]
+        return judged + beyond(self.field, self.reader.seen, PARTITIONS)
 
     async def _found(self) -> list[Violation]:
         if self.field.history.violations:

@@ -45,7 +45,7 @@ class Worker:
         self.name = name
         self._kafka = kafka
         self._module = _write(directory, module)
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory / f"{service}-{name}.log"
@@ -217,7 +217,7 @@ class Worker:
             "LARDER_SESSION_TIMEOUT_S": "1.5",
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            **self._environment,
+            **self.environment,
         }
 
 
