@@ -19,7 +19,7 @@ def input_key_problems(declared: str, source: Source, state: OwnerTopic) -> Iter
             declared,
             f'a state requires inputs with its own key, "{state.key}"',
             f'the key "{events_of(source).key}" in {source.name}',
-            f"{advice(source, state)}; {_same_key(source, state)}",
+            f"{advice(source, state)}{_same_key(source, state)}",
         )
 
 
@@ -31,7 +31,7 @@ def source_key_problems(declared: str, source: Source, lookup: Lookup) -> Iterat
             declared,
             f'a co-partitioned table without .on requires a source with its own key, "{table.key}"',
             f'the key "{events_of(source).key}" in {source.name}',
-            f"{advice(source, table)}, or make {table.name} global; {_same_key(source, table)}",
+            f"{advice(source, table)}, or make {table.name} global{_same_key(source, table)}",
         )
 
 
@@ -55,10 +55,12 @@ def advice(source: Source, table: OwnerTopic) -> str:
 
 def holds_key_of(table: OwnerTopic, row: type, field: str) -> bool:
     """Whether a field has the type of a table's key; equal names do not see to that."""
-    found = scalar(row, field).key_type
+    found = scalar(row, field).key_type if field in fields(row) else None
     return found is not None and found.python is table.key_type
 
 
 def _same_key(source: Source, table: OwnerTopic) -> str:
     topic = events_of(source)
-    return f'if "{topic.key}" has the same values, declare key_is="{table.key}" in {topic.name}'
+    if not holds_key_of(table, topic.row, topic.key):
+        return ""
+    return f'; if "{topic.key}" has the same values, declare key_is="{table.key}" in {topic.name}'

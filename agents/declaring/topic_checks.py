@@ -85,6 +85,8 @@ def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
 
 def type_name(row: type, field: str) -> str:
     """Give the type of a field as a user wrote it, for a message."""
+    if field not in fields(row):
+        return "no such field"
     found = fields(row)[field].type
     return found.__name__ if isinstance(found, type) else str(found)
 

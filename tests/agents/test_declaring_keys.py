@@ -108,7 +108,9 @@ def test_equal_names_are_not_enough_where_types_differ() -> None:
 
 
 def test_without_a_field_of_that_name_those_that_could_be_meant_are_told() -> None:
-    assert 'use legs with .by("start") or .by("stop");' in folded(EventTopic("legs", Leg, key="leg_id", key_type=int))
+    told = folded(EventTopic("legs", Leg, key="leg_id", key_type=int))
+    assert 'use legs with .by("start") or .by("stop")' in told
+    assert "key_is" not in told, "a number is not the same key as a text"
     assert 'give Hop a field "dest" of type str, and use hops.by("dest")' in folded(
         EventTopic("hops", Hop, key="hop_id", key_type=int)
     )
@@ -129,3 +131,7 @@ def test_a_key_that_cannot_be_is_told_with_the_rest(key_type: Any) -> None:
     assert "a key of air.ids requires a field of type UUID" in met(
         flights.by("dest"), table=OwnerTopic("air.ids", Arrivals, key="dest", key_type=uuid.UUID)
     )
+
+
+def test_a_key_that_is_no_field_of_its_row_is_told_as_such() -> None:
+    assert "Hop.dest: no such field" in folded(EventTopic("air.hops", Hop, key="dest"))
