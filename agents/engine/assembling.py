@@ -107,7 +107,8 @@ class Assembly:
 
     def _held_table(self, tp: TopicPartition) -> Callable[[], bool]:
         """A partition that was added holds keys that belong elsewhere by the number of before."""
-        return _always if self._tables[tp.topic].lies_beyond(tp.partition) else _never
+        beyond = tp.topic in self._placement.problems and self._tables[tp.topic].lies_beyond(tp.partition)
+        return _always if beyond else _never
 
     def _input(self, tp: TopicPartition) -> Lane:
         plan = self._plan.inputs[tp.topic]
