@@ -186,12 +186,13 @@ class Assembly:
         return joining
 
     def _room(self, tp: TopicPartition, plan: WaitPlan, joining: Joining, tables: Sequence[HeldTable]) -> WaitingRoom:
+        states = self._plan.states_of(tp.topic)
         room = WaitingRoom(
             tp,
             joining,
             plan.wait,
             self._owned(plan.output, tp.partition),
-            [_Partner(table, tp.partition) for table in tables],
+            [_Partner(table, tp.partition, state=table.topic.name in states) for table in tables],
             self._delivery,
             self._clock,
             by_row_key=tp.topic in self._owner_topics,
@@ -204,13 +205,13 @@ class Assembly:
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
         """Until the tables that it reads are caught up, states can be read, and what waits has been taken over."""
         tables = [self._tables[name] for name in self._read(plan)]
-        states = self._decides.states(tp.partition, plan.decides)
+        states = [self._tables[name] for name in self._plan.states_of(tp.topic)]
         waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, plan.decides)]
 
         def held() -> bool:
             if not all(table.caught_up(tp.partition) for table in tables):
                 return True
-            return not (all(each.ready for each in waiting) and all(each.are_readable() for each in states))
+            return not all(each.ready for each in waiting) or any(each.unreadable(tp.partition) for each in states)
 
         return held
 
@@ -223,14 +224,17 @@ class Assembly:
 
 
 class _Partner:
-    """A table as the orders of one input partition see it."""
+    """A table as the orders of one input partition see it; `state`: a decide of this service decides on it."""
 
-    def __init__(self, table: HeldTable, partition: int) -> None:
+    def __init__(self, table: HeldTable, partition: int, *, state: bool) -> None:
         self._table = table
         self._partition = partition
+        self._state = state
 
     def caught_up(self) -> bool:
-        return self._table.caught_up(self._partition)
+        """Also that the rows of a state can be read."""
+        readable = not (self._state and self._table.unreadable(self._partition))
+        return readable and self._table.caught_up(self._partition)
 
     def ends(self) -> Mapping[int, Seen]:
         return self._table.ends(self._partition)

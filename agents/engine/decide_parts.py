@@ -68,12 +68,6 @@ class DecideParts:
             if plan.wake_ups is not None:
                 yield self.wake_ups[plan.wake_ups.topic, partition]
 
-    def states(self, partition: int, plans: Collection[DecidePlan]) -> list[StateRows]:
-        """The rows that have to be readable before events are decided on."""
-        for plan in plans:
-            self._decider(plan, partition)
-        return [self.state_rows[plan.decide.name, partition] for plan in plans]
-
     def _near_tables(self, plan: DecidePlan) -> list[TableUse]:
         """Global tables, and those whose partitions are assigned together with that of an event."""
         return [

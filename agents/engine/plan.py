@@ -113,6 +113,14 @@ class Plan:
         gathered = {each.output.topic for each in self.joins if each.gathered is not None}
         return frozenset(self.internal).union(gathered, (each.state.topic for each in self.decides))
 
+    def states_of(self, name: str) -> list[str]:
+        """The states of decides that are read for the records of an input, whichever of its declarations reads them."""
+        read, states = self.inputs[name], {each.state.topic for each in self.decides}
+        if not any(each.decide.reads_near for each in read.decides):
+            looked_up = {lookup.table.name for each in read.joins for lookup in each.join.lookups}
+            states &= looked_up.union(each.state.topic for each in read.decides)
+        return sorted(states)
+
     @property
     def passed_through(self) -> frozenset[str]:
         """Event topics that this service alone writes and reads: what is processed there is of no more use."""

@@ -93,8 +93,7 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
-    states = [tables[each.state.topic] for each in membership.plan.inputs[tp.topic].decides]
-    return held_back_by(states, tp.partition)
+    return held_back_by([tables[name] for name in membership.plan.states_of(tp.topic)], tp.partition)
 
 
 def _held_back(tp: TopicPartition, tables: Mapping[str, HeldTable]) -> str:

@@ -38,11 +38,11 @@ def tables(tmp_path: Path) -> Iterator[dict[str, HeldTable]]:
 
 def member(**changed: Any) -> Any:
     """What a `Membership` shows, where one input partition is assigned."""
-    decides = [SimpleNamespace(state=SimpleNamespace(topic=name)) for name in changed.pop("states", ())]
+    states = changed.pop("states", [])
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     shown = {
         "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
-        "plan": SimpleNamespace(inputs={"orders": SimpleNamespace(decides=decides)}),
+        "plan": SimpleNamespace(inputs={"orders": None}, states_of=lambda _: states),
         "positions": {INPUT: 3}, "ends": {INPUT: 9},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})

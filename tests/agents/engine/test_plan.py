@@ -1,0 +1,48 @@
+"""What a plan says of the topics of a service."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from agents import Decision, Near, Service
+from agents.declaring.checks import TopicFacts
+from agents.engine.plan import plan
+from tables import EventTopic, OwnerTopic, Row
+
+
+class Sold(Row):
+    sale_id: str
+    product_id: str
+
+
+class Level(Row):
+    product_id: str
+    left: int = 0
+
+
+def events(name: str) -> EventTopic:
+    return EventTopic(name, Sold, key="product_id", owner="shop")
+
+
+def test_a_state_is_read_for_the_inputs_of_its_decide_of_joins_with_it_and_of_decides_that_read_near() -> None:
+    service = Service("stock")
+    levels = service.table(OwnerTopic("levels", Level, key="product_id", owner="stock"))
+    others = service.table(OwnerTopic("others", Level, key="product_id", owner="stock"))
+    followed = service.table(OwnerTopic("followed", Level, key="product_id", owner="shop"))
+
+    @service.decide(events("sales"), state=levels)
+    def sell(event: Sold, level: Level | None) -> Decision:
+        del event, level
+        return Decision()
+
+    @service.decide(events("returns"), state=others)
+    def take_back(event: Sold, level: Level | None, near: Near) -> Decision:
+        del event, level, near
+        return Decision()
+
+    service.join(events("orders"), levels.on("product_id"), into=EventTopic("a", Sold, key="sale_id", owner="stock"))
+    service.join(events("views"), followed.on("product_id"), into=EventTopic("b", Sold, key="sale_id", owner="stock"))
+    planned = plan(service, defaultdict(lambda: TopicFacts(4, "delete", 1, "id")))
+    assert {name: planned.states_of(name) for name in planned.inputs} == {
+        "sales": ["levels"], "returns": ["levels", "others"], "orders": ["levels"], "views": [],
+    }  # fmt: skip
