@@ -41,6 +41,9 @@ class LocalTable(Protocol):
     def partition_count(self) -> int:
         """How many partitions its topic has; 0 while no broker has told it."""
 
+    decided_on: bool
+    """It is the state of a decide of the service."""
+
     watch: Callable[[int | None, Sequence[bytes]], None] | None
     """Somebody who is told of changed keys by partition, while there is anybody."""
 
@@ -71,6 +74,12 @@ class UnreadableRowError(LookupFailedError):
     """There is no row of that key here, since its newest record was rejected."""
 
     kind = "unreadable-row"
+
+
+class UnreadableStateError(LookupFailedError):
+    """The same of a state that the service decides on: it has a row, which this version cannot read."""
+
+    kind = "unreadable-state"
 
 
 class NoSuchTableError(LookupFailedError):
@@ -165,7 +174,7 @@ def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Itera
     """Raise where the newest record of a key was rejected: there is something, which is no row."""
     for partition in partitions:
         if (found := held.table.part(partition).unreadable.of(partition, key)) is not None:
-            raise UnreadableRowError(
+            raise (UnreadableStateError if held.decided_on else UnreadableRowError)(
                 Problem(
                     f"table {held.table.topic.name}, key {text}",
                     "requires that its newest record is a row",

@@ -98,10 +98,7 @@ class Assembly:
             table, parking = self._tables[tp.topic], self._parking(tp)
             reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery)
             return Lane(tp, reacting, self._held_table(tp))
-        handler = TableHandler(
-            self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery,
-            decided_on=any(each.state.topic == tp.topic for each in self._plan.decides),
-        )  # fmt: skip
+        handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
         handler.publish_left_over()
         return Lane(tp, handler, self._held_table(tp))
 

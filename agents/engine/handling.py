@@ -41,15 +41,12 @@ class TableHandler:
     """
 
     def __init__(
-        self, table: HeldTable, partition: int, parking: Parking, delivery: Callable[[], Delivery], *,
-        decided_on: bool = False,
+        self, table: HeldTable, partition: int, parking: Parking, delivery: Callable[[], Delivery]
     ) -> None:  # fmt: skip
-        """`decided_on`: it is the state of a decide, which is held back while one of its rows cannot be read."""
         self._table = table
         self._partition = partition
         self._parking = parking
         self._delivery = delivery
-        self._decided_on = decided_on
 
     def process(self, records: Sequence[Record], position: int) -> None:
         rejected = self._table.take(self._partition, records, position)
@@ -65,7 +62,7 @@ class TableHandler:
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
         for record, cause in rejected:
             # What holds a decide back is a row still, which another row type may read: no letter to be settled.
-            if not (self._decided_on and self._table.is_unreadable(self._partition, record.key)):
+            if not (self._table.decided_on and self._table.is_unreadable(self._partition, record.key)):
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.

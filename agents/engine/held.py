@@ -76,14 +76,23 @@ class HeldTable:
     """
 
     def __init__(
-        self, table: Table, patience: float, clock: Callable[[], float], *, by_key: bool = False, holes: bool = False
+        self,
+        table: Table,
+        patience: float,
+        clock: Callable[[], float],
+        *,
+        by_key: bool = False,
+        holes: bool = False,
+        decided_on: bool = False,
     ) -> None:
         """`patience` in seconds: with no sign of the broker for so long, it counts as gone.
 
         `by_key`: each row has to lie in the partition that its key belongs to. `holes`: what is left of a topic of
-        which records were deleted is enough.
+        which records were deleted is enough. `decided_on`: it is the state of a decide, which is held back while one of
+        its rows cannot be read.
         """
         self.table = table
+        self.decided_on = decided_on
         self.partition_count = 0
         self.topic_id: str | None = None
         self.counts = TableCounts()

@@ -263,7 +263,7 @@ class ServiceRunner:
         membership.consumer = cast("Consumer", app.consumer)
         await membership.prepare()
         tasks.create_task(membership.watch_group())
-        tasks.create_task(membership.watch_placement())
+        watching = tasks.create_task(membership.watch_placement())
         tasks.create_task(standbys.run())
         if planned.passed_through:
             tasks.create_task(trim(options.brokers, membership.passed_through))
@@ -275,6 +275,8 @@ class ServiceRunner:
             await membership.run()
         finally:
             self._say("stopping")
+            # It asks over the consumer's connection, which is about to be closed.
+            watching.cancel()
             try:
                 await _bounded(membership.leave(), "what is done could not be settled")
             finally:
@@ -340,7 +342,10 @@ class ServiceRunner:
             tombstone_retention=retention, fault=self._reached,
         )  # fmt: skip
         holes = self.options.tables_from == "earliest"
-        return HeldTable(table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes)
+        decided_on = any(decide.state.name == topic.name for decide in self.service.decides)
+        return HeldTable(
+            table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes, decided_on=decided_on
+        )
 
     def _open_local_copies(self) -> None:
         """Answer from what is on this disk, before any broker is asked."""

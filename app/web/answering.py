@@ -34,7 +34,8 @@ class Kind(NamedTuple):
 
 KINDS = {
     "no-such-key": Kind("There is no such key", 404),
-    "unreadable-row": Kind("The newest record of the key is no row", 503),
+    "unreadable-row": Kind("The newest record of the key is no row", 404),
+    "unreadable-state": Kind("The row of the key cannot be read", 503),
     "no-such-table": Kind("This service has no such table", 404),
     "no-such-letter": Kind("There is no such dead letter", 404),
     "unavailable": Kind("The broker does not answer", 503),

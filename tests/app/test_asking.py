@@ -100,7 +100,7 @@ def test_by_asks_for_a_value_of_an_index() -> None:
         (problem("mistake", 400), 2, "larder: table t, key k: requires something; found nothing; give it"),
         (problem("no-such-table", 404), 2, "larder: table t, key k: requires something; found nothing; give it"),
         (problem("recovering", 503, found="partition 3 recovering"), 3, "partition 3 recovering"),
-        (problem("unreadable-row", 503, found="a record that was rejected"), 3, "a record that was rejected"),
+        (problem("unreadable-row", 404, found="a record that was rejected"), 3, "a record that was rejected"),
         (problem("unserved", 503), 3, "requires a worker that knows the answer"),
         (problem("too-busy", 429), 3, "ask again"),
         (problem("defect", 500), 3, "requires a worker that knows the answer"),

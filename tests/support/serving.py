@@ -32,6 +32,7 @@ class Held:
     table: Table
     partition_count: int
     watch: Any = None
+    decided_on: bool = False
 
 
 def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
