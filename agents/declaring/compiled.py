@@ -40,7 +40,9 @@ class CompiledJoin:
     output_many(keys, values, rows)
                              the same for a batch, with a column of rows for each
                              lookup: a list of keys and one of values, with None for a
-                             value that is not wanted. It raises as references_many.
+                             value that is not wanted, and the number of records of which
+                             a field with the name of an embedded row was left out. It
+                             raises as references_many.
 
     Only the fields that are needed are decoded and checked; the rest of a record is
     checked to be JSON, and goes through as it is.
@@ -53,7 +55,7 @@ class CompiledJoin:
 
     def output(self, key: bytes | None, value: bytes, rows: Rows) -> Produced | None:
         """See above."""
-        (made,), (result,) = self.output_many((key,), (value,), [(row,) for row in rows])
+        (made,), (result,), _ = self.output_many((key,), (value,), [(row,) for row in rows])
         return None if result is None else (made, result)
 
     def why_missing(self, references: Keys, rows: Rows) -> str:

@@ -19,7 +19,7 @@ from tables.declaring.fields import fields
 from tables.declaring.problems import LarderError
 
 Produced: TypeAlias = tuple[bytes, bytes]
-Outputs: TypeAlias = tuple[Sequence[bytes], Sequence[bytes | None]]
+Outputs: TypeAlias = tuple[Sequence[bytes], Sequence[bytes | None], int]
 OutputMany: TypeAlias = Callable[[Sequence[bytes | None], Sequence[bytes], Sequence[Column]], Outputs]
 
 _UNWANTED: Final = (b"", None)
@@ -32,7 +32,9 @@ class NullKeyError(LarderError, ValueError):
 def outputs_of(join: Join) -> OutputMany:
     """Build the function that makes the results of a join: their keys, and their values, None where none is wanted.
 
-    It takes keys and values of the orders, and a column of rows for each lookup.
+    It takes keys and values of the orders, and a column of rows for each lookup. It also
+    gives the number of orders of which a field with the name of an embedded row was left
+    out.
     """
     return _spliced(join) if join.function is None else _called(join, join.function)
 
@@ -52,7 +54,7 @@ def _spliced(join: Join) -> OutputMany:
             known = [
                 key_of(order) if key is None or not keeps_key else key for key, order in zip(keys, orders, strict=True)
             ]
-        return known, splice(orders, rows)
+        return known, *splice(orders, rows)
 
     return outputs
 
@@ -105,7 +107,7 @@ def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
 
     def outputs(_: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
         keys, values = zip(*map(output, orders, zip(*rows, strict=True)), strict=True)
-        return keys, values
+        return keys, values, 0
 
     return outputs
 

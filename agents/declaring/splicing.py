@@ -5,13 +5,14 @@ are known to be one JSON object each, and may not know joins or topics. Column b
 column over a batch, since a call for each order would cost as much as its splice.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
 
 Column: TypeAlias = Sequence[bytes | None]
-Splice: TypeAlias = Callable[[Sequence[bytes], Sequence[Column]], list[bytes]]
+Splice: TypeAlias = Callable[[Sequence[bytes], Sequence[Column]], tuple[list[bytes], int]]
 
 _BRACE: Final = ord("}")
 _NULL: Final = b"null"
@@ -23,9 +24,10 @@ def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
 
     It takes the orders, and a column of rows for each name; a row that is None is
     written as `null`. A field of an order that has one of the names is left out: a
-    parser that takes the first of two would see it instead of the row. `never_empty`
-    says that an order has at least one field, so that a comma is always right in front
-    of the first name.
+    parser that takes the first of two would see it instead of the row. It gives the
+    results, and of how many orders a field was left out. `never_empty` says that an
+    order has at least one field, so that a comma is always right in front of the first
+    name.
     """
     quoted = [msgspec.json.encode(name) for name in names]
     # The escape that can spell a name in another way: in an identifier, only that of a code point.
@@ -33,26 +35,30 @@ def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
     heads = [b"," + msgspec.json.encode(name) + b":" for name in names]
     result = b"%b" + b"".join(head.replace(b"%", b"%%") + b"%b" for head in heads) + b"}"
 
-    def without_forged(orders: Sequence[bytes]) -> Sequence[bytes]:
+    def without_forged(orders: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
         # One search of the batch costs less than one of each order.
         batch = b"".join(orders)
-        suspect = escape in batch or any(name in batch for name in quoted)
-        return [_without(order, names) for order in orders] if suspect else orders
+        if escape not in batch and not any(name in batch for name in quoted):
+            return orders, 0
+        ours = [_without(order, names) for order in orders]
+        return ours, sum(map(operator.is_not, ours, orders))
 
-    def splice(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
-        return join(without_forged(orders), rows)
+    def splice(orders: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
+        ours, forged = without_forged(orders)
+        return join(ours, rows), forged
 
     def join(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
         opened = [order[:-1] if order[-1] == _BRACE else order.rstrip()[:-1] for order in orders]
         return [result % parts for parts in zip(opened, *map(_written, rows), strict=True)]
 
-    def splice_any(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
-        ours = without_forged(orders)
+    def splice_any(orders: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
+        ours, forged = without_forged(orders)
         empty = [order.strip()[1:-1].isspace() or order.strip() == b"{}" for order in ours]
-        return [
+        results = [
             b"{" + spliced.partition(b",")[2] if alone else spliced
             for alone, spliced in zip(empty, join(ours, rows), strict=True)
         ]
+        return results, forged
 
     return splice if never_empty else splice_any
 

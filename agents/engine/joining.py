@@ -85,11 +85,12 @@ class Joining:
             self._with_missing(records, references, rows)
             return
         try:
-            keys, outputs = self._compiled.output_many([record.key for record in records], values, rows)
+            keys, outputs, overridden = self._compiled.output_many([record.key for record in records], values, rows)
         except ValueError:
             self._one_by_one(records)
             return
         self.counts.hits += len(records)
+        self.counts.overridden += overridden
         if None in outputs:
             self._publish_wanted(records, keys, outputs)
         else:
@@ -102,15 +103,14 @@ class Joining:
     def join(self, order: Record, rows: Rows) -> None:
         """Publish the result for one order; `None` stands for a row that is passed on without."""
         try:
-            output = self._compiled.output(order.key, order.value or b"", rows)
+            keys, outputs, overridden = self._compiled.output_many(
+                (order.key,), (order.value or b"",), [(row,) for row in rows]
+            )
         except ValueError as error:
             self.park(order, cause_of(error))
             return
-        if output is None:
-            self.counts.unwanted += 1
-            self._no_result(order)
-        else:
-            self._publish((order,), output[:1], output[1:])
+        self.counts.overridden += overridden
+        self._publish_wanted((order,), keys, outputs)
 
     def partners(self, order: Record) -> tuple[References, Rows]:
         """Keys and rows for one order as the tables stand; raises ValueError for bad bytes."""

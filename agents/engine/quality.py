@@ -26,7 +26,8 @@ TEXT_BYTES = 256
 class JoinCounts:
     """What became of the orders of a join, in this worker since it started.
 
-    `hits`: all of its rows were there when it came; `joined`: there is a result, at once or later.
+    `hits`: all of its rows were there when it came; `joined`: there is a result, at once or later; `overridden`: it had
+    a field with the name of an embedded row, and the result has the row alone.
     """
 
     hits: int = 0
@@ -39,6 +40,7 @@ class JoinCounts:
     dropped: int = 0
     parked: int = 0
     unwanted: int = 0
+    overridden: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -79,6 +79,7 @@ METRICS = (
     Metric("larder_join_dropped_total", "counter", _JOIN, "orders that were forgotten for lack of a row"),
     Metric("larder_join_parked_total", "counter", _JOIN, "orders that became dead letters"),
     Metric("larder_join_unwanted_total", "counter", _JOIN, "orders of which the function wanted no result"),
+    Metric("larder_join_overridden_total", "counter", _JOIN, "orders with a field that an embedded row replaces"),
     Metric("larder_join_waiting", "gauge", _JOIN, "orders that wait now"),
     Metric(
         "larder_decide_total", "counter", ("decide", "result"),

@@ -84,6 +84,7 @@ ORDERS = st.fixed_dictionaries(
         "buyer_id": IDS,
         "note": st.sampled_from(["", "fail", "unwanted", "x" * 200, "x" * 900]),
         "unknown": st.just({"a": [1]}),
+        "customer": st.just({"name": "forged"}),
     },
 )
 GOOD = ORDERS.map(msgspec.json.encode)
@@ -106,6 +107,16 @@ def test_a_slice_gives_what_its_records_give_one_by_one(
         single.process([record])
     assert at_once.pending == one_by_one.pending
     assert whole.counts == single.counts
+
+
+def test_orders_with_a_field_of_the_name_of_an_embedded_row_are_counted() -> None:
+    join, delivery = joining(two=True)
+    orders = [b'{"order_id":"o1","customer_id":"c0","buyer_id":"c0"%b}' % more for more in (b"", b',"buyer":1')]
+    join.process([Sent(offset, 100, b"o1", order, ()) for offset, order in enumerate(orders)])
+    assert (join.counts.joined, join.counts.overridden) == (2, 1)
+    join.process([Sent(2, 100, b"o1", orders[1].replace(b"c0", b"c9", 1), ()), Sent(3, 100, b"o1", orders[1], ())])
+    assert (join.counts.joined, join.counts.parked, join.counts.overridden) == (3, 1, 2)
+    delivery.settle()
 
 
 @given(records=RECORDS, two=st.booleans(), function=st.booleans(), settle=st.sampled_from([DeadLetter, Drop, PassOn]))
