@@ -7,7 +7,8 @@ coordinator and client behind that consumer. `tests/agents/engine/test_harness.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiokafka.errors import NoError, for_code
@@ -77,12 +78,33 @@ class DaemonThread(WorkerThread):
         self.daemon = True
 
 
+@contextmanager
+def _unless_closed(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Pass over what fails since that loop is closed: the worker has ended, and nobody is there to hear it."""
+    try:
+        yield
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
 class Thread(driver.AIOKafkaConsumerThread):
-    """The consumer's own thread and event loop."""
+    """The consumer's own thread and event loop.
+
+    A consumer that needs longer to stop than the worker waits for it ends after the worker's loop was closed.
+    """
 
     Worker = DaemonThread
     app: App
     member: Member | None = None
+
+    def _start_thread(self) -> None:
+        with _unless_closed(self.parent_loop):
+            super()._start_thread()
+
+    def set_shutdown(self) -> None:
+        with _unless_closed(self.parent_loop):
+            super().set_shutdown()
 
     def _create_worker_consumer(self, transport: Any) -> GroupConsumer:  # noqa: ARG002 - Faust's signature
         group = self.app.group

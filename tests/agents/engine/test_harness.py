@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -315,8 +316,41 @@ async def test_a_failure_to_take_batches_is_told(kafka: str, topic: str) -> None
     assert str(intake.failures[0]) == "as asked"
 
 
+def test_a_consumer_that_stops_after_its_worker_has_ended_ends_without_a_word(
+    kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under load, or with a broker that does not answer: the worker waits for seconds, and no longer."""
+    stop, uncaught = consuming.Thread.on_thread_stop, list[object]()
+
+    async def stop_late(thread: consuming.Thread) -> None:
+        await stop(thread)
+        await until(thread.parent_loop.is_closed, 10, "the end of the worker's loop")
+
+    monkeypatch.setattr(consuming.Thread, "on_thread_stop", stop_late)
+    monkeypatch.setattr(threading, "excepthook", uncaught.append)
+    with asyncio.Runner() as runner:
+        runner.run(create(kafka, {topic: 1}))
+        thread = runner.run(_begin_to_stop(kafka, topic))
+    thread.join(20)
+    assert not thread.is_alive()
+    assert uncaught == []
+
+
+async def _begin_to_stop(kafka: str, topic: str) -> threading.Thread:
+    """The thread of a consumer that is stopping."""
+    app = App(Group(topic, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic], lambda _: None)
+    await app.start()
+    thread = cast("Consumer", app.consumer)._thread._thread
+    assert thread is not None
+    await asyncio.wait({asyncio.create_task(app.stop())}, timeout=0.5)
+    return thread
+
+
 OVERRIDDEN = {
-    consuming.Thread: (driver.AIOKafkaConsumerThread, ["_create_worker_consumer", "verify_event_path"]),
+    consuming.Thread: (
+        driver.AIOKafkaConsumerThread,
+        ["_create_worker_consumer", "verify_event_path", "_start_thread", "set_shutdown"],
+    ),
     harness.Consumer: (
         transport.Consumer,
         ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread", "resume_flow"],
