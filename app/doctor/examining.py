@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agents.declaring.facts import input_name
 from app.declared import topics
+from app.doctor.ages import Ages, ways
 from app.doctor.compaction import compaction
 from app.doctor.deletions import deletions
 from app.doctor.existence import leaderless, missing_topics, unread
@@ -64,6 +65,7 @@ class TopicAudits:
         placement = Placement(topic.name, count, by_partition=topic.name in by_partition(system))
         placement.one_form = topic.key_codec.one_form
         self._audits: list[Audit] = [Schema(self._reader), Keys(self._reader), placement, self.sizes]
+        self._audits.append(Ages(system.bootstrap, topic.name, ways(system, topic.name), system.now_ms))
         if isinstance(topic, OwnerTopic) and topic.revision is not None:
             self._audits.append(Revisions(self._reader, topic.revision))
 

@@ -110,7 +110,7 @@ class System(NamedTuple):
     `remembered`: topic ids of the inputs that workers here have committed for, by service and topic.
     `placed`: for each worker here, the topics by whose number of partitions it places records, as it first read them.
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
-    `refusals`: why the broker would not create topics that workers create, by topic.
+    `refusals`: why the broker would not create topics that workers create, by topic. `now_ms`: when all this was seen.
     """
 
     bootstrap: str
@@ -126,6 +126,7 @@ class System(NamedTuple):
     owners: Mapping[str, str] = {}
     claims: Mapping[str, str] = {}
     refusals: Mapping[str, Problem] = {}
+    now_ms: float = 0.0
 
     @property
     def facts(self) -> dict[str, TopicFacts]:

@@ -72,6 +72,7 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
             {topic.name: owner_of(topic, list(asked.services.values())) for topic in topics(chosen)},
             claimed,
             await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),
+            time.time() * 1000,
         )
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from app.doctor.findings import Finding, Met, Severity
+from tables.declaring.envelopes import envelope
 from tables.declaring.fields import fields, json_names
 from tables.declaring.topics import OwnerTopic
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from app.doctor.reading import Reader, Seen
+    from tables.declaring.envelopes import Envelope
 
 AUDIT = "schema"
 
@@ -67,6 +69,7 @@ class Schema:
         self._seldom: Counter[str] = Counter()
         self._unread, self._empty = _Drift(), _Drift()
         self._unknown, self._missing, self._wrong = _Drift(), _Drift(), _Drift()
+        self._wrapped: dict[Envelope, _Drift] = {}
 
     def take(self, seen: Sequence[Seen]) -> None:
         """Look at some more records."""
@@ -78,6 +81,8 @@ class Schema:
                 self._empty.add(each, {})
             elif each.fields is None:
                 self._unread.add(each, {"": each.cause})
+            elif found := envelope(each.fields, self._known):
+                self._wrapped.setdefault(found, _Drift()).add(each, {})
             else:
                 self._object(each, frozenset(each.fields))
 
@@ -102,6 +107,8 @@ class Schema:
         parked = "joins and decides that need these fields send them to the dead letters"
         why = rejected if self._rows else parked
         declare = f"or declare {self._type} as they are written"
+        for found, drift in self._wrapped.items():
+            yield self._finding(drift, Severity.ERROR, f"values that are {found.name} around the row", why, *found.do)
         if self._unread.met.count:
             yield self._finding(
                 self._unread, Severity.ERROR,

@@ -11,6 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from tables.declaring.envelopes import envelope_of
+from tables.declaring.fields import json_names
+
 # Each text and each number is one match, so that the time grows with the length of the JSON alone.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?', re.DOTALL)
 # The longest number that is looked at; an integer of 64 bits has 20 characters.
@@ -30,20 +33,32 @@ def decoder(kind: Any) -> Callable[[Any], Any]:
         try:
             return strict(value)
         except msgspec.DecodeError as error:
-            return decoded_again(strict, value, error)
+            return _decoded_again(kind, strict, bytes(value), error)
 
     return decode
 
 
-def decoded_again(strict: Callable[[bytes], Any], value: bytes, error: msgspec.DecodeError) -> Any:
+def _decoded_again(kind: Any, strict: Callable[[bytes], Any], value: bytes, error: msgspec.DecodeError) -> Any:
     """Decode what was refused with its whole floats as integers; raises the error, in better words where there are."""
-    value = bytes(value)
     if not isinstance(error, msgspec.ValidationError):
         raise _explained(value, error) from None
     plain = with_integers(value)
-    if plain == value:
-        raise error
-    return strict(plain)
+    try:
+        return strict(plain)
+    except msgspec.ValidationError as again:
+        raise _enveloped(kind, value, again) from None
+
+
+def _enveloped(kind: Any, value: bytes, error: msgspec.ValidationError) -> msgspec.ValidationError:
+    """Name the envelope that a value has around it, if so, and say what takes it off."""
+    if not isinstance(kind, type(msgspec.Struct)):
+        return error
+    found = envelope_of(value, json_names(kind))
+    return (
+        error
+        if found is None
+        else msgspec.ValidationError(f"{error}; the value is {found.name}: {'; '.join(found.do)}")
+    )
 
 
 def with_integers(value: bytes) -> bytes:

@@ -81,6 +81,26 @@ def test_where_unknown_fields_are_forbidden_they_are_an_error() -> None:
     assert told.severity is Severity.ERROR
 
 
+def test_an_envelope_of_debezium_is_named_and_what_unwraps_it() -> None:
+    change = {"before": None, "after": ROW, "op": "c", "ts_ms": 1}
+    (told,) = audit(CUSTOMERS, given(0, "c1", change), given(1, "c1", ROW))
+    assert (told.severity, told.seen) == (
+        Severity.ERROR,
+        "1 of 2 values that are a Debezium envelope (before, after, op) around the row",
+    )
+    assert "ExtractNewRecordState" in told.do[0]
+
+
+def test_an_envelope_of_connect_is_named_also_where_no_field_of_the_type_is_required() -> None:
+    class Note(Row):
+        note: str = ""
+
+    notes = EventTopic("notes", Note, key="note")
+    (told,) = audit(notes, given(0, "a", {"schema": {"type": "struct"}, "payload": {"note": "a"}}))
+    assert told.seen == "1 of 1 values that are a Connect envelope (schema, payload) around the row"
+    assert told.do == ("set value.converter.schemas.enable=false for the connector",)
+
+
 def test_what_is_no_json_object_is_an_error() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", b"{"), given(1, "c1", b"[1]"), given(2, "c1", b"\xff"))
     assert told.seen.startswith("3 of 3 values that are no JSON object: ")
