@@ -6,6 +6,7 @@ Knows the admin protocol, not what the topics are for.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
@@ -14,7 +15,9 @@ from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError,
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.checks import TopicFacts
+from agents.engine.foreign_members import is_worker_of
 from agents.engine.guarantees import Committed
+from agents.engine.newer_members import newer_members
 from agents.engine.topic_ids import Copies, copies, describe
 from agents.engine.topic_refusals import Refusal, refusal, refused
 
@@ -115,6 +118,17 @@ class Cluster:
         if (error := for_code(code)) is not NoError:
             raise error(group)
         return sorted(client_id for _, client_id, *_ in members)
+
+    async def strangers(self, group: str) -> list[str]:
+        """Who is in the group of a service now and no worker of it, by client id with host."""
+        (answer,) = await self._admin.describe_consumer_groups([group])
+        older = [
+            f"{client_id} at {host}"
+            for _, client_id, host, *_ in answer.groups[0][5]
+            if not is_worker_of(group, client_id)
+        ]
+        node = await self._admin.find_coordinator(group)
+        return sorted(older) + await newer_members(partial(self._admin._client.send, node), group)
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         """Delete the records before these offsets."""

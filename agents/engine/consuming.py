@@ -20,6 +20,7 @@ from mode.threads import ServiceThread, WorkerThread
 
 from agents.engine.fetching import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
 from agents.engine.guarantees import Committed
+from agents.engine.newer_members import newer_members
 from agents.engine.offsets import Offsets
 from agents.engine.patience import within
 from agents.engine.peers import STABLE, Listed, Peer, read_peers
@@ -160,7 +161,17 @@ class Thread(driver.AIOKafkaConsumerThread):
         return await self._asked(self._strangers())
 
     async def _strangers(self) -> list[str]:
-        return sorted(f"{client_id} at {host}" for _, client_id, host, *_ in (await self._described())[5])
+        older = sorted(f"{client_id} at {host}" for _, client_id, host, *_ in (await self._described())[5])
+        return older + await self._newer_members()
+
+    async def newer_members(self) -> list[str]:
+        """Who is in the group by the newer protocol, and keeps this worker out of it."""
+        return await self._asked(self._newer_members())
+
+    async def _newer_members(self) -> list[str]:
+        coordinator = self._ensure_consumer()._coordinator
+        await coordinator.ensure_coordinator_known()
+        return await newer_members(coordinator._send_req, coordinator.group_id)
 
     async def peers(self) -> list[Peer] | None:
         if self._consumer is None or not self.thread_loop.is_running():

@@ -7,6 +7,11 @@ from collections.abc import Collection
 from tables.declaring.problems import LarderError, Problem
 
 
+def is_worker_of(service: str, client_id: str) -> bool:
+    """Whether a member of the group of a service is one of its workers, by the client id that they give themselves."""
+    return client_id.startswith(f"{service}.")
+
+
 class ForeignMembersError(LarderError):
     """The group has members that are no workers of this service; `members` are their client ids with hosts."""
 

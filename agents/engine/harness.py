@@ -24,7 +24,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import faust
-from aiokafka.errors import CommitFailedError, InconsistentGroupProtocolError, InvalidSessionTimeoutError
+from aiokafka.errors import CommitFailedError, InconsistentGroupProtocolError, InvalidSessionTimeoutError, KafkaError
 from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.transport.drivers import aiokafka as driver
@@ -114,6 +114,11 @@ class Consumer(driver.Consumer):
             raise SessionRefusedError(self.app.group.session_timeout) from error
         except InconsistentGroupProtocolError as error:
             raise ForeignMembersError(self.app.group.name, await self._thread.strangers()) from error
+        except KafkaError as error:
+            # What the broker answers where members of the newer protocol are differs; aiokafka wraps what it is.
+            if type(error) is KafkaError and (found := await self._thread.newer_members()):
+                raise ForeignMembersError(self.app.group.name, found) from error
+            raise
 
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._thread.offsets(tps)

@@ -42,7 +42,9 @@ class Copies(NamedTuple):
     leaderless: tuple[int, ...]
 
 
-class _Id(AbstractType[UUID]):
+class TopicId(AbstractType[UUID]):
+    """Sixteen bytes, as the protocol writes ids of topics."""
+
     @classmethod
     def encode(cls, value: UUID) -> bytes:
         return value.bytes
@@ -59,7 +61,7 @@ _PARTITION = (
     ("offline_replicas", CompactArray(Int32)), _TAGS,
 )  # fmt: skip
 _TOPIC = (
-    ("error_code", Int16), ("name", _TEXT), ("topic_id", _Id), ("is_internal", Boolean),
+    ("error_code", Int16), ("name", _TEXT), ("topic_id", TopicId), ("is_internal", Boolean),
     ("partitions", CompactArray(*_PARTITION)), ("operations", Int32), _TAGS,
 )  # fmt: skip
 _BROKER = (("node_id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT), _TAGS)
@@ -80,7 +82,7 @@ class _MetadataRequestV10(RequestStruct):
     FLEXIBLE_VERSION = True
     RESPONSE_TYPE = _MetadataResponseV10
     SCHEMA = Schema(
-        ("topics", CompactArray(("topic_id", _Id), ("name", _TEXT), _TAGS)),
+        ("topics", CompactArray(("topic_id", TopicId), ("name", _TEXT), _TAGS)),
         ("allow_creation", Boolean), ("cluster_operations", Boolean),
         ("topic_operations", Boolean), _TAGS,
     )  # fmt: skip

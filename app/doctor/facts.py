@@ -79,10 +79,11 @@ class Brokers(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The consumer group of a service: who is in it, and what it has committed."""
+    """The consumer group of a service: its workers, what it has committed, and who else is a member."""
 
-    members: tuple[str, ...] = ()
+    workers: tuple[str, ...] = ()
     committed: Mapping[TopicPartition, Committed] = {}
+    strangers: tuple[str, ...] = ()
 
 
 class Absence(NamedTuple):

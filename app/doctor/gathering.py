@@ -13,6 +13,7 @@ from agents.declaring.claims import OWNERS
 from agents.declaring.topology import topics_of
 from agents.engine.claiming import claims
 from agents.engine.cluster import Cluster
+from agents.engine.foreign_members import is_worker_of
 from agents.engine.remembering import Memo
 from app.declared import owner_of, topics
 from app.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
@@ -118,7 +119,9 @@ async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
 
 
 async def _group(cluster: Cluster, name: str) -> Group:
-    return Group(tuple(await cluster.members(name)), await cluster.committed(name))
+    members, strangers = await cluster.members(name), await cluster.strangers(name)
+    workers = tuple(member for member in members if is_worker_of(name, member))
+    return Group(workers, await cluster.committed(name), tuple(strangers))
 
 
 def _worker(reply: Reply) -> WorkerState:

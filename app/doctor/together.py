@@ -50,7 +50,7 @@ def _session(system: System) -> Iterator[Finding]:
 def _services(system: System) -> Iterator[Finding]:
     settings = system.settings
     for service in system.services:
-        members = len(system.groups[service.name].members) if service.name in system.groups else 0
+        members = len(system.groups[service.name].workers) if service.name in system.groups else 0
         if service.has_state and settings.guarantee != "exactly_once":
             yield Finding(
                 Severity.ERROR,

@@ -16,7 +16,17 @@ AUDIT = "workers"
 
 
 def workers(system: System) -> Iterator[Finding]:
-    """Find workers that are silent, wait, have rejected rows, or have diverging tables."""
+    """Find what keeps workers out of their group, and those that are silent, wait, rejected rows, or diverge."""
+    for name, group in system.groups.items():
+        if group.strangers:
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                f"group {name}",
+                f"members that are no workers of the service: {', '.join(group.strangers)}",
+                "the broker lets members of one kind into a group: workers that start are refused, and end",
+                ("stop them, or give them another group",),
+            )
     named = {service.name for service in system.services}
     for worker in system.workers:
         if worker.service in named:

@@ -326,9 +326,15 @@ def test_a_standby_needs_a_second_worker() -> None:
     assert not list(together(standby._replace(groups={})))
 
 
+def test_other_clients_in_the_group_of_a_service_are_an_error() -> None:
+    told = one(workers(HEALTHY._replace(groups={"shipping": Group(strangers=("curious at /10.0.0.1",))})))
+    assert (told.severity, told.about) == (Severity.ERROR, "group shipping")
+    assert told.seen.endswith("no workers of the service: curious at /10.0.0.1")
+
+
 def test_more_workers_than_partitions_are_a_hint() -> None:
     busy = committed(15)
-    five = busy._replace(groups={"shipping": busy.groups["shipping"]._replace(members=("a", "b", "c", "d", "e"))})
+    five = busy._replace(groups={"shipping": busy.groups["shipping"]._replace(workers=("a", "b", "c", "d", "e"))})
     assert one(together(five)).severity is Severity.HINT
 
 
