@@ -17,6 +17,7 @@ from app.errors import MistakeError, UnavailableError
 from app.local_workers import ANSWER_SECONDS, LocalWorker, ask, local_workers
 from app.settings import load_settings
 from app.table_paths import rows_path, some_keys
+from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]
     rows: list[dict[str, Any]] = []
     for some in some_keys(keys):
         path = rows_path(table, [("key", key) for key in some])
-        rows += answered(workers, table, f"{len(keys)} keys", path, LIST_SECONDS).body["rows"]
+        rows += answered(workers, table, counted(len(keys), "key"), path, LIST_SECONDS).body["rows"]
     return rows
 
 

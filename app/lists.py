@@ -25,6 +25,7 @@ from app.lookup import (
     state_name,
     told_origin,
 )
+from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
 from tables.engine import require_fresh
 
@@ -179,7 +180,7 @@ async def rows_of(
         else:
             size += len(found[0])
             if size > MANY_BYTES:
-                asked = f"table {held.table.topic.name}, {len(texts)} keys"
+                asked = f"table {held.table.topic.name}, {counted(len(texts), 'key')}"
                 found_ = "more, before the last of them"
                 raise MistakeError(
                     Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")

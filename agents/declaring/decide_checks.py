@@ -18,6 +18,7 @@ from agents.declaring.key_checks import advice, holds_key_of, input_key_problems
 from agents.declaring.service import Service
 from agents.declaring.topic_checks import rekey_problems, type_name
 from tables.declaring.fields import unreadable
+from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -106,7 +107,7 @@ def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Ite
             yield Problem(
                 declared,
                 "each topic of `into` requires a row type of its own, which tells where an event goes",
-                f"{count} topics of {row.__name__}",
+                f"{counted(count, 'topic')} of {row.__name__}",
                 "subclass the row type for one of them",
             )
 
@@ -117,7 +118,7 @@ def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Fa
     if decide.wakes and found is not None and found.partitions != wanted:
         yield Problem(
             declared,
-            f"wake-ups require {wanted} partitions in {name}, as many as {decide.name} has",
+            f"wake-ups require {counted(wanted, 'partition')} in {name}, as many as {decide.name} has",
             str(found.partitions),
             RESTORE,
         )

@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from agents.declaring.joins import Join
 from agents.declaring.missing import PassOn
+from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
 
 
@@ -24,7 +25,7 @@ def function_problems(declared: str, join: Join, function: Callable[..., Any]) -
     if not takes(signature, 1 + len(join.lookups)):
         yield Problem(
             declared,
-            f"a join with {len(join.lookups)} tables requires a function of "
+            f"a join with {counted(len(join.lookups), 'table')} requires a function of "
             f"{1 + len(join.lookups)} parameters: the order and a row for each table",
             f"{name}{signature}",
             "write one parameter for each, in the order of the tables",

@@ -17,6 +17,7 @@ from agents.declaring.output_checks import output_problems
 from agents.declaring.service import Service
 from agents.declaring.topic_checks import field_problems, rekey_problems, type_name
 from tables.declaring.fields import fields, unreadable
+from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -76,7 +77,7 @@ def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts)
     if join.wait is not None and found is not None and found.partitions != wanted:
         yield Problem(
             declared,
-            f"orders that wait require {wanted} partitions in {name}, as many as {join.source.name} has",
+            f"orders that wait require {counted(wanted, 'partition')} in {name}, as many as {join.source.name} has",
             str(found.partitions),
             RESTORE if join.placed else f"add partitions to {name}; what waits there stays where it is",
         )

@@ -21,7 +21,7 @@ def check_event_place(source: Source, record: MemoryRecord, state: OwnerTopic, k
     if isinstance(source, Rekeyed) or count == 1:
         return
     if record.key is None:
-        message = f"the event has no message key, so that it may lie in any of {count} partitions; use .by on the input"
+        message = f"the event has no message key, so that it may lie in any partition, of {count}; use .by on the input"
         raise ValueError(message)
     check_place(state, key, partition_of(record.key, count), count)
 

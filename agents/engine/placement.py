@@ -15,6 +15,7 @@ from itertools import chain
 from agents.engine.plan import InputPlan, JoinPlan, Plan
 from agents.engine.remembering import Memo
 from agents.engine.topic_ids import Described
+from tables.declaring.plurals import counted, plural
 from tables.declaring.problems import Problem
 
 
@@ -135,16 +136,16 @@ class Placement:
         inputs = sorted(each for each, topics in self._inputs.items() if name in topics)
         return Problem(
             f"topic {name}",
-            f"requires the {before} partitions that it had when this worker first read it: by them the service places"
-            " records",
+            f"requires the {counted(before, 'partition')} that it had when this worker first read it: by them the"
+            " service places records",
             f"{now.partitions}",
             f"{self._way_out(name, before, now)}; until then"
-            f" {'input' if len(inputs) == 1 else 'inputs'} {', '.join(inputs)} {'is' if len(inputs) == 1 else 'are'}"
+            f" {plural(len(inputs), 'input')} {', '.join(inputs)} {plural(len(inputs), 'is', 'are')}"
             " held back, and reads go on",
         )
 
     def _way_out(self, name: str, before: int, now: Described) -> str:
-        again = f"create {name} again with {before} partitions, and write its records again"
+        again = f"create {name} again with {counted(before, 'partition')}, and write its records again"
         if now.topic_id != self._memo.placed[name].topic_id:
             return f"it is another topic now: restart the workers to go on with its number, or {again}"
         if name in self._own:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from agents.engine.held import HeldTable
+from tables.declaring.plurals import counted
 from tables.engine.progress import progress_of
 from tables.engine.state import Phase, State
 
@@ -35,4 +36,5 @@ def progress_line(states: Collection[State], now: float) -> str | None:
         return None
     going = progress_of(states, now)
     expected = "at an unknown time" if going.expected is None else f"in {going.expected:.0f} s"
-    return f"{going.rows:,} rows, {going.rate:,.0f} rows/s, {going.remaining:,} remaining, end expected {expected}"
+    rows = counted(going.rows, "row")
+    return f"{rows}, {going.rate:,.0f} rows/s, {going.remaining:,} remaining, end expected {expected}"

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from tables.declaring.plurals import counted
 from tables.declaring.problems import DeclarationError, LarderError, Problem
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason
         error,
         Problem(
             f"topic {use.name}",
-            f"requires a broker that creates it, with {use.partitions} partitions and replication factor {copies}",
+            f"requires a broker that creates it, with {counted(use.partitions, 'partition')} and"
+            f" replication factor {copies}",
             f"a refusal: {(reason or error.description).rstrip('. ')} ({error.__name__})",
             _MISTAKES.get(error) or _OUTSIDE.get(error) or "look at the log of the brokers",
         ),

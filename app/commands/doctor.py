@@ -11,6 +11,7 @@ import click
 
 from app.output import answer, json_option, printable
 from app.settings import load_settings
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +117,7 @@ def _progress(topic: str, wanted: int | None, there: int) -> Callable[[int], Non
         nonlocal told
         if wanted is None and time.monotonic() - told > TOLD_SECONDS:
             told = time.monotonic()
-            click.echo(f"larder: {topic}: {records:,} records read, of up to {there:,}", err=True)
+            click.echo(f"larder: {topic}: {counted(records, 'record')} read, of up to {there:,}", err=True)
 
     return tell
 
@@ -133,10 +134,13 @@ def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
             click.echo(f"    {'mend' if not number else '':<9}{step}")
         click.echo()
     counts = [
-        f"{count} {name}{'s' if count > 1 else ''}"
+        counted(count, name)
         for name in _COLOURS
         if (count := sum(finding.severity.name.lower() == name for finding in findings))
     ]
     looked = sum(each.records for each in read.values())
     whole = "" if all(each.whole for each in read.values()) else " (a sample: --records, or --all)"
-    click.echo(f"{', '.join(counts) or 'nothing found'}; {looked:,} records of {len(read)} topics read{whole}")
+    click.echo(
+        f"{', '.join(counts) or 'nothing found'}; {counted(looked, 'record')} of"
+        f" {counted(len(read), 'topic')} read{whole}"
+    )

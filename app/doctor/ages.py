@@ -10,6 +10,7 @@ from agents.declaring.joins import events_of
 from app.doctor.facts import duration
 from app.doctor.findings import Finding, Met, Severity
 from app.doctor.mending import set_topic
+from tables.declaring.plurals import plural
 from tables.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Ages:
             AUDIT,
             f"topic {way.into}",
             f"it keeps results for {duration(way.kept_ms / 1000)} (retention.ms); of the records of {self._topic} that"
-            f" {who}, {met.count:,} in the sample are older",
+            f" {who}, {met.count:,} in the sample {plural(met.count, 'is', 'are')} older",
             "a result carries the time of its record: the broker deletes these results within minutes",
             (
                 set_topic(self._bootstrap, way.into, retention_ms=FOREVER),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.doctor.findings import MOST_SAMPLES, Finding, Place, Severity
 from app.doctor.mending import set_brokers, set_static, set_topic
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,8 @@ def _cut(system: System, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
         Severity.WARNING,
         AUDIT,
         f"topic {use.name}",
-        f"records were deleted: the log begins later than at 0 in {len(cut)} of {topic.partitions} partitions",
+        f"records were deleted: the log begins later than at 0 in {len(cut)} of"
+        f" {counted(topic.partitions, 'partition')}",
         "a table that is read anew would lack rows, so that a worker without a store of it refuses to start",
         (
             f"have the owner of {use.name} publish all its rows again",

@@ -9,6 +9,7 @@ from agents.engine.horizon import LEAST_RETENTION
 from app.doctor.facts import duration
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import set_topic
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +77,8 @@ def _slow(system: System, topic: TopicState, kept: float, records: int) -> Findi
         Severity.WARNING,
         AUDIT,
         f"topic {topic.name}",
-        f"deletions are kept for {duration(kept)} (delete.retention.ms); a partition has up to {records:,} records,"
-        f" which a slow worker reads in {duration(round(needed))}",
+        f"deletions are kept for {duration(kept)} (delete.retention.ms); a partition has up to"
+        f" {counted(records, 'record')}, which a slow worker reads in {duration(round(needed))}",
         "a reading of the whole topic that takes longer than that may miss deletions itself, and is begun again",
         (set_topic(system.bootstrap, topic.name, delete_retention_ms=_milliseconds(needed * ROOM)),),
     )

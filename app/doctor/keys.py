@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.doctor.findings import Finding, Met, Severity
+from tables.declaring.plurals import counted
 from tables.declaring.topics import OwnerTopic
 from tables.engine.shape import UNREADABLE
 
@@ -40,20 +41,20 @@ class Keys:
         name, kind, field = self._topic.name, self._topic.key_codec.name, self._topic.key
         yield from self._findings(
             self._null,
-            "records without a key",
+            "without a key",
             "records without a key lie anywhere: they are in no order among each other, meet no row by partition,"
             " and wait as if they had one key",
             f"have their producer send {field} as the key of the message",
         )
         yield from self._findings(
             self._strange,
-            f"records whose key is no {kind} key, as declared",
+            f"whose key is no {kind} key, as declared",
             "results keep the key, and tables of them reject it",
             f"have their producer write keys so, or declare key_type of {name} as they are written",
         )
         yield from self._findings(
             self._other,
-            f"records whose key is not the value of {field}",
+            f"whose key is not the value of {field}",
             "results keep the key: tables of them reject those of which it is not the key",
             f"have their producer send {field} as the key, or declare key= as the field that is sent",
         )
@@ -66,7 +67,7 @@ class Keys:
         if isinstance(self._topic, OwnerTopic):
             severity, why = Severity.ERROR, "such a record is no row: it is rejected, and tables lack what it says"
             steps = (do, f"then have the owner of {self._topic.name} publish these rows again")
-        about, told = f"topic {self._topic.name}", f"{met.count:,} {seen}"
+        about, told = f"topic {self._topic.name}", f"{counted(met.count, 'record')} {seen}"
         yield Finding(severity, AUDIT, about, told, why, steps, tuple(met.samples))
 
     def _is_key(self, key: bytes) -> bool:

@@ -11,6 +11,7 @@ from agents.engine.placement import changed
 from agents.engine.topic_ids import Described
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import add_partitions
+from tables.declaring.plurals import counted
 from tables.declaring.topics import Rekeyed
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
         Severity.ERROR,
         AUDIT,
         f"service {service.name}, {name} with {table}",
-        f"{one.partitions} and {other.partitions} partitions",
+        f"{one.partitions} and {counted(other.partitions, 'partition')}",
         "a record and the row that it belongs with lie in partitions of different numbers, which may be with different"
         " workers: the service refuses to start",
         (RESTORE,)
@@ -88,7 +89,7 @@ def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterato
         Severity.ERROR,
         AUDIT,
         f"topic {name}",
-        f"{own.partitions} partitions; {with_it} has {other.partitions}",
+        f"{counted(own.partitions, 'partition')}; {with_it} has {other.partitions}",
         f"each partition of {with_it} keeps what waits in the partition of that number: the service refuses to start",
         (RESTORE,)
         if placed
@@ -112,8 +113,8 @@ def _grown(system: System, service: Service) -> Iterator[Finding]:
             Severity.ERROR,
             AUDIT,
             f"service {service.name}, topic {name}",
-            f"{now[name].partitions} partitions; a worker here first read it with {before}",
+            f"{counted(now[name].partitions, 'partition')}; a worker here first read it with {before}",
             "the service places records by that number, and the same key belongs elsewhere now: the inputs that depend"
             " on the topic are held back",
-            (f"create {name} again with {before} partitions, and write its records again",),
+            (f"create {name} again with {counted(before, 'partition')}, and write its records again",),
         )

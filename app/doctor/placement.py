@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agents.engine.partitioning import partition_of, partitions_of
 from app.doctor.findings import Finding, Met, Severity
+from tables.declaring.plurals import counted, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +106,8 @@ class Placement:
             Severity.ERROR if self._by_partition else Severity.HINT,
             AUDIT,
             f"topic {self._topic}",
-            f"{self._met.count:,} of {self._keyed:,} records lie in another of {self._count} partitions than the one"
+            f"{self._met.count:,} of {counted(self._keyed, 'record')} {plural(self._met.count, 'lies', 'lie')} in"
+            f" another of {counted(self._count, 'partition')} than the one"
             f" that Java's default partitioner (murmur2) has for their key; {likely}",
             needed if self._by_partition else unneeded,
             (mend, again, declare),
@@ -130,5 +132,8 @@ class Placement:
                     return f"all of them fit {known.name}", known.mend
             for count in range(1, self._count):
                 if all(partition_of(key, count) == partition for key, partition in keys):
-                    return f"all of them lie as if the topic had {count} partitions: some were added since", usual
+                    return (
+                        f"all of them lie as if the topic had {counted(count, 'partition')}: some were added since",
+                        usual,
+                    )
         return "they fit no partitioner that is known here", usual

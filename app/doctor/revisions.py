@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
 from tables.declaring.fields import fields
+from tables.declaring.plurals import counted
 from tables.engine.falling import shown
 from tables.engine.layout import NO_REVISION
 from tables.engine.shape import UNREADABLE
@@ -72,7 +73,7 @@ class Revisions:
                 Severity.ERROR,
                 AUDIT,
                 about,
-                f"{self._without.count:,} records without a revision of 64 bits in {self._name}",
+                f"{counted(self._without.count, 'record')} without a revision of 64 bits in {self._name}",
                 "a row without its revision is rejected, or counts as the oldest that there is: changes are lost",
                 (f"have the owner write {self._name} with each row (with a deletion: in {REVISION_HEADER})", again),
                 tuple(self._without.samples),
@@ -82,7 +83,7 @@ class Revisions:
                 Severity.ERROR,
                 AUDIT,
                 about,
-                f"{self._fell.count:,} records with a lower revision than an earlier one of their key:"
+                f"{counted(self._fell.count, 'record')} with a lower revision than an earlier one of their key:"
                 f" {'; '.join(self._falls)}",
                 "tables keep the higher one, and compaction the later one: copies differ by when they were read, and"
                 " changes are ignored",
@@ -94,7 +95,7 @@ class Revisions:
                 Severity.ERROR,
                 AUDIT,
                 about,
-                f"{self._same.count:,} records with another value than the one before, and the same revision",
+                f"{counted(self._same.count, 'record')} with another value than the one before, and the same revision",
                 "a revision that is not above that of the row is stale: these changes are ignored",
                 (again,),
                 tuple(self._same.samples),

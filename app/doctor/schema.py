@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from app.doctor.findings import Finding, Met, Severity
 from tables.declaring.envelopes import envelope
 from tables.declaring.fields import fields, json_names
+from tables.declaring.plurals import counted, plural
 from tables.declaring.topics import OwnerTopic
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ MOST_FIELDS: Final = 200
 
 _SHOWN: Final = 10
 _CHARACTERS: Final = 160
+
+_IS: Final = ("value", "is", "are")
+_HAS: Final = ("value", "has", "have")
+_LACKS: Final = ("value", "lacks", "lack")
+_EVENT_HAS: Final = ("event", "has", "have")
 
 
 class _Drift:
@@ -108,28 +114,35 @@ class Schema:
         why = rejected if self._rows else parked
         declare = f"or declare {self._type} as they are written"
         for found, drift in self._wrapped.items():
-            yield self._finding(drift, Severity.ERROR, f"values that are {found.name} around the row", why, *found.do)
+            yield self._finding(
+                drift,
+                Severity.ERROR,
+                _IS,
+                f"{found.name} around the row",
+                why,
+                *found.do,
+            )
         if self._unread.met.count:
             yield self._finding(
                 self._unread, Severity.ERROR,
-                f"values that are no JSON object: {_short(self._unread.example[''])}", why,
+                _IS, f"no JSON object: {_short(self._unread.example[''])}", why,
                 f"have their producer write JSON objects to {self._topic}",
             )  # fmt: skip
         if self._empty.met.count:
             yield self._finding(
-                self._empty, Severity.WARNING, "events without a value",
+                self._empty, Severity.WARNING, _EVENT_HAS, "no value",
                 "an event says something: these go to the dead letters", "have their producer leave them out",
                 f"or declare {self._topic} as OwnerTopic, if they are deletions of rows",
             )  # fmt: skip
         if self._missing.met.count:
             yield self._finding(
-                self._missing, Severity.ERROR, f"values that lack fields of {self._type}: {self._missing.told()}", why,
+                self._missing, Severity.ERROR, _LACKS, f"fields of {self._type}: {self._missing.told()}", why,
                 "have their producer write these fields", f"or give them a default in {self._type}",
             )  # fmt: skip
         if self._wrong.met.count:
             yield self._finding(
                 self._wrong, Severity.ERROR,
-                f"values with fields that are not of the type that {self._type} has: {self._wrong.told()}", why,
+                _HAS, f"fields that are not of the type that {self._type} has: {self._wrong.told()}", why,
                 "have their producer write the declared types", declare,
             )  # fmt: skip
         if self._unknown.met.count:
@@ -148,15 +161,19 @@ class Schema:
         return self._finding(
             self._unknown,
             Severity.ERROR if self._strict else severity,
-            f"values with fields that {self._type} does not know: {self._unknown.told()}"
+            _HAS,
+            f"fields that {self._type} does not know: {self._unknown.told()}"
             + (f"; {', '.join(renamed)}" if renamed else ""),
             why if self._strict else kept,
             f"add them to {self._type}, with a default",
             *([declare] if renamed else []),
         )
 
-    def _finding(self, drift: _Drift, severity: Severity, seen: str, why: str, *do: str) -> Finding:
-        told = f"{drift.met.count:,} of {self._looked_at:,} {seen}"
+    def _finding(
+        self, drift: _Drift, severity: Severity, words: tuple[str, str, str], seen: str, why: str, *do: str
+    ) -> Finding:
+        noun, one, many = words
+        told = f"{drift.met.count:,} of {counted(self._looked_at, noun)} {plural(drift.met.count, one, many)} {seen}"
         return Finding(severity, AUDIT, f"topic {self._topic}", told, why, do, tuple(drift.met.samples))
 
 

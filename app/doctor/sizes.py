@@ -10,6 +10,7 @@ from agents.declaring.joins import events_of
 from agents.engine.publishing import RECORD_OVERHEAD
 from app.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
 from app.doctor.mending import set_topic
+from tables.declaring.plurals import counted
 from tables.declaring.topics import Rekeyed
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _found(system: System, passage: Passage, measured: Mapping[str, Sizes]) -> I
             Severity.ERROR,
             AUDIT,
             about,
-            f"{above.count:,} records that are larger than {passage.into} takes (max.message.bytes={limit}); the"
+            f"{counted(above.count, 'record')} larger than {passage.into} takes (max.message.bytes={limit}); the"
             f" largest has {own.most:,} bytes",
             f"{passage.service} parks them: what should come of them does not",
             (mend, _again(system, passage)),

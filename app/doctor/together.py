@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import larder_setting, set_brokers, set_static, set_topic
 from app.doctor.transactions import CAPPED
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ def _services(system: System) -> Iterator[Finding]:
                 Severity.HINT,
                 AUDIT,
                 f"service {service.name}",
-                f"{members} workers in its group; its inputs have at most {most} partitions",
+                f"{counted(members, 'worker')} in its group; its inputs have at most {counted(most, 'partition')}",
                 "a partition is processed by one worker: the others have nothing to do, unless they stand by",
                 ("stop the others, or partition its inputs more finely",),
             )
@@ -96,7 +97,7 @@ def _in_sync(system: System) -> Iterator[Finding]:
             Severity.HINT,
             AUDIT,
             f"topic {name}",
-            f"min.insync.replicas={least}; a partition has {topic.replicas} replicas",
+            f"min.insync.replicas={least}; a partition has {counted(topic.replicas, 'replica')}",
             CAPPED.format(topic.replicas),
             (set_topic(system.bootstrap, name, min_insync_replicas=max(1, topic.replicas - 1)),),
         )

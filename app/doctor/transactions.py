@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from agents.engine.running import TRANSACTION_TIMEOUT_MS
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import larder_setting, set_static, set_topic
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             Severity.ERROR,
             AUDIT,
             "the brokers",
-            f"{factor}={replicas}; there are {brokers.up} brokers",
+            f"{factor}={replicas}; brokers that are up: {brokers.up}",
             "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
             do,
         )
@@ -77,12 +78,13 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             Severity.WARNING,
             AUDIT,
             "the brokers",
-            f"one replica of the log of transactions; there are {brokers.up} brokers",
+            f"one replica of the log of transactions; brokers that are up: {brokers.up}",
             "while the broker that has it is away, no worker publishes; if its disk is lost, open transactions hang",
             (
                 (
                     f"kafka-reassign-partitions.sh --bootstrap-server {system.bootstrap} --execute"
-                    f" --reassignment-json-file FILE (which gives {_TRANSACTIONS} {min(brokers.up, REPLICAS)} replicas)"
+                    f" --reassignment-json-file FILE (which gives {_TRANSACTIONS}"
+                    f" {counted(min(brokers.up, REPLICAS), 'replica')})"
                 ),
             ),
         )
@@ -91,7 +93,8 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             Severity.HINT,
             AUDIT,
             "the brokers",
-            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has {replicas} replicas",
+            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has"
+            f" {counted(replicas, 'replica')}",
             CAPPED.format(replicas),
             (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
             if made

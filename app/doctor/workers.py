@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.declaring.facts import dead_letters_name
 from app.doctor.findings import Finding, Place, Severity
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,7 +77,7 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
             Severity.WARNING,
             AUDIT,
             f"{about}, table {name}",
-            f"{parked:,} records were rejected, and are {where}",
+            f"{counted(parked, 'rejected record')}, {where}",
             "their rows are missing, or older than what their owner published",
             ("mend the owner as its log says, and have it publish those rows again",),
         )

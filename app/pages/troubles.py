@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from app.pages import whole
 from app.pages.partitions import unserved
 from app.pages.wording import duration, listed, number, several
+from tables.declaring.plurals import counted
 
 Data = Mapping[str, Any]
 
@@ -212,7 +213,7 @@ def _going(partitions: Sequence[Data]) -> str:
     if not left:
         return ""
     end = "no expected end yet" if None in ends else f"done in about {duration(max(ends))}"
-    return f"{number(left)} offsets left, {end}. Joins with them wait until then"
+    return f"{counted(left, 'offset')} left, {end}. Joins with them wait until then"
 
 
 def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
@@ -223,7 +224,7 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
         if sum(lags) > LAG:
             yield Trouble(
                 Severity.WARN,
-                f"{topic} is {number(sum(lags))} records behind",
+                f"{topic} is {counted(sum(lags), 'record')} behind",
                 "Results come late. If the lag grows, one more worker of this service helps",
                 "/services",
                 "Inputs",

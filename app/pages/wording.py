@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from tables.declaring.plurals import plural
+
 NOTHING = "–"  # noqa: RUF001 - what stands where there is no figure
 
 # How many names a sentence lists before it says "and so many more".
@@ -94,7 +96,7 @@ def moment(value: float | str | None) -> str:
 def several(many: Sized | int, one: str, more: str = "") -> str:
     """Give the singular or the plural of a word."""
     count = many if isinstance(many, int) else len(many)
-    return one if count == 1 else more or f"{one}s"
+    return plural(count, one, more)
 
 
 def listed(names: Sequence[Any]) -> str:

@@ -591,7 +591,7 @@ def test_a_function_with_the_wrong_number_of_parameters_is_refused() -> None:
     def alone(order: Order) -> Order: ...  # type: ignore[empty-body]
 
     found = with_function(alone)
-    assert "join shop.orders into shop.results, function alone: a join with 1 tables requires" in found
+    assert "join shop.orders into shop.results, function alone: a join with 1 table requires" in found
     assert "2 parameters: the order and a row for each table; found alone(order: " in found
 
 

@@ -79,7 +79,7 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
         (("publish", "shop.custmers"), 2, "topic shop.custmers: requires a declared topic"),
         (("get", "shop.customers"), 2, "Missing argument 'KEY'."),
         (("many", "shop.customers"), 2, "Missing argument 'KEY...'."),
-        (("many", "shop.customers", "c1"), 3, "table shop.customers, 1 keys: requires a worker that knows the answer"),
+        (("many", "shop.customers", "c1"), 3, "table shop.customers, 1 key: requires a worker that knows the answer"),
         (("scan", "shop.custmers"), 2, "table shop.custmers: requires a declared table; found none of that name"),
         (("by", "shop.customers", "city", "Rome"), 3, "table shop.customers, a list of rows: requires a worker"),
         (("watch", "shop.customers"), 3, "table shop.customers, its changes: requires a worker that knows the answer"),

@@ -384,7 +384,7 @@ async def test_people_read_what_was_seen_where_why_it_matters_and_what_mends_it(
     assert ended.returncode == 11
     offset = (await ends(patient.kafka, patient.customers))[0] - 1
     assert ended.stdout.startswith(
-        f"error  topic {patient.customers}: 1 records without a key\n"
+        f"error  topic {patient.customers}: 1 record without a key\n"
         f"    seen at  {patient.at(patient.customers, 0, offset)}\n"
         "    matters  such a record is no row: it is rejected, and tables lack what it says\n"
         "    mend     have their producer send customer_id as the key of the message\n"

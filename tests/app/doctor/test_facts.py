@@ -287,7 +287,7 @@ def test_a_session_that_the_brokers_refuse_is_an_error(seconds: float, name: str
 def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_needed() -> None:
     single = brokers(HEALTHY, count=1, replicas=None)
     told = one(transactions(single))
-    assert told.seen == "transaction.state.log.replication.factor=3; there are 1 brokers"
+    assert told.seen == "transaction.state.log.replication.factor=3; brokers that are up: 1"
     assert told.do[0].startswith("set transaction.state.log.replication.factor=1 in server.properties")
     assert not list(transactions(single._replace(settings=Settings(guarantee="at_least_once"))))
     ready = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "1"}
@@ -370,10 +370,10 @@ def test_what_workers_say_of_themselves_is_a_finding_when_it_is_bad() -> None:
     assert not list(workers(HEALTHY._replace(workers=[silent._replace(service="another")])))
     waiting = WorkerState("shipping", "one", {"phase": "waiting for the broker at kafka:9092"})
     assert one(workers(HEALTHY._replace(workers=[waiting]))).seen == "waiting for the broker at kafka:9092"
-    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.startswith("3 records were rejected")
-    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.endswith("are kept in its store")
+    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.startswith("3 rejected records")
+    assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.endswith("kept in its store")
     divided = one(workers(HEALTHY._replace(workers=[table(parked=3, held="partition")])))
-    assert divided.seen == "3 records were rejected, and are in shipping.dead-letters"
+    assert divided.seen == "3 rejected records, in shipping.dead-letters"
     fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
     told = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
     assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]

@@ -43,7 +43,7 @@ def test_null_keys_are_an_error_for_rows_and_a_warning_for_events() -> None:
 
 def test_keys_that_are_written_otherwise_than_declared_are_found() -> None:
     (told,) = audit(NUMBERS, given(0, "7", {"number": 7}))
-    assert told.seen == "1 records whose key is no int64 key, as declared"
+    assert told.seen == "1 record whose key is no int64 key, as declared"
 
 
 def test_a_row_under_another_key_is_found_also_when_it_is_bad_otherwise() -> None:

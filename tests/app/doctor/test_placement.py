@@ -14,6 +14,7 @@ from app.doctor.findings import Finding, Severity
 from app.doctor.placement import Placement, crc32, fnv1a
 from app.doctor.reading import Reader
 from tables.declaring.keys import UUID
+from tables.declaring.plurals import counted
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS = shop()[1]["customers"]
@@ -47,7 +48,7 @@ def test_exactly_those_that_lie_elsewhere_are_counted(keys: list[bytes], count: 
     told = audit(keys, crc32, count)
     assert len(told) == bool(elsewhere)
     if told:
-        assert told[0].seen.startswith(f"{len(elsewhere)} of {len(keys)} records")
+        assert told[0].seen.startswith(f"{len(elsewhere)} of {counted(len(keys), 'record')} ")
         places = {(place.partition, place.offset) for place in told[0].samples}
         assert len(places) == min(5, len(elsewhere))
         assert places <= {(crc32(key, count), keys.index(key)) for key in elsewhere}

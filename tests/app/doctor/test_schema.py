@@ -39,13 +39,13 @@ def test_missing_fields_are_counted_one_by_one() -> None:
         given(2, "c1", ROW),
     )
     assert told.severity is Severity.ERROR
-    assert told.seen == "2 of 3 values that lack fields of Customer: name (2), revision (1)"
+    assert told.seen == "2 of 3 values lack fields of Customer: name (2), revision (1)"
 
 
 def test_all_fields_of_another_type_are_told_with_what_is_wrong() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", {**ROW, "name": 5, "revision": "1"}), given(1, "c1", {**ROW, "name": 6}))
     assert told.seen == (
-        "2 of 2 values with fields that are not of the type that Customer has: name (2: Expected `str`, got `int`),"
+        "2 of 2 values have fields that are not of the type that Customer has: name (2: Expected `str`, got `int`),"
         " revision (1: Expected `int`, got `str`)"
     )
 
@@ -63,7 +63,7 @@ def test_a_field_that_the_type_does_not_know_is_a_hint() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", {**ROW, "tier": "gold"}), given(1, "c1", ROW))
     assert (told.severity, told.seen) == (
         Severity.HINT,
-        "1 of 2 values with fields that Customer does not know: tier (1)",
+        "1 of 2 values has fields that Customer does not know: tier (1)",
     )
 
 
@@ -86,7 +86,7 @@ def test_an_envelope_of_debezium_is_named_and_what_unwraps_it() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", change), given(1, "c1", ROW))
     assert (told.severity, told.seen) == (
         Severity.ERROR,
-        "1 of 2 values that are a Debezium envelope (before, after, op) around the row",
+        "1 of 2 values is a Debezium envelope (before, after, op) around the row",
     )
     assert "ExtractNewRecordState" in told.do[0]
 
@@ -97,19 +97,19 @@ def test_an_envelope_of_connect_is_named_also_where_no_field_of_the_type_is_requ
 
     notes = EventTopic("notes", Note, key="note")
     (told,) = audit(notes, given(0, "a", {"schema": {"type": "struct"}, "payload": {"note": "a"}}))
-    assert told.seen == "1 of 1 values that are a Connect envelope (schema, payload) around the row"
+    assert told.seen == "1 of 1 value is a Connect envelope (schema, payload) around the row"
     assert told.do == ("set value.converter.schemas.enable=false for the connector",)
 
 
 def test_what_is_no_json_object_is_an_error() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", b"{"), given(1, "c1", b"[1]"), given(2, "c1", b"\xff"))
-    assert told.seen.startswith("3 of 3 values that are no JSON object: ")
+    assert told.seen.startswith("3 of 3 values are no JSON object: ")
 
 
 def test_an_event_without_a_value_is_a_warning() -> None:
     order = {"order_id": "o1", "customer_id": "c1", "amount": 1}
     (told,) = audit(ORDERS, given(0, "c1", None), given(1, "c1", order), given(2, "c1", None))
-    assert (told.severity, told.seen) == (Severity.WARNING, "2 of 3 events without a value")
+    assert (told.severity, told.seen) == (Severity.WARNING, "2 of 3 events have no value")
 
 
 def test_values_with_keys_in_place_of_fields_take_no_more_than_their_bound() -> None:

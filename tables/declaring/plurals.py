@@ -1,0 +1,19 @@
+"""Counts in sentences: 1 record, 2 records. Pure; for messages, commands and pages alike."""
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Give the form of a word that a count requires; `many` where an s does not make it.
+
+    >>> plural(1, "is", "are")
+    'is'
+    """
+    return one if count == 1 else many or f"{one}s"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Give a count with its noun.
+
+    >>> counted(1, "record"), counted(2_000, "record")
+    ('1 record', '2,000 records')
+    """
+    return f"{count:,} {plural(count, one, many)}"
