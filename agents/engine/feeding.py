@@ -74,19 +74,19 @@ async def run_agent(agent: AgentDeclaration, feed: Feed) -> None:
     raise AgentEndedError(message)
 
 
-async def abandonable(running: Coroutine[Any, Any, None], seconds: float) -> None:
+async def abandonable(running: Coroutine[Any, Any, None], seconds: float, name: str) -> None:
     """Run a user's function; when cancelled, wait for it for so many seconds, then go on without it.
 
     A function may swallow its cancellation. A task group would wait for it for ever, and its worker would never end.
     """
-    task = asyncio.ensure_future(running)
+    task = asyncio.create_task(running, name=name)
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
-            log.warning("an agent does not end when it is cancelled: going on without it")
+            log.warning("%s does not end when it is cancelled: going on without it", name)
         raise
     task.result()
 

@@ -29,7 +29,7 @@ from agents.engine.placement import Placement
 from agents.engine.plan import Plan
 from agents.engine.preparing import RETRY_SECONDS, answered, is_passing
 from agents.engine.processing import Processing
-from agents.engine.publishing import Delivery
+from agents.engine.publishing import Delivery, NotAssignedError
 from agents.engine.reacting import Begun
 from agents.engine.refusals import REFUSED, Refusals
 from agents.engine.remembering import Memo
@@ -132,12 +132,14 @@ class Membership:
     async def run(self) -> None:
         """Process until cancelled; raises what ends the worker."""
         while True:
-            running = asyncio.create_task(self.processing.run())
+            running = asyncio.create_task(self.processing.run(), name="processing")
             asked = asyncio.create_task(self._lost_its_place.wait())
             try:
                 await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
                 if running.done():
                     running.result()
+            except NotAssignedError as error:
+                log.warning("%s: reading again from the committed offsets", error)
             except KafkaError as error:
                 log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
                 self.unacknowledged = Unacknowledged(self._clock(), repr(error))

@@ -25,6 +25,7 @@ from agents.engine.partitioning import partitions_of
 from agents.engine.patience import within
 from agents.engine.refusals import REFUSED, Published, Refusals
 from agents.engine.traffic import Traffic
+from tables.declaring.problems import Problem
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -51,7 +52,22 @@ HEADER_OVERHEAD = 10
 
 
 class NotAssignedError(KafkaError):
-    """A task of before an assignment gives an offset of a partition that went: committed, it would move back."""
+    """A task of before an assignment gives an offset of a partition that went: committed, it would move back.
+
+    Joins, decides and agents of before give none, unless Larder itself is wrong.
+    """
+
+    def __init__(self, tp: TopicPartition, task: str) -> None:
+        self.problem = Problem(
+            f"an offset of topic {tp.topic} partition {tp.partition}",
+            "requires a partition that this worker has now",
+            f"one that went at an assignment; {task} of before it goes on",
+            "nothing is lost, the offset is not committed; report it as a fault of Larder, with the log",
+        )
+        super().__init__(str(self.problem))
+
+    def __str__(self) -> str:
+        return str(self.problem)
 
 
 class Output(NamedTuple):
@@ -229,8 +245,8 @@ class Delivery:
 
     def _require_assigned(self, tp: TopicPartition) -> None:
         if tp not in self._assigned:
-            message = f"requires an assigned partition; found {tp.topic} partition {tp.partition}, which went"
-            raise NotAssignedError(message)
+            task = asyncio.current_task()
+            raise NotAssignedError(tp, "a callback" if task is None else f"task {task.get_name()}")
 
     def with_outputs(self, follow: Callable[[], None]) -> None:
         """Do what must not be lost, nor come twice, with the outputs of this unit: in one with them, or after them."""

@@ -271,7 +271,8 @@ class ServiceRunner:
             await app.start()
             self._say("running")
             for declared in planned.service.agents:
-                tasks.create_task(abandonable(run_agent(declared, self.feeds[declared.topic.name]), STOP_SECONDS))
+                running = run_agent(declared, self.feeds[declared.topic.name])
+                tasks.create_task(abandonable(running, STOP_SECONDS, f"agent {declared.name}"))
             await membership.run()
         finally:
             self._say("stopping")
