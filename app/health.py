@@ -3,9 +3,9 @@
 *Live*: nothing here stands still that a restart would mend. A partition with lag whose position has not moved for
 `STALL_SECONDS` is such a thing, since a restart makes consumers, producers and functions anew. What a restart would
 not mend is no reason for one, and is told beside the answer: a broker that is away, outputs that it does not
-acknowledge (they are made again already), joins that wait for a table (which is judged by itself), a topic with
-another number of partitions. A worker that restarts for such a reason would only lose its place, and could not answer
-meanwhile.
+acknowledge (they are made again already), an open transaction of another producer, joins that wait for a table (which
+is judged by itself), a topic with another number of partitions. A worker that restarts for such a reason would only
+lose its place, and could not answer meanwhile.
 
 *Ready*: every table was caught up once since the start of the process, and the group has told which partitions it
 has. It stays so: a local copy goes on being of use while partitions move, or the broker is away.

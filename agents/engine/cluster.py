@@ -18,6 +18,7 @@ from agents.declaring.checks import TopicFacts
 from agents.engine.foreign_members import is_worker_of
 from agents.engine.guarantees import Committed
 from agents.engine.newer_members import newer_members
+from agents.engine.open_transactions import OpenTransaction, open_transactions
 from agents.engine.topic_ids import Copies, copies, describe
 from agents.engine.topic_refusals import Refusal, refusal, refused
 
@@ -105,6 +106,10 @@ class Cluster:
     async def copies(self, names: Collection[str]) -> Mapping[str, Copies]:
         """How those of `names` are copied that exist."""
         return await copies(self._admin._client, names)
+
+    async def open_transactions(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, OpenTransaction]:
+        """The first open transaction of each of these partitions that has one, and whose it is."""
+        return await open_transactions(self._admin._client, tps)
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
         """What a consumer group has committed, whether it has members or not."""

@@ -52,7 +52,8 @@ from agents.engine.topic_ids import Described
 from agents.engine.traffic import Traffic
 from agents.engine.transactions import TransactionalProducer, end_transaction
 from agents.engine.trimming import trim
-from agents.engine.vitals import ENDING, Vitals, vitals
+from agents.engine.vitals import ENDING, Place, Vitals, vitals
+from agents.engine.waiting_behind import WaitingBehind
 from tables.declaring.problems import LarderError, Problem
 from tables.declaring.topics import OwnerTopic, Rekeyed
 from tables.engine.clock import now
@@ -141,6 +142,7 @@ class ServiceRunner:
         self.tables: dict[str, HeldTable] = {
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
+        self._waiting_behind = WaitingBehind(options.brokers, self._transactional_id)
         self.web = ""
         self._open_local_copies()
 
@@ -157,7 +159,11 @@ class ServiceRunner:
 
     def vitals(self) -> Vitals:
         """How far each partition is, and why one may stand still."""
-        return vitals(self._doing, self.tables, self.membership, self._clock(), answers=self._broker_answers)
+        return self._vitals(self._waiting_behind.problems)
+
+    def _vitals(self, waiting: Mapping[Place, Problem]) -> Vitals:
+        answers = self._broker_answers
+        return vitals(self._doing, self.tables, self.membership, self._clock(), answers=answers, waiting=waiting)
 
     def status(self) -> dict[str, Any]:
         """What this worker is doing, as plain values."""
@@ -210,6 +216,7 @@ class ServiceRunner:
                 )
                 _tell(self.tables[topic.name], facts[topic.name], placement)
             tasks.create_task(self._watch_connection())
+            tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
             tasks.create_task(tend(self.tables.values()))
             tasks.create_task(say_causes(self._cause_logs))
             tasks.create_task(tell_progress(self.tables.values(), self._clock))

@@ -26,6 +26,7 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+from aiokafka.structs import TopicPartition
 
 
 class Described(NamedTuple):
@@ -115,6 +116,16 @@ async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str,
             tuple(sorted(partition for _, partition, leader, *_ in partitions if leader < 0)),
         )
         for name, (_, partitions) in (await _topics(client, names)).items()
+    }
+
+
+async def leaders(client: AIOKafkaClient, names: Collection[str]) -> Mapping[TopicPartition, int]:
+    """Which broker leads each partition of those of `names` that exist; raises KafkaError."""
+    return {
+        TopicPartition(name, partition): leader
+        for name, (_, partitions) in (await _topics(client, names)).items()
+        for _, partition, leader, *_ in partitions
+        if leader >= 0
     }
 
 

@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 from agents.engine.held import HeldTable
 from agents.engine.membership import Membership
 from agents.engine.state_rows import held_back_by
+from tables.declaring.problems import Problem
 
 FAILING_SECONDS = 45.0
 """For so long after outputs were not acknowledged the broker is the cause: the next attempt has up to 20 s for its
@@ -56,14 +57,30 @@ class Vitals(NamedTuple):
 
 
 def vitals(
-    doing: str, tables: Mapping[str, HeldTable], membership: Membership | None, now: float, *, answers: bool
+    doing: str,
+    tables: Mapping[str, HeldTable],
+    membership: Membership | None,
+    now: float,
+    *,
+    answers: bool,
+    waiting: Mapping[Place, Problem],
 ) -> Vitals:
-    """`now` in seconds since the epoch; `answers`: the broker does. No membership: not yet, or never."""
+    """`now` in seconds since the epoch; `answers`: the broker does. No membership: not yet, or never.
+
+    `waiting`: partitions that wait for something outside of this worker, and for what.
+    """
     known = {name: table.was_caught_up or _has_none(table, membership) for name, table in tables.items()}
     joined = doing == "running" if membership is None else membership.joined
     failing = None if membership is None else _failing(membership, now)
     inputs = () if membership is None else _inputs(membership, tables, failing)
-    return Vitals(doing, answers, joined, known, (*inputs, *_tables(tables, failing)))
+    partitions = (*inputs, *_tables(tables, failing))
+    return Vitals(doing, answers, joined, known, tuple(_excused(each, waiting.get(each.place)) for each in partitions))
+
+
+def _excused(standing: Standing, problem: Problem | None) -> Standing:
+    if problem is None or standing.excuse is not None:
+        return standing
+    return standing._replace(excuse=f"waits: {problem}")
 
 
 def _has_none(table: HeldTable, membership: Membership | None) -> bool:

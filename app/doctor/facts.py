@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agents.declaring.service import Service
     from agents.declaring.topology import TopicUse
     from agents.engine.guarantees import Committed
+    from agents.engine.open_transactions import OpenTransaction
     from agents.engine.topic_ids import Described
     from app.settings import Settings
     from tables.declaring.problems import Problem
@@ -112,6 +113,7 @@ class System(NamedTuple):
     `placed`: for each worker here, the topics by whose number of partitions it places records, as it first read them.
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
     `refusals`: why the broker would not create topics that workers create, by topic. `now_ms`: when all this was seen.
+    `open_transactions`: the first one of each partition that had one.
     """
 
     bootstrap: str
@@ -128,6 +130,7 @@ class System(NamedTuple):
     claims: Mapping[str, str] = {}
     refusals: Mapping[str, Problem] = {}
     now_ms: float = 0.0
+    open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
 
     @property
     def facts(self) -> dict[str, TopicFacts]:

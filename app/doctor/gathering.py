@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiokafka.errors import IncompatibleBrokerVersion, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.claims import OWNERS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agents.declaring.facts import TopicFacts
     from agents.declaring.service import Service
     from agents.engine.fetching import BatchConsumer
+    from agents.engine.open_transactions import OpenTransaction
     from app.local_workers import Reply
     from app.settings import Settings
     from tables.declaring.problems import Problem
@@ -74,6 +76,7 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
             claimed,
             await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),
             time.time() * 1000,
+            await _open_transactions(cluster, found),
         )
 
 
@@ -105,6 +108,16 @@ async def _refusals(
     """Why the broker would not create what workers create when they start."""
     missing = [use for service in services for use in topics_of(service, facts) if use.owned and use.name not in facts]
     return {each.topic: each.problem for each in await cluster.refusals(missing)}
+
+
+async def _open_transactions(
+    cluster: Cluster, topics: Mapping[str, TopicState]
+) -> Mapping[TopicPartition, OpenTransaction]:
+    led = {TopicPartition(each.name, at) for each in topics.values() for at in each.ends if at not in each.leaderless}
+    # Brokers before 3.0 do not tell, and others not without the right to read.
+    with contextlib.suppress(IncompatibleBrokerVersion, TopicAuthorizationFailedError):
+        return await cluster.open_transactions(led)
+    return {}
 
 
 async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:

@@ -18,7 +18,7 @@ from app.broker.ports import free_port
 from app.metrics.catalogue import METRICS
 from tests.cluster.stages import GLOBAL, Stage, customer, order
 from tests.support.beside import Beside
-from tests.support.topics import COMPACTED, Sent, create, grow, send
+from tests.support.topics import COMPACTED, Sent, create, grow, hanging, send
 from tests.support.workers import Worker, running
 
 STALL = "1"  # seconds, instead of 30
@@ -138,6 +138,28 @@ def test_records_that_are_held_back_on_purpose_are_no_reason_for_a_restart(
         while time.monotonic() < until:
             assert _live(worker)[0] == 200
         assert worker.stop() == 0
+
+
+async def test_a_partition_behind_the_open_transaction_of_another_says_whose_it_is_and_is_no_reason_for_a_restart(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = await asyncio.to_thread(Stage, kafka, prefix, beside, tmp_path)
+    worker = stage.worker(VISITS, stall_s="8")
+    with running(worker):
+        await asyncio.to_thread(worker.until_running)
+        row = b'{"customer_id":"c1","count":7,"revision":7}'
+        async with hanging(kafka, stage.name("visits"), "billing", "c1", row):
+            await asyncio.to_thread(worker.until_said, "it is open: transactional id billing")
+            statuses = set()
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                status, answer = await asyncio.to_thread(worker.get, "/health/live") or (0, {})
+                statuses.add(status)
+                await asyncio.sleep(0.2)
+            assert statuses == {200}
+            assert any("it is open: transactional id billing" in each["why"] for each in answer["besides"]), answer
+        await asyncio.to_thread(worker.until_caught_up)
+        assert await asyncio.to_thread(worker.stop) == 0
 
 
 @pytest.fixture

@@ -76,6 +76,22 @@ async def cut(kafka: str, topic: str, before: int, config: Mapping[str, str]) ->
     await configure(kafka, topic, config)
 
 
+@asynccontextmanager
+async def hanging(
+    kafka: str, topic: str, transactional_id: str, key: str = "k", value: bytes = b"{}"
+) -> AsyncIterator[None]:
+    """While the block lasts, a transaction of another producer is open in partition 0."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=transactional_id)
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, value, key.encode(), partition=0)
+        yield
+        await producer.abort_transaction()
+    finally:
+        await producer.stop()
+
+
 async def forget_offsets(kafka: str, group: str) -> None:
     """Delete a group that has no members, with all that it committed, as a broker does after seven empty days."""
     async with admin(kafka) as client:

@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from agents.engine.fetching import Seen
 from agents.engine.held import HeldTable
 from agents.engine.membership import Unacknowledged
-from agents.engine.vitals import FAILING_SECONDS, Standing, vitals
+from agents.engine.vitals import FAILING_SECONDS, Place, Standing, vitals
 from tables.declaring.problems import Problem
 from tables.engine import Table
 from tests.tables.engine.samples import Sent, customers, plain, plains, row, small_memory
@@ -49,7 +49,7 @@ def member(**changed: Any) -> Any:
 
 
 def standing(tables: dict[str, HeldTable], membership: Any) -> dict[str, Standing]:
-    seen = vitals("running", tables, membership, NOW, answers=True)
+    seen = vitals("running", tables, membership, NOW, answers=True, waiting={})
     return {each.place.topic: each for each in seen.partitions}
 
 
@@ -100,15 +100,30 @@ def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[
     assert standing(tables, member(unacknowledged=before))["orders"].excuse is None
 
 
+def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_held_back(
+    tables: dict[str, HeldTable],
+) -> None:
+    problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
+    waiting = {Place("input", *INPUT): problem}
+    for excuse, membership in ((f"waits: {problem}", member()), ("held back until", member(held=lambda: [INPUT]))):
+        seen = vitals("running", tables, membership, NOW, answers=True, waiting=waiting)
+        assert [each.excuse for each in seen.partitions if each.place.topic != "orders"] == [None, None]
+        (found,) = (each.excuse for each in seen.partitions if each.place.topic == "orders")
+        assert str(found).startswith(excuse)
+
+
 def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, HeldTable]) -> None:
-    assert vitals("running", tables, member(), NOW, answers=True).tables == {customers.name: False, plains.name: False}
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables == {
+        customers.name: False,
+        plains.name: False,
+    }
     tables[plains.name].table.close()
-    assert vitals("running", tables, member(), NOW, answers=True).tables[plains.name]
-    assert not vitals("running", tables, member(joined=False), NOW, answers=True).tables[plains.name]
-    assert not vitals("running", tables, None, NOW, answers=True).tables[plains.name]
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables[plains.name]
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).tables[plains.name]
+    assert not vitals("running", tables, None, NOW, answers=True, waiting={}).tables[plains.name]
 
 
 def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, HeldTable]) -> None:
-    assert not vitals("recovering", tables, None, NOW, answers=True).joined
-    assert vitals("running", tables, None, NOW, answers=False).joined
-    assert not vitals("running", tables, member(joined=False), NOW, answers=True).joined
+    assert not vitals("recovering", tables, None, NOW, answers=True, waiting={}).joined
+    assert vitals("running", tables, None, NOW, answers=False, waiting={}).joined
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).joined

@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from agents import DeadLetter, Decision, Service, Wait
 from agents.engine.guarantees import Committed
+from agents.engine.open_transactions import OpenTransaction
 from agents.engine.topic_ids import Described
 from app.doctor.compaction import compaction
 from app.doctor.deletions import READ_RATE, deletions
@@ -18,6 +19,7 @@ from app.doctor.existence import leaderless, missing_topics
 from app.doctor.facts import Absence, Group, System, WorkerState, duration
 from app.doctor.findings import Finding, Severity, exit_code, in_order
 from app.doctor.group_offsets import group_offsets
+from app.doctor.open_transactions import open_transactions
 from app.doctor.owners import owners
 from app.doctor.partners import partners
 from app.doctor.retention import retention
@@ -353,6 +355,18 @@ def test_a_minimum_above_the_replicas_is_a_hint_for_what_is_written_since_broker
 
 def test_leaders_that_lack_records_are_a_warning() -> None:
     assert one(together(brokers(HEALTHY, unclean__leader__election__enable="true"))).severity is Severity.WARNING
+
+
+def test_a_transaction_that_does_not_end_is_a_warning_with_its_producer_and_the_command() -> None:
+    tp, theirs = TopicPartition(ORDERS, 2), OpenTransaction(7, 4, "billing", began=1_000.0)
+    told = one(open_transactions(HEALTHY._replace(open_transactions={tp: theirs}, now_ms=1_060_000)))
+    assert (told.severity, told.about) == (Severity.WARNING, f"topic {ORDERS}, partition 2")
+    assert told.seen == "an open transaction, for 1 min: transactional id billing"
+    assert told.do[0].endswith(f"abort --topic {ORDERS} --partition 2 --start-offset 7")
+    assert not list(open_transactions(HEALTHY._replace(open_transactions={tp: theirs}, now_ms=1_020_000)))
+    unknown = OpenTransaction(7, 4)
+    told = one(open_transactions(HEALTHY._replace(open_transactions={tp: unknown}, now_ms=1_020_000)))
+    assert told.seen.endswith("since when: producer 4, whose transactional id the brokers do not tell")
 
 
 def table(**more: Any) -> WorkerState:
