@@ -10,7 +10,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 log = logging.getLogger("larder")
 
@@ -35,19 +36,21 @@ def kind_of(cause: str) -> str:
 
 
 class CauseLog:
-    """What is wrong with records of `subject`: an input or a table."""
+    """What is wrong with records of `subject`: an input or a table. `counts`: since the start, by kind of cause."""
 
     def __init__(self, subject: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._subject = subject
         self._clock = clock
         self._said_at: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
 
     def note(self, partition: int, offset: int, cause: str) -> None:
         """Log the first record of a cause; count those that follow."""
         kind = kind_of(cause)
         if kind not in self._said_at and len(self._said_at) >= MOST_KINDS:
             kind = OTHER
+        self.counts[kind] += 1
         if kind in self._said_at:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
@@ -75,6 +78,10 @@ class CauseLogs:
     def of(self, topic: str) -> CauseLog:
         """Give the log of a topic's records."""
         return self._by_topic.setdefault(topic, CauseLog(f"input {topic}"))
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Give how many records were parked since the start, by topic and kind of cause."""
+        return {topic: each.counts for topic, each in self._by_topic.items()}
 
     def all(self) -> Iterable[CauseLog]:
         """Give those of all topics that were asked for."""

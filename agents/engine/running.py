@@ -168,7 +168,14 @@ class ServiceRunner:
     def status(self) -> dict[str, Any]:
         """What this worker is doing, as plain values."""
         return status(
-            self.service, self.options.worker, self.phase, self.counts, self.tables, self.membership, self._clock()
+            self.service,
+            self.options.worker,
+            self.phase,
+            self.counts,
+            self.traffic,
+            self.tables,
+            self.membership,
+            self._clock(),
         )
 
     async def peers(self) -> list[Peer] | None:

@@ -8,7 +8,9 @@ from typing import Any
 from agents.declaring.service import Service
 from agents.engine.counts import Counts
 from agents.engine.held import HeldTable
+from agents.engine.letter_counts import letter_counts
 from agents.engine.membership import Membership
+from agents.engine.traffic import Traffic
 from tables.engine.progress import Progress, progress, progress_of
 from tables.engine.state import State
 
@@ -18,6 +20,7 @@ def status(
     worker: str,
     phase: str,
     counts: Counts,
+    traffic: Traffic,
     tables: Mapping[str, HeldTable],
     membership: Membership | None,
     now: float,
@@ -47,6 +50,9 @@ def status(
             for decide in service.decides
         ],
         "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
+        "dead_letters": letter_counts(
+            counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
+        ),
         "inputs": [] if membership is None else list(_inputs(membership)),
         "held_back": [] if membership is None else membership.problems,
         "tables": [_table(tables[use.name], now) for use in service.tables],

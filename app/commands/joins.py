@@ -46,7 +46,13 @@ def command(*, service: str | None, at: str | None, samples: int, as_json: bool)
     silent = [reply.worker.worker for reply in replies if "joins" not in reply.body]
     if service is not None and at is None and not found and not silent:
         _require_joins(service)
-    answer({"joins": found, "silent": silent}, as_json=as_json, for_people=lambda: _show(found, silent, samples))
+    letters = [_letters(reply) for reply in ask_all(workers, "/services") if "dead_letters" in reply.body]
+
+    def show() -> None:
+        _show(found, silent, samples)
+        _show_letters(letters)
+
+    answer({"joins": found, "silent": silent, "dead_letters": letters}, as_json=as_json, for_people=show)
 
 
 def _require_joins(name: str) -> None:
@@ -60,6 +66,21 @@ def _require_joins(name: str) -> None:
 
 def _of(reply: Reply, join: dict[str, Any]) -> dict[str, Any]:
     return {"service": reply.worker.service, "worker": reply.worker.worker, **join}
+
+
+def _letters(reply: Reply) -> dict[str, Any]:
+    body = reply.body
+    return {"service": body["service"], "worker": body["worker"], **body["dead_letters"]}
+
+
+def _show_letters(letters: Iterable[dict[str, Any]]) -> None:
+    for counted in letters:
+        for each in counted["inputs"]:
+            click.echo(
+                f"{each['dead_letters']:,} of {each['records']:,} records of {each['topic']} became dead letters since"
+                f" {counted['worker']} started, most of them: {printable(each['cause'])}"
+                f" (larder dead-letters list {counted['service']})"
+            )
 
 
 def _show(found: list[dict[str, Any]], silent: list[str], samples: int) -> None:

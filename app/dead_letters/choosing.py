@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from agents.engine.cause_log import kind_of
 from agents.engine.publishing import RECORD_OVERHEAD
 
 if TYPE_CHECKING:
@@ -25,13 +26,18 @@ class Chosen(NamedTuple):
         return (
             (self.ids is None or letter.id in self.ids)
             and (self.topic is None or letter.id.topic == self.topic)
-            and (self.cause is None or self.cause.casefold() in letter.cause.casefold())
+            and (self.cause is None or _says(letter.cause, self.cause.casefold()))
         )
 
     def partitions(self, count: int) -> list[int]:
         """Give the partitions of the dead letters' topic to read, those that are likely to have them first."""
         wanted = {each.partition for each in self.ids or ()}
         return sorted(range(count), key=lambda partition: partition not in {each % count for each in wanted})
+
+
+def _says(cause: str, text: str) -> bool:
+    """Whether a cause has a text, which may be a kind of cause, with the values left out."""
+    return text in cause.casefold() or text in kind_of(cause).casefold()
 
 
 def obstacle(letter: Letter, facts: TopicFacts) -> str | None:

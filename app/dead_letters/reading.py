@@ -6,6 +6,7 @@ letter that is parked again long after it was settled may be listed; who replays
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from agents.engine.cluster import Cluster
 from app.dead_letters.letters import Letter, LetterId, Settlement, read_record
 from app.dead_letters.pages import Found, Newest, Page, page, read_cursor
 from app.dead_letters.records import Span, records, spans
+from app.dead_letters.tallying import counted, tally
 from app.readers import reader
 
 if TYPE_CHECKING:
@@ -23,12 +25,16 @@ if TYPE_CHECKING:
 
     from agents.declaring.facts import TopicFacts
     from agents.engine.fetching import BatchConsumer
+    from app.dead_letters.tallying import Tally
 
 MOST_RECORDS = 100_000
 """Looked at for one answer, the newest ones of all partitions: a second or two of reading."""
 
 FIRST_WINDOW, LARGEST_WINDOW = 500, 10_000
 """Records: what a page mostly needs, and what of them is held at a time, without their values."""
+
+TALLY_SECONDS = 3.0
+"""For counting letters, which may be large: whoever looks at a page waits for it."""
 
 
 class Shelf:
@@ -82,6 +88,24 @@ async def list_letters(
 
         found = {partition: await _newest(shelf, partition, span, limit + 1, asked) for partition, span in ends.items()}
     return page(found, limit, starts)
+
+
+async def tally_letters(brokers: str, service: str, seconds: float = TALLY_SECONDS) -> Tally:
+    """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
+    until = time.monotonic() + seconds
+    letters: list[Letter] = []
+    whole = True
+    async with shelf_of(brokers, service) as shelf:
+        for partition, span in (await shelf.spans()).items():
+            newest = Newest()
+            async for window in _windows(shelf, partition, span, lambda _: True):
+                newest.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)
+                if time.monotonic() > until:
+                    whole = False
+                    break
+            whole = whole and _lowest(shelf, span) <= span.begin
+            letters += newest.letters
+    return tally(letters, whole=whole)
 
 
 async def letter(brokers: str, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:

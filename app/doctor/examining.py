@@ -14,6 +14,7 @@ from app.doctor.existence import leaderless, missing_topics, unread
 from app.doctor.findings import in_order
 from app.doctor.group_offsets import group_offsets
 from app.doctor.keys import Keys
+from app.doctor.letters import letters
 from app.doctor.open_transactions import open_transactions
 from app.doctor.owners import owners
 from app.doctor.partners import meetings, partners
@@ -51,6 +52,7 @@ OF_FACTS = (
     transactions,
     open_transactions,
     workers,
+    letters,
 )
 """The audits that need no records."""
 

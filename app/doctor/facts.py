@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agents.engine.guarantees import Committed
     from agents.engine.open_transactions import OpenTransaction
     from agents.engine.topic_ids import Described
+    from app.dead_letters.tallying import Tally
     from app.settings import Settings
     from tables.declaring.problems import Problem
 
@@ -114,6 +115,7 @@ class System(NamedTuple):
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
     `refusals`: why the broker would not create topics that workers create, by topic. `now_ms`: when all this was seen.
     `open_transactions`: the first one of each partition that had one.
+    `letters`: dead letters that are not settled, by service.
     """
 
     bootstrap: str
@@ -131,6 +133,7 @@ class System(NamedTuple):
     refusals: Mapping[str, Problem] = {}
     now_ms: float = 0.0
     open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
+    letters: Mapping[str, Tally] = {}
 
     @property
     def facts(self) -> dict[str, TopicFacts]:

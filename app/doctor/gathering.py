@@ -11,11 +11,13 @@ from aiokafka.errors import IncompatibleBrokerVersion, TopicAuthorizationFailedE
 from aiokafka.structs import TopicPartition
 
 from agents.declaring.claims import OWNERS
+from agents.declaring.facts import dead_letters_name
 from agents.declaring.topology import topics_of
 from agents.engine.claiming import claims
 from agents.engine.cluster import Cluster
 from agents.engine.foreign_members import is_worker_of
 from agents.engine.remembering import Memo
+from app.dead_letters.reading import tally_letters
 from app.declared import owner_of, topics
 from app.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
 from app.local_workers import ask_all, local_workers
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from agents.declaring.service import Service
     from agents.engine.fetching import BatchConsumer
     from agents.engine.open_transactions import OpenTransaction
+    from app.dead_letters.tallying import Tally
     from app.local_workers import Reply
     from app.settings import Settings
     from tables.declaring.problems import Problem
@@ -77,6 +80,7 @@ async def gather(consumer: BatchConsumer, asked: Asked) -> System:
             await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),
             time.time() * 1000,
             await _open_transactions(cluster, found),
+            await _letters(asked, found),
         )
 
 
@@ -100,6 +104,16 @@ async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[
         )
         for name, topic in facts.items()
     }
+
+
+async def _letters(asked: Asked, topics: Mapping[str, TopicState]) -> dict[str, Tally]:
+    """Count what is not settled, where all of it can be read."""
+    found = {}
+    for service in asked.only:
+        topic = topics.get(dead_letters_name(service))
+        if topic is not None and not topic.leaderless:
+            found[service] = await tally_letters(asked.bootstrap, service)
+    return found
 
 
 async def _refusals(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from app.pages import whole
 from app.pages.partitions import unserved
-from app.pages.wording import duration, listed, number, several
+from app.pages.wording import duration, listed, number, several, share
 from tables.declaring.plurals import counted
 
 Data = Mapping[str, Any]
@@ -20,6 +20,8 @@ Data = Mapping[str, Any]
 # Records that an input may be behind before it is said: a worker takes more than so many in a second, so that
 # ordinary traffic stays below it.
 LAG = 10_000
+# The share of an input's records that may become dead letters before that is said before all else.
+MUCH = 0.1
 # Seconds since the end of a partition was last met before it is said: ends are asked for many times in that time.
 AGE = 30.0
 
@@ -45,7 +47,9 @@ class Trouble(NamedTuple):
 
 def troubles(services: Data) -> list[Trouble]:
     """Give all that is wrong with a service as its workers tell one of them, worst first."""
+    letters = [_letters(each) for each in whole.dead_letters(services)]
     found = [
+        *(each for each in letters if each.severity is Severity.BAD),
         *(each for status in whole.told(services) for each in _worker(status)),
         *_unknown(services),
         *_silent(services),
@@ -54,7 +58,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_tables(services),
         *_inputs(whole.inputs(services)),
         *(each for join in whole.joins(services) for each in _join(join)),
-        *(each for decide in whole.decides(services) for each in _decide(decide)),
+        *(each for each in letters if each.severity is not Severity.BAD),
     ]
     return sorted(found, key=lambda trouble: trouble.severity)
 
@@ -216,6 +220,21 @@ def _going(partitions: Sequence[Data]) -> str:
     return f"{counted(left, 'offset')} left, {end}. Joins with them wait until then"
 
 
+def _letters(told: Data) -> Trouble:
+    """Say how many records of an input became dead letters, and why most of them did."""
+    topic, records, letters, causes = (told[name] for name in ("topic", "records", "dead_letters", "causes"))
+    much = letters > MUCH * records > 0
+    of_all = f", {share(min(letters, records), records)} of {number(records)}," if much else ""
+    return Trouble(
+        Severity.BAD if much else Severity.WARN,
+        f"{number(letters)} {several(letters, 'record')} of {topic}{of_all} became "
+        f"{several(letters, 'a dead letter', 'dead letters')} since the workers started: {next(iter(causes))}",
+        "Each dead letter has its cause and the command that replays it",
+        "/dead-letters",
+        "Dead letters",
+    )
+
+
 def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
     by_topic: dict[str, list[int]] = {}
     for each in inputs:
@@ -233,14 +252,6 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
 
 def _join(join: Data) -> Iterator[Trouble]:
     counts, waiting = join["counts"], join["waiting"]
-    if parked := counts["parked"]:
-        yield Trouble(
-            Severity.WARN,
-            f"{number(parked)} {several(parked, 'record')} of {join['source']} {several(parked, 'was', 'were')} parked",
-            "Each dead letter has its cause and the command that replays it",
-            "/dead-letters",
-            "Dead letters",
-        )
     lost = counts["dropped"] + counts["passed_on"]
     if lost:
         yield Trouble(
@@ -259,15 +270,4 @@ def _join(join: Data) -> Iterator[Trouble]:
             "They are joined when it comes, and go on as declared when their time is over",
             "/joins",
             "Joins",
-        )
-
-
-def _decide(decide: Data) -> Iterator[Trouble]:
-    if parked := decide["counts"]["parked"]:
-        yield Trouble(
-            Severity.WARN,
-            f"{number(parked)} {several(parked, 'event')} of {decide['name']} {several(parked, 'was', 'were')} parked",
-            "Each dead letter has its cause and the command that replays it",
-            "/dead-letters",
-            "Dead letters",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,22 @@ def joins(services: Data) -> list[Data]:
 def decides(services: Data) -> list[Data]:
     """Give the decides with the counts of all workers."""
     return _summed(services, "decides")
+
+
+def dead_letters(services: Data) -> list[Data]:
+    """Give the inputs with dead letters since the workers started: records, dead letters, the most frequent causes."""
+    found: dict[str, dict[str, Any]] = {}
+    for said in (status["dead_letters"] for status in told(services) if "dead_letters" in status):
+        for each in said["inputs"]:
+            known = found.setdefault(each["topic"], {"records": 0, "dead_letters": 0, "causes": Counter()})
+            known["records"] += each["records"]
+            known["dead_letters"] += each["dead_letters"]
+            known["causes"][each["cause"]] += 0  # it may be none of the most frequent ones of the worker
+        for each in said["causes"]:
+            found[each["topic"]]["causes"][each["cause"]] += each["count"]
+    return [
+        {"topic": topic, **each, "causes": dict(each["causes"].most_common())} for topic, each in sorted(found.items())
+    ]
 
 
 def inputs(services: Data) -> list[dict[str, Any]]:

@@ -203,6 +203,13 @@ SCHEMAS: dict[str, Any] = {
             "phase": TEXT,
             "tables": {"type": "array"},
             "held_back": things(TEXT),
+            "dead_letters": thing(
+                {
+                    "total": WHOLE,
+                    "inputs": things(thing({"topic": TEXT, "records": WHOLE, "dead_letters": WHOLE, "cause": TEXT})),
+                    "causes": things(thing({"topic": TEXT, "cause": TEXT, "count": WHOLE})),
+                }
+            ),
             "partition_counts": {"type": "object"},
             "workers_known": FLAG,
             "workers": things(

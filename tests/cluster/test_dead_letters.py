@@ -139,3 +139,10 @@ def test_why_an_order_was_not_joined_is_two_commands_away(
         assert '"order_id": "o-lost"' in shown
         (listed,) = [each for each in said("dead-letters", "list", prefix).splitlines() if "o-lost" in each]
         assert listed.startswith(place)
+        (counted,) = [each for each in first.splitlines() if "became dead letters" in each]
+        assert counted.startswith("1 of ")
+        assert f"records of {stage.name('orders')} became dead letters since" in counted
+        assert "has no row …" in counted
+        doctor = larder("doctor", prefix, "--json", kafka=kafka, directory=tmp_path, module=workers[0].module)
+        (finding,) = [each for each in json.loads(doctor.stdout)["findings"] if each["audit"] == "letters"]
+        assert finding["samples"] == [place]

@@ -53,6 +53,7 @@ def test_the_number_of_causes_is_bounded_and_no_dead_letter_goes_uncounted(caplo
     causes.say_more(every=0)
     assert len(caplog.messages) == MOST_KINDS + 2
     assert caplog.messages[-1] == f"input orders: {len(words) - MOST_KINDS - 1} more parked: other causes"
+    assert (len(causes.counts), causes.counts.total()) == (MOST_KINDS + 1, len(words))
 
 
 async def test_a_worker_that_ends_logs_what_was_not_logged_yet(caplog: pytest.LogCaptureFixture) -> None:

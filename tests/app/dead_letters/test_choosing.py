@@ -23,6 +23,7 @@ FACTS = TopicFacts(6, "delete", 1_000, "id")
         (Chosen(topic="shop.orders"), True),
         (Chosen(topic="shop"), False),
         (Chosen(cause="NO ROW"), True),
+        (Chosen(cause="has no row …"), True),
         (Chosen(topic="shop.orders", cause="nested"), False),
     ],
 )

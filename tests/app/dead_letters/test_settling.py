@@ -19,7 +19,7 @@ from app.dead_letters import reading, rounds
 from app.dead_letters.choosing import Chosen
 from app.dead_letters.letters import LetterId, letter_id
 from app.dead_letters.outcome import Outcome
-from app.dead_letters.reading import letter, list_letters
+from app.dead_letters.reading import letter, list_letters, tally_letters
 from app.dead_letters.records import Outgoing, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
@@ -200,6 +200,7 @@ async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: 
     outcome = await settle(shop.kafka, shop.service, "discarded", of(*ids[:2]))
     assert outcome.settled == dict.fromkeys(ids[:2])
     assert await shop.listed() == sorted(ids[2:])
+    assert (await tally_letters(shop.kafka, shop.service)).total == 2
     again = await settle(shop.kafka, shop.service, "replayed", of(ids[0], f"{shop.orders}/0/999"))
     assert [each.how for each in again.already.values()] == ["discarded"]
     assert list(again.left) == [f"{shop.orders}/0/999"]

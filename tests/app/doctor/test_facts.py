@@ -12,6 +12,8 @@ from agents import DeadLetter, Decision, Service, Wait
 from agents.engine.guarantees import Committed
 from agents.engine.open_transactions import OpenTransaction
 from agents.engine.topic_ids import Described
+from app.dead_letters.letters import LetterId
+from app.dead_letters.tallying import Cause, Tally
 from app.doctor.compaction import compaction
 from app.doctor.deletions import READ_RATE, deletions
 from app.doctor.examining import OF_FACTS, examine
@@ -19,6 +21,7 @@ from app.doctor.existence import leaderless, missing_topics
 from app.doctor.facts import Absence, Group, System, WorkerState, duration
 from app.doctor.findings import Finding, Severity, exit_code, in_order
 from app.doctor.group_offsets import group_offsets
+from app.doctor.letters import letters
 from app.doctor.open_transactions import open_transactions
 from app.doctor.owners import owners
 from app.doctor.partners import partners
@@ -367,6 +370,26 @@ def test_a_transaction_that_does_not_end_is_a_warning_with_its_producer_and_the_
     unknown = OpenTransaction(7, 4)
     told = one(open_transactions(HEALTHY._replace(open_transactions={tp: unknown}, now_ms=1_020_000)))
     assert told.seen.endswith("since when: producer 4, whose transactional id the brokers do not tell")
+
+
+def test_dead_letters_that_are_not_settled_are_one_warning_with_causes_and_commands() -> None:
+    causes = (
+        Cause(ORDERS, "no key", 280_872, (LetterId(ORDERS, 1, 7), LetterId(ORDERS, 1, 5))),
+        Cause(ORDERS, "no value", 3, (LetterId(ORDERS, 0, 2),)),
+    )
+    found = one(letters(HEALTHY._replace(letters={"shipping": Tally(280_880, causes, whole=False)})))
+    assert (found.severity, found.about) == (Severity.WARNING, f"dead letters in {LETTERS}")
+    assert found.seen == (
+        f"at least 280,880 dead letters are not settled: 280,872 of {ORDERS}: no key; 3 of {ORDERS}: no value;"
+        " 5 of other causes"
+    )
+    assert list(map(str, found.samples)) == [f"{ORDERS}/1/7", f"{ORDERS}/0/2", f"{ORDERS}/1/5"]
+    assert f"larder dead-letters show shipping {ORDERS}/1/7" in found.do[0]
+    assert "larder dead-letters replay shipping --cause" in found.do[1]
+
+
+def test_a_service_whose_dead_letters_are_all_settled_has_no_finding() -> None:
+    assert not list(letters(HEALTHY._replace(letters={"shipping": Tally(0, (), whole=True)})))
 
 
 def table(**more: Any) -> WorkerState:

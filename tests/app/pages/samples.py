@@ -64,6 +64,16 @@ def reads(partition: int, position: int = 301_082, end: int = 301_082) -> dict[s
     }
 
 
+NO_LETTERS: dict[str, Any] = {"total": 0, "inputs": [], "causes": []}
+
+
+def letters(count: int, records: int = 602_165, topic: str = "shop.orders", cause: str = "no value") -> dict[str, Any]:
+    """Dead letters since a worker started, all of one input and cause."""
+    causes = [{"topic": topic, "cause": cause, "count": count}]
+    inputs = [{"topic": topic, "records": records, "dead_letters": count, "cause": cause}]
+    return {"total": count, "inputs": inputs, "causes": causes}
+
+
 def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
     """What a worker says of itself."""
     return {
@@ -76,6 +86,7 @@ def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
         "inputs": [reads(0), reads(1)],
         "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
         "held_back": [],
+        "dead_letters": NO_LETTERS,
         "partition_counts": {"shop.orders": 4},
     } | others
 
@@ -117,6 +128,7 @@ TROUBLED = services(
             waiting=12,
         )
     ],
+    dead_letters=letters(75_016, cause="the field customer_id requires `str`; found null"),
     inputs=[reads(0, end=318_400), reads(1, 301_077, 301_080)],
     tables=[
         held("shop.customers", diverging=FELL, parked=2),

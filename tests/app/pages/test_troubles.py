@@ -8,7 +8,7 @@ import pytest
 
 from app.pages.partitions import partition_map
 from app.pages.troubles import AGE, LAG, Severity, troubles
-from tests.app.pages.samples import FELL, TROUBLED, TWO, counts, held, member, partition, services, status
+from tests.app.pages.samples import FELL, TROUBLED, TWO, counts, held, letters, member, partition, services, status
 
 
 def only(**others: Any) -> Any:
@@ -109,11 +109,29 @@ def test_what_several_workers_say_of_a_global_table_is_said_once() -> None:
     assert only(tables=tables, workers=workers).what == "2 records of shop.customers are no rows"
 
 
-def test_what_was_parked_by_another_worker_is_counted_too() -> None:
-    parked = {"name": "j", "source": "shop.orders", "counts": counts(parked=2), "waiting": 0}
-    told = status("shipping-2", joins=[parked])
-    found = only(joins=[parked], workers=[member(1, 0, 1), member(2, 2, 3, told=told)])
-    assert found.what == "4 records of shop.orders were parked"
+def test_dead_letters_of_all_workers_are_counted_with_their_most_frequent_cause() -> None:
+    here = letters(2, cause="no value")
+    told = status("shipping-2", dead_letters=letters(3, cause="no partner"))
+    found = only(dead_letters=here, workers=[member(1, 0, 1), member(2, 2, 3, told=told)])
+    assert found.what == "5 records of shop.orders became dead letters since the workers started: no partner"
+    assert (found.severity, found.where) == (Severity.WARN, "/dead-letters")
+
+
+def test_an_input_of_which_more_than_a_tenth_became_dead_letters_is_shown_before_all_else() -> None:
+    found = troubles(services(dead_letters=letters(17, 160, cause="no key"), held_back=["topic t: found 8"]))
+    assert found[0].severity is Severity.BAD
+    assert found[0].what == (
+        "17 records of shop.orders, 10.6 % of 160, became dead letters since the workers started: no key"
+    )
+    assert troubles(services(dead_letters=letters(16, 160)))[0].severity is Severity.WARN
+
+
+def test_an_input_whose_causes_are_none_of_the_most_frequent_ones_is_shown_with_its_cause() -> None:
+    rare = letters(1, topic="shop.returns", cause="no key")
+    often = letters(20)
+    both = {"total": 21, "inputs": [*often["inputs"], *rare["inputs"]], "causes": often["causes"]}
+    (_, found) = troubles(services(dead_letters=both))
+    assert found.what == "1 record of shop.returns became a dead letter since the workers started: no key"
 
 
 def test_a_recovering_partition_is_said_with_what_is_left_and_its_expected_end() -> None:
@@ -162,21 +180,13 @@ def test_an_input_that_is_far_behind_is_said_once_for_all_its_partitions(lags: t
     assert len(troubles(services(inputs=inputs))) == said
 
 
-def test_one_parked_record_leads_to_the_dead_letters() -> None:
-    join = {"name": "j", "source": "shop.orders", "counts": counts(parked=1), "waiting": 0}
-    found = only(joins=[join])
-    assert (found.what, found.where) == ("1 record of shop.orders was parked", "/dead-letters")
-
-
 def test_what_a_join_does_as_declared_is_only_noted() -> None:
     join = {"name": "j", "source": "o", "counts": counts(dropped=2, passed_on=1), "waiting": 4}
     assert [(each.severity, each.where) for each in troubles(services(joins=[join]))] == [(Severity.NOTE, "/joins")] * 2
 
 
-def test_parked_events_of_a_decide_and_parked_rows_of_a_table_are_said() -> None:
-    decide = {"name": "d", "inputs": ["e"], "counts": {"parked": 3}}
-    found = troubles(services(decides=[decide], tables=[held("t", parked=1)]))
-    assert [each.what for each in found] == ["1 record of t is no row", "3 events of d were parked"]
+def test_parked_rows_of_a_table_are_said() -> None:
+    assert only(tables=[held("t", parked=1)]).what == "1 record of t is no row"
 
 
 def test_a_worker_that_starts_or_does_not_answer_is_said() -> None:

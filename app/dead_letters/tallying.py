@@ -1,0 +1,60 @@
+"""How many letters are not settled, and why they were written: totals and the most frequent causes. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agents.engine.cause_log import kind_of
+from agents.engine.letter_counts import MOST_CAUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.dead_letters.letters import Letter, LetterId
+
+MOST_SAMPLES = 5
+"""Letters that are named of each cause, the newest of each partition."""
+
+
+class Cause(NamedTuple):
+    """A cause without the values of its records, how many letters have it, and some of them."""
+
+    topic: str
+    cause: str
+    letters: int
+    samples: tuple[LetterId, ...]
+
+
+class Tally(NamedTuple):
+    """Letters that are not settled. `whole`: all records were counted, and not only the newest ones."""
+
+    total: int
+    causes: tuple[Cause, ...]
+    whole: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        causes = [
+            {"topic": each.topic, "cause": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
+            for each in self.causes
+        ]
+        return {"total": self.total, "causes": causes, "whole": self.whole}
+
+
+def counted(letter: Letter) -> Letter:
+    """Give what of a letter counts, so that many of them can be held."""
+    return letter._replace(key=None, value=None, headers=[], cause=kind_of(letter.cause))
+
+
+def tally(letters: Iterable[Letter], *, whole: bool) -> Tally:
+    """Count letters by topic and kind of cause."""
+    counts: Counter[tuple[str, str]] = Counter()
+    samples: defaultdict[tuple[str, str], list[LetterId]] = defaultdict(list)
+    for letter in letters:
+        kind = letter.id.topic, kind_of(letter.cause)
+        counts[kind] += 1
+        if len(samples[kind]) < MOST_SAMPLES:
+            samples[kind].append(letter.id)
+    causes = [Cause(*kind, count, tuple(samples[kind])) for kind, count in counts.most_common(MOST_CAUSES)]
+    return Tally(counts.total(), tuple(causes), whole)
