@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agents.declaring.facts import dead_letters_name, input_name, joined_name, waiting_name, wake_ups_name
-from agents.declaring.topology import topics_of
+from agents.declaring.topology import Role, topics_of
 from tables.declaring.topics import Rekeyed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _Edge = tuple[str, str, str]
 def topology(service: Service, rates: Mapping[str, float]) -> dict[str, Any]:
     """Give the nodes and edges of a service, each once, as GET /topology answers; rates are records a second."""
     nodes = [
-        *(("topic", use.name) for use in topics_of(service)),
+        *(("topic", use.name) for use in topics_of(service) if Role.REPLAYS not in use.roles),
         *(("table", use.name) for use in service.tables),
         *(("join", join.name) for join in service.joins),
         *(("decide", decide.name) for decide in service.decides),

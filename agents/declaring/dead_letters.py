@@ -12,6 +12,12 @@ from tables.declaring.records import Record
 
 _PREFIX: Final = "larder."
 _KEY: Final = "larder.key"
+STEP: Final = "larder.step"
+"""Which step of the service parked the record, and is to process it when it is replayed."""
+REPLAYED: Final = "larder.replayed"
+"""On a record that was replayed: where the record lies that its letter is about, as topic/partition/offset."""
+ATTEMPT: Final = "larder.attempt"
+"""How often the record was replayed to its step before: none where it was not."""
 # A cause may quote what somebody else wrote; so many characters of it are kept.
 _CAUSE: Final = 4_000
 # Upper bound of what the record batch format adds to one header.
@@ -26,7 +32,9 @@ class ParkedRecord(NamedTuple):
     value    that of the original, unchanged; None when it had none.
     headers  those of the original, then larder.service, larder.topic,
              larder.partition, larder.offset, larder.timestamp (ms), larder.cause, all
-             of them text, and larder.key, the original's bytes, if it had a key.
+             of them text; larder.step, if a step of the service parked it; larder.attempt,
+             if it was replayed to that before; and larder.key, the original's bytes, if it
+             had a key.
     """
 
     key: bytes
@@ -34,8 +42,10 @@ class ParkedRecord(NamedTuple):
     headers: list[tuple[str, bytes | None]]
 
 
-def dead_letter(service: str, topic: str, partition: int, record: Record, cause: str) -> ParkedRecord:
-    """Make the dead letter of a record; `cause` is for a person to read."""
+def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong with it
+    service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
+) -> ParkedRecord:
+    """Make the dead letter of a record; `cause` is for a person to read, `step` is what parked it."""
     told = {
         "larder.service": service,
         "larder.topic": topic,
@@ -46,6 +56,9 @@ def dead_letter(service: str, topic: str, partition: int, record: Record, cause:
     }
     # A record of an internal topic comes with headers of ours, which say less.
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
+    if step:
+        told[STEP] = step
+        headers += [(name, value) for name, value in record.headers or () if name == ATTEMPT]
     # A cause may quote what is no proper text; that must not keep it from being told.
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
     if record.key is not None:

@@ -54,6 +54,11 @@ def joined_name(service: str, join: Join) -> str:
     return f"{service}.{join.into.name}.joined"
 
 
+def replays_name(service: str, input_topic: str) -> str:
+    """Name the topic of the records of an input that one step of the service is to process again."""
+    return f"{input_topic if input_topic.startswith(f'{service}.') else f'{service}.{input_topic}'}.replays"
+
+
 def wake_ups_name(service: str, decide: Decide) -> str:
     """Name the topic of the wake-ups that a decide has asked for."""
     return f"{service}.{decide.name}.wake-ups"

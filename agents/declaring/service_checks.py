@@ -14,8 +14,8 @@ from agents.declaring.join_checks import join_problems
 from agents.declaring.joins import events_of
 from agents.declaring.reaction_checks import reaction_problems
 from agents.declaring.service import AgentDeclaration, Service
-from agents.declaring.topic_checks import broker_problems, name_problems
-from agents.declaring.topology import topics_of
+from agents.declaring.topic_checks import LONGEST_NAME, broker_problems, name_problems
+from agents.declaring.topology import Role, TopicUse, topics_of
 from tables.declaring.names import folder_problems
 from tables.declaring.problems import Problem
 from tables.declaring.topics import Rekeyed
@@ -109,6 +109,11 @@ def _function_problems(declared: str, agent: AgentDeclaration) -> Iterator[Probl
     )
 
 
+def _named_after_wrong(use: TopicUse) -> bool:
+    """Whether a topic has characters from its input that a name may not have: the input is told of."""
+    return Role.REPLAYS in use.roles and any(name_problems("", use.name[-LONGEST_NAME:]))
+
+
 def _topic_use_problems(declared: str, service: Service, facts: Facts) -> Iterator[Problem]:
     misnamed = list(folder_problems(declared, service.name))
     yield from misnamed
@@ -120,7 +125,7 @@ def _topic_use_problems(declared: str, service: Service, facts: Facts) -> Iterat
                 f"{' and '.join(role.value for role in use.roles)} of that name",
                 "rename the topic that you declare",
             )
-        if use.internal and not misnamed:
+        if use.internal and not misnamed and not _named_after_wrong(use):
             yield from name_problems(declared, use.name)
         found = facts.get(use.name)
         if found is not None:

@@ -17,7 +17,8 @@ from tables.declaring.problems import Problem
 from tables.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 # org.apache.kafka.common.internals.Topic: legal characters and longest name.
-_LEGAL_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+LONGEST_NAME: Final = 249
+_LEGAL_NAME: Final = re.compile(rf"[a-zA-Z0-9._-]{{1,{LONGEST_NAME}}}")
 
 
 def name_problems(declared: str, name: str) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from agents.declaring.facts import (
     dead_letters_name,
     joined_name,
     keys_name,
+    replays_name,
     waiting_name,
     wake_ups_name,
 )
@@ -42,6 +43,7 @@ class Role(Enum):
     REKEYED = "rekeyed"
     KEYS = "keys of rekeyed rows"
     JOINED = "results of rekeyed rows"
+    REPLAYS = "replays of dead letters"
     WAITING = "waiting"
     WAKE_UPS = "wake-ups"
     REFUSALS = "refusals"
@@ -49,7 +51,7 @@ class Role(Enum):
 
 
 _STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
-_INTERNAL: Final = _STAMPED | {Role.REKEYED, Role.JOINED}
+_INTERNAL: Final = _STAMPED | {Role.REKEYED, Role.JOINED, Role.REPLAYS}
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,22 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
         yield _declared(service, events, Role.SOURCE, facts)
         if isinstance(events, EventTopic):
             yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=FOREVER)
+            yield _replays(service, events.name, partitions(service, events, facts), facts)
+            yield _replays(service, source.name_in(service.name), count, facts)
             return
         yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
         name = keys_name(service.name, source)
         yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(service, events, facts), compacted=True)
     else:
         yield _declared(service, source, Role.SOURCE, facts)
+        if isinstance(source, EventTopic):
+            yield _replays(service, source.name, partitions(service, source, facts), facts)
+
+
+def _replays(service: Service, read: str, count: int, facts: Facts) -> TopicUse:
+    """Rows are never replayed: a newer one may be on its way."""
+    name = replays_name(service.name, read)
+    return _internal(name, Role.REPLAYS, _existing(name, facts) or count, retention=FOREVER)
 
 
 def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, facts: Facts) -> TopicUse:

@@ -6,7 +6,7 @@ of the engine and starts none of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -31,6 +31,7 @@ from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery, Output
 from agents.engine.reacting import Begun, ReactingHandler
 from agents.engine.rekeying_rows import RekeyingRows
+from agents.engine.replaying import ReplayHandler
 from agents.engine.row_results import RowResults
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.keys import BYTES, KeyType
@@ -88,10 +89,11 @@ class Assembly:
         assigned = self._assigned
         for table in self._tables.values():
             table.forget_listeners()
-        inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs)}
+        inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs) if not self._replays(tp)}
+        replays = {tp: self._replay(tp, inputs) for tp in _of(assigned, self._plan.inputs) if self._replays(tp)}
         tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
         internal = {tp: self._table(tp) for tp in _of(assigned, self._plan.internal)}
-        return {**tables, **internal, **inputs}
+        return {**tables, **internal, **inputs, **replays}
 
     def _table(self, tp: TopicPartition) -> Lane:
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
@@ -116,16 +118,41 @@ class Assembly:
             return Lane(tp, handler, _never)
         if (problem := self._placement.problem_of(tp.topic)) is not None:
             self.held_back[tp] = problem
-            return Lane(tp, InputHandler(tp, (), self._delivery), _always)
+            return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
         lacking = [
             name for name in sorted({*self._read(plan), *_internal(plan)}) if not self._is_open(name, tp.partition)
         ]
         if lacking:
             # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
             self._hold_back(tp, [name for name in lacking if self._is_uneven(tp, name)])
-            return Lane(tp, InputHandler(tp, (), self._delivery), _always)
-        stages = self._stages(tp, plan)
-        return Lane(tp, InputHandler(tp, stages, self._delivery, _key_type(plan)), self._held(tp, plan))
+            return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
+        steps = dict(self._steps(tp, plan))
+        return Lane(tp, InputHandler(tp, steps, self._delivery, _key_type(plan)), self._held(tp, plan))
+
+    def _replays(self, tp: TopicPartition) -> TopicPartition | None:
+        """The input partition whose dead letters come again in this one."""
+        source = self._plan.inputs[tp.topic].replays
+        return None if source is None else TopicPartition(source, tp.partition)
+
+    def _replay(self, tp: TopicPartition, inputs: Mapping[TopicPartition, Lane]) -> Lane:
+        """What is replayed goes to the steps of its input, and waits for what they wait for."""
+        source = self._replays(tp)
+        if source is None or source not in inputs or not isinstance(handler := inputs[source].handler, InputHandler):
+            self.held_back[tp] = self._apart(tp)
+            return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
+        if source in self.held_back:
+            self.held_back[tp] = self.held_back[source]
+        return Lane(tp, ReplayHandler(tp, source, handler, self._delivery, self._parking), inputs[source].held)
+
+    def _apart(self, tp: TopicPartition) -> Problem:
+        source = self._plan.inputs[tp.topic].replays
+        return Problem(
+            f"topic {tp.topic}, partition {tp.partition}",
+            f"requires as many partitions as {source}, whose dead letters are replayed in it",
+            f"{self._partition_counts[tp.topic]}, and {self._partition_counts[source or tp.topic]} of {source}",
+            "add partitions where there are fewer, with kafka-topics for instance; until then what is replayed there is"
+            " held back",
+        )
 
     def _is_uneven(self, tp: TopicPartition, name: str) -> bool:
         """The partition of that number is not there, or is assigned apart from that of the input."""
@@ -145,13 +172,16 @@ class Assembly:
         table = self._tables[name]
         return table.held == "global" or partition in table.table.partitions
 
-    def _stages(self, tp: TopicPartition, plan: InputPlan) -> Sequence[Stage]:
-        parking = self._parking(tp)
-        joins = [self._join(tp, each, parking) for each in plan.joins]
-        decides = [self._decides.stage(tp, each) for each in plan.decides]
-        rekeyings = [self._rekeying(tp, each, parking) for each in plan.rekeyings.values()]
-        gathers = [] if plan.gathers is None else [Gathering(self._owned(plan.gathers.output, tp.partition))]
-        return [*joins, *decides, *rekeyings, *gathers]
+    def _steps(self, tp: TopicPartition, plan: InputPlan) -> Iterator[tuple[str, Stage]]:
+        """What is done with each record of an input partition, in this order, by the names of dead letters."""
+        for join in plan.joins:
+            yield join.step, self._join(tp, join, self._parking(tp, join.step))
+        for decide in plan.decides:
+            yield decide.step, self._decides.stage(tp, decide, self._parking(tp, decide.step))
+        for rekeying in plan.rekeyings.values():
+            yield rekeying.step, self._rekeying(tp, rekeying, self._parking(tp, rekeying.step))
+        if plan.gathers is not None:
+            yield "gathering", Gathering(self._owned(plan.gathers.output, tp.partition))
 
     def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
         source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]
@@ -164,9 +194,9 @@ class Assembly:
     def _owned(self, output: Output, partition: int) -> OwnedRows:
         return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
 
-    def _parking(self, tp: TopicPartition) -> Parking:
+    def _parking(self, tp: TopicPartition, step: str = "") -> Parking:
         causes = self._counts.causes.of(tp.topic)
-        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery, causes)
+        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery, causes, step)
 
     def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
         tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]

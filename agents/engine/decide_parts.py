@@ -50,10 +50,10 @@ class DecideParts:
         self._plans = {each.decide.name: each for each in plan.decides}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
-    def stage(self, tp: TopicPartition, plan: DecidePlan) -> Deciding:
+    def stage(self, tp: TopicPartition, plan: DecidePlan, parking: Parking) -> Deciding:
         """A decide on an input partition."""
         read = plan.compiled.events[plan.inputs.index(tp.topic)]
-        return Deciding(tp, read, self._decider(plan, tp.partition), self._parking(tp))
+        return Deciding(tp, read, self._decider(plan, tp.partition), parking)
 
     def needed(self, plan: DecidePlan) -> Iterator[str]:
         """The tables that it may read."""

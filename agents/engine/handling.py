@@ -5,7 +5,7 @@ Each handler is handed slices in the order of the log by the one processing loop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Protocol
@@ -74,30 +74,30 @@ class TableHandler:
 
 
 class InputHandler:
-    """An input partition: all declarations on it, then its offset."""
+    """An input partition: all declarations on it, then its offset. `steps` are the declarations by their names."""
 
     def __init__(
         self,
         tp: TopicPartition,
-        stages: Sequence[Stage],
+        steps: Mapping[str, Stage],
         delivery: Callable[[], Delivery],
         key_type: KeyType = BYTES,
     ) -> None:
         """`key_type`: that of the message keys, which stages get in one form."""
+        self.steps = steps
+        self.key_type = key_type
         self._tp = tp
-        self._stages = stages
         self._delivery = delivery
-        self._key_type = key_type
 
     def process(self, records: Sequence[Record], position: int) -> None:
         if records:
-            formed = in_one_form(records, self._key_type)
-            for stage in self._stages:
+            formed = in_one_form(records, self.key_type)
+            for stage in self.steps.values():
                 stage.process(formed)
         self._delivery().done(self._tp, position)
 
     def busy(self) -> bool:
-        return any(stage.busy() for stage in self._stages)
+        return any(stage.busy() for stage in self.steps.values())
 
 
 class Rekeying:

@@ -27,11 +27,14 @@ class Parking:
         output: Output,
         delivery: Callable[[], Delivery],
         causes: CauseLog | None = None,
+        step: str = "",
     ) -> None:
+        """`step`: what parks them, which is to process them again when they are replayed."""
         self._service = service
         self._tp = tp
         self._output = output
         self._delivery = delivery
+        self._step = step
         self._causes = causes or CauseLog(f"input {tp.topic}")
 
     def park(self, record: Record, cause: str) -> None:
@@ -41,7 +44,7 @@ class Parking:
 
     def park_rejected(self, record: Record, cause: str) -> None:
         """Send a record to the dead letters that its table rejects, and logs."""
-        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause)
+        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause, self._step)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery().emit(
             self._output,

@@ -26,6 +26,8 @@ def placed_by(plan: Plan) -> Mapping[str, frozenset[str]]:
 
 
 def _placed_by(plan: Plan, name: str, each: InputPlan) -> Iterator[str]:
+    if each.replays is not None:
+        yield from _placed_by(plan, each.replays, plan.inputs[each.replays])
     for join in each.joins:
         yield from _of_join(name, join)
     for decide in each.decides:
@@ -78,6 +80,7 @@ class Placement:
     def __init__(self, plan: Plan, memo: Memo) -> None:
         self._memo = memo
         self._inputs = placed_by(plan)
+        self._replays = {name for name, each in plan.inputs.items() if each.replays is not None}
         self._own = plan.owned | plan.passed_through | _rekeyed(plan)
         self._topics = frozenset(chain.from_iterable(self._inputs.values()))
         self._found: dict[str, Described] = {}
@@ -133,7 +136,7 @@ class Placement:
         return {name: self._problem(name, count, found[name]) for name, count in before.items()}
 
     def _problem(self, name: str, before: int, now: Described) -> Problem:
-        inputs = sorted(each for each, topics in self._inputs.items() if name in topics)
+        inputs = sorted(each for each, topics in self._inputs.items() if name in topics and each not in self._replays)
         return Problem(
             f"topic {name}",
             f"requires the {counted(before, 'partition')} that it had when this worker first read it: by them the"

@@ -19,6 +19,7 @@ from agents.declaring.facts import (
     input_name,
     joined_name,
     keys_name,
+    replays_name,
     waiting_name,
     wake_ups_name,
 )
@@ -57,6 +58,11 @@ class JoinPlan:
     waiting: WaitPlan | None
     gathered: Output | None
 
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+        return f"join {self.join.name}"
+
 
 @dataclass(frozen=True)
 class RekeyPlan:
@@ -65,6 +71,11 @@ class RekeyPlan:
     rekeyed: Rekeyed
     output: Output
     places: Output | None
+
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+        return f"by {self.rekeyed.field}"
 
 
 @dataclass(frozen=True)
@@ -81,16 +92,25 @@ class DecidePlan:
     outputs: tuple[Output, ...]
     wake_ups: Output | None
 
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+        return f"decide {self.decide.name}"
+
 
 @dataclass
 class InputPlan:
-    """All that is declared on one input topic."""
+    """All that is declared on one input topic.
+
+    `replays` is set where nothing is declared: it has dead letters of that input, each for the step that parked it.
+    """
 
     joins: list[JoinPlan] = field(default_factory=list)
     decides: list[DecidePlan] = field(default_factory=list)
     rekeyings: dict[str, RekeyPlan] = field(default_factory=dict)
     gathers: JoinPlan | None = None
     agents: list[AgentDeclaration] = field(default_factory=list)
+    replays: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +135,7 @@ class Plan:
 
     def states_of(self, name: str) -> list[str]:
         """The states of decides that are read for the records of an input, whichever of its declarations reads them."""
-        read, states = self.inputs[name], {each.state.topic for each in self.decides}
+        read, states = self.inputs[self.inputs[name].replays or name], {each.state.topic for each in self.decides}
         if not any(each.decide.reads_near for each in read.decides):
             looked_up = {lookup.table.name for each in read.joins for lookup in each.join.lookups}
             states &= looked_up.union(each.state.topic for each in read.decides)
@@ -130,7 +150,8 @@ class Plan:
             for plan in each.rekeyings.values()
             if plan.places is None
         }
-        return frozenset(rekeyed.union(each.gathered.topic for each in self.joins if each.gathered is not None))
+        gathered = {each.gathered.topic for each in self.joins if each.gathered is not None}
+        return frozenset(rekeyed.union(gathered, (name for name, each in self.inputs.items() if each.replays)))
 
     @property
     def group_topics(self) -> list[str]:
@@ -243,4 +264,6 @@ def _inputs(
             rekeyings[name] = RekeyPlan(source, _output(name, facts), places)
     for agent in service.agents:
         inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
-    return inputs
+    replays = {replays_name(service.name, name): InputPlan(replays=name) for name in inputs}
+    # Those of rows have none: rows are never replayed.
+    return inputs | {name: each for name, each in replays.items() if name in facts}

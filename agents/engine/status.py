@@ -70,9 +70,12 @@ def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
 
 
 def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
+    """Each partition, and those of replayed records while there are any."""
     for tp in membership.processing.assigned:
-        if tp.topic in membership.plan.inputs:
+        if (plan := membership.plan.inputs.get(tp.topic)) is not None:
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
+            if plan.replays is not None and position == end:
+                continue
             yield {
                 "topic": tp.topic,
                 "partition": tp.partition,

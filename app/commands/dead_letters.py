@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from app.dead_letters.choosing import Chosen
-    from app.dead_letters.letters import How, LetterId
+    from app.dead_letters.letters import How, LetterId, Name
     from app.dead_letters.outcome import Outcome, Progress
     from app.dead_letters.pages import Page
 
@@ -96,15 +96,16 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
 
 
 @command.command()
+@click.option("--republish", is_flag=True, help="Publish to the topics that records came from, for all their readers.")
 @_choosing
-def replay(service: str, *, as_json: bool, **chosen: Any) -> None:
-    """Publish the records of LETTERs once more, each to the topic and partition that it came from, and only once.
+def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> None:
+    """Have the records of LETTERs processed once more, each by the step that parked it, and by nothing else.
 
-    LETTERs are named topic/partition/offset; or say --all, --topic or --cause. A record has its key, value, headers
-    and timestamp, and the header larder.replayed; every reader of its topic sees it again. Exit code 1: some letters
-    could not be replayed, and are left.
+    LETTERs are named topic/partition/offset; or say --all, --topic or --cause. With --republish each record goes to the
+    topic and partition that it came from, with the header larder.replayed, and every reader of the topic gets it again.
+    Exit code 1: some letters could not be replayed, and are left.
     """
-    _settle(service, "replayed", _chosen("replay", **chosen), as_json=as_json)
+    _settle(service, "republished" if republish else "replayed", _chosen("replay", **chosen), as_json=as_json)
 
 
 @command.command()
@@ -140,15 +141,27 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     told = _telling(how)
     outcome: Outcome = _talk(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
     found = {
-        how: [
-            {"id": name, "as": place} if how == "replayed" else {"id": name} for name, place in outcome.settled.items()
-        ],
-        "already": [{"id": name, **settled(before)} for name, before in outcome.already.items()],
-        "left": [{"id": name, "cause": cause} for name, cause in outcome.left.items()],
+        how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],
+        "already": [{**_named(name), **settled(before)} for name, before in outcome.already.items()],
+        "left": [{**_named(name), "cause": cause} for name, cause in outcome.left.items()],
     }
     answer(found, as_json=as_json, for_people=lambda: show_settled(service, how, found))
     if outcome.left:
         click.get_current_context().exit(1)
+
+
+def _named(name: Name) -> dict[str, Any]:
+    return {"id": str(name.id), "step": name.step}
+
+
+def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, Any]:
+    """Say where a record went, and whom it reaches there."""
+    if how == "discarded":
+        return {}
+    return {
+        "as": place,
+        "reaches": f"only {name.step} of {service}" if how == "replayed" else f"readers of {name.id.topic}",
+    }
 
 
 def _talk(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agents.engine.cause_log import kind_of
 from agents.engine.publishing import RECORD_OVERHEAD
+from app.dead_letters.letters import Name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,7 +42,7 @@ def _says(cause: str, text: str) -> bool:
 
 
 def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
-    """Say why a letter cannot be replayed into its topic, of which `facts` are known; None if it can."""
+    """Say why a record cannot be replayed, by the `facts` of its topic; None if it can."""
     topic, partition, _ = letter.id
     if partition >= facts.partitions:
         return f"replaying requires its partition; found {facts.partitions} of {topic}"
@@ -53,21 +54,39 @@ def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
     return None
 
 
-def too_large(letter: Letter, headers: Headers, facts: TopicFacts) -> str | None:
-    """Say that a letter has become too large for its topic; None if it has not."""
+def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
+    """Say why a letter cannot be replayed to the step that parked it; empty if it can.
+
+    `partitions` are those of `topic`, in which the step would read it; None where there is no such topic.
+    """
+    do = f"--republish publishes it for all readers of {letter.id.topic}"
+    if letter.step is None:
+        return f"replaying requires the step that parked it; found a letter that names none; {do}"
+    if partitions is None:
+        return (
+            f"replaying requires {topic}, which the workers of {letter.service} create; found none; start one, or {do}"
+        )
+    if letter.id.partition >= partitions:
+        found = f"replaying requires partition {letter.id.partition} of {topic}; found {partitions} partitions"
+        return f"{found}; add partitions to it, or {do}"
+    return ""
+
+
+def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -> str | None:
+    """Say that a letter has become too large for the topic that it is replayed in; None if it has not."""
     size = RECORD_OVERHEAD + sum(map(_length, [letter.key, letter.value]))
     size += sum(len(name.encode()) + _length(value) for name, value in headers)
     if size <= facts.max_message_bytes:
         return None
     return (
-        f"replaying requires at most {facts.max_message_bytes} bytes in {letter.id.topic}; found {size}; raise"
+        f"replaying requires at most {facts.max_message_bytes} bytes in {topic}; found {size}; raise"
         " max.message.bytes of the topic"
     )
 
 
-def unfound(ids: Collection[LetterId], topic: str) -> dict[str, str]:
+def unfound(ids: Collection[LetterId], topic: str) -> dict[Name, str]:
     """Say of ids that no letter of a topic has them."""
-    return {str(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
+    return {Name(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
 
 
 def _length(value: bytes | None) -> int:

@@ -22,6 +22,7 @@ def described(letter: Letter) -> dict[str, Any]:
         "partition": letter.id.partition,
         "offset": letter.id.offset,
         "key": text_of(letter.key),
+        "step": letter.step,
         "cause": letter.cause,
     }
 

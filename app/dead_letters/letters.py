@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from agents.declaring.dead_letters import ATTEMPT, REPLAYED, STEP
 from app.errors import MistakeError
 from tables.declaring.problems import Problem
 
@@ -16,13 +17,12 @@ if TYPE_CHECKING:
     from tables.declaring.records import Record
 
 Headers = list[tuple[str, bytes | None]]
-How = Literal["replayed", "discarded"]
+How = Literal["replayed", "republished", "discarded"]
+"""What is replayed reaches the step that parked it alone; what is republished goes to its topic, for all readers."""
 
 PREFIX: Final = "larder."
-REPLAYED: Final = "larder.replayed"
-"""On a record that was replayed: the id of its letter."""
 SETTLED: Final = "larder.settled"
-"""On the record that settles a letter: replayed or discarded."""
+"""On the record that settles a letter: replayed, republished or discarded."""
 REPLAYED_AS: Final = "larder.replayed-as"
 """On the record that settles a letter: where the replayed record lies."""
 TIMESTAMP: Final = "larder.timestamp"
@@ -44,10 +44,32 @@ class LetterId(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The record that a letter is about, for certain; timestamp in ms."""
+    """The record that a letter is about, for certain, and which letter about it; timestamp in ms.
+
+    step     the step of the service that parked it; None where it was none
+    attempt  how often it was replayed to its step before
+    """
 
     id: LetterId
     timestamp: int
+    step: str | None = None
+    attempt: int = 0
+
+    @property
+    def name(self) -> Name:
+        """What people call it."""
+        return Name(self.id, self.step)
+
+
+class Name(NamedTuple):
+    """The id of a letter, and the step that parked the record: each step that could not handle it has a letter."""
+
+    id: LetterId
+    step: str | None = None
+
+    def __str__(self) -> str:
+        """Give it as people read it."""
+        return str(self.id) if self.step is None else f"{self.id} of {self.step}"
 
 
 class Place(NamedTuple):
@@ -62,6 +84,8 @@ class Letter(NamedTuple):
     """A record that could not be handled: `key`, `value` and `headers` as it came, `timestamp` in ms.
 
     left_out  what of it was too large to be kept; None where it is whole.
+    step      the step of the service that parked it, and processes it when it is replayed; None where it was none.
+    attempt   how often it was replayed to its step before.
     """
 
     id: LetterId
@@ -73,11 +97,13 @@ class Letter(NamedTuple):
     headers: Headers
     left_out: str | None
     place: Place
+    step: str | None = None
+    attempt: int = 0
 
     @property
     def identity(self) -> Identity:
         """The record that it is about."""
-        return Identity(self.id, self.timestamp)
+        return Identity(self.id, self.timestamp, self.step, self.attempt)
 
     def summary(self) -> Letter:
         """Give it without what may be large."""
@@ -114,11 +140,12 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
     place = Place(partition, record.offset, record.timestamp)
     try:
         about = letter_id((record.key or b"").decode())
-        timestamp = int(ours[TIMESTAMP])
+        timestamp, attempt = int(ours[TIMESTAMP]), int(ours.get(ATTEMPT, b"0"))
     except (MistakeError, ValueError, KeyError):
         return None
+    step = text_of(ours.get(STEP))
     if (how := ours.get(SETTLED)) is not None:
-        return _settlement(Identity(about, timestamp), how, ours.get(REPLAYED_AS), place)
+        return _settlement(Identity(about, timestamp, step, attempt), how, ours.get(REPLAYED_AS), place)
     return Letter(
         about,
         text_of(ours.get("larder.service")) or "",
@@ -129,23 +156,35 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
         [(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
         text_of(ours.get("larder.left-out")),
         place,
+        step,
+        attempt,
     )
 
 
 def replayed_headers(letter: Letter) -> Headers:
-    """Give the headers that a replayed record has."""
+    """Give the headers that a record has which all readers of its topic get again."""
     return [*letter.headers, (REPLAYED, str(letter.id).encode())]
+
+
+def stepped_headers(letter: Letter) -> Headers:
+    """Give the headers that a record has which the step of a letter is to process again."""
+    step, attempt = (letter.step or "").encode(), str(letter.attempt + 1).encode()
+    return [*replayed_headers(letter), (STEP, step), (ATTEMPT, attempt)]
 
 
 def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> Headers:
     """Give the headers of the record, under the letter's key and without a value, that settles a letter."""
     headers: Headers = [(SETTLED, how.encode()), (TIMESTAMP, str(identity.timestamp).encode())]
+    if identity.step is not None:
+        headers += [(STEP, identity.step.encode()), (ATTEMPT, str(identity.attempt).encode())]
     return headers if replayed_as is None else [*headers, (REPLAYED_AS, replayed_as.encode())]
 
 
 def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
     if how == b"replayed":
         return Settlement(identity, "replayed", text_of(replayed_as), place)
+    if how == b"republished":
+        return Settlement(identity, "republished", text_of(replayed_as), place)
     return Settlement(identity, "discarded", None, place) if how == b"discarded" else None
 
 

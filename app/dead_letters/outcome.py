@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from app.dead_letters.letters import Settlement
+    from app.dead_letters.letters import Name, Settlement
 
 
 class Progress(NamedTuple):
@@ -19,13 +19,13 @@ class Progress(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of the letters that were chosen, by id.
+    """What became of the letters that were chosen, by name.
 
     settled  replayed or discarded just now; with where the replayed record lies, if any
     already  asked for by id, and settled before
     left     could not be replayed, and why
     """
 
-    settled: dict[str, str | None] = field(default_factory=dict)
-    already: dict[str, Settlement] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
+    settled: dict[Name, str | None] = field(default_factory=dict)
+    already: dict[Name, Settlement] = field(default_factory=dict)
+    left: dict[Name, str] = field(default_factory=dict)

@@ -108,7 +108,7 @@ class Round:
         return found
 
     def _is_open(self, letter: Letter, settled: dict[Identity, Settlement | None]) -> bool:
-        name = str(letter.id)
+        name = letter.identity.name
         if letter.identity not in settled:
             return name not in self.outcome.left
         before = settled[letter.identity]
@@ -118,9 +118,9 @@ class Round:
 
     async def _ready(self, letter: Letter) -> Ready | None:
         """Make ready what can be settled; why another one cannot be goes to what is left."""
-        replay = await self.originals.replay(letter) if self.how == "replayed" else None
+        replay = await self.originals.replay(letter) if self.how != "discarded" else None
         if isinstance(replay, str):
-            self.outcome.left[str(letter.id)] = replay
+            self.outcome.left[letter.identity.name] = replay
             return None
         return Ready(letter.summary(), replay)
 
@@ -142,9 +142,11 @@ class Round:
                 await self.producer.in_one(publish)
         except REFUSED as error:
             if self.alone:
-                self.outcome.left[str(ready[0].letter.id)] = f"replaying requires its topic to take it; found {error}"
+                self.outcome.left[ready[0].letter.identity.name] = (
+                    f"replaying requires its topic to take it; found {error}"
+                )
             raise RefusedError from error
-        names = [str(letter.id) for letter, _ in ready]
+        names = [letter.identity.name for letter, _ in ready]
         self.outcome.settled |= dict(zip(names, places, strict=True))
 
     def _marker(self, letter: Letter, replayed_as: str | None) -> Outgoing:

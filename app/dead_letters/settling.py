@@ -37,7 +37,7 @@ topic to be mended first."""
 async def settle(
     brokers: str, service: str, how: How, chosen: Chosen, told: Callable[[Progress], None] = lambda _: None
 ) -> Outcome:
-    """Replay or discard the chosen letters, the oldest of each partition first.
+    """Replay, republish or discard the chosen letters, the oldest of each partition first.
 
     Cut short at any time, it can be asked for again: what is committed is not done again. Raises UnavailableError,
     KafkaError and OSError.
@@ -59,7 +59,7 @@ async def settle(
                 Cluster(brokers) as cluster,
                 reader(brokers) as consumer,
             ):
-                originals = Originals(cluster, consumer)
+                originals = Originals(service, cluster, consumer, republish=how == "republished")
                 await Round(brokers, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
         except RefusedError:
             alone = not alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import Any
 
 import click
@@ -32,7 +33,7 @@ def show_list(service: str, found: dict[str, Any]) -> None:
 
 def show_letter(letter: dict[str, Any]) -> None:
     """Show all of one letter, its value last."""
-    facts = [(name, letter[name]) for name in ("id", "at", "service", "key", "timestamp", "cause", "left_out")]
+    facts = [(name, letter[name]) for name in ("id", "at", "service", "step", "key", "timestamp", "cause", "left_out")]
     facts += [(f"header {each['name']}", each["value"]) for each in letter["headers"]]
     if (settled := letter["settled"]) is not None:
         place = f" as {settled['replayed_as']}" if settled["replayed_as"] else ""
@@ -58,6 +59,8 @@ def show_settled(service: str, how: str, found: dict[str, Any]) -> None:
         click.echo(f"{each['id']} was {each['how']} at {each['at']}")
     for each in found["left"]:
         click.echo(f"larder: dead letter {each['id']}: {printable(each['cause'])}", file=sys.stderr)
+    for reached, count in sorted(Counter(each["reaches"] for each in found[how] if "reaches" in each).items()):
+        click.echo(f"{count:,} {'reaches' if count == 1 else 'reach'} {printable(reached)}")
     click.echo(f"{service}: {len(found[how]):,} {how}, {len(found['already']):,} before, {len(found['left']):,} left")
 
 

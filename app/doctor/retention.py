@@ -21,7 +21,7 @@ AUDIT = "retention"
 
 FOREVER: Final = -1
 
-_PASSED_THROUGH: Final = frozenset({Role.REKEYED, Role.JOINED})
+_PASSED_THROUGH: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 
 _KEPT_FOR_PEOPLE: Final = "what nobody has looked at yet is deleted: dead letters and refusals are told nowhere else"
 _MATTERS: Final = {

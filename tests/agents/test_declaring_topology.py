@@ -23,6 +23,7 @@ def test_a_service_reads_and_writes_these_topics() -> None:
         "shop.customers": ((Role.TABLE,), False),
         "shop.products": ((Role.TABLE,), False),
         "shop.orders": ((Role.SOURCE,), False),
+        "shipping.shop.orders.replays": ((Role.REPLAYS,), True),
         "shop.enriched-orders": ((Role.OUTPUT,), True),
         "shipping.shop.enriched-orders.waiting": ((Role.WAITING,), True),
         "shipping.dead-letters": ((Role.DEAD_LETTERS,), True),
@@ -43,6 +44,14 @@ def test_topics_are_created_with_what_was_declared() -> None:
         "things": (6, {"cleanup.policy": "compact"}),
         "events": (4, {"cleanup.policy": "delete", "retention.ms": "86400000"}),
         "s.events.by.key": (
+            6,
+            {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "8388608"},
+        ),
+        "s.events.replays": (
+            4,
+            {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "8388608"},
+        ),
+        "s.events.by.key.replays": (
             6,
             {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "8388608"},
         ),

@@ -76,7 +76,10 @@ def test_a_service_has_only_its_own_topics_created(kafka: str, tmp_path: Path, m
     service = f"{prefix}.shipping"
     found = _topics(larder("topics", service, "--create", "--json", kafka=kafka, directory=tmp_path, module=module))
     created = {name.removeprefix(prefix) for name, each in found.items() if each["created"]}
-    assert created == {".enriched", f".shipping.{prefix}.enriched.waiting", ".shipping.dead-letters"}
+    assert created == {
+        ".enriched", f".shipping.{prefix}.enriched.waiting", f".shipping.{prefix}.orders.replays",
+        ".shipping.dead-letters",
+    }  # fmt: skip
     assert not found[f"{prefix}.customers"]["exists"]
 
 

@@ -63,6 +63,11 @@ class Letter(NamedTuple):
     cause: str
     record: ConsumerRecord
 
+    @property
+    def step(self) -> bytes | None:
+        """What parked it: each step that cannot handle a record has a letter."""
+        return dict(self.record.headers).get("larder.step")
+
 
 class Stage:
     """Topics `customers`, `orders` and `joined` of a prefix, and workers of the service of that name."""
@@ -127,7 +132,7 @@ class Stage:
 
         async def enough() -> list[Letter] | None:
             found = [_letter(record) for record in await read(self.kafka, self.name("dead-letters"))]
-            return found if len({each.record.key for each in found}) >= count else None
+            return found if len({(each.record.key, each.step) for each in found}) >= count else None
 
         return self.beside.call(until(enough, 20, f"{count} dead letters"))
 

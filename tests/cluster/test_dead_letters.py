@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.stages import KINDS, Stage, customer, order
 from tests.support.beside import Beside
 from tests.support.described import require_described
-from tests.support.topics import read, until
+from tests.support.topics import Sent, read, until
 from tests.support.workers import larder, running
 
 
@@ -45,7 +45,7 @@ def test_a_replayed_order_is_joined_once_its_customer_is_there_and_once_alone(
         assert {each["id"] for each in listed} == {each.record.key.decode() for each in letters}
         assert {each["key"] for each in listed} == {f"o{number}" for number in range(5)}
         assert all("has no row 'c9'" in each["cause"] for each in listed)
-        # Too early: it is parked again, under another id.
+        # Too early: it is parked again.
         early = operator("replay", listed[0]["id"])
         assert [each["id"] for each in early["replayed"]] == [listed[0]["id"]]
         stage.beside.call(_until_parked(stage, 6))
@@ -61,17 +61,101 @@ def test_a_replayed_order_is_joined_once_its_customer_is_there_and_once_alone(
         worker.until_caught_up()
         assert worker.stop() == 0
     assert len(stage.read("joined")) == 5
-    replayed = [dict(each.headers).get("larder.replayed") for each in stage.read("orders")]
-    assert len([each for each in replayed if each]) == (6 if kind == "global" else 0)
-    if kind == "copartitioned":
-        inner = stage.beside.call(read(kafka, f"{prefix}.{prefix}.orders.by.customer_id"))
-        assert len([each for each in inner if "larder.replayed" in dict(each.headers)]) == 6
+    assert len(stage.read("orders")) == 5
+
+
+COUNTING = """
+class Count(Row):
+    customer_id: str
+    orders: int = 0
+    quantity: int = 0
+    revision: int = 0
+
+
+counts = OwnerTopic("{prefix}.counts", Count, key="customer_id", revision="revision", partitions=1)
+held = service.global_table(customers)
+service.join(orders, held.on("customer_id"), into=joined, missing=DeadLetter)
+counted = service.table(counts)
+
+
+@service.fold(orders.by("customer_id"), state=counted)
+def count(order: Order, row: Count | None) -> Count:
+    if order.quantity < 1:
+        raise ValueError("nothing ordered")
+    before = row or Count(customer_id=order.customer_id)
+    return Count(customer_id=order.customer_id, orders=before.orders + 1, quantity=before.quantity + order.quantity)
+"""
+
+
+def test_a_replayed_record_reaches_the_step_that_parked_it_and_nothing_else(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(COUNTING)
+    operator = Operator(stage, worker.module)
+    with running(worker):
+        worker.until_running()
+        stage.send("orders", [order("o1", "c1"), order("o2", None), order("o3", "c1", quantity=0)])
+        letters = stage.until_letters(5)
+        steps = {(each.record.key, dict(each.record.headers)["larder.step"]) for each in letters}
+        source, by = f"{prefix}.orders/0", next(each for each, _ in steps if b".by." in each).decode()
+        assert {(key.decode(), step.decode()) for key, step in steps} == {
+            *((f"{source}/{offset}", f"join {prefix}.joined") for offset in range(3)),
+            (f"{source}/1", "by customer_id"),
+            (by, f"decide {prefix}.counts"),
+        }
+        stage.send("customers", [customer("c1")])
+        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
+        replayed = operator("replay", "--all")["replayed"]
+        assert {each["reaches"] for each in replayed} == {
+            f"only {step} of {prefix}"
+            for step in (f"join {prefix}.joined", "by customer_id", f"decide {prefix}.counts")
+        }
+        # What could not be done is parked again; what could is there once, and was counted once.
+        assert stage.until_joined({"o1", "o3"}).keys() == {"o1", "o3"}
+        stage.beside.call(_until_parked(stage, 8))
+        worker.until_caught_up()
+        left = {(each["id"], each["step"]) for each in operator("list")["letters"]}
+        assert left == {
+            (f"{source}/1", f"join {prefix}.joined"),
+            (f"{source}/1", "by customer_id"),
+            (by, f"decide {prefix}.counts"),
+        }
+        status, row = worker.row(f"{prefix}.counts", "c1")
+        assert (status, row["row"]["orders"], row["row"]["quantity"]) == (200, 1, 1)
+        assert len(stage.read("orders")) == 3
+        assert worker.stop() == 0
+    assert len(stage.read("joined")) == 2
+
+
+def test_what_no_step_can_take_is_parked_again_with_its_cause(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = Stage(kafka, prefix, beside, tmp_path)
+    worker = stage.worker(KINDS["global"])
+    with running(worker):
+        worker.until_running()
+        again, headers = "orders.replays", [("larder.replayed", f"{prefix}.orders/0/7".encode())]
+        stage.send(again, [
+            Sent("o1", b"{}", headers=[*headers, ("larder.step", b"join nobody")]),
+            Sent("o2", b"{}", headers=[("larder.step", f"join {prefix}.joined".encode())]),
+            Sent("o3", b"\xff", headers=[("larder.replayed", b"\xff/0/\xff")]),
+        ])  # fmt: skip
+        gone, *garbage = stage.until_letters(3)
+        assert (gone.topic, gone.offset) == (stage.name("orders"), 7)
+        assert f"requires the step 'join nobody' of the service on {prefix}.orders" in gone.cause
+        assert [(each.topic, each.offset) for each in garbage] == [(stage.name(again), 1), (stage.name(again), 2)]
+        assert all(f"with an offset of {prefix}.orders/0" in each.cause for each in garbage)
+        stage.send("customers", [customer("c1")])
+        stage.send("orders", [order("o4", "c1")])
+        stage.until_joined({"o4"})
+        assert worker.stop() == 0
 
 
 async def _until_parked(stage: Stage, count: int) -> None:
     async def parked() -> bool:
         records = await read(stage.kafka, stage.name("dead-letters"))
-        return len({each.key for each in records}) >= count
+        return sum("larder.settled" not in dict(each.headers) for each in records) >= count
 
     await until(parked, 20, f"{count} letters")
 

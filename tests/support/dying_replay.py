@@ -1,4 +1,4 @@
-"""Replays all dead letters of a service, and kills itself on the way: python -m ... KAFKA SERVICE STEP.
+"""Republishes all dead letters of a service, and kills itself on the way: python -m ... KAFKA SERVICE STEP.
 
 The steps: replayed (the records are sent), settled (what settles their letters is, too), committed.
 """
@@ -42,4 +42,4 @@ async def dying_in_one(*arguments: Any) -> None:
 
 rounds.send = dying_send
 TransactionalProducer.in_one = dying_in_one  # type: ignore[method-assign]
-asyncio.run(settle(kafka, service, "replayed", Chosen()))
+asyncio.run(settle(kafka, service, "republished", Chosen()))

@@ -117,7 +117,7 @@ def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None
             return False
 
     sent = [Sent(0, CAPITALS, b"{}"), Sent(1, None, b"{}"), Sent(2, b"no uuid", b"{}"), Sent(3, KEY, b"{}")]
-    InputHandler(tp, [Stage()], delivery.as_delivery, UUID).process(sent, 4)
+    InputHandler(tp, {"stage": Stage()}, delivery.as_delivery, UUID).process(sent, 4)
     assert handled == [KEY, None, b"no uuid", KEY]
     delivery.settle()
     letters = delivery.logs[TopicPartition("s.dead-letters", 0)]

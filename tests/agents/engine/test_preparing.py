@@ -70,15 +70,18 @@ async def test_topics_of_the_service_are_created_as_declared_once_those_of_other
     } == {
         "customers": (5, "compact"),
         "orders": (7, "delete"),
+        "orders.replays": (7, "delete"),
         "joined": (2, "delete"),
         "dead-letters": (4, "delete"),
         f"{prefix}.joined.waiting": (7, "compact"),
     }
     assert facts[f"{prefix}.dead-letters"].max_message_bytes == 8 << 20
-    assert len({fact.topic_id for fact in facts.values()}) == 5
+    assert len({fact.topic_id for fact in facts.values()}) == 6
     planned = plan(shop(prefix), facts)
     assert planned.dead_letters == (f"{prefix}.dead-letters", 4, 8 << 20)
-    assert planned.group_topics == [f"{prefix}.{prefix}.joined.waiting", f"{prefix}.orders"]
+    assert planned.group_topics == [
+        f"{prefix}.{prefix}.joined.waiting", f"{prefix}.orders", f"{prefix}.orders.replays",
+    ]  # fmt: skip
 
 
 async def test_a_topic_by_another_key_gets_as_many_partitions_as_the_table_that_it_meets(

@@ -36,7 +36,11 @@ async def test_records_before_the_processed_offset_are_deleted_and_later_ones_ar
             await trimming
 
 
-def test_a_rekeyed_event_topic_passes_through_its_service_and_no_other_topic_does() -> None:
+def test_a_rekeyed_event_topic_and_what_is_replayed_pass_through_their_service() -> None:
     service = fulfilment.fulfilment
     facts = {use.name: TopicFacts(use.partitions, "delete", 1_000_000, "id") for use in topics_of(service)}
-    assert plan(service, facts).passed_through == {"fulfilment.shop.orders.by.customer_id"}
+    assert plan(service, facts).passed_through == {
+        "fulfilment.shop.orders.by.customer_id",
+        "fulfilment.shop.orders.replays",
+        "fulfilment.shop.orders.by.customer_id.replays",
+    }

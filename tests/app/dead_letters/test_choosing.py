@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.declaring.facts import TopicFacts
-from app.dead_letters.choosing import Chosen, obstacle, too_large
+from app.dead_letters.choosing import Chosen, obstacle, stepless, too_large
 from app.dead_letters.letters import Letter, LetterId, Place
 
 LETTER = Letter(
@@ -45,5 +45,14 @@ def test_a_letter_is_replayed_into_a_topic_of_events_alone() -> None:
 
 
 def test_a_letter_that_has_become_too_large_for_its_topic_is_found_before_it_is_sent() -> None:
-    assert too_large(LETTER, [("h", None)], FACTS) is None
-    assert "requires at most 1000 bytes in shop.orders" in (too_large(LETTER, [("h", b"x" * 900)], FACTS) or "")
+    assert too_large(LETTER, "again", [("h", None)], FACTS) is None
+    assert "requires at most 1000 bytes in again" in (too_large(LETTER, "again", [("h", b"x" * 900)], FACTS) or "")
+
+
+def test_a_letter_is_replayed_to_a_step_that_reads_its_partition_again() -> None:
+    stepped = LETTER._replace(step="join j")
+    assert not stepless(stepped, "again", stepped.id.partition + 1)
+    assert "found a letter that names none" in stepless(LETTER, "again", 8)
+    assert "found none; start one, or --republish" in stepless(stepped, "again", None)
+    few = stepless(stepped, "again", stepped.id.partition)
+    assert f"requires partition {stepped.id.partition} of again; found {stepped.id.partition} partitions" in few

@@ -71,8 +71,11 @@ def test_a_letter_says_what_was_left_out_of_it() -> None:
 
 
 @pytest.mark.parametrize(("how", "as_"), [("replayed", "shop.orders/2/9"), ("replayed", None), ("discarded", None)])
-def test_what_settles_a_letter_is_read_as_it_was_written(how: str, as_: str | None) -> None:
-    identity = Identity(LetterId("shop.orders", 2, 7), 123)
+@pytest.mark.parametrize("step", [(None, 0), ("join shop.joined", 2)])
+def test_what_settles_a_letter_is_read_as_it_was_written(
+    how: str, as_: str | None, step: tuple[str | None, int]
+) -> None:  # fmt: skip
+    identity = Identity(LetterId("shop.orders", 2, 7), 123, *step)
     stored = Stored(b"shop.orders/2/7", None, settling_headers(identity, how, as_), 9, 456)  # type: ignore[arg-type]
     assert read_record(1, stored) == Settlement(identity, how, as_, Place(1, 9, 456))
 

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -17,7 +18,7 @@ from agents.declaring.dead_letters import dead_letter, fitting
 from agents.engine.transactions import TransactionalProducer
 from app.dead_letters import reading, rounds
 from app.dead_letters.choosing import Chosen
-from app.dead_letters.letters import LetterId, letter_id
+from app.dead_letters.letters import LetterId, Name, letter_id
 from app.dead_letters.outcome import Outcome
 from app.dead_letters.reading import letter, list_letters, tally_letters
 from app.dead_letters.records import Outgoing, spans
@@ -94,39 +95,77 @@ def some(count: int) -> list[Sent]:
             for number in range(count)]  # fmt: skip
 
 
+def named(found: Mapping[Name, Any]) -> dict[str, Any]:
+    return {str(name): what for name, what in found.items()}
+
+
 def of(*ids: str) -> Chosen:
     return Chosen(frozenset(map(letter_id, ids)))
 
 
 async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
-    outcome = await settle(shop.kafka, shop.service, "replayed", of(id_))
-    assert list(outcome.settled) == [id_], outcome
+    outcome = await settle(shop.kafka, shop.service, "republished", of(id_))
+    assert list(named(outcome.settled)) == [id_], outcome
     before, after = await shop.read()
     assert (after.key, after.value, after.partition, after.timestamp) == (
         before.key, before.value, before.partition, before.timestamp,
     )  # fmt: skip
     assert list(after.headers) == [*before.headers, ("larder.replayed", id_.encode())]
-    assert outcome.settled == {id_: f"{shop.orders}/{after.partition}/{after.offset}"}
+    assert named(outcome.settled) == {id_: f"{shop.orders}/{after.partition}/{after.offset}"}
     assert await shop.listed() == []
     found = await letter(shop.kafka, shop.service, letter_id(id_))
     assert found is not None
     whole, settlement = found
     assert whole.value == before.value
     assert settlement is not None
-    assert (settlement.how, settlement.replayed_as) == ("replayed", outcome.settled[id_])
+    assert (settlement.how, settlement.replayed_as) == ("republished", named(outcome.settled)[id_])
+
+
+async def test_each_step_that_parked_a_record_gets_it_again_and_nobody_else_does(shop: Shop) -> None:
+    (id_,) = await shop.park(some(1))
+    (order,) = await shop.read()
+    again = f"{shop.orders}.replays"
+    steps = ("join j", "decide d")
+    whole = [dead_letter(shop.service, shop.orders, order.partition, order, "no", step) for step in steps]
+    await send(shop.kafka, shop.letters, [Sent(each.key, each.value, 0, each.headers) for each in whole])
+    early = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    assert "a letter that names none; --republish publishes it for all readers" in named(early.left)[id_]
+    assert f"requires {again}, which the workers of {shop.service} create" in named(early.left)[f"{id_} of join j"]
+    await create(shop.kafka, {again: PARTITIONS})
+    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen(cause="no"))
+    ids = [f"{id_} of {step}" for step in steps]
+    assert sorted(named(outcome.settled)) == sorted(ids)
+    sent = await read(shop.kafka, again)
+    assert {dict(each.headers)["larder.step"] for each in sent} == {b"join j", b"decide d"}
+    for each in sent:
+        assert (each.key, each.value, each.partition, each.timestamp) == (
+            order.key, order.value, order.partition, order.timestamp,
+        )  # fmt: skip
+        kept = {name: value for name, value in each.headers if name != "larder.step"}
+        assert kept == {"trace": b"\xff", "larder.replayed": id_.encode(), "larder.attempt": b"1"}
+    assert [each.offset for each in await shop.read()] == [order.offset]
+    # One of them parks it again: that is another letter, and can be replayed once more.
+    parked = dead_letter(shop.service, shop.orders, order.partition, sent[0], "no", "join j")
+    key = Sent(id_.encode(), parked.value, 0, parked.headers)
+    await send(shop.kafka, shop.letters, [key, key])
+    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen(cause="no"))
+    assert list(named(outcome.settled)) == [f"{id_} of join j"]
+    assert dict((await read(shop.kafka, again))[-1].headers)["larder.attempt"] in {b"1", b"2"}
+    assert await shop.listed() == [id_]
+    await settle(shop.kafka, shop.service, "discarded", Chosen())
 
 
 async def test_what_was_replayed_is_not_listed_and_not_replayed_again(shop: Shop) -> None:
     ids = await shop.park(some(40))
     assert await shop.listed() == sorted(ids)
-    first = await settle(shop.kafka, shop.service, "replayed", of(*ids[:5]))
-    assert sorted(first.settled) == sorted(ids[:5])
-    again = await settle(shop.kafka, shop.service, "replayed", of(*ids[:6]))
-    assert (list(again.settled), sorted(again.already)) == ([ids[5]], sorted(ids[:5]))
+    first = await settle(shop.kafka, shop.service, "republished", of(*ids[:5]))
+    assert sorted(named(first.settled)) == sorted(ids[:5])
+    again = await settle(shop.kafka, shop.service, "republished", of(*ids[:6]))
+    assert (list(named(again.settled)), sorted(named(again.already))) == ([ids[5]], sorted(ids[:5]))
     assert await shop.listed() == sorted(ids[6:])
     for _ in range(2):
-        await settle(shop.kafka, shop.service, "replayed", Chosen())
+        await settle(shop.kafka, shop.service, "republished", Chosen())
         assert await shop.replayed() == sorted(ids)
     assert await shop.listed() == []
 
@@ -139,11 +178,11 @@ async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_
     command = [sys.executable, "-m", "tests.support.dying_replay", shop.kafka, shop.service, step]
     ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL
-    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     assert await shop.listed() == []
     if step != "committed":
-        assert sorted(outcome.settled) == sorted(ids)
+        assert sorted(named(outcome.settled)) == sorted(ids)
 
 
 async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_one_has(
@@ -154,10 +193,10 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
 
     async def later(seconds: float) -> Outcome:
         await asyncio.sleep(seconds)
-        return await settle(shop.kafka, shop.service, "replayed", Chosen())
+        return await settle(shop.kafka, shop.service, "republished", Chosen())
 
     ended = await asyncio.gather(*(later(0.2 * number) for number in range(6)), return_exceptions=True)
-    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    await settle(shop.kafka, shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
         assert isinstance(each, Outcome) or "another one, who has begun since" in str(each), each
@@ -174,23 +213,23 @@ async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: p
         return offsets
 
     monkeypatch.setattr(rounds, "send", slow)
-    slow_one = asyncio.create_task(settle(shop.kafka, shop.service, "replayed", Chosen()))
+    slow_one = asyncio.create_task(settle(shop.kafka, shop.service, "republished", Chosen()))
     await waits.wait()
     monkeypatch.setattr(rounds, "send", send_)
-    quick = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    quick = await settle(shop.kafka, shop.service, "republished", Chosen())
     goes_on.set()
     with pytest.raises(UnavailableError, match="another one, who has begun since"):
         await slow_one
-    assert sorted(quick.settled) == sorted(ids)
+    assert sorted(named(quick.settled)) == sorted(ids)
     assert await shop.replayed() == sorted(ids)
 
 
 async def test_a_letter_that_is_parked_again_after_it_was_settled_stays_settled(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
-    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    await settle(shop.kafka, shop.service, "republished", Chosen())
     (stored, *_) = await read(shop.kafka, shop.letters)
     await send(shop.kafka, shop.letters, [Sent(stored.key, stored.value, stored.partition, list(stored.headers))])
-    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    await settle(shop.kafka, shop.service, "republished", Chosen())
     assert await shop.replayed() == [id_]
     assert await shop.listed() == []
 
@@ -198,12 +237,12 @@ async def test_a_letter_that_is_parked_again_after_it_was_settled_stays_settled(
 async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: Shop) -> None:
     ids = await shop.park(some(4))
     outcome = await settle(shop.kafka, shop.service, "discarded", of(*ids[:2]))
-    assert outcome.settled == dict.fromkeys(ids[:2])
+    assert named(outcome.settled) == dict.fromkeys(ids[:2])
     assert await shop.listed() == sorted(ids[2:])
     assert (await tally_letters(shop.kafka, shop.service)).total == 2
-    again = await settle(shop.kafka, shop.service, "replayed", of(ids[0], f"{shop.orders}/0/999"))
-    assert [each.how for each in again.already.values()] == ["discarded"]
-    assert list(again.left) == [f"{shop.orders}/0/999"]
+    again = await settle(shop.kafka, shop.service, "republished", of(ids[0], f"{shop.orders}/0/999"))
+    assert [each.how for each in named(again.already).values()] == ["discarded"]
+    assert list(named(again.left)) == [f"{shop.orders}/0/999"]
     assert await shop.replayed() == []
 
 
@@ -219,16 +258,16 @@ async def test_letters_are_chosen_by_topic_and_cause(shop: Shop) -> None:
 async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_it_is_there(shop: Shop) -> None:
     large = "x" * 5_000
     ids = await shop.park([Sent("k" * 2_000, large.encode(), 0, [("trace", b"1")])], largest=1_000)
-    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
-    assert list(outcome.settled) == ids
+    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
+    assert list(named(outcome.settled)) == ids
     before, after = await shop.read()
     assert (after.key, after.value) == (before.key, before.value)
     assert list(after.headers) == [("trace", b"1"), ("larder.replayed", ids[0].encode())]
     stale = dead_letter(shop.service, shop.orders, 0, before, "late")
     headers = [(name, b"7" if name == "larder.timestamp" else value) for name, value in stale.headers]
     await send(shop.kafka, shop.letters, [Sent(stale.key, None, 0, [*headers, ("larder.left-out", b"the value")])])
-    again = await settle(shop.kafka, shop.service, "replayed", Chosen())
-    assert "it is gone from" in again.left[f"{shop.orders}/0/0"]
+    again = await settle(shop.kafka, shop.service, "republished", Chosen())
+    assert "it is gone from" in named(again.left)[f"{shop.orders}/0/0"]
 
 
 async def test_what_was_left_out_of_letters_counts_for_how_much_is_committed_at_a_time(
@@ -243,7 +282,7 @@ async def test_what_was_left_out_of_letters_counts_for_how_much_is_committed_at_
 
     monkeypatch.setattr(rounds, "send", counted)
     ids = await shop.park([Sent(f"o{each}", b"x" * 5_000, 0) for each in range(5)], largest=1_000)
-    assert sorted((await settle(shop.kafka, shop.service, "replayed", Chosen())).settled) == sorted(ids)
+    assert sorted(named((await settle(shop.kafka, shop.service, "republished", Chosen())).settled)) == sorted(ids)
     assert [each for each in together if each] == [10_000, 10_000, 5_000]
 
 
@@ -253,7 +292,7 @@ async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> Non
         batch.append(key=None, value=None, timestamp=EARLIER)
         await (await producer.send_batch(batch, shop.orders, partition=1))
     await shop.park([Sent(None, b"{", 0), Sent("k", None, 2)])
-    await settle(shop.kafka, shop.service, "replayed", Chosen())
+    await settle(shop.kafka, shop.service, "republished", Chosen())
     stored = [(each.partition, each.key, each.value) for each in await shop.read()]
     assert stored == [(0, None, b"{")] * 2 + [(1, None, None)] * 2 + [(2, b"k", None)] * 2
 
@@ -261,9 +300,9 @@ async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> Non
 async def test_rows_are_left_to_their_owner(shop: Shop) -> None:
     ids = await shop.park(some(3))
     await configure(shop.kafka, shop.orders, COMPACTED)
-    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen())
-    assert sorted(outcome.left) == sorted(ids)
-    assert all("an old row would take the place" in cause for cause in outcome.left.values())
+    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
+    assert sorted(named(outcome.left)) == sorted(ids)
+    assert all("an old row would take the place" in cause for cause in named(outcome.left).values())
     assert await shop.replayed() == []
     assert len((await settle(shop.kafka, shop.service, "discarded", Chosen())).settled) == 3
 
@@ -272,18 +311,18 @@ async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(s
     ids = await shop.park([*some(8), Sent("new", {"id": 9}, 0)])
     # Those of two hours ago are refused now; the last one is not.
     await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "3600000"})
-    outcome = await settle(shop.kafka, shop.service, "replayed", of(*[ids[0], *ids[-1:], ids[1]]))
-    assert len(outcome.left) + len(outcome.settled) == 3
-    assert all("requires its topic to take it" in cause for cause in outcome.left.values())
-    assert await shop.replayed() == sorted(outcome.settled)
-    assert len(outcome.settled) == 1
+    outcome = await settle(shop.kafka, shop.service, "republished", of(*[ids[0], *ids[-1:], ids[1]]))
+    assert len(named(outcome.left)) + len(named(outcome.settled)) == 3
+    assert all("requires its topic to take it" in cause for cause in named(outcome.left).values())
+    assert await shop.replayed() == sorted(named(outcome.settled))
+    assert len(named(outcome.settled)) == 1
 
 
 async def test_a_service_without_dead_letters_has_none(kafka: str, prefix: str) -> None:
     assert (await list_letters(kafka, prefix, 10)) == ([], None, False)
     assert await letter(kafka, prefix, LetterId("t", 0, 1)) is None
     outcome = await settle(kafka, prefix, "discarded", of("t/0/1"))
-    assert (outcome.settled, list(outcome.left)) == ({}, ["t/0/1"])
+    assert (named(outcome.settled), list(named(outcome.left))) == ({}, ["t/0/1"])
 
 
 async def test_letters_are_found_by_keys_that_are_longer_than_lists_show(shop: Shop) -> None:
