@@ -32,8 +32,15 @@ class Case:
         return self._by_topic.get(self.name(topic), [])
 
     def letters(self, source: str) -> Sequence[Seen]:
-        """The dead letters of a topic."""
-        return [each for each in self.of("dead-letters") if each.headers.get("larder.topic") == self.name(source)]
+        """The dead letters of a topic, without those that were replayed."""
+        records, name = self.of("dead-letters"), self.name(source)
+        settled = {_letter(each) for each in records if "larder.settled" in each.headers}
+        return [each for each in records if each.headers.get("larder.topic") == name and _letter(each) not in settled]
+
+
+def _letter(record: Seen) -> tuple[str, str, str]:
+    """What a letter and the record that settles it have in common."""
+    return record.key, record.headers.get("larder.step", ""), record.headers.get("larder.attempt", "0")
 
 
 @dataclass

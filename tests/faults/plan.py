@@ -67,7 +67,11 @@ PLACING = {
 """Topics of the service by whose number of partitions each part places records; names as `Part` gives them."""
 
 
-MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "standby")
+LAST_REPLAYED = 0.5
+"""Seeds below end with a replay, where they end with nothing else."""
+
+
+MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
 class Fault(NamedTuple):
@@ -93,8 +97,8 @@ class Plan:
     """One seed's; `early` begins with the faults while the workers are still starting.
 
     `anew` ends with a worker that begins anew after deletions have expired, `absent` with one that was away until they
-    had; `grown` is a topic of the service that somebody adds partitions to at the end. With `standby` workers follow
-    what others process.
+    had, `replayed` with an operator who replays all dead letters; `grown` is a topic of the service that somebody adds
+    partitions to at the end. With `standby` workers follow what others process.
     """
 
     seed: int
@@ -107,6 +111,7 @@ class Plan:
     anew: bool
     absent: bool
     grown: str
+    replayed: bool
     standby: bool
     faults: tuple[Fault, ...]
 
@@ -131,7 +136,21 @@ def planned(seed: int) -> Plan:
     standby = chance.random() < 0.5
     grown = chance.choice([topic for part in parts for topic in PLACING.get(part, ())] or [""])
     grown = grown if 0.2 <= last < 0.35 else ""
-    return Plan(seed, parts, missing, signed, duplicated, reordered, early, anew, absent, grown, standby, faults)
+    return Plan(
+        seed,
+        parts,
+        missing,
+        signed,
+        duplicated,
+        reordered,
+        early,
+        anew,
+        absent,
+        grown,
+        0.35 <= last < LAST_REPLAYED,
+        standby,
+        faults,
+    )
 
 
 def _fault(chance: random.Random) -> Fault:

@@ -23,6 +23,8 @@ from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import Case, Load, Part, module
 from tests.faults.plan import WORKERS, Plan
 from tests.faults.registry import parts_of
+from tests.faults.replaying import MAY_BE as REORDERED
+from tests.faults.replaying import replay_all
 from tests.faults.rig import Rig
 from tests.faults.writing import Writer, producing
 from tests.support.topics import COMPACTED, create
@@ -86,6 +88,9 @@ class Trial:
         epilogues = {begin_anew: self.field.plan.anew, be_away: self.field.plan.absent}
         for epilogue in [each for each, planned in epilogues.items() if planned and not found]:
             await epilogue(self.field, self._writer, self._asker, self._rows)
+            found = await self._verdict()
+        if self.field.plan.replayed and not found:
+            await replay_all(self.field)
             found = await self._verdict()
         if self.field.plan.grown and not found:
             found = await self._grown()
@@ -180,7 +185,8 @@ class Trial:
             return found
         await self._read_on()
         case = Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
-        return [each for part in self._parts for each in part.judge(case)]
+        allowed = REORDERED if self.field.plan.replayed else frozenset()
+        return [each for part in self._parts for each in part.judge(case) if each.kind not in allowed]
 
     async def _read_on(self) -> tuple[Ends, Ends]:
         """Read up to the last stable offsets; answers them, and the high watermarks."""
@@ -203,7 +209,7 @@ class Trial:
         return found + [
             Violation("unsettled", f"{tp.topic}/{tp.partition}: committed {committed.get(tp, 0)} of {high[tp]}")
             for tp in stable
-            if tp.topic in inputs and committed.get(tp, 0) < high[tp]
+            if (tp.topic in inputs or tp.topic.endswith(".replays")) and committed.get(tp, 0) < high[tp]
         ]
 
     async def _silent(self) -> list[Violation]:
