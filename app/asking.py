@@ -117,13 +117,13 @@ def nobody(table: str, asked: str, replies: Sequence[Reply]) -> MistakeError | U
 
 def _holder(table: str) -> str:
     """Name a service that has a table; raises `MistakeError` where none is declared to."""
-    from app.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
+    from app.declared import declared_services, unconfigured  # noqa: PLC0415 - imports what the user wrote
 
     services = declared_services(load_settings().settings.modules).values()
     holders = {use.name: service.name for service in services for use in service.tables}
     if table not in holders:
         near = difflib.get_close_matches(table, holders, 1)
         do = f"did you mean {near[0]}?" if near else "see larder services for what is declared"
-        found = f"none of that name, but {', '.join(holders) or 'no table at all'}"
+        found = f"none of that name, but {', '.join(holders) or 'no table at all'}{unconfigured()}"
         raise MistakeError(Problem(f"table {table}", "requires a declared table", found, do))
     return holders[table]

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from agents.declaring.checks import problems
 from agents.declaring.joins import events_of
-from agents.declaring.loading import load_services
+from agents.declaring.loading import load_services, topics_in
+from agents.declaring.topic_checks import topic_problems
 from agents.declaring.topology import owns, topics_of
 from app.errors import MistakeError
+from app.settings import load_settings
+from tables.declaring.plurals import plural
 from tables.declaring.problems import DeclarationError, Problem
 
 if TYPE_CHECKING:
@@ -37,9 +40,22 @@ class DeclaredTopic:
 def declared_services(modules: Sequence[str]) -> dict[str, Service]:
     """Import modules and give their services by name; raises DeclarationError with all that is wrong with them."""
     services = load_services(modules)
-    if found := problems(list(services.values())):
+    if found := [*problems(list(services.values())), *(() if services else _without_service(modules))]:
         raise DeclarationError(found)
     return services
+
+
+def _without_service(modules: Sequence[str]) -> Iterator[Problem]:
+    """Say what there is in modules that declare topics alone, and what is wrong with these."""
+    alone = topics_in(modules)
+    for topic in alone:
+        yield from topic_problems(topic)
+    yield Problem(
+        f"{plural(len(modules), 'module')} {', '.join(modules)}",
+        "larder requires a Service",
+        f"{plural(len(alone), 'topic')} {', '.join(topic.name for topic in alone)}, and no service",
+        'declare one: shipping = Service("shipping")',
+    )
 
 
 def declared_topics(services: Mapping[str, Service], only: str | None, facts: Facts) -> list[DeclaredTopic]:
@@ -72,7 +88,7 @@ def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTop
     """Give the declaration of a topic; raises `MistakeError` that names those that there are."""
     known = {topic.name: topic for topic in topics(services)}
     if name not in known:
-        found = f"none of that name, but {', '.join(known) or 'no topic at all'}"
+        found = f"none of that name, but {', '.join(known) or 'no topic at all'}{unconfigured()}"
         raise MistakeError(Problem(f"topic {name}", "requires a declared topic", found, _near(name, known)))
     return known[name]
 
@@ -80,9 +96,18 @@ def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTop
 def service_named(services: Mapping[str, Service], name: str) -> Service:
     """Give the declaration of a service; raises `MistakeError` that names those that there are."""
     if name not in services:
-        found = f"none of that name, but {', '.join(services) or 'no service at all'}"
+        found = f"none of that name, but {', '.join(services) or 'no service at all'}{unconfigured()}"
         raise MistakeError(Problem(f"service {name}", "requires a declared service", found, _near(name, services)))
     return services[name]
+
+
+def unconfigured() -> str:
+    """Say that nothing names modules, so that the shipped ones are loaded; "" where something does."""
+    loaded = load_settings()
+    if loaded.origins["modules"] != "default":
+        return ""
+    file = f"{loaded.path} names no modules" if loaded.path.is_file() else f"there is no {loaded.path.absolute()}"
+    return f" (the shipped shop: {file}, and LARDER_MODULES is not set)"
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

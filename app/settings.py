@@ -106,10 +106,11 @@ class Settings:
 
 
 class Loaded(NamedTuple):
-    """The settings in force, and where each came from, by name."""
+    """The settings in force, where each came from, by name, and the file that is looked at, if it is there."""
 
     settings: Settings
     origins: Mapping[str, Origin]
+    path: Path
 
 
 def _variable(name: str) -> str:
@@ -153,7 +154,7 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
     problems += _contradictions(settings)
     if problems:
         raise MistakeError(*problems)
-    return Loaded(settings, origins)
+    return Loaded(settings, origins, path)
 
 
 def _written(path: Path, *, required: bool) -> dict[str, Any]:

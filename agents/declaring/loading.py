@@ -55,6 +55,12 @@ def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
     return services
 
 
+def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
+    """Give the topics that imported modules declare, each once."""
+    values = [value for name in modules for value in vars(sys.modules[name]).values()]
+    return list({id(value): value for value in values if isinstance(value, EventTopic | OwnerTopic)}.values())
+
+
 def shipped_modules() -> list[str]:
     """Name the plain modules in the folder `agents`."""
     found = pkgutil.iter_modules(agents.__path__)

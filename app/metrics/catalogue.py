@@ -63,7 +63,7 @@ METRICS = (
     Metric("larder_table_rows", "gauge", ("table",), "rows that are stored here"),
     Metric("larder_table_parked_records", "gauge", ("table",), "records that were no rows, and are kept here"),
     Metric("larder_table_diverging", "gauge", ("table",), "1 once its owner published falling revisions"),
-    Metric("larder_table_disk_bytes", "gauge", ("table",), "size of the files, without the log"),
+    Metric("larder_table_disk_bytes", "gauge", ("table",), "size of the files, with the log"),
     Metric("larder_table_hot_bytes", "gauge", ("table",), "memory of rows that were just read"),
     Metric("larder_table_hot_hits_total", "counter", ("table",), "rows for joins that were found among these"),
     Metric("larder_table_hot_misses_total", "counter", ("table",), "rows for joins that were looked for in the store"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -73,6 +73,17 @@ class Context(NamedTuple):
     def page(self) -> str:
         """The path without its query."""
         return urlsplit(self.path).path
+
+    @property
+    def above(self) -> list[tuple[str, str]]:
+        """The pages that this one lies below, by address and name: where somebody goes on who finds nothing here."""
+        parts = [unquote(part) for part in self.page.split("/")[1:]]
+        if parts[:1] == ["dead-letters"]:
+            return [("/dead-letters", "Dead letters")]
+        if parts[:1] != ["tables"]:
+            return [("/", "Overview")]
+        named = [(wording.table_address(table), table) for table in parts[1:2] if table in self.tables and parts[2:]]
+        return [("/tables", "Tables"), *named]
 
 
 def render(template: str, data: Mapping[str, Any], context: Context) -> str:

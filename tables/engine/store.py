@@ -147,8 +147,10 @@ class Store:
         return self.scan(prefix, after_prefix(prefix))
 
     def disk_bytes(self) -> int:
-        """Give the size of the files that hold rows, without the log."""
-        return self._db.property_int_value("rocksdb.total-sst-files-size") or 0
+        """Give the size of the files that hold rows, and of the log, which has those that are in no other file yet."""
+        return (self._db.property_int_value("rocksdb.total-sst-files-size") or 0) + sum(
+            map(_size, self.path.glob("*.log"))
+        )
 
     def close(self) -> None:
         """Release the directory. What was written stays, even when closing fails.
@@ -170,6 +172,14 @@ class Store:
             # At its next opening it is rebuilt, whatever part of it is read then.
             (self.path / DAMAGED).touch()
         return found
+
+
+def _size(file: Path) -> int:
+    """Give the size of a file; 0 for a log that was deleted meanwhile."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def connect(path: Path, options: Options, fault: FaultPoint) -> Store:

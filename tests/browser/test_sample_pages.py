@@ -162,3 +162,13 @@ def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(pa
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize("name", ["joins", "overview"])
+def test_on_a_phone_the_menu_and_the_joins_are_cut_nowhere(browser: Browser, gallery: str, name: str) -> None:
+    with context_of(browser, "phone") as context:
+        page = context.new_page()
+        page.goto(f"{gallery}/sample/{name}")
+        regions = page.locator("nav[aria-label=Pages], .card .scroll")
+        assert regions.count() > (name == "joins")
+        assert regions.evaluate_all("all => all.filter(each => each.scrollWidth > each.clientWidth).length") == 0

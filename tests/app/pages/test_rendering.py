@@ -311,3 +311,20 @@ def test_json_that_is_nested_very_deeply_breaks_no_page(depth: int) -> None:
 def test_indenting_makes_no_more_than_some_megabytes_of_a_record_that_is_made_for_it() -> None:
     wide = b"[" * 200 + b'"]]]]",' + b"1," * 50_000 + b"1" + b"]" * 200
     assert len(render("dead-letter", {**LETTER, "value": msgspec.Raw(wide)}, context())) < 2 * len(wide)
+
+
+@pytest.mark.parametrize(
+    ("path", "links"),
+    [
+        ("/tables/shop.customers/rows/c%2F9?max_age=1", ["/tables", "/tables/shop.customers"]),
+        ("/tables/shop.nothing/rows/c9", ["/tables"]),
+        ("/tables/shop.customers", ["/tables"]),
+        ("/dead-letters/shop.orders/0/7", ["/dead-letters"]),
+        ("/nowhere", ["/"]),
+    ],
+)
+def test_a_page_of_what_is_not_there_has_a_way_back(path: str, links: list[str]) -> None:
+    problem = {"type": "urn:larder:unknown-row", "title": "No such row", "status": 404, "detail": "no row"}
+    found = shown("error", problem, path).links()
+    menu = shown("error", problem, "/").links()[:-1]
+    assert found[len(menu) :] == links

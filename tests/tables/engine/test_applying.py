@@ -27,6 +27,12 @@ def test_a_batch_stores_rows_and_the_next_position(table: Table) -> None:
     assert table.sizes().rows == 2
 
 
+def test_rows_that_are_only_in_the_log_count_as_on_disk(table: Table) -> None:
+    before = table.sizes().disk_bytes
+    table.apply(0, [row(offset, f"c{offset}", 1) for offset in range(1_000)])
+    assert table.sizes().disk_bytes - before > 1_000 * len(b'{"customer_id":"c1"}')
+
+
 def test_the_owners_bytes_are_kept_with_fields_that_the_row_type_does_not_have(table: Table) -> None:
     value = b'{"customer_id": "c1",  "unknown": [1, 2],"revision": 3}'
     table.apply(0, [Sent(0, b"c1", value)])
