@@ -1,7 +1,8 @@
 """The end of a process has a deadline: after it, the process says what hangs and ends all the same.
 
-A task that swallows its cancellation, or a thread that is no daemon, would keep the process for ever: neither an event
-loop nor an interpreter ends before them. Its partitions and its name would stay with it.
+A task that swallows its cancellation, code that blocks the event loop, or a thread that is no daemon, would keep the
+process for ever: neither an event loop nor an interpreter ends before them. Its partitions and its name would stay with
+it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 log = logging.getLogger("larder")
 
@@ -29,22 +33,37 @@ class Ending:
         self.cause: BaseException | None = None
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._began = False
+        self._begun, self._begins = os.pipe()
+        threading.Thread(target=self._end, daemon=True).start()
 
     def begin(self) -> None:
-        """Start the clock; once."""
-        if not self._began:
-            self._began = True
-            timer = threading.Timer(self._seconds, self._end)
-            timer.daemon = True
-            timer.start()
+        """Start the clock, if it does not run. Takes no lock: a signal may come while its thread has any."""
+        os.write(self._begins, b".")
 
     def _end(self) -> None:
+        os.read(self._begun, 1)
+        time.sleep(self._seconds)
         hanging = ", ".join(hangs(self._loop)) or "the interpreter"
         log.error("the worker has not ended within %g s: ending the process; what hangs: %s", self._seconds, hanging)
         if self.cause is not None:
             log.error("it was ending because of %s", self.cause, exc_info=self.cause.__cause__)
         os._exit(EXIT_CODE)
+
+
+def told_to_stop(stop: asyncio.Event, ending: Ending) -> None:
+    """Have SIGTERM and SIGINT set `stop`, and start the clock of `ending`.
+
+    The event loop's own handlers would run in it: code that blocks the loop would keep them from that.
+    """
+    loop = asyncio.get_running_loop()
+
+    def told(*_: object) -> None:
+        ending.begin()
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
 
 
 def hangs(loop: asyncio.AbstractEventLoop) -> Iterator[str]:

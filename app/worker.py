@@ -11,7 +11,6 @@ import fcntl
 import json
 import logging
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
 from app import tuning
 from app.directory import Directory
-from app.ending import Ending
+from app.ending import Ending, told_to_stop
 from app.errors import MistakeError, UnavailableError
 from app.observing import Observed, looked_at
 from app.web import Sources, make_app, start_web, stop_web
@@ -86,14 +85,7 @@ def _uncertain(service: Service, guarantee: str) -> Problem:
 
 async def _work(service: Service, settings: Settings, options: Options) -> None:
     stop, ending = asyncio.Event(), Ending()
-    loop = asyncio.get_running_loop()
-
-    def asked_to_stop() -> None:
-        ending.begin()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop)
+    told_to_stop(stop, ending)
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
     runner = ServiceRunner(service, options, memory)
     name = options.worker

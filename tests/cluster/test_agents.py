@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.shops import Shop
+from tests.support.topics import until
 from tests.support.workers import running
 
 # Each batch is finished with a line in a file: what an agent has done is seen from outside.
@@ -75,6 +76,26 @@ def test_an_agent_that_never_ends_and_a_thread_of_its_own_do_not_keep_the_proces
         said = worker.until_said("ending the process; what hangs: .*")
         assert "task run_agent at " in said
         assert "thread pool-of-mine" in said
+
+
+BLOCKING = """
+@service.agent(orders)
+async def audit(batches):
+    async for batch in batches:
+        DONE.touch()
+        time.sleep(3600)
+"""
+
+
+def test_an_agent_that_blocks_the_event_loop_does_not_keep_the_process_which_names_it(shop: Shop) -> None:
+    done = f'import time\nDONE = pathlib.Path("{shop.directory}") / "done"'
+    worker = shop.worker(shop.module(done + BLOCKING))
+    with running(worker):
+        worker.until_running()
+        shop.order(1)
+        shop.beside.call(until((shop.directory / "done").exists, 30, "a batch"))
+        assert worker.stop(timeout=30) == 1
+        assert "task run_agent at " in worker.until_said("ending the process; what hangs: .*")
 
 
 def _done(shop: Shop) -> set[str]:
