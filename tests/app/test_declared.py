@@ -1,54 +1,58 @@
-"""Declarations that say nothing, or that nobody named: told with what was found."""
+"""Declarations as commands take them: what is wrong is refused before anything is created, sent or started."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
 
-from app.cli import larder
+from tests.support.workers import larder
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty directory, without settings."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("LARDER_MODULES", "LARDER_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
+MODULE = """
+    from agents import Service
+    from tables import EventTopic, OwnerTopic, Row
+
+    class Airport(Row):
+        code: str
+
+    class Flight(Row):
+        number: str
+        code: str
+
+    airports = OwnerTopic("w.airports", Airport, key="code", revision="code", owner="atlas")
+    service = Service("w")
+    service.join(EventTopic("a b/ü", Flight, key="number"), service.global_table(airports).on("kode"),
+                 into=EventTopic("w.landed", Flight, key="number"))
+"""
+
+PROBLEMS = (
+    "larder: topic w.airports: a revision requires a field of type int; found Airport.code: str; "
+    "change the field's type, or declare another field or key_type\n"
+    'topic a b/ü: a topic name requires 1 to 249 of the characters a-z A-Z 0-9 . _ -; found "a b/ü" (5 characters); '
+    "choose another name\n"
+    'join a b/ü with w.airports: .on requires a field of Flight; found "kode"; use one of number, code\n'
+)
+
+NOBODY = "127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("worker", "mine"), ("doctor", "mine"), ("joins", "mine"), ("get", "my.table", "c1"), ("publish", "my.topic")],
+    "command",
+    [
+        ("worker", "w"),
+        ("services",),
+        ("topics",),
+        ("topics", "--create"),
+        ("publish", "w.airports", "--as", "atlas", '{"code": "VIE"}'),
+        ("get", "w.airports", "VIE"),
+    ],
 )
-def test_where_no_configuration_was_found_an_unknown_name_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    told = CliRunner().invoke(larder, arguments)
-    assert told.exit_code == 2
-    missing = f"(the shipped shop: there is no {tmp_path / 'larder.toml'}, and LARDER_MODULES is not set)"
-    assert missing in told.stderr
-
-
-def test_the_list_of_services_says_where_it_is_that_of_the_shipped_shop(tmp_path: Path) -> None:
-    missing = f"there is no {tmp_path / 'larder.toml'}"
-    assert missing in CliRunner().invoke(larder, ["services"]).stderr
-    (tmp_path / "larder.toml").write_text('modules = ["agents.shipping"]\n')
-    assert CliRunner().invoke(larder, ["services"]).stderr == ""
-
-
-def test_a_module_of_topics_alone_is_refused_with_what_it_declares(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_wrong_declarations_are_refused_by_every_command_with_the_same_words(
+    tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    (tmp_path / "plain_rows.py").write_text(
-        "from dataclasses import dataclass\nfrom tables import OwnerTopic\n"
-        "@dataclass\nclass Customer:\n    customer_id: str\n"
-        "customers = OwnerTopic('my.customers', Customer, key='customer_id', owner='crm')\n"
-    )
-    monkeypatch.setenv("LARDER_MODULES", "plain_rows")
-    told = CliRunner().invoke(larder, ["services"])
-    assert told.exit_code == 2
-    assert "topic my.customers: a row type requires fields that can be read from a JSON object" in told.stderr
-    assert "Customer'>, which is no row type; subclass tables.Row" in told.stderr
-    assert "module plain_rows: larder requires a Service; found topic my.customers, and no service" in told.stderr
+    ended = larder(*command, kafka=NOBODY, directory=tmp_path, module=MODULE)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == PROBLEMS
