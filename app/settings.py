@@ -96,6 +96,11 @@ class Settings:
         "leave: a worker that stops hands its partitions over at once; stay: they wait for it, until"
         " session_timeout_s is over",
     )
+    accept_lost_rows: tuple[str, ...] = _setting(
+        (),
+        "tables that may do without the rows that their row type cannot read, each as table:row type; a worker that"
+        " holds inputs back says what to write",
+    )
     block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
     write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
 

@@ -134,6 +134,7 @@ def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables
         on_stop=settings.on_stop,
         inputs_from=inputs_from,
         tables_from=tables_from,
+        losses_accepted=settings.accept_lost_rows,
     )
 
 

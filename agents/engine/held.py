@@ -15,6 +15,7 @@ from itertools import islice
 from agents.engine.cause_log import CauseLog
 from agents.engine.fetching import Seen
 from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
+from agents.engine.lost_rows import accepted_as, lost_rows
 from agents.engine.placing import misplaced
 from agents.engine.table_problems import diverging, hole, missed_deletions, outside
 from agents.engine.traffic import Taken
@@ -84,12 +85,15 @@ class HeldTable:
         by_key: bool = False,
         holes: bool = False,
         decided_on: bool = False,
+        followed: bool = False,
+        losses_accepted: Collection[str] = (),
     ) -> None:
         """`patience` in seconds: with no sign of the broker for so long, it counts as gone.
 
         `by_key`: each row has to lie in the partition that its key belongs to. `holes`: what is left of a topic of
         which records were deleted is enough. `decided_on`: it is the state of a decide, which is held back while one of
-        its rows cannot be read.
+        its rows cannot be read. `followed`: others publish it, who may have written anything. `losses_accepted`:
+        of which tables rows may be lost, each with the row type, see `lost_rows`.
         """
         self.table = table
         self.decided_on = decided_on
@@ -103,6 +107,9 @@ class HeldTable:
         self.react: Callable[[int, Sequence[Record]], None] | None = None
         self.watch: Watch | None = None
         """Somebody who wants to see changes live, whoever has the partitions; mostly nobody does."""
+        self._followed = followed
+        self._losses_accepted = losses_accepted
+        self._lost_said: set[Part] = set()
         self._patience = patience
         self._clock = clock
         self._by_key = by_key
@@ -131,6 +138,18 @@ class HeldTable:
     def caught_up(self, partition: int) -> bool:
         """Rows for orders of an input's `partition` are there; for a global table, of all partitions.
 
+        Rows that were lost by a rebuild are not there, until somebody accepts that.
+        """
+        return self.is_read(partition) and not any(map(self._has_lost, self._parts(partition)))
+
+    def lost(self, partition: int) -> Part | None:
+        """What holds back those who depend on rows for an input's `partition`: a store that lost too many of them."""
+        lost = filter(self._has_lost, self._parts(partition))
+        return next(lost, None) if self.is_read(partition) else None
+
+    def is_read(self, partition: int) -> bool:
+        """All that the topic has for orders of an input's `partition` was read.
+
         After a pause of the process the last sign of the broker is old: what was measured before it counts
         no more.
         """
@@ -139,6 +158,30 @@ class HeldTable:
         return bool(states) and all(
             state.phase >= Phase.CAUGHT_UP and self._seen[state.partition].at >= since for state in states
         )
+
+    def _parts(self, partition: int) -> Collection[Part]:
+        open_ = self.table.partitions
+        if self.held == "global":
+            return [self.table.part(open_[0])] if open_ else []
+        return [self.table.part(partition)] if partition in open_ else []
+
+    def _has_lost(self, part: Part) -> bool:
+        """Of the state of a decide no row may be lost: it is held back by itself, and nobody can accept that."""
+        if self.decided_on or part.before is None or (part.before.rows is None and not self._followed):
+            return False
+        return part.lost > 0 and accepted_as(self.topic) not in self._losses_accepted
+
+    def _judge(self, part: Part) -> None:
+        """Go on with a store that was read again, unless it lost rows: that is said once."""
+        if part.before is None:
+            return
+        if not self._has_lost(part):
+            if part.lost or part in self._lost_said:
+                log.warning("table %s: goes on with the %d rows that it has", self.topic.name, self.table.sizes().rows)
+            part.settle()
+        elif part not in self._lost_said:
+            self._lost_said.add(part)
+            log.error("%s", lost_rows(self.topic, part))
 
     def rows(self, partition: int) -> Part | Table:
         """What answers `raw_many` for orders of an input's `partition`."""
@@ -204,6 +247,7 @@ class HeldTable:
             records = [record for record in records if record.offset not in elsewhere]
         applied = self.table.apply(partition, records, position, strangers)
         self._note_end(partition)
+        self._judge_again(partition)
         self.counts.add(applied)
         if applied.fell is not None:
             log.warning("%s", diverging(self.topic.name, applied.fell))
@@ -213,6 +257,11 @@ class HeldTable:
             self.watch(partition, applied.changed_keys)
         self._tell(applied.changed_keys)
         return applied.rejected
+
+    def _judge_again(self, partition: int) -> None:
+        part = self.table.part(partition)
+        if part in self._lost_said:
+            self._judge(part)
 
     def lies_beyond(self, partition: int) -> bool:
         """The topic has it, and no row belongs there."""
@@ -399,6 +448,7 @@ class HeldTable:
         part = self.table.part(state.partition)
         if all(each.phase >= Phase.CAUGHT_UP for each in part.states.values()):
             part.caught_up()
+            self._judge(part)
         self.was_caught_up = self.was_caught_up or all(each.phase >= Phase.CAUGHT_UP for each in self.states())
         self._say(state)
 

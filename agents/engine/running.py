@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -104,6 +104,7 @@ class Options(NamedTuple):
     on_stop: Literal["leave", "stay"] = "leave"
     inputs_from: Fallback | None = None
     tables_from: Remainder | None = None
+    losses_accepted: Collection[str] = ()
 
 
 class WorkerFailedError(LarderError):
@@ -247,7 +248,7 @@ class ServiceRunner:
             self._say("recovering")
             tasks.create_task(Follower(self.options.brokers, followed).run())
             # Not an event: which partitions there are, and which are caught up, may change meanwhile.
-            while not all(table.caught_up(0) for table in followed.values()):  # noqa: ASYNC110
+            while not all(table.is_read(0) for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def _join_group(
@@ -357,10 +358,12 @@ class ServiceRunner:
             tombstone_retention=retention, fault=self._reached,
         )  # fmt: skip
         holes = self.options.tables_from == "earliest"
+        followed = any(use.name == topic.name for use in self.service.tables)
         decided_on = any(decide.state.name == topic.name for decide in self.service.decides)
         return HeldTable(
-            table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes, decided_on=decided_on
-        )
+            table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes, decided_on=decided_on,
+            followed=followed, losses_accepted=self.options.losses_accepted,
+        )  # fmt: skip
 
     def _open_local_copies(self) -> None:
         """Answer from what is on this disk, before any broker is asked."""

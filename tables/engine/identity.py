@@ -38,6 +38,10 @@ class Identity(msgspec.Struct, frozen=True):
     revision: str
     row: str
 
+    def is_other_topic(self, other: "Identity") -> bool:
+        """Say whether the topic was deleted and created again between the two; not where an id is unknown."""
+        return None not in (self.topic_id, other.topic_id) and self.topic_id != other.topic_id
+
 
 class Verdict(NamedTuple):
     """What to do with a store: refuse, empty it first for a reason, or go on."""
@@ -77,11 +81,9 @@ def judge(found: Identity | None, expected: Identity, where: str) -> Verdict:
     ):
         if was != now:
             return Verdict(rebuild=f"its {name} was {was!r} and is {now!r}")
-    ids = found.topic_id, expected.topic_id
-    if None not in ids and ids[0] != ids[1]:
-        return Verdict(
-            rebuild=f"topic {found.topic} was deleted and created again (its id was {ids[0]} and is {ids[1]})",
-        )
+    if found.is_other_topic(expected):
+        ids = f"its id was {found.topic_id} and is {expected.topic_id}"
+        return Verdict(rebuild=f"topic {found.topic} was deleted and created again ({ids})")
     return Verdict()
 
 

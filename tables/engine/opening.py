@@ -14,6 +14,7 @@ from tables.engine.errors import StoreCorruptedError, StoreHeldError, StoreRefus
 from tables.engine.identity import Identity, judge
 from tables.engine.layout import IDENTITY_KEY
 from tables.engine.memory import Memory
+from tables.engine.served_before import UNKNOWN, counted, forget, remember, remembered
 from tables.engine.store import DAMAGED, Batch, FaultPoint, Store, connect, no_fault
 
 # What a store is called while it is removed; half of one must never be opened.
@@ -40,6 +41,7 @@ def open_store(
         cause = f"its files were damaged ({error.problem.found})"
         return _rebuilt(path, memory, expected, fault), cause
     if _is_empty(store):
+        remember(path, remembered(path) or UNKNOWN)
         _sign(store, expected)
         return store, None
     verdict = judge(found, expected, str(path))
@@ -47,6 +49,10 @@ def open_store(
         store.close()
         raise StoreRefusedError(verdict.refuse)
     if verdict.rebuild is not None:
+        if found is not None and found.is_other_topic(expected):
+            forget(path)
+        else:
+            remember(path, counted(store))
         store.close()
         return _rebuilt(path, memory, expected, fault), verdict.rebuild
     if found is not None and found.topic_id is None:
@@ -78,6 +84,7 @@ def _rebuilt(
         raise
     except Exception:  # noqa: BLE001, S110  damaged, which is why it is emptied
         pass
+    remember(path, UNKNOWN)
     discard(path)
     store = connect(path, memory.options(whole=expected.part == "global"), fault)
     _sign(store, expected)

@@ -29,6 +29,7 @@ from tables.engine.layout import (
 from tables.engine.parked import ParkedRecords
 from tables.engine.planning import Plan, Time, plan
 from tables.engine.records import Applied, Rejected
+from tables.engine.served_before import forget, lost, remembered
 from tables.engine.shape import Shape
 from tables.engine.state import State
 from tables.engine.store import Batch, Store
@@ -62,6 +63,7 @@ class Part:
         self.indexes = IndexBuild(store, shape)
         self.parked = ParkedRecords(store, telling=telling)
         self.unreadable = UnreadableKeys(store)
+        self.before = remembered(store.path)
         self.marks: dict[int, Mark] = {}
         self.states: dict[int, State] = {}
         self.reads = FullReads(store)
@@ -83,6 +85,18 @@ class Part:
         self.store.write_unlogged()
         if next(self.store.scan_prefix(ROW), None) is None:
             self._filling = Filling(behind)
+
+    @property
+    def lost(self) -> int:
+        """How many rows that it had before it was emptied cannot be read any more, where they are too many."""
+        if self.before is None:
+            return 0
+        return lost(self.before, sum(mark.rows for mark in self.marks.values()), sum(self.unreadable.counts.values()))
+
+    def settle(self) -> None:
+        """Go on with the rows that there are, whatever there was before."""
+        forget(self.store.path)
+        self.before = None
 
     def caught_up(self) -> None:
         """Be written as usual."""

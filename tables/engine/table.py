@@ -26,6 +26,7 @@ from tables.engine.part import Part
 from tables.engine.records import Applied, Latest, Opened, Rejected
 from tables.engine.rereading import reached_end, read_anew, sweep
 from tables.engine.rows import LocalRows
+from tables.engine.served_before import counted, remember
 from tables.engine.shape import shape
 from tables.engine.state import State
 from tables.engine.store import FaultPoint, no_fault
@@ -204,7 +205,9 @@ class Table(LocalRows):
         For a position that the topic no longer has. A global table loses all of its
         partitions: their rows cannot be told apart once one of them has a hole.
         """
-        path = self._part(partition).store.path
+        store = self._part(partition).store
+        path = store.path
+        remember(path, counted(store))
         self.close(partition)
         discard(path)
 
