@@ -6,7 +6,7 @@ Plain values. What they do is done where records are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,10 @@ class Wake:
 
     key: Any
     at: datetime
+
+
+LATEST: Final = 253_402_300_800.0
+"""The end of the year 9999, in seconds since the epoch: no time that can be lies there, or later."""
 
 
 def as_utc(at: float) -> datetime:

@@ -8,30 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.declaring.dead_letters import cause_of
 from agents.engine.headers import AFTER_HEADER
 from agents.engine.owned import OwnedRows, Written
+from agents.engine.parking import Parking
 from tables.declaring.records import Record
-from tables.engine.tombstones import REVISION_HEADER
+from tables.engine.tombstones import REVISION_HEADER, declared_revision
 
 
 class Gathering:
     """The results of one partition, each with the revision of its row in a header."""
 
-    def __init__(self, rows: OwnedRows) -> None:
+    def __init__(self, rows: OwnedRows, parking: Parking) -> None:
         self._rows = rows
+        self._parking = parking
 
     def busy(self) -> bool:
         return self._rows.full()
 
     def process(self, records: Sequence[Record]) -> None:
         for record in records:
-            key, headers = record.key or b"", dict(record.headers)
-            known = self._rows.revision(key)
-            if (revision := headers.get(REVISION_HEADER)) is not None:
-                if known is None or int(revision) > known:
-                    self._rows.write(Written(key, record.value, int(revision)), record.timestamp, known)
-            else:
-                self._delete(key, int(headers[AFTER_HEADER] or b""), known, record.timestamp)
+            try:
+                self._gather(record)
+            except ValueError as error:
+                self._parking.park(record, cause_of(error))
+
+    def _gather(self, record: Record) -> None:
+        key = record.key
+        if key is None:
+            message = "a result requires a message key; found null"
+            raise ValueError(message)
+        known = self._rows.revision(key)
+        if (revision := declared_revision(record)) is not None:
+            if known is None or revision > known:
+                self._rows.write(Written(key, record.value, revision), record.timestamp, known)
+        elif (after := declared_revision(record, AFTER_HEADER)) is not None:
+            self._delete(key, after, known, record.timestamp)
+        else:
+            message = f"a result requires the revision of its row in the header {REVISION_HEADER} or {AFTER_HEADER}"
+            raise ValueError(message)
 
     def _delete(self, key: bytes, after: int, known: int | None, timestamp: int) -> None:
         """Delete the result of a row whose deletion has no revision: it is remembered with that of the row."""

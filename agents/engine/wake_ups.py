@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Protocol
 
 import msgspec
 from aiokafka.structs import TopicPartition
 
+from agents.declaring.decisions import LATEST
 from agents.engine.owned import OwnedRows, Written
 from agents.engine.publishing import Delivery
 from agents.engine.waiting_orders import Order
@@ -86,29 +88,42 @@ class WakeUps:
             found = [msgspec.json.decode(row, type=StoredWakeUp) for row in rows]
             self._at |= {each.key: each.at for each in found}
             return True
-        self._due = [(at, key) for key, at in self._at.items()]
+        self._due = [(_due(at), key) for key, at in self._at.items()]
         heapify(self._due)
         self.ready = True
         return False
 
     def _schedule(self, key: bytes, at: float) -> None:
         self._at[key] = at
-        heappush(self._due, (at, key))
+        heappush(self._due, (_due(at), key))
 
     def _wake_next(self, timestamp: int) -> bool:
         """Wake the key that is due first; not before its wake-up is stored, and has its place in the topic."""
-        at, key = self._due[0]
-        if self._at.get(key) == at:
+        due, key = self._due[0]
+        at = self._at.get(key)
+        if at is not None and _due(at) == due:
             if self.rows.written(key) is not None:
                 return False
-            for tp in self._inputs:
-                self._delivery().touch(tp)
-            wake_up = StoredWakeUp(key=key, at=at)
-            record = Order(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
-            self._woken.wake(wake_up, record, self.rows.output.topic)
-            if self._at[key] == at:
+            if self.rows.raw(key) is None:
+                # Somebody else deleted it from the topic.
                 del self._at[key]
-                self.rows.write(Written(key, None, None), timestamp)
+            else:
+                self._wake(StoredWakeUp(key=key, at=at), timestamp)
         # Those that another one has taken the place of are left in the heap until their time.
         heappop(self._due)
         return True
+
+    def _wake(self, wake_up: StoredWakeUp, timestamp: int) -> None:
+        key = wake_up.key
+        for tp in self._inputs:
+            self._delivery().touch(tp)
+        record = Order(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
+        self._woken.wake(wake_up, record, self.rows.output.topic)
+        if self._at[key] == wake_up.at:
+            del self._at[key]
+            self.rows.write(Written(key, None, None), timestamp)
+
+
+def _due(at: float) -> float:
+    """When a wake-up is handled: one for a time that never comes is handled at once, and parked."""
+    return at if at < LATEST else -inf

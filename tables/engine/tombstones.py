@@ -79,10 +79,10 @@ def tombstone(
     return Decided(Tombstone.DELETED if gone else Tombstone.UNCHANGED, stored)
 
 
-def declared_revision(record: Record) -> int | None:
-    """Read the revision that a deletion carries; ValueError for what is no 64-bit int."""
+def declared_revision(record: Record, header: str = REVISION_HEADER) -> int | None:
+    """Read the revision that a deletion carries in a header; ValueError for what is no 64-bit int."""
     for name, value in record.headers:
-        if name == REVISION_HEADER:
+        if name == header:
             revision = int(value or b"")
             if not NO_REVISION < revision < -NO_REVISION:
                 raise ValueError(value)

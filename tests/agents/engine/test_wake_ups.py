@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiokafka.structs import TopicPartition
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agents import Decision, Service, WakeUp
 from agents.declaring.compiled_decides import compile_decide
@@ -93,7 +95,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         each.table.close()
 
 
-@pytest.mark.parametrize("at", [-62135600400.0, -1e308])
+@pytest.mark.parametrize("at", [-62135600400.0, -1e308, 253_402_300_800.0, 1e308])
 def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come(stage: Stage, at: float) -> None:
     stage.take(StoredWakeUp(key=b"bad", at=at), StoredWakeUp(key=b"good", at=1.0))
     for _ in range(3):
@@ -104,6 +106,47 @@ def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come
     assert b"a time in the years 1 to 9999 in UTC" in (dict(letter.headers)["larder.cause"] or b"")
     assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
     assert [(each.key, each.value) for each in stage.log(WAKES.name)] == [(b"bad", None), (b"good", None)]
+
+
+def test_a_wake_up_that_somebody_deleted_from_the_topic_does_not_come_and_ends_nobody(stage: Stage) -> None:
+    stage.take(StoredWakeUp(key=b"gone", at=1.0), StoredWakeUp(key=b"good", at=2.0))
+    while stage.wake_ups.tick(0.0):
+        pass
+    stage.held[1].take(0, [Sent(2, 1, b"gone", None, ())], 3)
+    stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
+    assert stage.log(LETTERS.topic) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    values=st.lists(
+        st.none()
+        | st.binary(max_size=20)
+        | st.builds(
+            lambda key, at: msgspec.json.encode({"key": key, "at": at}),
+            st.sampled_from(["bad", "YmFk", None]),
+            st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(max_size=3),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
+    tmp_path_factory: pytest.TempPathFactory, values: list[bytes | None]
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("stores"))
+    records = [Sent(at, 1, b"bad", value, ()) for at, value in enumerate(values)]
+    good = msgspec.json.encode(StoredWakeUp(key=b"good", at=1.0))
+    stage.held[1].take(0, [*records, Sent(len(records), 1, b"good", good, ())], len(records) + 1)
+    for each, end in zip(stage.held, (0, len(records) + 1), strict=True):
+        each.seen(0, Seen(end, 0.0))
+    for _ in range(4):
+        stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert b"good" in [record.key for record in stage.log(ACCOUNTS.name)]
+    for each in stage.held:
+        each.table.close()
 
 
 def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -> None:

@@ -1,0 +1,79 @@
+"""Results of rekeyed rows that lie in their topic, however they came there: none of them ends a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka.structs import TopicPartition
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agents.engine.gathering import Gathering
+from agents.engine.headers import AFTER_HEADER
+from agents.engine.held import HeldTable
+from agents.engine.owned import OwnedRows
+from agents.engine.parking import Parking
+from agents.engine.publishing import Output
+from tables.engine import Table
+from tables.engine.tombstones import REVISION_HEADER
+from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
+from tests.tables.engine.samples import customers, small_memory
+
+LETTERS = Output("shop.dead-letters", 1, 1 << 20)
+JOINED = TopicPartition("shop.joined", 0)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[HeldTable]:
+    held = HeldTable(Table(customers, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0)
+    held.told("id-1", 1)
+    held.open([0], "id-1")
+    yield held
+    held.table.close()
+
+
+def gathered(held: HeldTable, *records: Sent) -> list[list[bytes | None]]:
+    """The keys of the rows that come of the results, and those of their dead letters."""
+    delivery = MemoryDelivery()
+    rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery, 1)
+    Gathering(rows, Parking("shop", JOINED, LETTERS, delivery.as_delivery)).process(records)
+    delivery.finish()
+    return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
+
+
+REVISIONS = st.none() | st.binary(max_size=30) | st.integers().map(lambda number: b"%d" % number)
+HEADERS = st.lists(st.tuples(st.sampled_from([REVISION_HEADER, AFTER_HEADER, "other"]), REVISIONS), max_size=3)
+RESULTS = st.builds(
+    Sent, st.just(0), st.just(1), st.none() | st.binary(max_size=9), st.none() | st.binary(max_size=9), HEADERS
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(result=RESULTS)
+def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_is_gathered(
+    held: HeldTable, result: Sent
+) -> None:
+    good = Sent(1, 1, b"good", b"{}", [(REVISION_HEADER, b"1")])
+    rows, letters = gathered(held, result, good)
+    assert rows[-1] == b"good"
+    assert letters in ([], [b"shop.joined/0/0"])
+    assert len(rows) + len(letters) <= 2
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [
+        (b"a", []),
+        (b"a", [(REVISION_HEADER, b"x")]),
+        (b"a", [(REVISION_HEADER, None)]),
+        (b"a", [(REVISION_HEADER, b"%d" % 2**63)]),
+        (b"a", [(AFTER_HEADER, b"")]),
+        (None, [(REVISION_HEADER, b"1")]),
+    ],
+)
+def test_what_is_no_result_is_parked_with_its_coordinates(
+    held: HeldTable, key: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
+    assert gathered(held, Sent(7, 1, key, b"{}", headers)) == [[], [b"shop.joined/0/7"]]
