@@ -181,8 +181,8 @@ class Assembly:
         for rekeying in plan.rekeyings.values():
             yield rekeying.step, self._rekeying(tp, rekeying, self._parking(tp, rekeying.step))
         if plan.gathers is not None:
-            parking = self._parking(tp, "gathering")
-            yield "gathering", Gathering(self._owned(plan.gathers.output, tp.partition), parking)
+            # Only the service writes there: what is parked is somebody else's, and is not for this step.
+            yield "gathering", Gathering(self._owned(plan.gathers.output, tp.partition), self._parking(tp))
 
     def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
         source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]

@@ -20,7 +20,7 @@ def test_a_variable_that_has_the_prefix_alone_in_common_is_not_suggested(tmp_pat
 
 
 def test_without_a_file_or_variables_every_setting_has_its_default(tmp_path: Path) -> None:
-    settings, origins = load_settings({}, tmp_path)
+    settings, origins, _ = load_settings({}, tmp_path)
     assert settings.kafka == "127.0.0.1:9092"
     assert settings.web_host == "127.0.0.1"
     assert set(origins.values()) == {"default"}
@@ -28,7 +28,7 @@ def test_without_a_file_or_variables_every_setting_has_its_default(tmp_path: Pat
 
 def test_the_environment_comes_before_the_file_and_the_file_before_the_default(tmp_path: Path) -> None:
     (tmp_path / "larder.toml").write_text('web_port = 8001\nblock_cache_mb = 7\nmodules = ["a", "b"]\n')
-    settings, origins = load_settings({"LARDER_WEB_PORT": "8002"}, tmp_path)
+    settings, origins, _ = load_settings({"LARDER_WEB_PORT": "8002"}, tmp_path)
     assert (settings.web_port, settings.block_cache_mb, settings.write_buffer_mb) == (8002, 7, 64)
     assert settings.modules == ("a", "b")
     assert [origins[name] for name in ("web_port", "block_cache_mb", "write_buffer_mb")] == [
@@ -41,13 +41,13 @@ def test_the_environment_comes_before_the_file_and_the_file_before_the_default(t
 def test_a_file_elsewhere_is_named_by_a_variable(tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
     path.write_text("session_timeout_s = 2\n")
-    settings, _ = load_settings({"LARDER_CONFIG": str(path)}, tmp_path)
+    settings, *_ = load_settings({"LARDER_CONFIG": str(path)}, tmp_path)
     assert settings.session_timeout_s == 2.0
     assert settings.heartbeat == pytest.approx(0.4)
 
 
 def test_kafka_is_set_by_its_own_variable(tmp_path: Path) -> None:
-    settings, origins = load_settings({"KAFKA": "one:9092,two:9092"}, tmp_path)
+    settings, origins, _ = load_settings({"KAFKA": "one:9092,two:9092"}, tmp_path)
     assert settings.kafka == "one:9092,two:9092"
     assert origins["kafka"] == "environment"
 
