@@ -51,7 +51,12 @@ class Role(Enum):
 
 
 _STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
-_INTERNAL: Final = _STAMPED | {Role.REKEYED, Role.JOINED, Role.REPLAYS}
+_PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
+_INTERNAL: Final = _STAMPED | _PASSING
+
+# Brokers since 3.6 know it, and brokers since 4.0 set it to an hour (KIP-937).
+AFTER_MAX: Final = "message.timestamp.after.max.ms"
+NO_LIMIT_MS: Final = str(2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,11 @@ class TopicUse:
         config = {"cleanup.policy": "compact" if self.compacted else "delete"}
         if self.retention is not None:
             config["retention.ms"] = _milliseconds(self.retention)
+        if self.retention == FOREVER:
+            config["retention.bytes"] = "-1"
+        if not _PASSING.isdisjoint(self.roles):
+            # Records keep the time that they came with, however far ahead it is: another topic took it.
+            config[AFTER_MAX] = NO_LIMIT_MS
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
         if not _STAMPED.isdisjoint(self.roles):

@@ -20,7 +20,7 @@ from agents.engine.guarantees import Committed
 from agents.engine.newer_members import newer_members
 from agents.engine.open_transactions import OpenTransaction, open_transactions
 from agents.engine.topic_ids import Copies, copies, describe
-from agents.engine.topic_refusals import Refusal, refusal, refused
+from agents.engine.topic_refusals import TOO_NEW, Refusal, is_too_new, refusal, refused
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -160,13 +160,16 @@ class Cluster:
         """Why the broker would not create these topics; creates none."""
         return await self._refusals(topics, validate_only=True) if topics else []
 
-    async def _refusals(self, topics: Collection[TopicUse], *, validate_only: bool) -> list[Refusal]:
+    async def _refusals(
+        self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
+    ) -> list[Refusal]:
+        """`older`: without the settings that older brokers do not know."""
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()
         wanted = {topic.name: topic for topic in topics}
         answer = await self._admin.create_topics(
             [
-                NewTopic(topic.name, topic.partitions, copies, topic_configs=dict(topic.config))
+                NewTopic(topic.name, topic.partitions, copies, topic_configs=_config(topic, older=older))
                 for topic in wanted.values()
             ],
             validate_only=validate_only,
@@ -179,4 +182,11 @@ class Cluster:
                 raise error(message)
             if code and error is not TopicAlreadyExistsError:
                 found.append(refusal(wanted[name], copies, error, details[0] if details else None))
-        return found
+        if older or not (again := [wanted[each.topic] for each in found if is_too_new(each)]):
+            return found
+        others = [each for each in found if not is_too_new(each)]
+        return others + await self._refusals(again, validate_only=validate_only, older=True)
+
+
+def _config(topic: TopicUse, *, older: bool) -> dict[str, str]:
+    return {name: value for name, value in topic.config.items() if not (older and name in TOO_NEW)}

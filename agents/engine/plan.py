@@ -141,6 +141,13 @@ class Plan:
             states &= looked_up.union(each.state.topic for each in read.decides)
         return sorted(states)
 
+    def tables_of(self, name: str) -> frozenset[str]:
+        """The declared tables that are read for the records of an input."""
+        read = self.inputs[self.inputs[name].replays or name]
+        looked_up = {lookup.table.name for each in read.joins for lookup in each.join.lookups}
+        near = any(each.decide.reads_near for each in read.decides)
+        return frozenset(looked_up.union((use.name for use in self.service.tables) if near else ()))
+
     @property
     def passed_through(self) -> frozenset[str]:
         """Event topics that this service alone writes and reads: what is processed there is of no more use."""

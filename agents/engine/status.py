@@ -9,8 +9,11 @@ from agents.declaring.service import Service
 from agents.engine.counts import Counts
 from agents.engine.held import HeldTable
 from agents.engine.letter_counts import letter_counts
+from agents.engine.lost_rows import lost_rows
 from agents.engine.membership import Membership
+from agents.engine.state_rows import unreadable_rows
 from agents.engine.traffic import Traffic
+from tables.declaring.problems import Problem
 from tables.engine.progress import Progress, progress, progress_of
 from tables.engine.state import State
 
@@ -54,10 +57,20 @@ def status(
             counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
         ),
         "inputs": [] if membership is None else list(_inputs(membership)),
-        "held_back": [] if membership is None else membership.problems,
+        "held_back": sorted({*(() if membership is None else membership.problems), *map(str, _row_problems(tables))}),
         "tables": [_table(tables[use.name], now) for use in service.tables],
         "partition_counts": {} if membership is None else dict(membership.partition_counts),
     }
+
+
+def _row_problems(tables: Mapping[str, HeldTable]) -> Iterator[Problem]:
+    """Why inputs are held back that depend on rows: they cannot be read any more."""
+    for table in tables.values():
+        for state in table.states():
+            if table.decided_on and table.unreadable(state.partition):
+                yield unreadable_rows(table, state.partition)
+            if (part := table.lost(state.partition)) is not None:
+                yield lost_rows(table.topic, part)
 
 
 def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from agents.declaring.topology import AFTER_MAX
 from tables.declaring.plurals import counted
 from tables.declaring.problems import DeclarationError, LarderError, Problem
 
@@ -37,6 +38,10 @@ _OUTSIDE: Final = {
     TopicAuthorizationFailedError: _RIGHTS,
     InvalidReplicationFactorError: "start the brokers that are down",
 }
+
+
+TOO_NEW: Final = frozenset({AFTER_MAX})
+"""Settings that brokers of before do not know, and can do without: they do not have the limit."""
 
 
 class Refusal(NamedTuple):
@@ -68,6 +73,11 @@ def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason
             _MISTAKES.get(error) or _OUTSIDE.get(error) or "look at the log of the brokers",
         ),
     )
+
+
+def is_too_new(refusal: Refusal) -> bool:
+    """Whether a broker refuses a topic for a setting that it does not know."""
+    return refusal.error is InvalidConfigurationError and any(name in refusal.problem.found for name in TOO_NEW)
 
 
 def refused(refusals: Sequence[Refusal]) -> LarderError:

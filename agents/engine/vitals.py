@@ -105,7 +105,7 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
             if (problem := membership.held_back.get(tp)) is not None:
                 excuse = f"held back: {problem}"
             elif tp in held:
-                excuse = _unreadable(tp, membership, tables) or _lost(tp, tables) or _held_back(tp, tables)
+                excuse = _unreadable(tp, membership, tables) or _lost(tp, membership, tables) or _held_back(tp, tables)
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
             yield Standing(Place("input", *tp), position, end, excuse)
 
@@ -114,8 +114,9 @@ def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str,
     return held_back_by([tables[name] for name in membership.plan.states_of(tp.topic)], tp.partition)
 
 
-def _lost(tp: TopicPartition, tables: Mapping[str, HeldTable]) -> str | None:
-    lost = [(table.topic, part) for table in tables.values() if (part := table.lost(tp.partition)) is not None]
+def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
+    read = [tables[name] for name in sorted(membership.plan.tables_of(tp.topic))]
+    lost = [(table.topic, part) for table in read if (part := table.lost(tp.partition)) is not None]
     return f"held back: {'; '.join(str(lost_rows(*each)) for each in lost)}" if lost else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agents.declaring.claims import OWNERS
-from agents.declaring.topology import Role
+from agents.declaring.topology import AFTER_MAX, Role
 from app.doctor.facts import duration
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import set_topic
@@ -28,6 +28,7 @@ _MATTERS: Final = {
     "max.message.bytes": "records of other topics are kept whole there: one that finds no room is parked, or lost to"
     " its wait",
     "message.timestamp.type": "the broker refuses records whose own time is too old or too new for it",
+    AFTER_MAX: "events that are further ahead are refused there, though their source took them",
     "delete.retention.ms": "a join that is held back for longer does not see that a row was deleted, or moved",
 }
 """Why each setting is what it is."""
@@ -58,8 +59,6 @@ def retention(system: System) -> Iterator[Finding]:
 def _changed(system: System, service: Service, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
     wanted = dict(use.config)
     del wanted["cleanup.policy"]  # an audit of its own
-    if wanted.get("retention.ms") == str(FOREVER):
-        wanted["retention.bytes"] = str(FOREVER)
     for name, made_with in wanted.items():
         found = topic.config.get(name)
         if found is None or found == made_with or _is_more(name, found, made_with):

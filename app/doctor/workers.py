@@ -51,6 +51,15 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING, AUDIT, about, phase, "it processes nothing until then", ("see the other findings",)
         )
+    for problem in worker.status.get("held_back", ()):
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            about,
+            f"records are held back: {problem}",
+            "nothing is published for them, and nothing of them is lost",
+            ("do what it says",),
+        )
     for table in worker.status.get("tables", ()):
         yield from _table(about, worker, table)
 
@@ -71,13 +80,20 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
             (Place(name, fell["partition"], fell["offset"]), Place(name, fell["partition"], fell["earlier_offset"])),
         )
     if parked := table.get("parked"):
-        # Every worker reads a global table, so each keeps what it rejected. Of others, one writes a dead letter.
-        where = "kept in its store" if table["held"] == "global" else f"in {dead_letters_name(worker.service)}"
         yield Finding(
             Severity.WARNING,
             AUDIT,
             f"{about}, table {name}",
-            f"{counted(parked, 'rejected record')}, {where}",
+            f"{counted(parked, 'rejected record')}, {_kept(worker, table)}",
             "their rows are missing, or older than what their owner published",
             ("mend the owner as its log says, and have it publish those rows again",),
         )
+
+
+def _kept(worker: WorkerState, table: Mapping[str, Any]) -> str:
+    """Say where rejected records are: each worker keeps those of a global table, and one parks those of another."""
+    if table["held"] == "global":
+        return "kept in its store"
+    if any(each["name"] == table["table"] for each in (worker.status or {}).get("decides", ())):
+        return f"in {dead_letters_name(worker.service)}, without those that hold its decide back"
+    return f"in {dead_letters_name(worker.service)}"

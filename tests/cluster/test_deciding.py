@@ -168,7 +168,8 @@ def test_a_decide_whose_rows_cannot_be_read_any_more_is_held_back_until_they_can
         line = worker.until_said(rf"state {stock.prefix}.levels, partition \d: .*")
         assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
         assert "give a new field a default, or go back to the row type of before" in line
-        worker.until(lambda _: held_back(worker) >= 3, what="three requests that are held back")
+        seen = worker.until(lambda _: held_back(worker) >= 3, what="three requests that are held back")
+        assert any(f"state {stock.prefix}.levels, partition" in problem for problem in seen["held_back"])
         assert sorted(row["left"] for row in stock.rows("levels")) == [3, 10]
         assert [stock.rows(name) for name in ("reserved", "refusals", "dead-letters")] == [[], [], []]
         worker.stop()

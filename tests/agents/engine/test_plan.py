@@ -46,3 +46,6 @@ def test_a_state_is_read_for_the_inputs_of_its_decide_of_joins_with_it_and_of_de
     assert {name: planned.states_of(name) for name in planned.inputs} == {
         "sales": ["levels"], "returns": ["levels", "others"], "orders": ["levels"], "views": [],
     }  # fmt: skip
+    assert {name: sorted(planned.tables_of(name)) for name in planned.inputs} == {
+        "sales": [], "returns": ["followed", "levels", "others"], "orders": ["levels"], "views": ["followed"],
+    }  # fmt: skip

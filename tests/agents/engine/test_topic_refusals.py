@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import (
     BrokerResponseError,
     ClusterAuthorizationFailedError,
+    InvalidConfigurationError,
     InvalidReplicationFactorError,
     InvalidTopicError,
     PolicyViolationError,
@@ -16,7 +17,7 @@ from aiokafka.errors import (
 
 from agents.declaring.topology import TopicUse
 from agents.engine.cluster import Cluster
-from agents.engine.topic_refusals import TopicsUnavailableError, refusal, refused
+from agents.engine.topic_refusals import TopicsUnavailableError, is_too_new, refusal, refused
 from tables.declaring import DeclarationError
 from tests.support.topics import create, existing
 
@@ -64,3 +65,10 @@ async def test_a_name_that_collides_with_another_is_refused_with_the_reason_of_t
             await cluster.create(uses)
         assert sorted(await existing(kafka, prefix)) == [f"{prefix}.a_b", f"{prefix}.free"]
         assert await cluster.refusals([replace(USE, name=f"{prefix}.free")]) == []
+
+
+def test_a_setting_that_an_older_broker_does_not_know_is_left_out_and_no_other_is() -> None:
+    unknown = "Unknown topic config name: message.timestamp.after.max.ms"
+    assert is_too_new(refusal(USE, 1, InvalidConfigurationError, unknown))
+    assert not is_too_new(refusal(USE, 1, InvalidConfigurationError, "Unknown topic config name: nope"))
+    assert not is_too_new(refusal(USE, 1, PolicyViolationError, unknown))

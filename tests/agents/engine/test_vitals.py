@@ -42,7 +42,7 @@ def member(**changed: Any) -> Any:
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     shown = {
         "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
-        "plan": SimpleNamespace(inputs={"orders": None}, states_of=lambda _: states),
+        "plan": SimpleNamespace(inputs={"orders": None}, states_of=lambda _: states, tables_of=lambda _: ()),
         "positions": {INPUT: 3}, "ends": {INPUT: 9},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})

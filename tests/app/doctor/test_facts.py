@@ -37,6 +37,7 @@ from tests.support.audited import STOCK, Order, changed, shop, sound, state
 SERVICE, TOPICS = shop()
 CUSTOMERS, ORDERS = "shop.customers", "shop.orders"
 WAITING, LETTERS = "shipping.shop.joined.waiting", "shipping.dead-letters"
+REPLAYS = "shipping.shop.orders.replays"
 DAY = 86_400
 
 HEALTHY = sound(SERVICE)
@@ -221,6 +222,8 @@ def test_a_claim_of_another_service_than_the_declared_owner_is_an_error() -> Non
         (LETTERS, "retention.bytes", "1000000", "-1"),
         (LETTERS, "max.message.bytes", "1048588", str(8 * 1024 * 1024)),
         (WAITING, "message.timestamp.type", "CreateTime", "LogAppendTime"),
+        (REPLAYS, "retention.bytes", "1000000", "-1"),
+        (REPLAYS, "message.timestamp.after.max.ms", "3600000", str(2**63 - 1)),
     ],
 )
 def test_an_internal_topic_with_other_settings_than_it_was_made_with_is_a_warning(
@@ -411,6 +414,19 @@ def test_what_workers_say_of_themselves_is_a_finding_when_it_is_bad() -> None:
     assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.endswith("kept in its store")
     divided = one(workers(HEALTHY._replace(workers=[table(parked=3, held="partition")])))
     assert divided.seen == "3 rejected records, in shipping.dead-letters"
+    told_back = {
+        "phase": "running",
+        "held_back": ["state s, partition 1: cannot be read"],
+        "decides": [{"name": CUSTOMERS}],
+    }
+    back = one(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", told_back)])))
+    assert (back.severity, back.seen) == (
+        Severity.ERROR, "records are held back: state s, partition 1: cannot be read"
+    )  # fmt: skip
+    held = table(parked=3, held="partition")
+    held = held._replace(status={**(held.status or {}), "decides": [{"name": CUSTOMERS}]})
+    state = one(workers(HEALTHY._replace(workers=[held])))
+    assert state.seen == "3 rejected records, in shipping.dead-letters, without those that hold its decide back"
     fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
     told = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
     assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
