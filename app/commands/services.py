@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,11 @@ from app.local_workers import ask_all
 from app.output import answer, json_option
 from app.over_all import over_all
 from app.settings import load_settings
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agents.declaring.service import Service
     from app.local_workers import Reply
 
@@ -81,6 +85,7 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
             for reaction in service.reactions
         ],
         "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
+        "rekeyings": _rekeyings(mine),
         "workers": workers,
     }
 
@@ -98,6 +103,21 @@ def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
     return {"state": ", ".join(states) or None, "lag": over_all(sum, [each["lag"] for each in partitions])}
 
 
+def _lags(body: Mapping[str, Any]) -> list[int | None]:
+    """Give the lags of the inputs; of the tables, where there are no inputs: reactions to them are all that it does."""
+    inputs = [each["lag"] for each in body.get("inputs", ())]
+    return inputs or [each["lag"] for table in body.get("tables", ()) for each in table["partitions"]]
+
+
+def _rekeyings(replies: list[Reply]) -> list[dict[str, Any]]:
+    """Give how many records each `.by` left out, over all workers since each started."""
+    found: Counter[str] = Counter()
+    for reply in replies:
+        for each in reply.body.get("rekeyings", ()):
+            found[each["name"]] += each["dropped"]
+    return [{"name": name, "dropped": dropped} for name, dropped in found.items()]
+
+
 def _running(reply: Reply) -> dict[str, Any]:
     return {
         "worker": _worker(reply),
@@ -105,7 +125,7 @@ def _running(reply: Reply) -> dict[str, Any]:
         "web": reply.worker.web,
         "phase": reply.body.get("phase", "no answer"),
         "processed": reply.body.get("processed"),
-        "lag": over_all(sum, [each["lag"] for each in reply.body.get("inputs", ())]),
+        "lag": over_all(sum, _lags(reply.body)),
         "joins": reply.body.get("joins", []),
     }
 
@@ -127,16 +147,23 @@ def _show(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
             click.echo(f"  reacts to changes of {reaction['table']}{into}")
         for agent in service["agents"]:
             click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
-        for worker in service["workers"]:
-            place = worker["web"] if worker["pid"] is None else f"process {worker['pid']}, {worker['web']}"
-            click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {_lag(worker)} ({place})")
-        if not service["workers"]:
-            click.echo("  no worker runs here")
+        _show_running(service)
     for other in others:
         said = (
             "does not answer" if other["service"] is None else f"is of {other['service']}, which is not declared here"
         )
         click.echo(f"{other['worker']} {said}")
+
+
+def _show_running(service: dict[str, Any]) -> None:
+    for each in service["rekeyings"]:
+        if each["dropped"]:
+            click.echo(f"  left out of {each['name']}: {counted(each['dropped'], 'record')} with null in its field")
+    for worker in service["workers"]:
+        place = worker["web"] if worker["pid"] is None else f"process {worker['pid']}, {worker['web']}"
+        click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {_lag(worker)} ({place})")
+    if not service["workers"]:
+        click.echo("  no worker runs here")
 
 
 def _state(measured: dict[str, Any]) -> str:

@@ -83,7 +83,8 @@ def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
     return {
         "value": _value(data, text),
         "headers": [(each["name"], each["value"]) for each in data["headers"]],
-        "replay": f"larder dead-letters replay {names}",
+        # A letter that names no step has no step that could process it again.
+        "replay": f"larder dead-letters replay {names}{'' if data.get('step') else ' --republish'}",
         "discard": f"larder dead-letters discard {names}",
     }
 

@@ -14,7 +14,7 @@ from app.brokers import talk
 from app.dead_letters.choosing import Chosen
 from app.dead_letters.describing import described, described_whole
 from app.dead_letters.letters import letter_id, text_of
-from app.dead_letters.reading import letter, list_letters
+from app.dead_letters.reading import letter, list_letters, tally_letters
 from app.lookup import LookupFailedError
 from app.web.answering import respond
 from app.web.asking import Asked
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from app.dead_letters.letters import Letter
+    from app.dead_letters.pages import Page
+    from app.dead_letters.tallying import Tally
 
     T = TypeVar("T")
 
@@ -55,8 +57,19 @@ async def letters(request: web.Request) -> web.Response:
         return chosen.takes(each) and (key is None or text_of(each.key) == key)
 
     here = sources(request)
-    page = await _read(request, lambda: list_letters(here.brokers, here.service, limit, cursor, wanted))
-    found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
+
+    async def read() -> tuple[Page, Tally | None]:
+        """Read a page of letters, and what there is in all where it is the first one."""
+        page = await list_letters(here.brokers, here.service, limit, cursor, wanted)
+        return page, None if cursor else await tally_letters(here.brokers, here.service)
+
+    page, unsettled = await _read(request, read)
+    found = {
+        "letters": [described(each) for each in page.letters],
+        "next": page.next,
+        "beyond": page.beyond,
+        "unsettled": None if unsettled is None else unsettled.as_dict(),
+    }
     return await respond(request, {**found, "key": key}, "dead-letters", long="letters")
 
 

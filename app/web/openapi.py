@@ -129,6 +129,7 @@ _LETTER = thing(
         "partition": WHOLE,
         "offset": WHOLE,
         "key": or_null(TEXT),
+        "step": or_null(TEXT),
         "cause": TEXT,
     }
 )
@@ -202,6 +203,7 @@ SCHEMAS: dict[str, Any] = {
             "worker": TEXT,
             "phase": TEXT,
             "tables": {"type": "array"},
+            "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
             "dead_letters": thing(
                 {
@@ -229,7 +231,24 @@ SCHEMAS: dict[str, Any] = {
             "edges": things(thing({"from": TEXT, "to": TEXT, "label": TEXT})),
         }
     ),
-    "DeadLetters": thing({"letters": things(_LETTER), "next": or_null(TEXT), "beyond": FLAG}),
+    "DeadLetters": thing(
+        {
+            "letters": things(_LETTER),
+            "next": or_null(TEXT),
+            "beyond": FLAG,
+            "unsettled": or_null(
+                thing(
+                    {
+                        "total": WHOLE,
+                        "whole": FLAG,
+                        "causes": things(
+                            thing({"topic": TEXT, "cause": TEXT, "count": WHOLE, "samples": things(TEXT)})
+                        ),
+                    }
+                )
+            ),
+        }
+    ),
     "DeadLetter": thing(
         {
             **_LETTER["properties"],

@@ -189,6 +189,18 @@ def test_services_are_those_of_the_worker_at_an_address() -> None:
     assert told["others"] == []
 
 
+def test_a_service_of_reactions_alone_has_the_lag_of_its_tables_and_what_by_left_out_is_counted() -> None:
+    table = {
+        "table": "shop.customers",
+        "partitions": [{"phase": "caught_up", "lag": 2}, {"phase": "caught_up", "lag": 5}],
+    }
+    left_out = [{"name": "shipping.shop.orders.by.depot", "dropped": 1_200}]
+    with web(lambda _: Answer(200, {**SAID, "inputs": [], "tables": [table], "rekeyings": left_out})) as worker:
+        shown = run("services", "--at", worker.address).stdout.splitlines()
+    assert f"  worker shipping-7: running, lag 7 ({worker.address})" in shown
+    assert "  left out of shipping.shop.orders.by.depot: 1,200 records with null in its field" in shown
+
+
 @pytest.mark.parametrize(
     ("answer", "service", "said"),
     [

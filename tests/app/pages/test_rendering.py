@@ -259,6 +259,19 @@ def test_an_error_says_what_to_do_and_when_it_is_known() -> None:
         assert said in text
 
 
+def test_dead_letters_are_counted_by_cause_and_each_cause_is_a_filter() -> None:
+    causes = [
+        {"topic": "shop.orders", "cause": "no row … & more", "count": 1_200, "samples": []},
+        {"topic": "shop.calls", "cause": "the value requires JSON", "count": 1, "samples": []},
+    ]
+    unsettled = {"total": 1_201, "whole": False, "causes": causes}
+    seen = shown("dead-letters", {**LETTERS, "unsettled": unsettled})
+    assert "At least 1,201 are not settled. By cause:" in seen.text
+    assert "1,200 of shop.orders: no row … & more" in seen.text
+    assert "/dead-letters?topic=shop.orders&cause=no%20row%20%E2%80%A6%20%26%20more" in seen.links()
+    assert "not settled" not in shown("dead-letters", LETTERS).text
+
+
 def test_dead_letters_are_searched_where_the_worker_can() -> None:
     assert "Key of the record" in page("dead-letters").text
     assert "Key of the record" not in shown("dead-letters", LETTERS).text
