@@ -45,7 +45,7 @@ def entry(index: str, value: Any, key: str) -> bytes:
 def _stores(worker: Worker, table: str, only: Collection[str] | None) -> Iterator[Store]:
     assert not worker.alive(), f"the stores of {worker.name} are read once it has ended"
     for path in sorted(worker.tables.joinpath(table).iterdir()):
-        if only is None or path.name in only:
+        if path.is_dir() and (only is None or path.name in only):
             with opened_store(path) as store:
                 yield store
 
