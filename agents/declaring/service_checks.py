@@ -110,7 +110,7 @@ def _function_problems(declared: str, agent: AgentDeclaration) -> Iterator[Probl
 
 
 def _named_after_wrong(use: TopicUse) -> bool:
-    """Whether a topic has characters from its input that a name may not have: the input is told of."""
+    """Whether a topic has characters from its input that a name may not have: the input has that problem."""
     return Role.REPLAYS in use.roles and any(name_problems("", use.name[-LONGEST_NAME:]))
 
 

@@ -51,8 +51,9 @@ class Role(Enum):
 
 
 _STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
-_PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
-_INTERNAL: Final = _STAMPED | _PASSING
+PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
+"""What events pass through on their way to another step of the service."""
+_INTERNAL: Final = _STAMPED | PASSING
 
 # Brokers since 3.6 know it, and brokers since 4.0 set it to an hour (KIP-937).
 AFTER_MAX: Final = "message.timestamp.after.max.ms"
@@ -100,7 +101,7 @@ class TopicUse:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.retention == FOREVER:
             config["retention.bytes"] = "-1"
-        if not _PASSING.isdisjoint(self.roles):
+        if not PASSING.isdisjoint(self.roles):
             # Records keep the time that they came with, however far ahead it is: another topic took it.
             config[AFTER_MAX] = NO_LIMIT_MS
         if self.max_message_bytes is not None:

@@ -89,8 +89,9 @@ class Assembly:
         assigned = self._assigned
         for table in self._tables.values():
             table.forget_listeners()
-        inputs = {tp: self._input(tp) for tp in _of(assigned, self._plan.inputs) if not self._replays(tp)}
-        replays = {tp: self._replay(tp, inputs) for tp in _of(assigned, self._plan.inputs) if self._replays(tp)}
+        sources = {tp: self._plan.inputs[tp.topic].replays for tp in _of(assigned, self._plan.inputs)}
+        inputs = {tp: self._input(tp) for tp, source in sources.items() if source is None}
+        replays = {tp: self._replay(tp, source, inputs) for tp, source in sources.items() if source is not None}
         tables = {tp: self._table(tp) for tp in _of(assigned, self._plan.partitioned)}
         internal = {tp: self._table(tp) for tp in _of(assigned, self._plan.internal)}
         return {**tables, **internal, **inputs, **replays}
@@ -129,27 +130,21 @@ class Assembly:
         steps = dict(self._steps(tp, plan))
         return Lane(tp, InputHandler(tp, steps, self._delivery, _key_type(plan)), self._held(tp, plan))
 
-    def _replays(self, tp: TopicPartition) -> TopicPartition | None:
-        """The input partition whose dead letters come again in this one."""
-        source = self._plan.inputs[tp.topic].replays
-        return None if source is None else TopicPartition(source, tp.partition)
-
-    def _replay(self, tp: TopicPartition, inputs: Mapping[TopicPartition, Lane]) -> Lane:
+    def _replay(self, tp: TopicPartition, replays: str, inputs: Mapping[TopicPartition, Lane]) -> Lane:
         """What is replayed goes to the steps of its input, and waits for what they wait for."""
-        source = self._replays(tp)
-        if source is None or source not in inputs or not isinstance(handler := inputs[source].handler, InputHandler):
-            self.held_back[tp] = self._apart(tp)
+        source = TopicPartition(replays, tp.partition)
+        if source not in inputs or not isinstance(handler := inputs[source].handler, InputHandler):
+            self.held_back[tp] = self._apart(tp, replays)
             return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
         if source in self.held_back:
             self.held_back[tp] = self.held_back[source]
         return Lane(tp, ReplayHandler(tp, source, handler, self._delivery, self._parking), inputs[source].held)
 
-    def _apart(self, tp: TopicPartition) -> Problem:
-        source = self._plan.inputs[tp.topic].replays
+    def _apart(self, tp: TopicPartition, source: str) -> Problem:
         return Problem(
             f"topic {tp.topic}, partition {tp.partition}",
             f"requires as many partitions as {source}, whose dead letters are replayed in it",
-            f"{self._partition_counts[tp.topic]}, and {self._partition_counts[source or tp.topic]} of {source}",
+            f"{self._partition_counts[tp.topic]}, and {self._partition_counts[source]} of {source}",
             "add partitions where there are fewer, with kafka-topics for instance; until then what is replayed there is"
             " held back",
         )

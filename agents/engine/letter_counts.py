@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MOST_CAUSES = 10
-"""Causes that are told, the most frequent ones."""
+"""Causes in one answer: the most frequent ones."""
 
 
 def letter_counts(by_topic: Mapping[str, Mapping[str, int]], taken: Mapping[str, int]) -> dict[str, Any]:

@@ -135,15 +135,16 @@ class Plan:
 
     def states_of(self, name: str) -> list[str]:
         """The states of decides that are read for the records of an input, whichever of its declarations reads them."""
-        read, states = self.inputs[self.inputs[name].replays or name], {each.state.topic for each in self.decides}
-        if not any(each.decide.reads_near for each in read.decides):
-            looked_up = {lookup.table.name for each in read.joins for lookup in each.join.lookups}
-            states &= looked_up.union(each.state.topic for each in read.decides)
-        return sorted(states)
+        own = {each.state.topic for each in self._read(name).decides}
+        return sorted({each.state.topic for each in self.decides} & (own | self.tables_of(name)))
+
+    def _read(self, name: str) -> InputPlan:
+        """What is declared on an input, or on that whose dead letters are replayed in it."""
+        return self.inputs[self.inputs[name].replays or name]
 
     def tables_of(self, name: str) -> frozenset[str]:
-        """The declared tables that are read for the records of an input."""
-        read = self.inputs[self.inputs[name].replays or name]
+        """The declared tables that are read for the records of an input, besides the states of its own decides."""
+        read = self._read(name)
         looked_up = {lookup.table.name for each in read.joins for lookup in each.join.lookups}
         near = any(each.decide.reads_near for each in read.decides)
         return frozenset(looked_up.union((use.name for use in self.service.tables) if near else ()))

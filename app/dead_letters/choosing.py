@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agents.engine.cause_log import kind_of
 from agents.engine.publishing import RECORD_OVERHEAD
 from app.dead_letters.letters import Name
+from tables.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -67,8 +68,8 @@ def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
             f"replaying requires {topic}, which the workers of {letter.service} create; found none; start one, or {do}"
         )
     if letter.id.partition >= partitions:
-        found = f"replaying requires partition {letter.id.partition} of {topic}; found {partitions} partitions"
-        return f"{found}; add partitions to it, or {do}"
+        found = f"replaying requires partition {letter.id.partition} of {topic}; found"
+        return f"{found} {counted(partitions, 'partition')}; add partitions to it, or {do}"
     return ""
 
 

@@ -7,13 +7,15 @@ again has other records at the same coordinates. May not know how records are re
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from agents.declaring.dead_letters import ATTEMPT, REPLAYED, STEP
 from app.errors import MistakeError
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tables.declaring.records import Record
 
 Headers = list[tuple[str, bytes | None]]
@@ -26,6 +28,8 @@ SETTLED: Final = "larder.settled"
 REPLAYED_AS: Final = "larder.replayed-as"
 """On the record that settles a letter: where the replayed record lies."""
 TIMESTAMP: Final = "larder.timestamp"
+
+_HOWS: Final[Mapping[bytes, How]] = {each.encode(): each for each in get_args(How)}
 
 # Enough to know a key by, in a list of many.
 _SHOWN_KEY = 200
@@ -181,11 +185,9 @@ def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> H
 
 
 def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
-    if how == b"replayed":
-        return Settlement(identity, "replayed", text_of(replayed_as), place)
-    if how == b"republished":
-        return Settlement(identity, "republished", text_of(replayed_as), place)
-    return Settlement(identity, "discarded", None, place) if how == b"discarded" else None
+    if (known := _HOWS.get(how)) is None:
+        return None
+    return Settlement(identity, known, None if known == "discarded" else text_of(replayed_as), place)
 
 
 def text_of(value: bytes | None) -> str | None:

@@ -12,6 +12,7 @@ import orjson
 
 from app.columns import columns
 from app.output import printable, printable_lines, show_columns
+from tables.declaring.plurals import plural
 
 # Characters of a cause in a list: enough to tell letters apart.
 SHOWN_CAUSE = 200
@@ -60,7 +61,7 @@ def show_settled(service: str, how: str, found: dict[str, Any]) -> None:
     for each in found["left"]:
         click.echo(f"larder: dead letter {each['id']}: {printable(each['cause'])}", file=sys.stderr)
     for reached, count in sorted(Counter(each["reaches"] for each in found[how] if "reaches" in each).items()):
-        click.echo(f"{count:,} {'reaches' if count == 1 else 'reach'} {printable(reached)}")
+        click.echo(f"{count:,} {plural(count, 'reaches', 'reach')} {printable(reached)}")
     click.echo(f"{service}: {len(found[how]):,} {how}, {len(found['already']):,} before, {len(found['left']):,} left")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agents.declaring.facts import dead_letters_name
 from app.doctor.findings import MOST_SAMPLES, Finding, Place, Severity
+from tables.declaring.plurals import counted, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def letters(system: System) -> Iterator[Finding]:
 
 def _unsettled(service: str, tally: Tally) -> Finding:
     least = "" if tally.whole else "at least "
-    many = "1 dead letter is" if tally.total == 1 else f"{tally.total:,} dead letters are"
+    many = f"{counted(tally.total, 'dead letter')} {plural(tally.total, 'is', 'are')}"
     causes = "; ".join(f"{each.letters:,} of {each.topic}: {each.cause}" for each in tally.causes)
     rest = tally.total - sum(each.letters for each in tally.causes)
     name = shlex.quote(service)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agents.declaring.claims import OWNERS
-from agents.declaring.topology import AFTER_MAX, Role
+from agents.declaring.topology import AFTER_MAX, PASSING
 from app.doctor.facts import duration
 from app.doctor.findings import Finding, Severity
 from app.doctor.mending import set_topic
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 AUDIT = "retention"
 
 FOREVER: Final = -1
-
-_PASSED_THROUGH: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 
 _KEPT_FOR_PEOPLE: Final = "what nobody has looked at yet is deleted: dead letters and refusals are told nowhere else"
 _MATTERS: Final = {
@@ -80,7 +78,7 @@ def _is_more(name: str, found: str, made_with: str) -> bool:
 
 
 def _why(name: str, use: TopicUse) -> str:
-    if name.startswith("retention.") and not _PASSED_THROUGH.isdisjoint(use.roles):
+    if name.startswith("retention.") and not PASSING.isdisjoint(use.roles):
         return "events that the service has not processed yet are deleted: they keep their own time, however old it is"
     return _MATTERS.get(name, _KEPT_FOR_PEOPLE)
 

@@ -13,21 +13,9 @@ from agents.engine.held import HeldTable
 from agents.engine.lost_rows import accepted_as, lost_rows
 from tables import OwnerTopic
 from tables.engine import Table
-from tests.tables.engine.samples import Customer, Sent, customers, row, small_memory
+from tests.tables.engine.samples import Sent, customers, other, row, small_memory, stricter
 
 NOW, PATIENCE = 1_000.0, 5.0
-
-
-class Stricter(Customer):
-    street: str
-
-
-class Other(Customer):
-    town: str
-
-
-stricter = OwnerTopic("shop.customers", Stricter, key="customer_id", revision="revision")
-other = OwnerTopic("shop.customers", Other, key="customer_id", revision="revision")
 
 
 def read(path: Path, topic: OwnerTopic = customers, *, followed: bool = True, accepted: str = "") -> HeldTable:

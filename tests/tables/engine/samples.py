@@ -18,12 +18,26 @@ class Customer(Row):
     revision: int
 
 
+class Stricter(Customer):
+    """Rows of `Customer` are none of it."""
+
+    street: str
+
+
+class Other(Customer):
+    """Nor of this."""
+
+    town: str
+
+
 class Plain(Row):
     customer_id: str
     name: str = ""
 
 
 customers = OwnerTopic("shop.customers", Customer, key="customer_id", revision="revision", indexes=["country"])
+stricter = OwnerTopic("shop.customers", Stricter, key="customer_id", revision="revision")
+other = OwnerTopic("shop.customers", Other, key="customer_id", revision="revision")
 plains = OwnerTopic("shop.plains", Plain, key="customer_id")
 
 

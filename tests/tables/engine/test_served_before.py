@@ -9,19 +9,7 @@ from hypothesis import strategies as st
 from tables import OwnerTopic
 from tables.engine import Table
 from tables.engine.served_before import UNKNOWN, ServedBefore, lost
-from tests.tables.engine.samples import Customer, customers, row, small_memory
-
-
-class Stricter(Customer):
-    street: str
-
-
-class Other(Customer):
-    town: str
-
-
-stricter = OwnerTopic("shop.customers", Stricter, key="customer_id", revision="revision")
-other = OwnerTopic("shop.customers", Other, key="customer_id", revision="revision")
+from tests.tables.engine.samples import customers, other, row, small_memory, stricter
 
 
 @pytest.mark.parametrize(
