@@ -98,8 +98,8 @@ class Assembly:
 
     def _table(self, tp: TopicPartition) -> Lane:
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
-            table, parking = self._tables[tp.topic], self._parking(tp)
-            reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery)
+            table, parking, counts = self._tables[tp.topic], self._parking(tp), self._counts.reactions[tp.topic]
+            reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery, counts)
             return Lane(tp, reacting, self._held_table(tp))
         handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
         handler.publish_left_over()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -33,6 +34,18 @@ React = Callable[[Old, bytes | None], Sequence[Emitted]]
 
 UNSTORED_ROWS = 50_000
 """So many rows may wait for their transaction; then no more are taken."""
+
+
+@dataclass
+class ReactionCounts:
+    """What became of the changes of a table that is reacted to, in this worker since it started."""
+
+    changes: int = 0
+    emitted: int = 0
+    parked: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
 
 
 class Reacting(NamedTuple):
@@ -60,8 +73,10 @@ class ReactingHandler:
         begun: Begun,
         parking: Parking,
         delivery: Callable[[], Delivery],
+        counts: ReactionCounts,
     ) -> None:
         self._tp = tp
+        self._counts = counts
         self._table = table
         self._reactions = reactions
         self._begun = begun
@@ -100,6 +115,7 @@ class ReactingHandler:
         known |= {key: stored for key, (_, stored) in self._unstored.items() if key in known}
         for each in [*strangers, *changes(at_home, known, partition, part.shape)]:
             if isinstance(each, Rejected):
+                self._counts.parked += 1
                 self._parking.park_rejected(each.record, each.cause)
             else:
                 self._tell(each)
@@ -110,6 +126,7 @@ class ReactingHandler:
         delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
 
     def _tell(self, change: Change) -> None:
+        self._counts.changes += 1
         lost = change.old is None and not self._complete and change.record.offset < self._begun.end
         try:
             events = [
@@ -119,6 +136,7 @@ class ReactingHandler:
             ]
             self._emit(events, change.record.timestamp)
         except ValueError as error:
+            self._counts.parked += 1
             self._parking.park(change.record, cause_of(error))
 
     def _emit(self, events: Sequence[tuple[Output, bytes, bytes]], timestamp: int) -> None:
@@ -128,6 +146,7 @@ class ReactingHandler:
                 raise ValueError(refusal)
         for output, key, value in events:
             delivery.emit(output, partition_of(key, output.partitions), key, value, timestamp)
+        self._counts.emitted += len(events)
 
     def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:
         """The transaction is committed: what was reacted to may be stored."""
@@ -144,9 +163,10 @@ class ReactingHandler:
 class GlobalReacting:
     """A global table that is reacted to in this worker, before the rows are stored: again after a crash."""
 
-    def __init__(self, table: HeldTable, reactions: Sequence[Reacting]) -> None:
+    def __init__(self, table: HeldTable, reactions: Sequence[Reacting], counts: ReactionCounts) -> None:
         self._table = table
         self._reactions = reactions
+        self._counts = counts
 
     def __call__(self, partition: int, records: Sequence[Record]) -> None:
         part = self._table.table.part(partition)
@@ -157,6 +177,7 @@ class GlobalReacting:
                 self._tell(each, partition)
 
     def _tell(self, change: Change, partition: int) -> None:
+        self._counts.changes += 1
         for reaction in self._reactions:
             try:
                 _react(reaction, change.old, change.new)

@@ -42,7 +42,7 @@ from agents.engine.progress_lines import tell_progress
 from agents.engine.publishing import BATCH_BYTES
 from agents.engine.pulse import feel_pulse
 from agents.engine.quality import QualityOfJoin
-from agents.engine.reacting import GlobalReacting
+from agents.engine.reacting import GlobalReacting, ReactionCounts
 from agents.engine.rekey_counts import RekeyCounts
 from agents.engine.remembering import Memo
 from agents.engine.standbys import Standbys
@@ -131,6 +131,7 @@ class ServiceRunner:
             {decide.name: DecideCounts() for decide in service.decides},
             CauseLogs(),
             {input_name(service, each): RekeyCounts() for each in service.sources if isinstance(each, Rekeyed)},
+            {reaction.table.name: ReactionCounts() for reaction in service.reactions},
         )
         self.feeds = {agent.topic.name: Feed() for agent in service.agents}
         self.membership: Membership | None = None
@@ -243,7 +244,7 @@ class ServiceRunner:
         followed = {name: table for name, table in self.tables.items() if table.held == "global"}
         for name, table in followed.items():
             if (reactions := planned.reactions.get(name)) is not None:
-                table.react = GlobalReacting(table, reactions)
+                table.react = GlobalReacting(table, reactions, self.counts.reactions[name])
         if followed:
             self._say("recovering")
             tasks.create_task(Follower(self.options.brokers, followed).run())

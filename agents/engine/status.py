@@ -48,10 +48,12 @@ def status(
             {
                 "name": decide.name,
                 "inputs": [source.name for source in decide.inputs],
+                "folds": decide.folds,
                 "counts": counts.decides[decide.name].as_dict(),
             }
             for decide in service.decides
         ],
+        "reactions": [{"table": name, "counts": each.as_dict()} for name, each in counts.reactions.items()],
         "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
         "dead_letters": letter_counts(
             counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}

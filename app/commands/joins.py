@@ -1,4 +1,4 @@
-"""Show what became of the records of each join: joined, waiting, parked, with samples."""
+"""Show what became of what the joins, decides, folds and reactions of a service took, with samples of its joins."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import click
 from app.asking import at_option, workers_at
 from app.errors import MistakeError
 from app.local_workers import ask_all
-from app.output import answer, json_option, printable, show_columns
+from app.output import answer, json_option, printable
 from app.settings import load_settings
+from app.showing_outcomes import show_outcomes, show_samples
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from app.local_workers import Reply
 
-COUNTED = ("hits", "missing", "waited", "released", "expired", "parked", "passed_on", "dropped")
-KINDS = ("missing", "expired", "parked")
+KINDS = ("joins", "decides", "folds", "reactions")
+ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 
 @click.command("joins")
@@ -35,37 +36,74 @@ KINDS = ("missing", "expired", "parked")
 )
 @json_option
 def command(*, service: str | None, at: str | None, samples: int, as_json: bool) -> None:
-    """Show the joins of the workers that run here, or of SERVICE: counts by partition, and records without partner.
+    """Show the joins, decides, folds and reactions of the workers that run here, or of SERVICE, with counts.
 
-    Counts begin with each worker's process. The newest records that lacked a row, waited in vain or were parked are
-    named by their coordinates; those of parked ones name a dead letter.
+    Counts begin with each worker's process; those of joins are by partition. The newest records that lacked a row,
+    waited in vain or were parked are named by their coordinates; those of parked ones name a dead letter.
     """
     workers = [each for each in workers_at(at) if at or service in {None, each.service}]
-    replies = ask_all(workers, "/joins?local=1")
-    found = [_of(reply, join) for reply in replies for join in reply.body.get("joins", ())]
-    silent = [reply.worker.worker for reply in replies if "joins" not in reply.body]
-    if service is not None and at is None and not found and not silent:
-        _require_joins(service)
-    letters = [_letters(reply) for reply in ask_all(workers, "/services") if "dead_letters" in reply.body]
+    joins, others = ask_all(workers, "/joins?local=1"), ask_all(workers, "/services")
+    if service is not None and at is not None:
+        _require_service(service, at, others)
+    services = {each.worker: each.body.get("service", each.worker.service) for each in others}
+    found = {
+        "joins": [
+            {"service": services[reply.worker], "worker": reply.worker.worker, **join}
+            for reply in joins
+            for join in reply.body.get("joins", ())
+        ],
+        **_counted(others),
+        "silent": [one.worker.worker for one, other in zip(joins, others, strict=True) if _is_silent(one, other)],
+        "dead_letters": [_letters(reply) for reply in others if "dead_letters" in reply.body],
+    }
+
+    if service is not None and at is None and not found["silent"] and not any(found[kind] for kind in KINDS):
+        _require_outcomes(service)
 
     def show() -> None:
-        _show(found, silent, samples)
-        _show_letters(letters)
+        _show(found, service, samples)
 
-    answer({"joins": found, "silent": silent, "dead_letters": letters}, as_json=as_json, for_people=show)
+    answer(found, as_json=as_json, for_people=show)
 
 
-def _require_joins(name: str) -> None:
-    """Raise `MistakeError` for a service that is not declared, or has no joins."""
+def _is_silent(joins: Reply, services: Reply) -> bool:
+    return "joins" not in joins.body or "joins" not in services.body
+
+
+def _require_service(name: str, at: str, replies: Iterable[Reply]) -> None:
+    """Raise `MistakeError` where the worker at an address is of another service."""
+    for other in (each.body["service"] for each in replies if "service" in each.body):
+        if other != name:
+            do = f"leave SERVICE out, or name {other}"
+            raise MistakeError(Problem(f"--at {at}", f"requires a worker of {name}", f"one of {other}", do))
+
+
+def _require_outcomes(name: str) -> None:
+    """Raise `MistakeError` for a service that is not declared, or has nothing to show."""
     from app.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
 
-    if not service_named(declared_services(load_settings().settings.modules), name).joins:
+    service = service_named(declared_services(load_settings().settings.modules), name)
+    if not (service.joins or service.decides or service.reactions):
         do = "see larder services for what it declares"
-        raise MistakeError(Problem(f"service {name}", "requires a service with joins", "no joins", do))
+        raise MistakeError(Problem(f"service {name}", f"requires {ANY}", "none of them", do))
 
 
-def _of(reply: Reply, join: dict[str, Any]) -> dict[str, Any]:
-    return {"service": reply.worker.service, "worker": reply.worker.worker, **join}
+def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
+    """Give what each worker says of its decides, folds and reactions."""
+
+    def of(kind: str) -> list[dict[str, Any]]:
+        return [
+            {"service": reply.body["service"], "worker": reply.worker.worker, **each}
+            for reply in replies
+            for each in reply.body.get(kind, ())
+        ]
+
+    decides = of("decides")
+    return {
+        "decides": [each for each in decides if not each.get("folds")],
+        "folds": [each for each in decides if each.get("folds")],
+        "reactions": of("reactions"),
+    }
 
 
 def _letters(reply: Reply) -> dict[str, Any]:
@@ -73,51 +111,23 @@ def _letters(reply: Reply) -> dict[str, Any]:
     return {"service": body["service"], "worker": body["worker"], **body["dead_letters"]}
 
 
-def _show_letters(letters: Iterable[dict[str, Any]]) -> None:
-    for counted in letters:
-        for each in counted["inputs"]:
-            click.echo(
-                f"{each['dead_letters']:,} of {each['records']:,} records of {each['topic']} became dead letters since"
-                f" {counted['worker']} started, most of them: {printable(each['cause'])}"
-                f" (larder dead-letters list {counted['service']})"
-            )
-
-
-def _show(found: list[dict[str, Any]], silent: list[str], samples: int) -> None:
-    for worker in silent:
+def _show(found: dict[str, Any], service: str | None, samples: int) -> None:
+    for worker in found["silent"]:
         click.echo(f"{worker} does not answer")
-    if not found:
-        click.echo("no worker with joins runs here: larder services lists what can be started")
-        return
-    rows = [
-        (join["into"], join["worker"], str(each["partition"]), *(f"{each.get(name, 0):,}" for name in COUNTED))
-        for join in found
-        for each in join["partitions"]
-    ]
-    counted = [name.replace("_", " ") for name in COUNTED]
-    show_columns(("into", "worker", "partition", *counted), rows, right=["partition", *counted])
-    lines = [line for _, line in sorted(_samples(found), key=lambda each: each[0], reverse=True)]
-    for line in lines[:samples]:
-        click.echo(line)
-    if len(lines) > samples:
-        click.echo(f"{len(lines) - samples:,} more: --samples {len(lines)} names all")
+    if any(found[kind] for kind in KINDS):
+        show_outcomes(found)
+        show_samples(found["joins"], samples)
+    elif not found["silent"]:
+        lacking = f"of {service}" if service else f"with {ANY}"
+        click.echo(f"no worker {lacking} runs here: larder services lists what can be started")
+    for counted in found["dead_letters"]:
+        _show_letters(counted)
 
 
-def _samples(found: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
-    """Give when each record was seen, and what is said of it."""
-    for join in found:
-        for partition in join["partitions"]:
-            for kind in KINDS:
-                for sample in partition.get("samples", {}).get(kind, ()):
-                    yield sample.get("at", 0.0), f"{kind}: {_sample(sample)} (into {join['into']})"
-
-
-def _sample(sample: dict[str, Any]) -> str:
-    """Say which record it was and what it lacked."""
-    place = f" at {sample['id']}" if sample.get("id") else ""
-    lacked = ""
-    if sample.get("table"):
-        reference = "null" if sample.get("reference") is None else repr(sample["reference"])
-        lacked = f" lacks {reference} of {sample['table']}"
-    cause = f": {sample['cause']}" if sample.get("cause") else ""
-    return printable(f"{sample.get('key')}{place}{lacked}{cause}")
+def _show_letters(counted: dict[str, Any]) -> None:
+    for each in counted["inputs"]:
+        click.echo(
+            f"{each['dead_letters']:,} of {each['records']:,} records of {each['topic']} became dead letters since"
+            f" {counted['worker']} started, most of them: {printable(each['cause'])}"
+            f" (larder dead-letters list {counted['service']})"
+        )

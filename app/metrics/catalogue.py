@@ -85,6 +85,10 @@ METRICS = (
         "larder_decide_total", "counter", ("decide", "result"),
         "of a decide: events decided, rows written, events emitted, refused, woken, parked",
     ),
+    Metric(
+        "larder_reaction_total", "counter", ("table", "result"),
+        "of reactions to a table: changes, events emitted, parked",
+    ),
     Metric("larder_rekey_dropped_total", "counter", ("topic",), "records that .by left out: null in its field"),
     Metric("larder_http_requests_total", "counter", ("address", "status"), "answers, by address as it is routed"),
     Metric("larder_http_request_seconds", "histogram", ("address",), "how long they took; streams are not in it"),

@@ -39,6 +39,8 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
         families.add("larder_join_waiting", count, name, partition)
     for name, decide in runner.counts.decides.items():
         _read_results(families, "larder_decide_total", name, decide.as_dict())
+    for name, reaction in runner.counts.reactions.items():
+        _read_results(families, "larder_reaction_total", name, reaction.as_dict())
     for name, rekeying in runner.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
 

@@ -203,6 +203,10 @@ SCHEMAS: dict[str, Any] = {
             "worker": TEXT,
             "phase": TEXT,
             "tables": {"type": "array"},
+            "decides": things(
+                thing({"name": TEXT, "inputs": things(TEXT), "folds": FLAG, "counts": {"type": "object"}})
+            ),
+            "reactions": things(thing({"table": TEXT, "counts": {"type": "object"}})),
             "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
             "dead_letters": thing(

@@ -175,6 +175,44 @@ def test_the_newest_five_records_without_a_partner_are_named_or_as_many_as_are_a
     assert (none, len(every)) == (["8 more: --samples 8 names all"], 8)
 
 
+DECIDING = {
+    "service": "stock", "worker": "stock-7", "phase": "running", "processed": 5, "inputs": [], "tables": [],
+    "joins": [],
+    "decides": [
+        {"name": "shop.levels", "inputs": ["shop.orders"], "folds": False,
+         "counts": {"decided": 5_743, "rows": 2, "emitted": 3, "refused": 1_200, "woken": 0, "parked": 4}},
+        {"name": "shop.sums", "inputs": ["shop.orders"], "folds": True,
+         "counts": {"decided": 7, "rows": 6, "emitted": 0, "refused": 0, "woken": 0, "parked": 1}},
+    ],
+    "reactions": [{"table": "shop.customers", "counts": {"changes": 9, "emitted": 8, "parked": 0}}],
+}  # fmt: skip
+
+
+def test_decides_folds_and_reactions_are_shown_in_tables_of_their_own_and_none_of_what_there_is_not() -> None:
+    with web(lambda _: Answer(200, DECIDING)) as worker:
+        lines = run("joins", "stock", "--at", worker.address).stdout.splitlines()
+        told = json.loads(run("joins", "--at", worker.address, "--json").stdout)
+    assert [line.split() for line in lines] == [
+        ["decide", "worker", "decided", "rows", "emitted", "refused", "woken", "parked"],
+        ["shop.levels", worker.address, "5,743", "2", "3", "1,200", "0", "4"],
+        ["fold", "worker", "decided", "rows", "parked"],
+        ["shop.sums", worker.address, "7", "6", "1"],
+        ["reacts", "to", "worker", "changes", "emitted", "parked"],
+        ["shop.customers", worker.address, "9", "8", "0"],
+    ]
+    assert (told["joins"], [each["name"] for each in told["folds"]]) == ([], ["shop.sums"])
+    assert told["decides"][0]["counts"]["refused"] == 1_200
+    assert told["reactions"][0]["service"] == "stock"
+
+
+def test_joins_of_a_service_at_an_address_of_another_one_are_a_mistake() -> None:
+    with web(lambda _: Answer(200, DECIDING)) as worker:
+        ended = run("joins", "shipping", "--at", worker.address)
+        alone = json.loads(run("joins", "stock", "--at", worker.address, "--json").stdout)
+    assert (ended.exit_code, ended.stdout, alone["silent"]) == (2, "", [])
+    assert "requires a worker of shipping; found one of stock; leave SERVICE out, or name stock" in ended.stderr
+
+
 SAID = {"service": "shipping", "worker": "shipping-7", "phase": "running", "processed": 5,
         "inputs": [{"lag": 3}], "tables": [], "joins": []}  # fmt: skip
 

@@ -132,7 +132,7 @@ def test_a_table_that_is_not_declared_is_a_mistake(asking: Asking, prefix: str) 
     assert (ended.returncode, ended.stderr.endswith(f"did you mean {prefix}.customers?\n")) == (2, True)
 
 
-def test_joins_of_a_service_that_is_not_declared_or_has_none_are_a_mistake(
+def test_joins_of_a_service_that_is_not_declared_or_has_nothing_to_show_are_a_mistake(
     kafka: str, tmp_path: Path, prefix: str
 ) -> None:
     def joins(service: str) -> subprocess.CompletedProcess[str]:
@@ -141,7 +141,7 @@ def test_joins_of_a_service_that_is_not_declared_or_has_none_are_a_mistake(
     unknown, without = joins("nope"), joins(f"{prefix}.counting")
     assert (unknown.returncode, without.returncode) == (2, 2)
     assert "service nope: requires a declared service" in unknown.stderr
-    assert f"service {prefix}.counting: requires a service with joins" in without.stderr
+    assert f"service {prefix}.counting: requires joins, decides, folds or reactions; found none" in without.stderr
 
 
 def test_without_workers_services_are_shown_as_declared(asking: Asking, prefix: str) -> None:

@@ -48,7 +48,7 @@ service.join(
 
 
 def told(join: QualityOfJoin, waiting: dict[tuple[str, int], int] | None = None) -> dict[str, Any]:
-    (told,) = quality(service, Counts({"joined": join}, {}, CauseLogs(), {}), waiting or {})["joins"]
+    (told,) = quality(service, Counts({"joined": join}, {}, CauseLogs(), {}, {}), waiting or {})["joins"]
     return told
 
 

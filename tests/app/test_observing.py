@@ -16,6 +16,8 @@ from agents import Service
 from agents.engine.deciding import DecideCounts
 from agents.engine.peers import Peer
 from agents.engine.publishing import Output
+from agents.engine.reacting import ReactionCounts
+from agents.engine.rekey_counts import RekeyCounts
 from agents.engine.running import Options, ServiceRunner
 from agents.engine.traffic import Histogram
 from app.directory import Directory
@@ -194,12 +196,16 @@ async def test_what_happens_seldom_is_measured_too(tmp_path: Path) -> None:
     async with seen(tmp_path) as each:
         each.runner.traffic.rewinds += 2
         each.runner.counts.decides["reserve"] = DecideCounts(decided=3, refused=1)
+        each.runner.counts.rekeyings["orders.by.depot"] = RekeyCounts(dropped=2)
+        each.runner.counts.reactions[customers.name] = ReactionCounts(changes=6, emitted=5)
         each.table.counts.swept += 4
         measured = await each.samples()
         assert measured["larder_rewinds_total",] == 2
         assert measured["larder_table_swept_total", customers.name] == 4
         assert measured["larder_decide_total", "reserve", "decided"] == 3
         assert measured["larder_decide_total", "reserve", "refused"] == 1
+        assert measured["larder_rekey_dropped_total", "orders.by.depot"] == 2
+        assert measured["larder_reaction_total", customers.name, "emitted"] == 5
 
 
 async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_for(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from agents.declaring.reactions import compile_reaction
 from agents.engine.held import HeldTable
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
-from agents.engine.reacting import Begun, Reacting, ReactingHandler
+from agents.engine.reacting import Begun, Reacting, ReactingHandler, ReactionCounts
 from tables import EventTopic, Row
 from tables.engine import Table
 from tests.agents.engine.memory_delivery import MemoryDelivery
@@ -59,7 +59,10 @@ class Worker:
         (reaction,) = service.reactions
         reacting = Reacting(compile_reaction(reaction), [Output("changes", 1, 1_000_000)])
         parking = Parking("s", TP, Output("letters", 1, 1_000_000), delivery.as_delivery)
-        self.handler = ReactingHandler(TP, self.held, [reacting], Begun(committed, end), parking, delivery.as_delivery)
+        self.counts = ReactionCounts()
+        self.handler = ReactingHandler(
+            TP, self.held, [reacting], Begun(committed, end), parking, delivery.as_delivery, self.counts
+        )
 
     @property
     def position(self) -> int:
@@ -99,6 +102,14 @@ RECORDS = st.lists(
 STEPS = st.lists(
     st.tuples(st.integers(1, 4), st.sampled_from(["settle", "go on", "crash", "crash stored"])), max_size=12
 )
+
+
+def test_changes_what_comes_of_them_and_what_is_parked_are_counted(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, MemoryDelivery(exactly_once=True), 4)
+    no_json = Sent(2, b"c", b"{")
+    worker.handler.process([row(0, "a", 1, name="x"), row(1, "b", 1, name="x"), no_json, row(3, "a", 2, name="y")], 4)
+    assert worker.counts == ReactionCounts(changes=3, emitted=3, parked=1)
+    worker.close()
 
 
 @settings(max_examples=60)

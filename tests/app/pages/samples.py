@@ -83,6 +83,8 @@ def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
         "processed": 602_165,
         "joins": [joined()],
         "decides": [],
+        "reactions": [],
+        "rekeyings": [],
         "inputs": [reads(0), reads(1)],
         "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
         "held_back": [],
