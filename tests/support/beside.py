@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +26,15 @@ class Beside:
     def spawn(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin; the future has its end."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    @contextmanager
+    def within(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """Hold an asynchronous context open beside the block."""
+        entered = self.call(context.__aenter__())
+        try:
+            yield entered
+        finally:
+            self.call(context.__aexit__(None, None, None))
 
     def close(self) -> None:
         """Cancel what still runs."""

@@ -78,14 +78,19 @@ async def cut(kafka: str, topic: str, before: int, config: Mapping[str, str]) ->
 
 @asynccontextmanager
 async def hanging(
-    kafka: str, topic: str, transactional_id: str, key: str = "k", value: bytes = b"{}"
+    kafka: str,
+    topic: str,
+    transactional_id: str,
+    key: str = "k",
+    value: bytes = b"{}",
+    timestamp_ms: int | None = None,
 ) -> AsyncIterator[None]:
     """While the block lasts, a transaction of another producer is open in partition 0."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=transactional_id)
     await producer.start()
     try:
         await producer.begin_transaction()
-        await producer.send_and_wait(topic, value, key.encode(), partition=0)
+        await producer.send_and_wait(topic, value, key.encode(), partition=0, timestamp_ms=timestamp_ms)
         yield
         await producer.abort_transaction()
     finally:
@@ -196,6 +201,14 @@ async def ends(kafka: str, topic: str) -> dict[int, int]:
         count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
         found = await reader.end_offsets([TopicPartition(topic, each) for each in range(count)])
         return {tp.partition: end for tp, end in found.items()}
+
+
+async def begins(kafka: str, topic: str) -> dict[int, int]:
+    """Where the log of each partition begins: what lay before is deleted."""
+    async with consumer(kafka) as reader:
+        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        found = await reader.beginning_offsets([TopicPartition(topic, each) for each in range(count)])
+        return {tp.partition: begin for tp, begin in found.items()}
 
 
 async def rows(kafka: str, topic: str) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
-"""Asking a broker for topics creates none, whichever client asks."""
+"""Asking a broker for topics creates none, whichever client asks, and is done a few times a second."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import re
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -15,12 +18,14 @@ from aiokafka.admin import client as aiokafka_admin
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v4, MetadataRequest_v5
+from aiokafka.structs import TopicPartition
 
 import app
+from agents.engine.metadata_requests import PAUSE
 from app.broker import LocalBroker
 from tests.cluster.stages import GLOBAL, Stage, customer
 from tests.support.beside import Beside, loop_beside
-from tests.support.topics import COMPACTED, admin, delete, ends, existing
+from tests.support.topics import COMPACTED, admin, consumer, create, delete, ends, existing, until
 from tests.support.workers import running
 
 AS_SHIPPED = {"auto.create.topics.enable": "true", "num.partitions": "1"}
@@ -90,6 +95,30 @@ async def test_no_client_creates_a_topic_by_asking_for_it(creating: str, prefix:
         assert await existing(creating, prefix) == []
     finally:
         await asyncio.gather(client.close(), producer.stop(), consumer.stop())
+
+
+async def test_a_consumer_asks_a_few_times_a_second_for_a_leader_that_is_missing(
+    creating: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"{prefix}.deleted"
+    await create(creating, {topic: 1})
+    async with consumer(creating) as reader:
+        reader.assign([TopicPartition(topic, 0)])
+        reader.seek(TopicPartition(topic, 0), 0)
+        await delete(creating, topic)
+        times: list[float] = []
+        update = AIOKafkaClient._metadata_update
+
+        async def counted(*args: Any) -> bool:
+            times.append(time.monotonic())
+            return await update(*args)
+
+        monkeypatch.setattr(AIOKafkaClient, "_metadata_update", counted)
+        reading = asyncio.ensure_future(reader.getmany(timeout_ms=10_000))
+        await until(lambda: len(times) >= 6, 10, "requests for metadata")
+        reading.cancel()
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert min(gaps[1:]) >= PAUSE * 0.9, gaps
 
 
 def test_a_worker_does_not_create_again_what_its_owner_deleted(
