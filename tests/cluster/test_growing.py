@@ -94,11 +94,11 @@ def test_a_state_that_is_given_partitions_while_it_runs_is_decided_on_by_its_old
         worker.until_running()
         flights.fly(PLANES)
         flights.until_published(once)
-        beside.call(grow(kafka, flights.state, 8))
+        beside.call(grow(kafka, flights.state, 6))
         said = worker.until_said(r"WARNING .*topic \S+mileages: requires the 4 partitions .*")
-        assert f"found 8; add no partitions to a topic of the service; create {flights.state} again" in said
+        assert f"found 6; add no partitions to a topic of the service; create {flights.state} again" in said
         seen = worker.until(lambda seen: bool(seen["held_back"]), what="held back")
-        assert "found 8" in seen["held_back"][0]
+        assert "found 6" in seen["held_back"][0]
         flights.fly(PLANES)
         worker.until(lambda seen: _behind(seen, "tailnum") >= len(PLANES), what="flights that are held back")
         assert flights.published() == once

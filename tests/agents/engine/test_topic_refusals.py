@@ -15,7 +15,9 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from agents.declaring.topology import TopicUse
+from agents.declaring import topology
+from agents.declaring.topology import FOREVER, Role, TopicUse
+from agents.engine import cluster, topic_refusals
 from agents.engine.cluster import Cluster
 from agents.engine.topic_refusals import TopicsUnavailableError, is_too_new, refusal, refused
 from tables.declaring import DeclarationError
@@ -72,3 +74,19 @@ def test_a_setting_that_an_older_broker_does_not_know_is_left_out_and_no_other_i
     assert is_too_new(refusal(USE, 1, InvalidConfigurationError, unknown))
     assert not is_too_new(refusal(USE, 1, InvalidConfigurationError, "Unknown topic config name: nope"))
     assert not is_too_new(refusal(USE, 1, PolicyViolationError, unknown))
+
+
+async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_without_it(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This broker knows them all: one that nobody knows stands for them."""
+    monkeypatch.setattr(topology, "AFTER_MAX", "of.a.later.broker")
+    for module in (cluster, topic_refusals):
+        monkeypatch.setattr(module, "TOO_NEW", {"of.a.later.broker"})
+    use = replace(USE, name=f"{prefix}.joined", roles=(Role.JOINED,), retention=FOREVER)
+    assert "of.a.later.broker" in use.config
+    async with Cluster(kafka) as connection:
+        assert await connection.refusals([use]) == []
+        await connection.create([use])
+        settings = (await connection.topic_settings([use.name]))[use.name]
+    assert settings["retention.ms"] == "-1", "all other settings are as they are to be"
