@@ -21,7 +21,7 @@ from agents.engine.harness import quiet
 from agents.engine.horizon import Remainder
 from agents.engine.offsets import Fallback
 from agents.engine.running import Options, ServiceRunner, WorkerFailedError
-from app import tuning
+from app import open_files, tuning
 from app.directory import Directory
 from app.ending import Ending, told_to_stop
 from app.errors import MistakeError, UnavailableError
@@ -104,7 +104,8 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s)
     web = make_app(sources, observed)
-    port = await start_web(web, settings.web_host, settings.web_port)
+    places = open_files.clients(open_files.raise_limit())
+    port = await start_web(web, settings.web_host, settings.web_port, places)
     address = bound_address(settings.web_host, port)
     log.info("worker %s of %s answers at %s", name, service.name, address)
     tuning.for_records()

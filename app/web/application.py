@@ -9,10 +9,10 @@ from aiohttp import web
 
 from app.errors import UnavailableError
 from app.web import changes, dead_letters, describing, observed, pages, rows, services, tables
-from app.web.connections import connections
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
 from app.web.names import rightly_called
+from app.web.places import CONNECTIONS, connections
 from app.web.short_way import ShortWay
 from app.web.sources import SOURCES
 from tables.declaring.problems import Problem
@@ -46,8 +46,8 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     return app
 
 
-async def start_web(app: web.Application, host: str, port: int) -> int:
-    """Serve until `stop_web`; gives the port, which is a free one when `port` is 0.
+async def start_web(app: web.Application, host: str, port: int, places: int = CONNECTIONS) -> int:
+    """Serve `places` clients until `stop_web`; gives the port, which is a free one when `port` is 0.
 
     Raises `UnavailableError` when nothing can be bound there.
     """
@@ -56,7 +56,7 @@ async def start_web(app: web.Application, host: str, port: int) -> int:
     assert runner.server is not None  # noqa: S101 - made by `setup`
     seen = app.get(observed.OBSERVED)
     requests = None if seen is None else seen.requests
-    protocols = connections(runner.server, ShortWay(app[SOURCES], requests), requests)
+    protocols = connections(runner.server, ShortWay(app[SOURCES], requests), requests, places)
     try:
         server = await asyncio.get_running_loop().create_server(protocols, host, port)
     except OSError as error:

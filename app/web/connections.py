@@ -1,4 +1,4 @@
-"""Connections to the web port: how many there may be, how long one may be silent, how large a request's head may be.
+"""A connection to the web port: how long it may be silent, how large a request's head may be.
 
 Beneath the addresses: what is no HTTP, or too much of it, never reaches them. Subclasses aiohttp's request handler
 (3.11 to 3.14), for its answer to what it cannot parse, and to be asked before it parses.
@@ -7,7 +7,6 @@ Beneath the addresses: what is no HTTP, or too much of it, never reaches them. S
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -21,23 +20,10 @@ from app.web.short_way import read
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiohttp.web_request import BaseRequest
 
     from app.metrics.requests import Requests
     from app.web.short_way import ShortWay
-
-CONNECTIONS = 1_000
-"""At the same time: each is a file descriptor, and the stores need theirs."""
-
-KEPT_FREE = 50
-"""More of them, for health and metrics alone: a worker that has too many clients must not be restarted for it."""
-
-FIRST_SECONDS = 2.0
-"""For a request on one of those: a silent client must not keep the place."""
-
-_KEPT_FOR = re.compile(rb"(?:GET|HEAD) /(?:health|metrics)[/ ?]")
 
 SILENT_SECONDS = 30.0
 """Between requests, and for the head of one: who is slower has to connect again. Longer than ours keep one."""
@@ -58,29 +44,24 @@ class Connection(RequestHandler):
     parser where a request begins.
     """
 
-    __slots__ = ("asked", "kept_free", "requests", "short_way")
+    __slots__ = ("requests", "short_way")
 
-    asked: bool
-    kept_free: bool
-    requests: Requests | None
-    short_way: ShortWay | None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; a place that is kept free is not for a client that asks for nothing."""
-        super().connection_made(transport)
-        if self.kept_free:
-            self._loop.call_later(FIRST_SECONDS, self._leave_if_silent)
-
-    def _leave_if_silent(self) -> None:
-        if not self.asked and self.transport is not None:
-            self.transport.close()
+    def __init__(self, server: web.Server, short_way: ShortWay, requests: Requests | None) -> None:
+        """`requests` counts what is refused here."""
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # as AppRunner's own documentation has it
+            keepalive_timeout=SILENT_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )
+        self.requests = requests
+        self.short_way: ShortWay | None = short_way
 
     def data_received(self, data: bytes) -> None:
         """Answer, or have it parsed."""
-        if self.kept_free and _KEPT_FOR.match(data) is None:
-            refuse(cast("asyncio.Transport", self.transport), self.requests)
-            return
-        self.asked = True
         if self.short_way is not None:
             if (asked := read(data)) is None:
                 self.short_way = None
@@ -124,7 +105,7 @@ class Connection(RequestHandler):
         found = (message or (str(exc) if exc else "another thing")).partition("\n")[0]
         limits = f"requires HTTP/1.1: an address up to {LINE_BYTES} bytes, {HEADERS} headers of {HEADER_BYTES}"
         kind = "mistake" if status < web.HTTPInternalServerError.status_code else "defect"
-        body = _encoded(kind, Problem("a request", limits, found[:200], "send less, or write it otherwise"), status)
+        body = encoded(kind, Problem("a request", limits, found[:200], "send less, or write it otherwise"), status)
         response = web.Response(body=body, status=status, content_type=PROBLEM)
         response.force_close()
         return response
@@ -141,57 +122,6 @@ def _refused(error: BaseException | None) -> int:
     return web.HTTPBadRequest.status_code
 
 
-class Refusal(asyncio.Protocol):
-    """One connection too many: told so, and closed."""
-
-    def __init__(self, requests: Requests | None) -> None:
-        """`requests` counts it."""
-        self._requests = requests
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answer before anything is asked."""
-        # Uvloop's transports, which workers have, are of no class of asyncio's.
-        refuse(cast("asyncio.Transport", transport), self._requests)
-
-
-def refuse(transport: asyncio.Transport, requests: Requests | None) -> None:
-    """Say that there is no place, and close the connection; `requests` counts it."""
-    if requests is not None:
-        requests.count(ELSEWHERE, web.HTTPServiceUnavailable.status_code, 0.0)
-    problem = Problem("a connection", f"requires one of {CONNECTIONS} places", "none that is free", "connect again")
-    body = _encoded("too-busy", problem, 503)
-    head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
-    transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-    transport.close()
-
-
-def connections(
-    server: web.Server, short_way: ShortWay, requests: Requests | None, limit: int = CONNECTIONS
-) -> Callable[[], asyncio.BaseProtocol]:
-    """Give what makes the protocol of each new connection; `requests` counts what is refused there."""
-    loop = asyncio.get_running_loop()
-
-    def connection() -> asyncio.BaseProtocol:
-        taken = len(server.connections)
-        if taken >= limit + KEPT_FREE:
-            return Refusal(requests)
-        made = Connection(
-            server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # as AppRunner's own documentation has it
-            keepalive_timeout=SILENT_SECONDS,
-            max_line_size=LINE_BYTES,
-            max_field_size=HEADER_BYTES,
-            max_headers=HEADERS,
-        )
-        made.asked = False
-        made.kept_free = taken >= limit
-        made.requests = requests
-        made.short_way = short_way
-        return made
-
-    return connection
-
-
-def _encoded(kind: str, problem: Problem, status: int) -> bytes:
+def encoded(kind: str, problem: Problem, status: int) -> bytes:
+    """Give the body of an answer that has this problem."""
     return msgspec.json.encode(problem_details(kind, problem, status))

@@ -26,7 +26,7 @@ from app.metrics.catalogue import BY_NAME, METRICS
 from app.metrics.families import Families
 from app.metrics.requests import ELSEWHERE
 from app.observing import Observed, looked_at
-from app.web import Sources, connections, make_app, observed, start_web, stop_web
+from app.web import Sources, make_app, observed, places, start_web, stop_web
 from tables import EventTopic, Row
 from tests.support.described import require_described, require_refusals
 from tests.support.later import require_retry_after
@@ -224,7 +224,7 @@ async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_f
 async def test_what_is_refused_before_it_is_a_request_is_counted_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections.connections, "__defaults__", (2,))
+    monkeypatch.setattr(start_web, "__defaults__", (2,))
     async with seen(tmp_path) as each:
         async with asyncio.timeout(5):
             reader, writer = await each.connect()
@@ -241,9 +241,9 @@ async def test_what_is_refused_before_it_is_a_request_is_counted_too(
 
 
 async def test_health_answers_while_all_connections_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections.connections, "__defaults__", (3,))
-    monkeypatch.setattr(connections, "KEPT_FREE", 2)
-    monkeypatch.setattr(connections, "FIRST_SECONDS", 0.5)
+    monkeypatch.setattr(start_web, "__defaults__", (3,))
+    monkeypatch.setattr(places, "KEPT_FREE", 2)
+    monkeypatch.setattr(places, "FIRST_SECONDS", 0.5)
     async with seen(tmp_path) as each, asyncio.timeout(20):
         open_ones = [await each.connect() for _ in range(5)]
         for reader, _ in open_ones[3:]:

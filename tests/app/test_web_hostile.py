@@ -181,7 +181,7 @@ async def test_a_client_that_never_ends_its_request_is_dropped(held: Held, monke
 
 
 async def test_one_connection_too_many_is_told_so(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections.connections, "__defaults__", (3,))
+    monkeypatch.setattr(start_web, "__defaults__", (3,))
     async with serving(held) as served:
         held_open = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
         await asyncio.sleep(0.1)
