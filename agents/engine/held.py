@@ -16,7 +16,7 @@ from agents.engine.cause_log import CauseLog
 from agents.engine.fetching import Seen
 from agents.engine.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
 from agents.engine.lost_rows import accepted_as, lost_rows
-from agents.engine.placing import misplaced
+from agents.engine.placing import misplaced, of_others
 from agents.engine.table_problems import diverging, hole, missed_deletions, outside
 from agents.engine.traffic import Taken
 from tables.declaring.one_form import in_one_form
@@ -86,14 +86,16 @@ class HeldTable:
         holes: bool = False,
         decided_on: bool = False,
         followed: bool = False,
+        internal: bool = False,
         losses_accepted: Collection[str] = (),
     ) -> None:
         """`patience` in seconds: with no sign of the broker for so long, it counts as gone.
 
         `by_key`: each row has to lie in the partition that its key belongs to. `holes`: what is left of a topic of
         which records were deleted is enough. `decided_on`: it is the state of a decide, which is held back while one of
-        its rows cannot be read. `followed`: others publish it, who may have written anything. `losses_accepted`:
-        of which tables rows may be lost, each with the row type, see `lost_rows`.
+        its rows cannot be read. `followed`: others publish it, who may have written anything. `internal`: nobody but
+        this service has anything to write there. `losses_accepted`: of which tables rows may be lost, each with the
+        row type, see `lost_rows`.
         """
         self.table = table
         self.decided_on = decided_on
@@ -108,6 +110,7 @@ class HeldTable:
         self.watch: Watch | None = None
         """Somebody who wants to see changes live, whoever has the partitions; mostly nobody does."""
         self._followed = followed
+        self._internal = internal
         self._losses_accepted = losses_accepted
         self._lost_said: set[Part] = set()
         self._patience = patience
@@ -268,7 +271,9 @@ class HeldTable:
         return self.held == "partition" and 0 < self.partition_count <= partition
 
     def strangers(self, partition: int, records: Sequence[Record]) -> list[Rejected]:
-        """Records that belong into another partition, where rows have to lie where their key belongs."""
+        """Records of others in an internal topic, and those that belong into another partition than they lie in."""
+        if self._internal:
+            return of_others(records)
         placed = self._by_key and self.partition_count
         return misplaced(records, partition, self.partition_count) if placed else []
 

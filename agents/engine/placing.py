@@ -1,4 +1,4 @@
-"""Which records of a co-partitioned table lie in a partition that their key does not belong to.
+"""Which records of a table do not belong where they lie: in their partition, or in the topic at all.
 
 An order is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
 found from there; or it would be found beside another copy of itself, by an order that went astray as well, and
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.engine.headers import GENERATION_HEADER
 from agents.engine.partitioning import partitions_of
 from tables.declaring.one_form import as_sent
 from tables.declaring.records import Record
@@ -29,6 +30,26 @@ def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rej
         for record, place in zip(keyed, places, strict=True)
         if place != partition
     ]
+
+
+def of_others(records: Sequence[Record]) -> list[Rejected]:
+    """Records of an internal topic that no worker wrote, each with its cause: a worker adds its generation to each.
+
+    However well such a record is formed, it must not hide a row of the service under the same key.
+    """
+    return [each for each in map(_of_others, records) if each is not None]
+
+
+def _of_others(record: Record) -> Rejected | None:
+    if any(name == GENERATION_HEADER for name, _ in record.headers or ()):
+        return None
+    return Rejected(record, _NOT_OURS)
+
+
+_NOT_OURS = (
+    f"an internal topic requires records that this service wrote, with the header {GENERATION_HEADER}; found none: take"
+    " the right to write there from others"
+)
 
 
 def _other_form(record: Record) -> str:

@@ -220,9 +220,7 @@ class ServiceRunner:
             placement.note({name: Described(each.topic_id, each.partitions) for name, each in facts.items()})
             self._confirm(facts, placement)
             for topic in planned.internal.values():
-                self.tables[topic.name] = self._hold(
-                    topic, "partition", by_key=False, remembers=topic.revision is not None
-                )
+                self.tables[topic.name] = self._hold(topic, "partition", by_key=False, internal=topic.revision is None)
                 _tell(self.tables[topic.name], facts[topic.name], placement)
             tasks.create_task(self._watch_connection())
             tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
@@ -352,8 +350,9 @@ class ServiceRunner:
                 table.check_connection()
             await asyncio.sleep(self.options.session_timeout / 4)
 
-    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool, remembers: bool = True) -> HeldTable:
-        retention = TOMBSTONE_RETENTION if remembers else timedelta(0)
+    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool, internal: bool = False) -> HeldTable:
+        # Deletions in a topic that only this service writes are in order: nobody has to remember them.
+        retention = timedelta(0) if internal else TOMBSTONE_RETENTION
         table = Table(
             topic, self._directory, self._memory, held, self._clock,
             tombstone_retention=retention, fault=self._reached,
@@ -363,7 +362,7 @@ class ServiceRunner:
         decided_on = any(decide.state.name == topic.name for decide in self.service.decides)
         return HeldTable(
             table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes, decided_on=decided_on,
-            followed=followed, losses_accepted=self.options.losses_accepted,
+            followed=followed, internal=internal, losses_accepted=self.options.losses_accepted,
         )  # fmt: skip
 
     def _open_local_copies(self) -> None:
