@@ -31,6 +31,10 @@ TIMESTAMP: Final = "larder.timestamp"
 
 _HOWS: Final[Mapping[bytes, How]] = {each.encode(): each for each in get_args(How)}
 
+_TIMES: Final = range(-(2**63), 2**63)
+"""Whatever a record may have."""
+_ATTEMPTS: Final = range(2**31)
+
 # Enough to know a key by, in a list of many.
 _SHOWN_KEY = 200
 
@@ -144,7 +148,7 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
     place = Place(partition, record.offset, record.timestamp)
     try:
         about = letter_id((record.key or b"").decode())
-        timestamp, attempt = int(ours[TIMESTAMP]), int(ours.get(ATTEMPT, b"0"))
+        timestamp, attempt = _number(ours[TIMESTAMP], _TIMES), _number(ours.get(ATTEMPT, b"0"), _ATTEMPTS)
     except (MistakeError, ValueError, KeyError):
         return None
     step = text_of(ours.get(STEP))
@@ -163,6 +167,13 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
         step,
         attempt,
     )
+
+
+def _number(text: bytes, within: range) -> int:
+    """Read a number as letters have it; raises ValueError. What is larger can be written into no answer."""
+    if re.fullmatch(rb"-?[0-9]{1,19}", text) is None or (number := int(text)) not in within:
+        raise ValueError(text)
+    return number
 
 
 def replayed_headers(letter: Letter) -> Headers:

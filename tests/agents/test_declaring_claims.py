@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +58,24 @@ def test_compaction_changes_no_owner(steps: list[tuple[str, str] | int], data: s
     last = {key: place for place, (key, _) in enumerate(records)}
     compacted = [record for place, record in enumerate(records) if last[record[0]] == place or data.draw(st.booleans())]
     assert owners(standing(compacted).values()) == owners(standing(records).values())
+
+
+EXTREMES = st.none() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(st.integers(), max_size=2)
+FORMS = st.dictionaries(st.sampled_from(["topic", "service", "topic_id", "since", "x"]), EXTREMES).map(
+    lambda form: json.dumps(form).encode()
+)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=9), st.none() | st.binary(max_size=40) | FORMS), max_size=9))
+def test_whatever_lies_among_claims_is_passed_over_unless_it_is_a_claim(
+    records: list[tuple[bytes, bytes | None]],
+) -> None:
+    """And a claim of a topic that none of them names counts, wherever it lies among them."""
+    made = claim("own topic", "a")
+    read = [
+        (key, None if value is None else read_claim(value))
+        for key, value in [*records, (b"a key of its own", made.value())]
+    ]
+    owned = owners(standing(read).values())
+    assert owned["own topic"] == made
+    ownership_problems("b", list(owned), owned)
