@@ -66,10 +66,14 @@ class Batch(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The end of a partition as the broker last told it; `at` is in seconds since the epoch."""
+    """The end of a partition as the broker last told it; `at` is in seconds since the epoch.
+
+    `high`: the end of all records, those of open transactions included.
+    """
 
     end: int
     at: float
+    high: int = 0
 
 
 class Fetched(NamedTuple):
@@ -215,7 +219,7 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
 def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, Seen]:
     """The end is that of what is committed; of an owned topic, that of all: what a worker left there may be yet."""
     return {
-        tp: Seen(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000)
+        tp: Seen(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()
         if state.lso is not None and state.timestamp is not None
     }

@@ -310,6 +310,10 @@ class HeldTable:
         if partition in self.table.partitions:
             self.table.part(partition).parked.told(partition, offsets)
 
+    def high(self, partition: int) -> int:
+        """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
+        return self._seen[partition].high if partition in self._seen else 0
+
     def seen(self, partition: int, seen: Seen) -> bool:
         """The end as the broker told it; an answer that was seen before tells nothing new.
 

@@ -83,6 +83,8 @@ class Membership:
         self.processing = processing
         self.rooms: Mapping[TopicPartition, list[WaitingRoom]] = {}
         self.ends: dict[TopicPartition, int] = {}
+        self.highs: dict[TopicPartition, int] = {}
+        """The ends of all records, those of open transactions included."""
         self.positions: dict[TopicPartition, int] = {}
         self.partition_counts = {name: facts[name].partitions for name in plan.group_topics}
         self._topic_ids = {name: topic.topic_id for name, topic in facts.items()}
@@ -197,7 +199,7 @@ class Membership:
 
     def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
         for tp, seen in ends.items():
-            self.ends[tp] = seen.end
+            self.ends[tp], self.highs[tp] = seen.end, seen.high
             if (table := self._tables.get(tp.topic)) is not None and table.seen(tp.partition, seen):
                 self._lost_its_place.set()
         self.processing.wake()
@@ -252,7 +254,7 @@ class Membership:
         self._close_others(assigned)
         self.processing.delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
-        self.ends = dict(offsets.ends)
+        self.ends, self.highs = dict(offsets.ends), {}
         assembly = Assembly(
             self.plan, assigned, self._tables, self._counts, self._feeds, self._begun,
             self.consumer.member().generation, lambda: self.processing.delivery, lambda: self.processing.epoch,

@@ -36,12 +36,16 @@ class Place(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A partition's next offset, and its end if that is known; `excuse` says why it may stand still."""
+    """A partition's next offset, and its end if that is known; `excuse` says why it may stand still.
+
+    `high` is the end of all records: those after `end` lie in an open transaction, or behind one.
+    """
 
     place: Place
     position: int
     end: int | None
     excuse: str | None
+    high: int = 0
 
 
 class Vitals(NamedTuple):
@@ -81,7 +85,7 @@ def vitals(
 def _excused(standing: Standing, problem: Problem | None) -> Standing:
     if problem is None or standing.excuse is not None:
         return standing
-    return standing._replace(excuse=f"waits: {problem}")
+    return standing._replace(excuse=f"waits: {problem}", end=max(standing.end or 0, standing.high))
 
 
 def _has_none(table: HeldTable, membership: Membership | None) -> bool:
@@ -107,7 +111,7 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
             elif tp in held:
                 excuse = _unreadable(tp, membership, tables) or _lost(tp, membership, tables) or _held_back(tp, tables)
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
-            yield Standing(Place("input", *tp), position, end, excuse)
+            yield Standing(Place("input", *tp), position, end, excuse, membership.highs.get(tp, 0))
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
@@ -131,4 +135,5 @@ def _tables(tables: Mapping[str, HeldTable], failing: str | None) -> Iterator[St
         passing = failing if table.held == "partition" else None
         for state in table.states():
             excuse = _BEYOND if table.lies_beyond(state.partition) else passing
-            yield Standing(Place("table", name, state.partition), state.position, state.end, excuse)
+            high = table.high(state.partition)
+            yield Standing(Place("table", name, state.partition), state.position, state.end, excuse, high)

@@ -64,11 +64,11 @@ class WaitingBehind:
 
 
 def with_lag(standings: Iterable[Standing]) -> dict[Place, int]:
-    """Positions of the partitions that have something to read, and no reason not to."""
+    """Positions of the partitions that have something to read, now or once a transaction ends, and no reason not to."""
     return {
         each.place: each.position
         for each in standings
-        if each.excuse is None and each.end is not None and each.position < each.end
+        if each.excuse is None and each.end is not None and each.position < max(each.end, each.high)
     }
 
 

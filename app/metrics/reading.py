@@ -69,7 +69,7 @@ def _read_inputs(families: Families, traffic: Traffic, membership: Membership, s
             families.add_histogram("larder_input_batch_records", taken.sizes, topic)
             for partition, count in taken.records.items():
                 families.add("larder_input_records_total", count, topic, partition)
-    for place, position, end, _ in standings:
+    for place, position, end, *_ in standings:
         if place.kind == "input":
             families.add("larder_input_position", position, place.topic, place.partition)
             if end is not None:

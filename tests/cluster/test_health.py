@@ -18,7 +18,7 @@ from app.broker.ports import free_port
 from app.metrics.catalogue import METRICS
 from tests.cluster.stages import GLOBAL, Stage, customer, order
 from tests.support.beside import Beside
-from tests.support.topics import COMPACTED, Sent, create, grow, hanging, send
+from tests.support.topics import COMPACTED, Sent, create, grow, hanging, send, until
 from tests.support.workers import Worker, running
 
 STALL = "1"  # seconds, instead of 30
@@ -159,6 +159,25 @@ async def test_a_partition_behind_the_open_transaction_of_another_says_whose_it_
             assert statuses == {200}
             assert any("it is open: transactional id billing" in each["why"] for each in answer["besides"]), answer
         await asyncio.to_thread(worker.until_caught_up)
+        assert await asyncio.to_thread(worker.stop) == 0
+
+
+async def test_an_input_at_the_open_transaction_of_another_says_whose_it_is_and_is_no_reason_for_a_restart(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    stage = await asyncio.to_thread(Stage, kafka, prefix, beside, tmp_path)
+    worker = stage.worker(GLOBAL, missing="DeadLetter", stall_s=STALL)
+    with running(worker):
+        await asyncio.to_thread(worker.until_running)
+        async with hanging(kafka, stage.name("orders"), "billing", "o1"):
+            await asyncio.to_thread(worker.until_said, "it is open: transactional id billing")
+
+            async def told() -> str | None:
+                status, answer = await asyncio.to_thread(worker.get, "/health/live") or (0, {})
+                assert status == 200
+                return next((each["why"] for each in answer["besides"] if each.get("input")), None)
+
+            assert "it is open: transactional id billing" in (await until(told, 10, "a word about the input") or "")
         assert await asyncio.to_thread(worker.stop) == 0
 
 

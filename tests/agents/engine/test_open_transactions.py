@@ -42,8 +42,9 @@ def test_only_partitions_with_lag_and_without_another_reason_are_looked_into() -
             Standing(INPUT._replace(partition=1), 9, 9, None),
             Standing(INPUT._replace(partition=2), 3, None, None),
             Standing(INPUT._replace(partition=3), 3, 9, "held back"),
+            Standing(INPUT._replace(partition=4), 9, 9, None, 11),
         ]
-    ) == {INPUT: 3}
+    ) == {INPUT: 3, INPUT._replace(partition=4): 9}
 
 
 def test_a_partition_waits_behind_the_transaction_of_another_producer_alone() -> None:

@@ -43,7 +43,7 @@ def member(**changed: Any) -> Any:
     shown = {
         "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
         "plan": SimpleNamespace(inputs={"orders": None}, states_of=lambda _: states, tables_of=lambda _: ()),
-        "positions": {INPUT: 3}, "ends": {INPUT: 9},
+        "positions": {INPUT: 3}, "ends": {INPUT: 9}, "highs": {INPUT: 12},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
 
@@ -57,9 +57,9 @@ def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, He
     tables[customers.name].take(0, [row(4, "ada", 1)], 5)
     tables[customers.name].seen(0, Seen(7, NOW))
     found = standing(tables, member())
-    assert found["orders"][1:] == (3, 9, None)
-    assert found[customers.name][1:] == (5, 7, None)
-    assert found[plains.name][1:] == (0, None, None)
+    assert found["orders"][1:] == (3, 9, None, 12)
+    assert found[customers.name][1:] == (5, 7, None, 0)
+    assert found[plains.name][1:] == (0, None, None, 0)
 
 
 def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, HeldTable]) -> None:
