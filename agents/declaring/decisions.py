@@ -87,6 +87,11 @@ class Near(Protocol):
         """
 
 
+def refusals_name(service: str) -> str:
+    """Name the topic of what the decides of a service refused."""
+    return f"{service}.refusals"
+
+
 class Refusal(Row):
     """An event that was refused, as `<service>.refusals` has it.
 

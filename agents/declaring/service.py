@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from agents.declaring.decides import Decide, several
-from agents.declaring.decisions import Refusal
+from agents.declaring.decisions import Refusal, refusals_name
 from agents.declaring.joins import Join, Lookup, Source, TableUse, lookups
 from agents.declaring.missing import DeadLetter, Missing, steps
 from agents.declaring.reactions import Reaction
@@ -146,7 +146,7 @@ class Service:
     @property
     def refusals(self) -> EventTopic:
         """The events of this service that say what its decides refused, and why."""
-        return EventTopic(f"{self.name}.refusals", Refusal, key="key", owner=self.name)
+        return EventTopic(refusals_name(self.name), Refusal, key="key", owner=self.name)
 
     @property
     def has_state(self) -> bool:

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.dead_letters.talking import LIST_SECONDS, talk_about
 from app.errors import MistakeError
 from app.output import answer, json_option
-from app.settings import load_settings
 from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from app.dead_letters.choosing import Chosen
     from app.dead_letters.letters import How, LetterId, Name
     from app.dead_letters.outcome import Outcome, Progress
     from app.dead_letters.pages import Page
-
-LIST_SECONDS = 60.0
-"""For at most 100,000 records, which may be large."""
 
 SETTLE_SECONDS = 6 * 3600.0
 """For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
@@ -70,7 +67,7 @@ def list_(  # noqa: PLR0913 - each is an option
     from app.dead_letters.showing import show_list  # noqa: PLC0415
 
     wanted = Chosen(None, topic, cause).takes
-    page: Page = _talk(service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS)
+    page: Page = talk_about(service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS)
     found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
     answer(found, as_json=as_json, for_people=lambda: show_list(service, found))
 
@@ -87,7 +84,7 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
     from app.dead_letters.showing import embedded, show_letter  # noqa: PLC0415
 
     wanted = letter_id(letter)
-    found = _talk(service, lambda broker: read_letter(broker, service, wanted), LIST_SECONDS)
+    found = talk_about(service, lambda broker: read_letter(broker, service, wanted), LIST_SECONDS)
     if found is None:
         requires = f"requires to be among the newest 100,000 records of {service}.dead-letters"
         raise MistakeError(Problem(f"dead letter {letter}", requires, "no such letter", "see larder dead-letters list"))
@@ -139,7 +136,7 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     from app.dead_letters.showing import show_settled  # noqa: PLC0415
 
     told = _telling(how)
-    outcome: Outcome = _talk(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
+    outcome: Outcome = talk_about(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
     found = {
         how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],
         "already": [{**_named(name), **settled(before)} for name, before in outcome.already.items()],
@@ -162,16 +159,6 @@ def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, An
         "as": place,
         "reaches": f"only {name.step} of {service}" if how == "replayed" else f"readers of {name.id.topic}",
     }
-
-
-def _talk(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
-    """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
-    from app.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
-    from app.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
-
-    service_named(declared_services(load_settings().settings.modules), service)
-    broker = serving_broker()
-    return talk(broker, conversation(broker), seconds)
 
 
 def _telling(how: How) -> Callable[[Progress], None]:

@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
         return (
             (self.ids is None or letter.id in self.ids)
             and (self.topic is None or letter.id.topic == self.topic)
-            and (self.cause is None or _says(letter.cause, self.cause.casefold()))
+            and (self.cause is None or says(letter.cause, self.cause.casefold()))
         )
 
     def partitions(self, count: int) -> list[int]:
@@ -37,7 +37,7 @@ class Chosen(NamedTuple):
         return sorted(range(count), key=lambda partition: partition not in {each % count for each in wanted})
 
 
-def _says(cause: str, text: str) -> bool:
+def says(cause: str, text: str) -> bool:
     """Whether a cause has a text, which may be a kind of cause, with the values left out."""
     return text in cause.casefold() or text in kind_of(cause).casefold()
 

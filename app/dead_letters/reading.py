@@ -1,4 +1,4 @@
-"""Reads the dead letters of a service from outside: committed records alone, in no consumer group.
+"""Lists and counts the letters of a service, and finds one: dead letters, or another kind.
 
 Lists are bounded: so many letters, out of so many of the newest records, read in windows from the end backwards. A
 letter that is parked again long after it was settled may be listed; who replays reads all, and knows better.
@@ -7,79 +7,36 @@ letter that is parked again long after it was settled may be listed; who replays
 from __future__ import annotations
 
 import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from aiokafka.structs import TopicPartition
-
-from agents.declaring.facts import dead_letters_name
-from agents.engine.cluster import Cluster
-from app.dead_letters.letters import Letter, LetterId, Settlement, read_record
+from app.dead_letters.letters import Letter, LetterId, Settlement
 from app.dead_letters.pages import Found, Newest, Page, page, read_cursor
-from app.dead_letters.records import Span, records, spans
+from app.dead_letters.records import Span
+from app.dead_letters.shelves import DEAD_LETTERS, Kind, Shelf, lowest, shelf_of, windows
 from app.dead_letters.tallying import counted, tally
-from app.readers import reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
-    from agents.declaring.facts import TopicFacts
-    from agents.engine.fetching import BatchConsumer
     from app.dead_letters.tallying import Tally
-
-MOST_RECORDS = 100_000
-"""Looked at for one answer, the newest ones of all partitions: a second or two of reading."""
-
-FIRST_WINDOW, LARGEST_WINDOW = 500, 10_000
-"""Records: what a page mostly needs, and what of them is held at a time, without their values."""
 
 TALLY_SECONDS = 3.0
 """For counting letters, which may be large: whoever looks at a page waits for it."""
 
 
-class Shelf:
-    """The topic of a service's dead letters: its partitions, 0 while there is none, and the largest record it takes."""
-
-    def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer) -> None:
-        """Read with a consumer that is started."""
-        self.topic = topic
-        self.partitions = 0 if facts is None else facts.partitions
-        self.largest = 0 if facts is None else facts.max_message_bytes
-        self._consumer = consumer
-
-    async def spans(self) -> dict[int, Span]:
-        """Give the offsets of what is committed, by partition."""
-        tps = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
-        return {tp.partition: span for tp, span in (await spans(self._consumer, tps)).items()}
-
-    async def entries(self, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
-        """Read what lies between two offsets, in its order; raises KafkaError."""
-        async for some in records(self._consumer, TopicPartition(self.topic, partition), span):
-            for record in some:
-                if (entry := read_record(partition, record)) is not None:
-                    yield entry
-
-
-@asynccontextmanager
-async def shelf_of(brokers: str, service: str) -> AsyncIterator[Shelf]:
-    """Have the dead letters of a service to read; raises KafkaError and OSError."""
-    topic = dead_letters_name(service)
-    async with Cluster(brokers) as cluster:
-        facts = (await cluster.facts([topic])).get(topic)
-    async with reader(brokers) as consumer:
-        yield Shelf(topic, facts, consumer)
-
-
-async def list_letters(
+async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kind
     brokers: str,
     service: str,
     limit: int,
     cursor: str | None = None,
     wanted: Callable[[Letter], bool] = lambda _: True,
+    *,
+    kind: Kind = DEAD_LETTERS,
 ) -> Page:
     """Give the newest letters that are not settled, from a cursor on; raises MistakeError, KafkaError and OSError."""
     before = {} if cursor is None else read_cursor(cursor)
-    async with shelf_of(brokers, service) as shelf:
+    async with shelf_of(brokers, service, kind) as shelf:
         ends = await shelf.spans()
         starts = {partition: min(span.end, before.get(partition, span.end)) for partition, span in ends.items()}
 
@@ -90,22 +47,33 @@ async def list_letters(
     return page(found, limit, starts)
 
 
+async def survey_letters(
+    brokers: str,
+    service: str,
+    limit: int,
+    wanted: Callable[[Letter], bool] = lambda _: True,
+    *,
+    kind: Kind = DEAD_LETTERS,
+) -> tuple[Page, Tally]:
+    """Give the first page of a list, and count all that are not settled: read once; raises KafkaError and OSError."""
+    async with shelf_of(brokers, service, kind) as shelf:
+        spans = await shelf.spans()
+        surveys = await _surveys(shelf, spans, _Sought(limit + 1, wanted), TALLY_SECONDS)
+    starts = {partition: span.end for partition, span in spans.items()}
+    found = {partition: each.found for partition, each in surveys.items()}
+    return page(found, limit, starts), _tally(surveys.values(), kind)
+
+
 async def tally_letters(brokers: str, service: str, seconds: float = TALLY_SECONDS) -> Tally:
     """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
-    until = time.monotonic() + seconds
-    letters: list[Letter] = []
-    whole = True
     async with shelf_of(brokers, service) as shelf:
-        for partition, span in (await shelf.spans()).items():
-            newest = Newest()
-            async for window in _windows(shelf, partition, span, lambda _: True):
-                newest.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)
-                if time.monotonic() > until:
-                    whole = False
-                    break
-            whole = whole and _lowest(shelf, span) <= span.begin
-            letters += newest.letters
-    return tally(letters, whole=whole)
+        surveys = await _surveys(shelf, await shelf.spans(), _Sought(0, lambda _: False), seconds)
+    return _tally(surveys.values(), DEAD_LETTERS)
+
+
+def _tally(surveys: Collection[_Survey], kind: Kind) -> Tally:
+    every = chain.from_iterable(each.counted for each in surveys)
+    return tally(every, whole=all(each.whole for each in surveys), subject=kind.subject)
 
 
 async def letter(brokers: str, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:
@@ -132,7 +100,7 @@ def _alone(found: Letter) -> Span:
 
 async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> AsyncIterator[Letter | Settlement]:
     """Give the newest letter of an id, the last one, and what lies behind it."""
-    async for window in _windows(shelf, partition, span, lambda each: each.id == wanted):
+    async for window in windows(shelf, partition, span, lambda each: each.id == wanted):
         for entry in window:
             if entry.identity.id == wanted:
                 yield entry
@@ -142,28 +110,42 @@ async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> As
 
 async def _newest(shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]) -> Found:
     newest = Newest()
-    async for window in _windows(shelf, partition, span, wanted):
+    async for window in windows(shelf, partition, span, wanted):
         newest.take(window)
         if len(newest.letters) >= limit:
             return Found(newest.letters[:limit], beyond=False)
-    return Found(newest.letters, beyond=_lowest(shelf, span) > span.begin)
+    return Found(newest.letters, beyond=lowest(shelf, span) > span.begin)
 
 
-async def _windows(
-    shelf: Shelf, partition: int, span: Span, wanted: Callable[[Letter], bool]
-) -> AsyncIterator[list[Letter | Settlement]]:
-    """Read wanted letters, and what settles any, backwards from the end, in windows that grow, and without values."""
-    end, size, lowest = span.end, FIRST_WINDOW, _lowest(shelf, span)
-    while end > lowest:
-        begin = max(lowest, end - size)
-        entries = [
-            entry.summary() if isinstance(entry, Letter) else entry
-            async for entry in shelf.entries(partition, Span(begin, end))
-            if isinstance(entry, Settlement) or wanted(entry)
-        ]
-        yield entries[::-1]
-        end, size = begin, min(2 * size, LARGEST_WINDOW)
+class _Sought(NamedTuple):
+    """How many letters are to be found of each partition, and which."""
+
+    limit: int
+    takes: Callable[[Letter], bool]
 
 
-def _lowest(shelf: Shelf, span: Span) -> int:
-    return max(span.begin, span.end - MOST_RECORDS // shelf.partitions)
+class _Survey(NamedTuple):
+    """Of one partition: the newest letters that are wanted; all, as they count; and whether all records were read."""
+
+    found: Found
+    counted: list[Letter]
+    whole: bool
+
+
+async def _surveys(shelf: Shelf, spans: Mapping[int, Span], sought: _Sought, seconds: float) -> dict[int, _Survey]:
+    until = time.monotonic() + seconds
+    return {partition: await _survey(shelf, partition, span, sought, until) for partition, span in spans.items()}
+
+
+async def _survey(shelf: Shelf, partition: int, span: Span, sought: _Sought, until: float) -> _Survey:
+    """Look for the letters that are sought however long that takes, and count until then."""
+    newest, every, full = Newest(), Newest(), sought.limit == 0
+    async for window in windows(shelf, partition, span, lambda _: True):
+        every.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)
+        if not full:
+            newest.take(entry for entry in window if isinstance(entry, Settlement) or sought.takes(entry))
+            full = len(newest.letters) >= sought.limit
+        if full and time.monotonic() > until:
+            return _Survey(Found(newest.letters[: sought.limit], beyond=False), every.letters, whole=False)
+    whole = lowest(shelf, span) <= span.begin
+    return _Survey(Found(newest.letters[: sought.limit], beyond=not full and not whole), every.letters, whole)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from app.dead_letters.choosing import Chosen
     from app.dead_letters.letters import How, Identity
     from app.dead_letters.outcome import Outcome
-    from app.dead_letters.reading import Shelf
     from app.dead_letters.replaying import Originals
+    from app.dead_letters.shelves import Shelf
 
 TRANSACTION_LETTERS, TRANSACTION_BYTES = 500, 4 * 1024 * 1024
 """What is committed at a time: enough that committing costs little, few enough to be held in memory."""

@@ -15,9 +15,9 @@ from agents.engine.cluster import Cluster
 from agents.engine.patience import within
 from agents.engine.transactions import TransactionalProducer
 from app.dead_letters.outcome import Outcome
-from app.dead_letters.reading import shelf_of
 from app.dead_letters.replaying import Originals
 from app.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
+from app.dead_letters.shelves import shelf_of
 from app.errors import UnavailableError
 from app.readers import REQUEST_TIMEOUT_MS, reader
 from tables.declaring.problems import Problem

@@ -12,7 +12,7 @@ import orjson
 
 from app.columns import columns
 from app.output import printable, printable_lines, show_columns
-from tables.declaring.plurals import plural
+from tables.declaring.plurals import counted, plural
 
 # Characters of a cause in a list: enough to tell letters apart.
 SHOWN_CAUSE = 200
@@ -26,6 +26,29 @@ def show_list(service: str, found: dict[str, Any]) -> None:
         show_columns(("letter", "at", "key", "cause"), rows)
     else:
         click.echo(f"{service} has no such dead letters")
+    _show_rest(found)
+
+
+def show_refusals(service: str, found: dict[str, Any]) -> None:
+    """Show how many refusals there are by reason, and a page of them."""
+    if (counts := found["counted"]) is not None and counts["total"]:
+        least = "" if counts["whole"] else "at least "
+        click.echo(f"{least}{counted(counts['total'], 'refusal')} of {service}, by reason:")
+        reasons = [(f"{each['count']:,}", each["state"], _short(each["reason"])) for each in counts["reasons"]]
+        show_columns(("count", "state", "reason"), reasons, right=["count"])
+    if found["refusals"]:
+        rows = [
+            (each["id"], each["at"], each["state"], printable(each["key"]), _short(each["reason"]))
+            for each in found["refusals"]
+        ]
+        show_columns(("event", "at", "state", "key", "reason"), rows)
+    else:
+        click.echo(f"{service} has no such refusals")
+    _show_rest(found)
+
+
+def _show_rest(found: dict[str, Any]) -> None:
+    """Say on standard error what is not on a page."""
     if found["next"]:
         click.echo(f"larder: there are more: --cursor {found['next']}", file=sys.stderr)
     if found["beyond"]:

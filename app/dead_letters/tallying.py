@@ -9,7 +9,7 @@ from agents.engine.cause_log import kind_of
 from agents.engine.letter_counts import MOST_CAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from app.dead_letters.letters import Letter, LetterId
 
@@ -18,9 +18,9 @@ MOST_SAMPLES = 5
 
 
 class Cause(NamedTuple):
-    """A cause without the values of its records, how many letters have it, and some of them."""
+    """A cause without the values of its records, how many letters of a subject have it, and some of them."""
 
-    topic: str
+    subject: str
     cause: str
     letters: int
     samples: tuple[LetterId, ...]
@@ -36,7 +36,7 @@ class Tally(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Give plain values."""
         causes = [
-            {"topic": each.topic, "cause": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
+            {"topic": each.subject, "cause": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
             for each in self.causes
         ]
         return {"total": self.total, "causes": causes, "whole": self.whole}
@@ -47,12 +47,12 @@ def counted(letter: Letter) -> Letter:
     return letter._replace(key=None, value=None, headers=[], cause=kind_of(letter.cause))
 
 
-def tally(letters: Iterable[Letter], *, whole: bool) -> Tally:
-    """Count letters by topic and kind of cause."""
+def tally(letters: Iterable[Letter], *, whole: bool, subject: Callable[[Letter], str]) -> Tally:
+    """Count letters by subject and kind of cause."""
     counts: Counter[tuple[str, str]] = Counter()
     samples: defaultdict[tuple[str, str], list[LetterId]] = defaultdict(list)
     for letter in letters:
-        kind = letter.id.topic, kind_of(letter.cause)
+        kind = subject(letter), kind_of(letter.cause)
         counts[kind] += 1
         if len(samples[kind]) < MOST_SAMPLES:
             samples[kind].append(letter.id)

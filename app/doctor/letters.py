@@ -28,7 +28,7 @@ def letters(system: System) -> Iterator[Finding]:
 def _unsettled(service: str, tally: Tally) -> Finding:
     least = "" if tally.whole else "at least "
     many = f"{counted(tally.total, 'dead letter')} {plural(tally.total, 'is', 'are')}"
-    causes = "; ".join(f"{each.letters:,} of {each.topic}: {each.cause}" for each in tally.causes)
+    causes = "; ".join(f"{each.letters:,} of {each.subject}: {each.cause}" for each in tally.causes)
     rest = tally.total - sum(each.letters for each in tally.causes)
     name = shlex.quote(service)
     samples = [sample for each in tally.causes for sample in each.samples[:1]]

@@ -58,6 +58,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_tables(services),
         *_inputs(whole.inputs(services)),
         *(each for join in whole.joins(services) for each in _join(join)),
+        *(each for decide in whole.decides(services) for each in _refused(decide)),
         *(each for each in letters if each.severity is not Severity.BAD),
     ]
     return sorted(found, key=lambda trouble: trouble.severity)
@@ -248,6 +249,17 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
                 "/services",
                 "Inputs",
             )
+
+
+def _refused(decide: Data) -> Iterator[Trouble]:
+    if refused := decide["counts"].get("refused", 0):
+        yield Trouble(
+            Severity.NOTE,
+            f"The decide on {decide['name']} refused {counted(refused, 'event')} since the workers started",
+            "As it is declared. Each refusal has its reason",
+            "/refusals",
+            "Refusals",
+        )
 
 
 def _join(join: Data) -> Iterator[Trouble]:

@@ -131,6 +131,7 @@ VIEWS: Final[Mapping[str, View]] = {
     "joins": joins,
     "dead-letters": plain,
     "dead-letter": dead_letter,
+    "refusals": plain,
     "topology": topology,
     "error": plain,
 }

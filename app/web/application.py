@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from app.errors import UnavailableError
-from app.web import changes, dead_letters, describing, observed, pages, rows, services, tables
+from app.web import changes, dead_letters, describing, observed, pages, refusals, rows, services, tables
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
 from app.web.names import rightly_called
@@ -34,7 +34,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
-    for module in (rows, changes, tables, services, dead_letters, describing, pages):
+    for module in (rows, changes, tables, services, dead_letters, refusals, describing, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
     for module in (changes, dead_letters, pages):

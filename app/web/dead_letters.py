@@ -14,7 +14,8 @@ from app.brokers import talk
 from app.dead_letters.choosing import Chosen
 from app.dead_letters.describing import described, described_whole
 from app.dead_letters.letters import letter_id, text_of
-from app.dead_letters.reading import letter, list_letters, tally_letters
+from app.dead_letters.reading import letter, list_letters, survey_letters
+from app.dead_letters.shelves import DEAD_LETTERS
 from app.lookup import LookupFailedError
 from app.web.answering import respond
 from app.web.asking import Asked
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from app.dead_letters.letters import Letter
     from app.dead_letters.pages import Page
+    from app.dead_letters.shelves import Kind
     from app.dead_letters.tallying import Tally
 
     T = TypeVar("T")
@@ -56,14 +58,7 @@ async def letters(request: web.Request) -> web.Response:
     def wanted(each: Letter) -> bool:
         return chosen.takes(each) and (key is None or text_of(each.key) == key)
 
-    here = sources(request)
-
-    async def read() -> tuple[Page, Tally | None]:
-        """Read a page of letters, and what there is in all where it is the first one."""
-        page = await list_letters(here.brokers, here.service, limit, cursor, wanted)
-        return page, None if cursor else await tally_letters(here.brokers, here.service)
-
-    page, unsettled = await _read(request, read)
+    page, unsettled = await read_page(request, limit, cursor, wanted, DEAD_LETTERS)
     found = {
         "letters": [described(each) for each in page.letters],
         "next": page.next,
@@ -84,6 +79,20 @@ async def one(request: web.Request) -> web.Response:
         requires = f"requires to be among the newest 100,000 records of {here.service}.dead-letters"
         raise NoSuchLetterError(Problem(f"dead letter {name}", requires, "no such letter", "see /dead-letters"))
     return await respond(request, described_whole(*found), "dead-letter")
+
+
+async def read_page(
+    request: web.Request, limit: int, cursor: str | None, wanted: Callable[[Letter], bool], kind: Kind
+) -> tuple[Page, Tally | None]:
+    """Read a page of letters, and what there is in all where it is the first one."""
+    here = sources(request)
+
+    async def read() -> tuple[Page, Tally | None]:
+        if cursor is None:
+            return await survey_letters(here.brokers, here.service, limit, wanted, kind=kind)
+        return await list_letters(here.brokers, here.service, limit, cursor, wanted, kind=kind), None
+
+    return await _read(request, read)
 
 
 async def _read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from app.web import changes, dead_letters, observed, rows, services, tables
+from app.web import changes, dead_letters, observed, refusals, rows, services, tables
 from app.web.openapi import SCHEMAS, Operation, description
 
 
@@ -27,7 +27,7 @@ def whole() -> dict[str, Any]:
     """Give the description of every address."""
     operations = {
         path: operation
-        for module in (services, tables, rows, changes, dead_letters, observed)
+        for module in (services, tables, rows, changes, dead_letters, refusals, observed)
         for path, operation in module.OPERATIONS.items()
     }
     return description({**operations, **OPERATIONS}, SCHEMAS, metadata.version("larder"))

@@ -253,6 +253,24 @@ SCHEMAS: dict[str, Any] = {
             ),
         }
     ),
+    "Refusals": thing(
+        {
+            "refusals": things(thing(dict.fromkeys(("id", "at", "state", "key", "reason"), TEXT))),
+            "next": or_null(TEXT),
+            "beyond": FLAG,
+            "counted": or_null(
+                thing(
+                    {
+                        "total": WHOLE,
+                        "whole": FLAG,
+                        "reasons": things(
+                            thing({"state": TEXT, "reason": TEXT, "count": WHOLE, "samples": things(TEXT)})
+                        ),
+                    }
+                )
+            ),
+        }
+    ),
     "DeadLetter": thing(
         {
             **_LETTER["properties"],

@@ -100,6 +100,8 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
             2,
             "larder dead-letters discard: requires letters or",
         ),
+        (("refusals", "shiping"), 2, "service shiping: requires a declared service"),
+        (("refusals", "shipping"), 3, "broker 127.0.0.1:1 (setting kafka): requires a Kafka broker"),
         (("tables", "--nothing"), 2, "No such option: --nothing"),
         (("brokr",), 2, "No such command 'brokr'."),
     ],

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
 from app.directory import Directory
-from app.web import dead_letters, limits, observed
+from app.web import dead_letters, limits, observed, refusals
 from app.web.application import make_app
 from app.web.describing import whole
 from tests.support.described import require_described, require_refusals
@@ -65,7 +65,7 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
         workers.peers.clear()
         await asyncio.sleep(1.05)
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
-    others = {"/tables/{table}/changes", *observed.OPERATIONS, *dead_letters.OPERATIONS}
+    others = {"/tables/{table}/changes", *observed.OPERATIONS, *dead_letters.OPERATIONS, *refusals.OPERATIONS}
     assert whole()["paths"].keys() - seen == others, "these have tests of their own"
 
 
@@ -105,7 +105,7 @@ async def test_a_defect_is_told_as_described() -> None:
 
 async def test_dead_letters_without_a_broker_are_refused_as_described() -> None:
     async with serving_from(sources(brokers="127.0.0.1:1")) as served:
-        for path in ("/dead-letters", "/dead-letters/orders/0/0"):
+        for path in ("/dead-letters", "/dead-letters/orders/0/0", "/refusals"):
             await _check(served, path, 503)
 
 

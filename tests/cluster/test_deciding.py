@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from agents.engine.partitioning import partition_of
 from tests.cluster.stocks import PARTITIONS, STOCK, decoded, deliveries, judge_chain, judge_sold, requests
 from tests.support.beside import Beside
 from tests.support.topics import Sent, create, read, rows, send, until, until_count
-from tests.support.workers import Worker, running
+from tests.support.workers import Worker, larder, running
 
 
 class Stock:
@@ -69,6 +70,21 @@ class Stock:
 
         self.beside.call(until(answered, timeout, f"{len(self.asked)} requests to be answered"))
 
+    def require_listed(self, worker: Worker) -> None:
+        """Command and address list and count the ninety refusals alike."""
+        ended = larder("refusals", self.prefix, "--limit", "40", "--json", kafka=self.kafka,
+                       directory=self.directory, module=worker.module)  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        told = json.loads(ended.stdout)
+        counted = {"state": f"{self.prefix}.levels", "reason": "only … left", "count": 90}
+        (reasons,) = told["counted"]["reasons"]
+        assert {name: reasons[name] for name in counted} == counted
+        written = [each["at"] for each in told["refusals"]]
+        assert (len(written), written) == (40, sorted(written, reverse=True))
+        assert worker.get("/refusals?limit=40") == (200, {**told, "key": None})
+        _, rest = worker.get(f"/refusals?cursor={told['next']}") or (0, {})
+        assert (len(rest["refusals"]), rest["next"], rest["counted"]) == (50, None, None)
+
     def judge(self) -> None:
         judge_sold(self.delivered, self.asked, self.rows("reserved"), self.rows("refusals"), self.levels())
         assert self.rows("dead-letters") == []
@@ -99,6 +115,7 @@ def test_a_hundred_requests_for_ten_pieces_give_ten_reservations_and_ninety_refu
         assert refused["reason"] == "only 0 left"
         assert refused["state"] == f"{stock.prefix}.levels"
         assert refused["key"] == "p1"
+        stock.require_listed(worker)
 
 
 def test_requests_that_come_while_workers_are_killed_are_each_answered_once(

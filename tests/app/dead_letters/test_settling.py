@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -16,12 +16,12 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from agents.declaring.dead_letters import dead_letter, fitting
 from agents.engine.transactions import TransactionalProducer
-from app.dead_letters import reading, rounds
+from app.dead_letters import rounds, shelves
 from app.dead_letters.choosing import Chosen
-from app.dead_letters.letters import LetterId, Name, letter_id
+from app.dead_letters.letters import Letter, LetterId, Name, Settlement, letter_id
 from app.dead_letters.outcome import Outcome
-from app.dead_letters.reading import letter, list_letters, tally_letters
-from app.dead_letters.records import Outgoing, spans
+from app.dead_letters.reading import letter, list_letters, survey_letters, tally_letters
+from app.dead_letters.records import Outgoing, Span, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
 from app.readers import reader
@@ -345,6 +345,30 @@ async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
             break
     assert [len(each) for each in pages] == [25, 25, 25, 15]
     assert sorted(id_ for each in pages for id_ in each) == sorted(ids)
-    monkeypatch.setattr(reading, "MOST_RECORDS", 20)
+    monkeypatch.setattr(shelves, "MOST_RECORDS", 20)
     page = await list_letters(shop.kafka, shop.service, 25)
     assert (len(page.letters), page.next, page.beyond) == (20, None, True)
+
+
+async def test_a_first_page_comes_with_the_counts_of_all_letters_and_is_read_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await shop.park(some(90))
+    await settle(shop.kafka, shop.service, "discarded", of(*ids[:3]))
+    await shop.listed()
+    read: list[tuple[int, int]] = []
+    plain = shelves.Shelf.entries
+
+    def entries(shelf: shelves.Shelf, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
+        read.extend((partition, offset) for offset in range(*span))
+        return plain(shelf, partition, span)
+
+    monkeypatch.setattr(shelves.Shelf, "entries", entries)
+    page, tally = await survey_letters(shop.kafka, shop.service, 25)
+    assert len(read) == len(set(read)) > 90
+    assert page == await list_letters(shop.kafka, shop.service, 25)
+    assert tally == await tally_letters(shop.kafka, shop.service)
+    assert (len(page.letters), tally.total, tally.whole) == (25, 87, True)
+    monkeypatch.setattr(shelves, "MOST_RECORDS", 20)
+    page, tally = await survey_letters(shop.kafka, shop.service, 25)
+    assert (page.next, page.beyond, tally.whole) == (None, True, False)

@@ -392,6 +392,26 @@ RECOVERING: dict[str, Any] = {
     "expected_end_s": 7.7,
 }
 
+REFUSED: dict[str, Any] = {
+    "refusals": [
+        {
+            "id": f"shop.requests/{number % 4}/{9_120 - number}",
+            "at": "2026-11-20T10:00:00.000+00:00",
+            "state": "shop.levels",
+            "key": f"p{number}",
+            "reason": f"only {number % 3} left",
+        }
+        for number in range(8)
+    ],
+    "next": "b2xkZXI",
+    "beyond": False,
+    "counted": {
+        "total": 5_743,
+        "whole": False,
+        "reasons": [{"state": "shop.levels", "reason": "only … left", "count": 5_743, "samples": []}],
+    },
+}
+
 PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "overview": ("/", "overview", TROUBLED),
     "tables": ("/tables", "tables", TABLE_LIST),
@@ -401,6 +421,7 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "joins": ("/joins", "joins", JOINS),
     "dead-letters": ("/dead-letters", "dead-letters", {**LETTERS, "key": None}),
     "dead-letter": ("/dead-letters/shop.orders/0/4100", "dead-letter", LETTER),
+    "refusals": ("/refusals", "refusals", {**REFUSED, "key": None}),
     "topology": ("/topology", "topology", TOPOLOGY),
     "recovery": ("/recovery", "recovery", TROUBLED),
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),

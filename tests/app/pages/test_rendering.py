@@ -209,6 +209,16 @@ def test_older_dead_letters_are_asked_for_with_what_was_asked_before_and_the_cur
     assert "Nothing was given up" in shown("dead-letters", none, "/dead-letters").text
 
 
+def test_refusals_have_their_counts_by_reason_and_lead_to_the_row_that_was_not_changed() -> None:
+    seen = page("refusals")
+    for said in ("At least 5,743 in all", "only … left", "shop.requests/0/9120"):
+        assert said in seen.text
+    assert "/tables/shop.levels/rows/p1" in seen.links()
+    assert "/refusals?state=shop.levels&reason=only%20%E2%80%A6%20left" in seen.links()
+    none = shown("refusals", {"refusals": [], "next": None, "counted": None}, "/refusals")
+    assert "No decide refused an event" in none.text
+
+
 def test_a_list_says_in_which_state_its_copies_were_and_how_old_they_may_be() -> None:
     assert "from partitions 0-2 caught up, up to 200 ms old; partition 3 disconnected, up to 1 min 40 s old" in (
         page("rows").text

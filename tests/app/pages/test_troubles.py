@@ -117,6 +117,13 @@ def test_dead_letters_of_all_workers_are_counted_with_their_most_frequent_cause(
     assert (found.severity, found.where) == (Severity.WARN, "/dead-letters")
 
 
+def test_what_decides_refused_is_a_note_that_leads_to_the_reasons() -> None:
+    decides = [{"name": "shop.levels", "inputs": [], "counts": {"decided": 9, "refused": 5_743}}]
+    found = only(decides=decides)
+    assert found.what == "The decide on shop.levels refused 5,743 events since the workers started"
+    assert (found.severity, found.where) == (Severity.NOTE, "/refusals")
+
+
 def test_an_input_of_which_more_than_a_tenth_became_dead_letters_is_shown_before_all_else() -> None:
     found = troubles(services(dead_letters=letters(17, 160, cause="no key"), held_back=["topic t: found 8"]))
     assert found[0].severity is Severity.BAD

@@ -1,0 +1,46 @@
+"""List the events that the decides of a service refused, and count them by reason."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from app.dead_letters.talking import LIST_SECONDS, talk_about
+from app.output import answer, json_option
+
+if TYPE_CHECKING:
+    from app.dead_letters.pages import Page
+    from app.dead_letters.tallying import Tally
+
+LARGEST_LIMIT = 10_000
+
+
+@click.command("refusals")
+@click.argument("service")
+@click.option("--state", metavar="TABLE", help="Only refusals for rows of TABLE.")
+@click.option("--reason", metavar="TEXT", help="Only refusals with TEXT in their reason, in any case.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
+@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@json_option
+def command(  # noqa: PLR0913 - each is an option
+    *, service: str, state: str | None, reason: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List the newest events that the decides of SERVICE refused, and count them by reason.
+
+    They lie in SERVICE.refusals: results that nobody has to settle. The newest 100,000 records are looked at.
+    """
+    from app.dead_letters.reading import list_letters, survey_letters  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.refusals import REFUSALS, chosen, described_refusals  # noqa: PLC0415
+    from app.dead_letters.showing import show_refusals  # noqa: PLC0415
+
+    wanted = partial(chosen, None, state, reason)
+
+    async def read(broker: str) -> tuple[Page, Tally | None]:
+        if cursor is None:
+            return await survey_letters(broker, service, limit, wanted, kind=REFUSALS)
+        return await list_letters(broker, service, limit, cursor, wanted, kind=REFUSALS), None
+
+    found = described_refusals(*talk_about(service, read, LIST_SECONDS))
+    answer(found, as_json=as_json, for_people=lambda: show_refusals(service, found))
