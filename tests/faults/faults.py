@@ -20,15 +20,12 @@ from tests.faults.field import Field
 from tests.faults.plan import WORKERS, Fault
 
 STEP_SECONDS = 8.0
-"""For a worker to start and to reach a step; one that does not reach it goes on."""
+"""For a worker to start and to reach a step, or to have partitions; one that does not goes on."""
 
 DISK_SECONDS = 5.0
 """For a worker to notice that its disk is full: it writes rows all the time."""
 
 FULL_BYTES = 4096
-
-START_SECONDS = 2.0
-"""For a worker to have its partitions."""
 
 FENCE_SECONDS = 1.0
 """For a broker that is there to fence a producer."""
@@ -70,7 +67,9 @@ async def changed_type(field: Field, fault: Fault) -> None:
     """The worker comes back with a version that cannot read the rows of its states, then with that of before."""
     await field.kill(fault.worker)
     field.start(fault.worker, changed=True)
-    await asyncio.sleep(START_SECONDS + fault.seconds)
+    if not await _until(lambda: _has_inputs(field, fault.worker)):
+        field.history.note(f"worker {fault.worker} has no partitions with the changed type")
+    await asyncio.sleep(fault.seconds)
     await field.kill(fault.worker)
     field.start(fault.worker)
 
@@ -216,6 +215,11 @@ async def _until(look: Callable[[], bool], seconds: float = STEP_SECONDS) -> boo
             return False
         await asyncio.sleep(0.05)
     return True
+
+
+def _has_inputs(field: Field, name: str) -> bool:
+    status, seen = field.workers[name].get("/services") or (0, {})
+    return status == 200 and bool(seen["inputs"])
 
 
 def _is_stopped(field: Field, name: str) -> bool:
