@@ -24,7 +24,7 @@ MOST_KEYS: Final = 1_000_000
 """Keys that are compared with what comes later; of more, those that were met first are forgotten (about 300 MB)."""
 
 REMEMBERED_MS: Final = 86_400_000
-"""How long tables remember the revision of a key that was deleted, by the time of the topic."""
+"""How long tables remember the revision of a key that was deleted, as far as the times of records can tell."""
 
 
 class Last(NamedTuple):

@@ -21,11 +21,10 @@ _columns = attrgetter("key", "value", "offset", "timestamp")
 
 
 class NewRows(NamedTuple):
-    """Key to the bytes to be stored, the decoded rows by key where indexes are declared, the highest timestamp."""
+    """Key to the bytes to be stored, and the decoded rows by key where indexes are declared."""
 
     writes: dict[bytes, bytes]
     rows: dict[bytes, Row]
-    newest: int
 
 
 def new_rows(records: Sequence[Record], partition: int, shape: Shape) -> NewRows | None:
@@ -46,4 +45,4 @@ def new_rows(records: Sequence[Record], partition: int, shape: Shape) -> NewRows
         return None
     headers = map(pack_header, repeat(FORMAT), revisions, repeat(partition), offsets, timestamps)
     writes = dict(zip(encoded, map(add, headers, values), strict=True))
-    return NewRows(writes, dict(zip(encoded, rows, strict=True)) if shape.indexes else {}, max(timestamps))
+    return NewRows(writes, dict(zip(encoded, rows, strict=True)) if shape.indexes else {})

@@ -8,7 +8,7 @@
     r key                                 header (29), then the row's JSON; a header
                                           alone is the memory of a deletion
     i index 0 value key                   nothing; see `values` for the value's bytes
-    t partition (4) timestamp (8) key     nothing; queue of deletions to be forgotten
+    t partition (4) read (8) key          nothing; queue of deletions to be forgotten
     x partition (4) offset (8)            a record that was no row, see `parked`
     u partition (4) offset (8)            nothing; queue of those to be told elsewhere
     n partition (4) key                   why the newest record of a key was no row, see `unreadable`
@@ -27,7 +27,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 # Rises with any change of this module or of `values`; another number is rebuilt.
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 META: Final = b"m"
 POSITION: Final = b"p"
@@ -52,7 +52,7 @@ HEADER_SIZE: Final = _HEADER.size
 pack_header: Final = _HEADER.pack
 REVISION_AT: Final = slice(1, 9)
 
-_MARK: Final = Struct(">qqdq")
+_MARK: Final = Struct(">qdq")
 _PARTITION: Final = Struct(">I")
 _QUEUED: Final = Struct(">Iq")
 _FULL_READ: Final = Struct(">Bqdq")
@@ -65,7 +65,7 @@ NO_REVISION: Final = -(2**63)
 class Origin(NamedTuple):
     """Where a stored row comes from. Revision is the offset where none is declared.
 
-    `timestamp` of a deletion is from when on its memory counts.
+    `timestamp` of a deletion is when it was read: its memory counts from then on.
     """
 
     revision: int
@@ -78,14 +78,12 @@ class Mark(NamedTuple):
     """How far a partition is: kept with its rows, written in the same batch.
 
     position   next offset to read.
-    newest     highest timestamp of a record so far, in ms; -1 without records.
     at_end     when the topic's end was last met, in s since 1970; 0.0 for never.
     rows       how many rows came from this partition, less those it deleted. Exact
                over all partitions of a store.
     """
 
     position: int = 0
-    newest: int = -1
     at_end: float = 0.0
     rows: int = 0
 
@@ -165,15 +163,15 @@ def unpack_offset(stored: bytes | None) -> int:
     return -1 if stored is None else int(_OFFSET.unpack(stored)[0])
 
 
-def tombstone_key(partition: int, timestamp: int, key: bytes) -> bytes:
-    """Give the place of a deletion in the queue; without a timestamp it is the first."""
-    return TOMBSTONE + _QUEUED.pack(partition, max(0, timestamp)) + key
+def tombstone_key(partition: int, read_at: int, key: bytes) -> bytes:
+    """Give the place in the queue of a deletion that was read at a time, in ms."""
+    return TOMBSTONE + _QUEUED.pack(partition, read_at) + key
 
 
 def unpack_tombstone(queued: bytes) -> tuple[int, bytes]:
-    """Give timestamp and key of a place in the queue."""
-    timestamp: int = _QUEUED.unpack_from(queued, 1)[1]
-    return timestamp, queued[1 + _QUEUED.size :]
+    """Give the time and the key of a place in the queue."""
+    read_at: int = _QUEUED.unpack_from(queued, 1)[1]
+    return read_at, queued[1 + _QUEUED.size :]
 
 
 def entry_prefix(index: str) -> bytes:

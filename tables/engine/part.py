@@ -27,7 +27,7 @@ from tables.engine.layout import (
     unpack_mark,
 )
 from tables.engine.parked import ParkedRecords
-from tables.engine.planning import Plan, Time, plan
+from tables.engine.planning import Plan, plan
 from tables.engine.records import Applied, Rejected
 from tables.engine.served_before import forget, lost, remembered
 from tables.engine.shape import Shape
@@ -93,6 +93,12 @@ class Part:
             return 0
         return lost(self.before, sum(mark.rows for mark in self.marks.values()), sum(self.unreadable.counts.values()))
 
+    @property
+    def at_end(self) -> float | None:
+        """When all of its partitions had met their ends, in s since 1970; None while one never has."""
+        times = [state.at_end for state in self.states.values()]
+        return min((at for at in times if at is not None), default=None) if None not in times else None
+
     def settle(self) -> None:
         """Go on with the rows that there are, whatever there was before."""
         forget(self.store.path)
@@ -117,7 +123,7 @@ class Part:
         mark = self.marks[partition]
         fresh = _not_before(records, mark.position)
         stored = self._stored([r.key for r in fresh if r.key is not None])
-        planned = plan(fresh, stored, partition, self.shape, Time(mark.newest, int(self._clock() * 1000)))
+        planned = plan(fresh, stored, partition, self.shape, int(self._clock() * 1000))
         applied = planned.applied
         unreadable = applied.rejected
         strangers = [each for each in misplaced if each.record.offset >= mark.position]
@@ -133,7 +139,6 @@ class Part:
         if position > mark.position:
             after = Mark(
                 position,
-                max(mark.newest, planned.newest),
                 self.states[partition].at_end or 0.0,
                 mark.rows + applied.new - applied.deleted,
             )

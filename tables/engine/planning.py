@@ -7,7 +7,6 @@ deletions and their memory. It may not know RocksDB, positions or time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tables.declaring.records import Record
 from tables.declaring.rows import Row
@@ -29,16 +28,6 @@ from tables.engine.tombstones import Tombstone, tombstone
 _int = int.from_bytes
 
 
-class Time(NamedTuple):
-    """The highest timestamp of a partition before a batch, -1 without records, and the clock's, both in ms."""
-
-    newest: int
-    now: int
-
-
-_TIMELESS = Time(-1, 0)
-
-
 @dataclass(slots=True)
 class Plan:
     """What a batch leaves behind.
@@ -46,14 +35,12 @@ class Plan:
     writes   key to the bytes to be stored; a bare header is a deletion's memory.
     rows     decoded rows of `writes`, where indexes are declared, else empty.
     changed  the keys of rows that became new, different or gone, in that order, while they are found.
-    newest   highest timestamp of the partition so far, in ms; -1 without records.
     """
 
     writes: dict[bytes, bytes]
     rows: dict[bytes, Row]
     changed: dict[bytes, None]
     applied: Applied
-    newest: int
 
     def bury(
         self,
@@ -68,7 +55,7 @@ class Plan:
         if key is None:
             self.applied.rejected.append(Rejected(record, key_cause(None, None, shape)))
             return
-        found = tombstone(record, self.writes.get(key) or stored.get(key), partition, shape, min(self.newest, now))
+        found = tombstone(record, self.writes.get(key) or stored.get(key), partition, shape, now)
         if found.kind is Tombstone.REJECTED:
             self.applied.rejected.append(Rejected(record, found.cause))
         elif found.kind is Tombstone.STALE:
@@ -84,37 +71,32 @@ class Plan:
             self.rows.pop(key, None)
 
 
-def plan(  # noqa: C901, PLR0912, PLR0915  one loop body, in one place: a call for each record would cost a third of it
+def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each record would cost a third of it
     records: Sequence[Record],
     stored: Mapping[bytes, bytes | None],
     partition: int,
     shape: Shape,
-    time: Time = _TIMELESS,
+    now: int = 0,
 ) -> Plan:
     """Decide what a batch of one partition does.
 
     `stored` has what the store holds under the keys of the batch; a key that is not in
-    it, or that has None, is not stored. Nothing is raised for bad records: they are in
-    `applied.rejected`, each with its cause.
+    it, or that has None, is not stored. `now` in ms: when the batch was read. Nothing is raised for bad records: they
+    are in `applied.rejected`, each with its cause.
 
     This loop is the only per-record Python of ingestion; its benchmark is
     tests/bench/engine_apply.py.
     """
     if records and not stored and (fresh := new_rows(records, partition, shape)) is not None:
         keys = list(fresh.writes)
-        return Plan(
-            fresh.writes, fresh.rows, {}, Applied(new=len(keys), changed_keys=keys), max(time.newest, fresh.newest)
-        )
-    newest, now = time
-    planned = Plan({}, {}, {}, Applied(), newest)
+        return Plan(fresh.writes, fresh.rows, {}, Applied(new=len(keys), changed_keys=keys))
+    planned = Plan({}, {}, {}, Applied())
     writes, rows, changed, rejected = planned.writes, planned.rows, planned.changed, planned.applied.rejected
     new = updated = unchanged = stale = 0
     decode, identify, encode, pack = shape.decode, shape.identify, shape.encode_key, pack_header
     revised, indexed = shape.revised, bool(shape.indexes)
     for record in records:
-        key, value, offset, timestamp = record.key, record.value, record.offset, record.timestamp
-        if timestamp > newest:
-            newest = planned.newest = timestamp
+        key, value, offset = record.key, record.value, record.offset
         if value is None or key is None:
             planned.bury(record, stored, partition, shape, now)
             continue
@@ -140,7 +122,7 @@ def plan(  # noqa: C901, PLR0912, PLR0915  one loop body, in one place: a call f
                 if planned.applied.fell is None:
                     planned.applied.fell = fell(key, offset, revision, before, partition)
                 continue
-        writes[key] = pack(FORMAT, revision, partition, offset, timestamp) + value
+        writes[key] = pack(FORMAT, revision, partition, offset, record.timestamp) + value
         if indexed:
             rows[key] = row
         if before is None or len(before) == HEADER_SIZE:

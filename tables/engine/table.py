@@ -195,8 +195,9 @@ class Table(LocalRows):
         more = False
         for part in self._open:
             more = part.indexes.step(max_rows) or more
-            seen = forget(part.store, part.marks, self._clock(), self._retention, max_rows)
-            more = seen > 0 or more
+            if (at_end := part.at_end) is not None:
+                seen = forget(part.store, part.marks, min(at_end, self._clock()), self._retention, max_rows)
+                more = seen > 0 or more
         return more
 
     def discard(self, partition: int) -> None:

@@ -7,8 +7,8 @@ remembers that row's revision; another partition's row is not touched by it (rul
 deletion hides another partition's copy only by revision). Where the topic has no
 revisions, the offset takes their place.
 
-Its memory counts from when it was appended: where the time of the record lies before that
-of an earlier record of the partition, or is missing, the earlier record's time counts.
+Its memory counts from when it was read, by the clock: the record's own time may be old or
+missing, as in a backfill, and says nothing about when late records may still come.
 
 Pure. It may not know the store; forgetting old deletions is `forgetting`.
 """
@@ -55,12 +55,9 @@ def tombstone(
     before: bytes | None,
     partition: int,
     shape: Shape,
-    appended: int,
+    now: int,
 ) -> Decided:
-    """Decide what a record without a value does to what is stored under its key.
-
-    Its memory counts from its own time, or from `appended` (ms) where that is later.
-    """
+    """Decide what a record without a value does to what is stored under its key; `now` in ms."""
     key = record.key
     if key is None or not _readable(key, shape):
         return Decided(Tombstone.REJECTED, cause=key_cause(key, None, shape))
@@ -74,7 +71,7 @@ def tombstone(
         if before is None or declared is None:
             return Decided(Tombstone.STALE)
         return Decided(Tombstone.STALE, fell=fell(key, record.offset, declared, before, partition))
-    stored = pack_header(FORMAT, revision, partition, record.offset, max(record.timestamp, appended))
+    stored = pack_header(FORMAT, revision, partition, record.offset, now)
     gone = before is not None and len(before) > HEADER_SIZE
     return Decided(Tombstone.DELETED if gone else Tombstone.UNCHANGED, stored)
 

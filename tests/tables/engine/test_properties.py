@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 from tables.engine import Applied, Table
 from tables.engine.layout import ENTRY, HEADER_SIZE, ROW, TOMBSTONE
 from tables.engine.values import encoded
-from tests.tables.engine.samples import Sent, gone, opened, row
+from tests.tables.engine.samples import Sent, gone, opened, row, ticking
 
 KEYS = ["a", "b", "ab", "a\0b", ""]
+HOUR = 3_600.0
+NOW = 1_000_000_000.0
 COUNTRIES = [None, "", "A", "AT", "A\0T", "\0"]
 
 # What an owner published: for each key, revisions that rise, some of them deletions.
@@ -141,10 +145,56 @@ def test_any_batching_gives_what_one_by_one_gives(log: list[Event | str | None],
         for offset, entry in enumerate(log)
     ]
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        batched, single = opened(Path(one)), opened(Path(other))
+        batched, single = (opened(Path(at), clock=lambda: NOW) for at in (one, other))
         by_batches = applied_in_batches(batched, records, sizes)
         one_by_one = applied_in_batches(single, records, [1] * len(records))
         assert by_batches == one_by_one
         assert all_but_the_queue(batched) == all_but_the_queue(single)
         batched.close()
         single.close()
+
+
+visits = st.lists(st.integers(0, 200), max_size=4).map(sorted)
+
+
+def read_at(directory: Path, log: Sequence[tuple[float, Sent]], visited: Sequence[int]) -> dict[str, Any]:
+    """What a store has at last that is open at these hours only, and forgets whatever it may then."""
+    for hour in [*visited, 200]:
+        now = NOW + hour * HOUR
+        table = opened(directory, partitions=(0,), clock=ticking([now]))
+        while table.tend(10):
+            pass
+        appended = [record for at, record in log if at <= hour]
+        for record in appended:
+            table.apply(0, [record])
+            table.observe(0, len(appended), now)
+            while table.tend(10):
+                pass
+        table.observe(0, len(appended), now)
+        found = contents(table)
+        table.close()
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories, st.randoms(use_true_random=False), visits, visits, st.data())
+def test_whenever_two_stores_read_what_comes_within_a_day_they_end_with_the_same_rows(
+    history: dict[str, list[tuple[str | None, str, bool]]],
+    order: random.Random,
+    some: list[int],
+    others: list[int],
+    data: st.DataObject,
+) -> None:
+    """Whatever times the records have: in a backfill they are old, missing, and jump."""
+    happened = events(history)
+    shuffled = happened + data.draw(st.lists(st.sampled_from(happened), max_size=5))
+    order.shuffle(shuffled)
+    appended = sorted(order.uniform(0, 24) for _ in shuffled)
+    times = data.draw(st.lists(st.integers(-1, 2 * 10**12), min_size=len(shuffled), max_size=len(shuffled)))
+    log = [
+        (at, replace(sent(offset, event), timestamp=time))
+        for offset, (at, event, time) in enumerate(zip(appended, shuffled, times, strict=True))
+    ]
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        assert read_at(Path(one), log, some) == expected(happened)
+        assert read_at(Path(other), log, others) == expected(happened)
