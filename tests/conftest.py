@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from app.broker import LocalBroker
+from tests.support.brokers import local_broker
 from tests.support.chromium import chromium
 
 if TYPE_CHECKING:
@@ -67,13 +67,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("KAFKA"):
         yield given
         return
-    broker = LocalBroker(tmp_path_factory.mktemp("broker"))
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker.bootstrap
-    finally:
-        broker.stop()
+    with local_broker(tmp_path_factory.mktemp("broker")) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""How far each partition of a worker is, and why one may stand still: what its health is judged by. Keeps nothing."""
+"""How far each partition of a worker is, and why one may not move: what its health is judged by. Keeps nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A partition's next offset, and its end if that is known; `excuse` says why it may stand still.
+    """A partition's next offset, and its end if that is known; `excuse` says why it may not move.
 
     `high` is the end of all records: those after `end` lie in an open transaction, or behind one.
     """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.broker import LocalBroker
 from tests.cluster.stages import COPARTITIONED, Stage, customer, order
 from tests.support.beside import Beside
+from tests.support.brokers import local_broker
 from tests.support.topics import Sent, admin, begins, create, ends, hanging, send, until
 from tests.support.workers import running
 
@@ -22,13 +22,8 @@ KEPT_FOREVER = {"retention.ms": "-1"}
 @pytest.fixture(scope="module")
 def deleting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a broker that looks for records to delete five times a second."""
-    broker = LocalBroker(tmp_path_factory.mktemp("deleting"), properties=DELETING)
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker.bootstrap
-    finally:
-        broker.stop()
+    with local_broker(tmp_path_factory.mktemp("deleting"), DELETING) as address:
+        yield address
 
 
 def until_deleted(kafka: str, topic: str, beside: Beside, old_ms: int) -> None:

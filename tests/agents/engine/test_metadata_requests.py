@@ -22,9 +22,9 @@ from aiokafka.structs import TopicPartition
 
 import app
 from agents.engine.metadata_requests import PAUSE
-from app.broker import LocalBroker
 from tests.cluster.stages import GLOBAL, Stage, customer
 from tests.support.beside import Beside, loop_beside
+from tests.support.brokers import local_broker
 from tests.support.topics import COMPACTED, admin, consumer, create, delete, ends, existing, until
 from tests.support.workers import running
 
@@ -35,13 +35,8 @@ AS_SHIPPED = {"auto.create.topics.enable": "true", "num.partitions": "1"}
 @pytest.fixture(scope="module")
 def creating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a broker that creates the topics that it is asked for."""
-    broker = LocalBroker(tmp_path_factory.mktemp("creating"), properties=AS_SHIPPED)
-    broker.start()
-    try:
-        broker.wait_ready()
-        yield broker.bootstrap
-    finally:
-        broker.stop()
+    with local_broker(tmp_path_factory.mktemp("creating"), AS_SHIPPED) as address:
+        yield address
 
 
 @pytest.fixture

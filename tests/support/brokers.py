@@ -1,0 +1,21 @@
+"""Brokers that tests start for themselves, each gone at the end of its block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.broker import LocalBroker
+
+
+@contextmanager
+def local_broker(directory: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Start a broker in `directory` and wait for it; gives its address."""
+    broker = LocalBroker(directory, properties=properties)
+    broker.start()
+    try:
+        broker.wait_ready()
+        yield broker.bootstrap
+    finally:
+        broker.stop()
