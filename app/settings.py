@@ -29,7 +29,8 @@ KAFKA_VARIABLE = "KAFKA"
 LONGEST_HEARTBEAT = 0.5
 """In seconds, unless another one is set: when a worker stops, its partitions wait until the others hear of it."""
 
-Origin = Literal["default", "file", "environment"]
+Origin = Literal["default", "file", "environment", "local broker"]
+"""The last one: the address of Kafka is that of the local broker, which runs."""
 
 
 def _setting(default: Any, about: str, **bounds: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from tables.declaring.problems import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from app.settings import Loaded
 
 WATCH_SECONDS = 0.5
 NOT_RUNNING = 3
@@ -116,9 +119,13 @@ def existing_broker() -> str:
     return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
 
 
-def broker_address() -> str:
-    """Give the address in use, also while nobody answers there: what was set, else the local broker's."""
-    return existing_broker() or _address(local_broker()) or load_settings().settings.kafka
+def settings_in_use() -> Loaded:
+    """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
+    loaded = load_settings()
+    if loaded.origins["kafka"] != "default" or not (address := _address(local_broker())):
+        return loaded
+    settings = dataclasses.replace(loaded.settings, kafka=address)
+    return loaded._replace(settings=settings, origins={**loaded.origins, "kafka": "local broker"})
 
 
 def local_broker(port: int | None = None) -> LocalBroker:

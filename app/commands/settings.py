@@ -9,12 +9,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from app.commands.broker import settings_in_use
 from app.output import answer, json_option, show_columns
 from app.setting_values import shown
-from app.settings import SETTINGS, Loaded, load_settings
+from app.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from app.settings import Loaded
 
 
 @click.command("settings")
@@ -23,9 +26,10 @@ def command(*, as_json: bool) -> None:
     """Show the settings in force, and where each came from.
 
     A setting is given by its environment variable (LARDER_WEB_PORT for web_port; KAFKA for kafka), or by its name in
-    larder.toml in the working directory, or in the file that LARDER_CONFIG names. The environment comes first.
+    larder.toml in the working directory, or in the file that LARDER_CONFIG names. The environment comes first. Where
+    nothing sets kafka and a local broker runs, its address is shown, as commands use it.
     """
-    loaded = load_settings()
+    loaded = settings_in_use()
     described = {
         each.name: {
             "value": getattr(loaded.settings, each.name),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands.broker import broker_address
+from app.commands.broker import settings_in_use
 from app.errors import MistakeError
-from app.settings import load_settings
 from tables.declaring.names import folder_problems
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def command(
 
     if name is not None and (found := list(folder_problems("option --name", name))):
         raise MistakeError(*found)
-    settings = dataclasses.replace(load_settings().settings, kafka=broker_address())
+    settings = settings_in_use().settings
     mine = service_named(declared_services(settings.modules), service)
     if web_port is not None:
         settings = dataclasses.replace(settings, web_port=web_port)

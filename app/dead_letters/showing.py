@@ -14,15 +14,12 @@ from app.columns import columns
 from app.output import printable, printable_lines, show_columns
 from tables.declaring.plurals import counted, plural
 
-# Characters of a cause in a list: enough to tell letters apart.
-SHOWN_CAUSE = 200
-
 
 def show_list(service: str, found: dict[str, Any]) -> None:
     """Show a page of letters, and on standard error what is not on it."""
     letters = found["letters"]
     if letters:
-        rows = [(each["id"], each["at"], printable(each["key"] or "-"), _short(each["cause"])) for each in letters]
+        rows = [(each["id"], each["at"], printable(each["key"] or "-"), printable(each["cause"])) for each in letters]
         show_columns(("letter", "at", "key", "cause"), rows)
     else:
         click.echo(f"{service} has no such dead letters")
@@ -34,11 +31,11 @@ def show_refusals(service: str, found: dict[str, Any]) -> None:
     if (counts := found["counted"]) is not None and counts["total"]:
         least = "" if counts["whole"] else "at least "
         click.echo(f"{least}{counted(counts['total'], 'refusal')} of {service}, by reason:")
-        reasons = [(f"{each['count']:,}", each["state"], _short(each["reason"])) for each in counts["reasons"]]
+        reasons = [(f"{each['count']:,}", each["state"], printable(each["reason"])) for each in counts["reasons"]]
         show_columns(("count", "state", "reason"), reasons, right=["count"])
     if found["refusals"]:
         rows = [
-            (each["id"], each["at"], each["state"], printable(each["key"]), _short(each["reason"]))
+            (each["id"], each["at"], each["state"], printable(each["key"]), printable(each["reason"]))
             for each in found["refusals"]
         ]
         show_columns(("event", "at", "state", "key", "reason"), rows)
@@ -86,7 +83,3 @@ def show_settled(service: str, how: str, found: dict[str, Any]) -> None:
     for reached, count in sorted(Counter(each["reaches"] for each in found[how] if "reaches" in each).items()):
         click.echo(f"{count:,} {plural(count, 'reaches', 'reach')} {printable(reached)}")
     click.echo(f"{service}: {len(found[how]):,} {how}, {len(found['already']):,} before, {len(found['left']):,} left")
-
-
-def _short(cause: str) -> str:
-    return printable(cause if len(cause) <= SHOWN_CAUSE else f"{cause[:SHOWN_CAUSE]}...")

@@ -1,6 +1,9 @@
 """Lists in columns: whole for programs, shortened for a terminal."""
 
+import pytest
+
 from app.columns import columns
+from app.dead_letters.showing import show_list
 
 HEADINGS = ("key", "partition", "row")
 ROWS = [("k" * 5_000, "3", "{}"), ("short", "11", "{" + "x" * 200 + "}")]
@@ -24,3 +27,13 @@ def test_a_list_without_a_width_is_whole() -> None:
 def test_a_list_that_fits_stays_as_it_is() -> None:
     rows = [("a", "1", "{}")]
     assert columns(HEADINGS, rows, width=80) == columns(HEADINGS, rows)
+
+
+def test_a_list_that_goes_into_a_pipe_is_whole_however_narrow_the_terminal_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    letter = {"id": "0-17", "at": "orders/0/17", "key": "k" * 300, "cause": "c" * 300}
+    show_list("shipping", {"letters": [letter], "next": None, "beyond": False})
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split() == ["0-17", "orders/0/17", letter["key"], letter["cause"]]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from app.broker.occupancy import Running, enter, occupy
 from app.cli import larder
 from app.errors import MistakeError
 from app.settings import SETTINGS, load_settings
@@ -125,3 +128,21 @@ def test_each_setting_is_shown_with_value_and_origin(monkeypatch: pytest.MonkeyP
     assert [line.split()[:3] for line in shown.output.splitlines() if line.startswith("worker ")] == [
         ["worker", "ann", "environment"]
     ]
+
+
+def test_settings_show_the_address_of_the_local_broker_that_runs_unless_another_is_set(tmp_path: Path) -> None:
+    def shown(**more: str) -> dict[str, str]:
+        environment = {"LARDER_DIRECTORY": str(tmp_path), "KAFKA": None, **more}
+        answer = CliRunner().invoke(larder, ["settings", "--json"], env=environment)
+        found: dict[str, str] = json.loads(answer.stdout)["settings"]["kafka"]
+        return found
+
+    assert (shown()["value"], shown()["origin"]) == ("127.0.0.1:9092", "default")
+    file = occupy(tmp_path / "broker")
+    assert file is not None
+    with file:
+        enter(file, Running(os.getpid(), 45_678, 0))
+        assert (shown()["value"], shown()["origin"]) == ("127.0.0.1:45678", "local broker")
+        assert shown()["default"] == "127.0.0.1:9092"
+        other = shown(KAFKA="kafka:9092")
+    assert (other["value"], other["origin"]) == ("kafka:9092", "environment")
