@@ -7,7 +7,7 @@ what it says there is not: both are told apart by the kind of problem (`urn:lard
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -84,10 +84,18 @@ def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]
     return rows
 
 
+class Listed(NamedTuple):
+    """Rows, the cursor behind them, and of how many keys of the table the newest record was rejected."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+    unreadable: int
+
+
 def rows_in_pages(
     workers: Sequence[LocalWorker], table: str, chosen: Sequence[tuple[str, str]], limit: int, cursor: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Give up to `limit` rows from a cursor on, page by page, and the cursor behind them."""
+) -> Listed:
+    """Give up to `limit` rows from a cursor on, page by page."""
     rows: list[dict[str, Any]] = []
     while True:
         asked = [*chosen, ("limit", str(min(limit - len(rows), PAGE_ROWS)))]
@@ -96,7 +104,7 @@ def rows_in_pages(
         rows += body["rows"]
         cursor = body["next"]
         if cursor is None or len(rows) >= limit:
-            return rows, cursor
+            return Listed(rows, cursor, sum(each.get("unreadable", 0) for each in body.get("partitions", ())))
 
 
 def _problem(reply: Reply) -> Problem:

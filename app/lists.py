@@ -24,6 +24,7 @@ from app.lookup import (
     require_certain,
     state_name,
     told_origin,
+    told_rejection,
 )
 from tables.declaring.plurals import counted
 from tables.declaring.problems import Problem
@@ -156,6 +157,7 @@ def _row(held: LocalTable, found: Found) -> Row:
         "key": key_text(held.table.topic, found.key),
         "row": fields_of(held.table, found.json),
         **told_origin(held.table, found.origin),
+        **told_rejection(held.table, found.key, [found.origin.partition]),
     }
     return Row(found.key, told)
 
@@ -175,8 +177,9 @@ async def rows_of(
         key = encoded_key(held.table.topic, text)
         found = held.table.origin(key)
         if found is None:
-            require_certain(held, f"key {text}", partitions_of_key(held, key), clock(), max_age)
-            answers.append({"key": text, "row": None})
+            partitions = partitions_of_key(held, key)
+            require_certain(held, f"key {text}", partitions, clock(), max_age)
+            answers.append({"key": text, "row": None, **told_rejection(held.table, key, partitions)})
         else:
             size += len(found[0])
             if size > MANY_BYTES:
@@ -186,7 +189,10 @@ async def rows_of(
                     Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")
                 )
             row, origin = found
-            answers.append({"key": text, "row": fields_of(held.table, row), **told_origin(held.table, origin)})
+            rejected = told_rejection(held.table, key, [origin.partition])
+            answers.append(
+                {"key": text, "row": fields_of(held.table, row), **told_origin(held.table, origin), **rejected}
+            )
         await turns.pause()
     return answers
 
@@ -211,9 +217,14 @@ def require_listable(
 
 
 def how_far(held: LocalTable, partitions: Collection[int], now: float, worker: str) -> list[dict[str, Any]]:
-    """Say how far partitions are that are here."""
+    """Say how far partitions are that are here, and of how many keys the newest record was rejected."""
     return [
-        {"partition": each, "worker": worker, **measures(held.table.state(each), now)}
+        {
+            "partition": each,
+            "worker": worker,
+            **measures(held.table.state(each), now),
+            "unreadable": held.table.part(each).unreadable.counts.get(each, 0),
+        }
         for each in sorted(partitions)
         if each in held.table.partitions
     ]

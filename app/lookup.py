@@ -166,25 +166,48 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
         "key": text,
         "row": fields_of(held.table, row),
         **told_origin(held.table, origin),
+        **told_rejection(held.table, key, [origin.partition]),
         **measures(held.table.state(origin.partition), now),
     }
 
 
+def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection | None:
+    """Give the newest record of a key where that was rejected: a row of the key, if there is one, is older."""
+    for partition in partitions:
+        if (found := table.part(partition).unreadable.of(partition, key)) is not None:
+            return Rejection(f"{table.topic.name}/{partition}/{found.offset}", partition, found.offset, found.cause)
+    return None
+
+
+def told_rejection(table: Table, key: bytes, partitions: Iterable[int]) -> dict[str, Any]:
+    """Say the same beside a row, or in its place; nothing where the newest record was not rejected."""
+    found = rejection(table, key, partitions)
+    return {} if found is None else {"rejected": msgspec.structs.asdict(found)}
+
+
 def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Iterable[int]) -> None:
     """Raise where the newest record of a key was rejected: there is something, which is no row."""
-    for partition in partitions:
-        if (found := held.table.part(partition).unreadable.of(partition, key)) is not None:
-            raise (UnreadableStateError if held.decided_on else UnreadableRowError)(
-                Problem(
-                    f"table {held.table.topic.name}, key {text}",
-                    "requires that its newest record is a row",
-                    f"a record at offset {found.offset} of partition {partition} that was rejected: {found.cause}",
-                    "publish a row under this key, or declare the row type as the record is written",
-                ),
-                partition=partition,
-                offset=found.offset,
-                cause=found.cause,
-            )
+    if (found := rejection(held.table, key, partitions)) is not None:
+        raise (UnreadableStateError if held.decided_on else UnreadableRowError)(
+            Problem(
+                f"table {held.table.topic.name}, key {text}",
+                "requires that its newest record is a row",
+                f"a record at offset {found.offset} of partition {found.partition} that was rejected: {found.cause}",
+                "publish a row under this key, or declare the row type as the record is written",
+            ),
+            partition=found.partition,
+            offset=found.offset,
+            cause=found.cause,
+        )
+
+
+class Rejection(msgspec.Struct):
+    """A record that is no row; `at` is its topic, partition and offset, the name of its dead letter if it has one."""
+
+    at: str
+    partition: int
+    offset: int
+    cause: str
 
 
 class _Told(msgspec.Struct):
@@ -203,12 +226,15 @@ class _Told(msgspec.Struct):
     lag: int | None
     freshness_s: float | None
     worker: str
+    rejected: Rejection | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def told_row(held: LocalTable, text: str, row: bytes, origin: Origin, now: float, worker: str) -> bytes:  # noqa: PLR0913, PLR0917 - what is told
+def told_row(  # noqa: PLR0913, PLR0917 - what is told
+    held: LocalTable, text: str, key: bytes, row: bytes, origin: Origin, now: float, worker: str
+) -> bytes:
     """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""
     table = held.table
     state = table.state(origin.partition)
@@ -228,6 +254,7 @@ def told_row(held: LocalTable, text: str, row: bytes, origin: Origin, now: float
             state.lag,
             None if freshness is None else round(freshness, 3),
             worker,
+            rejection(table, key, [origin.partition]) or msgspec.UNSET,
         )
     )
 

@@ -23,6 +23,6 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """List rows of TABLE whose field INDEX, one of its indexes, is VALUE; in the order of their keys."""
     chosen = [("index", index), ("value", value)]
-    rows, following = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
-    found = {"table": table, "rows": rows, "next": following}
-    answer(found, as_json=as_json, for_people=lambda: show_rows(rows, following))
+    listed = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
+    found = {"table": table, "rows": listed.rows, "next": listed.next, "unreadable": listed.unreadable}
+    answer(found, as_json=as_json, for_people=lambda: show_rows(listed.rows, listed.next, listed.unreadable))

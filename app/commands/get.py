@@ -10,6 +10,7 @@ import click
 
 from app.asking import OK, answered, at_option, workers_at
 from app.output import answer, json_option, printable_lines
+from app.showing_rows import older_than
 from app.table_paths import row_path
 
 
@@ -38,6 +39,8 @@ def _show(found: dict[str, Any]) -> None:
     click.echo(printable_lines(json.dumps(found["row"], ensure_ascii=False, indent=2)))
     revision = "" if found["revision"] is None else f", revision {found['revision']}"
     age = "" if found["freshness_s"] is None else f", the end of the topic was met {found['freshness_s']:.1f} s ago"
+    if "rejected" in found:
+        click.echo(f"larder: {older_than(found['rejected'])}", file=sys.stderr)
     click.echo(
         f"{found['table']}, partition {found['partition']}, offset {found['offset']}{revision}; "
         f"from {found['worker']}: {found['state']}{age}",

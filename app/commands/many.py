@@ -18,9 +18,11 @@ from app.showing_rows import show_rows
 def command(ctx: click.Context, *, table: str, keys: tuple[str, ...], at: str | None, as_json: bool) -> None:
     """Look the rows of KEYs up in TABLE; they come in the order of the keys, whichever workers have them.
 
-    Exit code 1: of some keys there is no row, for certain. 3: no worker can say.
+    Exit code 1: of some keys there is no row, for certain. 3: no worker can say, or the newest record of a key was
+    rejected.
     """
     rows = rows_of_keys(workers_at(at), table, keys)
-    answer({"table": table, "rows": rows}, as_json=as_json, for_people=lambda: show_rows(rows, None))
-    if any(each["row"] is None for each in rows):
-        ctx.exit(1)
+    answer({"table": table, "rows": rows}, as_json=as_json, for_people=lambda: show_rows(rows))
+    absent = [each for each in rows if each["row"] is None]
+    if absent:
+        ctx.exit(3 if any("rejected" in each for each in absent) else 1)

@@ -35,6 +35,6 @@ def command(  # noqa: PLR0913 - each is an option
     """List rows of TABLE in the order of their keys, of all workers."""
     given = {"prefix": prefix, "from": first, "to": end}
     chosen = [(name, text) for name, text in given.items() if text is not None]
-    rows, following = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
-    found = {"table": table, "rows": rows, "next": following}
-    answer(found, as_json=as_json, for_people=lambda: show_rows(rows, following))
+    listed = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
+    found = {"table": table, "rows": listed.rows, "next": listed.next, "unreadable": listed.unreadable}
+    answer(found, as_json=as_json, for_people=lambda: show_rows(listed.rows, listed.next, listed.unreadable))

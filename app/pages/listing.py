@@ -29,6 +29,7 @@ def listing(page: Mapping[str, Any]) -> dict[str, Any]:
         "more": len(names[_COLUMNS:]),
         "next": page.get("next"),
         "copies": _copies(page["partitions"]),
+        "unreadable": sum(each.get("unreadable", 0) for each in page["partitions"]),
     }
 
 

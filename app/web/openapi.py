@@ -134,18 +134,21 @@ _LETTER = thing(
     }
 )
 _VERDICT = {"service": TEXT, "worker": TEXT, "phase": TEXT, "reasons": {"type": "array"}, "besides": {"type": "array"}}
-_PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR})
+_PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR}, {"unreadable": WHOLE})
+_REJECTED = {"rejected": thing({"at": TEXT, "partition": WHOLE, "offset": WHOLE, "cause": TEXT})}
 
 SCHEMAS: dict[str, Any] = {
     "Problem": thing(
         dict.fromkeys(("type", "title", "detail", "declared", "requires", "found", "do"), TEXT) | {"status": WHOLE},
         {"partition": WHOLE, "partitions": things(WHOLE), "expected_end_s": or_null(NUMBER), **_HOW_FAR},
     ),
-    "Row": thing({"table": TEXT, "key": TEXT, "row": {"type": "object"}, "worker": TEXT, **_ORIGIN, **_HOW_FAR}),
+    "Row": thing(
+        {"table": TEXT, "key": TEXT, "row": {"type": "object"}, "worker": TEXT, **_ORIGIN, **_HOW_FAR}, _REJECTED
+    ),
     "Rows": thing(
         {
             "table": TEXT,
-            "rows": things(thing({"key": TEXT, "row": or_null({"type": "object"})}, _ORIGIN)),
+            "rows": things(thing({"key": TEXT, "row": or_null({"type": "object"})}, {**_ORIGIN, **_REJECTED})),
             "next": or_null(TEXT),
             "partitions": things(_PARTITION),
         }

@@ -109,4 +109,4 @@ def _row(here: Sources, asked: Asked) -> bytes | None:
         if not count or not is_mine(held, partition_of(key, count)):
             return None
     found = held.table.origin(key)
-    return None if found is None else told_row(held, asked.key, *found, here.clock(), here.worker)
+    return None if found is None else told_row(held, asked.key, key, *found, here.clock(), here.worker)

@@ -63,6 +63,22 @@ def test_many_rows_come_in_the_order_of_their_keys_and_a_missing_one_ends_with_1
     assert [each["row"] for each in json.loads(told.stdout)["rows"]] == [{"id": "b"}, None]
 
 
+def test_a_key_whose_newest_record_was_rejected_is_told_so_by_many_and_scan_and_ends_many_with_3() -> None:
+    rejected = {"at": "t/0/9", "partition": 0, "offset": 9, "cause": "no JSON"}
+    found = [{**row("a"), "rejected": rejected}, {"key": "b", "row": None, "rejected": rejected}]
+    body = {"table": "t", "rows": found, "next": None, "partitions": [{"unreadable": 1}, {"unreadable": 1}]}
+    with web(lambda _: Answer(200, body)) as worker:
+        ended = run("many", "t", "a", "b", "--at", worker.address)
+        scanned = run("scan", "t", "--at", worker.address)
+        told = run("scan", "t", "--at", worker.address, "--json")
+    older = "larder: key a: this row is older than the record t/0/9, which was rejected: no JSON\n"
+    assert (ended.exit_code, ended.stderr) == (3, older)
+    assert ended.stdout.splitlines()[2].split(maxsplit=3) == ["b", "-", "-", "rejected: t/0/9: no JSON"]
+    assert (scanned.exit_code, scanned.stdout) == (0, ended.stdout)
+    assert scanned.stderr.startswith(f"{older}larder: of 2 keys of the table the newest record was rejected")
+    assert json.loads(told.stdout)["unreadable"] == 2
+
+
 def test_a_scan_follows_cursors_up_to_its_limit_and_says_where_to_go_on() -> None:
     keys = [f"k{number:04}" for number in range(2_600)]
 

@@ -47,6 +47,14 @@ async def test_three_workers_answer_alike_for_every_key_and_say_who_had_it(tmp_p
         for partition in range(3):
             absent = f"no-{workers.key_in(partition)}"
             assert {(await workers[name].row(absent))[0] for name in shares} == {404}
+        rejected = workers.key_in(0) + "-rejected"
+        partition = workers.put(rejected, 50, b"{}")
+        workers.catch_up()
+        for name in shares:
+            status, answer = await workers[name].row(rejected)
+            assert (status, answer["type"]) == (404, "urn:larder:unreadable-row")
+            assert (answer["partition"], answer["offset"]) == (partition, 50)
+            assert answer["cause"].startswith("the value requires the fields of Customer")
 
 
 async def test_what_came_by_a_hop_is_never_asked_on(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.engine.partitioning import partition_of
 from app.cursors import cursor_text, read_cursor
 from app.errors import MistakeError
 from app.lists import SLICE_SECONDS, Page, Row, page, selection
@@ -106,6 +107,24 @@ async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_abse
             assert [each["row"] and each["row"]["customer_id"] for each in answer["rows"]] == [
                 keys[40], None, keys[2], keys[40], None, keys[17],
             ]  # fmt: skip
+        older, none = keys[40], f"{keys[2]}-new"
+        for number, key in enumerate((older, none)):
+            workers.put(key, 1_000 + number, b"{}")
+        workers.catch_up()
+        for name in SHARES:
+            _, answer = await workers[name].get(f"/tables/{TABLE}/rows?key={older}&key={none}&key=nobody&key={keys[2]}")
+            first, second, *others = answer["rows"]
+            assert (first["row"]["customer_id"], second["row"]) == (older, None)
+            for offset, (key, told) in enumerate(((older, first), (none, second)), 1_000):
+                place = partition_of(key.encode(), workers.partitions)
+                assert told["rejected"].pop("cause").startswith("the value requires the fields of Customer")
+                assert told["rejected"] == {"at": f"{TABLE}/{place}/{offset}", "partition": place, "offset": offset}
+            assert [each.get("rejected") for each in others] == [None, None]
+            _, row = await workers[name].row(older)
+            assert (row["row"]["customer_id"], row["rejected"]["offset"]) == (older, 1_000)
+            _, answer = await workers[name].get(f"/tables/{TABLE}/rows?prefix={older}")
+            assert answer["rows"][0]["rejected"]["offset"] == 1_000
+            assert sum(each["unreadable"] for each in answer["partitions"]) == 2
         every = "&".join(f"key={key}" for key in keys * 16)
         status, answer = await workers["one"].get(f"/tables/{TABLE}/rows?{every}")
         assert (status, len(answer["rows"])) == (200, 960)

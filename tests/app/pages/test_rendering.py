@@ -200,6 +200,17 @@ def test_the_next_rows_are_asked_for_with_what_was_asked_before_and_the_cursor()
     assert "/tables/shop.customers/rows?partition=0&partition=2&limit=20&cursor=bmV4dA.c2060" in links
 
 
+def test_rows_of_keys_whose_newest_record_was_rejected_say_so() -> None:
+    rejected = {"at": "shop.customers/0/9", "partition": 0, "offset": 9, "cause": "no JSON"}
+    rows = [{**ROWS["rows"][0], "rejected": rejected}, {"key": "c9", "row": None, "rejected": rejected}]
+    partitions = [{**ROWS["partitions"][0], "unreadable": 2}]
+    text = shown("rows", {**ROWS, "rows": rows, "partitions": partitions}).text
+    assert "older than a rejected record" in text
+    assert "its newest record was rejected: no JSON" in text
+    assert "Of 2 keys of these partitions the newest record was rejected" in text
+    assert "shop.customers/0/9, which was rejected: no JSON" in shown("row", {**ROW, "rejected": rejected}).text
+
+
 def test_older_dead_letters_are_asked_for_with_what_was_asked_before_and_the_cursor() -> None:
     asked = "/dead-letters?topic=shop.orders&cause=no+row&cursor=old"
     links = shown("dead-letters", {**LETTERS, "key": None}, asked).links()
