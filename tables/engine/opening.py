@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from tables.engine.errors import StoreCorruptedError, StoreHeldError, StoreRefusedError
+from tables.engine.errors import StoreCorruptedError, StoreError, StoreHeldError, StoreRefusedError
 from tables.engine.identity import Identity, judge
 from tables.engine.layout import IDENTITY_KEY
 from tables.engine.memory import Memory
@@ -40,24 +40,35 @@ def open_store(
     except StoreCorruptedError as error:
         cause = f"its files were damaged ({error.problem.found})"
         return _rebuilt(path, memory, expected, fault), cause
+    try:
+        rebuilt = _prepared(store, found, expected)
+    except StoreError:
+        store.close()
+        raise
+    if rebuilt is None:
+        return store, None
+    store.close()
+    return _rebuilt(path, memory, expected, fault), rebuilt
+
+
+def _prepared(store: Store, found: Identity | None, expected: Identity) -> str | None:
+    """Make an open store ready to go on with, or to be emptied; gives why it has to be emptied, if it has."""
+    path = store.path
     if _is_empty(store):
         remember(path, remembered(path) or UNKNOWN)
         _sign(store, expected)
-        return store, None
+        return None
     verdict = judge(found, expected, str(path))
     if verdict.refuse is not None:
-        store.close()
         raise StoreRefusedError(verdict.refuse)
-    if verdict.rebuild is not None:
-        if found is not None and found.is_other_topic(expected):
-            forget(path)
-        else:
-            remember(path, counted(store))
-        store.close()
-        return _rebuilt(path, memory, expected, fault), verdict.rebuild
-    if found is not None and found.topic_id is None:
-        _sign(store, expected)
-    return store, None
+    if verdict.rebuild is None:
+        if found is not None and found.topic_id is None:
+            _sign(store, expected)
+    elif found is not None and found.is_other_topic(expected):
+        forget(path)
+    else:
+        remember(path, counted(store))
+    return verdict.rebuild
 
 
 def _lacks_current(path: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from tables.engine.errors import translated
 from tables.engine.layout import POSITION, UNREADABLE_KEY, unpack_mark
 from tables.engine.store import Store
 
@@ -62,7 +63,7 @@ def remembered(path: Path) -> ServedBefore | None:
 
 
 def remember(path: Path, before: ServedBefore) -> None:
-    """Keep it, unless more rows are in question already."""
+    """Keep it, unless more rows are in question already; StoreFullError where there is no room for it."""
     known = remembered(path)
     if known is None or known.rows is None or (before.rows or 0) > known.rows:
         _write(path, before)
@@ -79,10 +80,13 @@ def _beside(path: Path) -> Path:
 
 def _write(path: Path, before: ServedBefore) -> None:
     beside = _beside(path)
-    beside.parent.mkdir(parents=True, exist_ok=True)
     new = beside.with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(msgspec.json.encode(before))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(beside)
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as file:
+            file.write(msgspec.json.encode(before))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(beside)
+    except OSError as error:
+        raise translated(error, path) from error

@@ -170,7 +170,10 @@ class Store:
         found = translated(error, self.path)
         if isinstance(found, StoreCorruptedError):
             # At its next opening it is rebuilt, whatever part of it is read then.
-            (self.path / DAMAGED).touch()
+            try:
+                (self.path / DAMAGED).touch()
+            except OSError as unmarked:
+                return translated(unmarked, self.path)
         return found
 
 

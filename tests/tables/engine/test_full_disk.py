@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tables.engine.samples import opened
+import pytest
+
+from tables.engine import StoreFullError
+from tables.engine.store import DAMAGED
+from tests.tables.engine.samples import customers, opened, row, stricter
 
 # A limit on the size of files takes the place of a full disk: RocksDB's log meets it.
 WRITER = """
@@ -51,3 +55,43 @@ def test_a_full_disk_is_a_clear_error_and_leaves_everything_as_it_was(tmp_path: 
     table = opened(tmp_path)
     assert table.position(0) == seen["offset"]
     assert len(list(table.by("country", "AT", limit=10_000))) == seen["offset"]
+
+
+def fill_disk(directory: Path) -> Path:
+    """Let there be no room for the count of rows beside the store; gives what takes it."""
+    taken = directory / "shop.customers" / "global.new"
+    taken.parent.mkdir(parents=True, exist_ok=True)
+    taken.symlink_to("/dev/full")
+    return taken
+
+
+def test_a_store_that_cannot_be_removed_for_want_of_room_says_so_and_stays(tmp_path: Path) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [row(0, "c1", 1)])
+    fill_disk(tmp_path)
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        table.discard(0)
+    assert table.raw(b"c1") is not None
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_store_that_cannot_be_emptied_for_want_of_room_says_so_and_stays(tmp_path: Path, *, damaged: bool) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [row(0, "c1", 1)])
+    table.close()
+    mark, full = tmp_path / "shop.customers" / "global" / DAMAGED, fill_disk(tmp_path)
+    if damaged:
+        mark.touch()
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        opened(tmp_path, customers if damaged else stricter)
+    mark.unlink(missing_ok=True)
+    full.unlink()
+    assert opened(tmp_path).raw(b"c1") is not None
+
+
+def test_a_store_that_cannot_be_made_for_want_of_room_says_so_and_is_closed(tmp_path: Path) -> None:
+    full = fill_disk(tmp_path)
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        opened(tmp_path)
+    full.unlink()
+    assert opened(tmp_path).sizes().rows == 0
