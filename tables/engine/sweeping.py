@@ -75,17 +75,21 @@ class FullReads:
             self._cursor = b""
 
     def meet(self, batch: Batch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
-        """Put where rows from before a full read are met again: the good rows among the records of a batch.
+        """Put where rows from before a full read are met again, in the records of a batch.
 
-        Also behind the position of before: what an owner publishes once more is stale, and changes nothing.
+        Also behind the position of before: what an owner publishes once more is stale, and changes nothing. And a
+        rejected record: in the log it may be all that is left of a key whose row it did not change.
         """
         read = self._known.get(partition)
         if read is None or read.stage is Stage.DONE or not read.before:
             return
-        bad, prefix = {each.record.offset for each in rejected}, met_prefix(partition)
-        for record in records:
-            if record.key is not None and record.value is not None and record.offset not in bad:
-                batch.put(prefix + record.key, pack_offset(record.offset))
+        met = {each.key: each.offset for each in records if each.key is not None and each.value is not None}
+        for record, _ in rejected:
+            if record.key is not None:
+                met[record.key] = max(record.offset, met.get(record.key, 0))
+        prefix = met_prefix(partition)
+        for key, offset in met.items():
+            batch.put(prefix + key, pack_offset(offset))
 
     def was_read(self, partition: int, offset: int) -> bool:
         """Say whether a record was read before the full read began that reads it now."""

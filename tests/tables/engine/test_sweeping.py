@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tables.engine import Phase, Table
+from tables.engine import Phase, Rejected, Table
 from tables.engine.layout import MET
 from tests.tables.engine.samples import Sent, gone, opened, row
 from tests.tables.engine.test_properties import check_indexes
@@ -84,14 +84,42 @@ def test_rows_of_a_partition_that_is_not_compared_stay(table: Table) -> None:
     check_indexes(table)
 
 
-def test_a_record_that_is_no_row_does_not_count_as_having_met_one_and_is_not_parked_twice(table: Table) -> None:
+def test_a_row_whose_newest_record_is_no_row_stays_and_its_key_stays_unreadable(table: Table) -> None:
+    deletion = Sent(3, b"c2", None, headers=[("larder.revision", b"x")])
+    table.apply(0, [row(0, "c1", 1, country="AT"), row(1, "c2", 1), Sent(2, b"c1", b"{"), deletion, row(4, "c3", 1)])
+    table.read_anew(0, 0, 1_000.0)
+    table.apply(0, [Sent(2, b"c1", b"{"), deletion], 5)
+    read_to_the_end(table)
+    assert sweep(table) == [b"c3"]
+    assert table.raw(b"c1") is not None
+    assert table.sizes().rows == 2
+    assert [each.key for each in table.part(0).unreadable.all(0)] == [b"c1", b"c2"]
+    check_indexes(table)
+
+
+def test_a_row_that_was_stored_after_a_record_that_is_no_row_does_not_stay_for_it(table: Table) -> None:
+    table.apply(0, [Sent(0, b"c1", b"{"), row(1, "c1", 1)])
+    table.read_anew(0, 0, 1_000.0)
+    table.apply(0, [Sent(0, b"c1", b"{")], 2)
+    read_to_the_end(table)
+    assert sweep(table) == [b"c1"]
+
+
+def test_a_row_under_whose_key_a_stranger_wrote_stays(table: Table) -> None:
+    stranger = Rejected(Sent(1, b"c1", b"{}"), "not of this service")
+    table.apply(0, [row(0, "c1", 1), row(3, "c2", 1)], 4, [stranger])
+    table.read_anew(0, 0, 1_000.0)
+    table.apply(0, [row(3, "c2", 1)], 4, [stranger, Rejected(Sent(2, b"c2", b"{}"), "not of this service")])
+    read_to_the_end(table)
+    assert sweep(table) == []
+
+
+def test_a_record_that_is_no_row_is_not_parked_twice(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{")])
     table.read_anew(0, 0, 1_000.0)
     applied = table.apply(0, [Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{"), Sent(3, b"c3", b"{")])
     assert ([each.record.offset for each in applied.rejected], applied.repeated) == ([3], 2)
     assert table.sizes().parked == len(table.parked(10)) == 3
-    read_to_the_end(table)
-    assert sweep(table) == [b"c1"]
 
 
 def test_a_deletion_without_a_revision_that_is_read_again_hides_no_later_row(table: Table) -> None:
