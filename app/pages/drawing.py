@@ -11,19 +11,16 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from app.pages.labelling import GAP, Label, Labelled, Step, labels
 from app.pages.layers import Edge, columns, ordered
 
 _LETTER, _PADDING = 7.3, 14.0
 _NARROWEST, _WIDEST = 120.0, 230.0
 _HEIGHT = 46.0
-_BETWEEN_ROWS, _BETWEEN_COLUMNS = 22.0, 84.0
+_BETWEEN_ROWS = 22.0
 # A line that passes a column takes a place there, so that it does not run through a box.
 _PASSING = 10.0
 _MARGIN = 12.0
-# Where a label stands: so far from the box, above or below its line, and how much a line may rise and count as level.
-_ASIDE, _ABOVE, _BELOW, _LEVEL = 10.0, 6.0, 14.0, 12.0
-# Letters of a label that fit between two columns.
-_LABEL = 13
 # Times that boxes are moved towards their neighbours; they hardly move after that.
 _ALIGNMENTS = 8
 # How far a drawing may shrink to fit its page: letters of twelve units are then nine pixels high.
@@ -45,13 +42,9 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What leads from one box to another, or both ways: an SVG path from left to right, and where its label stands."""
+    """What leads from one box to another, or both ways: an SVG path from left to right."""
 
     path: str
-    label: str
-    x: float
-    y: float
-    anchor: str
     forth: bool
     back: bool
 
@@ -66,6 +59,7 @@ class Drawing(NamedTuple):
     height: float
     boxes: list[Box]
     lines: list[Line]
+    labels: list[Label]
     beginning: str
     least: float
 
@@ -74,8 +68,8 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
     """Draw nodes and edges in columns from left to right; edges of nodes that are not there are left out."""
     beginning = _beginning({node["name"] for node in nodes})
     known = {node["id"]: {**node, "short": node["name"].removeprefix(beginning)} for node in nodes}
-    labels = _labels(edges, known.keys())
-    arrows = list(labels)
+    texts = _texts(edges, known.keys())
+    arrows = list(texts)
     found = columns(list(known), arrows)
     chains = _chains(found, arrows)
     steps = [step for chain in chains for step in pairwise(chain)]
@@ -86,11 +80,14 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
     place = {node: (lefts[at], middles[node], widths[at]) for at, column in enumerate(order) for node in column}
     boxes = [_box(known[node], *place[node]) for column in order for node in column if node in known]
     fans = Counter(chain[0] for chain in chains)
-    lines = [_line(chain, place, labels, fans[chain[0]]) for chain in chains]
-    height = max((box.y + box.height for box in boxes), default=0.0)
-    lowest = max([height, *(y for _, y, _ in place.values())])
+    lines = [_line(chain, place, texts) for chain in chains]
+    found_labels = labels(
+        Labelled(_steps(chain, place), _told(chain, texts), at_the_end=fans[chain[0]] > 1) for chain in chains
+    )
+    bottoms = [*(box.y + box.height for box in boxes), *(label.bottom for label in found_labels)]
+    lowest = max([0.0, *bottoms, *(y for _, y, _ in place.values())])
     width = (lefts[-1] + widths[-1] if widths else 0.0) + _MARGIN
-    return Drawing(width, lowest + _MARGIN, boxes, lines, beginning, width * _READABLE)
+    return Drawing(width, lowest + _MARGIN, boxes, lines, found_labels, beginning, width * _READABLE)
 
 
 def _beginning(names: Collection[str]) -> str:
@@ -101,8 +98,8 @@ def _beginning(names: Collection[str]) -> str:
     return beginning if len({name.removeprefix(beginning) for name in names}) == len(names) else ""
 
 
-def _labels(edges: Sequence[Mapping[str, Any]], known: Collection[str]) -> dict[Edge, str]:
-    """Give the edges between nodes that are there, those between the same two as one; none of a node to itself."""
+def _texts(edges: Sequence[Mapping[str, Any]], known: Collection[str]) -> dict[Edge, str]:
+    """Give the texts of edges between nodes that are there, those between the same two as one; none to itself."""
     found: dict[Edge, list[str]] = {}
     for edge in edges:
         if edge["from"] in known and edge["to"] in known and edge["from"] != edge["to"]:
@@ -141,7 +138,7 @@ def _lefts(widths: Sequence[float]) -> list[float]:
     lefts, at = [], _MARGIN
     for width in widths:
         lefts.append(at)
-        at += width + _BETWEEN_COLUMNS
+        at += width + GAP
     return lefts
 
 
@@ -186,33 +183,25 @@ def _box(node: Mapping[str, Any], x: float, middle: float, width: float) -> Box:
     return Box(node["id"], node["kind"], name, whole, node.get("rate"), x, middle - _HEIGHT / 2, width, _HEIGHT)
 
 
-def _line(
-    chain: Sequence[str], place: Mapping[str, tuple[float, float, float]], labels: Mapping[Edge, str], fan: int
-) -> Line:
-    """Draw a curve through the places of a chain: straight where it passes a column, bent between columns.
-
-    `fan`: how many lines begin where this one does. Its label stands at its other end if there are several.
-    """
-    left, y, width = place[chain[0]]
-    x = left + width
-    path = [f"M{x:.1f} {y:.1f}"]
-    label_x, label_y, near = _label_place(x, y, place[chain[1]][1], at_the_end=fan > 1)
-    for at, node in enumerate(chain[1:], start=1):
-        to_x, to_y, to_width = place[node]
-        bend = (to_x - x) / 2
-        path.append(f"C{x + bend:.1f} {y:.1f} {to_x - bend:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}")
-        x, y = to_x, to_y
-        if at < len(chain) - 1:
-            x = to_x + to_width
-            path.append(f"L{x:.1f} {y:.1f}")
-    forth, back = (chain[0], chain[-1]), (chain[-1], chain[0])
-    label = ", ".join(filter(None, (labels.get(forth), labels.get(back))))
-    short = label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
-    return Line(" ".join(path), short, label_x, label_y, near, forth in labels, back in labels)
+def _line(chain: Sequence[str], place: Mapping[str, tuple[float, float, float]], arrows: Mapping[Edge, str]) -> Line:
+    """Draw a curve through the places of a chain: straight where it passes a column, bent between columns."""
+    path = ""
+    for step in _steps(chain, place):
+        bend, end = step.x + GAP / 2, step.x + GAP
+        path += f" L{step.x:.1f} {step.y:.1f} " if path else f"M{step.x:.1f} {step.y:.1f} "
+        path += f"C{bend:.1f} {step.y:.1f} {bend:.1f} {step.to_y:.1f} {end:.1f} {step.to_y:.1f}"
+    return Line(path, (chain[0], chain[-1]) in arrows, (chain[-1], chain[0]) in arrows)
 
 
-def _label_place(x: float, y: float, to_y: float, *, at_the_end: bool) -> tuple[float, float, str]:
-    """Give a place beside one end of a curve, on the side to which it does not bend."""
-    at, towards = (to_y, y) if at_the_end else (y, to_y)
-    beside = at + _BELOW if towards < at - _LEVEL else at - _ABOVE
-    return (x + _BETWEEN_COLUMNS - _ASIDE, beside, "end") if at_the_end else (x + _ASIDE, beside, "start")
+def _steps(chain: Sequence[str], place: Mapping[str, tuple[float, float, float]]) -> list[Step]:
+    """Give the parts of a line between columns."""
+    found = [(place[one], place[other]) for one, other in pairwise(chain)]
+    return [Step(left + width, y, to_y) for (left, y, width), (_, to_y, _) in found]
+
+
+def _told(chain: Sequence[str], texts: Mapping[Edge, str]) -> list[str]:
+    """Give what stands at a line; where it leads both ways, each text says in which direction."""
+    forth, back = texts.get((chain[0], chain[-1])), texts.get((chain[-1], chain[0]))
+    if forth is None or back is None:
+        return [text for text in (forth, back) if text]
+    return [*([f"{forth} →"] if forth else []), *([f"← {back}"] if back else [])]

@@ -15,6 +15,13 @@ from tests.support.browser import LOOKS, barriers, complaints, context_of, pictu
 
 pytestmark = pytest.mark.browser
 
+_OVERLAPPING = """all => {
+    const boxes = all.map(each => each.getBoundingClientRect());
+    const apart = (one, other) => one.right <= other.left || one.bottom <= other.top;
+    const overlap = (one, other) => !apart(one, other) && !apart(other, one);
+    return boxes.filter((one, at) => boxes.slice(at + 1).some(other => overlap(one, other))).length;
+}"""
+
 
 @pytest.fixture(scope="module")
 def gallery() -> Iterator[str]:
@@ -153,6 +160,7 @@ def test_a_topology_fits_its_page_or_is_moved_sideways_where_it_could_not_be_rea
         sideways = page.locator(".drawing").evaluate("each => each.scrollWidth > each.clientWidth")
         assert sideways == (look == "phone")
         assert drawn == pytest.approx(0.75, abs=0.01) if sideways else 0.74 < drawn < 1.01
+        assert page.locator(".drawing .label").evaluate_all(_OVERLAPPING) == 0
 
 
 def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(page: Page, gallery: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import combinations
 from typing import Any
 
@@ -117,8 +118,8 @@ def test_edges_of_nodes_that_are_not_there_are_left_out() -> None:
 
 def test_labels_of_edges_between_the_same_two_stand_together() -> None:
     edges = [{"from": "a", "to": "b", "label": "x"}, {"from": "a", "to": "b", "label": "y"}]
-    (line,) = drawing([node("a"), node("b")], edges).lines
-    assert line.label == "x, y"
+    (label,) = drawing([node("a"), node("b")], edges).labels
+    assert label.text == "x, y"
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
@@ -127,3 +128,44 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 def test_the_same_topology_gives_the_same_drawing() -> None:
     assert drawing(TOPOLOGY["nodes"], TOPOLOGY["edges"]) == drawing(TOPOLOGY["nodes"], TOPOLOGY["edges"])
+
+
+def _require_apart(found: Drawing) -> None:
+    for one, other in combinations(found.labels, 2):
+        assert not one.overlaps(other), (one, other)
+    for label in found.labels:
+        assert label.bottom <= found.height
+        for box in found.boxes:
+            beside = label.right <= box.x or box.x + box.width <= label.left
+            assert beside or label.bottom <= box.y or box.y + box.height <= label.top, (label, box)
+
+
+@given(st.lists(st.tuples(_IDS, _IDS, st.text("mW", max_size=30)), max_size=30))
+def test_no_label_lies_over_another_or_over_a_box(edges: list[tuple[str, str, str]]) -> None:
+    told = [{"from": a, "to": b, "label": label} for a, b, label in edges]
+    _require_apart(drawing([node(each) for each in "abcdefgh"], told))
+
+
+@given(st.integers(1, 30))
+def test_every_label_of_many_operators_on_one_topic_has_its_place(count: int) -> None:
+    operators = [f"op-{number}" for number in range(count)]
+    labelled = [
+        *((each, "letters", "parked") for each in operators),
+        *((each, f"{each}.waiting", "wait") for each in operators),
+        *((f"{each}.waiting", each, "released") for each in operators),
+        *(("customers", each, "customer_id") for each in operators),
+    ]
+    edges = [*labelled, *(("orders", each, "") for each in operators)]
+    names = dict.fromkeys(name for source, to, _ in edges for name in (source, to))
+    told = [{"from": a, "to": b, "label": label} for a, b, label in edges]
+    found = drawing([node(name) for name in names], told)
+    _require_apart(found)
+    counted = Counter(label.text for label in found.labels)
+    assert counted == dict.fromkeys(("parked", "wait →", "← released", "customer_id"), count)
+
+
+def test_labels_there_and_back_of_one_line_say_in_which_direction() -> None:
+    edges = [{"from": "a", "to": "b", "label": "wait"}, {"from": "b", "to": "a", "label": "released"}]
+    found = drawing([node("a"), node("b")], edges)
+    assert (len(found.lines), [label.text for label in found.labels]) == (1, ["wait →", "← released"])
+    _require_apart(found)

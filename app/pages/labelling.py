@@ -1,0 +1,126 @@
+"""Where the labels of lines stand: beside or on their own line, between two columns, and none over another.
+
+Pure. A label without a free place is left out: the list below a drawing has it. Sizes are those of the drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+GAP = 96.0
+"""Between two columns: a label never leaves it, so that it never lies over a box."""
+
+# At most as wide as a letter is on the average, and how far letters reach above and below the line that they stand on.
+_LETTER, _RISE, _FALL = 6.6, 11.0, 4.0
+# From a column, above or below a line, on it, and how much a line may rise and count as level.
+_ASIDE, _ABOVE, _BELOW, _ON, _LEVEL = 5.0, 6.0, 14.0, 4.0, 12.0
+# Letters that fit between two columns.
+_MOST = int((GAP - 2 * _ASIDE) / _LETTER)
+# Parts of the way along a curve where its label may stand if both its ends are taken.
+_ALONG = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
+
+# Lines of text that a label may stand away from its own line where all nearer places are taken.
+_FARTHEST = 3
+
+
+class Step(NamedTuple):
+    """A part of a line: a curve from the right side of a column to the left side of the next one."""
+
+    x: float
+    y: float
+    to_y: float
+
+
+class Label(NamedTuple):
+    """A text; it begins, ends or has its middle at `x`, as `anchor` says, and stands on `y`."""
+
+    text: str
+    x: float
+    y: float
+    anchor: str
+
+    @property
+    def left(self) -> float:
+        """Where it begins at the latest."""
+        return self.x - len(self.text) * _LETTER * {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor]
+
+    @property
+    def right(self) -> float:
+        """Where it has ended."""
+        return self.left + len(self.text) * _LETTER
+
+    @property
+    def top(self) -> float:
+        """How high its letters reach."""
+        return self.y - _RISE
+
+    @property
+    def bottom(self) -> float:
+        """How low they reach."""
+        return self.y + _FALL
+
+    def overlaps(self, other: Label) -> bool:
+        """Say whether two labels share a place."""
+        beside = self.right <= other.left or other.right <= self.left
+        return not beside and self.top < other.bottom and other.top < self.bottom
+
+
+class Labelled(NamedTuple):
+    """A line and what is to stand at it; `at_the_end`: rather where its first step ends, as several begin together."""
+
+    steps: Sequence[Step]
+    texts: Sequence[str]
+    at_the_end: bool
+
+
+def labels(lines: Iterable[Labelled]) -> list[Label]:
+    """Give each text the first place at its line that is free."""
+    found: dict[float, list[Label]] = {}
+    for line in lines:
+        for text in line.texts:
+            short = text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+            for gap, label in _places(line, short):
+                taken = found.setdefault(gap, [])
+                if not any(map(label.overlaps, taken)):
+                    taken.append(label)
+                    break
+    return [label for those in found.values() for label in those]
+
+
+def _places(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
+    """Give places for a text at a line, the best one first, each with the gap that it is in."""
+    for step in line.steps:
+        start, end = (step.y, step.to_y, step.x + _ASIDE, "start"), (step.to_y, step.y, step.x + GAP - _ASIDE, "end")
+        sides = (end, start) if line.at_the_end else (start, end)
+        # On the side to which the line does not bend; where that is taken, on the other one.
+        for y, towards, x, anchor in sides:
+            for bent in (False, True):
+                below = (towards < y - _LEVEL) != bent
+                yield step.x, Label(text, x, y + _BELOW if below else y - _ABOVE, anchor)
+    yield from _on_the_curve(line, text)
+    yield from _farther(line, text)
+
+
+def _on_the_curve(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
+    half = len(text) * _LETTER / 2
+    for part in _ALONG:
+        for step in line.steps:
+            x = step.x + GAP * _bent(part, 0.0, 0.5, 0.5, 1.0)
+            x = min(max(x, step.x + _ASIDE + half), step.x + GAP - _ASIDE - half)
+            yield step.x, Label(text, x, _bent(part, step.y, step.y, step.to_y, step.to_y) + _ON, "middle")
+
+
+def _farther(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
+    """Give places in the height of an end, and some lines of text above and below."""
+    for lines in range(1, _FARTHEST + 1):
+        for step in line.steps:
+            for y, x, anchor in ((step.to_y, step.x + GAP - _ASIDE, "end"), (step.y, step.x + _ASIDE, "start")):
+                yield step.x, Label(text, x, y - _ABOVE - lines * (_RISE + _FALL), anchor)
+                yield step.x, Label(text, x, y + _BELOW + lines * (_RISE + _FALL), anchor)
+
+
+def _bent(part: float, start: float, first: float, second: float, end: float) -> float:
+    """Give a coordinate of a cubic curve, so far along it."""
+    rest = 1.0 - part
+    return rest**3 * start + 3 * rest**2 * part * first + 3 * rest * part**2 * second + part**3 * end
