@@ -1,7 +1,8 @@
 """The thread in which a worker's consumer lives, with an event loop of its own, and what is asked of it from outside.
 
-Subclasses Faust's consumer thread (0.15.3), which would make a consumer of its own settings, and touches aiokafka's
-coordinator and client behind that consumer. `tests/agents/engine/test_harness.py` fails when either changes.
+Subclasses Faust's consumer thread (0.15.3, with mode 0.7.1), which would make a consumer of its own settings, and
+touches aiokafka's coordinator and client behind that consumer. `tests/agents/engine/test_harness.py` fails when either
+changes.
 """
 
 from __future__ import annotations
@@ -100,8 +101,14 @@ class Thread(driver.AIOKafkaConsumerThread):
     member: Member | None = None
 
     def _start_thread(self) -> None:
-        with _unless_closed(self.parent_loop):
-            super()._start_thread()
+        self._close_thread_loop_on_stop = False
+        try:
+            with _unless_closed(self.parent_loop):
+                super()._start_thread()
+        finally:
+            # What was asked just as the loop ended has begun, and would neither end nor be cancelled.
+            self.thread_loop.run_until_complete(self._gather_remaining_tasks())
+            self.thread_loop.close()
 
     def set_shutdown(self) -> None:
         with _unless_closed(self.parent_loop):

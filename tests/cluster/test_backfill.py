@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.stages import COPARTITIONED, Stage, customer, order
 from tests.support.beside import Beside
 from tests.support.brokers import local_broker
-from tests.support.topics import Sent, admin, begins, create, ends, hanging, send, until
+from tests.support.topics import Sent, admin, begins, create, ends, hanging, read, send, until
 from tests.support.workers import running
 
 DELETING = {"log.retention.check.interval.ms": "200", "log.initial.task.delay.ms": "200"}
@@ -58,6 +58,7 @@ def test_a_backfill_survives_a_worker_that_is_stopped_while_the_broker_deletes_o
             orders = [Sent(*order(each, f"c{at % 10}"), timestamp_ms=old_ms) for at, each in enumerate(ids)]
             stage.send("orders", orders)
             beside.call(until(lambda: _rekeyed(deleting, prefix, len(ids)), 30, "all orders on their way"))
+            beside.call(until(lambda: read(deleting, stage.name("joined")), 30, "some orders joined"))
             assert worker.stop() == 0
     assert 0 < len(stage.read("joined")) < len(ids)
     until_deleted(deleting, canary, beside, old_ms)

@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 from uuid import uuid4
@@ -334,6 +335,25 @@ def test_a_consumer_that_stops_after_its_worker_has_ended_ends_without_a_word(
     thread.join(20)
     assert not thread.is_alive()
     assert uncaught == []
+
+
+def test_what_is_asked_of_a_consumer_just_as_its_loop_ends_is_cancelled(
+    kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would neither end nor be cancelled: the worker that asked, and stops, would log a traceback."""
+    gather, asked = consuming.Thread._gather_remaining_tasks, list[Future[None]]()
+
+    async def ask_late(thread: consuming.Thread) -> None:
+        await gather(thread)
+        if not asked:
+            asked.append(asyncio.run_coroutine_threadsafe(asyncio.sleep(60), thread.thread_loop))
+
+    monkeypatch.setattr(consuming.Thread, "_gather_remaining_tasks", ask_late)
+    with asyncio.Runner() as runner:
+        runner.run(create(kafka, {topic: 1}))
+        thread = runner.run(_begin_to_stop(kafka, topic))
+    thread.join(20)
+    assert [each.cancelled() for each in asked] == [True]
 
 
 async def _begin_to_stop(kafka: str, topic: str) -> threading.Thread:
