@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from typing import cast
 
 from aiokafka.structs import TopicPartition
 
-from agents.declaring.compiled import compile_rekey, compile_row_rekey, revision_reader
+from agents.declaring.compiled import compile_rekey, compile_row_rekey
 from agents.declaring.joins import events_of
 from agents.engine.counts import Counts
 from agents.engine.decide_parts import DecideParts
@@ -32,12 +33,13 @@ from agents.engine.publishing import Delivery, Output
 from agents.engine.reacting import Begun, ReactingHandler
 from agents.engine.rekeying_rows import RekeyingRows
 from agents.engine.replaying import ReplayHandler
-from agents.engine.row_results import RowResults
+from agents.engine.row_results import row_results
 from agents.engine.waiting import WaitingRoom
 from tables.declaring.keys import BYTES, KeyType
 from tables.declaring.missing import Drop
 from tables.declaring.problems import Problem
 from tables.declaring.topics import OwnerTopic
+from tables.engine.row_checks import RowChecks
 
 
 class Assembly:
@@ -177,7 +179,9 @@ class Assembly:
             yield rekeying.step, self._rekeying(tp, rekeying, self._parking(tp, rekeying.step))
         if plan.gathers is not None:
             # Only the service writes there: what is parked is somebody else's, and is not for this step.
-            yield "gathering", Gathering(self._owned(plan.gathers.output, tp.partition), self._parking(tp))
+            into = cast("OwnerTopic", plan.gathers.join.into)
+            rows = self._owned(plan.gathers.output, tp.partition)
+            yield "gathering", Gathering(rows, self._parking(tp), RowChecks(into))
 
     def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
         source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]
@@ -200,10 +204,7 @@ class Assembly:
         output = plan.gathered or plan.output
         quality = self._counts.joins[plan.join.name].of(tp.partition)
         joining = Joining(plan.compiled, sources, output, self._delivery, parking, quality)
-        if plan.join.of_rows:
-            joining.results = RowResults(
-                output, self._delivery, revision_reader(plan.join), gathered=plan.gathered is not None
-            )
+        joining.results = row_results(plan.join, output, self._delivery)
         if plan.waiting is not None:
             joining.room = self._room(tp, plan.waiting, joining, tables)
         return joining

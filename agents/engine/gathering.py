@@ -1,7 +1,8 @@
 """Brings the results of rekeyed rows together by their own key: the newest takes the place of older ones.
 
 They come from several partitions, which are not ordered among each other. The topic of the results is an
-owned table; what is older than its row is dropped.
+owned table; what is older than its row is dropped. A result that is no row of that table, or has another revision
+than its row, would be rejected there, or hide later rows: it is a dead letter, and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from agents.engine.headers import AFTER_HEADER
 from agents.engine.owned import OwnedRows, Written
 from agents.engine.parking import Parking
 from tables.declaring.records import Record
+from tables.engine.row_checks import RowChecks
 from tables.engine.tombstones import REVISION_HEADER, declared_revision
 
 
 class Gathering:
-    """The results of one partition, each with the revision of its row in a header."""
+    """The results of one partition, each with the revision of its row in a header; `checks` are those of the rows."""
 
-    def __init__(self, rows: OwnedRows, parking: Parking) -> None:
+    def __init__(self, rows: OwnedRows, parking: Parking, checks: RowChecks) -> None:
         self._rows = rows
         self._parking = parking
+        self._checks = checks
 
     def busy(self) -> bool:
         return self._rows.full()
@@ -38,14 +41,25 @@ class Gathering:
         if key is None:
             message = "a result requires a message key; found null"
             raise ValueError(message)
+        revision = declared_revision(record)
+        self._check(record, revision)
         known = self._rows.revision(key)
-        if (revision := declared_revision(record)) is not None:
+        if revision is not None:
             if known is None or revision > known:
                 self._rows.write(Written(key, record.value, revision), record.timestamp, known)
         elif (after := declared_revision(record, AFTER_HEADER)) is not None:
             self._delete(key, after, known, record.timestamp)
         else:
             message = f"a result requires the revision of its row in the header {REVISION_HEADER} or {AFTER_HEADER}"
+            raise ValueError(message)
+
+    def _check(self, record: Record, revision: int | None) -> None:
+        if record.value is None:
+            self._checks.check_deletion(record)
+        elif (found := self._checks.check_row(record)) != revision:
+            message = (
+                f"a result requires the revision of its row in the header {REVISION_HEADER}, {found}; found {revision}"
+            )
             raise ValueError(message)
 
     def _delete(self, key: bytes, after: int, known: int | None, timestamp: int) -> None:

@@ -8,6 +8,7 @@ something that answers `raw_many`, and topics only as outputs of the delivery.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol, cast
 
 from agents.declaring.compiled import CompiledJoin
@@ -128,8 +129,7 @@ class Joining:
             self.counts.passed_on += 1
             self.join(order, rows)
         elif step is Drop:
-            self.counts.dropped += 1
-            self._no_result(order)
+            self.counts.dropped += self._has_no_result(order)
         else:
             self._park(order, self._compiled.why_missing(references, rows), references, rows)
 
@@ -144,16 +144,19 @@ class Joining:
         self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]
     ) -> None:  # fmt: skip
         wanted = [each for each in zip(records, keys, values, strict=True) if each[2] is not None]
-        self.counts.unwanted += len(records) - len(wanted)
-        for record, _, value in zip(records, keys, values, strict=True) if self.results is not None else ():
+        for record, value in zip(records, values, strict=True):
             if value is None:
-                self._no_result(record)
+                self.counts.unwanted += self._has_no_result(record)
         if wanted:
             self._publish(*zip(*wanted, strict=True))
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
         delivery = self._delivery()
-        headers = self._headers(records)
+        try:
+            headers = self._headers(records)
+        except ValueError:
+            self._publish_revised(records, keys, values)
+            return
         if not delivery.takes_all(self._output, keys, values, headers):
             taken = [each for each in zip(records, keys, values, strict=True) if self._takes(*each)]
             if not taken:
@@ -162,6 +165,16 @@ class Joining:
             headers = self._headers(records)
         self.counts.joined += len(keys)
         delivery.emit_many(self._output, keys, values, [record.timestamp for record in records], keys, headers)
+
+    def _publish_revised(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Publish the results of those rows that have a revision, and park the others."""
+        for record, key, value in zip(records, keys, values, strict=True):
+            try:
+                self._headers((record,))
+            except ValueError as error:
+                self.park(record, cause_of(error))
+            else:
+                self._publish((record,), (key,), (value,))
 
     def _headers(self, records: Sequence[Record]) -> Sequence[Headers] | None:
         return None if self.results is None else self.results.headers(records)
@@ -188,9 +201,7 @@ class Joining:
     def _one_by_one(self, records: Sequence[Record]) -> None:
         for record in records:
             if record.value is None and self.results is not None:
-                if self.room is not None:
-                    self.room.supersede(record)
-                self.results.deleted(record)
+                self._deleted(record, self.results)
                 continue
             try:
                 references, rows = self.partners(record)
@@ -216,14 +227,32 @@ class Joining:
                 room.supersede(record)
             self.join(record, rows)
 
+    def _deleted(self, record: Record, results: RowResults) -> None:
+        try:
+            results.check_deletion(record)
+        except ValueError as error:
+            self.park(record, cause_of(error))
+            return
+        if self.room is not None:
+            self.room.supersede(record)
+        results.deleted(record)
+
     def park(self, record: Record, cause: str) -> None:
         self._park(record, cause, (), ())
 
     def _park(self, record: Record, cause: str, references: References, rows: Rows) -> None:
         self.quality.parks(record, cause, references, rows)
         self._parking.park(record, cause)
-        self._no_result(record)
-
-    def _no_result(self, record: Record) -> None:
         if self.results is not None:
-            self.results.none(record)
+            with suppress(ValueError):
+                self.results.none(record)
+
+    def _has_no_result(self, record: Record) -> bool:
+        """What an older revision of the row had is deleted; parks what is no row, and says so."""
+        try:
+            if self.results is not None:
+                self.results.none(record)
+        except ValueError as error:
+            self.park(record, cause_of(error))
+            return False
+        return True

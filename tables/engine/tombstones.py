@@ -59,7 +59,7 @@ def tombstone(
 ) -> Decided:
     """Decide what a record without a value does to what is stored under its key; `now` in ms."""
     key = record.key
-    if key is None or not _readable(key, shape):
+    if key is None or not readable(key, shape):
         return Decided(Tombstone.REJECTED, cause=key_cause(key, None, shape))
     try:
         declared = declared_revision(record) if shape.revised else record.offset
@@ -109,7 +109,8 @@ def _revision(
     return declared if declared > known.revision else None
 
 
-def _readable(key: bytes, shape: Shape) -> bool:
+def readable(key: bytes, shape: Shape) -> bool:
+    """Whether the bytes are a key of the declared type."""
     try:
         shape.key_type.decode(key)
     except (ValueError, TypeError):

@@ -72,6 +72,20 @@ PLACES = [
 ]
 """Well-formed places of rows that come later: they must not hide them."""
 
+ROWS = [
+    Sent(b"a-c2", b'{"address_id":"a-c2","customer_id":"none","revision":4611686018427387904,"customer":7}'),
+    Sent(b"a-c2", b'{"customer_id":"none","revision":4611686018427387904}'),
+    Sent(b"a-c2", b'{"address_id":"a-c2","customer_id":"c1"}'),
+    Sent(b"a-c3", b'{"address_id":"x","customer_id":"c1","revision":4611686018427387904}'),
+    Sent(b"a-c3", None, headers=[("larder.revision", b"4611686018427387904")]),
+]
+"""What is no row, and no deletion of a worker, under the keys of rows that come later, with a huge revision."""
+
+RESULTS = [
+    Sent(key, value, headers=[("larder.revision", b"4611686018427387904")])
+    for key, value in ((b"a-c2", b"garbage"), (b"a-c3", b'{"address_id":"a-c3","revision":1}'))
+]
+
 
 async def _write_into_each(kafka: str, prefix: str) -> list[str]:
     own = {f"{prefix}.{name}" for name in ("customers", "orders", "addresses", "labels", "accounts", "joined")}
@@ -80,9 +94,18 @@ async def _write_into_each(kafka: str, prefix: str) -> list[str]:
         nulls = (
             [] if name.endswith((".waiting", ".wake-ups", ".keys")) or ".addresses.by" in name else [Sent(None, b"{")]
         )
-        foreign = [*FOREIGN, *nulls, *(PLACES if name.endswith(".keys") else [])]
+        foreign = [*FOREIGN, *nulls, *_pointed_at(name)]
         await send(kafka, name, [*(each._replace(partition=0) for each in foreign)])
     return internal
+
+
+def _pointed_at(name: str) -> list[Sent]:
+    """What would hide records that come later."""
+    if name.endswith(".keys"):
+        return PLACES
+    if name.endswith(".joined"):
+        return RESULTS
+    return ROWS if ".addresses.by" in name else []
 
 
 def test_foreign_records_in_each_internal_topic_end_no_worker_and_cost_no_record(
@@ -96,7 +119,7 @@ def test_foreign_records_in_each_internal_topic_end_no_worker_and_cost_no_record
         _publish(stage, "c1")
         _until_processed(stage, ["c1"])
         internal = beside.call(_write_into_each(kafka, prefix))
-        assert any(name.endswith(".keys") for name in internal), internal
+        assert all(kind in map(_pointed_at, internal) for kind in (PLACES, ROWS, RESULTS)), internal
         kinds = {name.rsplit(".", 1)[-1] for name in internal}
         assert len(internal) >= 7, internal
         assert {"waiting", "wake-ups", "dead-letters"} <= kinds, internal

@@ -17,6 +17,7 @@ from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
 from tables.engine import Table
+from tables.engine.row_checks import RowChecks
 from tables.engine.tombstones import REVISION_HEADER
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 from tests.tables.engine.samples import customers, small_memory
@@ -38,16 +39,17 @@ def gathered(held: HeldTable, *records: Sent) -> list[list[bytes | None]]:
     """The keys of the rows that come of the results, and those of their dead letters."""
     delivery = MemoryDelivery()
     rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery, 1)
-    Gathering(rows, Parking("shop", JOINED, LETTERS, delivery.as_delivery)).process(records)
+    parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery)
+    Gathering(rows, parking, RowChecks(customers)).process(records)
     delivery.finish()
     return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
 
 
 REVISIONS = st.none() | st.binary(max_size=30) | st.integers().map(lambda number: b"%d" % number)
 HEADERS = st.lists(st.tuples(st.sampled_from([REVISION_HEADER, AFTER_HEADER, "other"]), REVISIONS), max_size=3)
-RESULTS = st.builds(
-    Sent, st.just(0), st.just(1), st.none() | st.binary(max_size=9), st.none() | st.binary(max_size=9), HEADERS
-)
+GOOD = b'{"customer_id":"good","revision":1}'
+KEYS = st.none() | st.binary(max_size=9) | st.just(b"good")
+RESULTS = st.builds(Sent, st.just(0), st.just(1), KEYS, st.none() | st.binary(max_size=9), HEADERS)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -55,9 +57,11 @@ RESULTS = st.builds(
 def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_is_gathered(
     held: HeldTable, result: Sent
 ) -> None:
-    good = Sent(1, 1, b"good", b"{}", [(REVISION_HEADER, b"1")])
+    good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     rows, letters = gathered(held, result, good)
-    assert rows[-1] == b"good"
+    is_deletion = result.key == b"good" and result.value is None and not letters
+    if not is_deletion:
+        assert rows[-1] == b"good"
     assert letters in ([], [b"shop.joined/0/0"])
     assert len(rows) + len(letters) <= 2
 
@@ -71,9 +75,29 @@ def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_
         (b"a", [(REVISION_HEADER, b"%d" % 2**63)]),
         (b"a", [(AFTER_HEADER, b"")]),
         (None, [(REVISION_HEADER, b"1")]),
+        (b"b", [(REVISION_HEADER, b"1")]),
+        (b"a", [(REVISION_HEADER, b"2")]),
+        (b"a", [(AFTER_HEADER, b"1")]),
     ],
 )
 def test_what_is_no_result_is_parked_with_its_coordinates(
     held: HeldTable, key: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
-    assert gathered(held, Sent(7, 1, key, b"{}", headers)) == [[], [b"shop.joined/0/7"]]
+    row = b'{"customer_id":"a","revision":1}'
+    assert gathered(held, Sent(7, 1, key, row, headers)) == [[], [b"shop.joined/0/7"]]
+
+
+@pytest.mark.parametrize(
+    "value", [b"garbage", b"{}", b'{"customer_id":"good"}', b'{"customer_id":5,"revision":4611686018427387904}']
+)
+def test_a_result_that_is_no_row_hides_no_later_result_of_its_key(held: HeldTable, value: bytes) -> None:
+    forged = Sent(0, 1, b"good", value, [(REVISION_HEADER, b"%d" % 2**62)])
+    good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
+    assert gathered(held, forged, good) == [[b"good"], [b"shop.joined/0/0"]]
+
+
+def test_a_result_that_is_deleted_is_a_deletion_of_its_revision_or_of_that_of_the_row(held: HeldTable) -> None:
+    row = Sent(0, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
+    after = Sent(1, 1, b"good", None, [(AFTER_HEADER, b"1")])
+    later = Sent(2, 1, b"good", None, [(REVISION_HEADER, b"2")])
+    assert gathered(held, row, after, later) == [[b"good"] * 3, []]
