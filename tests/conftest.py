@@ -25,6 +25,9 @@ ROOT = Path(__file__).parent.parent
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# A broker of a test lives for seconds: the compiler that makes long-lived programs faster takes a third of its start.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 # A machine that does other things too is slow now and then; how slow a test may be, pytest-timeout says.
 settings.register_profile("larder", deadline=None)
 settings.load_profile("larder")
