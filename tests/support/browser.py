@@ -49,7 +49,7 @@ def browsing() -> Iterator[Browser]:
 @contextmanager
 def context_of(browser: Browser, look: str = "light", **others: Any) -> Iterator[BrowserContext]:
     """Give a fresh window, so to speak, that looks one way."""
-    context = browser.new_context(**LOOKS[look], **others)
+    context = browser.new_context(**{**LOOKS[look], **others})
     context.set_default_timeout(15_000)
     try:
         yield context
