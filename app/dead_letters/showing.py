@@ -31,11 +31,13 @@ def show_refusals(service: str, found: dict[str, Any]) -> None:
     if (counts := found["counted"]) is not None and counts["total"]:
         least = "" if counts["whole"] else "at least "
         click.echo(f"{least}{counted(counts['total'], 'refusal')} of {service}, by reason:")
-        reasons = [(f"{each['count']:,}", each["state"], printable(each["reason"])) for each in counts["reasons"]]
+        reasons = [
+            (f"{each['count']:,}", printable(each["state"]), printable(each["reason"])) for each in counts["reasons"]
+        ]
         show_columns(("count", "state", "reason"), reasons, right=["count"])
     if found["refusals"]:
         rows = [
-            (each["id"], each["at"], each["state"], printable(each["key"]), printable(each["reason"]))
+            (each["id"], each["at"], printable(each["state"]), printable(each["key"]), printable(each["reason"]))
             for each in found["refusals"]
         ]
         show_columns(("event", "at", "state", "key", "reason"), rows)
