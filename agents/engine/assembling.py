@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, starmap
 from typing import cast
 
 from aiokafka.structs import TopicPartition
@@ -23,6 +23,7 @@ from agents.engine.gathering import Gathering
 from agents.engine.handling import InputHandler, Rekeying, Stage, TableHandler
 from agents.engine.held import HeldTable
 from agents.engine.joining import Joining
+from agents.engine.kept_rows import KeptRows
 from agents.engine.lanes import Lane
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
@@ -83,8 +84,13 @@ class Assembly:
         return [
             *chain.from_iterable(self.rooms.values()),
             *self._decides.wake_ups.values(),
-            *self._decides.state_rows.values(),
+            *starmap(KeptRows, self._needed_whole()),
         ]
+
+    def _needed_whole(self) -> Iterator[tuple[HeldTable, int]]:
+        for tp in self._assigned:
+            if (table := self._tables.get(tp.topic)) is not None and table.needs_each_row:
+                yield table, tp.partition
 
     def lanes(self) -> dict[TopicPartition, Lane]:
         """Lanes in the order of their priority."""
@@ -122,9 +128,7 @@ class Assembly:
         if (problem := self._placement.problem_of(tp.topic)) is not None:
             self.held_back[tp] = problem
             return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
-        lacking = [
-            name for name in sorted({*self._read(plan), *_internal(plan)}) if not self._is_open(name, tp.partition)
-        ]
+        lacking = [name for name in sorted({*self._read(plan), *plan.kept}) if not self._is_open(name, tp.partition)]
         if lacking:
             # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
             self._hold_back(tp, [name for name in lacking if self._is_uneven(tp, name)])
@@ -227,15 +231,15 @@ class Assembly:
         return room
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
-        """Until the tables that it reads are caught up, states can be read, and what waits has been taken over."""
+        """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""
         tables = [self._tables[name] for name in self._read(plan)]
-        states = [self._tables[name] for name in self._plan.states_of(tp.topic)]
+        whole = [self._tables[name] for name in self._plan.needed_whole(tp.topic)]
         waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, plan.decides)]
 
         def held() -> bool:
             if not all(table.caught_up(tp.partition) for table in tables):
                 return True
-            return not all(each.ready for each in waiting) or any(each.unreadable(tp.partition) for each in states)
+            return not all(each.ready for each in waiting) or any(each.unreadable(tp.partition) for each in whole)
 
         return held
 
@@ -275,12 +279,6 @@ def _key_type(plan: InputPlan) -> KeyType:
     """That of the message keys of an input, where they go on to an output or a store."""
     sources = [each.join.source for each in plan.joins] + [each.rekeyed for each in plan.rekeyings.values()]
     return sources[0].key_codec if sources else BYTES
-
-
-def _internal(plan: InputPlan) -> set[str]:
-    """The tables in which something waits that comes of an input."""
-    orders = {each.waiting.topic.name for each in plan.joins if each.waiting is not None}
-    return orders | {each.wake_ups.topic for each in plan.decides if each.wake_ups is not None}
 
 
 def _never() -> bool:

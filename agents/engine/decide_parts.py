@@ -17,7 +17,6 @@ from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.plan import DecidePlan, Plan
 from agents.engine.publishing import Delivery, Output
-from agents.engine.state_rows import StateRows
 from agents.engine.wake_ups import WakeUps
 from tables.declaring.decoding import decoder
 
@@ -39,7 +38,6 @@ class DecideParts:
         parking: Callable[[TopicPartition], Parking],
     ) -> None:
         self.wake_ups: dict[tuple[str, int], WakeUps] = {}
-        self.state_rows: dict[tuple[str, int], StateRows] = {}
         self._plan = plan
         self._assigned = frozenset(assigned)
         self._tables = tables
@@ -88,11 +86,9 @@ class DecideParts:
         )
         # Only a wake-up is no record of an input, and is parked as one of its own topic.
         letters = self._parking(TopicPartition((plan.wake_ups or plan.state).topic, partition))
-        rows = StateRows(self._tables[plan.state.topic], partition)
-        self.state_rows[plan.decide.name, partition] = rows
         decider = Decider(
-            plan.compiled, self._rows(plan.state, partition), rows.are_readable, near, letters, plan.outputs,
-            self._delivery, self._counts[plan.decide.name],
+            plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._delivery,
+            self._counts[plan.decide.name],
         )  # fmt: skip
         if plan.wake_ups is not None:
             wake_ups = WakeUps(

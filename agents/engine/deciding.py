@@ -56,15 +56,13 @@ class Cause(NamedTuple):
 class Decider:
     """Decides on the events of one partition, whichever input they come from.
 
-    `readable` says whether all rows can be read; `outputs` are those of `into`, in their order, and after them that of
-    refusals; `parking` is that of wake-ups.
+    `outputs` are those of `into`, in their order, and after them that of refusals; `parking` is that of wake-ups.
     """
 
     def __init__(
         self,
         compiled: CompiledDecide,
         rows: OwnedRows,
-        readable: Callable[[], bool],
         near: Near,
         parking: Parking,
         outputs: Sequence[Output],
@@ -75,7 +73,6 @@ class Decider:
         self.counts = counts
         self.set_wake_up: Callable[[bytes, float, int], None]
         self._compiled = compiled
-        self._readable = readable
         self._near = near
         self._parking = parking
         self._outputs = outputs
@@ -141,7 +138,7 @@ class Decider:
         self.counts.woken += 1
 
     def caught_up(self) -> bool:
-        return self.rows.caught_up() and self._readable()
+        return self.rows.caught_up()
 
     def _next(self, key: bytes, row: Row | None, known: tuple[bytes, int] | None) -> tuple[Written, int | None]:
         """What is to be written under a key, and the revision that it takes the place of; `known` is one of them."""

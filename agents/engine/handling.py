@@ -61,8 +61,8 @@ class TableHandler:
 
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
         for record, cause in rejected:
-            # What holds a decide back is a row still, which another row type may read: no letter to be settled.
-            if not (self._table.decided_on and self._table.is_unreadable(self._partition, record.key)):
+            # What holds others back is a row still, which another row type may read: no letter to be settled.
+            if not (self._table.needs_each_row and self._table.is_unreadable(self._partition, record.key)):
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.

@@ -169,8 +169,8 @@ class HeldTable:
         return [self.table.part(partition)] if partition in open_ else []
 
     def _has_lost(self, part: Part) -> bool:
-        """Of the state of a decide no row may be lost: it is held back by itself, and nobody can accept that."""
-        if self.decided_on or part.before is None or (part.before.rows is None and not self._followed):
+        """Where each row is needed none may be lost: that holds back by itself, and nobody can accept it."""
+        if self.needs_each_row or part.before is None or (part.before.rows is None and not self._followed):
             return False
         return part.lost > 0 and accepted_as(self.topic) not in self._losses_accepted
 
@@ -291,6 +291,11 @@ class HeldTable:
         if changed:
             for listener in self._listeners:
                 listener(changed)
+
+    @property
+    def needs_each_row(self) -> bool:
+        """What depends on it is held back while one of its rows cannot be read: a decide, and whoever waits."""
+        return self.decided_on or self._internal
 
     def unreadable(self, partition: int) -> int:
         """How many keys of a partition have a newest record that is no row; 0 where the partition is not open."""

@@ -52,7 +52,8 @@ class OwnedRows:
         self._committed: deque[tuple[int | None, Sequence[Written]]] = deque()
 
     def caught_up(self) -> bool:
-        return self._table.caught_up(self.partition)
+        """All that its topic has was read, and can be read."""
+        return self._table.caught_up(self.partition) and not self._table.unreadable(self.partition)
 
     def full(self) -> bool:
         """There are enough rows on their way."""

@@ -112,6 +112,13 @@ class InputPlan:
     agents: list[AgentDeclaration] = field(default_factory=list)
     replays: str | None = None
 
+    @property
+    def kept(self) -> set[str]:
+        """The internal tables with what is kept of its records: orders that wait, wake-ups, where rows lie."""
+        orders = {each.waiting.topic.name for each in self.joins if each.waiting is not None}
+        wake_ups = {each.wake_ups.topic for each in self.decides if each.wake_ups is not None}
+        return orders | wake_ups | {each.places.topic for each in self.rekeyings.values() if each.places is not None}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -137,6 +144,10 @@ class Plan:
         """The states of decides that are read for the records of an input, whichever of its declarations reads them."""
         own = {each.state.topic for each in self._read(name).decides}
         return sorted({each.state.topic for each in self.decides} & (own | self.tables_of(name)))
+
+    def needed_whole(self, name: str) -> list[str]:
+        """The tables of which an input requires that each row can be read: it is held back while one cannot."""
+        return sorted({*self.states_of(name), *self._read(name).kept})
 
     def _read(self, name: str) -> InputPlan:
         """What is declared on an input, or on that whose dead letters are replayed in it."""

@@ -8,10 +8,10 @@ from typing import Any
 from agents.declaring.service import Service
 from agents.engine.counts import Counts
 from agents.engine.held import HeldTable
+from agents.engine.kept_rows import unreadable_rows
 from agents.engine.letter_counts import letter_counts
 from agents.engine.lost_rows import lost_rows
 from agents.engine.membership import Membership
-from agents.engine.state_rows import unreadable_rows
 from agents.engine.traffic import Traffic
 from tables.declaring.problems import Problem
 from tables.engine.progress import Progress, progress, progress_of
@@ -69,7 +69,7 @@ def _row_problems(tables: Mapping[str, HeldTable]) -> Iterator[Problem]:
     """Why inputs are held back that depend on rows: they cannot be read any more."""
     for table in tables.values():
         for state in table.states():
-            if table.decided_on and table.unreadable(state.partition):
+            if table.needs_each_row and table.unreadable(state.partition):
                 yield unreadable_rows(table, state.partition)
             if (part := table.lost(state.partition)) is not None:
                 yield lost_rows(table.topic, part)

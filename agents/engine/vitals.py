@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from agents.engine.held import HeldTable
+from agents.engine.kept_rows import held_back_by
 from agents.engine.lost_rows import lost_rows
 from agents.engine.membership import Membership
-from agents.engine.state_rows import held_back_by
 from tables.declaring.problems import Problem
 
 FAILING_SECONDS = 45.0
@@ -115,7 +115,7 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
-    return held_back_by([tables[name] for name in membership.plan.states_of(tp.topic)], tp.partition)
+    return held_back_by([tables[name] for name in membership.plan.needed_whole(tp.topic)], tp.partition)
 
 
 def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:

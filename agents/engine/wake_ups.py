@@ -73,7 +73,7 @@ class WakeUps:
         """Read what is stored once that is whole; then wake what is due. Gives whether there is more to do at once."""
         if not self.ready:
             return self.rows.caught_up() and self._open()
-        if not (self._due and self._due[0][0] <= now and self._woken.caught_up()):
+        if not (self._due and self._due[0][0] <= now and self._woken.caught_up() and self.rows.caught_up()):
             return False
         self.rows.forget_stored()
         for _ in range(SLICE_WAKE_UPS):

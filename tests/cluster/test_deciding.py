@@ -16,6 +16,27 @@ from tests.support.beside import Beside
 from tests.support.topics import Sent, create, read, rows, send, until, until_count
 from tests.support.workers import Worker, larder, running
 
+TALLY = """
+
+class Sighting(Row):
+    product_id: str
+
+
+class Tally(Row):
+    product_id: str
+    times: int
+    revision: int = 0
+
+
+sightings = EventTopic("{prefix}.sightings", Sighting, key="product_id", owner="shop")
+tallies = OwnerTopic("{prefix}.tallies", Tally, key="product_id", revision="revision", owner="{prefix}")
+
+
+@service.fold(sightings, state=service.table(tallies))
+def tally(event: Sighting, row: Tally | None) -> Tally:
+    return Tally(product_id=event.product_id, times=1 + (row.times if row else 0))
+"""
+
 
 class Stock:
     """A stock with its topics; `delivered` and `asked` are what was published, and acknowledged."""
@@ -33,12 +54,14 @@ class Stock:
         module = STOCK.format(prefix=self.prefix)
         return Worker(self.kafka, self.directory, module, self.prefix, name, environment)
 
-    def worker_with(self, field: str, value: str) -> Worker:
-        """The worker when its state has one more field, which the decide fills with `value`."""
-        module = STOCK.format(prefix=self.prefix).replace(
-            "    left: int\n    held", f"    left: int\n    {field}\n    held"
-        )
-        module = module.replace("Level(product_id", f"Level({field.partition(':')[0]}={value!r}, product_id")
+    def tallying(self, field: str = "", value: str = "") -> Worker:
+        """A worker with a fold besides; `field`: each state has one more, which is filled with `value`."""
+        module = (STOCK + TALLY).format(prefix=self.prefix)
+        if field:
+            module = module.replace("    left: int\n    held", f"    left: int\n    {field}\n    held")
+            module = module.replace("    times: int\n", f"    times: int\n    {field}\n")
+            for row in ("Level", "Tally"):
+                module = module.replace(f"{row}(product_id", f"{row}({field.partition(':')[0]}={value!r}, product_id")
         return Worker(self.kafka, self.directory, module, self.prefix)
 
     def deliver(self, pieces: dict[str, int]) -> None:
@@ -90,10 +113,10 @@ class Stock:
         assert self.rows("dead-letters") == []
 
 
-def held_back(worker: Worker) -> int:
+def held_back(worker: Worker, by: str = "state") -> int:
     """How many records a worker says are held back."""
     _, health = worker.get("/health/live") or (0, {})
-    return sum(each["lag"] for each in health.get("besides", ()) if each["why"].startswith("held back: state"))
+    return sum(each["lag"] for each in health.get("besides", ()) if each["why"].startswith(f"held back: {by}"))
 
 
 @pytest.fixture
@@ -175,23 +198,42 @@ def test_events_that_lie_elsewhere_and_rows_that_belong_elsewhere_are_parked(sto
 
 
 def test_a_decide_whose_rows_cannot_be_read_any_more_is_held_back_until_they_can(stock: Stock) -> None:
+    """And a fold; and what needs a wake-up that another version wrote."""
+    home, wake_ups = partition_of(b"p1", PARTITIONS), f"{stock.prefix}.{stock.prefix}.levels.wake-ups"
+    seen_twice = [Sent("p1", {"product_id": "p1"}), Sent("p2", {"product_id": "p2"})]
+    stock.beside.call(create(stock.kafka, {f"{stock.prefix}.sightings": PARTITIONS}))
     stock.deliver({"p1": 10, "p2": 3})
-    with running(worker := stock.worker()):
+    stock.beside.call(send(stock.kafka, f"{stock.prefix}.sightings", seen_twice))
+    with running(worker := stock.tallying()):
         worker.until_running()
         stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.levels", 2))
+        stock.beside.call(until_count(stock.kafka, f"{stock.prefix}.tallies", 2))
         worker.stop()
     stock.ask(["p1", "p2", "p1"])
-    with running(worker := stock.worker_with("zone: str", "here")):
-        line = worker.until_said(rf"state {stock.prefix}.levels, partition \d: .*")
-        assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
-        assert "give a new field a default, or go back to the row type of before" in line
-        seen = worker.until(lambda _: held_back(worker) >= 3, what="three requests that are held back")
-        assert any(f"state {stock.prefix}.levels, partition" in problem for problem in seen["held_back"])
+    stock.beside.call(send(stock.kafka, f"{stock.prefix}.sightings", seen_twice))
+    with running(worker := stock.tallying("zone: str", "here")):
+        for state in ("tallies", "levels"):
+            line = worker.until_said(rf"state {stock.prefix}.{state}, partition \d: .*")
+            assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
+            assert "give a new field a default, or go back to the row type of before" in line
+        seen = worker.until(lambda _: held_back(worker) >= 5, what="three requests and two sightings held back")
+        for state in ("tallies", "levels"):
+            assert any(f"state {stock.prefix}.{state}, partition" in problem for problem in seen["held_back"])
         assert sorted(row["left"] for row in stock.rows("levels")) == [3, 10]
+        assert [row["times"] for row in stock.rows("tallies")] == [1, 1]
         assert [stock.rows(name) for name in ("reserved", "refusals", "dead-letters")] == [[], [], []]
         worker.stop()
-    with running(worker := stock.worker_with('zone: str = "there"', "here")):
+    ours = [("larder.generation", b"1")]
+    newer = Sent("p1", {"key": "cDE=", "when": "noon"}, home, ours)
+    stock.beside.call(send(stock.kafka, wake_ups, [newer]))
+    with running(worker := stock.tallying('zone: str = "there"', "here")):
+        line = worker.until_said(rf"internal topic {wake_ups}, partition {home}: .*")
+        assert "start the version of Larder that wrote these records; or do without them" in line
+        worker.until(lambda _: held_back(worker, "internal topic") >= 2, what="the requests of p1 held back")
+        assert not [row for row in stock.rows("reserved") if row["product_id"] == "p1"]
+        stock.beside.call(send(stock.kafka, wake_ups, [Sent("p1", None, home, ours)]))
         stock.until_answered()
         worker.until_caught_up()
         stock.judge()
         assert {row["zone"] for row in stock.levels().values()} == {"here"}
+        assert [row["times"] for row in stock.rows("tallies") if row.get("zone")] == [2, 2]

@@ -37,6 +37,9 @@ class MemoryTable:
     def caught_up(self, _: int) -> bool:
         return self._position >= self._end
 
+    def unreadable(self, _: int) -> int:
+        return 0
+
     def slices(self, _: int) -> Iterator[list[bytes]]:
         rows = list(self.found.values())
         while rows:

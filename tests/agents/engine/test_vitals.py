@@ -42,7 +42,7 @@ def member(**changed: Any) -> Any:
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     shown = {
         "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
-        "plan": SimpleNamespace(inputs={"orders": None}, states_of=lambda _: states, tables_of=lambda _: ()),
+        "plan": SimpleNamespace(inputs={"orders": None}, needed_whole=lambda _: states, tables_of=lambda _: ()),
         "positions": {INPUT: 3}, "ends": {INPUT: 9}, "highs": {INPUT: 12},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
@@ -82,6 +82,7 @@ def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, 
 
 def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, HeldTable]) -> None:
     held = {"held": lambda: [INPUT], "states": [plains.name]}
+    tables[plains.name].decided_on = True
     tables[plains.name].take(1, [Sent(4, b"ada", b"{}")], 5)
     excuse = standing(tables, member(**held))["orders"].excuse
     assert excuse is not None

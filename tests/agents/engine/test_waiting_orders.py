@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from agents.engine.fetching import Seen
 from agents.engine.handling import TableHandler
+from agents.engine.headers import GENERATION_HEADER
 from agents.engine.held import HeldTable
+from agents.engine.kept_rows import unreadable_rows
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.places import Place
@@ -88,7 +90,7 @@ class Kept(Stage):
 
     def __init__(self, directory: Path) -> None:
         topic = waiting_topic(WAITING.topic, 1)
-        self.table = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        self.table = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
         self.table.told("id-1", 1)
         self.table.open([0], "id-1")
         super().__init__()
@@ -145,6 +147,7 @@ def test_an_order_that_is_nested_as_deeply_as_can_be_read_waits_like_any_other(
     assert {cause for cause in stage.causes() if "nested too deeply" not in cause} == set()
 
 
+OURS = [(GENERATION_HEADER, b"1")]
 ROW = {"id": "f", "offset": 1, "timestamp": 0, "deadline": 0.0, "key": None, "value": "e30=", "headers": []}
 
 
@@ -183,11 +186,31 @@ def test_what_is_no_waiting_order_is_parked_and_those_that_wait_go_on(
     assert len(stage.settled(JOINED)) == 2
 
 
+def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_gone(stage: Kept) -> None:
+    stage.joining.process([stage.order(0)])
+    newer = msgspec.json.encode({**ROW, "added": 1})
+    stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, b"f", newer, 7, OURS)
+    stage.delivery.finish()
+    stage.read_back()
+    assert stage.settled(LETTERS) == []
+    assert stage.table.unreadable(0) == 1
+    assert not stage.opened().ready
+    problem = unreadable_rows(stage.table, 0)
+    assert problem.declared == "internal topic s.joined.waiting, partition 0"
+    assert "under 1 of its keys, for instance f at offset 1" in problem.found
+    assert "start the version of Larder that wrote these records" in problem.do
+    stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, b"f", None, 7, OURS)
+    stage.delivery.finish()
+    stage.read_back()
+    assert stage.opened().ready
+    assert len(stage.room) == 1
+
+
 def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(stage: Kept) -> None:
     for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
         order = Order(3, 7, b"k", value, [("trace", b"t")])
         row = written(Place(name.encode(), b"k", 3, 7, 0.0), order)
-        stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7)
+        stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7, OURS)
     stage.delivery.finish()
     stage.read_back()
     stage.opened()

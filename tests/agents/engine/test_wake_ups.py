@@ -15,12 +15,12 @@ from agents import Decision, Service, WakeUp
 from agents.declaring.compiled_decides import compile_decide
 from agents.engine.deciding import DecideCounts, Decider
 from agents.engine.fetching import Seen
+from agents.engine.headers import GENERATION_HEADER
 from agents.engine.held import SLICE_ENTRIES, HeldTable
 from agents.engine.near import NearRows
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.publishing import Output
-from agents.engine.state_rows import StateRows
 from agents.engine.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
 from tables import EventTopic, OwnerTopic, Row
 from tables.engine import Table
@@ -41,6 +41,7 @@ class Account(Row):
 OPENED = EventTopic("bank.opened", Opened, key="account")
 ACCOUNTS = OwnerTopic("bank.accounts", Account, key="account", revision="revision", owner="bank")
 WAKES = wake_ups_topic("bank.accounts.wake-ups", 1)
+OURS = [(GENERATION_HEADER, b"1")]
 LETTERS = Output("bank.dead-letters", 1, 1 << 20)
 
 
@@ -61,21 +62,22 @@ class Stage:
         parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery)
         (decide,) = service.decides
         self.decider = Decider(
-            compile_decide(decide), rows, StateRows(self.held[0], 0).are_readable, NearRows("bank", 0, {}), parking,
-            [LETTERS], self.delivery.as_delivery, DecideCounts(),
+            compile_decide(decide), rows, NearRows("bank", 0, {}), parking, [LETTERS],
+            self.delivery.as_delivery, DecideCounts(),
         )  # fmt: skip
         self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery)
         self.decider.set_wake_up = self.wake_ups.set
 
     def take(self, *stored: StoredWakeUp) -> None:
         """Let what lies in the topic of wake-ups be read to its end."""
-        records = [Sent(at, 1, each.key, msgspec.json.encode(each), ()) for at, each in enumerate(stored)]
+        records = [Sent(at, 1, each.key, msgspec.json.encode(each), OURS) for at, each in enumerate(stored)]
         self.held[1].take(0, records, len(records))
         for each, end in zip(self.held, (0, len(records)), strict=True):
             each.seen(0, Seen(end, 0.0))
 
     def _table(self, topic: OwnerTopic, directory: Path) -> HeldTable:
-        held = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        table = Table(topic, directory, small_memory(), "partition")
+        held = HeldTable(table, 5.0, lambda: 0.0, internal=topic is WAKES)
         held.told("id-1", 1)
         held.open([0], "id-1")
         return held
@@ -112,7 +114,7 @@ def test_a_wake_up_that_somebody_deleted_from_the_topic_does_not_come_and_ends_n
     stage.take(StoredWakeUp(key=b"gone", at=1.0), StoredWakeUp(key=b"good", at=2.0))
     while stage.wake_ups.tick(0.0):
         pass
-    stage.held[1].take(0, [Sent(2, 1, b"gone", None, ())], 3)
+    stage.held[1].take(0, [Sent(2, 1, b"gone", None, OURS)], 3)
     stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
@@ -138,7 +140,7 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
     stage = Stage(tmp_path_factory.mktemp("stores"))
     records = [Sent(at, 1, b"bad", value, ()) for at, value in enumerate(values)]
     good = msgspec.json.encode(StoredWakeUp(key=b"good", at=1.0))
-    stage.held[1].take(0, [*records, Sent(len(records), 1, b"good", good, ())], len(records) + 1)
+    stage.held[1].take(0, [*records, Sent(len(records), 1, b"good", good, OURS)], len(records) + 1)
     for each, end in zip(stage.held, (0, len(records) + 1), strict=True):
         each.seen(0, Seen(end, 0.0))
     for _ in range(4):
@@ -160,6 +162,25 @@ def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -
     stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert len(stage.log(ACCOUNTS.name)) == 1
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_nobody_is_woken_while_a_wake_up_that_another_version_wrote_cannot_be_read(
+    stage: Stage, *, running: bool
+) -> None:
+    stage.take(StoredWakeUp(key=b"ada", at=1.0))
+    while running and not stage.wake_ups.ready:
+        stage.wake_ups.tick(0.0)
+    stage.held[1].take(0, [Sent(1, 1, b"bob", b'{"key":"Ym9i","when":"noon"}', OURS)], 2)
+    for _ in range(3):
+        stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert stage.log(ACCOUNTS.name) == []
+    stage.held[1].take(0, [Sent(2, 1, b"bob", None, OURS)], 3)
+    for _ in range(3):
+        stage.wake_ups.tick(10.0)
+    stage.delivery.finish()
+    assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"ada"]
 
 
 def test_wake_ups_that_are_stored_are_read_a_slice_at_a_time(stage: Stage) -> None:
