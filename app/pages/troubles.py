@@ -47,7 +47,7 @@ class Trouble(NamedTuple):
 
 def troubles(services: Data) -> list[Trouble]:
     """Give all that is wrong with a service as its workers tell one of them, worst first."""
-    letters = [_letters(each) for each in whole.dead_letters(services)]
+    letters = [*_letters(services)]
     found = [
         *(each for each in letters if each.severity is Severity.BAD),
         *(each for status in whole.told(services) for each in _worker(status)),
@@ -221,7 +221,41 @@ def _going(partitions: Sequence[Data]) -> str:
     return f"{counted(left, 'offset')} left, {end}. Joins with them wait until then"
 
 
-def _letters(told: Data) -> Trouble:
+def _letters(services: Data) -> Iterator[Trouble]:
+    """Say which dead letters nobody has settled, and of other inputs how many records became some since the start."""
+    since_start = {each["topic"]: each for each in whole.dead_letters(services)}
+    if services.get("unsettled", True) is None:
+        yield Trouble(
+            Severity.NOTE,
+            "How many dead letters lie in their topic is not known yet",
+            "They are counted in the background. Look again in a moment, and whether the broker is reached",
+            "/dead-letters",
+            "Dead letters",
+        )
+    for each in whole.unsettled(services):
+        now = since_start.pop(each["topic"], None)
+        recent = None if now is None else _since_start(now)
+        found = _unsettled(each)
+        yield recent if recent is not None and recent.severity < found.severity else found
+    yield from map(_since_start, since_start.values())
+
+
+def _unsettled(told: Data) -> Trouble:
+    letters, records = told["count"], told["records"]
+    much = letters > MUCH * records > 0
+    of_all = f", {share(min(letters, records), records)} of the newest {number(records)} records," if much else ""
+    cause = f": {told['cause']}" if told["cause"] else ""
+    return Trouble(
+        Severity.BAD if much else Severity.WARN,
+        f"{'' if told['whole'] else 'At least '}{number(letters)} {several(letters, 'dead letter')} of {told['topic']}"
+        f"{of_all} {several(letters, 'is', 'are')} not settled{cause}",
+        "Each dead letter has its cause and the command that replays it",
+        "/dead-letters",
+        "Dead letters",
+    )
+
+
+def _since_start(told: Data) -> Trouble:
     """Say how many records of an input became dead letters, and why most of them did."""
     topic, records, letters, causes = (told[name] for name in ("topic", "records", "dead_letters", "causes"))
     much = letters > MUCH * records > 0

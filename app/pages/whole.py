@@ -8,6 +8,9 @@ from typing import Any
 
 Data = Mapping[str, Any]
 
+LEAST = 1_000
+"""Records of an input of which a share is told, if it has so many."""
+
 
 def told(services: Data) -> list[Data]:
     """Give what each worker says of itself, the one that answers first."""
@@ -43,6 +46,30 @@ def dead_letters(services: Data) -> list[Data]:
     return [
         {"topic": topic, **each, "causes": dict(each["causes"].most_common())} for topic, each in sorted(found.items())
     ]
+
+
+def unsettled(services: Data) -> list[Data]:
+    """Give the topics whose dead letters nobody has settled, each with how many, and the most frequent cause."""
+    found = services.get("unsettled") or {"topics": [], "causes": [], "whole": True}
+    causes = {each["topic"]: each["cause"] for each in reversed(found["causes"])}
+    return [
+        {**each, "whole": found["whole"], "cause": causes.get(each["topic"]), "records": _read_since(services, each)}
+        for each in found["topics"]
+    ]
+
+
+def _read_since(services: Data, topic: Data) -> int:
+    """Give of how many of the newest records of an input the letters are, as its offsets tell; 0 where nobody knows.
+
+    Of the first letter on; but of `LEAST` records at least, where there are so many: one letter is no share.
+    """
+    positions: dict[int, int] = {
+        each["partition"]: each["position"] for each in inputs(services) if each["topic"] == topic["topic"]
+    }
+    behind: int = sum(
+        max(0, positions[int(part)] - at) for part, at in topic["since"].items() if int(part) in positions
+    )
+    return min(sum(positions.values()), max(LEAST, behind))
 
 
 def inputs(services: Data) -> list[dict[str, Any]]:

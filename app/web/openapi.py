@@ -137,6 +137,17 @@ _VERDICT = {"service": TEXT, "worker": TEXT, "phase": TEXT, "reasons": {"type": 
 _PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR}, {"unreadable": WHOLE})
 _REJECTED = {"rejected": thing({"at": TEXT, "partition": WHOLE, "offset": WHOLE, "cause": TEXT})}
 
+_UNSETTLED = or_null(
+    thing(
+        {
+            "total": WHOLE,
+            "whole": FLAG,
+            "causes": things(thing({"topic": TEXT, "cause": TEXT, "count": WHOLE, "samples": things(TEXT)})),
+            "topics": things(thing({"topic": TEXT, "count": WHOLE, "since": {"type": "object"}})),
+        }
+    )
+)
+
 SCHEMAS: dict[str, Any] = {
     "Problem": thing(
         dict.fromkeys(("type", "title", "detail", "declared", "requires", "found", "do"), TEXT) | {"status": WHOLE},
@@ -227,7 +238,8 @@ SCHEMAS: dict[str, Any] = {
                     {"phase": TEXT, "told": or_null({"type": "object"})},
                 )
             ),
-        }
+        },
+        {"unsettled": _UNSETTLED},
     ),
     "Live": thing({"live": FLAG, **_VERDICT}),
     "Ready": thing({"ready": FLAG, **_VERDICT}),
@@ -243,17 +255,7 @@ SCHEMAS: dict[str, Any] = {
             "letters": things(_LETTER),
             "next": or_null(TEXT),
             "beyond": FLAG,
-            "unsettled": or_null(
-                thing(
-                    {
-                        "total": WHOLE,
-                        "whole": FLAG,
-                        "causes": things(
-                            thing({"topic": TEXT, "cause": TEXT, "count": WHOLE, "samples": things(TEXT)})
-                        ),
-                    }
-                )
-            ),
+            "unsettled": _UNSETTLED,
         }
     ),
     "Refusals": thing(

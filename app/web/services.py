@@ -10,6 +10,7 @@ from app.web.asking import Asked, is_hop
 from app.web.openapi import Operation, parameter
 from app.web.others import told_by_others
 from app.web.sources import sources
+from app.web.unsettled import told_unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ async def services(request: web.Request) -> web.Response:
         workers = [
             _with(worker, said.get(worker["worker"]), mine=worker["worker"] == here.worker) for worker in workers
         ]
+        status = {**status, "unsettled": await told_unsettled(request)}
     template = "recovery" if request.path == "/recovery" else "overview"
     return await respond(request, {**status, "workers": workers}, template)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,10 @@ from app.dead_letters.reading import letter, list_letters, survey_letters, tally
 from app.dead_letters.records import Outgoing, Span, spans
 from app.dead_letters.settling import settle
 from app.errors import UnavailableError
+from app.pages.troubles import troubles
 from app.readers import reader
+from app.web import unsettled
+from tests.support.serving import STATUS, serving_from, sources
 from tests.support.topics import COMPACTED, Sent, configure, create, read, send, until
 from tests.support.workers import ROOT
 
@@ -244,6 +248,40 @@ async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: 
     assert [each.how for each in named(again.already).values()] == ["discarded"]
     assert list(named(again.left)) == [f"{shop.orders}/0/999"]
     assert await shop.replayed() == []
+
+
+async def test_the_overview_of_a_new_worker_begins_with_the_letters_that_lie_in_the_topic_until_they_are_settled(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.park(some(60))
+    await shop.listed()
+    monkeypatch.setattr(unsettled, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(unsettled, "LEAST_REST", 0.0)
+    readings: list[int] = []
+    plain = shelves.Shelf.entries
+
+    def entries(shelf: shelves.Shelf, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
+        readings.append(partition)
+        return plain(shelf, partition, span)
+
+    monkeypatch.setattr(shelves.Shelf, "entries", entries)
+    inputs = [{"topic": shop.orders, "partition": each, "position": 20, "lag": 0} for each in range(PARTITIONS)]
+    new = replace(sources(brokers=shop.kafka), service=shop.service, status=lambda: STATUS | {"inputs": inputs})
+    async with serving_from(new) as served:
+
+        async def first(wanted: str) -> bool:
+            _, answer = await served.get("/services?all=1")
+            found = [each for each in troubles(answer) if shop.orders in each.what]
+            return bool(found and wanted in found[0].what) if wanted else answer["unsettled"]["total"] == 0
+
+        said = f"60 dead letters of {shop.orders}, 100 % of the newest 60 records, are not settled"
+        await until(lambda: first(said), 20, "the letters to be counted")
+        assert sorted(readings) == [0, 1]
+        for _ in range(3):
+            await until(lambda: first(said), 20, "the letters to be counted")
+        assert sorted(readings) == [0, 1], "nothing was written since"
+        await settle(shop.kafka, shop.service, "discarded", Chosen())
+        await until(lambda: first(""), 20, "the letters to be settled")
 
 
 async def test_letters_are_chosen_by_topic_and_cause(shop: Shop) -> None:

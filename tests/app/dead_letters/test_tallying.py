@@ -24,6 +24,7 @@ def test_letters_are_counted_by_topic_and_by_cause_without_its_values_the_most_f
         ("orders", "no value", 1),
         ("x", "late", 1),
     ]
+    assert found.subjects == (("orders", 11, {0: 1}), ("x", 1, {0: 3}))
     assert [each.offset for each in found.causes[0].samples] == list(range(2, 2 + MOST_SAMPLES))
 
 

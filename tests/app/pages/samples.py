@@ -107,7 +107,20 @@ def member(number: int, *partitions: int, standby: tuple[int, ...] = (), **other
 
 TWO = status("shipping-2", inputs=[reads(2), reads(3)])
 
-WELL = status(workers_known=True, workers=[member(1, 0, 1), member(2, 2, 3, standby=(0,), told=TWO)])
+NONE_UNSETTLED: dict[str, Any] = {"total": 0, "whole": True, "causes": [], "topics": []}
+
+
+def unsettled(count: int, since: dict[str, int], topic: str = "shop.orders", cause: str = "no key") -> dict[str, Any]:
+    """Dead letters that lie in their topic, all of one input and cause; `since` has the first offset by partition."""
+    causes = [{"topic": topic, "cause": cause, "count": count, "samples": [f"{topic}/0/1"]}]
+    return {
+        "total": count, "whole": True, "causes": causes, "topics": [{"topic": topic, "count": count, "since": since}],
+    }  # fmt: skip
+
+
+WELL = status(
+    unsettled=NONE_UNSETTLED, workers_known=True, workers=[member(1, 0, 1), member(2, 2, 3, standby=(0,), told=TWO)]
+)
 
 
 def services(**others: Any) -> dict[str, Any]:

@@ -8,7 +8,20 @@ import pytest
 
 from app.pages.partitions import partition_map
 from app.pages.troubles import AGE, LAG, Severity, troubles
-from tests.app.pages.samples import FELL, TROUBLED, TWO, counts, held, letters, member, partition, services, status
+from tests.app.pages.samples import (
+    FELL,
+    TROUBLED,
+    TWO,
+    counts,
+    held,
+    letters,
+    member,
+    partition,
+    reads,
+    services,
+    status,
+    unsettled,
+)
 
 
 def only(**others: Any) -> Any:
@@ -131,6 +144,50 @@ def test_an_input_of_which_more_than_a_tenth_became_dead_letters_is_shown_before
         "17 records of shop.orders, 10.6 % of 160, became dead letters since the workers started: no key"
     )
     assert troubles(services(dead_letters=letters(16, 160)))[0].severity is Severity.WARN
+
+
+def test_dead_letters_that_lie_in_their_topic_are_shown_whenever_the_workers_started() -> None:
+    found = only(unsettled=unsettled(3, {"0": 100, "1": 100}))
+    assert found.what == "3 dead letters of shop.orders are not settled: no key"
+    assert (found.severity, found.where) == (Severity.WARN, "/dead-letters")
+    several = unsettled(100_000, {"0": 1}) | {"whole": False}
+    assert only(unsettled=several).what.startswith("At least 100,000 dead letters of shop.orders, ")
+    assert only(unsettled=unsettled(1, {"0": 1}, "a.table")).what == "1 dead letter of a.table is not settled: no key"
+
+
+def test_a_tenth_of_the_newest_records_in_dead_letters_comes_first_though_no_worker_counted_them() -> None:
+    inputs = [reads(0, 400_000), reads(1, 400_000)]
+    workers = [member(1, 0, 1)]
+    newest = {"0": 395_000, "1": 395_000}
+
+    def told(count: int, since: dict[str, int]) -> Any:
+        held_back, lying = ["topic t: found 8"], unsettled(count, since)
+        return troubles(services(unsettled=lying, inputs=inputs, workers=workers, held_back=held_back))
+
+    (first, *_) = told(1_001, newest)
+    assert first.severity is Severity.BAD
+    assert (
+        first.what == "1,001 dead letters of shop.orders, 10.0 % of the newest 10,000 records, are not settled: no key"
+    )
+    assert told(1_000, newest)[-1].severity is Severity.WARN
+    assert told(100, {"0": 399_999})[-1].severity is Severity.WARN, "a share of too few records is none"
+    assert told(101, {"0": 399_999})[0].severity is Severity.BAD
+    few = services(unsettled=unsettled(5, {"0": 0}), inputs=[reads(0, 20)], workers=workers)
+    assert troubles(few)[0].what.startswith("5 dead letters of shop.orders, 25 % of the newest 20 records,")
+
+
+def test_an_input_is_said_once_and_worst_by_what_lies_there_or_by_what_came_since_the_start() -> None:
+    found = only(dead_letters=letters(300), unsettled=unsettled(302, {"0": 1}))
+    assert found.what == "302 dead letters of shop.orders are not settled: no key"
+    now = only(dead_letters=letters(70, 100), unsettled=unsettled(72, {"0": 1}))
+    assert now.what.startswith("70 records of shop.orders, 70 % of 100, became dead letters since")
+
+
+def test_dead_letters_that_nobody_could_count_yet_are_a_note() -> None:
+    found = only(unsettled=None)
+    assert (found.severity, found.what) == (
+        Severity.NOTE, "How many dead letters lie in their topic is not known yet",
+    )  # fmt: skip
 
 
 def test_an_input_whose_causes_are_none_of_the_most_frequent_ones_is_shown_with_its_cause() -> None:
