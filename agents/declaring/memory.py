@@ -17,7 +17,7 @@ from agents.declaring.decides import Decide
 from agents.declaring.facts import dead_letters_name
 from agents.declaring.joins import Join, Source, events_of
 from agents.declaring.memory_decides import MemoryDecide
-from agents.declaring.memory_placement import is_held
+from agents.declaring.memory_placement import check_record_place
 from agents.declaring.memory_records import Given, Log, MemoryRecord, Topic, records
 from agents.declaring.memory_table import MemoryTable
 from agents.declaring.missing import DeadLetter, Drop
@@ -130,10 +130,9 @@ class _Run:
         self, compiled: CompiledJoin, tables: Sequence[MemoryTable], counts: Sequence[int], record: MemoryRecord
     ) -> tuple[bytes, bytes] | None:
         references = compiled.references(record.value)
-        rows = [
-            table.get(key) if is_held(compiled.join.source, record, lookup, key, count) else None
-            for lookup, table, key, count in zip(compiled.join.lookups, tables, references, counts, strict=True)
-        ]
+        for lookup, key, count in zip(compiled.join.lookups, references, counts, strict=True):
+            check_record_place(compiled.join.source, record, lookup, key, count)
+        rows = [table.get(key) for table, key in zip(tables, references, strict=True)]
         if None in rows:
             step = compiled.join.settle
             if step is DeadLetter:

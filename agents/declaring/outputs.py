@@ -4,6 +4,7 @@ Either the order's own JSON with the rows spliced in, or what a function gives. 
 in, bytes out; nothing here knows where the rows came from.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from reprlib import repr as shortened
 from typing import Any, Final, TypeAlias, cast
@@ -16,6 +17,7 @@ from agents.declaring.partial import TooDeepError, reader
 from agents.declaring.splicing import Column, splicer
 from tables.declaring.decoding import decoder
 from tables.declaring.fields import fields
+from tables.declaring.keys import BYTES, TEXT
 from tables.declaring.problems import LarderError
 
 Produced: TypeAlias = tuple[bytes, bytes]
@@ -42,6 +44,8 @@ def outputs_of(join: Join) -> OutputMany:
 def _spliced(join: Join) -> OutputMany:
     source = fields(join.source.row)
     key_of, keeps_key = _key_in_source(join), _keeps_key(join)
+    # Any bytes are a key of bytes, and a key of text goes through as it came.
+    checked = None if join.into.key_codec in {TEXT, BYTES} else join.into.key_codec.decode
     splice = splicer(
         [lookup.embed for lookup in join.lookups],
         never_empty=any(field.required for field in source.values()),
@@ -50,6 +54,8 @@ def _spliced(join: Join) -> OutputMany:
     def outputs(keys: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
         if keeps_key and None not in keys:
             known = cast("Sequence[bytes]", keys)
+            if checked is not None:
+                deque(map(checked, known), maxlen=0)
         else:
             known = [
                 key_of(order) if key is None or not keeps_key else key for key, order in zip(keys, orders, strict=True)

@@ -7,7 +7,7 @@ The hash is murmur2 as Java's default partitioner computes it. Sources:
 import struct
 from typing import Any, Final
 
-from agents.declaring.joins import TableUse
+from agents.declaring.joins import Lookup, TableUse
 from tables.declaring.topics import OwnerTopic
 
 _M: Final = 0x5BD1E995
@@ -25,6 +25,16 @@ def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> Valu
     return ValueError(
         f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
         f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
+    )
+
+
+def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
+    """Say that a join can find no row of another partition than that of its record."""
+    topic = lookup.table.topic
+    return (
+        f"a join with rows by partition requires records in the partition of their rows, {place} for"
+        f" {topic.key_codec.decode(key)!r} of {topic.name}; found one in {partition}; send it as Java's default"
+        " partitioner does (murmur2), or use .by on the input"
     )
 
 

@@ -28,6 +28,7 @@ from agents.engine.lanes import Lane
 from agents.engine.owned import OwnedRows
 from agents.engine.parking import Parking
 from agents.engine.placement import Placement
+from agents.engine.placing import OrderPlaces
 from agents.engine.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
 from agents.engine.processing import Chore
 from agents.engine.publishing import Delivery, Output
@@ -209,6 +210,7 @@ class Assembly:
         quality = self._counts.joins[plan.join.name].of(tp.partition)
         joining = Joining(plan.compiled, sources, output, self._delivery, parking, quality)
         joining.results = row_results(plan.join, output, self._delivery)
+        joining.places = OrderPlaces(tp.partition, plan.join.lookups, [table.partition_count for table in tables])
         if plan.waiting is not None:
             joining.room = self._room(tp, plan.waiting, joining, tables)
         return joining

@@ -16,6 +16,7 @@ from agents.declaring.dead_letters import cause_of
 from agents.declaring.missing import Drop, PassOn
 from agents.engine.exits import no_exit
 from agents.engine.parking import Parking
+from agents.engine.placing import OrderPlaces
 from agents.engine.publishing import NO_HEADERS, Delivery, Headers, Output
 from agents.engine.quality import JoinQuality
 from agents.engine.row_results import RowResults
@@ -71,6 +72,7 @@ class Joining:
         self.counts = quality.counts
         self.room: Waiting | None = None
         self.results: RowResults | None = None
+        self.places: OrderPlaces | None = None
 
     @no_exit()
     def process(self, records: Sequence[Record]) -> None:
@@ -216,6 +218,9 @@ class Joining:
 
     def _one(self, record: Record, references: References, rows: Rows) -> None:
         missing = None in rows
+        if missing and self.places is not None and (cause := self.places.cause(record, references, rows)):
+            self._park(record, cause, references, rows)
+            return
         room = self.room
         if room is not None and (missing or room.blocks(record)):
             room.admit(record, references)

@@ -1,4 +1,4 @@
-"""Which records of a table do not belong where they lie: in their partition, or in the topic at all.
+"""Which records do not belong where they lie: in their partition, or in the topic at all.
 
 An order is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
 found from there; or it would be found beside another copy of itself, by an order that went astray as well, and
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.declaring.joins import Lookup
+from agents.declaring.partitioning import astray
 from agents.engine.headers import GENERATION_HEADER
-from agents.engine.partitioning import partitions_of
+from agents.engine.partitioning import partition_of, partitions_of
 from tables.declaring.one_form import as_sent
 from tables.declaring.records import Record
 from tables.engine.records import Rejected
@@ -30,6 +32,23 @@ def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rej
         for record, place in zip(keyed, places, strict=True)
         if place != partition
     ]
+
+
+class OrderPlaces:
+    """Whether orders of a partition lie where their rows do; `counts` are the partitions of tables by partition."""
+
+    def __init__(self, partition: int, lookups: Sequence[Lookup], counts: Sequence[int]) -> None:
+        self._partition = partition
+        self._lookups = list(zip(lookups, counts, strict=True))
+
+    def cause(self, order: Record, keys: Sequence[bytes | None], rows: Sequence[bytes | None]) -> str:
+        """Say why a row that an order lacks cannot be found from where it lies; empty if it can."""
+        for (lookup, count), key, row in zip(self._lookups, keys, rows, strict=True):
+            if row is None and key is not None and count and lookup.table.held == "partition":
+                place = partition_of(key, count)
+                if place != self._partition:
+                    return astray(lookup, key, place, self._partition) + _other_form(order)
+        return ""
 
 
 def of_others(records: Sequence[Record]) -> list[Rejected]:

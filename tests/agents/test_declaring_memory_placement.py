@@ -102,5 +102,7 @@ def test_a_join_in_memory_finds_rows_only_in_the_partition_of_the_record(key: st
     service = Service("post")
     placed = EventTopic("post.placed", Placed, key="parcel_id")
     service.join(parcels, service.table(depots).on("depot", "depot_row"), into=placed, missing=PassOn)
-    (record,) = run_in_memory(service, {depots: [Depot(depot=HERE)], parcels: [(key, PARCEL)]})[placed]
-    assert (record.row.depot_row is not None) == found
+    result = run_in_memory(service, {depots: [Depot(depot=HERE)], parcels: [(key, PARCEL)]})
+    assert [record.row.depot_row is not None for record in result[placed]] == ([True] if found else [])
+    (cause,) = causes(result) or ("",)
+    assert ("use .by on the input" in cause) != found
