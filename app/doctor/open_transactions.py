@@ -19,11 +19,11 @@ LONG_SECONDS: Final = 30.0
 """A transaction of a worker is ended after 10 s. After so long a partition that does not move is looked into."""
 
 
-def open_transactions(system: System) -> Iterator[Finding]:
-    """Find transactions that have been open for long, or since nobody knows when."""
+def open_transactions(system: System, long: float = LONG_SECONDS) -> Iterator[Finding]:
+    """Find transactions that have been open for `long` seconds, or since nobody knows when."""
     for tp, found in system.open_transactions.items():
         since = None if found.began is None else max(0.0, system.now_ms / 1000 - found.began)
-        if since is None or since >= LONG_SECONDS:
+        if since is None or since >= long:
             problem = behind(tp, found, system.bootstrap)
             began = "nobody knows since when" if since is None else f"for {duration(round(since))}"
             yield Finding(

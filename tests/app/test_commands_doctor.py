@@ -12,9 +12,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
+from agents import Service
 from agents.engine.partitioning import partition_of
 from app.broker import LocalBroker
+from app.doctor.gathering import Asked, gather
+from app.doctor.open_transactions import open_transactions
 from app.doctor.placement import crc32
+from app.readers import reader
+from app.settings import Settings
+from tables import OwnerTopic
 from tests.support.topics import (
     COMPACTED,
     Sent,
@@ -30,10 +36,13 @@ from tests.support.topics import (
     until,
 )
 from tests.support.workers import Worker, larder, running
+from tests.tables.engine.samples import Customer
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
+
+    from app.doctor.findings import Finding
 
 MODULE = """
     from agents import DeadLetter, Service, Wait
@@ -362,7 +371,22 @@ async def test_a_sample_has_the_oldest_and_the_newest_and_all_has_what_lies_betw
     assert len(told.of("schema", patient.customers)["samples"]) == 1
 
 
-async def test_records_that_are_not_committed_are_not_looked_at_and_not_waited_for(patient: Patient) -> None:
+async def hanging(patient: Patient) -> list[Finding]:
+    """What is found of open transactions, where each one counts as long."""
+    service = Service(patient.service)
+    service.table(OwnerTopic(patient.customers, Customer, key="customer_id", revision="revision", owner="crm"))
+    settings = Settings(kafka=patient.kafka, directory=patient.directory)
+    async with reader(patient.kafka) as consumer:
+        asked = Asked(patient.kafka, {service.name: service}, [service.name], settings, None)
+        return list(open_transactions(await gather(consumer, asked), long=0.0))
+
+
+async def test_records_that_are_not_committed_are_not_looked_at_and_their_open_transaction_is_named(
+    patient: Patient,
+) -> None:
+    async def ended() -> bool:
+        return await hanging(patient) == []
+
     producer = AIOKafkaProducer(bootstrap_servers=patient.kafka, transactional_id=f"{patient.prefix}.bad")
     await producer.start()
     try:
@@ -370,12 +394,17 @@ async def test_records_that_are_not_committed_are_not_looked_at_and_not_waited_f
         await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
         await producer.abort_transaction()
         await producer.begin_transaction()
-        await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
+        lies = await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
         told = patient.doctor("--all")
+        (found,) = await hanging(patient)
         await producer.abort_transaction()
+        await until(ended, 10, "the end of the transaction")
     finally:
         await producer.stop()
     assert (told.code, told.findings) == (0, [])
+    assert found.about == f"topic {patient.customers}, partition {lies.partition}"
+    assert found.seen.endswith(f"transactional id {patient.prefix}.bad")
+    assert f"--partition {lies.partition} --start-offset {lies.offset}" in found.do[0]
 
 
 async def test_people_read_what_was_seen_where_why_it_matters_and_what_mends_it(patient: Patient) -> None:
