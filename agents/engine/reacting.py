@@ -62,6 +62,14 @@ class Begun(NamedTuple):
     end: int
 
 
+class _Unstored(NamedTuple):
+    """What will be stored under a key with the transaction of a batch; `unread`: its newest record was no row."""
+
+    batch: int
+    stored: bytes | None
+    unread: bool
+
+
 class ReactingHandler:
     """A partition of a co-partitioned table that is reacted to."""
 
@@ -85,7 +93,7 @@ class ReactingHandler:
         self._next = table.table.position(tp.partition)
         self._complete = True
         self._batch = 0
-        self._unstored: dict[bytes, tuple[int, bytes | None]] = {}
+        self._unstored: dict[bytes, _Unstored] = {}
 
     def busy(self) -> bool:
         return len(self._unstored) >= UNSTORED_ROWS
@@ -112,27 +120,30 @@ class ReactingHandler:
         elsewhere = {each.record.offset for each in strangers}
         at_home = [record for record in records if record.offset not in elsewhere]
         known = part.stored_many([record.key for record in at_home if record.key is not None])
-        known |= {key: stored for key, (_, stored) in self._unstored.items() if key in known}
-        for each in [*strangers, *changes(at_home, known, partition, part.shape)]:
+        unread = part.unreadable.among(partition, list(known))
+        for key in known.keys() & self._unstored.keys():
+            known[key] = self._unstored[key].stored
+            (unread.add if self._unstored[key].unread else unread.discard)(key)
+        for each in [*strangers, *changes(at_home, known, unread, partition, part.shape)]:
             if isinstance(each, Rejected):
                 self._counts.parked += 1
                 self._parking.park_rejected(each.record, each.cause)
             else:
                 self._tell(each)
         self._batch += 1
-        self._unstored |= {key: (self._batch, stored) for key, stored in known.items()}
+        self._unstored |= {key: _Unstored(self._batch, stored, key in unread) for key, stored in known.items()}
         delivery = self._delivery()
         delivery.done(self._tp, position)
         delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
 
     def _tell(self, change: Change) -> None:
         self._counts.changes += 1
-        lost = change.old is None and not self._complete and change.record.offset < self._begun.end
+        taken = change.old is None and not self._complete and change.record.offset < self._begun.end
         try:
             events = [
                 (reaction.outputs[into], key, value)
                 for reaction in self._reactions
-                for into, key, value in _react(reaction, UNKNOWN if lost else change.old, change.new)
+                for into, key, value in _react(reaction, UNKNOWN if taken or change.unread else change.old, change.new)
             ]
             self._emit(events, change.record.timestamp)
         except ValueError as error:
@@ -152,7 +163,7 @@ class ReactingHandler:
         """The transaction is committed: what was reacted to may be stored."""
         self._store(records, position)
         for key in keys:
-            if self._unstored.get(key, (0, None))[0] == batch:
+            if (last := self._unstored.get(key)) is not None and last.batch == batch:
                 del self._unstored[key]
 
     def _store(self, records: Sequence[Record], position: int) -> None:
@@ -172,7 +183,8 @@ class GlobalReacting:
         part = self._table.table.part(partition)
         fresh = [record for record in records if record.offset >= part.marks[partition].position]
         known = part.stored_many([record.key for record in fresh if record.key is not None])
-        for each in changes(fresh, known, partition, part.shape):
+        unread = part.unreadable.among(partition, list(known))
+        for each in changes(fresh, known, unread, partition, part.shape):
             if isinstance(each, Change):
                 self._tell(each, partition)
 
@@ -180,7 +192,7 @@ class GlobalReacting:
         self._counts.changes += 1
         for reaction in self._reactions:
             try:
-                _react(reaction, change.old, change.new)
+                _react(reaction, UNKNOWN if change.unread else change.old, change.new)
             except ValueError as error:
                 where = f"offset {change.record.offset} of partition {partition}"
                 log.warning("table %s: a reaction to %s failed: %s", self._table.topic.name, where, cause_of(error))

@@ -11,32 +11,43 @@ from tables.engine.layout import HEADER_SIZE
 from tables.engine.planning import plan
 from tables.engine.records import Rejected
 from tables.engine.shape import Shape
+from tables.engine.unreadable import leaves_nothing
 
 
 class Change(NamedTuple):
-    """A row that became new, different or gone; None for no row."""
+    """A row that became new, different or gone; None for no row. `unread`: its old row, if any, cannot be read."""
 
     record: Record
     old: bytes | None
     new: bytes | None
+    unread: bool = False
 
 
 def changes(
-    records: Sequence[Record], known: dict[bytes, bytes | None], partition: int, shape: Shape
+    records: Sequence[Record], known: dict[bytes, bytes | None], unread: set[bytes], partition: int, shape: Shape
 ) -> Iterator[Change | Rejected]:
     """Give the changes that records make, and the records that are no rows.
 
-    `known` has what is stored under their keys, header and JSON, and is brought up to
-    date. What is stale or unchanged changes nothing; the revision of an unchanged row
-    counts against those after it, as it does in `plan`.
+    `known` has what is stored under their keys, header and JSON, `unread` those whose newest record was no row; both
+    are brought up to date. What is stale or unchanged changes nothing; the revision of an unchanged row counts against
+    those after it, as it does in `plan`.
     """
     for record in records:
-        before = None if record.key is None else known.get(record.key)
-        planned = plan((record,), {record.key or b"": before}, partition, shape)
-        yield from planned.applied.rejected
+        key = record.key
+        before = None if key is None else known.get(key)
+        planned = plan((record,), {key or b"": before}, partition, shape)
+        applied = planned.applied
+        yield from applied.rejected
         known.update(planned.writes)
-        if record.key is not None and planned.applied.changed_keys:
-            yield Change(record, _json(before), _json(planned.writes[record.key]))
+        if key is None:
+            continue
+        if applied.rejected:
+            (unread.discard if leaves_nothing(record) else unread.add)(key)
+            continue
+        was_unread = key in unread and _json(before) is None
+        unread.discard(key)
+        if applied.changed_keys or (was_unread and (before is None or not applied.stale)):
+            yield Change(record, _json(before), _json(planned.writes.get(key)), was_unread)
 
 
 def _json(stored: bytes | None) -> bytes | None:

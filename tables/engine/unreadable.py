@@ -48,7 +48,7 @@ class UnreadableKeys:
         known = self._store.get_many([prefix + key for key in last])
         for (key, record), before in zip(last.items(), known, strict=True):
             cause = causes.get(record.offset)
-            if cause is not None and not _leaves_nothing(record):
+            if cause is not None and not leaves_nothing(record):
                 value = UnreadableKey(partition, record.offset, key, cause[:_MOST_OF_A_CAUSE])
                 batch.put(prefix + key, msgspec.msgpack.encode(value))
                 count += before is None
@@ -70,6 +70,14 @@ class UnreadableKeys:
         found = self._store.get(UNREADABLE + _PARTITION.pack(partition) + key)
         return None if found is None else _decode(found)
 
+    def among(self, partition: int, keys: Sequence[bytes]) -> set[bytes]:
+        """Give those of `keys` whose newest record was rejected."""
+        if not self.counts.get(partition):
+            return set()
+        prefix = UNREADABLE + _PARTITION.pack(partition)
+        found = self._store.get_many([prefix + key for key in keys])
+        return {key for key, value in zip(keys, found, strict=True) if value is not None}
+
     def all(self, partition: int) -> Iterator[UnreadableKey]:
         """Give those of a partition, in the order of their keys."""
         return (_decode(value) for _, value in self._store.scan_prefix(UNREADABLE + _PARTITION.pack(partition)))
@@ -80,6 +88,6 @@ class UnreadableKeys:
         return counts
 
 
-def _leaves_nothing(record: Record) -> bool:
+def leaves_nothing(record: Record) -> bool:
     """Say whether a record is a plain deletion, which is rejected only under a key that no row can have."""
     return record.value is None and not record.headers

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
 from aiokafka.structs import TopicPartition
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -159,6 +160,49 @@ def test_a_row_that_compaction_may_have_taken_is_unknown_and_not_taken_for_none(
     worker.handler.process([row(6, "a", 2, name="a2"), row(7, "b", 2, name="b2"), row(8, "d", 1, name="d1")], 9)
     delivery.settle()
     assert told(delivery) == [("a", "?", "a2"), ("b", "b1", "b2"), ("d", None, "d1")]
+    worker.close()
+
+
+def bad(offset: int, key: str) -> Sent:
+    return Sent(offset, key.encode(), b"{}")
+
+
+@pytest.mark.parametrize("ends", ["never", "stored", "unstored"])
+def test_an_old_row_that_cannot_be_read_any_more_is_unknown_and_not_taken_for_none(tmp_path: Path, ends: str) -> None:
+    delivery = MemoryDelivery(exactly_once=True)
+    delivery.committed[TP] = 3
+    worker = Worker(tmp_path, delivery, 3)
+    worker.handler.process([bad(0, "a"), bad(1, "b"), row(2, "c", 1, name="c1")], 3)
+    worker.handler.process([bad(3, "d"), row(4, "c", 2, name="c2")], 5)
+    if ends == "stored":
+        delivery.settle()
+    if ends != "never":
+        worker.close()
+        delivery.unit.afterwards.clear()
+        delivery.settle()
+        worker = Worker(tmp_path, delivery, 5)
+    later = [row(5, "a", 2, name="a2"), gone(6, "b", 2), row(7, "d", 1, name="d1"), row(8, "a", 3, name="a3")]
+    worker.handler.process([each for each in [bad(3, "d"), row(4, "c", 2, name="c2")] if ends == "unstored"], 5)
+    worker.handler.process(later, 9)
+    worker.handler.process([gone(9, "a", 4), gone(10, "b", 3), row(11, "e", 1, name="e1")], 12)
+    delivery.finish()
+    assert told(delivery) == [
+        ("c", "c1", "c2"), ("a", "?", "a2"), ("?", "?", None), ("d", "?", "d1"), ("a", "a2", "a3"), ("a", "a3", None),
+        ("e", None, "e1"),
+    ]  # fmt: skip
+    worker.close()
+
+
+def test_a_row_that_was_told_is_the_old_one_whatever_was_rejected_since(tmp_path: Path) -> None:
+    delivery = MemoryDelivery(exactly_once=True)
+    worker = Worker(tmp_path, delivery, 0)
+    worker.handler.process([row(0, "a", 1, name="a1"), bad(1, "a")], 2)
+    delivery.settle()
+    worker.close()
+    worker = Worker(tmp_path, delivery, 2)
+    worker.handler.process([row(2, "a", 2, name="a2")], 3)
+    delivery.settle()
+    assert told(delivery) == [("a", None, "a1"), ("a", "a1", "a2")]
     worker.close()
 
 
