@@ -23,7 +23,7 @@ from app.rates import Rates, counted
 from app.topology import topology
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from prometheus_client.core import Metric as Family
 
@@ -46,13 +46,15 @@ class Observed:
         clock: Callable[[], float],
         *,
         stall: float = health.STALL_SECONDS,
+        warnings: Sequence[str] = (),
     ) -> None:
-        """`clock` gives seconds since the epoch."""
+        """`clock` gives seconds since the epoch; `warnings`: what the process lacks, though it works without."""
         self.requests = Requests()
         self._runner = runner
         self._memory = memory
         self._clock = clock
         self._stall = stall
+        self._besides = [{"why": each} for each in warnings]
         self._looked = health.NOTHING
         self._lives = True
         self._rates = Rates()
@@ -111,7 +113,7 @@ class Observed:
             "worker": self._runner.options.worker,
             "phase": self._runner.phase,
             "reasons": verdict.reasons,
-            "besides": verdict.besides,
+            "besides": [*verdict.besides, *self._besides],
         }
 
 

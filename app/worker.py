@@ -89,6 +89,8 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
     runner = ServiceRunner(service, options, memory)
     name = options.worker
+    allowed = open_files.raise_limit()
+    warnings = [str(each) for each in (open_files.shortage(allowed),) if each is not None]
     declared = [use.name for use in service.tables]
     sources = Sources(
         runner.status,
@@ -101,11 +103,11 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         lambda: runner.web,
         bound=None if settings.web_address else settings.web_host,
         brokers=settings.kafka,
+        warnings=warnings,
     )
-    observed = Observed(runner, memory, now, stall=settings.stall_s)
+    observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)
-    places = open_files.clients(open_files.raise_limit())
-    port = await start_web(web, settings.web_host, settings.web_port, places)
+    port = await start_web(web, settings.web_host, settings.web_port, open_files.clients(allowed))
     address = bound_address(settings.web_host, port)
     log.info("worker %s of %s answers at %s", name, service.name, address)
     tuning.for_records()

@@ -51,6 +51,15 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING, AUDIT, about, phase, "it processes nothing until then", ("see the other findings",)
         )
+    for warning in worker.status.get("warnings", ()):
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            about,
+            warning,
+            "a store that can open no more files ends the worker, and clients wait for places",
+            ("do what it says, and start the worker again",),
+        )
     for problem in worker.status.get("held_back", ()):
         yield Finding(
             Severity.ERROR,

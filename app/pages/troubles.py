@@ -74,6 +74,14 @@ def _worker(services: Data) -> Iterator[Trouble]:
             "/services",
             "Worker",
         )
+    for warning in services.get("warnings", ()):
+        yield Trouble(
+            Severity.WARN,
+            f"Worker {services['worker']} has too little of what it needs, and goes on",
+            warning[:1].upper() + warning[1:],
+            "/services",
+            "Worker",
+        )
 
 
 def _unknown(services: Data) -> Iterator[Trouble]:

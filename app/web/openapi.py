@@ -223,6 +223,7 @@ SCHEMAS: dict[str, Any] = {
             "reactions": things(thing({"table": TEXT, "counts": {"type": "object"}})),
             "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
+            "warnings": things(TEXT),
             "dead_letters": thing(
                 {
                     "total": WHOLE,

@@ -34,7 +34,7 @@ async def services(request: web.Request) -> web.Response:
     ]
     if all(peer.worker != here.worker for peer in peers):
         workers.append(_me(here))
-    status = {**here.status(), "workers_known": bool(peers)}
+    status = {**here.status(), "warnings": list(here.warnings), "workers_known": bool(peers)}
     if not is_hop(request) and (asked.flag("all") or prefers_html(request)):
         said = {here.worker: status, **await _said_by_others(request)}
         workers = [

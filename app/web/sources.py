@@ -38,6 +38,7 @@ class Sources:
     bound      the address that the port is bound to, where requests may use no other name; None: they may use any.
     clock      seconds since 1970.
     brokers    addresses of Kafka, where dead letters are read.
+    warnings   what the process lacks, though it works without.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -51,6 +52,7 @@ class Sources:
     bound: str | None = None
     clock: Callable[[], float] = now
     brokers: str = ""
+    warnings: Sequence[str] = ()
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

@@ -75,3 +75,25 @@ def test_a_worker_raises_its_limit_before_it_answers(tmp_path: Path) -> None:
             assert resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE)[0] == min(before[1], ENOUGH)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+LOW = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, 1_024))
+"""
+
+
+def test_a_worker_that_may_open_too_few_files_lives_and_says_so_wherever_it_is_asked(tmp_path: Path) -> None:
+    worker = Worker("127.0.0.1:1", tmp_path, STOCK.format(prefix="shop") + LOW, "shop")
+    with running(worker):
+        worker.until_said(r"answers at http://127\.0\.0\.1:\d+")
+        status, live = worker.get("/health/live") or (0, {})
+        _, ready = worker.get("/health/ready") or (0, {})
+        _, services = worker.get("/services") or (0, {})
+    said = str(shortage(1_024))
+    assert (status, live["reasons"]) == (200, [])
+    assert {"why": said} in live["besides"]
+    assert {"why": said} in ready["besides"]
+    assert said not in map(str, ready["reasons"])
+    assert services["warnings"] == [said]
+    assert said in worker.text

@@ -423,6 +423,9 @@ def test_what_workers_say_of_themselves_is_a_finding_when_it_is_bad() -> None:
     assert (back.severity, back.seen) == (
         Severity.ERROR, "records are held back: state s, partition 1: cannot be read"
     )  # fmt: skip
+    low = {"phase": "running", "warnings": ["open files: requires a limit of 4,096"]}
+    lacks = one(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", low)])))
+    assert (lacks.severity, lacks.seen) == (Severity.WARNING, "open files: requires a limit of 4,096")
     held = table(parked=3, held="partition")
     held = held._replace(status={**(held.status or {}), "decides": [{"name": CUSTOMERS}]})
     state = one(workers(HEALTHY._replace(workers=[held])))

@@ -37,6 +37,12 @@ def test_what_several_workers_hold_back_for_one_cause_is_said_once_and_first() -
     assert (found.severity, found.do) == (Severity.BAD, cause.replace("topic", "Topic", 1))
 
 
+def test_a_worker_that_lacks_something_and_goes_on_is_named_with_what_to_do() -> None:
+    lacks = "open files: requires a limit of 4,096; found 1,024; raise the hard limit"
+    found = only(warnings=[lacks])
+    assert (found.severity, found.do) == (Severity.WARN, lacks.replace("open", "Open", 1))
+
+
 def test_a_service_that_is_well_has_no_troubles() -> None:
     assert troubles(services()) == []
 
