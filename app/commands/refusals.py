@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,8 @@ from app.dead_letters.talking import LIST_SECONDS, talk_about
 from app.output import answer, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from app.dead_letters.pages import Page
     from app.dead_letters.tallying import Tally
 
@@ -31,16 +33,14 @@ def command(  # noqa: PLR0913 - each is an option
 
     They lie in SERVICE.refusals: results that nobody has to settle. The newest 100,000 records are looked at.
     """
-    from app.dead_letters.reading import list_letters, survey_letters  # noqa: PLC0415 - imports Kafka's client
+    from app.dead_letters.reading import newest_letters  # noqa: PLC0415 - imports Kafka's client
     from app.dead_letters.refusals import REFUSALS, chosen, described_refusals  # noqa: PLC0415
     from app.dead_letters.showing import show_refusals  # noqa: PLC0415
 
-    wanted = partial(chosen, None, state, reason)
+    wanted = partial(chosen, state, reason)
 
-    async def read(broker: str) -> tuple[Page, Tally | None]:
-        if cursor is None:
-            return await survey_letters(broker, service, limit, wanted, kind=REFUSALS)
-        return await list_letters(broker, service, limit, cursor, wanted, kind=REFUSALS), None
+    def read(broker: str) -> Coroutine[Any, Any, tuple[Page, Tally | None]]:
+        return newest_letters(broker, service, limit, cursor, wanted, kind=REFUSALS)
 
     found = described_refusals(*talk_about(service, read, LIST_SECONDS))
     answer(found, as_json=as_json, for_people=lambda: show_refusals(service, found))

@@ -64,6 +64,21 @@ async def survey_letters(
     return page(found, limit, starts), _tally(surveys.values(), kind)
 
 
+async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what kind
+    brokers: str,
+    service: str,
+    limit: int,
+    cursor: str | None,
+    wanted: Callable[[Letter], bool],
+    *,
+    kind: Kind = DEAD_LETTERS,
+) -> tuple[Page, Tally | None]:
+    """Give a page of a list, and with the first one how many letters there are; raises what the others here do."""
+    if cursor is None:
+        return await survey_letters(brokers, service, limit, wanted, kind=kind)
+    return await list_letters(brokers, service, limit, cursor, wanted, kind=kind), None
+
+
 async def tally_letters(brokers: str, service: str, seconds: float = TALLY_SECONDS) -> Tally:
     """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
     return (await count_again(brokers, service, None, seconds)).tally

@@ -49,13 +49,9 @@ def read_refusal(partition: int, record: Record) -> Letter | None:
 REFUSALS = Kind(refusals_name, read_refusal, lambda letter: letter.step or "")
 
 
-def chosen(key: str | None, state: str | None, reason: str | None, letter: Letter) -> bool:
-    """Whether a refusal has this key and state, and a text in its reason, where those are given."""
-    return (
-        (key is None or text_of(letter.key) == key)
-        and (state is None or letter.step == state)
-        and (reason is None or says(letter.cause, reason.casefold()))
-    )
+def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
+    """Whether a refusal has this state, and a text in its reason, where those are given."""
+    return (state is None or letter.step == state) and (reason is None or says(letter.cause, reason.casefold()))
 
 
 def described_refusals(page: Page, counts: Tally | None) -> dict[str, Any]:

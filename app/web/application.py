@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from app.errors import UnavailableError
-from app.web import changes, dead_letters, describing, observed, pages, refusals, rows, services, tables, unsettled
+from app.web import (
+    changes,
+    dead_letters,
+    describing,
+    letter_lists,
+    observed,
+    pages,
+    refusals,
+    rows,
+    services,
+    tables,
+    unsettled,
+)
 from app.web.hopping import HOPPING, Hopping
 from app.web.limits import UNTIMED, bounded
 from app.web.names import rightly_called
@@ -37,7 +49,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     for module in (rows, changes, tables, services, dead_letters, refusals, describing, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
-    for module in (changes, dead_letters, pages, unsettled):
+    for module in (changes, letter_lists, pages, unsettled):
         module.set_up(app)
     if seen is not None:
         observed.set_up(app, seen)

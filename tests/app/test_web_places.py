@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import contextlib
+import socket
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF = LIVE[:-2]
+OTHER = b"GET /tables HTTP/1.1\r\nHost: localhost\r\n\r\n"
+OK, BUSY = b"HTTP/1.1 200 OK", b"HTTP/1.1 503"
 ORDINARY = 2
 KEPT = 3
 
@@ -49,117 +51,108 @@ def test_a_head_that_asks_for_something_else_or_never_ends_has_none(head: bytes)
     assert decided(head) is False
 
 
-@asynccontextmanager
-async def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Seen, list[Streams]]]:
+class Full(NamedTuple):
     """A worker whose ordinary places are all taken."""
+
+    seen: Seen
+    taken: list[Streams]
+
+    async def connect(self, first: bytes) -> Streams:
+        """Take a place, and begin a request on it."""
+        reader, writer = await self.seen.connect()
+        writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        writer.write(first)
+        return reader, writer
+
+    async def send(self, *packets: bytes) -> bytes:
+        """Give all that comes until the connection is closed, for packets that arrive one by one."""
+        reader, writer = await self.connect(packets[0])
+        for packet in packets[1:]:
+            await asyncio.sleep(0.02)
+            writer.write(packet)
+        return await whole(reader, writer)
+
+
+async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """All that comes until the connection is closed."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while part := await asyncio.wait_for(reader.read(1000), 5):
+            answer += part
+    writer.close()
+    return answer
+
+
+@pytest.fixture
+async def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Full]:
     monkeypatch.setattr(start_web, "__defaults__", (ORDINARY,))
     monkeypatch.setattr(places, "KEPT_FREE", KEPT)
-    async with seen(tmp_path) as each, asyncio.timeout(20):
+    async with seen(tmp_path) as each:
         taken = [await each.connect() for _ in range(ORDINARY)]
         for reader, writer in taken:
             writer.write(LIVE)
-            assert (await reader.read(1000)).startswith(b"HTTP/1.1 200")
-        yield each, taken
+            assert (await reader.read(1000)).startswith(OK)
+        yield Full(each, taken)
         for _, writer in taken:
             writer.close()
 
 
-async def send(each: Seen, *packets: bytes) -> bytes:
-    """All that comes until the connection is closed, for packets that arrive one by one."""
-    reader, writer = await each.connect()
-    writer.transport.get_extra_info("socket").setsockopt(6, 1, 1)  # TCP_NODELAY
-    for packet in packets:
-        writer.write(packet)
-        await asyncio.sleep(0.02)
-    try:
-        return await reader.read()
-    finally:
-        writer.close()
-
-
 @pytest.mark.parametrize("at", [1, 8, len(LIVE) - 3, len(LIVE) - 1])
-async def test_a_request_for_health_may_come_in_two_packets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    async with full(tmp_path, monkeypatch) as (each, _):
-        answer = await send(each, LIVE[:at], LIVE[at:])
-        assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert b"\r\nconnection: close\r\n" in answer.lower(), "the place is free again after one answer"
+async def test_a_request_for_health_may_come_in_two_packets(full: Full, at: int) -> None:
+    answer = await full.send(LIVE[:at], LIVE[at:])
+    assert answer.startswith(OK)
+    assert b"\r\nconnection: close\r\n" in answer.lower(), "the place is free again after one answer"
 
 
-async def test_a_request_for_something_else_gets_no_kept_place_however_it_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with full(tmp_path, monkeypatch) as (each, _):
-        for at in (2, 12):
-            asked = b"GET /tables HTTP/1.1\r\nHost: localhost\r\n\r\n"
-            assert (await send(each, asked[:at], asked[at:])).startswith(b"HTTP/1.1 503")
-        assert (await send(each, LIVE + asked)).count(b"HTTP/1.1 200") == 1
+async def test_a_request_for_something_else_gets_no_kept_place_however_it_is_cut(full: Full) -> None:
+    for at in (2, 12):
+        assert (await full.send(OTHER[:at], OTHER[at:])).startswith(BUSY)
+    assert (await full.send(LIVE + OTHER)).count(OK) == 1
 
 
 async def test_half_requests_lose_their_kept_places_to_whole_ones_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "FIRST_SECONDS", 60.0)
-    async with full(tmp_path, monkeypatch) as (each, _):
-        slow = [await each.connect() for _ in range(KEPT)]
-        for _, writer in slow:
-            writer.write(HALF)
-        await asyncio.sleep(0.05)
-        for _ in range(KEPT):
-            assert (await send(each, LIVE)).startswith(b"HTTP/1.1 200")
-        refused = await slow[0][0].read()
-        assert refused.startswith(b"HTTP/1.1 503"), "the oldest one made room"
-        slow[-1][1].write(b"\r\n")
-        assert (await slow[-1][0].read()).startswith(b"HTTP/1.1 200"), "the youngest one did not have to"
-        for _, writer in slow:
-            writer.close()
+    slow = [await full.connect(HALF) for _ in range(KEPT)]
+    await asyncio.sleep(0.05)
+    for _ in range(KEPT):
+        assert (await full.send(LIVE)).startswith(OK)
+    assert (await whole(*slow[0])).startswith(BUSY), "the oldest one made room"
+    slow[-1][1].write(b"\r\n")
+    assert (await whole(*slow[-1])).startswith(OK), "the youngest one did not have to"
+    for _, writer in slow:
+        writer.close()
 
 
 async def test_a_half_request_on_a_kept_place_ends_after_a_short_time_however_it_drips(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "FIRST_SECONDS", 0.5)
-    async with full(tmp_path, monkeypatch) as (each, _):
-        reader, writer = await each.connect()
-        began = time.monotonic()
+    reader, writer = await full.connect(b"")
 
-        async def drip() -> None:
-            for number in range(len(HALF)):
-                writer.write(HALF[number : number + 1])
-                await asyncio.sleep(0.05)
+    async def drip() -> None:
+        for number in range(len(HALF)):
+            writer.write(HALF[number : number + 1])
+            await asyncio.sleep(0.05)
 
-        dripping = asyncio.create_task(drip())
-        assert await reader.read() == b""
-        assert time.monotonic() - began < 5
-        dripping.cancel()
-        writer.close()
+    dripping = asyncio.create_task(drip())
+    assert await whole(reader, writer) == b""
+    dripping.cancel()
 
 
 async def test_a_client_that_does_not_send_what_it_announced_loses_its_kept_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "ANSWER_SECONDS", 0.5)
-    async with full(tmp_path, monkeypatch) as (each, _):
-        reader, writer = await each.connect()
-        writer.write(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
-        began = time.monotonic()
-        answer = b""
-        try:
-            while part := await reader.read(1000):
-                answer += part
-        except ConnectionError:
-            pass
-        assert answer.startswith(b"HTTP/1.1 413")
-        assert time.monotonic() - began < 5
-        writer.close()
+    announced = LIVE.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")
+    assert (await full.send(announced)).startswith(b"HTTP/1.1 413")
 
 
 async def test_an_ordinary_place_keeps_its_connection_for_more_requests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 30.0)
-    async with full(tmp_path, monkeypatch) as (_, taken):
-        reader, writer = taken[0]
-        writer.write(LIVE)
-        assert (await reader.read(1000)).startswith(b"HTTP/1.1 200")
+    reader, writer = full.taken[0]
+    writer.write(LIVE)
+    assert (await reader.read(1000)).startswith(OK)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+BROKER = "kafka:9092"
+
+
 def _counted(total: int) -> Counted:
     return Counted({}, Tally(total, (), whole=True))
 
@@ -34,7 +37,7 @@ class Counting:
         self.may_end.wait(20)
         self.now += self.takes
         if self.away:
-            raise unavailable("kafka:9092", "away")
+            raise unavailable(BROKER, "away")
         return _counted(1 if last is None else last.tally.total + 1)
 
     async def total(self) -> int | None:

@@ -48,9 +48,8 @@ def test_refusals_are_counted_by_state_and_by_reason_without_its_values() -> Non
 
 def test_refusals_are_chosen_by_key_state_and_a_text_or_kind_of_reason() -> None:
     one = refusal(7)
-    assert chosen(None, None, None, one)
-    assert chosen("p1", "shop.levels", "ONLY", one)
-    assert chosen(None, None, "only … left", one)
-    assert not chosen("p2", None, None, one)
-    assert not chosen(None, "shop.sums", None, one)
-    assert not chosen(None, None, "closed", one)
+    assert chosen(None, None, one)
+    assert chosen("shop.levels", "ONLY", one)
+    assert chosen(None, "only … left", one)
+    assert not chosen("shop.sums", None, one)
+    assert not chosen(None, "closed", one)
