@@ -60,9 +60,12 @@ class TableHandler:
             self._publish(left, left[-1].record.offset + 1)
 
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
+        strangers = self._table.strangers(self._partition, [record for record, _ in rejected])
+        elsewhere = {each.record.offset for each in strangers}
         for record, cause in rejected:
             # What holds others back is a row still, which another row type may read: no letter to be settled.
-            if not (self._table.needs_each_row and self._table.is_unreadable(self._partition, record.key)):
+            held_back = self._table.needs_each_row and self._table.is_unreadable(self._partition, record.key)
+            if not held_back or record.offset in elsewhere:
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.

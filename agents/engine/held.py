@@ -179,7 +179,7 @@ class HeldTable:
         if part.before is None:
             return
         if not self._has_lost(part):
-            if part.lost or part in self._lost_said:
+            if part in self._lost_said or (part.lost and not self.needs_each_row):
                 log.warning("table %s: goes on with the %d rows that it has", self.topic.name, self.table.sizes().rows)
             part.settle()
         elif part not in self._lost_said:

@@ -18,10 +18,14 @@ from tests.tables.engine.samples import Sent, customers, other, row, small_memor
 NOW, PATIENCE = 1_000.0, 5.0
 
 
-def read(path: Path, topic: OwnerTopic = customers, *, followed: bool = True, accepted: str = "") -> HeldTable:
+def read(
+    path: Path, topic: OwnerTopic = customers, *, followed: bool = True, accepted: str = "", decided_on: bool = False
+) -> HeldTable:
     """Partitions 0 and 1 of a worker's table, as far as they are: five rows of `Customer` in each."""
     table = Table(topic, path, small_memory(), "partition", lambda: NOW)
-    held = HeldTable(table, PATIENCE, lambda: NOW, followed=followed, losses_accepted=(accepted,))
+    held = HeldTable(
+        table, PATIENCE, lambda: NOW, followed=followed, decided_on=decided_on, losses_accepted=(accepted,)
+    )
     held.told("id-1", 2)
     held.open([0, 1], "id-1")
     for partition in (0, 1):
@@ -99,3 +103,11 @@ def test_a_new_worker_holds_back_where_it_can_read_less_than_half_of_what_others
     assert part is not None
     assert "5 rows that cannot be read, and 0 that can" in str(lost_rows(stricter, part))
     assert read(tmp_path / "own", stricter, followed=False).caught_up(0)
+
+
+def test_a_state_that_is_held_back_by_its_rows_does_not_say_that_it_goes_on(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = read(path, stricter, decided_on=True)
+    assert held.unreadable(0) == 5
+    assert not [each for each in caplog.records if "goes on with" in each.getMessage()]

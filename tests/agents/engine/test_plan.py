@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from agents import Decision, Near, Service
+from agents import Decision, Drop, Near, Service, Wait, WakeUp
 from agents.declaring.checks import TopicFacts
 from agents.engine.plan import plan
 from tables import EventTopic, OwnerTopic, Row
@@ -18,6 +18,11 @@ class Sold(Row):
 class Level(Row):
     product_id: str
     left: int = 0
+    revision: int = 0
+
+
+class Sale(Sold):
+    revision: int
 
 
 def events(name: str) -> EventTopic:
@@ -49,3 +54,30 @@ def test_a_state_is_read_for_the_inputs_of_its_decide_of_joins_with_it_and_of_de
     assert {name: sorted(planned.tables_of(name)) for name in planned.inputs} == {
         "sales": [], "returns": ["followed", "levels", "others"], "orders": ["levels"], "views": ["followed"],
     }  # fmt: skip
+
+
+def test_an_input_needs_all_that_is_kept_of_its_records_and_so_do_its_replays() -> None:
+    service = Service("stock")
+    levels = service.table(OwnerTopic("levels", Level, key="product_id", owner="stock"))
+    followed = service.table(OwnerTopic("followed", Level, key="product_id", owner="shop"))
+    rows = OwnerTopic("rows", Sale, key="sale_id", revision="revision", owner="shop")
+
+    @service.decide(events("sales"), state=levels)
+    def sell(event: Sold | WakeUp, level: Level | None) -> Decision:
+        del event, level
+        return Decision()
+
+    service.join(
+        events("views"), followed.on("product_id"), into=EventTopic("b", Sold, key="sale_id", owner="stock"),
+        missing=Wait(seconds=1).then(Drop),
+    )  # fmt: skip
+    service.join(
+        rows.by("product_id"), followed.on("product_id"),
+        into=OwnerTopic("c", Sale, key="sale_id", revision="revision", owner="stock"),
+    )  # fmt: skip
+    facts = TopicFacts(4, "delete", 1, "id")
+    planned = plan(service, defaultdict(lambda: facts, {"stock.sales.replays": facts}))
+    needed = {name: planned.needed_whole(name) for name in planned.inputs}
+    assert needed["sales"] == needed["stock.sales.replays"] == ["levels", "stock.levels.wake-ups"]
+    assert needed["views"] == ["stock.b.waiting"]
+    assert needed["rows"] == ["stock.rows.by.product_id.keys"]

@@ -190,9 +190,11 @@ def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_
     stage.joining.process([stage.order(0)])
     newer = msgspec.json.encode({**ROW, "added": 1})
     stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, b"f", newer, 7, OURS)
+    stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, b"f", None, 7)
     stage.delivery.finish()
     stage.read_back()
-    assert stage.settled(LETTERS) == []
+    (letter,) = stage.settled(LETTERS)
+    assert letter.key == b"s.joined.waiting/0/2", "the deletion by a stranger"
     assert stage.table.unreadable(0) == 1
     assert not stage.opened().ready
     problem = unreadable_rows(stage.table, 0)
