@@ -210,6 +210,8 @@ class Assembly:
         quality = self._counts.joins[plan.join.name].of(tp.partition)
         joining = Joining(plan.compiled, sources, output, self._delivery, parking, quality)
         joining.results = row_results(plan.join, output, self._delivery)
+        if isinstance(source := events_of(plan.join.source), OwnerTopic):
+            joining.checks = RowChecks(source)
         joining.places = OrderPlaces(tp.partition, plan.join.lookups, [table.partition_count for table in tables])
         if plan.waiting is not None:
             joining.room = self._room(tp, plan.waiting, joining, tables)

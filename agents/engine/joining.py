@@ -21,6 +21,7 @@ from agents.engine.publishing import NO_HEADERS, Delivery, Headers, Output
 from agents.engine.quality import JoinQuality
 from agents.engine.row_results import RowResults
 from tables.declaring.records import Record
+from tables.engine.row_checks import RowChecks
 
 References = tuple[bytes | None, ...]
 Rows = tuple[bytes | None, ...]
@@ -37,6 +38,9 @@ class Waiting(Protocol):
 
     def blocks(self, order: Record) -> bool:
         """An earlier order of the same key waits, so that this one has to queue behind it."""
+
+    def replaces(self, order: Record) -> bool:
+        """A record of the same row waits, which `order` would supersede."""
 
     def supersede(self, order: Record) -> None:
         """`order` is a later record of a row: what waits of that row waits no longer."""
@@ -73,6 +77,7 @@ class Joining:
         self.room: Waiting | None = None
         self.results: RowResults | None = None
         self.places: OrderPlaces | None = None
+        self.checks: RowChecks | None = None
 
     @no_exit()
     def process(self, records: Sequence[Record]) -> None:
@@ -222,6 +227,9 @@ class Joining:
             self._park(record, cause, references, rows)
             return
         room = self.room
+        if room is not None and room.replaces(record) and (cause := self._why_no_row(record)):
+            self.park(record, cause)
+            return
         if room is not None and (missing or room.blocks(record)):
             room.admit(record, references)
         elif missing:
@@ -231,6 +239,15 @@ class Joining:
             if room is not None:
                 room.supersede(record)
             self.join(record, rows)
+
+    def _why_no_row(self, record: Record) -> str:
+        """Say why a record of a topic of rows is none; empty if it is one."""
+        try:
+            if self.checks is not None:
+                self.checks.check_row(record)
+        except ValueError as error:
+            return cause_of(error)
+        return ""
 
     def _deleted(self, record: Record, results: RowResults) -> None:
         try:

@@ -84,6 +84,12 @@ class WaitingRoom:
     def blocks(self, order: Record) -> bool:
         return not self._by_row_key and self._places.queued(order.key, order.offset)
 
+    def replaces(self, order: Record) -> bool:
+        """It would take the place of an earlier record of its row."""
+        if not self._by_row_key or order.key is None or (place := self._places.first(order.key)) is None:
+            return False
+        return place.offset != order.offset and _came_before(place, order)
+
     def supersede(self, order: Record) -> None:
         if not self._by_row_key or order.key is None:
             return

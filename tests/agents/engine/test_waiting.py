@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from agents import DeadLetter, PassOn, Service, Wait
 from agents.declaring.compiled import compile_join
+from agents.declaring.joins import events_of
 from agents.engine import owned
 from agents.engine.exits import ExitedError
 from agents.engine.fetching import Seen
@@ -23,6 +24,7 @@ from agents.engine.quality import JoinQuality
 from agents.engine.waiting import WaitingRoom
 from agents.engine.waiting_orders import read, written
 from tables import EventTopic, OwnerTopic, Row
+from tables.engine.row_checks import RowChecks
 from tests.agents.engine.memory_delivery import MemoryDelivery, Sent
 from tests.agents.engine.memory_table import MemoryTable
 
@@ -112,6 +114,8 @@ class Stage:
             lambda: self.now, by_row_key=self.by_row_key,
         )  # fmt: skip
         self.joining.room = self.room
+        source = events_of(self.compiled.join.source)
+        self.joining.checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
         self.read_back()
         while self.room.tick(self.now):
             pass
@@ -356,6 +360,21 @@ def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_i
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.come(stage.customers, "c2", Customer(customer_id="c2"))
     assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
+
+
+@pytest.mark.parametrize("partner", ["c2", "c1"])
+@pytest.mark.parametrize("named", ['"order_id":"other",', '"order_id":7,', ""])
+def test_what_is_no_row_takes_the_place_of_none_that_waits(named: str, partner: str) -> None:
+    stage = Stage(by_row_key=True)
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
+    value = f'{{{named}"customer_id":"{partner}","product_id":"p1"}}'.encode()
+    stage.joining.process([stage.order(0), Sent(1, 0, b"k", value, ())])
+    stage.settle_and_read_back()
+    assert len(stage.causes()) == 1
+    assert [read(row)[1].offset for row in stage.store.found.values()] == [0]
+    stage.come(stage.customers, "c1", ADA)
+    assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c1"]
 
 
 def test_a_row_that_cannot_wait_still_takes_the_place_of_its_version_before() -> None:
