@@ -64,14 +64,22 @@ async def fence(field: Field, fault: Fault) -> None:
 
 
 async def changed_type(field: Field, fault: Fault) -> None:
-    """The worker comes back with a version that cannot read the rows of its states, then with that of before."""
-    await field.kill(fault.worker)
-    field.start(fault.worker, changed=True)
-    if not await _until(lambda: _has_inputs(field, fault.worker)):
-        field.history.note(f"worker {fault.worker} has no partitions with the changed type")
+    """All workers come back with a version that cannot read the rows of their states, then with that of before.
+
+    One alone would seldom have a partition with rows.
+    """
+    await _replace_all(field, changed=True)
+    if not await _until(lambda: any(_has_inputs(field, name) for name in WORKERS)):
+        field.history.note("no worker with the changed type has partitions")
     await asyncio.sleep(fault.seconds)
-    await field.kill(fault.worker)
-    field.start(fault.worker)
+    await _replace_all(field, changed=False)
+
+
+async def _replace_all(field: Field, *, changed: bool) -> None:
+    for name in WORKERS:
+        await field.kill(name)
+    for name in WORKERS:
+        field.start(name, changed=changed)
 
 
 async def kill_at_step(field: Field, fault: Fault) -> None:
