@@ -52,5 +52,6 @@ LABELS = Part(
     inputs=["addresses", "{prefix}.addresses.by.client_id"],
     followed=["clients", "addresses"],
     owned=["labels"],
+    hops=["{prefix}.labels.joined"],
     asked={"clients": keys("c")},
 )

@@ -49,10 +49,17 @@ def _rightly_made(case: Case, label: Seen, addresses: Versions, clients: Version
     used = clients.used(client, label.value["client"])
     if used is None:
         yield Violation("misjoined", f"{told} has a row that {client} never had")
-    elif used not in clients.possible(
-        client, measured_since(case.history.eras, label.appended), label.appended + CLOCK_SECONDS
-    ):
+    elif (made := _joined_at(case, label)) is None:
+        yield Violation("invented", f"{told} was never joined")
+    elif used not in clients.possible(client, measured_since(case.history.eras, made), made + CLOCK_SECONDS):
         yield Violation("misjoined", f"{told} has a row that {client} had no more when its worker measured its tables")
+
+
+def _joined_at(case: Case, label: Seen) -> float | None:
+    """When the join made a label: it may be published by another process, long after."""
+    joined = case.of(f"{case.prefix}.labels.joined")
+    same = (each.appended for each in joined if each.key == label.key and each.value == label.value)
+    return max((at for at in same if at <= label.appended), default=None)
 
 
 def _as_it_is_now(

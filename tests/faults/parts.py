@@ -62,6 +62,7 @@ class Part:
     events   topics that the suite writes.
     results  topics that the service writes and that get something soon.
     inputs   what the group reads.
+    hops     internal topics of the service whose records the judge dates by the broker's time.
     asked    keys that workers are asked for, by table.
     load     what is done.
     judge    what is wrong.
@@ -75,6 +76,7 @@ class Part:
     inputs: Sequence[str]
     followed: Sequence[str] = ()
     owned: Sequence[str] = ()
+    hops: Sequence[str] = ()
     asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.faults import accounts_judging, labels_judging, stock_judging
 from tests.faults.history import Era, History, Seen, Violation, Written
 from tests.faults.parts import Case
@@ -248,6 +250,11 @@ def address(key: str, client: str, revision: int) -> dict[str, Any]:
 
 def label(log: Log, key: str, client: str, revision: int) -> None:
     row = {**address(key, client, revision), "client": {"client_id": client, "name": "n", "revision": 1}}
+    join(log, key, row, joined_at=5.0)
+
+
+def join(log: Log, key: str, row: dict[str, Any], joined_at: float) -> None:
+    log.put("t.labels.joined", key, row, joined_at)
     log.own("labels", key, row)
 
 
@@ -277,5 +284,24 @@ def test_a_label_of_no_address_is_invented() -> None:
 def test_a_label_with_a_row_that_its_client_never_had_is_misjoined() -> None:
     log = labels()
     log.follow("addresses", "a1", address("a1", "c2", 3), 3, 6.0)
-    log.own("labels", "a1", {**address("a1", "c2", 3), "client": {"client_id": "c2", "name": "x", "revision": 1}})
+    row = {**address("a1", "c2", 3), "client": {"client_id": "c2", "name": "x", "revision": 1}}
+    join(log, "a1", row, joined_at=7.0)
     assert log.kinds() == {"misjoined"}
+
+
+def test_a_label_that_was_never_joined_is_invented() -> None:
+    log = labels()
+    log.follow("addresses", "a1", address("a1", "c2", 3), 3, 6.0)
+    log.own("labels", "a1", {**address("a1", "c2", 3), "client": {"client_id": "c2", "name": "n", "revision": 1}})
+    assert log.kinds() == {"invented"}
+
+
+@pytest.mark.parametrize(("joined_at", "wrong"), [(7.0, set()), (9.0, {"misjoined"})])
+def test_a_label_that_waits_to_be_published_is_judged_by_when_it_was_joined(joined_at: float, wrong: set[str]) -> None:
+    log = labels()
+    log.follow("addresses", "a1", address("a1", "c2", 3), 3, 6.0)
+    log.follow("clients", "c2", {"client_id": "c2", "name": "m", "revision": 2}, 2, 7.5)
+    log.history.eras.append(Era(8, 8.0, "one"))
+    row = {**address("a1", "c2", 3), "client": {"client_id": "c2", "name": "n", "revision": 1}}
+    join(log, "a1", row, joined_at)
+    assert log.kinds() == wrong

@@ -30,6 +30,7 @@ from tests.faults.writing import Writer, producing
 from tests.support.topics import COMPACTED, create
 
 PARTITIONS = 4
+FOREVER = {"retention.ms": "-1"}
 
 STEP_SECONDS = 0.02
 """Between two steps of the load."""
@@ -234,6 +235,7 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
         ([topic for part in parts for topic in part.results], appended),
         ([topic for part in parts for topic in part.followed], {**COMPACTED, **appended, **kept}),
         ([topic for part in parts for topic in part.owned], {**COMPACTED, **appended}),
+        ([topic.replace("{prefix}", prefix) for part in parts for topic in part.hops], {**appended, **FOREVER}),
     ):
         if topics:
             await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
