@@ -9,7 +9,8 @@ The one module that subclasses or overrides parts of Faust (0.15.3). What is cha
 * offsets are committed by our own hand only, with the outputs or after them: Faust's commit
   handler, `wait_empty` and stop would commit what was merely handed to an agent;
 * at an assignment every partition is sought explicitly, to where `Intake.start` says, however long that takes, and
-  nothing is taken before Faust lets flow resume: it would be dropped with the queues that Faust empties then.
+  nothing is taken before Faust lets flow resume: it would be dropped with the queues that Faust empties then;
+* the group is joined at once: Faust first waits a second for an application to declare its Faust tables.
 
 Knows partitions and batches, neither tables nor joins. `tests/agents/engine/test_harness.py` fails
 when Faust changes under it.
@@ -27,6 +28,7 @@ import faust
 from aiokafka.errors import CommitFailedError, InconsistentGroupProtocolError, InvalidSessionTimeoutError, KafkaError
 from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage, Message
 
@@ -253,6 +255,14 @@ class Boot(BootStrategy):
         return []
 
 
+class NoTables(TableManager):
+    """Faust's own tables, of which there are none: nothing is waited for before the group is joined."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class App(faust.App):
     """A Faust application for one service: `topics` are read in batches and handed to `intake`."""
 
@@ -270,6 +280,7 @@ class App(faust.App):
             group.name,
             broker=[f"kafka://{broker}" for broker in group.brokers.split(",")],
             Topic=BatchTopic,
+            TableManager=NoTables,
             web_enabled=False,
             table_standby_replicas=0,
             stream_wait_empty=False,

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 from faust.app.base import BootStrategy
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.tables.manager import TableManager
 from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlQueue
@@ -113,6 +114,20 @@ async def test_batches_arrive_whole_in_order_and_from_where_they_were_asked_for(
         assert max(len(batch.records) for batch, _ in intake.batches) > 50, "batches, not single records"
         await until(lambda: {seen.end for seen in intake.ends.values()} == {1_000}, 5, "ends of both partitions")
     assert intake.failures == []
+
+
+async def test_the_group_is_joined_without_a_pause(kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await create(kafka, {topic: 1})
+    waited = []
+
+    async def sleep(_: TableManager, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(TableManager, "sleep", sleep)
+    intake = Taken()
+    async with member(kafka, topic, intake, [topic]):
+        await until(lambda: intake.assigned, 20, "the partition")
+    assert waited == []
 
 
 async def test_nothing_is_committed_but_by_our_own_hand(kafka: str, topic: str) -> None:
@@ -381,6 +396,7 @@ OVERRIDDEN = {
     ),
     harness.BatchTopic: (faust.Topic, ["_compile_decode"]),
     harness.Boot: (BootStrategy, ["kafka_producer", "kafka_consumer", "web_server", "sensors"]),
+    harness.NoTables: (TableManager, ["on_start"]),
     harness.App: (faust.App, ["_new_transport", "_create_directories", "_on_partitions_revoked", "_crash"]),
 }
 
