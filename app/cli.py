@@ -11,7 +11,9 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import os
 import pkgutil
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -107,4 +109,15 @@ def larder() -> None:
 
 def main() -> None:
     """Run the command line."""
-    larder(prog_name="larder")
+    try:
+        larder(prog_name="larder")
+    finally:
+        _give_up_on_full_errors()
+
+
+def _give_up_on_full_errors() -> None:
+    """Python ends with 120 where standard error does not take the rest: the command's own code says more."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends

@@ -168,10 +168,11 @@ def test_a_foreign_package_that_bears_the_name_of_ours_is_refused_at_start(tmp_p
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full, a file that takes nothing")
-def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path: Path, unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as nowhere:
         command = [sys.executable, "-m", "app", "worker", "nobody"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
         ended = subprocess.run(command, cwd=tmp_path, stderr=nowhere, env=environment, check=False)
     assert ended.returncode == 2
 
