@@ -98,10 +98,12 @@ class Field:
         return code == NO_ROOM and process.pid in self.without_room
 
     async def kill(self, name: str) -> None:
-        if self.look(name):
-            self.history.note(f"worker {name} killed")
-            await asyncio.to_thread(self.workers[name].kill)
-            self.workers[name]._process = None
+        if not self.look(name):
+            return
+        self.history.note(f"worker {name} killed")
+        worker, process = self.workers[name], self.workers[name].process
+        await asyncio.to_thread(worker.kill)
+        _forget(worker, process)
 
     async def stop(self, name: str) -> None:
         """Ask a worker to stop, and see to it that it does."""
@@ -121,8 +123,7 @@ class Field:
             code = 0  # it had not yet begun to be a worker
         if code and not self._had_no_room(process, code):
             self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
-        if worker._process is process:  # another fault may have started the next one already
-            worker._process = None
+        _forget(worker, process)
 
     async def pause(self, name: str, seconds: float) -> None:
         """Stop the process for so long, as if the machine had."""
@@ -155,3 +156,9 @@ class Field:
             worker = self.workers[name]
             worker.process.send_signal(signal.SIGCONT)
             worker.kill()
+
+
+def _forget(worker: Worker, process: subprocess.Popen[bytes]) -> None:
+    """Another fault may have started the next one already."""
+    if worker._process is process:
+        worker._process = None

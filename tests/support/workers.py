@@ -96,8 +96,9 @@ class Worker:
 
     def kill(self) -> None:
         """End it as a crash would."""
-        self.process.kill()
-        self.process.wait(10)
+        process = self.process
+        process.kill()
+        process.wait(10)
 
     def until_stopped(self, timeout: float = 30) -> None:
         """Wait until it is stopped by a signal."""
