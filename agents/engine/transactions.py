@@ -194,6 +194,8 @@ class TransactionalProducer(AIOKafkaProducer):
         )
         self._fail_all = self._message_accumulator.fail_all
         self._message_accumulator.fail_all = self._fail_quietly
+        self._add_offsets = self._txn_manager.add_offsets_to_txn
+        self._txn_manager.add_offsets_to_txn = self._add_offsets_quietly
 
     async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
         """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio.
@@ -248,6 +250,12 @@ class TransactionalProducer(AIOKafkaProducer):
         for batch in chain(*waiting._batches.values(), waiting._pending_batches):
             if batch._drain_waiter.done():
                 _seen(batch._drain_waiter)
+
+    def _add_offsets_quietly(self, *args: Any) -> asyncio.Future[None]:
+        """Add offsets; a commit that is cancelled waits for them no more, and they may fail after it."""
+        added: asyncio.Future[None] = self._add_offsets(*args)
+        added.add_done_callback(_seen)
+        return added
 
     def _check(self) -> None:
         """Raise what has ended this producer: aiokafka would not go on from there, and trip over its own states."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -190,6 +192,29 @@ async def test_a_producer_whose_sender_has_died_says_why_at_each_step(kafka: str
         ):
             with pytest.raises(ProducerFenced, match="for a reason"):
                 await step
+
+
+async def test_offsets_that_fail_after_their_commit_was_cancelled_are_told_to_nobody(kafka: str, prefix: str) -> None:
+    """As where a worker ends in the middle of a commit: it leaves its group, and has said why it ends."""
+    told = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    await _cancel_a_commit_that_fails(kafka, prefix)
+    gc.collect()
+    assert told == []
+
+
+async def _cancel_a_commit_that_fails(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    async with AsyncExitStack() as stack:
+        _, before = await left_behind(kafka, stack, topic)
+        producer = await stack.enter_async_context(producing(kafka, prefix))
+        await producer.begin(before)
+        await send(producer, topic, b"1")
+        committing = asyncio.create_task(producer.commit({TopicPartition(topic, 0): OffsetAndMetadata(1, "")}))
+        await asyncio.sleep(0)
+        committing.cancel()
+        await until(producer._txn_manager.is_fatal_error, 10, "the error")
 
 
 def test_what_is_overridden_is_still_there() -> None:
