@@ -232,7 +232,7 @@ class _Told(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 
 
-def told_row(  # noqa: PLR0913, PLR0917 - what is told
+def told_row(  # noqa: PLR0913, PLR0917 - what an answer shows
     held: LocalTable, text: str, key: bytes, row: bytes, origin: Origin, now: float, worker: str
 ) -> bytes:
     """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""

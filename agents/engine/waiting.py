@@ -85,7 +85,7 @@ class WaitingRoom:
         return not self._by_row_key and self._places.queued(order.key, order.offset)
 
     def replaces(self, order: Record) -> bool:
-        """It would take the place of an earlier record of its row."""
+        """It would replace an earlier record of its row."""
         if not self._by_row_key or order.key is None or (place := self._places.first(order.key)) is None:
             return False
         return place.offset != order.offset and _came_before(place, order)

@@ -9,7 +9,7 @@ from typing import Any
 Data = Mapping[str, Any]
 
 LEAST = 1_000
-"""Records of an input of which a share is told, if it has so many."""
+"""A share of letters is taken over at least so many records of an input, if it has them."""
 
 
 def told(services: Data) -> list[Data]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 USUAL_LIMIT, LIMIT = 50, 1_000
 
 READ_SECONDS = 8.0
-"""For up to 100,000 records of the topic; below the time that a request has, and a worker that is told to stop."""
+"""For up to 100,000 records of the topic: less than a request may take, or a worker that is stopping."""
 
 PARAMETERS = ("limit", "cursor", "key")
 """That every list takes."""

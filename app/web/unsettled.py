@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.dead_letters.reading import Counted
 
 READ_SECONDS = 5.0
-"""For a count, which itself ends after three seconds: less than a worker that is told to stop has."""
+"""For a count, which itself ends after three seconds: less than a worker has to stop."""
 
 FIRST_SECONDS = 1.0
 """That a request waits for the first count."""
