@@ -60,7 +60,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_no_order_and_no_row(
                 shop.joined.until(shop.order_everywhere())
             broker.kill()
             for shop, worker in zip(shops, workers, strict=True):
-                worker.until_said(r"table \S+\.customers partition \d: disconnected")
+                worker.until_disconnected()
                 _answers_from_its_copy(worker, f"{shop.prefix}.customers")
             _start(broker)
             since = time.monotonic()
@@ -90,9 +90,13 @@ def test_without_a_broker_workers_answer_for_one_another_and_call_nothing_absent
         for worker in workers:
             for key, row in shop.rows.items():
                 worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1].get("row") == row)
+            # A partition that is being handed over when the broker goes is whole nowhere, and lists refuse it.
+            worker.until(
+                lambda seen, worker=worker: seen["inputs"] and _whole(worker, table), what="a share, all whole"
+            )
         broker.kill()
         for worker in workers:
-            worker.until_said(r"table \S+\.customers partition \d: disconnected")
+            worker.until_disconnected()
         for worker in workers:
             for key, row in shop.rows.items():
                 status, answer = worker.row(table, key)
@@ -140,6 +144,11 @@ def _hung(broker: LocalBroker) -> Iterator[None]:
         yield
     finally:
         os.kill(process.pid, signal.SIGCONT)
+
+
+def _whole(worker: Worker, table: str) -> bool:
+    status, answer = worker.get(f"/tables/{table}/rows") or (0, {})
+    return status == 200 and {each["state"] for each in answer["partitions"]} == {"caught up"}
 
 
 def _answers_from_its_copy(worker: Worker, table: str) -> None:

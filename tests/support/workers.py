@@ -173,6 +173,16 @@ class Worker:
             f"{partitions} partitions of its inputs",
         )
 
+    def until_disconnected(self, timeout: float = 30) -> dict[str, Any]:
+        """All partitions of its tables know that there is no broker."""
+        return self.until(
+            lambda seen: all(
+                each["phase"] == "disconnected" for table in seen["tables"] for each in table["partitions"]
+            ),
+            timeout,
+            "partitions that are all disconnected",
+        )
+
     def until_said(self, pattern: str, timeout: float = 30) -> str:
         """Wait for a line of its log."""
         deadline = time.monotonic() + timeout
