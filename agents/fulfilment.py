@@ -1,6 +1,6 @@
 """Fulfilment: each order with its customer, where the customer's partition is."""
 
-from agents import PassOn, Service
+from larder import PassOn, Service
 from tables import shop
 
 fulfilment = Service("fulfilment")

@@ -1,6 +1,6 @@
 """Shipping: each order with its customer and its product, from global tables."""
 
-from agents import DeadLetter, Service, Wait
+from larder import DeadLetter, Service, Wait
 from tables import shop
 
 shipping = Service("shipping")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tables import EventTopic, OwnerTopic, Row
+from larder import EventTopic, OwnerTopic, Row
 
 
 class Customer(Row):

@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 _NO_BROWSER = "no Chromium on this machine"
 
 
-_SHORT = ("app", "agents", "tables")
+_SHORT = ("larder",)
 
 
 def _turn(item: pytest.Item) -> int:

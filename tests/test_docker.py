@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.declaring.loading import load_services
-from app.cli import larder
-from app.settings import SETTINGS
+from larder.cli.main import larder
+from larder.config.settings import SETTINGS
+from larder.declaring.loading import load_services
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")

@@ -12,4 +12,4 @@ def test_the_built_package_says_that_its_types_can_be_checked(tmp_path: Path) ->
     subprocess.run([sys.executable, "-c", "import setuptools; setuptools.setup()", *build], cwd=ROOT, check=True)
 
     found = {file.relative_to(built).as_posix() for file in built.rglob("py.typed")}
-    assert found == {"agents/py.typed", "app/py.typed", "tables/py.typed"}
+    assert found == {"larder/py.typed"}

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import pytest
 
-from app.cli import larder
-from app.metrics.catalogue import METRICS
-from app.setting_values import shown
-from app.settings import SETTINGS
+from larder.cli.main import larder
+from larder.config.settings import SETTINGS
+from larder.config.values import shown
+from larder.observability.metrics.catalogue import METRICS
 from tests.bench.report import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +78,7 @@ class Tour:
         self.directory.mkdir()
         path = directory / "bin"
         path.mkdir()
-        for name, command in (("larder", "-m app"), ("python", "")):
+        for name, command in (("larder", "-m larder"), ("python", "")):
             (path / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
             (path / name).chmod(0o755)
         mine = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
@@ -177,7 +177,7 @@ def test_the_metrics_are_those_of_the_program() -> None:
 
 def test_the_commands_are_those_of_the_program() -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "app", "--help"],
+        [sys.executable, "-m", "larder", "--help"],
         cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=True,
     ).stdout.partition("Commands:\n")[2]  # fmt: skip
     assert [name for name, _ in table("Commands", "command")] == [
@@ -217,7 +217,7 @@ def _escaped(text: str) -> str:
 def test_the_architecture_names_tests_and_modules_that_there_are() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     modules = [
-        path.as_posix() for folder in ("app", "agents", "tables", "tests") for path in ROOT.glob(f"{folder}/**/*.py")
+        path.as_posix() for folder in ("larder", "agents", "tables", "tests") for path in ROOT.glob(f"{folder}/**/*.py")
     ]
     for named in re.findall(r"`([\w/]+\.py)`", text):
         assert any(module.endswith(f"/{named}") for module in modules), named

@@ -19,9 +19,9 @@ import click
 import uvloop
 from rich.console import Console
 
-from app.broker import LocalBroker
-from app.errors import AppError
-from app.settings import load_settings
+from larder.config.errors import AppError
+from larder.config.settings import load_settings
+from larder.local_broker import LocalBroker
 from tests.bench import (
     asking,
     deciding,
@@ -45,7 +45,7 @@ from tests.bench.report import Report
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from app.settings import Loaded
+    from larder.config.settings import Loaded
 
 WIDTH = 130  # of the tables where there is no terminal to ask
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.bench import larder, loading, shop
 from tests.bench.http_load import Load, Pulse
 from tests.bench.process import Command, Process, told

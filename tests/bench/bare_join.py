@@ -19,8 +19,8 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from agents.engine.fetching import fetch
-from agents.engine.partitioning import partitions_of
+from larder.kafka.batch_consumer import fetch
+from larder.kafka.partitioner import partitions_of
 from tests.bench.bare_rows import BATCH_RECORDS, HEADER, MIB, consumer, read_rows
 from tests.bench.job import Job
 from tests.bench.loading import PARTITIONS
@@ -28,8 +28,8 @@ from tests.bench.loading import PARTITIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agents.engine.fetching import BatchConsumer
-    from tables.declaring.records import Record
+    from larder.declaring.records import Record
+    from larder.kafka.batch_consumer import BatchConsumer
 
 COMMIT_SECONDS = 0.2
 BATCH_BYTES = MIB // 2

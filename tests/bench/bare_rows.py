@@ -18,7 +18,7 @@ import uvloop
 from aiokafka.structs import TopicPartition
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
-from agents.engine.fetching import Batch, BatchConsumer, fetch
+from larder.kafka.batch_consumer import Batch, BatchConsumer, fetch
 from tests.bench.declarations import Customer
 from tests.bench.job import Job
 from tests.bench.loading import PARTITIONS

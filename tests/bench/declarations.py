@@ -6,8 +6,7 @@
 import os
 from datetime import datetime
 
-from agents import DeadLetter, Decision, Service, Wait
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, Wait
 
 RUN = os.environ.get("BENCH_RUN", "bench")
 ATTEMPT = os.environ.get("BENCH_ATTEMPT", "attempt")

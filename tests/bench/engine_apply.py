@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import OwnerTopic, Row
-from tables.engine import Memory, Table
+from larder import OwnerTopic, Row
+from larder.store import Memory, Table
 
 BATCH = 1_000
 READS = 100_000

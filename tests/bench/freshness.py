@@ -16,7 +16,7 @@ import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.bench import larder, loading, shop
 from tests.bench.process import ContestantError, Process
 

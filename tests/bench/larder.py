@@ -38,7 +38,7 @@ def command(
         "BENCH_ATTEMPT": job.name,
         "BENCH_ROWS": job.table.removeprefix(f"{bench.name}."),
     }
-    arguments = [sys.executable, "-m", "app", "worker", f"{job.name}.{service}", "--name", worker]
+    arguments = [sys.executable, "-m", "larder", "worker", f"{job.name}.{service}", "--name", worker]
     return Command("larder", arguments, job.path / f"worker-{worker}", environment)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from agents.engine.partitioning import partitions_of
+from larder.kafka.partitioner import partitions_of
 from tests.bench import shop
 
 if TYPE_CHECKING:

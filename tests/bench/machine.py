@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from app.broker import jars
+from larder.local_broker import jars
 from tests.bench import java_peer
 from tests.bench.bench import PEERS
 

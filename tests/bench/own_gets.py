@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tables.engine import Memory, Table
+from larder.store import Memory, Table
 from tests.bench import shop
 from tests.bench.declarations import rows as declared
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from agents.engine.partitioning import partitions_of
-from app.commands import bench
+from larder.cli.commands import bench
+from larder.kafka.partitioner import partitions_of
 from tests.bench import http_load, shop
 from tests.bench.__main__ import PARTS
 from tests.bench.asking import beside

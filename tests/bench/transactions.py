@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from agents.engine.transactions import Member, TransactionalProducer
+from larder.kafka.transactions import Member, TransactionalProducer
 from tests.bench import loading
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import msgspec
 from aiohttp import web
 
-from app.pages import HEADERS, STATIC, render
-from tests.app.pages.samples import PAGES, context
+from larder.pages import HEADERS, STATIC, render
+from tests.larder.pages.samples import PAGES, context
 
 CHANGES: list[tuple[str, dict[str, object] | None]] = [
     ("c2041", {"customer_id": "c2041", "name": "Bo, who moved", "email": None, "country": "SE", "revision": 9}),

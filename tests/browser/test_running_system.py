@@ -18,8 +18,7 @@ from tests.support.workers import Worker, running
 pytestmark = pytest.mark.browser
 
 MODULE = """
-    from agents import DeadLetter, Service, Wait
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
 
     class Customer(Row):
         customer_id: str

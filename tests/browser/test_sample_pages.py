@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.app.pages.samples import PAGES
 from tests.browser.gallery import make_gallery, serving
+from tests.larder.pages.samples import PAGES
 from tests.support.browser import LOOKS, barriers, complaints, context_of, picture, too_wide
 
 pytestmark = pytest.mark.browser

@@ -21,10 +21,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import ConsumerRecord
 
-from tables import OwnerTopic, Row
-from tables.engine import Memory, Table
-from tables.engine.memory import MIB
-from tables.engine.table import Held
+from larder import OwnerTopic, Row
+from larder.store import Memory, Table
+from larder.store.storage.memory import MIB
+from larder.store.table import Held
 from tests.support.beside import Beside
 from tests.support.topics import COMPACTED, consumer, create, encoded, read
 from tests.support.workers import Worker
@@ -38,8 +38,7 @@ import os
 import pathlib
 import time
 
-from agents import DeadLetter, Drop, PassOn, Service, Wait
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 
 
 class Customer(Row):

@@ -15,8 +15,7 @@ from tests.support.topics import COMPACTED, Sent, admin, configure, create, read
 from tests.support.workers import Worker
 
 ROWS = """
-from agents import DeadLetter, Drop, PassOn, Service, Wait
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 
 
 class Customer(Row):

@@ -21,8 +21,9 @@ STOCK = """
 import os
 from datetime import UTC, datetime, timedelta
 
-from agents import Decision, Delete, Near, Service, Wake, WakeUp
-from tables import EventTopic, OwnerTopic, Row
+from larder import Decision, Delete, Service, Wake
+from larder.types import Near, WakeUp
+from larder import EventTopic, OwnerTopic, Row
 
 
 class Requested(Row):

@@ -22,8 +22,7 @@ from tests.support.topics import COMPACTED, create, send
 from tests.support.workers import COMMAND, Worker, larder, running
 
 MODULE = """
-    from agents import PassOn, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, PassOn, Row, Service
 
     class Customer(Row):
         customer_id: str

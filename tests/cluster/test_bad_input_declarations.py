@@ -12,8 +12,7 @@ from tests.support.topics import COMPACTED
 from tests.support.workers import larder, running
 
 MISTAKES = """
-from agents import Service, Wait
-from tables import EventTopic, OwnerTopic, Row
+from larder import EventTopic, OwnerTopic, Row, Service, Wait
 
 
 class Customer(Row):

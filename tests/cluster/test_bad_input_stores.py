@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tables.engine.layout import IDENTITY_KEY
-from tables.engine.store import Batch
+from larder.store.layout import IDENTITY_KEY
+from larder.store.storage.store import Batch
 from tests.cluster.stages import COPARTITIONED, GLOBAL, Stage, customer, order, table
 from tests.support.beside import Beside
 from tests.support.stores import opened_store

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.cluster.stages import COPARTITIONED, GLOBAL, KINDS, Stage, customer, order, table
 from tests.support.beside import Beside
 from tests.support.topics import COMPACTED, Sent

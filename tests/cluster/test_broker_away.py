@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
 from tests.support.topics import COMPACTED, create, send
 from tests.support.workers import Worker, running
 
 MODULE = """
-    from agents import PassOn, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, PassOn, Row, Service
 
     class Customer(Row):
         customer_id: str

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
 from tests.cluster.shops import KINDS, Shop
 from tests.support.beside import Beside
 from tests.support.workers import Worker, none_left, running

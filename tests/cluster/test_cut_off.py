@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
-from app.broker.properties import Listener
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
+from larder.local_broker.properties import Listener
 from tests.cluster.shops import KINDS, Shop
 from tests.support.beside import Beside, loop_beside
 from tests.support.proxy import Proxy, Way

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.cluster.stocks import PARTITIONS, STOCK, decoded, deliveries, judge_chain, judge_sold, requests
 from tests.support.beside import Beside
 from tests.support.topics import Sent, create, read, rows, send, until, until_count

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.broker import LocalBroker
+from larder.local_broker import LocalBroker
 from tests.cluster.shops import KINDS, Shop
 from tests.cluster.stages import KINDS as STAGE_KINDS
 from tests.cluster.stages import Stage, customer, order

@@ -14,7 +14,8 @@ from tests.support.workers import running
 
 SERVICE = """
 from datetime import UTC, datetime
-from agents import Decision, Wake, WakeUp
+from larder import Decision, Wake
+from larder.types import WakeUp
 
 
 class Address(Row):

@@ -12,8 +12,7 @@ from tests.support.topics import COMPACTED, create, send
 from tests.support.workers import Worker, running
 
 MODULE = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tables.engine.layout import pack_mark, position_key, unpack_mark
-from tables.engine.store import Batch
+from larder.store.layout import pack_mark, position_key, unpack_mark
+from larder.store.storage.store import Batch
 from tests.cluster.stages import KINDS, Stage, customer, order, table
 from tests.support.beside import Beside
 from tests.support.stores import opened_store

@@ -13,8 +13,7 @@ from tests.support.topics import COMPACTED, Sent, create, grow, read, send, unti
 from tests.support.workers import Worker, running
 
 COUNTING = """
-from agents import Service
-from tables import EventTopic, OwnerTopic, Row
+from larder import EventTopic, OwnerTopic, Row, Service
 
 
 class Flight(Row):

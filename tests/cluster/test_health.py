@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
-from app.metrics.catalogue import METRICS
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
+from larder.observability.metrics.catalogue import METRICS
 from tests.cluster.stages import GLOBAL, Stage, customer, order
 from tests.support.beside import Beside
 from tests.support.topics import COMPACTED, Sent, create, grow, hanging, send, until

@@ -10,8 +10,7 @@ from tests.support.topics import Sent, create, delete, forget_offsets, rows, sen
 from tests.support.workers import Worker, running
 
 MODULE = """
-    from agents import Drop, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import Drop, EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str

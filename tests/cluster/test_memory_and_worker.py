@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from agents import run_in_memory
+from larder.testing import run_in_memory
 from tests.cluster.shops import Shop
 from tests.support.topics import COMPACTED, Sent, create, encoded, read, send, until_count
 from tests.support.workers import running

@@ -18,8 +18,9 @@ PARTITIONS = 4
 MODULE = """
 from pathlib import Path
 
-from agents import Service, UNKNOWN
-from tables import EventTopic, OwnerTopic, Row
+from larder import Service
+from larder.types import UNKNOWN
+from larder import EventTopic, OwnerTopic, Row
 
 
 class Customer(Row):

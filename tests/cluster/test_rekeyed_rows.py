@@ -17,8 +17,7 @@ PARTITIONS = 4
 CUSTOMERS = 12
 
 LABELS = """
-from agents import DeadLetter, Drop, Service, Wait
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, Drop, EventTopic, OwnerTopic, Row, Service, Wait
 
 
 class Customer(Row):

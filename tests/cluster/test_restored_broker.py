@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
 from tests.cluster.stages import KINDS, ROWS, customer, table
 from tests.support.beside import Beside
 from tests.support.topics import COMPACTED, create, send

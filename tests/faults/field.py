@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from app.broker.ports import free_port
+from larder.local_broker.ports import free_port
 from tests.faults.history import History, Violation
 from tests.faults.plan import SESSION_SECONDS, Plan
 from tests.faults.rig import NAMES, Rig

@@ -84,8 +84,9 @@ HEAD = """
 import os
 from datetime import UTC, datetime
 
-from agents import DeadLetter, Decision, Drop, PassOn, Service, Wait, Wake, WakeUp
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, Decision, Drop, PassOn, Service, Wait, Wake
+from larder.types import WakeUp
+from larder import EventTopic, OwnerTopic, Row
 
 service = Service("{prefix}")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.dead_letters.choosing import Chosen
-from app.dead_letters.settling import settle
+from larder.dead_letters.choosing import Chosen
+from larder.dead_letters.settling import settle
 from tests.faults.field import Field
 
 DIES = "two"

@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
-JUDGED = ("app", "agents", "tables", "tests/faults", "tests/support", "requirements")
+JUDGED = ("larder", "agents", "tables", "tests/faults", "tests/support", "requirements")
 """What a verdict depends on: the rest of the tree may change without a seed having to be run again."""
 
 

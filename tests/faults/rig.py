@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
-from app.broker.properties import Listener
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
+from larder.local_broker.properties import Listener
 from tests.faults.plan import WORKERS
 from tests.support.proxy import Proxy
 

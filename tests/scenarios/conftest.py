@@ -10,8 +10,8 @@ from typing import Protocol
 
 import pytest
 
-from app.broker import LocalBroker
-from app.broker.ports import free_port
+from larder.local_broker import LocalBroker
+from larder.local_broker.ports import free_port
 from tests.support.workers import Worker, running
 
 PATIENT = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}

@@ -17,8 +17,7 @@ from tests.support.topics import COMPACTED, Sent, create, encoded, ends, existin
 from tests.support.workers import Worker, until_read
 
 FULL_STATE = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -81,8 +80,7 @@ def _asked(workers: list[Worker], table: str, key: str) -> list[tuple[int, Any]]
 
 
 OWNER_AND_FOLLOWER = """
-    from agents import DeadLetter, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service
 
     class Country(Row):
         code: str
@@ -208,8 +206,7 @@ def _serves(worker: Worker, had: dict[tuple[str, str], dict[str, Any]], state: s
 
 
 CHAIN = """
-    from agents import DeadLetter, Service, Wait
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
 
     class Signup(Row):
         customer_id: str
@@ -293,8 +290,7 @@ async def _order_before_anything_else_is_there(kafka: str, prefix: str) -> None:
 
 
 EACH_OTHER = """
-    from agents import PassOn, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, PassOn, Row, Service
 
     class Order(Row):
         order_id: str
@@ -352,8 +348,7 @@ async def test_a_worker_that_is_started_before_the_broker_waits_says_so_and_star
 
 
 TWO_OWNERS = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Signup(Row):
         customer_id: str
@@ -417,8 +412,7 @@ async def test_a_follower_has_no_way_to_write_to_the_table_that_it_follows(
 
 
 INDEXED = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -540,8 +534,7 @@ def _counts(worker: Worker) -> dict[str, int]:
 
 
 CAUSES = """
-    from agents import PassOn, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, PassOn, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -584,8 +577,7 @@ async def test_a_cause_on_a_compacted_topic_is_refused_with_the_reason(kafka: st
 
 
 GROWN = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str

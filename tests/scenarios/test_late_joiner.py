@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.scenarios.conftest import Start
 from tests.support.topics import COMPACTED, create, encoded, fill, read, send, until, until_count
 
@@ -22,8 +22,7 @@ OTHERS = 40_000
 """Rows that nobody orders by."""
 
 LATE = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -121,8 +120,7 @@ async def _transaction(kafka: str, topic: str, records: list[tuple[str, Any]], *
 
 
 MANY = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Product(Row):
         product_id: str

@@ -13,8 +13,7 @@ from tests.support.topics import COMPACTED, Sent, create, cut, send
 from tests.support.workers import Worker
 
 MODULE = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from aiokafka.structs import ConsumerRecord
 
-from agents.engine.partitioning import partition_of
+from larder.kafka.partitioner import partition_of
 from tests.scenarios.conftest import QUICK, Start
 from tests.support.topics import COMPACTED, create, encoded, ends, existing, fill, read, rows, send, until, until_count
 from tests.support.workers import Worker, until_read
 
 BOTH_WAYS = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -109,8 +108,7 @@ async def test_while_rows_change_each_order_meets_a_published_row_of_its_key_not
 
 
 UNEQUAL = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -152,8 +150,7 @@ async def test_different_partition_counts_of_two_copartitioned_topics_are_refuse
 FOREIGN = """
     import uuid
 
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: uuid.UUID
@@ -190,8 +187,7 @@ async def test_uuid_keys_in_capitals_and_braces_are_joined_and_results_have_them
 
 
 REKEYED = """
-    from agents import DeadLetter, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str
@@ -258,8 +254,7 @@ def _numbers(records: list[ConsumerRecord]) -> dict[bytes, list[int]]:
 
 
 INVENTORY = """
-    from agents import DeadLetter, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service
 
     class Stock(Row):
         product_id: str
@@ -326,8 +321,7 @@ def _expected(orders: list[dict[str, Any]], levels: list[dict[str, Any]]) -> set
 
 
 EARLY = """
-    from agents import DeadLetter, Drop, PassOn, Service, Wait
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 
     class Customer(Row):
         customer_id: str
@@ -405,8 +399,7 @@ def _nonzero(counts: dict[str, int]) -> dict[str, int]:
 
 
 EVERY = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Customer(Row):
         customer_id: str

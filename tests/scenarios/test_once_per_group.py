@@ -15,8 +15,7 @@ TWO_APPLICATIONS = """
     import os
     from pathlib import Path
 
-    from agents import PassOn, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, PassOn, Row, Service
 
     class Customer(Row):
         customer_id: str

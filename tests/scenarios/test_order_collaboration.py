@@ -13,8 +13,7 @@ from tests.support.topics import Sent, create, read, rows, send, until, until_co
 from tests.support.workers import larder
 
 ORDERS = """
-    from agents import Decision, Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import Decision, EventTopic, OwnerTopic, Row, Service
 
     STEPS = {{None: "Requested", "Requested": "Validated", "Validated": "Paid", "Paid": "Confirmed"}}
 

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agents import Service
-from tables import OwnerTopic, Row
+from larder import OwnerTopic, Row, Service
 from tests.scenarios.conftest import Start
 from tests.support.topics import COMPACTED, create, ends, send, until_count
 from tests.support.workers import larder
 
 COUNTING = """
-    from agents import Service
-    from tables import EventTopic, OwnerTopic, Row
+    from larder import EventTopic, OwnerTopic, Row, Service
 
     class Product(Row):
         product_id: str
@@ -38,8 +36,7 @@ COUNTING = """
 """
 
 FOLLOWING = """
-    from agents import Service
-    from tables import OwnerTopic, Row
+    from larder import OwnerTopic, Row, Service
 
     class Stock(Row):
         product_id: str

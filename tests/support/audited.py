@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from agents import DeadLetter, Service, Wait
-from agents.declaring.topology import topics_of
-from app.doctor.facts import Brokers, System, TopicState
-from app.doctor.reading import Audit, Reader
-from app.settings import Settings
-from tables import EventTopic, OwnerTopic, Row
+from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
+from larder.config.settings import Settings
+from larder.declaring.topology import topics_of
+from larder.doctor.facts import Brokers, System, TopicState
+from larder.doctor.records import Audit, Reader
 
 if TYPE_CHECKING:
-    from app.doctor.findings import Finding
+    from larder.doctor.findings import Finding
 
 BOOTSTRAP = "kafka:9092"
 

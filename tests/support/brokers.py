@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.broker import LocalBroker
+from larder.local_broker import LocalBroker
 
 
 @contextmanager

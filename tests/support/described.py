@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
-from app.web.describing import whole
+from larder.web.routes.openapi import whole
 
 PROBLEM = "application/problem+json"
 

@@ -11,10 +11,10 @@ import signal
 import sys
 from typing import Any
 
-from agents.engine.transactions import TransactionalProducer
-from app.dead_letters import rounds
-from app.dead_letters.choosing import Chosen
-from app.dead_letters.settling import settle
+from larder.dead_letters import rounds
+from larder.dead_letters.choosing import Chosen
+from larder.dead_letters.settling import settle
+from larder.kafka.transactions import TransactionalProducer
 
 kafka, service, step = sys.argv[1:]
 send, in_one = rounds.send, TransactionalProducer.in_one

@@ -11,9 +11,9 @@ import os
 import signal
 import sys
 
-import app.worker
-from agents.engine.running import ServiceRunner
-from app.cli import main
+import larder.process.worker
+from larder.cli.main import main
+from larder.worker.runner import ServiceRunner
 
 
 def dying_at(step: str, count: int, how: signal.Signals) -> None:
@@ -25,7 +25,7 @@ def dying_at(step: str, count: int, how: signal.Signals) -> None:
         if name == step and left == 0:
             os.kill(os.getpid(), how)
 
-    vars(app.worker)["ServiceRunner"] = functools.partial(ServiceRunner, reached=reached)
+    vars(larder.process.worker)["ServiceRunner"] = functools.partial(ServiceRunner, reached=reached)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from typing import Any
 from aiohttp import ClientSession
 from yarl import URL
 
-from agents.engine.partitioning import partition_of
-from agents.engine.peers import Peer
-from app.directory import Directory
-from app.table_paths import row_path
-from app.web import Sources, make_app, start_web, stop_web
-from tables import OwnerTopic
-from tables.engine import Table
+from larder import OwnerTopic
+from larder.group.peers import Peer
+from larder.kafka.partitioner import partition_of
+from larder.queries.directory import Directory
+from larder.queries.paths import row_path
+from larder.store import Table
+from larder.web import Sources, make_app, start_web, stop_web
+from tests.larder.store.samples import Sent, customers, small_memory
 from tests.support.later import require_retry_after
-from tests.tables.engine.samples import Sent, customers, small_memory
 
 NOW = 1_000_000.0
 MAX_AGE = 6.0

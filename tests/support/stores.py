@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tables.engine.layout import ENTRY, HEADER_SIZE, ROW, entry_prefix
-from tables.engine.memory import Memory
-from tables.engine.store import Store, connect, no_fault
-from tables.engine.values import encoded
+from larder.store.layout import ENTRY, HEADER_SIZE, ROW, entry_prefix
+from larder.store.storage.memory import Memory
+from larder.store.storage.store import Store, connect, no_fault
+from larder.store.values import encoded
 from tests.support.workers import Worker
 
 

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from tests.support.later import require_retry_after
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "app"]
+COMMAND = [sys.executable, "-m", "larder"]
 DYING = [sys.executable, "-m", "tests.support.dying_worker"]
 
 

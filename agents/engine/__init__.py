@@ -1,6 +1,0 @@
-"""Consuming, joining, publishing: what runs a service. Only here, and in app, are Faust and aiokafka known."""
-
-from agents.engine.metadata_requests import forbid_creation, pause_between_updates
-
-forbid_creation()
-pause_between_updates()

@@ -1,0 +1,160 @@
+"""The topics by whose number of partitions a service places records, and which of them have another number now.
+
+An operator finds the row of a record in the partition that their key belongs to. With another number of partitions
+the same key belongs elsewhere: the row that is there is not found, and equal numbers are no proof that it is. So a
+worker remembers the number that each topic had when it first read it. Inputs that depend on a topic with another
+number are held back. A topic of another id is another topic, whose number counts from the next start on: operators
+are built for the number that there was at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from larder.assembly.plan import InputPlan, JoinPlan, Plan
+from larder.declaring.plurals import counted, plural
+from larder.declaring.problems import Problem
+from larder.kafka.topic_metadata import Described
+from larder.worker.memo import Memo
+
+
+def placed_by(plan: Plan) -> Mapping[str, frozenset[str]]:
+    """The topics that each input depends on, itself among them; inputs that depend on none are left out."""
+    found = {name: frozenset(_placed_by(plan, name, each)) for name, each in plan.inputs.items()}
+    return {name: topics for name, topics in found.items() if topics}
+
+
+def _placed_by(plan: Plan, name: str, each: InputPlan) -> Iterator[str]:
+    if each.replays is not None:
+        yield from _placed_by(plan, each.replays, plan.inputs[each.replays])
+    for join in each.joins:
+        yield from _of_join(name, join)
+    for decide in each.decides:
+        yield from (name, decide.state.topic)
+        if decide.wake_ups is not None:
+            yield decide.wake_ups.topic
+        if decide.decide.reads_near:
+            yield from plan.partitioned
+    for rekeyed, rekeying in each.rekeyings.items():
+        yield rekeyed
+        if rekeying.places is not None:
+            # Each source partition remembers where its rows lie, to move them.
+            yield from (name, rekeying.places.topic)
+    if each.gathers is not None:
+        yield from (name, each.gathers.output.topic)
+
+
+def _of_join(name: str, plan: JoinPlan) -> Iterator[str]:
+    if plan.join.placed:
+        yield name
+        yield from (lookup.table.name for lookup in plan.join.lookups if lookup.table.held == "partition")
+        if plan.waiting is not None:
+            yield plan.waiting.topic.name
+    if plan.gathered is not None:
+        yield from (name, plan.gathered.topic)
+
+
+def changed(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> Mapping[str, int]:
+    """The number of before of each topic that has another number now."""
+    return {
+        name: before.partitions
+        for name, before in remembered.items()
+        if (now := found.get(name)) is not None and now.partitions != before.partitions
+    }
+
+
+def first_read(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> dict[str, Described]:
+    """What is to be remembered: topics that were not read before."""
+    return {
+        name: now for name, now in found.items() if name not in remembered or remembered[name].topic_id != now.topic_id
+    }
+
+
+class Placement:
+    """What the broker says of these topics, against what this worker remembers of them.
+
+    `problems` are those of topics with another number, by topic.
+    """
+
+    def __init__(self, plan: Plan, memo: Memo) -> None:
+        self._memo = memo
+        self._inputs = placed_by(plan)
+        self._replays = {name for name, each in plan.inputs.items() if each.replays is not None}
+        self._own = plan.owned | plan.passed_through | _rekeyed(plan)
+        self._topics = frozenset(chain.from_iterable(self._inputs.values()))
+        self._found: dict[str, Described] = {}
+        self.problems: Mapping[str, Problem] = {}
+
+    def note(self, found: Mapping[str, Described]) -> None:
+        """Take what the broker says; a topic that it does not name stays as it was."""
+        starting = not self._found
+        self._found.update({name: topic for name, topic in found.items() if name in self._topics})
+        new = first_read(self._memo.placed, self._found)
+        others = () if starting else changed(self._memo.placed, new)
+        self._memo.remember_placed({name: topic for name, topic in new.items() if name not in others})
+        self.problems = self._problems(self._found)
+
+    def heed(self, committed: Mapping[str, Described]) -> bool:
+        """Take the numbers of inputs that the group has committed with: a new worker has nothing to remember.
+
+        What meets an input has the number that it has. Gives whether that changed anything.
+        """
+        found, before = self._found, self.problems
+        for name, topic in changed(committed, found).items():
+            if committed[name].topic_id == found[name].topic_id:
+                together = [
+                    each
+                    for each in self._inputs.get(name, ())
+                    if each in found and found[each].partitions == found[name].partitions
+                ]
+                self._memo.remember_placed({each: Described(found[each].topic_id, topic) for each in together})
+        self.problems = self._problems(found)
+        return self.problems != before
+
+    def number(self, name: str, found: int) -> int:
+        """The number to commit with; 0 where the service depends on none."""
+        return self.partitions(name, found) if name in self._topics else 0
+
+    def is_news(self, found: Mapping[str, Described]) -> bool:
+        """Whether other topics would have problems, or others than before."""
+        known = {name: topic for name, topic in found.items() if name in self._topics}
+        return self._problems({**self._found, **known}) != self.problems
+
+    def partitions(self, name: str, found: int) -> int:
+        """The number by which the rows of a topic are placed, where the topic has `found`."""
+        return self._memo.placed[name].partitions if name in self.problems else found
+
+    def problem_of(self, name: str) -> Problem | None:
+        """Why an input is to be held back."""
+        return next(
+            (self.problems[topic] for topic in sorted(self._inputs.get(name, ())) if topic in self.problems), None
+        )
+
+    def _problems(self, found: Mapping[str, Described]) -> Mapping[str, Problem]:
+        before = changed(self._memo.placed, found)
+        return {name: self._problem(name, count, found[name]) for name, count in before.items()}
+
+    def _problem(self, name: str, before: int, now: Described) -> Problem:
+        inputs = sorted(each for each, topics in self._inputs.items() if name in topics and each not in self._replays)
+        return Problem(
+            f"topic {name}",
+            f"requires the {counted(before, 'partition')} that it had when this worker first read it: by them the"
+            " service places records",
+            f"{now.partitions}",
+            f"{self._way_out(name, before, now)}; until then"
+            f" {plural(len(inputs), 'input')} {', '.join(inputs)} {plural(len(inputs), 'is', 'are')}"
+            " held back, and reads go on",
+        )
+
+    def _way_out(self, name: str, before: int, now: Described) -> str:
+        again = f"create {name} again with {counted(before, 'partition')}, and write its records again"
+        if now.topic_id != self._memo.placed[name].topic_id:
+            return f"it is another topic now: restart the workers to go on with its number, or {again}"
+        if name in self._own:
+            return f"add no partitions to a topic of the service; {again}"
+        return f"{again}; or start the service under a new name, once the owners have written all records again"
+
+
+def _rekeyed(plan: Plan) -> frozenset[str]:
+    return frozenset(chain.from_iterable(each.rekeyings for each in plan.inputs.values()))

@@ -1,0 +1,1 @@
+"""The command line: the command `larder` and its subcommands."""

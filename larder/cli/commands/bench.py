@@ -1,0 +1,25 @@
+"""Measure this machine: larder beside a bare loop, Kafka Streams, Quix Streams and plain Faust."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@click.command("bench", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--quick] [--json PATH] [--only PART]...")
+def command(arguments: tuple[str, ...]) -> None:
+    """Run the benchmark that is part of the checkout; `make bench` first installs what it compares with.
+
+    --quick does less of everything, in less than eight minutes; --json PATH writes the results; --only PART (join,
+    decide, restore, get, http, transactions, failover, freshness, memory) leaves out the other parts.
+    """
+    program = [sys.executable, "-m", "tests.bench", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    raise SystemExit(subprocess.run(program, env=environment, check=False).returncode)  # noqa: S603 - our own program

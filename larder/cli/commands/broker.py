@@ -1,0 +1,175 @@
+"""Start, stop or look at the local Kafka broker."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.config.errors import MistakeError, UnavailableError
+from larder.config.settings import load_settings
+from larder.declaring.problems import Problem
+from larder.local_broker import LocalBroker
+from larder.local_broker.probe import answers_now
+from larder.local_broker.properties import LOOPBACK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from larder.config.settings import Loaded
+
+WATCH_SECONDS = 0.5
+NOT_RUNNING = 3
+
+port_option = click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1 [default: 9092].")
+
+
+@click.group("broker")
+def command() -> None:
+    """Start, stop or look at the local Kafka broker.
+
+    Its data stay in .larder/broker. With KAFKA=host:port (or `kafka` in larder.toml), that one is used instead.
+    """
+
+
+@command.command()
+@port_option
+@json_option
+def start(*, port: int | None, as_json: bool) -> None:
+    """Start the broker, or find it running, and wait until it answers."""
+    if existing := existing_broker():
+        require_answer(existing)
+        found = {"bootstrap": existing, "started": False, "existing": True}
+        answer(
+            found,
+            as_json=as_json,
+            for_people=lambda: click.echo(f"{existing} is set and answers: it is used"),
+        )
+        return
+    broker = local_broker(port)
+    started = broker.start()
+    broker.wait_ready()
+    _tell(broker, started=started, as_json=as_json)
+
+
+@command.command()
+@json_option
+def stop(*, as_json: bool) -> None:
+    """Stop the broker that runs in the data directory."""
+    broker = local_broker()
+    if existing_broker() != _address(broker):
+        _refuse_existing("stop")
+    stopped = broker.stop()
+    said = "the local broker is stopped" if stopped else "no local broker was running"
+    answer({"stopped": stopped}, as_json=as_json, for_people=lambda: click.echo(said))
+
+
+@command.command()
+@json_option
+@click.pass_context
+def status(ctx: click.Context, *, as_json: bool) -> None:
+    """Say whether a broker runs and answers; exit code 3 if not."""
+    existing = existing_broker()
+    broker = local_broker()
+    running = broker.running
+    address = existing or _address(broker)
+    answering = bool(address) and answers_now(address)
+    found = {
+        "bootstrap": address or None,
+        "answers": answering,
+        "existing": bool(existing),
+        "pid": running.pid if running and not existing else None,
+        "directory": None if existing else str(broker.directory),
+    }
+    said = f"{address} {'answers' if answering else 'does not answer'}" if address else "no local broker is running"
+    answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+    ctx.exit(0 if answering else NOT_RUNNING)
+
+
+@command.command()
+@port_option
+@json_option
+def run(*, port: int | None, as_json: bool) -> None:
+    """Run the broker until Ctrl-C or SIGTERM, then stop it."""
+    _refuse_existing("run")
+    broker = local_broker(port)
+    stopping = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stopping.set())
+    if not broker.start():
+        found = f"one that runs already ({broker.bootstrap})"
+        raise MistakeError(Problem("larder broker run", "requires no other local broker", found, "stop that one first"))
+    try:
+        broker.wait_ready()
+        _tell(broker, started=True, as_json=as_json)
+        while not stopping.wait(WATCH_SECONDS):
+            if not broker.running:
+                raise broker.death()
+    finally:
+        broker.stop()
+
+
+def existing_broker() -> str:
+    """Give the address of a broker that the user has set; empty when the local one is meant."""
+    loaded = load_settings()
+    return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
+
+
+def settings_in_use() -> Loaded:
+    """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
+    loaded = load_settings()
+    if loaded.origins["kafka"] != "default" or not (address := _address(local_broker())):
+        return loaded
+    settings = dataclasses.replace(loaded.settings, kafka=address)
+    return loaded._replace(settings=settings, origins={**loaded.origins, "kafka": "local broker"})
+
+
+def local_broker(port: int | None = None) -> LocalBroker:
+    """Describe the local broker of the working directory; nothing is started."""
+    settings = load_settings().settings
+    directory: Path = settings.directory / "broker"
+    broker = LocalBroker(directory, cache=settings.cache)
+    default = int(settings.kafka.rpartition(":")[2])
+    # A running broker keeps its port, whatever the default is; only a port that was asked for is insisted on.
+    broker.port = port or (0 if broker.running else default)
+    return broker
+
+
+def require_answer(bootstrap: str) -> None:
+    """Raise `UnavailableError` unless the broker that the user has set answers."""
+    if not answers_now(bootstrap):
+        raise UnavailableError(
+            Problem(
+                f"broker {bootstrap} (setting kafka)",
+                "requires a Kafka broker that answers there",
+                "none",
+                "start it, or leave out KAFKA to use a local one",
+            )
+        )
+
+
+def _address(broker: LocalBroker) -> str:
+    return f"{LOOPBACK}:{running.port}" if (running := broker.running) else ""
+
+
+def _refuse_existing(verb: str) -> None:
+    if existing := existing_broker():
+        found = f"{existing} (setting kafka), which is not ours to {verb}"
+        raise MistakeError(Problem(f"larder broker {verb}", "requires the local broker", found, "leave out KAFKA"))
+
+
+def _tell(broker: LocalBroker, *, started: bool, as_json: bool) -> None:
+    found = {
+        "bootstrap": broker.bootstrap,
+        "started": started,
+        "existing": False,
+        "pid": broker.running.pid if broker.running else None,
+        "directory": str(broker.directory),
+    }
+    how = "started" if started else "was running already"
+    said = f"{broker.bootstrap} answers: the local broker {how}, its files are in {broker.directory}"
+    answer(found, as_json=as_json, for_people=lambda: click.echo(said))

@@ -1,0 +1,175 @@
+"""List, show, replay or discard the dead letters of a service."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.config.errors import MistakeError
+from larder.dead_letters.conversations import LIST_SECONDS, talk_about
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from larder.dead_letters.choosing import Chosen
+    from larder.dead_letters.letters import How, LetterId, Name
+    from larder.dead_letters.outcome import Outcome, Progress
+    from larder.dead_letters.pages import Page
+
+SETTLE_SECONDS = 6 * 3600.0
+"""For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
+
+PROGRESS_SECONDS = 1.0
+LARGEST_LIMIT = 10_000
+
+topic_option = click.option("--topic", metavar="T", help="Only letters about records of the topic T.")
+cause_option = click.option("--cause", metavar="TEXT", help="Only letters with TEXT in their cause, in any case.")
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Have a command take a service, and a choice of its letters."""
+    for option in (
+        json_option,
+        cause_option,
+        topic_option,
+        click.option("--all", "every", is_flag=True, help="All letters that are not settled yet."),
+        click.argument("letters", nargs=-1, metavar="[LETTER]..."),
+        click.argument("service"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("dead-letters")
+def command() -> None:
+    """List, show, replay or discard what a service could not handle: the records of SERVICE.dead-letters."""
+
+
+@command.command("list")
+@click.argument("service")
+@topic_option
+@cause_option
+@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
+@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@json_option
+def list_(  # noqa: PLR0913 - each is an option
+    service: str, *, topic: str | None, cause: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List the newest letters of SERVICE that were neither replayed nor discarded, the newest first."""
+    from larder.cli.terminal.letters import show_list  # noqa: PLC0415
+    from larder.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
+    from larder.dead_letters.describing import described  # noqa: PLC0415
+    from larder.dead_letters.reading import list_letters  # noqa: PLC0415 - imports Kafka's client
+
+    wanted = Chosen(None, topic, cause).takes
+    page: Page = talk_about(service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS)
+    found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
+    answer(found, as_json=as_json, for_people=lambda: show_list(service, found))
+
+
+@command.command()
+@click.argument("service")
+@click.argument("letter")
+@json_option
+def show(service: str, letter: str, *, as_json: bool) -> None:
+    """Show one LETTER of SERVICE, named topic/partition/offset: its cause, and the record as it came."""
+    from larder.cli.terminal.letters import embedded, show_letter  # noqa: PLC0415
+    from larder.dead_letters.describing import described_whole  # noqa: PLC0415
+    from larder.dead_letters.letters import letter_id  # noqa: PLC0415
+    from larder.dead_letters.reading import letter as read_letter  # noqa: PLC0415 - imports Kafka's client
+
+    wanted = letter_id(letter)
+    found = talk_about(service, lambda broker: read_letter(broker, service, wanted), LIST_SECONDS)
+    if found is None:
+        requires = f"requires to be among the newest 100,000 records of {service}.dead-letters"
+        raise MistakeError(Problem(f"dead letter {letter}", requires, "no such letter", "see larder dead-letters list"))
+    said = described_whole(*found)
+    answer({"letter": embedded(said)}, as_json=as_json, for_people=lambda: show_letter(said))
+
+
+@command.command()
+@click.option("--republish", is_flag=True, help="Publish to the topics that records came from, for all their readers.")
+@_choosing
+def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> None:
+    """Have the records of LETTERs processed once more, each by the step that parked it, and by nothing else.
+
+    LETTERs are named topic/partition/offset; or say --all, --topic or --cause. With --republish each record goes to the
+    topic and partition that it came from, with the header larder.replayed, and every reader of the topic gets it again.
+    Exit code 1: some letters could not be replayed, and are left.
+    """
+    _settle(service, "republished" if republish else "replayed", _chosen("replay", **chosen), as_json=as_json)
+
+
+@command.command()
+@_choosing
+def discard(service: str, *, as_json: bool, **chosen: Any) -> None:
+    """Discard LETTERs: they are not listed any more, and their records are not published again.
+
+    LETTERs are named topic/partition/offset; or say --all, --topic or --cause.
+    """
+    _settle(service, "discarded", _chosen("discard", **chosen), as_json=as_json)
+
+
+def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str | None, *, every: bool) -> Chosen:
+    from larder.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
+    from larder.dead_letters.letters import letter_id  # noqa: PLC0415
+
+    ids: frozenset[LetterId] | None = frozenset(map(letter_id, letters)) or None
+    declared = f"larder dead-letters {what}"
+    if ids is not None and (every or topic is not None or cause is not None):
+        found = "also --all, --topic or --cause"
+        raise MistakeError(Problem(declared, "requires letters or a choice of them", found, "leave one of both out"))
+    if ids is None and not every and topic is None and cause is None:
+        do = "name letters, or say --all, --topic or --cause"
+        raise MistakeError(Problem(declared, "requires letters", "none", do))
+    return Chosen(ids, topic, cause)
+
+
+def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
+    from larder.cli.terminal.letters import show_settled  # noqa: PLC0415
+    from larder.dead_letters.describing import settled  # noqa: PLC0415
+    from larder.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
+
+    told = _telling(how)
+    outcome: Outcome = talk_about(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
+    found = {
+        how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],
+        "already": [{**_named(name), **settled(before)} for name, before in outcome.already.items()],
+        "left": [{**_named(name), "cause": cause} for name, cause in outcome.left.items()],
+    }
+    answer(found, as_json=as_json, for_people=lambda: show_settled(service, how, found))
+    if outcome.left:
+        click.get_current_context().exit(1)
+
+
+def _named(name: Name) -> dict[str, Any]:
+    return {"id": str(name.id), "step": name.step}
+
+
+def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, Any]:
+    """Say where a record went, and whom it reaches there."""
+    if how == "discarded":
+        return {}
+    return {
+        "as": place,
+        "reaches": f"only {name.step} of {service}" if how == "replayed" else f"readers of {name.id.topic}",
+    }
+
+
+def _telling(how: How) -> Callable[[Progress], None]:
+    """Tell people how long work gets on, once a second."""
+    said_at = time.monotonic()
+
+    def told(progress: Progress) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > PROGRESS_SECONDS:
+            said_at = time.monotonic()
+            share = 100 * progress.looked_at // max(progress.records, 1)
+            click.echo(f"larder: {share} % looked at, {progress.settled:,} {how}", file=sys.stderr)
+
+    return told

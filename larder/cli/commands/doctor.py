@@ -1,0 +1,146 @@
+"""Audit topics, settings and workers: what is wrong, why it matters, and the command that mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from larder.cli.terminal.output import answer, json_option, printable
+from larder.config.settings import load_settings
+from larder.declaring.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from larder.doctor.findings import Finding
+    from larder.doctor.gathering import Asked
+    from larder.doctor.sampling import Read
+
+RECORDS: Final = 10_000
+"""Of each topic: enough to meet what goes wrong once in a thousand, read in a second."""
+
+SECONDS: Final = 600.0
+"""For a sample of all topics; each wait in it has a deadline of its own."""
+
+SECONDS_FOR_ALL: Final = 7 * 86_400.0
+"""For reading everything: a broker that gives nothing ends it long before."""
+
+FACTS_SECONDS: Final = 60.0
+"""For everything besides records: some dozens of small requests."""
+
+TOLD_SECONDS: Final = 1.0
+"""Between two lines of progress."""
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
+
+
+class Absence(click.ParamType):
+    """A time as people write it: 90m, 36h, 3d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Give seconds."""
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", str(value))
+        if not match or not float(match[1]):
+            self.fail(f"{value!r} is no time above zero, such as 90m, 36h or 3d", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
+@click.command("doctor")
+@click.argument("service", required=False)
+@click.option(
+    "--records", type=click.IntRange(1), default=RECORDS, show_default=True, help="Records that are read of each topic."
+)
+@click.option("--all", "everything", is_flag=True, help="Read all records of each topic, telling the progress.")
+@click.option("--absence", type=Absence(), help="The longest time that workers may be stopped: 90m, 36h, 3d.")
+@json_option
+def command(*, service: str | None, records: int, everything: bool, absence: float | None, as_json: bool) -> None:
+    """Audit topics, settings and workers of all declared services, or of SERVICE, and change nothing.
+
+    Reads committed records: of each partition the oldest and the newest. Exit codes: 0 nothing, or hints; 10
+    warnings; 11 errors.
+    """
+    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+    from larder.doctor.findings import exit_code  # noqa: PLC0415
+    from larder.doctor.gathering import Asked  # noqa: PLC0415 - imports Kafka's client
+
+    settings = load_settings().settings
+    services = declared_services(settings.modules)
+    only = [service_named(services, service).name] if service else list(services)
+    bootstrap = serving_broker()
+    wanted = None if everything else records
+    asked = Asked(bootstrap, services, only, settings, absence)
+    findings, read = talk(bootstrap, _visit(asked, wanted), SECONDS_FOR_ALL if everything else SECONDS)
+    found = {
+        "broker": bootstrap,
+        "services": only,
+        "findings": [finding.as_dict() for finding in findings],
+        "read": {topic: {"records": each.records, "of": each.there, "all": each.whole} for topic, each in read.items()},
+    }
+    answer(found, as_json=as_json, for_people=lambda: _show(findings, read))
+    click.get_current_context().exit(exit_code(findings))
+
+
+async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
+    from larder.client.brokers import unavailable  # noqa: PLC0415 - imports Kafka's client
+    from larder.doctor.examining import audits, examine  # noqa: PLC0415
+    from larder.doctor.gathering import gather  # noqa: PLC0415
+    from larder.doctor.sampling import sample  # noqa: PLC0415
+    from larder.kafka.readers import reader  # noqa: PLC0415
+
+    async with reader(asked.bootstrap) as consumer:
+        try:
+            async with asyncio.timeout(FACTS_SECONDS):
+                system = await gather(consumer, asked)
+        except TimeoutError as error:
+            raise unavailable(asked.bootstrap, f"no answer within {FACTS_SECONDS:g} s") from error
+        audited = audits(system)
+        read = {}
+        for name, each in audited.items():
+            topic = system.topics[name]
+            read[name] = await sample(consumer, topic, wanted, each.take, _progress(name, wanted, topic.span))
+    return examine(system, audited, read), read
+
+
+def _progress(topic: str, wanted: int | None, there: int) -> Callable[[int], None]:
+    """Tell now and then how far a reading is, on standard error; a sample is done before there is anything to tell."""
+    told = time.monotonic()
+
+    def tell(records: int) -> None:
+        nonlocal told
+        if wanted is None and time.monotonic() - told > TOLD_SECONDS:
+            told = time.monotonic()
+            click.echo(f"larder: {topic}: {counted(records, 'record')} read, of up to {there:,}", err=True)
+
+    return tell
+
+
+def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
+    for finding in findings:
+        severity = finding.severity.name.lower()
+        styled = click.style(severity, fg=_COLOURS[severity], bold=True)
+        click.echo(f"{styled}  {finding.about}: {printable(finding.seen)}")
+        if finding.samples:
+            click.echo(f"    seen at  {', '.join(map(str, finding.samples))}")
+        click.echo(f"    matters  {finding.why}")
+        for number, step in enumerate(finding.do):
+            click.echo(f"    {'mend' if not number else '':<9}{step}")
+        click.echo()
+    counts = [
+        counted(count, name)
+        for name in _COLOURS
+        if (count := sum(finding.severity.name.lower() == name for finding in findings))
+    ]
+    looked = sum(each.records for each in read.values())
+    whole = "" if all(each.whole for each in read.values()) else " (a sample: --records, or --all)"
+    click.echo(
+        f"{', '.join(counts) or 'nothing found'}; {counted(looked, 'record')} of"
+        f" {counted(len(read), 'topic')} read{whole}"
+    )

@@ -1,0 +1,133 @@
+"""Show what became of what the joins, decides, folds and reactions of a service took, with samples of its joins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.outcomes import show_outcomes, show_samples
+from larder.cli.terminal.output import answer, json_option, printable
+from larder.client.asking import at_option, workers_at
+from larder.client.local_workers import ask_all
+from larder.config.errors import MistakeError
+from larder.config.settings import load_settings
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from larder.client.local_workers import Reply
+
+KINDS = ("joins", "decides", "folds", "reactions")
+ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+
+
+@click.command("joins")
+@click.argument("service", required=False)
+@at_option
+@click.option(
+    "--samples",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="Name the newest N records without partner, of all joins together; --json has all.",
+)
+@json_option
+def command(*, service: str | None, at: str | None, samples: int, as_json: bool) -> None:
+    """Show the joins, decides, folds and reactions of the workers that run here, or of SERVICE, with counts.
+
+    Counts begin with each worker's process; those of joins are by partition. The newest records that lacked a row,
+    waited in vain or were parked are named by their coordinates; those of parked ones name a dead letter.
+    """
+    workers = [each for each in workers_at(at) if at or service in {None, each.service}]
+    joins, others = ask_all(workers, "/joins?local=1"), ask_all(workers, "/services")
+    if service is not None and at is not None:
+        _require_service(service, at, others)
+    services = {each.worker: each.body.get("service", each.worker.service) for each in others}
+    found = {
+        "joins": [
+            {"service": services[reply.worker], "worker": reply.worker.worker, **join}
+            for reply in joins
+            for join in reply.body.get("joins", ())
+        ],
+        **_counted(others),
+        "silent": [one.worker.worker for one, other in zip(joins, others, strict=True) if _is_silent(one, other)],
+        "dead_letters": [_letters(reply) for reply in others if "dead_letters" in reply.body],
+    }
+
+    if service is not None and at is None and not found["silent"] and not any(found[kind] for kind in KINDS):
+        _require_outcomes(service)
+
+    def show() -> None:
+        _show(found, service, samples)
+
+    answer(found, as_json=as_json, for_people=show)
+
+
+def _is_silent(joins: Reply, services: Reply) -> bool:
+    return "joins" not in joins.body or "joins" not in services.body
+
+
+def _require_service(name: str, at: str, replies: Iterable[Reply]) -> None:
+    """Raise `MistakeError` where the worker at an address is of another service."""
+    for other in (each.body["service"] for each in replies if "service" in each.body):
+        if other != name:
+            do = f"leave SERVICE out, or name {other}"
+            raise MistakeError(Problem(f"--at {at}", f"requires a worker of {name}", f"one of {other}", do))
+
+
+def _require_outcomes(name: str) -> None:
+    """Raise `MistakeError` for a service that is not declared, or has nothing to show."""
+    from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+
+    service = service_named(declared_services(load_settings().settings.modules), name)
+    if not (service.joins or service.decides or service.reactions):
+        do = "see larder services for what it declares"
+        raise MistakeError(Problem(f"service {name}", f"requires {ANY}", "none of them", do))
+
+
+def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
+    """Give what each worker says of its decides, folds and reactions."""
+
+    def of(kind: str) -> list[dict[str, Any]]:
+        return [
+            {"service": reply.body["service"], "worker": reply.worker.worker, **each}
+            for reply in replies
+            for each in reply.body.get(kind, ())
+        ]
+
+    decides = of("decides")
+    return {
+        "decides": [each for each in decides if not each.get("folds")],
+        "folds": [each for each in decides if each.get("folds")],
+        "reactions": of("reactions"),
+    }
+
+
+def _letters(reply: Reply) -> dict[str, Any]:
+    body = reply.body
+    return {"service": body["service"], "worker": body["worker"], **body["dead_letters"]}
+
+
+def _show(found: dict[str, Any], service: str | None, samples: int) -> None:
+    for worker in found["silent"]:
+        click.echo(f"{worker} does not answer")
+    if any(found[kind] for kind in KINDS):
+        show_outcomes(found)
+        show_samples(found["joins"], samples)
+    elif not found["silent"]:
+        lacking = f"of {service}" if service else f"with {ANY}"
+        click.echo(f"no worker {lacking} runs here: larder services lists what can be started")
+    for counted in found["dead_letters"]:
+        _show_letters(counted)
+
+
+def _show_letters(counted: dict[str, Any]) -> None:
+    for each in counted["inputs"]:
+        click.echo(
+            f"{each['dead_letters']:,} of {each['records']:,} records of {each['topic']} became dead letters since"
+            f" {counted['worker']} started, most of them: {printable(each['cause'])}"
+            f" (larder dead-letters list {counted['service']})"
+        )

@@ -1,0 +1,125 @@
+"""Publish rows, or delete some, in the place of their owner."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.config.errors import MistakeError
+from larder.config.settings import load_settings
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from larder.client.publishing import Message, Published
+    from larder.declaring.claims import Claim
+    from larder.declaring.service import Service
+    from larder.declaring.topics import EventTopic, OwnerTopic
+
+# Seconds; publishing a long file takes its time, but not for ever.
+PUBLISH_SECONDS = 600.0
+
+
+@click.command("publish")
+@click.argument("topic")
+@click.argument("rows", nargs=-1, metavar="[JSON]... | -")
+@click.option("--key", metavar="K", help="Fill in the key where a row leaves it out.")
+@click.option("--delete", "deleted", multiple=True, metavar="KEY", help="Delete the row of KEY; may be repeated.")
+@click.option("--as", "owner", metavar="OWNER", help="Publish for OWNER: only its owner writes a topic.")
+@json_option
+def command(  # noqa: PLR0913 - each is an option
+    *, topic: str, rows: tuple[str, ...], key: str | None, deleted: tuple[str, ...], owner: str | None, as_json: bool
+) -> None:
+    """Publish rows into TOPIC: JSON objects from the arguments or, with -, one for each line of standard input.
+
+    Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
+    does not exist yet is created as declared.
+    """
+    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.client.publishing import deletions, messages  # noqa: PLC0415
+    from larder.config.declared import declared_services, topic_named  # noqa: PLC0415 - imports what the user wrote
+
+    services = declared_services(load_settings().settings.modules)
+    declared = topic_named(list(services.values()), topic)
+    _require_owner(declared, list(services.values()), owner)
+    wanted = [*messages(declared, _given(rows), key), *deletions(declared, deleted)]
+    if not wanted:
+        found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
+        raise MistakeError(found)
+    bootstrap = serving_broker()
+    published, token = talk(bootstrap, _publish(bootstrap, services, declared, wanted, owner), PUBLISH_SECONDS)
+    _tell(topic, published, len(deleted), token, as_json=as_json)
+
+
+def _given(rows: Sequence[str]) -> list[str]:
+    if list(rows) != ["-"]:
+        return list(rows)
+    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+
+
+def _require_owner(topic: EventTopic | OwnerTopic, services: list[Service], given: str | None) -> None:
+    from larder.config.declared import owner_of  # noqa: PLC0415 - imports what services are made of
+
+    owner = owner_of(topic, services)
+    if owner and owner != given:
+        raise _not_owner(topic.name, owner, given)
+
+
+def _not_owner(topic: str, owner: str, given: str | None) -> MistakeError:
+    found = f"--as {given}" if given else "no --as"
+    do = f"if you stand in for {owner}: --as {owner}"
+    return MistakeError(Problem(f"topic {topic}", f"is written by its owner {owner} alone", found, do))
+
+
+def _respect(claim: Claim | None, given: str | None) -> None:
+    """Refuse what is another's, whatever the declarations here say; warn of a service that has workers of its own."""
+    if claim is None:
+        return
+    if claim.service != given:
+        raise _not_owner(claim.topic, claim.service, given)
+    found = f"a claim of {claim.service}, whose workers write it (since {claim.since})"
+    do = "make sure that they write no other row of the same keys"
+    click.echo(f"larder: {Problem(f'topic {claim.topic}', 'requires a single writer', found, do)}", err=True)
+
+
+async def _publish(
+    bootstrap: str,
+    services: dict[str, Service],
+    topic: EventTopic | OwnerTopic,
+    wanted: list[Message],
+    owner: str | None,
+) -> tuple[Published, str]:
+    from larder.client.publishing import publish  # noqa: PLC0415
+    from larder.config.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+    from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from larder.store import Token  # noqa: PLC0415
+    from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
+
+    async with Cluster(bootstrap) as cluster:
+        _respect((await claims(cluster)).get(topic.name), owner)
+        # Its number of partitions may be that of another topic.
+        facts = await cluster.facts([each.use.name for each in declared_topics(services, None, {})])
+        if topic.name not in facts:
+            await cluster.create(
+                [each.use for each in declared_topics(services, None, facts) if each.use.name == topic.name]
+            )
+        published = await publish(bootstrap, topic.name, wanted)
+        topic_id = (await cluster.facts([topic.name]))[topic.name].topic_id
+    return published, Token(topic_id, published.offsets).text()
+
+
+def _tell(topic: str, published: Published, deleted: int, token: str, *, as_json: bool) -> None:
+    found = {
+        "topic": topic,
+        "rows": published.records - deleted,
+        "deleted": deleted,
+        "last": {"partition": published.partition, "offset": published.offset},
+        "token": token,
+    }
+    said = f"{published.records - deleted:,} published, {deleted:,} deleted"
+    last = f"the last at offset {published.offset} of partition {published.partition}"
+    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {said}; {last}\ntoken: {token}"))

@@ -1,0 +1,46 @@
+"""List the events that the decides of a service refused, and count them by reason."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.dead_letters.conversations import LIST_SECONDS, talk_about
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from larder.dead_letters.pages import Page
+    from larder.dead_letters.tallying import Tally
+
+LARGEST_LIMIT = 10_000
+
+
+@click.command("refusals")
+@click.argument("service")
+@click.option("--state", metavar="TABLE", help="Only refusals for rows of TABLE.")
+@click.option("--reason", metavar="TEXT", help="Only refusals with TEXT in their reason, in any case.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
+@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@json_option
+def command(  # noqa: PLR0913 - each is an option
+    *, service: str, state: str | None, reason: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List the newest events that the decides of SERVICE refused, and count them by reason.
+
+    They lie in SERVICE.refusals: results that nobody has to settle. The newest 100,000 records are looked at.
+    """
+    from larder.cli.terminal.letters import show_refusals  # noqa: PLC0415
+    from larder.dead_letters.reading import newest_letters  # noqa: PLC0415 - imports Kafka's client
+    from larder.dead_letters.refusals import REFUSALS, chosen, described_refusals  # noqa: PLC0415
+
+    wanted = partial(chosen, state, reason)
+
+    def read(broker: str) -> Coroutine[Any, Any, tuple[Page, Tally | None]]:
+        return newest_letters(broker, service, limit, cursor, wanted, kind=REFUSALS)
+
+    found = described_refusals(*talk_about(service, read, LIST_SECONDS))
+    answer(found, as_json=as_json, for_people=lambda: show_refusals(service, found))

@@ -1,0 +1,174 @@
+"""List the declared services, and the workers that run here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.client.asking import at_option, workers_at
+from larder.client.local_workers import ask_all
+from larder.config.settings import load_settings
+from larder.declaring.plurals import counted
+from larder.observability.sums import over_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.client.local_workers import Reply
+    from larder.declaring.service import Service
+
+
+@click.command("services")
+@at_option
+@json_option
+def command(*, at: str | None, as_json: bool) -> None:
+    """List the declared services: tables, joins, and the workers that run out of the same data directory.
+
+    With --at the worker there is looked at in place of these.
+    """
+    from larder.config.declared import declared_services, unconfigured  # noqa: PLC0415 - imports what the user wrote
+
+    services = declared_services(load_settings().settings.modules)
+    if not as_json and (shipped := unconfigured()):
+        click.echo(f"larder:{shipped}", err=True)
+    replies = ask_all(workers_at(at), "/services")
+    found = [_described(service, replies) for service in services.values()]
+    others = [_other(reply) for reply in replies if _service(reply) not in services]
+    answer({"services": found, "others": others}, as_json=as_json, for_people=lambda: _show(found, others))
+
+
+def _service(reply: Reply) -> str:
+    """Say of which service a worker is: one at an address says so itself; "" when it does not answer."""
+    name: str = reply.worker.service or reply.body.get("service", "")
+    return name
+
+
+def _other(reply: Reply) -> dict[str, Any]:
+    return {"worker": _worker(reply), "web": reply.worker.web, "service": _service(reply) or None}
+
+
+def _worker(reply: Reply) -> str:
+    name: str = reply.body.get("worker", reply.worker.worker)
+    return name
+
+
+def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
+    mine = [reply for reply in replies if _service(reply) == service.name]
+    workers = [_running(reply) for reply in mine]
+    return {
+        "service": service.name,
+        "state": ", ".join(sorted({each["phase"] for each in workers})) or None,
+        "lag": over_all(sum, [each["lag"] for each in workers]),
+        "tables": [{"table": use.name, "held": use.held, **_held(use.name, mine)} for use in service.tables],
+        "joins": [
+            {
+                "source": join.source.name,
+                "tables": [{"table": each.table.name, "on": each.field} for each in join.lookups],
+                "into": join.into.name,
+                "missing": [repr(step) for step in join.missing],
+            }
+            for join in service.joins
+        ],
+        "decides": [
+            {
+                "inputs": [source.name for source in decide.inputs],
+                "state": decide.state.name,
+                "into": [topic.name for topic in decide.into],
+            }
+            for decide in service.decides
+        ],
+        "reactions": [
+            {"table": reaction.table.name, "into": [topic.name for topic in reaction.into]}
+            for reaction in service.reactions
+        ],
+        "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
+        "rekeyings": _rekeyings(mine),
+        "workers": workers,
+    }
+
+
+def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
+    """Give the state and the lag of a table over all workers that hold it; none where nobody does."""
+    partitions = [
+        partition
+        for reply in replies
+        for each in reply.body.get("tables", ())
+        if each["table"] == table
+        for partition in each["partitions"]
+    ]
+    states = sorted({each["phase"].replace("_", " ") for each in partitions})
+    return {"state": ", ".join(states) or None, "lag": over_all(sum, [each["lag"] for each in partitions])}
+
+
+def _lags(body: Mapping[str, Any]) -> list[int | None]:
+    """Give the lags of the inputs; of the tables, where there are no inputs: reactions to them are all that it does."""
+    inputs = [each["lag"] for each in body.get("inputs", ())]
+    return inputs or [each["lag"] for table in body.get("tables", ()) for each in table["partitions"]]
+
+
+def _rekeyings(replies: list[Reply]) -> list[dict[str, Any]]:
+    """Give how many records each `.by` left out, over all workers since each started."""
+    found: Counter[str] = Counter()
+    for reply in replies:
+        for each in reply.body.get("rekeyings", ()):
+            found[each["name"]] += each["dropped"]
+    return [{"name": name, "dropped": dropped} for name, dropped in found.items()]
+
+
+def _running(reply: Reply) -> dict[str, Any]:
+    return {
+        "worker": _worker(reply),
+        "pid": reply.worker.pid or None,
+        "web": reply.worker.web,
+        "phase": reply.body.get("phase", "no answer"),
+        "processed": reply.body.get("processed"),
+        "lag": over_all(sum, _lags(reply.body)),
+        "joins": reply.body.get("joins", []),
+    }
+
+
+def _show(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    for service in found:
+        click.echo(click.style(service["service"], bold=True) + _state(service))
+        for table in service["tables"]:
+            kind = "global" if table["held"] == "global" else "co-partitioned"
+            click.echo(f"  table  {table['table']} ({kind}){_state(table)}")
+        for join in service["joins"]:
+            tables = ", ".join(f"{each['table']} on {each['on']}" for each in join["tables"])
+            click.echo(f"  join   {join['source']} with {tables} into {join['into']}")
+        for decide in service["decides"]:
+            into = f" into {', '.join(decide['into'])}" if decide["into"] else ""
+            click.echo(f"  decide {decide['state']} by {', '.join(decide['inputs'])}{into}")
+        for reaction in service["reactions"]:
+            into = f" into {', '.join(reaction['into'])}" if reaction["into"] else ""
+            click.echo(f"  reacts to changes of {reaction['table']}{into}")
+        for agent in service["agents"]:
+            click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
+        _show_running(service)
+    for other in others:
+        said = (
+            "does not answer" if other["service"] is None else f"is of {other['service']}, which is not declared here"
+        )
+        click.echo(f"{other['worker']} {said}")
+
+
+def _show_running(service: dict[str, Any]) -> None:
+    for each in service["rekeyings"]:
+        if each["dropped"]:
+            click.echo(f"  left out of {each['name']}: {counted(each['dropped'], 'record')} with null in its field")
+    for worker in service["workers"]:
+        place = worker["web"] if worker["pid"] is None else f"process {worker['pid']}, {worker['web']}"
+        click.echo(f"  worker {worker['worker']}: {worker['phase']}, lag {_lag(worker)} ({place})")
+    if not service["workers"]:
+        click.echo("  no worker runs here")
+
+
+def _state(measured: dict[str, Any]) -> str:
+    return "" if measured["state"] is None else f": {measured['state']}, lag {_lag(measured)}"
+
+
+def _lag(measured: dict[str, Any]) -> str:
+    return "?" if measured["lag"] is None else f"{measured['lag']:,}"

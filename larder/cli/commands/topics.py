@@ -1,0 +1,138 @@
+"""List the topics of the declared services, create those that are missing, and let go of claims."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from larder.cli.terminal.output import answer, json_option, show_columns
+from larder.config.errors import MistakeError
+from larder.config.settings import load_settings
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.config.declared import DeclaredTopic
+    from larder.declaring.claims import Claim
+    from larder.declaring.facts import TopicFacts
+    from larder.declaring.service import Service
+
+
+class Wanted(NamedTuple):
+    """What was asked for: the services, one of them or all, and whether to create."""
+
+    services: Mapping[str, Service]
+    only: str | None
+    create: bool
+
+
+class Answered(NamedTuple):
+    """What the broker has, which of it was created just now, and whose it is."""
+
+    facts: Mapping[str, TopicFacts]
+    created: set[str]
+    claims: Mapping[str, Claim]
+
+
+@click.command("topics")
+@click.argument("service", required=False)
+@click.option("--create", is_flag=True, help="Create what is missing, as declared.")
+@click.option("--release", "released", metavar="TOPIC", help="Let another service become the owner of TOPIC.")
+@json_option
+def command(*, service: str | None, create: bool, released: str | None, as_json: bool) -> None:
+    """List the topics of the declared services, or of SERVICE: roles, owner, partitions, whether they exist.
+
+    A worker creates the topics that its service owns when it starts. With --create and SERVICE, those are created
+    now; with --create alone all that are missing, also those whose owners are not among the loaded services.
+
+    A worker claims the topics that its service owns, and a second owner is refused from then on. Where the owner
+    changes on purpose (a service that is renamed), stop the old one's workers and --release the topic.
+    """
+    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.config.declared import declared_services, declared_topics  # noqa: PLC0415 - imports what the user wrote
+
+    if released is not None:
+        if service or create:
+            given = "--create" if create else service
+            raise MistakeError(Problem("--release", "requires to be alone", f"{given} beside it", "leave that out"))
+        bootstrap = serving_broker()
+        claim = talk(bootstrap, _release(bootstrap, released))
+        said = (
+            f"{released} is no longer that of {claim.service}: the next service that declares itself its owner has it"
+        )
+        found = {"released": released, "service": claim.service, "since": claim.since}
+        answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+        return
+    services = declared_services(load_settings().settings.modules)
+    declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
+    bootstrap = serving_broker()
+    answered = talk(bootstrap, _ask(bootstrap, Wanted(services, service, create)))
+    listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
+    answer({"broker": bootstrap, "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
+
+
+async def _ask(bootstrap: str, wanted: Wanted) -> Answered:
+    from larder.config.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
+    from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
+
+    async with Cluster(bootstrap) as cluster:
+        names = [each.use.name for each in declared_topics(wanted.services, wanted.only, {})]
+        facts = await cluster.facts(names)
+        created: set[str] = set()
+        # Internal topics have as many partitions as what they are made from: that has to be there first.
+        for internal in (False, True) if wanted.create else ():
+            declared = declared_topics(wanted.services, wanted.only, facts)
+            missing = [each.use for each in declared if each.use.internal is internal and _lacks(each, wanted, facts)]
+            if missing:
+                await cluster.create(missing)
+                created |= {use.name for use in missing}
+                facts = await cluster.facts(names)
+        return Answered(facts, created, await claims(cluster))
+
+
+async def _release(bootstrap: str, topic: str) -> Claim:
+    """Take back the claim of a topic whose owner has no workers; gives the claim that it was."""
+    from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from larder.worker.topic_ownership import claims, release  # noqa: PLC0415 - imports Kafka's client
+
+    async with Cluster(bootstrap) as cluster:
+        claim = (await claims(cluster)).get(topic)
+        if claim is None:
+            raise MistakeError(Problem(f"topic {topic}", "requires a claim to release", "none", "check its name"))
+        if members := await cluster.members(claim.service):
+            found = f"{', '.join(members)} in the group of {claim.service}, which writes it"
+            raise MistakeError(Problem(f"topic {topic}", "requires an owner without workers", found, "stop them first"))
+        await release(cluster, topic)
+    return claim
+
+
+def _lacks(topic: DeclaredTopic, wanted: Wanted, facts: Mapping[str, TopicFacts]) -> bool:
+    return topic.use.name not in facts and (not wanted.only or (topic.use.owned and not topic.use.waits))
+
+
+def _described(topic: DeclaredTopic, answered: Answered) -> dict[str, Any]:
+    return {
+        "name": topic.use.name,
+        "owner": topic.owner or None,
+        "claimed_by": claim.service if (claim := answered.claims.get(topic.use.name)) else None,
+        "roles": topic.roles,
+        "partitions": topic.use.partitions,
+        "compacted": topic.use.compacted,
+        "exists": topic.use.name in answered.facts,
+        "created": topic.use.name in answered.created,
+    }
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    rows = []
+    for each in found:
+        used = "; ".join(f"{service}: {', '.join(roles)}" for service, roles in each["roles"].items())
+        exists = "created" if each["created"] else "yes" if each["exists"] else "no"
+        kind = "compacted" if each["compacted"] else "events"
+        owner, claimed = each["owner"] or "anybody", each["claimed_by"] or "-"
+        rows.append((each["name"], exists, str(each["partitions"]), kind, owner, claimed, used))
+    headings = ("topic", "exists", "partitions", "kind", "owner", "claimed by", "used by")
+    show_columns(headings, rows, right=["partitions"])

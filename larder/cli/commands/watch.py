@@ -1,0 +1,55 @@
+"""Follow the changes of a table, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from larder.cli.terminal.output import json_option, one_line, printable
+from larder.cli.terminal.rows import row_text
+from larder.client.asking import at_option, workers_at
+from larder.queries.paths import changes_path
+
+if TYPE_CHECKING:
+    from larder.client.event_stream import Event
+
+
+@click.command("watch")
+@click.argument("table")
+@click.option("--prefix", help="Only of keys that begin so; of bytes, in base64url.")
+@at_option
+@json_option
+def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) -> None:
+    """Show the rows of TABLE as they change, one line each, until Ctrl-C.
+
+    Goes on with another worker when one ends, behind the last change that it has shown. With --json each change is
+    one line of JSON; the row of a deletion is null.
+    """
+    from larder.client.changes import Watch  # noqa: PLC0415 - imports what speaks HTTP
+
+    def say(text: str) -> None:
+        click.echo(f"larder: {text}", file=sys.stderr)
+
+    # No exception: Python drops one that comes while something is finalized.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    for event in Watch(table, changes_path(table, prefix), say).events(lambda: workers_at(at)):
+        _tell(event, as_json=as_json)
+
+
+def _tell(event: Event, *, as_json: bool) -> None:
+    if event.name == "reset":
+        text = "some changes are gone that were not shown: what is there now, larder scan lists"
+        click.echo(f"larder: {text}", file=sys.stderr)
+        if as_json:
+            click.echo(one_line({"reset": True}))
+    elif event.name == "row":
+        change = json.loads(event.data)
+        if as_json:
+            click.echo(one_line(change))
+        else:
+            click.echo(f"{printable(str(change['key']))}  {row_text(change['row'])}")

@@ -1,0 +1,74 @@
+"""What became of what joins, decides, folds and reactions took, as a person reads it: a table of each, and samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.output import printable, show_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+OF_JOINS = ("hits", "missing", "waited", "released", "expired", "parked", "passed_on", "dropped")
+OTHERS = (
+    ("decides", "decide", "name", ("decided", "rows", "emitted", "refused", "woken", "parked")),
+    ("folds", "fold", "name", ("decided", "rows", "parked")),
+    ("reactions", "reacts to", "table", ("changes", "emitted", "parked")),
+)
+"""Kinds: what they are called in an answer, the first heading, what names one of them, and its counts."""
+
+SAMPLES = ("missing", "expired", "parked")
+
+
+def show_outcomes(found: Mapping[str, Any]) -> None:
+    """Print a table of each kind; none of one that is empty."""
+    rows = [
+        (join["into"], join["worker"], str(each["partition"]), *_counts(each, OF_JOINS))
+        for join in found["joins"]
+        for each in join["partitions"]
+    ]
+    _show(("into", "worker", "partition"), OF_JOINS, rows)
+    for kind, heading, name, counts in OTHERS:
+        rows = [(each[name], each["worker"], *_counts(each["counts"], counts)) for each in found[kind]]
+        _show((heading, "worker"), counts, rows)
+
+
+def _counts(counted: Mapping[str, int], names: Sequence[str]) -> list[str]:
+    return [f"{counted.get(name, 0):,}" for name in names]
+
+
+def _show(headings: Sequence[str], counts: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    if rows:
+        counted = [name.replace("_", " ") for name in counts]
+        show_columns((*headings, *counted), rows, right=["partition", *counted])
+
+
+def show_samples(joins: Iterable[dict[str, Any]], most: int) -> None:
+    """Print the newest records that lacked a row, waited in vain or were parked, at most so many."""
+    lines = [line for _, line in sorted(_samples(joins), key=lambda each: each[0], reverse=True)]
+    for line in lines[:most]:
+        click.echo(line)
+    if len(lines) > most:
+        click.echo(f"{len(lines) - most:,} more: --samples {len(lines)} names all")
+
+
+def _samples(joins: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
+    """Give when each record was seen, and what is said of it."""
+    for join in joins:
+        for partition in join["partitions"]:
+            for kind in SAMPLES:
+                for sample in partition.get("samples", {}).get(kind, ()):
+                    yield sample.get("at", 0.0), f"{kind}: {_sample(sample)} (into {join['into']})"
+
+
+def _sample(sample: dict[str, Any]) -> str:
+    """Say which record it was and what it lacked."""
+    place = f" at {sample['id']}" if sample.get("id") else ""
+    lacked = ""
+    if sample.get("table"):
+        reference = "null" if sample.get("reference") is None else repr(sample["reference"])
+        lacked = f" lacks {reference} of {sample['table']}"
+    cause = f": {sample['cause']}" if sample.get("cause") else ""
+    return printable(f"{sample.get('key')}{place}{lacked}{cause}")

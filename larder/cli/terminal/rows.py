@@ -1,0 +1,60 @@
+"""How commands show rows to people: a line for each, with what a terminal would obey written out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from larder.cli.terminal.output import printable, show_columns
+from larder.declaring.plurals import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def show_rows(rows: Sequence[dict[str, Any]], following: str | None = None, unreadable: int = 0) -> None:
+    """Show rows with their keys; `following` is the cursor of the next page.
+
+    Of `unreadable` keys of the table the newest record was rejected.
+    """
+    if rows:
+        lines = [
+            (printable(str(each["key"])), _told(each, "partition"), _told(each, "revision"), _row_or_cause(each))
+            for each in rows
+        ]
+        show_columns(("key", "partition", "revision", "row"), lines, right=["partition", "revision"])
+    else:
+        click.echo("larder: no rows", file=sys.stderr)
+    for each in rows:
+        if each["row"] is not None and "rejected" in each:
+            click.echo(f"larder: key {printable(str(each['key']))}: {older_than(each['rejected'])}", file=sys.stderr)
+    if unreadable:
+        keys = counted(unreadable, "key")
+        click.echo(
+            f"larder: of {keys} of the table the newest record was rejected: larder get says why", file=sys.stderr
+        )
+    if following is not None:
+        click.echo(f"larder: there are more: --cursor {following}", file=sys.stderr)
+
+
+def row_text(row: Any) -> str:
+    """Give a row in one line."""
+    return "-" if row is None else printable(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+
+
+def older_than(rejected: dict[str, Any]) -> str:
+    """Say that a row is not what its key has last."""
+    return printable(f"this row is older than the record {rejected['at']}, which was rejected: {rejected['cause']}")
+
+
+def _row_or_cause(row: dict[str, Any]) -> str:
+    if row["row"] is None and (rejected := row.get("rejected")) is not None:
+        return printable(f"rejected: {rejected['at']}: {rejected['cause']}")
+    return row_text(row["row"])
+
+
+def _told(row: dict[str, Any], name: str) -> str:
+    return "-" if row.get(name) is None else str(row[name])

@@ -1,0 +1,137 @@
+"""Questions to any worker, and what commands make of the answers.
+
+Any worker answers for every table of its service: the first one that knows is believed. What a worker cannot say is not
+what it says there is not: both are told apart by the kind of problem (`urn:larder:<kind>`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+
+from larder.client.local_workers import ANSWER_SECONDS, LocalWorker, ask, local_workers
+from larder.config.addresses import is_address
+from larder.config.errors import MistakeError, UnavailableError
+from larder.config.settings import load_settings
+from larder.declaring.plurals import counted
+from larder.declaring.problems import Problem
+from larder.queries.paths import rows_path, some_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from larder.client.local_workers import Reply
+
+OK = 200
+
+LIST_SECONDS = 15.0
+"""For a list: several workers may have to be asked for it."""
+
+PAGE_ROWS = 1_000
+"""Rows in one answer, at most."""
+
+at_option = click.option(
+    "--at", metavar="URL", help="Ask the worker that answers at URL, in place of those that run here."
+)
+
+
+def workers_at(at: str | None) -> list[LocalWorker]:
+    """Give the worker at an address, or those that run out of the data directory; raises `MistakeError`."""
+    if at is None:
+        return local_workers(load_settings().settings.directory)
+    try:
+        parts = urlsplit(at)
+        complete = parts.scheme == "http" and parts.path in {"", "/"} and is_address(parts.netloc, needs_port=True)
+    except ValueError:
+        complete = False
+    if not complete:
+        raise MistakeError(Problem("--at", "requires http://host:port", repr(at), "see what a worker logs first"))
+    return [LocalWorker("", at, 0, f"http://{parts.netloc}")]
+
+
+def answered(
+    workers: Sequence[LocalWorker], table: str, asked: str, path: str, seconds: float = ANSWER_SECONDS
+) -> Reply:
+    """Give the first reply that has what was asked for, or says for certain that there is no such key.
+
+    `asked` says what that is, as "key c1". Raises `MistakeError` and `UnavailableError`.
+    """
+    replies = []
+    for worker in workers:
+        reply = ask(worker, path, seconds)
+        if reply.status == OK or reply.kind == "no-such-key":
+            return reply
+        refuse_mistake(reply)
+        replies.append(reply)
+    raise nobody(table, asked, replies)
+
+
+def refuse_mistake(reply: Reply) -> None:
+    """Raise `MistakeError` where a worker says that what was asked cannot be asked."""
+    if reply.kind == "mistake":
+        raise MistakeError(_problem(reply))
+
+
+def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Look many keys up; rows in the order of the keys, without a row for one that is not there."""
+    rows: list[dict[str, Any]] = []
+    for some in some_keys(keys):
+        path = rows_path(table, [("key", key) for key in some])
+        rows += answered(workers, table, counted(len(keys), "key"), path, LIST_SECONDS).body["rows"]
+    return rows
+
+
+class Listed(NamedTuple):
+    """Rows, the cursor behind them, and of how many keys of the table the newest record was rejected."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+    unreadable: int
+
+
+def rows_in_pages(
+    workers: Sequence[LocalWorker], table: str, chosen: Sequence[tuple[str, str]], limit: int, cursor: str | None
+) -> Listed:
+    """Give up to `limit` rows from a cursor on, page by page."""
+    rows: list[dict[str, Any]] = []
+    while True:
+        asked = [*chosen, ("limit", str(min(limit - len(rows), PAGE_ROWS)))]
+        asked += [] if cursor is None else [("cursor", cursor)]
+        body = answered(workers, table, "a list of rows", rows_path(table, asked), LIST_SECONDS).body
+        rows += body["rows"]
+        cursor = body["next"]
+        if cursor is None or len(rows) >= limit:
+            return Listed(rows, cursor, sum(each.get("unreadable", 0) for each in body.get("partitions", ())))
+
+
+def _problem(reply: Reply) -> Problem:
+    body = {name: str(reply.body.get(name, "")) for name in Problem._fields}
+    return Problem(**{**body, "requires": f"requires {body['requires']}"})
+
+
+def nobody(table: str, asked: str, replies: Sequence[Reply]) -> MistakeError | UnavailableError:
+    """Say why no worker could answer."""
+    if replies and all(reply.kind == "no-such-table" for reply in replies) and not replies[0].worker.service:
+        return MistakeError(_problem(replies[0]))  # that of --at
+    holder = _holder(table) if not replies or replies[0].worker.service else ""
+    requires = "requires a worker that knows the answer"
+    found = "; ".join(f"{each.worker.worker}: {each.said}" for each in replies) or "no local worker at all"
+    do = f"start one: larder worker {holder}" if not replies else "ask again, or start the worker that is missing"
+    return UnavailableError(Problem(f"table {table}, {asked}", requires, found, do))
+
+
+def _holder(table: str) -> str:
+    """Name a service that has a table; raises `MistakeError` where none is declared to."""
+    from larder.config.declared import declared_services, unconfigured  # noqa: PLC0415 - imports what the user wrote
+
+    services = declared_services(load_settings().settings.modules).values()
+    holders = {use.name: service.name for service in services for use in service.tables}
+    if table not in holders:
+        near = difflib.get_close_matches(table, holders, 1)
+        do = f"did you mean {near[0]}?" if near else "see larder services for what is declared"
+        found = f"none of that name, but {', '.join(holders) or 'no table at all'}{unconfigured()}"
+        raise MistakeError(Problem(f"table {table}", "requires a declared table", found, do))
+    return holders[table]

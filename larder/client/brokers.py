@@ -1,0 +1,78 @@
+"""Which broker a command talks to, and short conversations with it: bounded in time, with failures a user can read.
+
+For commands that ask something and end. A worker has its own way, since it goes on when the broker goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from aiokafka.errors import KafkaError
+
+from larder.cli.commands.broker import existing_broker, local_broker, require_answer
+from larder.config.errors import UnavailableError
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+T = TypeVar("T")
+
+# Seconds for a short conversation: a few requests, each answered in milliseconds by a broker that is well.
+CONVERSATION_SECONDS = 20.0
+
+
+def serving_broker() -> str:
+    """Give the address of the broker in use: the one that was set, else the local one; it answers.
+
+    Raises `UnavailableError` when it does not, or when none runs.
+    """
+    if existing := existing_broker():
+        require_answer(existing)
+        return existing
+    broker = local_broker()
+    running = broker.running
+    if running is None:
+        problem = Problem(
+            f"local broker in {broker.directory}",
+            "requires to run",
+            "none running",
+            "start it (larder broker start, or larder demo), or set KAFKA=host:port to use another one",
+        )
+        raise UnavailableError(problem)
+    broker.port = running.port
+    require_answer(broker.bootstrap)
+    return broker.bootstrap
+
+
+def quiet_client() -> None:
+    """Keep Kafka's client from logging: what it fails with is told once, by whoever asked it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+
+
+def talk(bootstrap: str, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
+    """Run a conversation with the broker at `bootstrap` to its end, or to its deadline.
+
+    Raises `UnavailableError` for all that Kafka's client raises, and when it takes longer than `seconds`.
+    """
+    quiet_client()
+
+    async def bounded() -> T:
+        async with asyncio.timeout(seconds):
+            return await conversation
+
+    try:
+        return asyncio.run(bounded())
+    except TimeoutError as error:
+        raise unavailable(bootstrap, f"no answer within {seconds:g} s") from error
+    except (KafkaError, OSError) as error:
+        raise unavailable(bootstrap, str(error) or type(error).__name__) from error
+
+
+def unavailable(bootstrap: str, found: str) -> UnavailableError:
+    """Say what a broker did in place of what was asked."""
+    problem = Problem(f"broker {bootstrap}", "requires to do what it is asked for", found, "look at the broker's log")
+    return UnavailableError(problem)

@@ -1,0 +1,1 @@
+"""What a process was told: its settings, its addresses, its services."""

@@ -1,0 +1,115 @@
+"""The loaded services, checked, and their topics, each once: who owns it, who uses it how, how it is created.
+
+Reads declarations; knows nothing of what a broker has but the facts it is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from larder.config.errors import MistakeError
+from larder.config.settings import load_settings
+from larder.declaring.checks.declarations import problems
+from larder.declaring.checks.topics import topic_problems
+from larder.declaring.joins import events_of
+from larder.declaring.loading import load_services, topics_in
+from larder.declaring.plurals import plural
+from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.topology import owns, topics_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from larder.declaring.facts import Facts
+    from larder.declaring.service import Service
+    from larder.declaring.topics import EventTopic, OwnerTopic
+    from larder.declaring.topology import TopicUse
+
+
+@dataclass
+class DeclaredTopic:
+    """One topic: how it is created, its owner ("" when nobody is declared), and its roles by service."""
+
+    use: TopicUse
+    owner: str = ""
+    roles: dict[str, list[str]] = field(default_factory=dict)
+
+
+def declared_services(modules: Sequence[str]) -> dict[str, Service]:
+    """Import modules and give their services by name; raises DeclarationError with all that is wrong with them."""
+    services = load_services(modules)
+    if found := [*problems(list(services.values())), *(() if services else _without_service(modules))]:
+        raise DeclarationError(found)
+    return services
+
+
+def _without_service(modules: Sequence[str]) -> Iterator[Problem]:
+    """Say what there is in modules that declare topics alone, and what is wrong with these."""
+    alone = topics_in(modules)
+    for topic in alone:
+        yield from topic_problems(topic)
+    yield Problem(
+        f"{plural(len(modules), 'module')} {', '.join(modules)}",
+        "larder requires a Service",
+        f"{plural(len(alone), 'topic')} {', '.join(topic.name for topic in alone)}, and no service",
+        'declare one: shipping = Service("shipping")',
+    )
+
+
+def declared_topics(services: Mapping[str, Service], only: str | None, facts: Facts) -> list[DeclaredTopic]:
+    """List the topics of all services, or of one `only`, in the order of declaration."""
+    everybody = list(services.values())
+    owners = {topic.name: owner_of(topic, everybody) for topic in topics(everybody)}
+    found: dict[str, DeclaredTopic] = {}
+    for service in [service_named(services, only)] if only else everybody:
+        for use in topics_of(service, facts):
+            known = found.setdefault(use.name, DeclaredTopic(use, owners.get(use.name, service.name)))
+            known.roles[service.name] = [role.value for role in use.roles]
+    return list(found.values())
+
+
+def owner_of(topic: EventTopic | OwnerTopic, services: Sequence[Service]) -> str:
+    """Name the only service that may write a topic; "" when none is declared and no service publishes into it."""
+    return topic.owner or next((service.name for service in services if owns(service, topic)), "")
+
+
+def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
+    """Give the topics that services declare: not those that they name themselves."""
+    for service in services:
+        yield from (use.topic for use in service.tables)
+        yield from (events_of(source) for source in service.sources)
+        yield from service.written
+        yield from (agent.topic for agent in service.agents)
+
+
+def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTopic:
+    """Give the declaration of a topic; raises `MistakeError` that names those that there are."""
+    known = {topic.name: topic for topic in topics(services)}
+    if name not in known:
+        found = f"none of that name, but {', '.join(known) or 'no topic at all'}{unconfigured()}"
+        raise MistakeError(Problem(f"topic {name}", "requires a declared topic", found, _near(name, known)))
+    return known[name]
+
+
+def service_named(services: Mapping[str, Service], name: str) -> Service:
+    """Give the declaration of a service; raises `MistakeError` that names those that there are."""
+    if name not in services:
+        found = f"none of that name, but {', '.join(services) or 'no service at all'}{unconfigured()}"
+        raise MistakeError(Problem(f"service {name}", "requires a declared service", found, _near(name, services)))
+    return services[name]
+
+
+def unconfigured() -> str:
+    """Say that nothing names modules, so that the shipped ones are loaded; "" where something does."""
+    loaded = load_settings()
+    if loaded.origins["modules"] != "default":
+        return ""
+    file = f"{loaded.path} names no modules" if loaded.path.is_file() else f"there is no {loaded.path.absolute()}"
+    return f" (the shipped shop: {file}, and LARDER_MODULES is not set)"
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else "name one of them, or name its module in LARDER_MODULES"

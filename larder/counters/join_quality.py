@@ -1,0 +1,121 @@
+"""What became of the orders of each join, by partition: counts, and the newest of those that lacked a row.
+
+Kept for as long as the worker runs, whoever has the partition meanwhile: counts only rise. What is read again
+after a rewind counts again. A slice whose rows are all there costs one addition; samples are only taken of orders
+that are handled one by one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from larder.declaring.records import Record
+from larder.store.clock import now
+
+NEWEST = 20
+"""So many samples are kept of each kind, for each join and partition: enough to see what they have in common."""
+
+TEXT_BYTES = 256
+"""Of a key or a cause no more is kept: samples of large keys must not be what fills the memory."""
+
+
+@dataclass
+class JoinCounts:
+    """What became of the orders of a join, in this worker since it started.
+
+    `hits`: all of its rows were there when it came; `joined`: there is a result, at once or later; `overridden`: it had
+    a field with the name of an embedded row, and the result has the row alone.
+    """
+
+    hits: int = 0
+    joined: int = 0
+    missing: int = 0
+    waited: int = 0
+    released: int = 0
+    expired: int = 0
+    passed_on: int = 0
+    dropped: int = 0
+    parked: int = 0
+    unwanted: int = 0
+    overridden: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+Keys = Sequence[bytes | None]
+"""Something for each look-up of a join, in their order."""
+
+
+class Sample(NamedTuple):
+    """An order that came to no good, by its offset in the join's input and its message key.
+
+    `lookup` is the place of the look-up that found no row, and `reference` the key that it asked for (None: the
+    order's field is null); None for both where no row was missing. `at` in seconds since the epoch.
+    """
+
+    at: float
+    offset: int
+    key: bytes | None
+    lookup: int | None
+    reference: bytes | None
+    cause: str | None
+
+
+class JoinQuality:
+    """One join on one input partition. `clock` gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float] = now) -> None:
+        self.counts = JoinCounts()
+        self.missing: deque[Sample] = deque(maxlen=NEWEST)
+        self.expired: deque[Sample] = deque(maxlen=NEWEST)
+        self.parked: deque[Sample] = deque(maxlen=NEWEST)
+        self._clock = clock
+
+    def lack(self, orders: Sequence[tuple[Record, Keys, Keys]]) -> None:
+        """Orders of a slice came, and not all of their rows are there; each with its references and its rows."""
+        self.counts.missing += len(orders)
+        self.missing.extend(self._sample(*each) for each in orders[-NEWEST:])
+
+    def expires(self, order: Record, references: Keys, rows: Keys) -> None:
+        """An order has waited for its rows for as long as it may."""
+        self.counts.expired += 1
+        self.expired.append(self._sample(order, references, rows))
+
+    def parks(self, order: Record, cause: str, references: Keys = (), rows: Keys = ()) -> None:
+        """An order is parked, for lack of rows where there are any to look for."""
+        self.counts.parked += 1
+        self.parked.append(self._sample(order, references, rows, cause[:TEXT_BYTES]))
+
+    def _sample(self, order: Record, references: Keys, rows: Keys, cause: str | None = None) -> Sample:
+        lookup = rows.index(None) if None in rows else None
+        reference = None if lookup is None else _short(references[lookup])
+        return Sample(self._clock(), order.offset, _short(order.key), lookup, reference, cause)
+
+
+class QualityOfJoin:
+    """One join, over the partitions of its input that this worker has had."""
+
+    def __init__(self, clock: Callable[[], float] = now) -> None:
+        self._clock = clock
+        self._partitions: dict[int, JoinQuality] = {}
+
+    @property
+    def partitions(self) -> Mapping[int, JoinQuality]:
+        return self._partitions
+
+    def of(self, partition: int) -> JoinQuality:
+        """That of a partition, from its first assignment on."""
+        return self._partitions.setdefault(partition, JoinQuality(self._clock))
+
+    def total(self) -> JoinCounts:
+        """The sum over all partitions."""
+        each = [quality.counts for quality in self._partitions.values()]
+        return JoinCounts(*(sum(getattr(counts, field.name) for counts in each) for field in fields(JoinCounts)))
+
+
+def _short(text: bytes | None) -> bytes | None:
+    return None if text is None else text[:TEXT_BYTES]

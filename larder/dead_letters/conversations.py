@@ -1,0 +1,23 @@
+"""Conversations of commands about the letters of a service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from larder.config.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+LIST_SECONDS = 60.0
+"""For at most 100,000 records, which may be large."""
+
+
+def talk_about(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
+    """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
+    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+
+    service_named(declared_services(load_settings().settings.modules), service)
+    broker = serving_broker()
+    return talk(broker, conversation(broker), seconds)

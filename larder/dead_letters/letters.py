@@ -1,0 +1,206 @@
+"""Letters and what settles them, as records of `<service>.dead-letters` have them. Pure.
+
+The record that a letter is about is known by its coordinates and its timestamp: a topic that was deleted and created
+again has other records at the same coordinates. May not know how records are read or written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+
+from larder.config.errors import MistakeError
+from larder.declaring.dead_letters import ATTEMPT, REPLAYED, STEP
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.declaring.records import Record
+
+Headers = list[tuple[str, bytes | None]]
+How = Literal["replayed", "republished", "discarded"]
+"""What is replayed reaches the step that parked it alone; what is republished goes to its topic, for all readers."""
+
+PREFIX: Final = "larder."
+SETTLED: Final = "larder.settled"
+"""On the record that settles a letter: replayed, republished or discarded."""
+REPLAYED_AS: Final = "larder.replayed-as"
+"""On the record that settles a letter: where the replayed record lies."""
+TIMESTAMP: Final = "larder.timestamp"
+
+_HOWS: Final[Mapping[bytes, How]] = {each.encode(): each for each in get_args(How)}
+
+_TIMES: Final = range(-(2**63), 2**63)
+"""Whatever a record may have."""
+_ATTEMPTS: Final = range(2**31)
+
+# Enough to know a key by, in a list of many.
+_SHOWN_KEY = 200
+
+
+class LetterId(NamedTuple):
+    """Where the record that a letter is about lies; as text topic/partition/offset, the letter's message key."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """Give it as it is written on a command line and in an address."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Identity(NamedTuple):
+    """The record that a letter is about, for certain, and which letter about it; timestamp in ms.
+
+    step     the step of the service that parked it; None where it was none
+    attempt  how often it was replayed to its step before
+    """
+
+    id: LetterId
+    timestamp: int
+    step: str | None = None
+    attempt: int = 0
+
+    @property
+    def name(self) -> Name:
+        """What people call it."""
+        return Name(self.id, self.step)
+
+
+class Name(NamedTuple):
+    """The id of a letter, and the step that parked the record: each step that could not handle it has a letter."""
+
+    id: LetterId
+    step: str | None = None
+
+    def __str__(self) -> str:
+        """Give it as people read it."""
+        return str(self.id) if self.step is None else f"{self.id} of {self.step}"
+
+
+class Place(NamedTuple):
+    """Where a record of the dead letters' own topic lies, and when it was written there (ms)."""
+
+    partition: int
+    offset: int
+    at: int
+
+
+class Letter(NamedTuple):
+    """A record that could not be handled: `key`, `value` and `headers` as it came, `timestamp` in ms.
+
+    left_out  what of it was too large to be kept; None where it is whole.
+    step      the step of the service that parked it, and processes it when it is replayed; None where it was none.
+    attempt   how often it was replayed to its step before.
+    """
+
+    id: LetterId
+    service: str
+    timestamp: int
+    cause: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    left_out: str | None
+    place: Place
+    step: str | None = None
+    attempt: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """The record that it is about."""
+        return Identity(self.id, self.timestamp, self.step, self.attempt)
+
+    def summary(self) -> Letter:
+        """Give it without what may be large."""
+        key = None if self.key is None else self.key[:_SHOWN_KEY]
+        return self._replace(key=key, value=None, headers=[])
+
+
+class Settlement(NamedTuple):
+    """That a letter was replayed or discarded, and where the replayed record lies, if any."""
+
+    identity: Identity
+    how: How
+    replayed_as: str | None
+    place: Place
+
+
+def letter_id(text: str) -> LetterId:
+    """Read an id; raises `MistakeError`."""
+    found = re.fullmatch(r"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})/([0-9]{1,19})", text)
+    if found is None:
+        problem = Problem(
+            f"dead letter {text}",
+            "requires an id as topic/partition/offset",
+            repr(text),
+            "see larder dead-letters list",
+        )
+        raise MistakeError(problem)
+    return LetterId(found[1], int(found[2]), int(found[3]))
+
+
+def read_record(partition: int, record: Record) -> Letter | Settlement | None:
+    """Read a record of the dead letters' topic; None for one that is neither a letter nor settles one."""
+    ours = {name: value for name, value in record.headers if name.startswith(PREFIX) and value is not None}
+    place = Place(partition, record.offset, record.timestamp)
+    try:
+        about = letter_id((record.key or b"").decode())
+        timestamp, attempt = _number(ours[TIMESTAMP], _TIMES), _number(ours.get(ATTEMPT, b"0"), _ATTEMPTS)
+    except (MistakeError, ValueError, KeyError):
+        return None
+    step = text_of(ours.get(STEP))
+    if (how := ours.get(SETTLED)) is not None:
+        return _settlement(Identity(about, timestamp, step, attempt), how, ours.get(REPLAYED_AS), place)
+    return Letter(
+        about,
+        text_of(ours.get("larder.service")) or "",
+        timestamp,
+        text_of(ours.get("larder.cause")) or "",
+        ours.get("larder.key"),
+        record.value,
+        [(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
+        text_of(ours.get("larder.left-out")),
+        place,
+        step,
+        attempt,
+    )
+
+
+def _number(text: bytes, within: range) -> int:
+    """Read a number as letters have it; raises ValueError. What is larger can be written into no answer."""
+    if re.fullmatch(rb"-?[0-9]{1,19}", text) is None or (number := int(text)) not in within:
+        raise ValueError(text)
+    return number
+
+
+def replayed_headers(letter: Letter) -> Headers:
+    """Give the headers that a record has which all readers of its topic get again."""
+    return [*letter.headers, (REPLAYED, str(letter.id).encode())]
+
+
+def stepped_headers(letter: Letter) -> Headers:
+    """Give the headers that a record has which the step of a letter is to process again."""
+    step, attempt = (letter.step or "").encode(), str(letter.attempt + 1).encode()
+    return [*replayed_headers(letter), (STEP, step), (ATTEMPT, attempt)]
+
+
+def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> Headers:
+    """Give the headers of the record, under the letter's key and without a value, that settles a letter."""
+    headers: Headers = [(SETTLED, how.encode()), (TIMESTAMP, str(identity.timestamp).encode())]
+    if identity.step is not None:
+        headers += [(STEP, identity.step.encode()), (ATTEMPT, str(identity.attempt).encode())]
+    return headers if replayed_as is None else [*headers, (REPLAYED_AS, replayed_as.encode())]
+
+
+def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
+    if (known := _HOWS.get(how)) is None:
+        return None
+    return Settlement(identity, known, None if known == "discarded" else text_of(replayed_as), place)
+
+
+def text_of(value: bytes | None) -> str | None:
+    """Give bytes as text, in which what is no UTF-8 is escaped."""
+    return None if value is None else value.decode(errors="backslashreplace")

@@ -1,0 +1,181 @@
+"""Lists and counts the letters of a service, and finds one: dead letters, or another kind.
+
+Lists are bounded: so many letters, out of so many of the newest records, read in windows from the end backwards. A
+letter that is parked again long after it was settled may be listed; who replays reads all, and knows better.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from larder.dead_letters.letters import Letter, LetterId, Settlement
+from larder.dead_letters.pages import Found, Newest, Page, page, read_cursor
+from larder.dead_letters.records import Span
+from larder.dead_letters.shelves import DEAD_LETTERS, Kind, Shelf, lowest, shelf_of, windows
+from larder.dead_letters.tallying import counted, tally
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+
+    from larder.dead_letters.tallying import Tally
+
+TALLY_SECONDS = 3.0
+"""For counting letters, which may be large: whoever looks at a page waits for it."""
+
+
+async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kind
+    brokers: str,
+    service: str,
+    limit: int,
+    cursor: str | None = None,
+    wanted: Callable[[Letter], bool] = lambda _: True,
+    *,
+    kind: Kind = DEAD_LETTERS,
+) -> Page:
+    """Give the newest letters that are not settled, from a cursor on; raises MistakeError, KafkaError and OSError."""
+    before = {} if cursor is None else read_cursor(cursor)
+    async with shelf_of(brokers, service, kind) as shelf:
+        ends = await shelf.spans()
+        starts = {partition: min(span.end, before.get(partition, span.end)) for partition, span in ends.items()}
+
+        def asked(each: Letter) -> bool:
+            return each.place.offset < starts[each.place.partition] and wanted(each)
+
+        found = {partition: await _newest(shelf, partition, span, limit + 1, asked) for partition, span in ends.items()}
+    return page(found, limit, starts)
+
+
+async def survey_letters(
+    brokers: str,
+    service: str,
+    limit: int,
+    wanted: Callable[[Letter], bool] = lambda _: True,
+    *,
+    kind: Kind = DEAD_LETTERS,
+) -> tuple[Page, Tally]:
+    """Give the first page of a list, and count all that are not settled: read once; raises KafkaError and OSError."""
+    async with shelf_of(brokers, service, kind) as shelf:
+        spans = await shelf.spans()
+        surveys = await _surveys(shelf, spans, _Sought(limit + 1, wanted), TALLY_SECONDS)
+    starts = {partition: span.end for partition, span in spans.items()}
+    found = {partition: each.found for partition, each in surveys.items()}
+    return page(found, limit, starts), _tally(surveys.values(), kind)
+
+
+async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what kind
+    brokers: str,
+    service: str,
+    limit: int,
+    cursor: str | None,
+    wanted: Callable[[Letter], bool],
+    *,
+    kind: Kind = DEAD_LETTERS,
+) -> tuple[Page, Tally | None]:
+    """Give a page of a list, and with the first one how many letters there are; raises what the others here do."""
+    if cursor is None:
+        return await survey_letters(brokers, service, limit, wanted, kind=kind)
+    return await list_letters(brokers, service, limit, cursor, wanted, kind=kind), None
+
+
+async def tally_letters(brokers: str, service: str, seconds: float = TALLY_SECONDS) -> Tally:
+    """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
+    return (await count_again(brokers, service, None, seconds)).tally
+
+
+class Counted(NamedTuple):
+    """A tally, and the offsets of the topic that it was made of."""
+
+    spans: Mapping[int, Span]
+    tally: Tally
+
+
+async def count_again(brokers: str, service: str, before: Counted | None, seconds: float = TALLY_SECONDS) -> Counted:
+    """Count as `tally_letters` does; what was counted `before` is given back where nothing has come since."""
+    async with shelf_of(brokers, service) as shelf:
+        spans = await shelf.spans()
+        if before is not None and before.spans == spans:
+            return before
+        surveys = await _surveys(shelf, spans, _Sought(0, lambda _: False), seconds)
+    return Counted(spans, _tally(surveys.values(), DEAD_LETTERS))
+
+
+def _tally(surveys: Collection[_Survey], kind: Kind) -> Tally:
+    every = chain.from_iterable(each.counted for each in surveys)
+    return tally(every, whole=all(each.whole for each in surveys), subject=kind.subject)
+
+
+async def letter(brokers: str, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:
+    """Give a letter with its value, and what settled it; None where it is not among the newest records.
+
+    Raises KafkaError and OSError.
+    """
+    async with shelf_of(brokers, service) as shelf:
+        ends = await shelf.spans()
+        # Where a worker of today puts it comes first.
+        for partition in sorted(ends, key=lambda each: each != wanted.partition % shelf.partitions):
+            met = [each async for each in _met(shelf, partition, ends[partition], wanted)]
+            if met and isinstance(found := met[-1], Letter):
+                settled = next((each for each in met if each.identity == found.identity), None)
+                whole = [each async for each in shelf.entries(partition, _alone(found))]
+                if whole and isinstance(whole[0], Letter):
+                    return whole[0], settled if isinstance(settled, Settlement) else None
+    return None
+
+
+def _alone(found: Letter) -> Span:
+    return Span(found.place.offset, found.place.offset + 1)
+
+
+async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> AsyncIterator[Letter | Settlement]:
+    """Give the newest letter of an id, the last one, and what lies behind it."""
+    async for window in windows(shelf, partition, span, lambda each: each.id == wanted):
+        for entry in window:
+            if entry.identity.id == wanted:
+                yield entry
+                if isinstance(entry, Letter):
+                    return
+
+
+async def _newest(shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]) -> Found:
+    newest = Newest()
+    async for window in windows(shelf, partition, span, wanted):
+        newest.take(window)
+        if len(newest.letters) >= limit:
+            return Found(newest.letters[:limit], beyond=False)
+    return Found(newest.letters, beyond=lowest(shelf, span) > span.begin)
+
+
+class _Sought(NamedTuple):
+    """How many letters are to be found of each partition, and which."""
+
+    limit: int
+    takes: Callable[[Letter], bool]
+
+
+class _Survey(NamedTuple):
+    """Of one partition: the newest letters that are wanted; all, as they count; and whether all records were read."""
+
+    found: Found
+    counted: list[Letter]
+    whole: bool
+
+
+async def _surveys(shelf: Shelf, spans: Mapping[int, Span], sought: _Sought, seconds: float) -> dict[int, _Survey]:
+    until = time.monotonic() + seconds
+    return {partition: await _survey(shelf, partition, span, sought, until) for partition, span in spans.items()}
+
+
+async def _survey(shelf: Shelf, partition: int, span: Span, sought: _Sought, until: float) -> _Survey:
+    """Look for the letters that are sought however long that takes, and count until then."""
+    newest, every, full = Newest(), Newest(), sought.limit == 0
+    async for window in windows(shelf, partition, span, lambda _: True):
+        every.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)
+        if not full:
+            newest.take(entry for entry in window if isinstance(entry, Settlement) or sought.takes(entry))
+            full = len(newest.letters) >= sought.limit
+        if full and time.monotonic() > until:
+            return _Survey(Found(newest.letters[: sought.limit], beyond=False), every.letters, whole=False)
+    whole = lowest(shelf, span) <= span.begin
+    return _Survey(Found(newest.letters[: sought.limit], beyond=not full and not whole), every.letters, whole)

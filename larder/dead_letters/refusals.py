@@ -1,0 +1,82 @@
+"""What decides refused, as letters: their cause is the reason, their step the state that would have changed. Pure.
+
+Nothing settles a refusal: it is a result, and is listed and counted alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from larder.config.errors import MistakeError
+from larder.dead_letters.choosing import says
+from larder.dead_letters.describing import moment
+from larder.dead_letters.letters import Letter, Place, letter_id, text_of
+from larder.dead_letters.shelves import Kind
+from larder.declaring.decisions import refusals_name
+
+if TYPE_CHECKING:
+    from larder.dead_letters.pages import Page
+    from larder.dead_letters.tallying import Tally
+    from larder.declaring.records import Record
+
+
+class _Refusal(msgspec.Struct):
+    """What a line of a list has of a refusal; the event may be large."""
+
+    id: str
+    state: str
+    key: str
+    reason: str
+
+
+_read = msgspec.json.Decoder(_Refusal).decode
+
+
+def read_refusal(partition: int, record: Record) -> Letter | None:
+    """Read a record of the topic of refusals; None for one that is no refusal."""
+    try:
+        refusal = _read(record.value or b"")
+        about = letter_id(refusal.id)
+    except (MistakeError, msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    place = Place(partition, record.offset, record.timestamp)
+    key = refusal.key.encode(errors="backslashreplace")
+    return Letter(about, "", record.timestamp, refusal.reason, key, None, [], None, place, refusal.state)
+
+
+REFUSALS = Kind(refusals_name, read_refusal, lambda letter: letter.step or "")
+
+
+def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
+    """Whether a refusal has this state, and a text in its reason, where those are given."""
+    return (state is None or letter.step == state) and (reason is None or says(letter.cause, reason.casefold()))
+
+
+def described_refusals(page: Page, counts: Tally | None) -> dict[str, Any]:
+    """Give a page of refusals as answers have it, and how many there are by reason, where that was counted."""
+    return {
+        "refusals": [_described(each) for each in page.letters],
+        "next": page.next,
+        "beyond": page.beyond,
+        "counted": None if counts is None else _counted(counts),
+    }
+
+
+def _described(letter: Letter) -> dict[str, Any]:
+    return {
+        "id": str(letter.id),
+        "at": moment(letter.place.at),
+        "state": letter.step,
+        "key": text_of(letter.key),
+        "reason": letter.cause,
+    }
+
+
+def _counted(counts: Tally) -> dict[str, Any]:
+    reasons = [
+        {"state": each.subject, "reason": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
+        for each in counts.causes
+    ]
+    return {"total": counts.total, "reasons": reasons, "whole": counts.whole}

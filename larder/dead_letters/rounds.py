@@ -1,0 +1,159 @@
+"""One go through the dead letters of a service: what is settled is read first, then the letters that are not.
+
+Has a producer that has just begun, so that nobody else can commit meanwhile: `settling` sees to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.dead_letters.choosing import unfound
+from larder.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
+from larder.dead_letters.outcome import Progress
+from larder.dead_letters.records import Outgoing, Span, send, spans
+from larder.delivery.refused_records import REFUSED
+from larder.kafka.readers import reader
+from larder.kafka.retrying import within
+from larder.store.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from larder.dead_letters.choosing import Chosen
+    from larder.dead_letters.letters import How, Identity
+    from larder.dead_letters.outcome import Outcome
+    from larder.dead_letters.replaying import Originals
+    from larder.dead_letters.shelves import Shelf
+    from larder.kafka.transactions import TransactionalProducer
+
+TRANSACTION_LETTERS, TRANSACTION_BYTES = 500, 4 * 1024 * 1024
+"""What is committed at a time: enough that committing costs little, few enough to be held in memory."""
+
+TRANSACTION_TIMEOUT_MS = 30_000
+"""For one of them; the next one who replays does not wait for it, readers of committed records do."""
+
+
+class RefusedError(Exception):
+    """The broker refused a record: what was sent is not committed, and the producer cannot go on."""
+
+
+class Ready(NamedTuple):
+    """A letter to be settled, in short, and the record that it is replayed as; None where it is discarded."""
+
+    letter: Letter
+    replay: Outgoing | None
+
+
+@dataclass
+class Round:
+    """One go through the letters, with a producer that has just begun."""
+
+    brokers: str
+    shelf: Shelf
+    originals: Originals
+    producer: TransactionalProducer
+    how: How
+    chosen: Chosen
+    outcome: Outcome
+    told: Callable[[Progress], None]
+    alone: bool
+    _looked_at: int = 0
+    _records: int = 0
+
+    async def go(self) -> None:
+        """Settle all letters that are chosen and open; raises RefusedError and KafkaError."""
+        tps = [TopicPartition(self.shelf.topic, partition) for partition in range(self.shelf.partitions)]
+        # What was committed behind a transaction that is open counts, too: up to the high watermark.
+        async with reader(self.brokers, "read_uncommitted") as consumer:
+            ends = await spans(consumer, tps)
+        self._records = 2 * sum(span.end - span.begin for span in ends.values())
+        unmet = set(self.chosen.ids or ())
+        for partition in self.chosen.partitions(self.shelf.partitions):
+            if self.chosen.ids is None or unmet:
+                unmet -= await self._partition(partition, ends[TopicPartition(self.shelf.topic, partition)])
+        self.outcome.left |= unfound(unmet, self.shelf.topic)
+
+    async def _partition(self, partition: int, span: Span) -> set[LetterId]:
+        """Settle the letters of a partition; gives the ids that were met."""
+        settled = await self._settled(partition, span)
+        met: set[LetterId] = set()
+        chunk: list[Ready] = []
+        size = 0
+        async for entry in self.shelf.entries(partition, span):
+            self._tell()
+            if not isinstance(entry, Letter) or not self.chosen.takes(entry):
+                continue
+            if self.chosen.ids is not None:
+                met.add(entry.id)
+            if self._is_open(entry, settled) and (ready := await self._ready(entry)) is not None:
+                settled[entry.identity] = None
+                chunk.append(ready)
+                size += len((ready.replay and ready.replay.value) or b"")
+            if self.alone or len(chunk) >= TRANSACTION_LETTERS or size >= TRANSACTION_BYTES:
+                await self._commit(chunk)
+                chunk, size = [], 0
+        await self._commit(chunk)
+        return met
+
+    async def _settled(self, partition: int, span: Span) -> dict[Identity, Settlement | None]:
+        """Give what is settled; None will stand for what is settled in this round."""
+        found: dict[Identity, Settlement | None] = {}
+        async for entry in self.shelf.entries(partition, span):
+            self._tell()
+            if isinstance(entry, Settlement):
+                found.setdefault(entry.identity, entry)
+        return found
+
+    def _is_open(self, letter: Letter, settled: dict[Identity, Settlement | None]) -> bool:
+        name = letter.identity.name
+        if letter.identity not in settled:
+            return name not in self.outcome.left
+        before = settled[letter.identity]
+        if self.chosen.ids is not None and before is not None and name not in self.outcome.settled:
+            self.outcome.already[name] = before
+        return False
+
+    async def _ready(self, letter: Letter) -> Ready | None:
+        """Make ready what can be settled; why another one cannot be goes to what is left."""
+        replay = await self.originals.replay(letter) if self.how != "discarded" else None
+        if isinstance(replay, str):
+            self.outcome.left[letter.identity.name] = replay
+            return None
+        return Ready(letter.summary(), replay)
+
+    async def _commit(self, ready: list[Ready]) -> None:
+        if not ready:
+            return
+        places: list[str | None] = []
+
+        async def publish() -> None:
+            offsets = iter(await send(self.producer, [replay for _, replay in ready if replay is not None]))
+            places.extend(
+                None if replay is None else f"{replay.tp.topic}/{replay.tp.partition}/{next(offsets)}"
+                for _, replay in ready
+            )
+            await send(self.producer, [self._marker(each.letter, at) for each, at in zip(ready, places, strict=True)])
+
+        try:
+            async with within(TRANSACTION_TIMEOUT_MS / 1000, "a transaction to be committed"):
+                await self.producer.in_one(publish)
+        except REFUSED as error:
+            if self.alone:
+                self.outcome.left[ready[0].letter.identity.name] = (
+                    f"replaying requires its topic to take it; found {error}"
+                )
+            raise RefusedError from error
+        names = [letter.identity.name for letter, _ in ready]
+        self.outcome.settled |= dict(zip(names, places, strict=True))
+
+    def _marker(self, letter: Letter, replayed_as: str | None) -> Outgoing:
+        tp = TopicPartition(self.shelf.topic, letter.place.partition)
+        headers = settling_headers(letter.identity, self.how, replayed_as)
+        return Outgoing(tp, str(letter.id).encode(), None, int(now() * 1000), headers, self.shelf.largest)
+
+    def _tell(self) -> None:
+        self._looked_at += 1
+        self.told(Progress(self._looked_at, self._records, len(self.outcome.settled)))

@@ -1,0 +1,89 @@
+"""Replays and discards dead letters, each once.
+
+A replayed record and what settles its letter are committed in one transaction. The transactional id is one for each
+service: whoever begins ends what another one has left open, and fences it off, and only then reads what is settled,
+up to the high watermark. So whatever was committed before is known, and nothing can be committed besides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import ProducerFenced
+
+from larder.config.errors import UnavailableError
+from larder.dead_letters.outcome import Outcome
+from larder.dead_letters.replaying import Originals
+from larder.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
+from larder.dead_letters.shelves import shelf_of
+from larder.declaring.problems import Problem
+from larder.kafka.admin import Cluster
+from larder.kafka.readers import REQUEST_TIMEOUT_MS, reader
+from larder.kafka.retrying import within
+from larder.kafka.transactions import TransactionalProducer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from larder.dead_letters.choosing import Chosen
+    from larder.dead_letters.letters import How
+    from larder.dead_letters.outcome import Progress
+
+BEGINNINGS = 20
+"""A record that the broker refuses ends a transaction and its producer, twice until it is known. Ten of them are a
+topic to be mended first."""
+
+
+async def settle(
+    brokers: str, service: str, how: How, chosen: Chosen, told: Callable[[Progress], None] = lambda _: None
+) -> Outcome:
+    """Replay, republish or discard the chosen letters, the oldest of each partition first.
+
+    Cut short at any time, it can be asked for again: what is committed is not done again. Raises UnavailableError,
+    KafkaError and OSError.
+    """
+    outcome = Outcome()
+    alone = False
+    for _ in range(BEGINNINGS):
+        producer = TransactionalProducer(
+            f"{service}/dead-letters",  # workers have no slash in theirs
+            TRANSACTION_TIMEOUT_MS,
+            bootstrap_servers=brokers,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            async with within(TRANSACTION_TIMEOUT_MS / 1000, "a transaction coordinator"):
+                await producer.start()
+            async with (
+                shelf_of(brokers, service) as shelf,
+                Cluster(brokers) as cluster,
+                reader(brokers) as consumer,
+            ):
+                originals = Originals(service, cluster, consumer, republish=how == "republished")
+                await Round(brokers, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
+        except RefusedError:
+            alone = not alone
+        except ProducerFenced as error:
+            raise _fenced(service) from error
+        else:
+            return outcome
+        finally:
+            await producer.discard()
+    raise _refusing(service, outcome)
+
+
+def _fenced(service: str) -> UnavailableError:
+    return UnavailableError(
+        Problem(
+            f"dead letters of {service}",
+            "requires to be the only one who replays or discards them",
+            "another one, who has begun since",
+            "wait until that one has ended, then ask again: what was done is not done twice",
+        )
+    )
+
+
+def _refusing(service: str, outcome: Outcome) -> UnavailableError:
+    found = next(reversed(outcome.left.values()), "refusals, time after time")
+    do = "see max.message.bytes and message.timestamp.* of the topics, then ask again: what was done is not done twice"
+    return UnavailableError(Problem(f"dead letters of {service}", "requires topics that take their records", found, do))

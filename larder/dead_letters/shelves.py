@@ -1,0 +1,101 @@
+"""Topics of letters, read from outside: committed records alone, in no consumer group, backwards from the end.
+
+Reading is bounded: so many of the newest records, in windows.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.dead_letters.letters import Letter, Settlement, read_record
+from larder.dead_letters.records import Span, records, spans
+from larder.declaring.facts import dead_letters_name
+from larder.kafka.admin import Cluster
+from larder.kafka.readers import reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from larder.declaring.facts import TopicFacts
+    from larder.declaring.records import Record
+    from larder.kafka.batch_consumer import BatchConsumer
+
+MOST_RECORDS = 100_000
+"""Looked at for one answer, the newest ones of all partitions: a second or two of reading."""
+
+FIRST_WINDOW, LARGEST_WINDOW = 500, 10_000
+"""Records: what a page mostly needs, and what of them is held at a time, without their values."""
+
+
+class Kind(NamedTuple):
+    """A kind of letters.
+
+    topic    the name of a service's topic of them
+    read     gives a record of a partition as a letter; None for one that is none
+    subject  what a letter is counted under, beside its cause
+    """
+
+    topic: Callable[[str], str]
+    read: Callable[[int, Record], Letter | Settlement | None]
+    subject: Callable[[Letter], str]
+
+
+DEAD_LETTERS = Kind(dead_letters_name, read_record, lambda letter: letter.id.topic)
+
+
+class Shelf:
+    """A service's topic of letters: its partitions, 0 while there is none, and the largest record it takes."""
+
+    def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer, kind: Kind) -> None:
+        """Read with a consumer that is started."""
+        self.topic = topic
+        self._read = kind.read
+        self.partitions = 0 if facts is None else facts.partitions
+        self.largest = 0 if facts is None else facts.max_message_bytes
+        self._consumer = consumer
+
+    async def spans(self) -> dict[int, Span]:
+        """Give the offsets of what is committed, by partition."""
+        tps = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
+        return {tp.partition: span for tp, span in (await spans(self._consumer, tps)).items()}
+
+    async def entries(self, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
+        """Read what lies between two offsets, in its order; raises KafkaError."""
+        async for some in records(self._consumer, TopicPartition(self.topic, partition), span):
+            for record in some:
+                if (entry := self._read(partition, record)) is not None:
+                    yield entry
+
+
+@asynccontextmanager
+async def shelf_of(brokers: str, service: str, kind: Kind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
+    """Have the letters of a service to read; raises KafkaError and OSError."""
+    topic = kind.topic(service)
+    async with Cluster(brokers) as cluster:
+        facts = (await cluster.facts([topic])).get(topic)
+    async with reader(brokers) as consumer:
+        yield Shelf(topic, facts, consumer, kind)
+
+
+async def windows(
+    shelf: Shelf, partition: int, span: Span, wanted: Callable[[Letter], bool]
+) -> AsyncIterator[list[Letter | Settlement]]:
+    """Read wanted letters, and what settles any, backwards from the end, in windows that grow, and without values."""
+    end, size, first = span.end, FIRST_WINDOW, lowest(shelf, span)
+    while end > first:
+        begin = max(first, end - size)
+        entries = [
+            entry.summary() if isinstance(entry, Letter) else entry
+            async for entry in shelf.entries(partition, Span(begin, end))
+            if isinstance(entry, Settlement) or wanted(entry)
+        ]
+        yield entries[::-1]
+        end, size = begin, min(2 * size, LARGEST_WINDOW)
+
+
+def lowest(shelf: Shelf, span: Span) -> int:
+    """Give the first offset that is looked at."""
+    return max(span.begin, span.end - MOST_RECORDS // shelf.partitions)

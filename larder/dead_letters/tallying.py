@@ -1,0 +1,87 @@
+"""How many letters are not settled, and why they were written: totals and the most frequent causes. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from larder.counters.cause_log import kind_of
+from larder.counters.letter_counts import MOST_CAUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from larder.dead_letters.letters import Letter, LetterId
+
+MOST_SUBJECTS = 50
+"""With the most letters: those of a service are its inputs and tables."""
+
+MOST_SAMPLES = 5
+"""Letters that are named of each cause, the newest of each partition."""
+
+
+class Cause(NamedTuple):
+    """A cause without the values of its records, how many letters of a subject have it, and some of them."""
+
+    subject: str
+    cause: str
+    letters: int
+    samples: tuple[LetterId, ...]
+
+
+class Subject(NamedTuple):
+    """How many letters a subject has, and the lowest offset among their records, by partition."""
+
+    name: str
+    letters: int
+    since: Mapping[int, int]
+
+
+class Tally(NamedTuple):
+    """Letters that are not settled. `whole`: all records were counted, and not only the newest ones."""
+
+    total: int
+    causes: tuple[Cause, ...]
+    whole: bool
+    subjects: tuple[Subject, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        causes = [
+            {"topic": each.subject, "cause": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
+            for each in self.causes
+        ]
+        topics = [
+            {"topic": each.name, "count": each.letters, "since": {str(part): at for part, at in each.since.items()}}
+            for each in self.subjects
+        ]
+        return {"total": self.total, "causes": causes, "topics": topics, "whole": self.whole}
+
+
+def counted(letter: Letter) -> Letter:
+    """Give what of a letter counts, so that many of them can be held."""
+    return letter._replace(key=None, value=None, headers=[], cause=kind_of(letter.cause))
+
+
+def tally(letters: Iterable[Letter], *, whole: bool, subject: Callable[[Letter], str]) -> Tally:
+    """Count letters by subject and kind of cause."""
+    counts: Counter[tuple[str, str]] = Counter()
+    samples: defaultdict[tuple[str, str], list[LetterId]] = defaultdict(list)
+    subjects: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    for letter in letters:
+        kind = subject(letter), kind_of(letter.cause)
+        since = subjects[kind[0]]
+        since[letter.id.partition] = min(letter.id.offset, since.get(letter.id.partition, letter.id.offset))
+        counts[kind] += 1
+        if len(samples[kind]) < MOST_SAMPLES:
+            samples[kind].append(letter.id)
+    causes = [Cause(*kind, count, tuple(samples[kind])) for kind, count in counts.most_common(MOST_CAUSES)]
+    sums: Counter[str] = Counter()
+    for (name, _), count in counts.items():
+        sums[name] += count
+    return Tally(
+        counts.total(),
+        tuple(causes),
+        whole,
+        tuple(Subject(name, count, subjects[name]) for name, count in sums.most_common(MOST_SUBJECTS)),
+    )

@@ -1,0 +1,1 @@
+"""All that can be wrong with declarations, by what is declared. Pure."""

@@ -1,0 +1,160 @@
+"""What can be wrong with one decide: its state, its inputs, what it emits, its function.
+
+Pure: values in, problems out. Topics are checked in `topic_checks`.
+"""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from larder.declaring.checks.functions import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
+from larder.declaring.checks.keys import advice, holds_key_of, input_key_problems
+from larder.declaring.checks.topics import rekey_problems, type_name
+from larder.declaring.decides import Decide
+from larder.declaring.decisions import Decision, Delete
+from larder.declaring.facts import RESTORE, Facts, wake_ups_name
+from larder.declaring.fields import unreadable
+from larder.declaring.joins import Source, events_of, partitioned_by
+from larder.declaring.partition_counts import partitions, told_count
+from larder.declaring.plurals import counted
+from larder.declaring.problems import Problem
+from larder.declaring.service import Service
+from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+
+def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
+    """Check a decide; what hangs on a row type that cannot be read is left out."""
+    declared = f"{'fold' if decide.folds else 'decide'} {decide.name}"
+    yield from _state_problems(declared, service, decide)
+    yield from emit_problems(declared, decide.into)
+    if any(unreadable(row) for row in (decide.state.topic.row, *(source.row for source in decide.inputs))):
+        return
+    for source in decide.inputs:
+        yield from _input_problems(declared, service, decide, source, facts)
+    yield from _wake_up_problems(declared, service, decide, facts)
+    if decide.function is None:
+        yield Problem(declared, "requires a function", "none", "decorate one: @service.decide(...)")
+    else:
+        yield from _function_problems(declared, decide, decide.function)
+
+
+def _state_problems(declared: str, service: Service, decide: Decide) -> Iterator[Problem]:
+    state = decide.state
+    if state.service != service.name or state.held != "partition":
+        kind = "a global" if state.held == "global" else "a co-partitioned"
+        yield Problem(
+            declared,
+            "a state requires a co-partitioned table of its own service",
+            f"{kind} table of {state.service}",
+            f"declare it: {service.name}.table(...)",
+        )
+    if sum(other.name == decide.name for other in service.decides) > 1:
+        yield Problem(
+            declared,
+            "a state requires one function, which sees all of its events in their order",
+            "several decides",
+            "give one of them all inputs, and tell the events apart in its function",
+        )
+    if not decide.inputs:
+        yield Problem(declared, "a decide requires at least one input", "none", "give it a topic of events")
+
+
+def _input_problems(declared: str, service: Service, decide: Decide, source: Source, facts: Facts) -> Iterator[Problem]:
+    declared = f"{declared} by {source.name}"
+    if isinstance(source, Rekeyed):
+        unknown = list(rekey_problems(declared, source))
+        yield from unknown
+        if unknown:
+            return
+    topic, field = decide.state.topic, partitioned_by(source)
+    other = list(input_key_problems(declared, source, topic))
+    yield from other
+    if other:
+        return
+    if not holds_key_of(topic, source.row, field):
+        yield Problem(
+            declared,
+            f"a key of {topic.name} requires a field of type {topic.key_type.__name__}",
+            f"{source.row.__name__}.{field}: {type_name(source.row, field)}",
+            advice(source, topic),
+        )
+    counts = partitions(service, source, facts), partitions(service, topic, facts)
+    if counts[0] != counts[1]:
+        yield Problem(
+            declared,
+            "a state requires as many partitions as its inputs",
+            f"{told_count(service, topic, facts)}, {told_count(service, source, facts)}",
+            _level_out(source, topic, counts[0], facts),
+        )
+    if events_of(source).name == topic.name:
+        yield Problem(declared, "a state is no input of its own", topic.name, "decide on events")
+
+
+def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> str:
+    """Say how a state and an input come to have equally many partitions; `count` is what the input has."""
+    ways_out = [] if isinstance(source, Rekeyed) else [f'use {source.name}.by("{source.key}")']
+    if facts.get(topic.name) is None:
+        ways_out.append(f"declare {topic.name} with partitions={count}")
+    return ", or ".join(ways_out) or RESTORE
+
+
+def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
+    """Check that an event's type tells where it goes."""
+    rows = Counter(topic.row for topic in into)
+    for row, count in rows.items():
+        if count > 1:
+            yield Problem(
+                declared,
+                "each topic of `into` requires a row type of its own, which tells where an event goes",
+                f"{counted(count, 'topic')} of {row.__name__}",
+                "subclass the row type for one of them",
+            )
+
+
+def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
+    name = wake_ups_name(service.name, decide)
+    found, wanted = facts.get(name), partitions(service, decide.state.topic, facts)
+    if decide.wakes and found is not None and found.partitions != wanted:
+        yield Problem(
+            declared,
+            f"wake-ups require {counted(wanted, 'partition')} in {name}, as many as {decide.name} has",
+            str(found.partitions),
+            RESTORE,
+        )
+
+
+def _function_problems(declared: str, decide: Decide, function: Callable[..., Any]) -> Iterator[Problem]:
+    name = getattr(function, "__name__", repr(function))
+    declared = f"{declared}, function {name}"
+    if not is_plain(function):
+        yield not_plain(declared, "a decide")
+        return
+    signature = inspect.signature(function)
+    if not (takes(signature, 2) or takes(signature, 3)):
+        yield Problem(
+            declared,
+            "a decide requires a function of the event, the row, and `near` if it is wanted",
+            f"{name}{signature}",
+            "write two or three parameters",
+        )
+        return
+    hints = hints_of(declared, "a decide", function)
+    if isinstance(hints, Problem):
+        yield hints
+        return
+    yield from _type_problems(declared, decide, hints, list(signature.parameters))
+
+
+def _type_problems(declared: str, decide: Decide, hints: dict[str, Any], names: list[str]) -> Iterator[Problem]:
+    event, row = names[:2]
+    for source in decide.inputs:
+        if not accepts(hints.get(event, Any), source.row, nullable=False):
+            yield unfit(declared, f"parameter {event}", f"{source.row.__name__} too", hints[event])
+    state = decide.state.topic.row
+    if not accepts(hints.get(row, Any), state, nullable=True):
+        yield unfit(declared, f"parameter {row}", f"{state.__name__} | None", hints[row])
+    given = (state, Delete) if decide.folds else (Decision,)
+    if "return" in hints and not gives(hints["return"], *given):
+        wanted = " | ".join(each.__name__ for each in given)
+        yield unfit(declared, "the result", f"{wanted} | None", hints["return"])

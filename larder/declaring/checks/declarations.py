@@ -1,0 +1,120 @@
+"""All that can be wrong with declarations, found at once before anything starts.
+
+Pure: services and facts about the broker in, problems out. This module has what
+concerns several services at once, and gathers the rest.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import fields as attributes
+from itertools import combinations
+from typing import TypeAlias
+
+from larder.declaring.checks.kinds import kind_problems, of_their_kind
+from larder.declaring.checks.services import service_problems
+from larder.declaring.checks.topics import topic_problems
+from larder.declaring.facts import Facts, TopicFacts
+from larder.declaring.joins import events_of
+from larder.declaring.problems import Problem
+from larder.declaring.service import Service
+from larder.declaring.topics import EventTopic, OwnerTopic
+
+__all__ = ["Facts", "TopicFacts", "problems"]
+
+Topic: TypeAlias = EventTopic | OwnerTopic
+
+
+def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[Problem, ...]:
+    """Find every mistake in the services, each once, in the order of declaration.
+
+    `facts` says what the broker has, by topic name; a topic that is not in it is not
+    checked against the broker. A topic that does not exist is no problem: see
+    `missing_topics`.
+    """
+    found = [problem for service in services for problem in kind_problems(service)]
+    sound = [of_their_kind(service) for service in services]
+    found += _among(sound)
+    for topic in _topics(sound):
+        found += topic_problems(topic)
+    for service in sound:
+        found += service_problems(service, facts or {})
+    return tuple(dict.fromkeys(found))
+
+
+def _among(services: Sequence[Service]) -> Iterator[Problem]:
+    for name, count in Counter(service.name for service in services).items():
+        if count > 1:
+            yield Problem(
+                f"service {name}",
+                "a service name requires one declaration",
+                f"{count} services",
+                "rename all but one",
+            )
+    by_name: dict[str, list[Topic]] = {}
+    for topic in _topics(services):
+        by_name.setdefault(topic.name, []).append(topic)
+    for name, topics in by_name.items():
+        yield from _owner_problems(name, topics, services)
+        for one, other in combinations(topics, 2):
+            yield from _difference_problems(one, other)
+
+
+def _owner_problems(name: str, topics: Sequence[Topic], services: Sequence[Service]) -> Iterator[Problem]:
+    owners = list(dict.fromkeys(topic.owner for topic in topics if topic.owner))
+    writers = list(
+        dict.fromkeys(service.name for service in services for topic in service.written if topic.name == name),
+    )
+    claims = owners or writers
+    if len(claims) > 1:
+        yield Problem(
+            f"topic {name}",
+            "a topic requires one owner, the only service that writes it",
+            " and ".join(claims),
+            "leave it to one of them, and give the other a topic of its own",
+        )
+    for writer in writers:
+        if owners and writer not in owners:
+            yield Problem(
+                f"service {writer} into {name}",
+                "only the owner of a topic writes it",
+                f"owner {owners[0]}",
+                f'publish into a topic of its own, or declare owner="{writer}"',
+            )
+
+
+def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
+    # Owners have a problem of their own; indexes and `key_is` are each reader's own.
+    differences = [
+        f"{name} {_show(getattr(one, name, None))} and {_show(getattr(other, name, None))}"
+        for name in dict.fromkeys(a.name for a in (*attributes(one), *attributes(other)))
+        if name not in {"owner", "indexes", "key_is"}
+        and getattr(one, name, None) != getattr(other, name, None)
+        and not (name == "partitions" and None in {one.partitions, other.partitions})
+    ]
+    if type(one) is not type(other):
+        differences = [f"{type(one).__name__} and {type(other).__name__}"]
+    if differences:
+        yield Problem(
+            f"topic {one.name}",
+            "a topic name requires one declaration",
+            ", ".join(differences),
+            "declare it once and import it, or rename one of the topics",
+        )
+
+
+def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
+    """Give every declaration of a topic that the services use, each once."""
+    used: dict[Topic, None] = {}
+    for service in services:
+        for table in service.tables:
+            used[table.topic] = None
+        used |= {events_of(source): None for source in service.sources}
+        used |= dict.fromkeys(service.written)
+        used |= {lookup.table.topic: None for join in service.joins for lookup in join.lookups}
+        for agent in service.agents:
+            used[agent.topic] = None
+    return tuple(used)
+
+
+def _show(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else repr(value)

@@ -1,0 +1,164 @@
+"""Whether what was given to a service is of the kind that is wanted: topics, tables, events.
+
+A declaration need not keep to its types. What does not is told here and left out of all other checks, which can
+then rely on them. Pure: values in, problems out.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from larder.declaring.decides import Decide
+from larder.declaring.joins import Join, Lookup, Source, TableUse
+from larder.declaring.problems import Problem
+from larder.declaring.reactions import Reaction
+from larder.declaring.service import AgentDeclaration, Service
+from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+
+def kind_problems(service: Service) -> Iterator[Problem]:
+    """Find what is of another kind than its place requires."""
+    for table in service.tables:
+        yield from _table_problems(table)
+    for join in service.joins:
+        yield from _join_problems(service, join)
+    for decide in service.decides:
+        yield from _decide_problems(service, decide)
+    for reaction in service.reactions:
+        yield from _reaction_problems(service, reaction)
+    for agent in service.agents:
+        yield from _agent_problems(agent)
+
+
+def of_their_kind(service: Service) -> Service:
+    """Give the service without the declarations that have such problems, or look into a table that has."""
+    sound = Service(service.name)
+    sound.tables = [table for table in service.tables if not any(_table_problems(table))]
+    sound.joins = [
+        join
+        for join in service.joins
+        if not any(_join_problems(service, join))
+        and not any(problem for lookup in join.lookups for problem in _table_problems(lookup.table))
+    ]
+    sound.decides = [
+        decide
+        for decide in service.decides
+        if not any(_decide_problems(service, decide)) and not any(_table_problems(decide.state))
+    ]
+    sound.reactions = [
+        reaction
+        for reaction in service.reactions
+        if not any(_reaction_problems(service, reaction)) and not any(_table_problems(reaction.table))
+    ]
+    sound.agents = [agent for agent in service.agents if not any(_agent_problems(agent))]
+    return sound
+
+
+def _table_problems(table: TableUse) -> Iterator[Problem]:
+    if not _is_a(OwnerTopic, table.topic):
+        yield Problem(
+            f"table {_named(table.topic)}",
+            "a table requires an owner topic",
+            _shown(table.topic),
+            "declare the topic as OwnerTopic, or join its events",
+        )
+
+
+def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
+    declared = f"join {_named(join.source)} into {_named(join.into)}"
+    if not _is_a(Source, join.source):
+        yield Problem(
+            declared,
+            "a join requires a topic as its source",
+            _shown(join.source),
+            'give it an EventTopic, an OwnerTopic, or orders.by("field")',
+        )
+    if isinstance(join.source, Rekeyed) and not _is_a(EventTopic | OwnerTopic, join.source.source):
+        yield Problem(declared, ".by requires a topic", _shown(join.source.source), "give it one of events, or of rows")
+    if not _is_a(EventTopic | OwnerTopic, join.into):
+        yield Problem(
+            declared,
+            "a join requires a topic for its results",
+            _shown(join.into),
+            "give it an EventTopic or an OwnerTopic of the service's own",
+        )
+    for given in join.lookups:
+        if not _is_a(Lookup, given):
+            yield Problem(
+                declared,
+                "a join requires tables of its own service",
+                _shown(given),
+                f'declare one with global_table or table of {service.name}, and give its .on("field")',
+            )
+
+
+def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
+    declared = f"decide {_named(decide.state)}"
+    if not _is_a(TableUse, decide.state):
+        yield Problem(
+            declared,
+            "a decide requires a table of its service as its state",
+            _shown(decide.state),
+            f"declare one: levels = {service.name}.table(...), and give it as state=levels",
+        )
+    for source in decide.inputs:
+        if not _is_a(EventTopic | Rekeyed, source):
+            yield Problem(
+                declared,
+                "a decide requires topics of events as its inputs",
+                _shown(source),
+                'give it an EventTopic, or events.by("field")',
+            )
+        if isinstance(source, Rekeyed) and not _is_a(EventTopic, source.source):
+            yield Problem(
+                declared,
+                "a decide requires events, also where they are rekeyed",
+                _shown(source.source),
+                "declare the topic as EventTopic",
+            )
+    yield from _into_problems(declared, "a decide", decide.into)
+
+
+def _reaction_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
+    declared = f"on_change of {_named(reaction.table)}"
+    if not _is_a(TableUse, reaction.table):
+        yield Problem(
+            declared,
+            "a reaction requires a table of its service",
+            _shown(reaction.table),
+            f"declare one: customers = {service.name}.table(...)",
+        )
+    yield from _into_problems(declared, "a reaction", reaction.into)
+
+
+def _into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator[Problem]:
+    for topic in into:
+        if not _is_a(EventTopic, topic):
+            yield Problem(
+                declared,
+                f"{what} requires topics of events for what it emits",
+                _shown(topic),
+                "give it an EventTopic of the service's own",
+            )
+
+
+def _agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
+    if not _is_a(EventTopic | OwnerTopic, agent.topic):
+        yield Problem(
+            f"agent {agent.name}",
+            "an agent requires a topic",
+            _shown(agent.topic),
+            "give it an EventTopic or an OwnerTopic",
+        )
+
+
+def _is_a(kind: object, given: object) -> bool:
+    return isinstance(given, kind)  # type: ignore[arg-type]  # a class, or several with | between
+
+
+def _named(given: object) -> str:
+    name = getattr(given, "name", None)
+    return name if isinstance(name, str) else repr(given)
+
+
+def _shown(given: object) -> str:
+    name = _named(given)
+    return name if name == repr(given) else f"{type(given).__name__} {name}"

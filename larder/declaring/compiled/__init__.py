@@ -1,0 +1,1 @@
+"""Declarations as fast functions from bytes to bytes."""

@@ -1,0 +1,210 @@
+"""Decides as functions from bytes and rows to what is to be written.
+
+Everything that can be known before the first event is worked out once, in `compile_decide`.
+The worker and `run_in_memory` use the same functions. No I/O, and nothing here knows a
+store, a partition or a transaction.
+
+What an event can be blamed for is raised as ValueError, with a cause to read.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from reprlib import repr as shortened
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import msgspec
+
+from larder.declaring.calls import FunctionFailedError, call, failed
+from larder.declaring.compiled.field_reader import NoValueError, TooDeepError
+from larder.declaring.decides import Decide, several
+from larder.declaring.decisions import Decision, Delete, Near, Refusal, Wake, as_utc
+from larder.declaring.decoding import decoder
+from larder.declaring.events import Emitted, emitter
+from larder.declaring.fields import scalar
+from larder.declaring.joins import Source, partitioned_by
+from larder.declaring.rows import Row
+
+Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
+
+
+class Verdict(NamedTuple):
+    """What a decision comes to.
+
+    rows     by encoded key: the new row, or None for a deletion.
+    emitted  the number of a topic in `into`, the key and the value of each event.
+    refusal  the reason of a refusal.
+    wakes    by encoded key, in seconds since 1970.
+    """
+
+    rows: dict[bytes, Row | None]
+    emitted: Sequence[Emitted] = ()
+    refusal: str | None = None
+    wakes: Sequence[tuple[bytes, float]] = ()
+
+
+@dataclass(frozen=True)
+class CompiledDecide:
+    """What a decide does with an event, as functions.
+
+    events(value)          for each input: the encoded key of the row, and the typed event.
+    typed(json)            the row that a table stored.
+    judge(event, row, near)
+                           what the function decides.
+    written(row, revision) a row of a verdict as JSON with its revision, and typed as it
+                           will be read. ValueError for one that readers could not read.
+    """
+
+    decide: Decide
+    events: tuple[Read, ...]
+    typed: Callable[[bytes], Row]
+    judge: Callable[[Any, Row | None, Near], Verdict]
+    written: Callable[[Row, int | None], tuple[bytes, Row]]
+
+    def refused(self, cause: str, key: bytes, reason: str, event: bytes | None) -> tuple[bytes, bytes]:
+        """Give key and value of a refusal; `event` is JSON, or None for a wake-up."""
+        state = self.decide.state.topic
+        named = _key_text(state.key_codec.decode(key))
+        json = None if event is None else msgspec.Raw(event)
+        refusal = Refusal(id=cause, state=state.name, key=named, reason=str(reason), event=json)
+        return named.encode(), msgspec.json.encode(refusal)
+
+
+def compile_decide(decide: Decide) -> CompiledDecide:
+    """Build the functions of a decide whose declaration has no problems."""
+    typed = decoder(decide.state.topic.row)
+    return CompiledDecide(
+        decide,
+        tuple(_reader(source, decide) for source in decide.inputs),
+        typed,
+        _judge(decide),
+        _writer(decide, typed),
+    )
+
+
+def _reader(source: Source, decide: Decide) -> Read:
+    decode, field = decoder(source.row), partitioned_by(source)
+    encode_key = decide.state.topic.key_codec.encode
+    nullable = scalar(source.row, field).nullable
+
+    def read(value: bytes | None) -> tuple[bytes, Any]:
+        if value is None:
+            message = "the record has no value"
+            raise NoValueError(message)
+        try:
+            event = decode(value)
+        except RecursionError:
+            raise TooDeepError from None
+        key = getattr(event, field)
+        if nullable and key is None:
+            message = f"{field} is null: the event is of no row"
+            raise NoValueError(message)
+        return encode_key(key), event
+
+    return read
+
+
+def _judge(decide: Decide) -> Callable[[Any, Row | None, Near], Verdict]:
+    function, near_too = cast("Callable[..., Any]", decide.function), decide.reads_near
+    understood = _fold_verdict(decide) if decide.folds else _verdict(decide)
+
+    def judge(event: Any, row: Row | None, near: Near) -> Verdict:
+        return understood(call(function, event, row, near) if near_too else call(function, event, row))
+
+    return judge
+
+
+def _fold_verdict(decide: Decide) -> Callable[[Any], Verdict]:
+    rows = _rows(decide)
+    return lambda result: Verdict({} if result is None else rows((result,)))
+
+
+def _verdict(decide: Decide) -> Callable[[Any], Verdict]:
+    rows, wakes = _rows(decide), _wakes(decide)
+    emitted = emitter(f"the function of decide {decide.name}", decide.into)
+
+    def verdict(result: Any) -> Verdict:
+        if result is None:
+            return Verdict({})
+        if not isinstance(result, Decision):
+            raise _unfit(decide, f"give a Decision or None; it gave {shortened(result)}")
+        if result.refuse is not None and (result.rows or result.wake):
+            raise _unfit(decide, "change no row and set no wake-up where it refuses")
+        return Verdict(
+            rows(several(result.rows)) if result.rows else {},
+            emitted(several(result.emit)) if result.emit else (),
+            result.refuse,
+            wakes(several(result.wake)) if result.wake else (),
+        )
+
+    return verdict
+
+
+def _rows(decide: Decide) -> Callable[[Sequence[Any]], dict[bytes, Row | None]]:
+    topic = decide.state.topic
+    row_type, field, encode_key = topic.row, topic.key, topic.key_codec.encode
+
+    def rows(given: Sequence[Any]) -> dict[bytes, Row | None]:
+        found: dict[bytes, Row | None] = {}
+        for each in given:
+            if isinstance(each, row_type):
+                found[encode_key(getattr(each, field))] = each
+            elif isinstance(each, Delete):
+                found[encode_key(each.key)] = None
+            else:
+                raise _unfit(decide, f"give rows of {row_type.__name__} and Delete; it gave {shortened(each)}")
+        if len(found) < len(given):
+            raise _unfit(decide, "give one row for a key; it gave several")
+        return found
+
+    return rows
+
+
+def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]:
+    encode_key, wakes = decide.state.topic.key_codec.encode, decide.wakes
+
+    def seconds(wake: Wake) -> float:
+        at = wake.at.timestamp()
+        try:
+            # It comes back as a time in UTC.
+            as_utc(at)
+        except ValueError:
+            must = f"give Wake(key, at) with a time in the years 1 to 9999 in UTC; it gave {wake.at.isoformat()}"
+            raise _unfit(decide, must) from None
+        return at
+
+    def one(wake: Any) -> tuple[bytes, float]:
+        if not wakes:
+            raise _unfit(decide, "take WakeUp as a type of its first parameter, where it asks to be woken")
+        if not (isinstance(wake, Wake) and isinstance(wake.at, datetime) and wake.at.tzinfo is not None):
+            raise _unfit(decide, f"give Wake(key, at) with a time that has a zone; it gave {shortened(wake)}")
+        return encode_key(wake.key), seconds(wake)
+
+    return lambda given: [one(wake) for wake in given]
+
+
+def _writer(decide: Decide, typed: Callable[[bytes], Row]) -> Callable[[Row, int | None], tuple[bytes, Row]]:
+    encode, revision_field = msgspec.json.Encoder().encode, decide.state.topic.revision
+    writing = f"writing a row of {decide.name}"
+
+    def written(row: Row, revision: int | None) -> tuple[bytes, Row]:
+        if revision_field is not None:
+            row = msgspec.structs.replace(row, **{revision_field: revision})
+        try:
+            json = encode(row)
+            # A row type does not check what it is made of in Python; readers do.
+            return json, typed(json)
+        except Exception as error:
+            raise failed(writing, error) from error
+
+    return written
+
+
+def _key_text(key: Any) -> str:
+    """Write a key as people do; bytes in base64url."""
+    return urlsafe_b64encode(key).rstrip(b"=").decode() if isinstance(key, bytes) else str(key)
+
+
+def _unfit(decide: Decide, must: str) -> FunctionFailedError:
+    return FunctionFailedError(f"the function of decide {decide.name} must {must}")

@@ -1,0 +1,86 @@
+"""Decoding JSON into declared types: whole floats count as integers, and causes say what is wrong.
+
+Other languages write 1.0 or 1.0E7 for an integer. The strict decoder of msgspec comes
+first; only what it refuses is looked at again. This module may not know topics.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from larder.declaring.envelopes import envelope_of
+from larder.declaring.fields import json_names
+
+# Each text and each number is one match, so that the time grows with the length of the JSON alone.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?', re.DOTALL)
+# The longest number that is looked at; an integer of 64 bits has 20 characters.
+_LONGEST: Final = 40
+_INTEGERS: Final = 2.0**64
+
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def decoder(kind: Any) -> Callable[[Any], Any]:
+    """Build the function from JSON to a type; it raises what msgspec raises, with causes that can be acted upon."""
+    strict = msgspec.json.Decoder(kind).decode
+
+    def decode(value: bytes) -> Any:
+        try:
+            return strict(value)
+        except msgspec.DecodeError as error:
+            return _decoded_again(kind, strict, bytes(value), error)
+
+    return decode
+
+
+def _decoded_again(kind: Any, strict: Callable[[bytes], Any], value: bytes, error: msgspec.DecodeError) -> Any:
+    """Decode what was refused with its whole floats as integers; raises the error, in better words where there are."""
+    if not isinstance(error, msgspec.ValidationError):
+        raise _explained(value, error) from None
+    plain = with_integers(value)
+    try:
+        return strict(plain)
+    except msgspec.ValidationError as again:
+        raise _enveloped(kind, value, again) from None
+
+
+def _enveloped(kind: Any, value: bytes, error: msgspec.ValidationError) -> msgspec.ValidationError:
+    """Name the envelope that a value has around it, if so, and say what takes it off."""
+    if not isinstance(kind, type(msgspec.Struct)):
+        return error
+    found = envelope_of(value, json_names(kind))
+    return (
+        error
+        if found is None
+        else msgspec.ValidationError(f"{error}; the value is {found.name}: {'; '.join(found.do)}")
+    )
+
+
+def with_integers(value: bytes) -> bytes:
+    """Write the whole floats in JSON as integers; texts stay as they are."""
+    return _TOKEN.sub(lambda found: _integer(found[0]), value)
+
+
+def _integer(token: bytes) -> bytes:
+    if token[:1] == b'"' or token.isdigit() or len(token) > _LONGEST:
+        return token
+    text = token.decode()
+    if not abs(float(text)) < _INTEGERS:
+        return token
+    exact = Decimal(text)
+    whole = int(exact)
+    return b"%d" % whole if whole == exact else token
+
+
+def _explained(value: bytes, error: msgspec.DecodeError) -> msgspec.DecodeError:
+    """Say "empty" and "surrogate" where msgspec says that the input was truncated."""
+    if not value.strip():
+        return msgspec.DecodeError("the value is empty; send null, a record without a value, for a deletion")
+    if lone := next((found[1] for found in _ESCAPE.finditer(value) if found[1]), None):
+        return msgspec.DecodeError(f"a text has the lone surrogate \\{lone.decode()}, which is no character")
+    return error

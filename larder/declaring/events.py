@@ -1,0 +1,35 @@
+"""Events that a function gives, as keys and values for the topics that have their row types."""
+
+from collections.abc import Callable, Sequence
+from reprlib import repr as shortened
+from typing import Any, TypeAlias
+
+import msgspec
+
+from larder.declaring.calls import FunctionFailedError, failed
+from larder.declaring.rows import Row
+from larder.declaring.topics import EventTopic, OwnerTopic
+
+Topic: TypeAlias = EventTopic | OwnerTopic
+Emitted: TypeAlias = tuple[int, bytes, bytes]
+"""The number of a topic in `into`, the key and the value of an event."""
+
+
+def emitter(who: str, into: Sequence[Topic]) -> Callable[[Sequence[Any]], Sequence[Emitted]]:
+    """Build the function that encodes events; ValueError, which names `who`, for what has no topic."""
+    encode = msgspec.json.Encoder().encode
+    known: dict[type[Row], tuple[int, Topic]] = {topic.row: (at, topic) for at, topic in enumerate(into)}
+
+    def one(row: Any) -> Emitted:
+        if type(row) not in known:
+            names = " and ".join(row_type.__name__ for row_type in known) or "nothing"
+            message = f"{who} must emit {names}, which `into` has topics for; it emitted {shortened(row)}"
+            raise FunctionFailedError(message)
+        at, topic = known[type(row)]
+        try:
+            return at, topic.key_codec.encode(getattr(row, topic.key)), encode(row)
+        except Exception as error:
+            what = f"writing an event of {topic.name}"
+            raise failed(what, error) from error
+
+    return lambda given: [one(row) for row in given]

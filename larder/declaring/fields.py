@@ -1,0 +1,83 @@
+"""Reading the fields of a row type: names, JSON names, which key type fits.
+
+Pure questions about a type. This module may not know topics or services.
+"""
+
+from functools import cache
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec.structs import FieldInfo
+
+from larder.declaring.keys import BYTES, INT64, TEXT, UUID, KeyType
+
+
+class Scalar(NamedTuple):
+    """What kind of key a field can hold, if any, and whether it may be null."""
+
+    key_type: KeyType | None
+    nullable: bool
+
+
+_TAKES_NULL: Final = msgspec.inspect.AnyType | msgspec.inspect.RawType | msgspec.inspect.NoneType
+
+_SCALARS: dict[type[msgspec.inspect.Type], KeyType] = {
+    msgspec.inspect.StrType: TEXT,
+    msgspec.inspect.BytesType: BYTES,
+    msgspec.inspect.IntType: INT64,
+    msgspec.inspect.UUIDType: UUID,
+}
+
+
+@cache
+def unreadable(row: object) -> str | None:
+    """Say why values of a row type cannot be read from a JSON object, if so."""
+    if not (isinstance(row, type) and issubclass(row, msgspec.Struct)):
+        return f"{row!r}, which is no row type"
+    if row.__struct_config__.array_like:
+        return f"{row.__name__} with array_like=True"
+    try:
+        msgspec.json.Decoder(row)
+        # A decoder is made for any class; only a schema says which of them msgspec does not know.
+        msgspec.json.schema(row)
+    except Exception as error:  # noqa: BLE001 - resolving annotations runs any code
+        cause = str(error).rpartition("\n")[2]
+        return f"{row.__name__} with {type(error).__name__}: {cause}"
+    return None
+
+
+@cache
+def fields(row: type) -> dict[str, FieldInfo]:
+    """Give the fields of a row type by the name that Python has for them.
+
+    Raises what msgspec and `typing` raise for a type that is no struct or whose
+    annotations cannot be resolved.
+    """
+    return {field.name: field for field in msgspec.structs.fields(row)}
+
+
+@cache
+def json_names(row: type) -> frozenset[str]:
+    """Give the names that the fields have in the JSON of a row."""
+    return frozenset(field.encode_name for field in fields(row).values())
+
+
+def scalar(row: type, field: str) -> Scalar:
+    """Say which key type the values of a field have.
+
+    KeyError when there is no such field; `key_type` is None for what is no key, such
+    as a number with a fraction or a list.
+    """
+    found = msgspec.inspect.type_info(fields(row)[field].type)
+    return _scalar(found)
+
+
+def _scalar(found: msgspec.inspect.Type) -> Scalar:
+    if isinstance(found, msgspec.inspect.Metadata):
+        return _scalar(found.type)
+    if not isinstance(found, msgspec.inspect.UnionType):
+        return Scalar(_SCALARS.get(type(found)), nullable=isinstance(found, _TAKES_NULL))
+    others = [option for option in found.types if not isinstance(option, msgspec.inspect.NoneType)]
+    nullable = len(others) < len(found.types)
+    only = _scalar(others[0]).key_type if len(others) == 1 else None
+    return Scalar(only, nullable)

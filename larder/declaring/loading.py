@@ -1,0 +1,146 @@
+"""Finding the services: the shipped modules, or those that a user names.
+
+The one place where declarations are imported. Whatever fails is told with its cause,
+after all modules were tried; nothing is left out with a warning. It starts nothing
+and checks nothing but that there is something to run.
+"""
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import agents
+from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.service import Service
+from larder.declaring.topics import EventTopic, OwnerTopic
+
+OURS: Final = ("agents", "tables")
+"""The packages of this application; other projects have them too, on PyPI."""
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
+    """Import modules and give the services that they declare, by name.
+
+    Without names these are the modules of the folder `agents`, each of them. The
+    working directory is on the path. A module without a service may declare topics
+    for others; one without either is refused.
+
+    DeclarationError with all problems: a module that does not import (with file, line
+    and exception), one that another file of the same name hides, a foreign package in
+    the place of one of ours, two services of one name.
+    """
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        # At the end: a file of the user's must not hide a library of ours.
+        sys.path.append(here)
+    problems = foreign_packages(sys.path)
+    services: dict[str, Service] = {}
+    for name in modules or shipped_modules():
+        try:
+            module = importlib.import_module(name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
+            problems.append(_import_problem(name, error))
+            continue
+        problems += _module_problems(name, module)
+        problems += _add(services, name, module)
+    if problems:
+        raise DeclarationError(problems)
+    return services
+
+
+def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
+    """Give the topics that imported modules declare, each once."""
+    values = [value for name in modules for value in vars(sys.modules[name]).values()]
+    return list({id(value): value for value in values if isinstance(value, EventTopic | OwnerTopic)}.values())
+
+
+def shipped_modules() -> list[str]:
+    """Name the plain modules in the folder `agents`."""
+    found = pkgutil.iter_modules(agents.__path__)
+    return [f"agents.{module.name}" for module in found if not module.ispkg]
+
+
+def foreign_packages(path: Sequence[str]) -> list[Problem]:
+    """Find what stands on the path under the name of a package of ours.
+
+    Folders without `__init__.py` are left alone: they never hide a package.
+    """
+    return [
+        Problem(
+            f"package {name}",
+            "larder requires its own packages agents and tables",
+            f"{found} beside {ROOT / name}",
+            "take it off the path or rename it",
+        )
+        for folder in dict.fromkeys(Path(entry or ".").resolve() for entry in path)
+        if folder != ROOT
+        for name in OURS
+        for found in (folder / name / "__init__.py", folder / f"{name}.py")
+        if found.is_file()
+    ]
+
+
+def _import_problem(name: str, error: BaseException) -> Problem:
+    return Problem(
+        f"module {name}",
+        "a module of services requires to be imported without error",
+        f"{type(error).__name__}: {error} ({_place(error)})",
+        "mend it, or leave it out of LARDER_MODULES",
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Say in which file and line an import failed: the last one that is not Python's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    if not frames:
+        return f"looked for in {', '.join(dict.fromkeys(entry or '.' for entry in sys.path))}"
+    return f"{frames[-1].filename}, line {frames[-1].lineno}"
+
+
+def _module_problems(name: str, module: ModuleType) -> Iterator[Problem]:
+    top = name.partition(".")[0]
+    found = Path(sys.modules[top].__file__ or "").resolve()
+    here = Path.cwd()
+    for wanted in (here / f"{top}.py", here / top / "__init__.py"):
+        if wanted.is_file() and wanted.resolve() != found:
+            yield Problem(
+                f"module {name}",
+                "a module requires a name that nothing else on the path has",
+                f"{found}, which hides {wanted}",
+                "rename the file",
+            )
+    if not any(isinstance(value, Service | EventTopic | OwnerTopic) for value in vars(module).values()):
+        yield Problem(
+            f"module {name}",
+            "a module of services requires a Service",
+            f"none in {module.__file__}",
+            'declare one: shipping = Service("shipping")',
+        )
+
+
+def _add(services: dict[str, Service], name: str, module: ModuleType) -> Iterator[Problem]:
+    """Add the services of a module; the same one may be seen through several."""
+    for service in vars(module).values():
+        if not isinstance(service, Service):
+            continue
+        known = services.setdefault(service.name, service)
+        if known is not service:
+            yield Problem(
+                f"service {service.name}",
+                "a service name requires one declaration",
+                f"another one in {name}",
+                "rename one of them",
+            )

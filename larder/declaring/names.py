@@ -1,0 +1,24 @@
+"""Names that become folders of stores: those of services and of workers.
+
+Pure. What Kafka takes as the name of a topic is asked elsewhere.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from larder.declaring.problems import Problem
+
+# A file name has 255 bytes at most, and a topic name 249: both have to hold other things beside this name.
+_LEGAL: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def folder_problems(declared: str, name: str) -> Iterator[Problem]:
+    """Check that a name is that of one folder, and stays where it was put."""
+    if not _LEGAL.fullmatch(name):
+        yield Problem(
+            declared,
+            "a name requires 1 to 100 of the characters a-z A-Z 0-9 . _ -, the first of them no dot",
+            f'"{name}" ({len(name)} characters)',
+            "choose another name",
+        )

@@ -1,0 +1,77 @@
+"""How many partitions topics have, or are to have: those that meet by partition have equally many.
+
+What the broker has counts before what was declared, and that before what the partners of a topic
+have. The default is for topics that nothing else decides on. Pure.
+"""
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from larder.declaring.facts import Facts, input_name
+from larder.declaring.joins import Source
+from larder.declaring.service import Service
+from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+DEFAULT_PARTITIONS: Final = 4
+"""Enough for four workers of a service; what a topic has is seldom changed later."""
+
+Topic: TypeAlias = EventTopic | OwnerTopic
+
+
+def partitions(service: Service, topic: Source, facts: Facts) -> int:
+    """Count the partitions of what a service reads or writes, as they are or are to be."""
+    return known_partitions(service, topic, facts) or DEFAULT_PARTITIONS
+
+
+def known_partitions(service: Service, topic: Source, facts: Facts) -> int | None:
+    """Give the number that the broker, a declaration or a partner decides on; None for a default.
+
+    An internal topic takes the number of what it meets, that of its source only if it meets nothing by partition.
+    """
+    partners = list(partners_of(service, topic))
+    source = (topic.source,) if isinstance(topic, Rekeyed) and not partners else ()
+    known = [_existing(service, topic, facts), _declared(topic)]
+    known += [_existing(service, each, facts) for each in (*partners, *source)]
+    known += [_declared(each) for each in (*partners, *source)]
+    return next(filter(None, known), None)
+
+
+def partners_of(service: Service, topic: Source) -> Iterator[Source]:
+    """Give the topics that need as many partitions, the nearest first."""
+    meetings = list(_meetings(service))
+    met, seen = [topic], {input_name(service, topic)}
+    for each in met:
+        name = input_name(service, each)
+        pairs = (pair for pair in meetings if name in {input_name(service, one) for one in pair})
+        for other in (one for pair in pairs for one in pair):
+            if input_name(service, other) not in seen:
+                seen.add(input_name(service, other))
+                met.append(other)
+                yield other
+
+
+def told_count(service: Service, topic: Source, facts: Facts) -> str:
+    """Say how many partitions a topic has, or is to have where the broker lacks it."""
+    name = input_name(service, topic)
+    to_be = " as declared" if _declared(topic) else " to be made"
+    return f"{partitions(service, topic, facts)} in {name}{'' if facts.get(name) else to_be}"
+
+
+def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:
+    """Each input with a co-partitioned table that its records meet."""
+    for join in service.joins:
+        for lookup in join.lookups:
+            if lookup.table.held == "partition":
+                yield join.source, lookup.table.topic
+    for decide in service.decides:
+        for source in decide.inputs:
+            yield source, decide.state.topic
+
+
+def _existing(service: Service, topic: Source, facts: Facts) -> int | None:
+    found = facts.get(input_name(service, topic))
+    return None if found is None else found.partitions
+
+
+def _declared(topic: Source) -> int | None:
+    return None if isinstance(topic, Rekeyed) else topic.partitions

@@ -1,0 +1,66 @@
+"""Which partition a key belongs to, and what may not be done where it belongs to another.
+
+The hash is murmur2 as Java's default partitioner computes it. Sources:
+`org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
+"""
+
+import struct
+from typing import Any, Final
+
+from larder.declaring.joins import Lookup, TableUse
+from larder.declaring.topics import OwnerTopic
+
+_M: Final = 0x5BD1E995
+_SEED: Final = 0x9747B28C
+_MASK: Final = 0xFFFFFFFF
+
+
+def partition_of(key: bytes, count: int) -> int:
+    """Give the partition of `key` in a topic with `count` partitions."""
+    return (_murmur2(key) & 0x7FFFFFFF) % count
+
+
+def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
+    """Say that a decide may not touch a key of another partition than that of its event."""
+    return ValueError(
+        f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
+        f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
+    )
+
+
+def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
+    """Say that a join can find no row of another partition than that of its record."""
+    topic = lookup.table.topic
+    return (
+        f"a join with rows by partition requires records in the partition of their rows, {place} for"
+        f" {topic.key_codec.decode(key)!r} of {topic.name}; found one in {partition}; send it as Java's default"
+        " partitioner does (murmur2), or use .by on the input"
+    )
+
+
+def not_near(topic: OwnerTopic, key: Any, place: int, count: int, partition: int) -> ValueError:
+    """Say that a decide may not read a row of another partition than that of its event."""
+    return ValueError(
+        f"near reads rows of the event's own partition, {partition}; {key!r} of {topic.name} is in {place} of {count}"
+    )
+
+
+def never_near(service: str, table: TableUse) -> ValueError:
+    """Say that a decide of a service can read no row of a table."""
+    return ValueError(
+        f"near reads global tables of {service}, and those with as many partitions as the state; found"
+        f" {table.name} of {table.service}"
+    )
+
+
+def _murmur2(key: bytes) -> int:
+    length = len(key)
+    whole = length & ~3
+    hashed = _SEED ^ length
+    for (word,) in struct.iter_unpack("<I", key[:whole]):
+        mixed = word * _M & _MASK
+        hashed = (hashed * _M & _MASK) ^ ((mixed ^ mixed >> 24) * _M & _MASK)
+    if whole < length:
+        hashed = (hashed ^ int.from_bytes(key[whole:], "little")) * _M & _MASK
+    hashed = (hashed ^ hashed >> 13) * _M & _MASK
+    return hashed ^ hashed >> 15

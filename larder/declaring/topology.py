@@ -1,0 +1,262 @@
+"""Every topic that a service reads or writes, worked out from its declaration.
+
+One list, for creating topics, for checks, for pages and for the worker. Facts about
+the broker come in as values; nothing here asks for them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+from larder.declaring.decides import Decide
+from larder.declaring.facts import (
+    Facts,
+    dead_letters_name,
+    joined_name,
+    keys_name,
+    replays_name,
+    waiting_name,
+    wake_ups_name,
+)
+from larder.declaring.joins import Join, Source
+from larder.declaring.partition_counts import known_partitions, partitions, partners_of
+from larder.declaring.service import Service
+from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+# Records of other topics are kept whole here, with more headers than they came with;
+# a record that was just small enough for its own topic (1 MB) must find room.
+INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+KEPT_PARTITIONS: Final = 4
+FOREVER: Final = timedelta.max
+MOVED_RETENTION: Final = timedelta(days=7)
+
+
+class Role(Enum):
+    """What a service does with a topic."""
+
+    TABLE = "table"
+    SOURCE = "source"
+    AGENT = "agent"
+    OUTPUT = "output"
+    REKEYED = "rekeyed"
+    KEYS = "keys of rekeyed rows"
+    JOINED = "results of rekeyed rows"
+    REPLAYS = "replays of dead letters"
+    WAITING = "waiting"
+    WAKE_UPS = "wake-ups"
+    REFUSALS = "refusals"
+    DEAD_LETTERS = "dead letters"
+
+
+_STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
+PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
+"""What events pass through on their way to another step of the service."""
+_INTERNAL: Final = _STAMPED | PASSING
+
+# Brokers since 3.6 know it, and brokers since 4.0 set it to an hour (KIP-937).
+AFTER_MAX: Final = "message.timestamp.after.max.ms"
+NO_LIMIT_MS: Final = str(2**63 - 1)
+
+
+@dataclass(frozen=True)
+class TopicUse:
+    """One topic of a service: why it is there, and how it is created.
+
+    owned              this service writes it and creates it if it is missing; what it
+                       does not own is waited for.
+    compacted          cleanup.policy is compact, else delete.
+    partitions         as the broker has it; as it is to be created if it has none.
+    retention          None: as the broker has it.
+    max_message_bytes  None: as the broker has it.
+    waits              its number of partitions is that of a topic that another service has
+                       yet to make: it is created after that.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    owned: bool
+    compacted: bool
+    partitions: int
+    retention: timedelta | None = None
+    max_message_bytes: int | None = None
+    waits: bool = False
+
+    @property
+    def internal(self) -> bool:
+        """Whether the service named the topic itself."""
+        return not _INTERNAL.isdisjoint(self.roles)
+
+    @property
+    def declared(self) -> bool:
+        """Whether the topic was declared by the user."""
+        return not _INTERNAL.issuperset(self.roles)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic settings to create it with, by Kafka's names."""
+        config = {"cleanup.policy": "compact" if self.compacted else "delete"}
+        if self.retention is not None:
+            config["retention.ms"] = _milliseconds(self.retention)
+        if self.retention == FOREVER:
+            config["retention.bytes"] = "-1"
+        if not PASSING.isdisjoint(self.roles):
+            # Records keep the time that they came with, however far ahead it is: another topic took it.
+            config[AFTER_MAX] = NO_LIMIT_MS
+        if self.max_message_bytes is not None:
+            config["max.message.bytes"] = str(self.max_message_bytes)
+        if not _STAMPED.isdisjoint(self.roles):
+            # The broker takes its own time for sure; that of the record is in a header, or in the value.
+            config["message.timestamp.type"] = "LogAppendTime"
+        if self.compacted and Role.REKEYED in self.roles:
+            # A join that is held back for so long still sees that a row was deleted, or moved.
+            config["delete.retention.ms"] = _milliseconds(MOVED_RETENTION)
+        return config
+
+
+def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, ...]:
+    """List the topics of a service in the order of declaration, each once.
+
+    Partition counts of its internal topics follow those of other topics: ask again
+    with the facts once nothing is missing (`missing_topics`) before creating any.
+    """
+    uses: dict[str, TopicUse] = {}
+    for use in _uses(service, facts or {}):
+        known = uses.get(use.name)
+        roles = known.roles if known else ()
+        if known is None or use.roles[0] not in roles:
+            uses[use.name] = replace(known or use, roles=roles + use.roles)
+    return tuple(uses.values())
+
+
+def missing_topics(service: Service, facts: Facts) -> tuple[str, ...]:
+    """Name the topics that have to be waited for: not there, and another's to make."""
+    return tuple(use.name for use in topics_of(service, facts) if not use.owned and facts.get(use.name) is None)
+
+
+def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
+    """Whether a service is the one that writes, and creates, a topic."""
+    if topic.owner is not None:
+        return topic.owner == service.name
+    return any(written.name == topic.name for written in service.written)
+
+
+def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
+    for table in service.tables:
+        yield _declared(service, table.topic, Role.TABLE, facts)
+    for join in service.joins:
+        yield from _of_join(service, join, facts)
+    for decide in service.decides:
+        yield from _of_decide(service, decide, facts)
+    for reaction in service.reactions:
+        for topic in reaction.into:
+            yield _declared(service, topic, Role.OUTPUT, facts)
+    for agent in service.agents:
+        yield _declared(service, agent.topic, Role.AGENT, facts)
+    if any(not decide.folds for decide in service.decides):
+        yield _kept(service.refusals.name, Role.REFUSALS, facts)
+    yield _kept(dead_letters_name(service.name), Role.DEAD_LETTERS, facts)
+
+
+def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
+    yield from _of_source(service, join.source, facts)
+    yield _declared(service, join.into, Role.OUTPUT, facts)
+    if join.gathers:
+        name = joined_name(service.name, join)
+        count = _existing(name, facts) or partitions(service, join.into, facts)
+        yield _internal(name, Role.JOINED, count, retention=FOREVER)
+    if join.wait is not None:
+        name = waiting_name(service.name, join)
+        count = _existing(name, facts) or partitions(service, join.source, facts)
+        yield _internal(name, Role.WAITING, count, compacted=True)
+
+
+def _of_decide(service: Service, decide: Decide, facts: Facts) -> Iterator[TopicUse]:
+    for source in decide.inputs:
+        yield from _of_source(service, source, facts)
+    yield _declared(service, decide.state.topic, Role.TABLE, facts)
+    for topic in decide.into:
+        yield _declared(service, topic, Role.OUTPUT, facts)
+    if decide.wakes:
+        name = wake_ups_name(service.name, decide)
+        count = _existing(name, facts) or partitions(service, decide.state.topic, facts)
+        yield _internal(name, Role.WAKE_UPS, count, compacted=True)
+
+
+def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[TopicUse]:
+    if isinstance(source, Rekeyed):
+        events = source.source
+        count = partitions(service, source, facts)
+        yield _declared(service, events, Role.SOURCE, facts)
+        if isinstance(events, EventTopic):
+            yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=FOREVER)
+            yield _replays(service, events.name, partitions(service, events, facts), facts)
+            yield _replays(service, source.name_in(service.name), count, facts)
+            return
+        yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
+        name = keys_name(service.name, source)
+        yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(service, events, facts), compacted=True)
+    else:
+        yield _declared(service, source, Role.SOURCE, facts)
+        if isinstance(source, EventTopic):
+            yield _replays(service, source.name, partitions(service, source, facts), facts)
+
+
+def _replays(service: Service, read: str, count: int, facts: Facts) -> TopicUse:
+    """Rows are never replayed: a newer one may be on its way."""
+    name = replays_name(service.name, read)
+    return _internal(name, Role.REPLAYS, _existing(name, facts) or count, retention=FOREVER)
+
+
+def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, facts: Facts) -> TopicUse:
+    return TopicUse(
+        topic.name,
+        (role,),
+        owned=owns(service, topic),
+        compacted=isinstance(topic, OwnerTopic),
+        partitions=partitions(service, topic, facts),
+        waits=owns(service, topic) and _waits(service, topic, facts),
+        retention=topic.retention if isinstance(topic, EventTopic) else None,
+    )
+
+
+def _waits(service: Service, topic: EventTopic | OwnerTopic, facts: Facts) -> bool:
+    if known_partitions(service, topic, facts) is not None:
+        return False
+    partners = [each for each in partners_of(service, topic) if not isinstance(each, Rekeyed)]
+    return any(not owns(service, each) and facts.get(each.name) is None for each in partners)
+
+
+def _internal(
+    name: str,
+    role: Role,
+    count: int,
+    *,
+    compacted: bool = False,
+    retention: timedelta | None = None,
+) -> TopicUse:
+    return TopicUse(
+        name,
+        (role,),
+        owned=True,
+        compacted=compacted,
+        partitions=count,
+        retention=retention,
+        max_message_bytes=INTERNAL_MAX_MESSAGE_BYTES,
+    )
+
+
+def _kept(name: str, role: Role, facts: Facts) -> TopicUse:
+    """A topic of what a person is to see, kept until somebody has."""
+    return _internal(name, role, _existing(name, facts) or KEPT_PARTITIONS, retention=FOREVER)
+
+
+def _existing(name: str, facts: Facts) -> int | None:
+    found = facts.get(name)
+    return None if found is None else found.partitions
+
+
+def _milliseconds(retention: timedelta) -> str:
+    # Kafka writes "for ever" as -1.
+    return "-1" if retention == FOREVER else str(retention // timedelta(milliseconds=1))

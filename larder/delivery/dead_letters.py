@@ -1,0 +1,56 @@
+"""Dead letters of one partition: records that could not be handled, kept with their cause.
+
+The key is the record's coordinates, so that handling it again does not park it twice. A dead letter always
+fits its topic: one that is refused would be made again for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiokafka.structs import TopicPartition
+
+from larder.counters.cause_log import CauseLog
+from larder.declaring.dead_letters import dead_letter, fitting
+from larder.declaring.one_form import as_sent
+from larder.declaring.records import Record
+from larder.delivery.delivery import RECORD_OVERHEAD, Delivery, Output
+
+
+class Parking:
+    """Sends records of `tp` to the dead letters of `service`, and has their causes logged."""
+
+    def __init__(
+        self,
+        service: str,
+        tp: TopicPartition,
+        output: Output,
+        delivery: Callable[[], Delivery],
+        causes: CauseLog | None = None,
+        step: str = "",
+    ) -> None:
+        """`step`: what parks them, which is to process them again when they are replayed."""
+        self._service = service
+        self._tp = tp
+        self._output = output
+        self._delivery = delivery
+        self._step = step
+        self._causes = causes or CauseLog(f"input {tp.topic}")
+
+    def park(self, record: Record, cause: str) -> None:
+        """Send a record of an input to the dead letters."""
+        self._causes.note(self._tp.partition, record.offset, cause)
+        self.park_rejected(record, cause)
+
+    def park_rejected(self, record: Record, cause: str) -> None:
+        """Send a record to the dead letters that its table rejects, and logs."""
+        whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause, self._step)
+        letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
+        self._delivery().emit(
+            self._output,
+            self._tp.partition % self._output.partitions,
+            letter.key,
+            letter.value,
+            record.timestamp,
+            letter.headers,
+        )

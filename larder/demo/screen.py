@@ -1,0 +1,85 @@
+"""Where the demo shows itself: lines that move on a terminal, plain lines now and then elsewhere. Keeps no figures."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from larder.demo.lines import Line
+
+# Seconds between two rounds of plain lines: a log of half a minute can be read at a glance.
+PLAIN_SECONDS = 5.0
+
+
+class Screen(Protocol):
+    """What the demo shows itself on."""
+
+    def say(self, text: str) -> None:
+        """Show something that happened."""
+
+    def show(self, lines: Sequence[Line], summary: str) -> None:
+        """Show how the workers are doing now."""
+
+
+class PlainScreen:
+    """Plain lines; on standard error when standard output is for a program."""
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        """Begin with nothing shown."""
+        self._to_stderr = to_stderr
+        self._shown_at = 0.0
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        click.echo(text, err=self._to_stderr)
+
+    def show(self, lines: Sequence[Line], summary: str) -> None:
+        """Write a line for each worker, unless it was done just before."""
+        if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
+            self._shown_at = time.monotonic()
+            for text in (*(each.plain() for each in lines), summary):
+                self.say(text)
+
+
+class LiveScreen:
+    """A table that is drawn anew in place, below what happened."""
+
+    def __init__(self, live: Live) -> None:
+        """Draw on `live`, which somebody else starts and stops."""
+        self._live = live
+
+    def say(self, text: str) -> None:
+        """Write a line above the table."""
+        self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, lines: Sequence[Line], summary: str) -> None:
+        """Draw the table."""
+        table = Table(box=None)
+        for heading in ("worker", "state", "records/s", "lag", "joined", "missed", "waiting"):
+            table.add_column(heading, justify="left" if heading in {"worker", "state"} else "right")
+        for each in lines:
+            lag = "?" if each.lag is None else f"{each.lag:,}"
+            counts = (f"{count:,}" for count in (each.joined, each.missing, each.waiting))
+            table.add_row(each.worker, each.state, f"{each.rate:,.0f}", lag, *counts)
+        self._live.update(Group(table, Text(summary)), refresh=True)
+
+
+@contextlib.contextmanager
+def new_screen(*, as_json: bool) -> Iterator[Screen]:
+    """Give the screen that fits where the output goes."""
+    if as_json or not sys.stdout.isatty():
+        yield PlainScreen(to_stderr=as_json)
+        return
+    with Live(auto_refresh=False) as live:
+        yield LiveScreen(live)

@@ -1,0 +1,100 @@
+"""Where the demo plays: its broker, its directory, and what its workers find in their environment.
+
+Uses the broker that the user has set, else the local one, which it stops at the end if it started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from larder.cli.commands.broker import existing_broker, local_broker, require_answer
+from larder.client.local_workers import local_workers
+from larder.config.errors import MistakeError
+from larder.declaring.problems import Problem
+from larder.demo.workers import ROLES
+from larder.local_broker.ports import holder, is_free
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from larder.local_broker import LocalBroker
+
+# Seconds. A stock broker refuses less than 6; the local one is made for quick failover.
+SESSION_SECONDS = "1.5"
+MODULES = "agents.shipping,agents.fulfilment"
+
+
+class Stage(NamedTuple):
+    """The data directory, and when the command began, as time.monotonic() gives it."""
+
+    directory: Path
+    began: float
+
+    @contextlib.contextmanager
+    def broker(self, say: Callable[[str], None]) -> Iterator[tuple[str, LocalBroker | None]]:
+        """Give the address of the broker, and the local broker that was started or found, which may not answer yet."""
+        if existing := existing_broker():
+            require_answer(existing)
+            yield existing, None
+            return
+        broker = local_broker()
+        if not broker.running and not is_free(broker.port):
+            say(f"port {broker.port} is taken by {holder(broker.port)}: another one is used")
+            broker.port = 0
+        # Until the event loop takes over, and again after it: all that ends the demo ends the broker, too.
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.default_int_handler)
+        found = broker.running
+        if not found:
+            say(f"starting a Kafka broker; its files are in {broker.directory}")
+        try:
+            broker.start()
+            yield broker.bootstrap, broker
+        finally:
+            # Also one that was just being started when the end came.
+            if not found and broker.stop():
+                say("the broker is stopped")
+
+    def environment(self, bootstrap: str, *, quick: bool) -> dict[str, str]:
+        """Give what the workers are told; `quick` makes them notice the loss of one of them early."""
+        told = {"KAFKA": bootstrap, "LARDER_MODULES": MODULES, "LARDER_DIRECTORY": str(self.directory)}
+        if quick and "LARDER_SESSION_TIMEOUT_S" not in os.environ:
+            told |= {"LARDER_SESSION_TIMEOUT_S": SESSION_SECONDS, "LARDER_HEARTBEAT_S": "0"}
+        return told
+
+
+def refuse_second(directory: Path) -> None:
+    """Raise `MistakeError` when workers of the demo run out of `directory` already."""
+    ours = set(ROLES)
+    for worker in local_workers(directory):
+        if (worker.service, worker.worker) in ours:
+            found = f"{worker.worker}, process {worker.pid}, running out of {directory}"
+            do = "end that demo, or that worker, first"
+            raise MistakeError(Problem("larder demo", "requires workers of its own", found, do))
+
+
+def forget(directory: Path) -> None:
+    """Remove topics and tables of earlier demos; raises `MistakeError` when they are not ours alone."""
+    if existing := existing_broker():
+        found = f"{existing} (setting kafka), whose topics are not ours to remove"
+        raise MistakeError(Problem("larder demo --fresh", "requires the local broker", found, "leave out KAFKA"))
+    local_broker().stop()
+    for each in (
+        directory / "broker",
+        *(directory / "tables" / service for service in {role.service for role in ROLES}),
+    ):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def own_name() -> str:
+    """Give what this command was called by, for people to copy."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m larder"
+    return called.name if shutil.which(called.name) == str(called) else str(called)

@@ -1,0 +1,120 @@
+"""Whether topics that meet by partition have equally many of them. Pure."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from larder.assembly.placement import changed
+from larder.declaring.facts import RESTORE, input_name, waiting_name, wake_ups_name
+from larder.declaring.joins import events_of, partitioned_by
+from larder.declaring.plurals import counted
+from larder.declaring.topics import Rekeyed
+from larder.doctor.findings import Finding, Severity
+from larder.doctor.mending import add_partitions
+from larder.kafka.topic_metadata import Described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from larder.declaring.joins import Source
+    from larder.declaring.service import Service
+    from larder.doctor.facts import System
+
+AUDIT = "partitions"
+
+
+def partners(system: System) -> Iterator[Finding]:
+    """Compare partition counts of what is joined or decided on by partition, and of what belongs to it."""
+    for service in system.services:
+        for source, table in meetings(service):
+            yield from _unequal(system, service, source, table)
+        for name, with_it, placed in _companions(service):
+            yield from _uneven(system, name, with_it, placed=placed)
+        yield from _grown(system, service)
+
+
+def meetings(service: Service) -> Iterator[tuple[Source, str]]:
+    """Each input with a co-partitioned table that its records meet."""
+    for join in service.joins:
+        for lookup in join.lookups:
+            if lookup.table.held == "partition":
+                yield join.source, lookup.table.name
+    for decide in service.decides:
+        for source in decide.inputs:
+            yield source, decide.state.name
+
+
+def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
+    """Each own topic that has to have as many partitions as another, that one, and whether keys place records."""
+    waiting = (
+        (waiting_name(service.name, join), input_name(service, join.source), join.placed)
+        for join in service.joins
+        if join.wait is not None
+    )
+    wake_ups = ((wake_ups_name(service.name, decide), decide.name, True) for decide in service.decides if decide.wakes)
+    return chain(waiting, wake_ups)
+
+
+def _unequal(system: System, service: Service, source: Source, table: str) -> Iterator[Finding]:
+    name = input_name(service, source)
+    one, other = system.topics.get(name), system.topics.get(table)
+    if one is None or other is None or one.partitions == other.partitions:
+        return
+    fewer, more = sorted((one, other), key=lambda topic: topic.partitions)
+    states = {decide.state.name for decide in service.decides}
+    rekeyed = f'{events_of(source).name}.by("{partitioned_by(source)}")'
+    yield Finding(
+        Severity.ERROR,
+        AUDIT,
+        f"service {service.name}, {name} with {table}",
+        f"{one.partitions} and {counted(other.partitions, 'partition')}",
+        "a record and the row that it belongs with lie in partitions of different numbers, which may be with different"
+        " workers: the service refuses to start",
+        (RESTORE,)
+        if isinstance(source, Rekeyed) or table in states
+        else (
+            f"use {rekeyed} in place of the topic itself, or hold {table} with {service.name}.global_table",
+            f"or, while {fewer.name} is empty: {add_partitions(system.bootstrap, fewer.name, more.partitions)}",
+        ),
+    )
+
+
+def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterator[Finding]:
+    own, other = system.topics.get(name), system.topics.get(with_it)
+    if own is None or other is None or own.partitions == other.partitions:
+        return
+    more = own.partitions < other.partitions
+    yield Finding(
+        Severity.ERROR,
+        AUDIT,
+        f"topic {name}",
+        f"{counted(own.partitions, 'partition')}; {with_it} has {other.partitions}",
+        f"each partition of {with_it} keeps what waits in the partition of that number: the service refuses to start",
+        (RESTORE,)
+        if placed
+        else (add_partitions(system.bootstrap, name, other.partitions),)
+        if more
+        else (f"partitions cannot be taken away: once nothing waits any more, delete {name}; it is made anew",),
+    )
+
+
+def _grown(system: System, service: Service) -> Iterator[Finding]:
+    """Equal numbers are no proof: compare them with those that workers here remember."""
+    now = {name: Described(topic.topic_id, topic.partitions) for name, topic in system.topics.items()}
+    grown = {
+        (name, before)
+        for memory in system.placed.get(service.name, ())
+        for name, before in changed(memory, now).items()
+        if memory[name].topic_id == now[name].topic_id  # another topic's number counts from the next start on
+    }
+    for name, before in sorted(grown):
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            f"service {service.name}, topic {name}",
+            f"{counted(now[name].partitions, 'partition')}; a worker here first read it with {before}",
+            "the service places records by that number, and the same key belongs elsewhere now: the inputs that depend"
+            " on the topic are held back",
+            (f"create {name} again with {counted(before, 'partition')}, and write its records again",),
+        )

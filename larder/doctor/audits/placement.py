@@ -1,0 +1,139 @@
+"""Records whose partition does not fit their key, and which partitioner they fit instead. Pure.
+
+Sources: librdkafka's `rd_crc32` (the CRC-32 of zlib) and `rd_fnv1a` (with the absolute value, as Sarama has it);
+Java's murmur2 is that of the engine.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from larder.declaring.plurals import counted, plural
+from larder.doctor.findings import Finding, Met, Severity
+from larder.kafka.partitioner import partition_of, partitions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from larder.doctor.records import Seen
+
+AUDIT = "placement"
+
+MOST_KEYS: Final = 2_000
+"""Misplaced keys that other partitioners are tried on: one that fits so many by chance is none."""
+
+CHANCE: Final = 0.01
+"""A partitioner is named if that it fits by chance is less likely than this."""
+
+_FNV_BASIS, _FNV_PRIME = 0x811C9DC5, 0x01000193
+
+
+class Partitioner(NamedTuple):
+    """How another client places keys: `place` takes a key and the number of partitions; `mend` is what to set there."""
+
+    name: str
+    place: Callable[[bytes, int], int]
+    mend: str
+
+
+def crc32(key: bytes, count: int) -> int:
+    """Place a key as librdkafka does unless it is told otherwise."""
+    return zlib.crc32(key) % count
+
+
+def fnv1a(key: bytes, count: int) -> int:
+    """Place a key as Sarama and kafka-go do unless they are told otherwise."""
+    value = _FNV_BASIS
+    for byte in key:
+        value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
+    return (value if value < 2**31 else 2**32 - value) % count
+
+
+PARTITIONERS: Final = (
+    Partitioner(
+        "CRC32 (the default of librdkafka: confluent-kafka for Python, Go, .NET, PHP, node-rdkafka)",
+        crc32,
+        "set partitioner=murmur2_random in the configuration of the producer (librdkafka)",
+    ),
+    Partitioner(
+        "FNV-1a (Sarama, the hash balancer of kafka-go, fnv1a of librdkafka)",
+        fnv1a,
+        "give the producer a partitioner with Java's murmur2 (librdkafka: partitioner=murmur2_random; kafka-go:"
+        " kafka.Murmur2Balancer; Sarama: one of your own)",
+    ),
+)
+
+
+class Placement:
+    """The partitions of the keys of one topic. `by_partition`: something is joined, or decided on, there."""
+
+    def __init__(self, topic: str, count: int, *, by_partition: bool) -> None:
+        """Begin with nothing seen; `count` is that of the topic's partitions."""
+        self._topic = topic
+        self._count = count
+        self._by_partition = by_partition
+        self._keyed = 0
+        self._met = Met()
+        self._misplaced: dict[bytes, int] = {}
+        self.one_form: Callable[[bytes], bytes] | None = None
+        """The form in which a key is looked up, where producers may write it in others."""
+
+    def take(self, seen: Sequence[Seen]) -> None:
+        """Look at some more records."""
+        keyed = [(each, each.record.key) for each in seen if each.record.key is not None]
+        self._keyed += len(keyed)
+        wanted = [self._looked_up(key) for _, key in keyed]
+        for (each, key), place in zip(keyed, partitions_of(wanted, self._count), strict=True):
+            if place != each.place.partition:
+                self._met.add(each.place)
+                if len(self._misplaced) < MOST_KEYS:
+                    self._misplaced[key] = each.place.partition
+
+    def findings(self) -> Iterator[Finding]:
+        """Give what was found up to now."""
+        if not self._met.count:
+            return
+        likely, mend = self._likely()
+        needed = "whoever joins it by partition rejects these rows, or looks for partners where they are not"
+        unneeded = (
+            "nothing is joined by partition here; but whoever follows the topic with another client, or joins it so"
+            " later, looks for these keys elsewhere, and a key that lies in two partitions has no order"
+        )
+        again = f"then have the owner of {self._topic} publish all rows again, and delete the copies that lie elsewhere"
+        declare = "or, where only rows are looked up, hold the table whole: SERVICE.global_table(...)"
+        yield Finding(
+            Severity.ERROR if self._by_partition else Severity.HINT,
+            AUDIT,
+            f"topic {self._topic}",
+            f"{self._met.count:,} of {counted(self._keyed, 'record')} {plural(self._met.count, 'lies', 'lie')} in"
+            f" another of {counted(self._count, 'partition')} than the one"
+            f" that Java's default partitioner (murmur2) has for their key; {likely}",
+            needed if self._by_partition else unneeded,
+            (mend, again, declare),
+            tuple(self._met.samples),
+        )
+
+    def _looked_up(self, key: bytes) -> bytes:
+        return self.one_form(key) if self._by_partition and self.one_form is not None else key
+
+    def _likely(self) -> tuple[str, str]:
+        """Name the partitioner that all of them fit, if that is hardly by chance."""
+        keys = self._misplaced.items()
+        usual = "have the producer place keys as Java's default partitioner does, and name no partition itself"
+        if all(partition_of(key, self._count) == partition for key, partition in keys):
+            return (
+                "all of them lie where their keys belong as they are written, in capitals or in braces",
+                "have the producer write UUIDs in small letters without braces: rows are looked up so",
+            )
+        if self._count ** -len(keys) < CHANCE:
+            for known in PARTITIONERS:
+                if all(known.place(key, self._count) == partition for key, partition in keys):
+                    return f"all of them fit {known.name}", known.mend
+            for count in range(1, self._count):
+                if all(partition_of(key, count) == partition for key, partition in keys):
+                    return (
+                        f"all of them lie as if the topic had {counted(count, 'partition')}: some were added since",
+                        usual,
+                    )
+        return "they fit no partitioner that is known here", usual

@@ -1,0 +1,151 @@
+"""Revisions of rows: there, and rising for each key in the order of the log. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from larder.declaring.fields import fields
+from larder.declaring.plurals import counted
+from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
+from larder.store.applying.deletions import REVISION_HEADER, declared_revision
+from larder.store.applying.revision_regressions import shown
+from larder.store.layout import NO_REVISION
+from larder.store.row_schema import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from larder.doctor.findings import Place
+    from larder.doctor.records import Reader, Seen
+
+AUDIT = "revisions"
+
+MOST_KEYS: Final = 1_000_000
+"""Keys that are compared with what comes later; of more, those that were met first are forgotten (about 300 MB)."""
+
+REMEMBERED_MS: Final = 86_400_000
+"""How long tables remember the revision of a key that was deleted, as far as the times of records can tell."""
+
+
+class Last(NamedTuple):
+    """The highest revision of a key up to now, the record that has it, and when it was deleted, if it was (ms).
+
+    `value` is the hash of the record's value: values themselves would be too much to keep.
+    """
+
+    revision: int
+    place: Place
+    value: int
+    deleted: int | None = None
+
+
+class Revisions:
+    """The revisions of one topic, whose declaration names a field for them."""
+
+    def __init__(self, reader: Reader, field: str, most_keys: int = MOST_KEYS) -> None:
+        """Begin with nothing seen."""
+        self._reader = reader
+        self._topic = reader.topic.name
+        self._field = field
+        self._name = fields(reader.topic.row)[field].encode_name
+        self._most_keys = most_keys
+        self._last: dict[tuple[int, bytes], Last] = {}
+        self._without, self._fell, self._same = Met(), Met(), Met()
+        self._falls: list[str] = []
+
+    def take(self, seen: Sequence[Seen]) -> None:
+        """Look at some more records."""
+        for each in seen:
+            key = each.record.key
+            if key is None:
+                continue
+            if each.record.value is None:
+                self._delete(each, key)
+            elif each.fields is not None:
+                self._row(each, key)
+
+    def findings(self) -> Iterator[Finding]:
+        """Give what was found up to now."""
+        about = f"topic {self._topic}"
+        again = f"have the owner of {self._topic} publish these rows again, with revisions above all that they had"
+        if self._without.count:
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                about,
+                f"{counted(self._without.count, 'record')} without a revision of 64 bits in {self._name}",
+                "a row without its revision is rejected, or counts as the oldest that there is: changes are lost",
+                (f"have the owner write {self._name} with each row (with a deletion: in {REVISION_HEADER})", again),
+                tuple(self._without.samples),
+            )
+        if self._fell.count:
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                about,
+                f"{counted(self._fell.count, 'record')} with a lower revision than an earlier one of their key:"
+                f" {'; '.join(self._falls)}",
+                "tables keep the higher one, and compaction the later one: copies differ by when they were read, and"
+                " changes are ignored",
+                (again, "then remove the stores of tables that are diverging (larder tables), which are read anew"),
+                tuple(self._fell.samples),
+            )
+        if self._same.count:
+            yield Finding(
+                Severity.ERROR,
+                AUDIT,
+                about,
+                f"{counted(self._same.count, 'record')} with another value than the one before, and the same revision",
+                "a revision that is not above that of the row is stale: these changes are ignored",
+                (again,),
+                tuple(self._same.samples),
+            )
+
+    def _row(self, seen: Seen, key: bytes) -> None:
+        revision = self._revision(seen)
+        if revision is None:
+            self._without.add(seen.place)
+        else:
+            self._compare(seen, key, revision)
+
+    def _revision(self, seen: Seen) -> int | None:
+        if seen.fields is None or self._name not in seen.fields:
+            return None  # a default of the declaration is not the owner's
+        try:
+            revision = self._reader.value(seen, self._field)
+        except UNREADABLE:
+            return None
+        return revision if type(revision) is int and NO_REVISION < revision < -NO_REVISION else None
+
+    def _delete(self, seen: Seen, key: bytes) -> None:
+        try:
+            revision = declared_revision(seen.record)
+        except ValueError:
+            self._without.add(seen.place)
+            return
+        if revision is not None:
+            self._compare(seen, key, revision)
+        elif (last := self._last.get((seen.place.partition, key))) is not None:
+            self._remember(seen, key, last._replace(value=hash(None), deleted=seen.record.timestamp))
+
+    def _compare(self, seen: Seen, key: bytes, revision: int) -> None:
+        last = self._last.get((seen.place.partition, key))
+        forgotten = (
+            last is not None and last.deleted is not None and seen.record.timestamp - last.deleted > REMEMBERED_MS
+        )
+        if last is not None and not forgotten:
+            if revision < last.revision:
+                self._fell.add(seen.place)
+                if len(self._falls) < MOST_SAMPLES:
+                    self._falls.append(f"key {shown(key)} with {revision} after {last.revision} at {last.place}")
+                return
+            if revision == last.revision and hash(seen.record.value) != last.value:
+                self._same.add(seen.place)
+                return
+        deleted = None if seen.record.value is not None else seen.record.timestamp
+        self._remember(seen, key, Last(revision, seen.place, hash(seen.record.value), deleted))
+
+    def _remember(self, seen: Seen, key: bytes, last: Last) -> None:
+        if len(self._last) >= self._most_keys:
+            del self._last[next(iter(self._last))]
+        self._last[seen.place.partition, key] = last

@@ -1,0 +1,148 @@
+"""Values that are too large for where they go. Pure: what is measured in one topic, what others take."""
+
+from __future__ import annotations
+
+from heapq import nlargest
+from typing import TYPE_CHECKING, NamedTuple
+
+from larder.declaring.facts import input_name, joined_name, waiting_name
+from larder.declaring.joins import events_of
+from larder.declaring.plurals import counted
+from larder.declaring.topics import Rekeyed
+from larder.delivery.delivery import RECORD_OVERHEAD
+from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
+from larder.doctor.mending import set_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from larder.declaring.joins import Join
+    from larder.declaring.service import Service
+    from larder.doctor.facts import System
+    from larder.doctor.findings import Place
+    from larder.doctor.records import Seen
+
+AUDIT = "sizes"
+
+_BASE64 = 4 / 3
+"""How much larger a record is that waits: its bytes are kept in base64."""
+
+
+class Passage(NamedTuple):
+    """That records of `source` go into `into`, `growth` times as large, with a row of each of `rows` in them."""
+
+    service: str
+    source: str
+    into: str
+    growth: float = 1
+    rows: tuple[str, ...] = ()
+
+
+class Sizes:
+    """The sizes of the records of one topic: the largest, and those that are above a limit.
+
+    `limits`: how large a record may be for each topic that it goes into.
+    """
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        """Begin with nothing seen."""
+        self._limits = limits
+        self.above = {into: Met() for into in limits}
+        self.largest: list[tuple[int, Place]] = []
+
+    def take(self, seen: Sequence[Seen]) -> None:
+        """Measure some more records."""
+        measured = [
+            (len(each.record.key or b"") + len(each.record.value or b"") + RECORD_OVERHEAD, each.place) for each in seen
+        ]
+        self.largest = nlargest(MOST_SAMPLES, [*self.largest, *measured])
+        for into, limit in self._limits.items():
+            for size, place in measured:
+                if size > limit:
+                    self.above[into].add(place)
+
+    @property
+    def most(self) -> int:
+        """The size of the largest record, in bytes."""
+        return self.largest[0][0] if self.largest else 0
+
+    def findings(self) -> Iterator[Finding]:
+        """Give nothing: what the sizes mean is seen with those of other topics (`sizes`)."""
+        return iter(())
+
+
+def passages(service: Service) -> Iterator[Passage]:
+    """Give the ways of a service's records whose size is known beforehand: what a function makes is not."""
+    for join in service.joins:
+        yield from _of_join(service, join)
+    for source in dict.fromkeys(service.sources):
+        if isinstance(source, Rekeyed):
+            yield Passage(service.name, source.source.name, input_name(service, source))
+
+
+def _of_join(service: Service, join: Join) -> Iterator[Passage]:
+    source = events_of(join.source).name
+    if join.function is None:
+        rows = tuple(lookup.table.name for lookup in join.lookups)
+        yield Passage(service.name, source, join.into.name, rows=rows)
+        if join.gathers:
+            yield Passage(service.name, source, joined_name(service.name, join), rows=rows)
+    if join.wait is not None:
+        yield Passage(service.name, source, waiting_name(service.name, join), _BASE64)
+
+
+def limits(system: System, topic: str) -> dict[str, int]:
+    """Give how large a record of `topic` may be for each topic that it goes into."""
+    return {
+        each.into: int(system.topics[each.into].facts.max_message_bytes / each.growth)
+        for service in system.services
+        for each in passages(service)
+        if each.source == topic and each.into in system.topics
+    }
+
+
+def sizes(system: System, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
+    """Compare what was measured in each topic with what the topics take that its records go into."""
+    for service in system.services:
+        for passage in dict.fromkeys(passages(service)):
+            if passage.source in measured and passage.into in system.topics:
+                yield from _found(system, passage, measured)
+
+
+def _again(system: System, passage: Passage) -> str:
+    """Rows are not replayed: a newer one may be there."""
+    if "compact" in system.topics[passage.source].facts.cleanup_policy:
+        return f"then have the owner of {passage.source} publish these rows again"
+    return f"then larder dead-letters replay {passage.service} --cause max.message.bytes"
+
+
+def _found(system: System, passage: Passage, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
+    limit = system.topics[passage.into].facts.max_message_bytes
+    own = measured[passage.source]
+    above = own.above.get(passage.into, Met())
+    rows = sum(measured[name].most for name in passage.rows if name in measured)
+    needed = int((own.most + rows) * passage.growth)
+    mend = set_topic(system.bootstrap, passage.into, max_message_bytes=needed * 2)
+    about = f"topic {passage.source}"
+    if above.count:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            about,
+            f"{counted(above.count, 'record')} larger than {passage.into} takes (max.message.bytes={limit}); the"
+            f" largest has {own.most:,} bytes",
+            f"{passage.service} parks them: what should come of them does not",
+            (mend, _again(system, passage)),
+            tuple(above.samples),
+        )
+    elif needed > limit:
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            about,
+            f"up to {own.most:,} bytes, and {rows:,} with the largest row of {' and of '.join(passage.rows)};"
+            f" {passage.into} takes {limit:,} (max.message.bytes)",
+            f"a large record that meets a large row is parked by {passage.service}",
+            (mend,),
+            tuple(place for _, place in own.largest),
+        )

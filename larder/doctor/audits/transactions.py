@@ -1,0 +1,102 @@
+"""Whether the brokers can do the transactions that workers ask for. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from larder.declaring.plurals import counted
+from larder.doctor.findings import Finding, Severity
+from larder.doctor.mending import larder_setting, set_static, set_topic
+from larder.worker.runner import TRANSACTION_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from larder.doctor.facts import System
+
+AUDIT = "settings"
+
+LONGEST_TRANSACTION: Final = 900_000
+"""transaction.max.timeout.ms of a stock broker."""
+
+_TRANSACTIONS: Final = "__transaction_state"
+
+CAPPED: Final = "brokers since 3.7 ask for {} of them, as many as there are; older ones acknowledge nothing"
+"""What follows from a minimum of in-sync replicas above the number of replicas (KAFKA-15583)."""
+
+REPLICAS: Final = 3
+"""transaction.state.log.replication.factor of a stock broker."""
+
+
+def transactions(system: System) -> Iterator[Finding]:
+    """Compare what workers ask for with what the brokers do; nothing where workers do without."""
+    if system.settings.guarantee != "exactly_once":
+        return
+    if system.settings.commit_interval_ms >= TRANSACTION_TIMEOUT_MS:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "setting commit_interval_ms",
+            f"{system.settings.commit_interval_ms}; a transaction is ended by the broker after {TRANSACTION_TIMEOUT_MS}"
+            " ms",
+            "each transaction is ended before it is committed, and its records are processed again for ever",
+            (larder_setting("commit_interval_ms", 200),),
+        )
+    longest = system.brokers.number("transaction.max.timeout.ms", LONGEST_TRANSACTION)
+    if longest < TRANSACTION_TIMEOUT_MS:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "the brokers",
+            f"transaction.max.timeout.ms={longest}; workers ask for {TRANSACTION_TIMEOUT_MS}",
+            "the brokers give no producer the right to transactions: workers publish nothing",
+            (set_static("transaction.max.timeout.ms", LONGEST_TRANSACTION),),
+        )
+    yield from _transaction_log(system)
+
+
+def _transaction_log(system: System) -> Iterator[Finding]:
+    """The topic that coordinates transactions is made when the first one begins, if there are enough brokers."""
+    factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
+    brokers, made = system.brokers, system.brokers.transaction_replicas is not None
+    replicas = brokers.transaction_replicas or brokers.number(factor, REPLICAS)
+    least = brokers.transaction_in_sync if made else brokers.number(isr, 2)
+    without = f"or {larder_setting('guarantee', 'at_least_once')}"
+    do = (set_static(factor, min(brokers.up, REPLICAS)), set_static(isr, max(1, min(brokers.up, REPLICAS) - 1)),
+          without)  # fmt: skip
+    if not made and replicas > brokers.up:
+        yield Finding(
+            Severity.ERROR,
+            AUDIT,
+            "the brokers",
+            f"{factor}={replicas}; brokers that are up: {brokers.up}",
+            "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
+            do,
+        )
+    elif brokers.up > 1 and replicas == 1:
+        yield Finding(
+            Severity.WARNING,
+            AUDIT,
+            "the brokers",
+            f"one replica of the log of transactions; brokers that are up: {brokers.up}",
+            "while the broker that has it is away, no worker publishes; if its disk is lost, open transactions hang",
+            (
+                (
+                    f"kafka-reassign-partitions.sh --bootstrap-server {system.bootstrap} --execute"
+                    f" --reassignment-json-file FILE (which gives {_TRANSACTIONS}"
+                    f" {counted(min(brokers.up, REPLICAS), 'replica')})"
+                ),
+            ),
+        )
+    elif least > replicas:
+        yield Finding(
+            Severity.HINT,
+            AUDIT,
+            "the brokers",
+            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has"
+            f" {counted(replicas, 'replica')}",
+            CAPPED.format(replicas),
+            (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
+            if made
+            else do,
+        )

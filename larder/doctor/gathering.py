@@ -1,0 +1,201 @@
+"""Asks the broker, the workers that run here, and their directories for what the audits need. Decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from aiokafka.errors import IncompatibleBrokerVersion, TopicAuthorizationFailedError
+from aiokafka.structs import TopicPartition
+
+from larder.client.local_workers import ask_all, local_workers
+from larder.config.declared import owner_of, topics
+from larder.dead_letters.reading import tally_letters
+from larder.declaring.claims import OWNERS
+from larder.declaring.facts import dead_letters_name
+from larder.declaring.topology import topics_of
+from larder.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
+from larder.kafka.admin import Cluster
+from larder.kafka.foreign_members import is_worker_of
+from larder.worker.memo import Memo
+from larder.worker.topic_ownership import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from larder.client.local_workers import Reply
+    from larder.config.settings import Settings
+    from larder.dead_letters.tallying import Tally
+    from larder.declaring.facts import TopicFacts
+    from larder.declaring.problems import Problem
+    from larder.declaring.service import Service
+    from larder.kafka.batch_consumer import BatchConsumer
+    from larder.kafka.open_transactions import OpenTransaction
+
+_OFFSETS: Final = "__consumer_offsets"
+_TRANSACTIONS: Final = "__transaction_state"
+_MEMO: Final = "worker.json"
+
+
+class Asked(NamedTuple):
+    """What is to be audited: of all declared `services` those in `only`, as they are run with `settings`.
+
+    `absence` is the longest one that is to be expected, in seconds.
+    """
+
+    bootstrap: str
+    services: Mapping[str, Service]
+    only: Collection[str]
+    settings: Settings
+    absence: float | None
+
+
+async def gather(consumer: BatchConsumer, asked: Asked) -> System:
+    """Ask for all facts; `consumer` has started. Raises KafkaError."""
+    only, directory = asked.only, asked.settings.directory
+    chosen = [asked.services[name] for name in only]
+    replies = ask_all(local_workers(directory), "/services")
+    async with Cluster(asked.bootstrap) as cluster:
+        # Topics come last, so that no offset that was committed lies behind an end that was seen before it.
+        own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
+        groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
+        claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}
+        found = await _topics(cluster, consumer, chosen)
+        return System(
+            asked.bootstrap,
+            chosen,
+            asked.settings,
+            found,
+            await _brokers(cluster, own),
+            groups,
+            [_worker(reply) for reply in replies],
+            [*_absences(directory, only, replies), *_expected(asked.absence)],
+            {name: _remembered(directory, name) for name in only},
+            {name: [Memo(path / _MEMO).placed for path in _stores(directory, name)] for name in only},
+            {topic.name: owner_of(topic, list(asked.services.values())) for topic in topics(chosen)},
+            claimed,
+            await _refusals(cluster, chosen, {name: topic.facts for name, topic in found.items()}),
+            time.time() * 1000,
+            await _open_transactions(cluster, found),
+            await _letters(asked, found),
+        )
+
+
+async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[Service]) -> dict[str, TopicState]:
+    names = {use.name for service in services for use in topics_of(service)} | {OWNERS}
+    facts = await cluster.facts(names)
+    copies = await cluster.copies(facts)
+    settings = await cluster.topic_settings(facts)
+    tps = [TopicPartition(name, at) for name, topic in facts.items() for at in range(topic.partitions)]
+    led = [tp for tp in tps if tp.partition not in copies[tp.topic].leaderless]
+    begins, ends = await consumer.beginning_offsets(led), await consumer.end_offsets(led)
+    return {
+        name: TopicState(
+            name,
+            topic.topic_id,
+            settings[name],
+            copies[name].replicas,
+            {tp.partition: begins.get(tp, 0) for tp in tps if tp.topic == name},
+            {tp.partition: ends.get(tp, 0) for tp in tps if tp.topic == name},
+            copies[name].leaderless,
+        )
+        for name, topic in facts.items()
+    }
+
+
+async def _letters(asked: Asked, topics: Mapping[str, TopicState]) -> dict[str, Tally]:
+    """Count what is not settled, where all of it can be read."""
+    found = {}
+    for service in asked.only:
+        topic = topics.get(dead_letters_name(service))
+        if topic is not None and not topic.leaderless:
+            found[service] = await tally_letters(asked.bootstrap, service)
+    return found
+
+
+async def _refusals(
+    cluster: Cluster, services: Sequence[Service], facts: Mapping[str, TopicFacts]
+) -> dict[str, Problem]:
+    """Why the broker would not create what workers create when they start."""
+    missing = [use for service in services for use in topics_of(service, facts) if use.owned and use.name not in facts]
+    return {each.topic: each.problem for each in await cluster.refusals(missing)}
+
+
+async def _open_transactions(
+    cluster: Cluster, topics: Mapping[str, TopicState]
+) -> Mapping[TopicPartition, OpenTransaction]:
+    led = {TopicPartition(each.name, at) for each in topics.values() for at in each.ends if at not in each.leaderless}
+    # Brokers before 3.0 do not tell, and others not without the right to read.
+    with contextlib.suppress(IncompatibleBrokerVersion, TopicAuthorizationFailedError):
+        return await cluster.open_transactions(led)
+    return {}
+
+
+async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
+    brokers = Brokers(cluster.brokers_up(), await cluster.broker_settings())
+    if _TRANSACTIONS not in own:
+        return brokers
+    replicas = (await cluster.copies([_TRANSACTIONS]))[_TRANSACTIONS].replicas
+    settings = (await cluster.topic_settings([_TRANSACTIONS]))[_TRANSACTIONS]
+    return brokers._replace(
+        transaction_replicas=replicas, transaction_in_sync=int(settings.get("min.insync.replicas", 1))
+    )
+
+
+async def _group(cluster: Cluster, name: str) -> Group:
+    members, strangers = await cluster.members(name), await cluster.strangers(name)
+    workers = tuple(member for member in members if is_worker_of(name, member))
+    return Group(workers, await cluster.committed(name), tuple(strangers))
+
+
+def _worker(reply: Reply) -> WorkerState:
+    return WorkerState(reply.worker.service, reply.worker.worker, reply.body if reply.status else None)
+
+
+def _expected(seconds: float | None) -> Iterator[Absence]:
+    if seconds is not None:
+        yield Absence("the longest absence that is expected (--absence)", seconds, expected=True)
+
+
+def _absences(directory: Path, services: Collection[str], replies: Sequence[Reply]) -> Iterator[Absence]:
+    """How old the copies of running workers are, and for how long those of stopped ones have not been written."""
+    running: defaultdict[str, set[str]] = defaultdict(set)
+    for reply in replies:
+        running[reply.worker.service].add(reply.worker.worker)
+        ages = [
+            each["freshness_s"]
+            for table in reply.body.get("tables", ())
+            for each in table["partitions"]
+            if each["freshness_s"] is not None
+        ]
+        if ages and reply.worker.service in services:
+            yield Absence(f"worker {reply.worker.worker} of {reply.worker.service}, which runs", max(ages))
+    for service in services:
+        for path in _stores(directory, service):
+            if path.name not in running[service] and (written := _written(path)):
+                away = max(0.0, time.time() - written)
+                yield Absence(f"worker {path.name} of {service}, which is stopped (its store is {path})", away)
+
+
+def _written(path: Path) -> float:
+    """When anything below a directory was written last, in s since 1970; 0 if there is nothing."""
+    latest = 0.0
+    for file in path.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # of a worker that is starting
+            latest = max(latest, file.stat().st_mtime)
+    return latest
+
+
+def _stores(directory: Path, service: str) -> list[Path]:
+    return sorted(path for path in (directory / "tables" / service).glob("*") if path.is_dir())
+
+
+def _remembered(directory: Path, service: str) -> dict[str, str]:
+    """The inputs that any worker here has committed for, with their topic ids."""
+    found: dict[str, str] = {}
+    for path in _stores(directory, service):
+        found |= Memo(path / _MEMO).committed
+    return found

@@ -1,0 +1,91 @@
+"""Records as the audits of records look at them: each read once, as its row and as its fields. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+
+from larder.declaring.decoding import decoder
+from larder.declaring.fields import fields
+from larder.doctor.findings import Place
+from larder.store.row_schema import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from larder.declaring.records import Record
+    from larder.declaring.rows import Row
+    from larder.declaring.topics import EventTopic, OwnerTopic
+    from larder.doctor.findings import Finding
+
+
+class Seen(NamedTuple):
+    """A record. `row` is None if its value is none of the declared type, `fields` if it is no JSON object.
+
+    `cause` says why there is no row; it is empty for a deletion.
+    """
+
+    place: Place
+    record: Record
+    row: Row | None
+    fields: Mapping[str, msgspec.Raw] | None
+    cause: str = ""
+
+
+class Audit(Protocol):
+    """An audit of the records of one topic: it takes them in the order of the log, and tells what it found."""
+
+    def take(self, seen: Sequence[Seen]) -> None:
+        """Look at some more records of one partition."""
+
+    def findings(self) -> Iterator[Finding]:
+        """Give what was found up to now."""
+
+
+class Reader:
+    """Reads the values of one topic."""
+
+    def __init__(self, topic: EventTopic | OwnerTopic) -> None:
+        """Make decoders of its row type, of its fields, and of any object."""
+        self.topic = topic
+        self._row = decoder(topic.row)
+        self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._fields = {field.encode_name: decoder(field.type) for field in fields(topic.row).values()}
+
+    def read(self, partition: int, records: Iterable[Record]) -> list[Seen]:
+        """Read records of one partition; bad values are told, not raised."""
+        return [self._read(Place(self.topic.name, partition, record.offset), record) for record in records]
+
+    def _read(self, place: Place, record: Record) -> Seen:
+        if record.value is None:
+            return Seen(place, record, None, None)
+        try:
+            found = self._object.decode(record.value)
+        except UNREADABLE as error:
+            return Seen(place, record, None, None, str(error))
+        try:
+            return Seen(place, record, self._row(record.value), found)
+        except UNREADABLE as error:
+            return Seen(place, record, None, found, str(error))
+
+    def value(self, seen: Seen, field: str) -> Any:
+        """Give the value of a field by its name in Python, also of a row that is bad otherwise; None if there is none.
+
+        Raises `UNREADABLE` for one that is not of its type.
+        """
+        if seen.row is not None:
+            return getattr(seen.row, field)
+        name = fields(self.topic.row)[field].encode_name
+        if seen.fields is None or name not in seen.fields:
+            return None
+        return self._fields[name](seen.fields[name])
+
+    def wrong(self, seen: Seen) -> Iterator[tuple[str, str]]:
+        """Give the fields that are not of their type, by their name in JSON, each with what is wrong."""
+        for name, decode in self._fields.items():
+            if seen.fields is not None and name in seen.fields:
+                try:
+                    decode(seen.fields[name])
+                except UNREADABLE as error:
+                    yield name, str(error)

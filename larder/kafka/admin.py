@@ -1,0 +1,192 @@
+"""Topics as the broker has them, and creating those that a service owns.
+
+Knows the admin protocol, not what the topics are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.checks.declarations import TopicFacts
+from larder.delivery.guarantees import Committed
+from larder.kafka.foreign_members import is_worker_of
+from larder.kafka.newer_members import newer_members
+from larder.kafka.open_transactions import OpenTransaction, open_transactions
+from larder.kafka.topic_metadata import Copies, copies, describe
+from larder.kafka.topic_refusals import TOO_NEW, Refusal, is_too_new, refusal, refused
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from larder.declaring.topology import TopicUse
+
+REPLICAS = 3
+"""Copies of a topic that is created here, where there are as many brokers: one may be lost while one is mended."""
+
+_CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.retention.ms": "86400000"}
+"""What is asked of a topic's configuration, with Kafka's defaults."""
+
+
+class Cluster:
+    """A connection for looking at topics and creating them: `async with Cluster(brokers) as cluster`."""
+
+    def __init__(self, brokers: str) -> None:
+        self.brokers = brokers
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+        except BaseException:
+            await self._admin.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._admin.close()
+
+    async def facts(self, names: Collection[str]) -> Mapping[str, TopicFacts]:
+        """Facts about those of `names` that exist."""
+        described = await describe(self._admin._client, names)
+        config = await self._config(described)
+        return {
+            name: TopicFacts(
+                partitions=topic.partitions,
+                cleanup_policy=config[name]["cleanup.policy"],
+                max_message_bytes=int(config[name]["max.message.bytes"]),
+                topic_id=topic.topic_id,
+                delete_retention_ms=int(config[name]["delete.retention.ms"]),
+            )
+            for name, topic in described.items()
+        }
+
+    async def _config(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CONFIG)) for name in names]
+        found = {}
+        for answer in await self._admin.describe_configs(resources):
+            for _, _, _, name, entries in answer.resources:
+                found[name] = _CONFIG | {entry[0]: entry[1] for entry in entries}
+        return found
+
+    async def topic_settings(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """All settings of topics that exist, by Kafka's names, those that nobody set too."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        return await self._settings(resources) if resources else {}
+
+    async def broker_settings(self) -> Mapping[str, str]:
+        """All settings of one broker; what is secret is left out."""
+        node = min(broker.nodeId for broker in self._admin._client.cluster.brokers())
+        return (await self._settings([ConfigResource(ConfigResourceType.BROKER, str(node))]))[str(node)]
+
+    async def _settings(self, resources: list[ConfigResource]) -> Mapping[str, Mapping[str, str]]:
+        return {
+            name: {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+            for answer in await self._admin.describe_configs(resources)
+            for _, _, _, name, entries in answer.resources
+        }
+
+    def brokers_up(self) -> int:
+        """How many brokers the cluster has now."""
+        return len(self._admin._client.cluster.brokers())
+
+    async def copies(self, names: Collection[str]) -> Mapping[str, Copies]:
+        """How those of `names` are copied that exist."""
+        return await copies(self._admin._client, names)
+
+    async def open_transactions(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, OpenTransaction]:
+        """The first open transaction of each of these partitions that has one, and whose it is."""
+        return await open_transactions(self._admin._client, tps)
+
+    async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
+        """What a consumer group has committed, whether it has members or not."""
+        found = await self._admin.list_consumer_group_offsets(group)
+        return {tp: Committed.read(offset) for tp, offset in found.items() if offset.offset >= 0}
+
+    async def members(self, group: str) -> list[str]:
+        """Who is in a consumer group now, by client id."""
+        (answer,) = await self._admin.describe_consumer_groups([group])
+        ((code, _, _, _, _, members, *_),) = answer.groups
+        if (error := for_code(code)) is not NoError:
+            raise error(group)
+        return sorted(client_id for _, client_id, *_ in members)
+
+    async def strangers(self, group: str) -> list[str]:
+        """Who is in the group of a service now and no worker of it, by client id with host."""
+        (answer,) = await self._admin.describe_consumer_groups([group])
+        older = [
+            f"{client_id} at {host}"
+            for _, client_id, host, *_ in answer.groups[0][5]
+            if not is_worker_of(group, client_id)
+        ]
+        node = await self._admin.find_coordinator(group)
+        return sorted(older) + await newer_members(partial(self._admin._client.send, node), group)
+
+    async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """Delete the records before these offsets."""
+        await self._admin.delete_records({tp: RecordsToDelete(offset) for tp, offset in before.items()})
+
+    async def _controller(self) -> None:
+        """Raise for a broker that has just started, and knows none yet: aiokafka's client trips over that."""
+        client = self._admin._client
+        if client.cluster.controller is None:
+            await client.force_metadata_update()
+        if client.cluster.controller is None:
+            message = "the cluster has no controller yet"
+            raise NodeNotReadyError(message)
+
+    async def create(self, topics: Collection[TopicUse]) -> None:
+        """Create topics with their declared settings; one that exists by now is left alone.
+
+        Raises DeclarationError and TopicsUnavailableError for those that the broker refuses, and KafkaError.
+        """
+        if found := await self._refusals(topics, validate_only=False):
+            raise refused(found)
+
+    async def refusals(self, topics: Collection[TopicUse]) -> list[Refusal]:
+        """Why the broker would not create these topics; creates none."""
+        return await self._refusals(topics, validate_only=True) if topics else []
+
+    async def _refusals(
+        self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
+    ) -> list[Refusal]:
+        """`older`: without the settings that older brokers do not know."""
+        copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
+        await self._controller()
+        wanted = {topic.name: topic for topic in topics}
+        answer = await self._admin.create_topics(
+            [
+                NewTopic(topic.name, topic.partitions, copies, topic_configs=_config(topic, older=older))
+                for topic in wanted.values()
+            ],
+            validate_only=validate_only,
+        )
+        found = []
+        for name, code, *details in answer.topic_errors:
+            error = for_code(code)
+            if error.retriable:
+                message = f"{name}: {details[0] if details else 'no details'}"
+                raise error(message)
+            if code and error is not TopicAlreadyExistsError:
+                found.append(refusal(wanted[name], copies, error, details[0] if details else None))
+        if older or not (again := [wanted[each.topic] for each in found if is_too_new(each)]):
+            return found
+        others = [each for each in found if not is_too_new(each)]
+        return others + await self._refusals(again, validate_only=validate_only, older=True)
+
+
+def _config(topic: TopicUse, *, older: bool) -> dict[str, str]:
+    return {name: value for name, value in topic.config.items() if not (older and name in TOO_NEW)}

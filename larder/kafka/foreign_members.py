@@ -1,0 +1,26 @@
+"""Another Kafka client in the group of a service: the broker lets members of one kind alone into a group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from larder.declaring.problems import LarderError, Problem
+
+
+def is_worker_of(service: str, client_id: str) -> bool:
+    """Whether a member of the group of a service is one of its workers, by the client id that they give themselves."""
+    return client_id.startswith(f"{service}.")
+
+
+class ForeignMembersError(LarderError):
+    """The group has members that are no workers of this service; `members` are their client ids with hosts."""
+
+    def __init__(self, group: str, members: Collection[str]) -> None:
+        super().__init__(
+            str(Problem(
+                f"group {group}",
+                "requires workers of the service of that name, and no other Kafka client",
+                f"other members: {', '.join(members) or 'none any more'}",
+                "stop them, or give them another group, and start this worker again",
+            ))
+        )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Committed offsets that no open transaction is about to change.
+
+A worker that died while it committed leaves offsets pending. aiokafka 0.14 asks with OffsetFetch version 3
+and is told the ones before, from which records would be processed twice. Version 7 tells which partitions
+are pending; it is described here field by field after Kafka's `OffsetFetchRequest.json`. Touches aiokafka's
+protocol classes, and its group coordinator. `tests/larder/kafka/test_stable_offsets.py` fails when they
+change.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import (
+    GroupLoadInProgressError,
+    NoError,
+    NotCoordinatorForGroupError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    TaggedFields,
+)
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+_UNSTABLE = 88
+
+_TEXT, _TAGS = CompactString("utf-8"), ("tags", TaggedFields)
+
+
+class StableOffsets(NamedTuple):
+    """Committed offsets, and the partitions whose offset is about to be changed, or not."""
+
+    committed: Mapping[TopicPartition, OffsetAndMetadata]
+    pending: Collection[TopicPartition]
+
+
+class _OffsetFetchResponseV7(Response):
+    API_KEY = 9
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("topics", CompactArray(
+            ("topic", _TEXT),
+            ("partitions", CompactArray(
+                ("partition", Int32), ("offset", Int64), ("leader_epoch", Int32), ("metadata", _TEXT),
+                ("error_code", Int16), _TAGS,
+            )),
+            _TAGS,
+        )),
+        ("error_code", Int16), _TAGS,
+    )  # fmt: skip
+
+
+class _OffsetFetchRequestV7(RequestStruct):
+    API_KEY = 9
+    API_VERSION = 7
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _OffsetFetchResponseV7
+    SCHEMA = Schema(
+        ("group_id", _TEXT),
+        ("topics", CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS)),
+        ("require_stable", Boolean), _TAGS,
+    )  # fmt: skip
+
+
+class _OffsetFetchRequest(Request[_OffsetFetchRequestV7]):
+    API_KEY = 9
+
+    def __init__(self, group: str, partitions: Mapping[str, list[int]], *, stable: bool) -> None:
+        self._group = group
+        self._partitions = partitions
+        self._stable = stable
+
+    def build(self, request_struct_class: type[_OffsetFetchRequestV7]) -> _OffsetFetchRequestV7:
+        topics: list[tuple[str, list[int], dict[int, bytes]]] = [(*each, {}) for each in self._partitions.items()]
+        return request_struct_class(self._group, topics, self._stable, {})
+
+
+async def stable_offsets(consumer: AIOKafkaConsumer, tps: Collection[TopicPartition]) -> StableOffsets:
+    """Ask for the offsets of a group's consumer; must run in its event loop. Raises KafkaError.
+
+    Of a partition that is pending the offset before is told as well.
+    """
+    committed, pending = await _fetch(consumer, tps, stable=True)
+    if pending:
+        committed |= (await _fetch(consumer, pending, stable=False))[0]
+    return StableOffsets(committed, pending)
+
+
+async def _fetch(
+    consumer: AIOKafkaConsumer, tps: Collection[TopicPartition], *, stable: bool
+) -> tuple[dict[TopicPartition, OffsetAndMetadata], list[TopicPartition]]:
+    coordinator = consumer._coordinator
+    partitions = defaultdict(list)
+    for tp in tps:
+        partitions[tp.topic].append(tp.partition)
+    await coordinator.ensure_coordinator_known()
+    answer = await coordinator._send_req(_OffsetFetchRequest(coordinator.group_id, partitions, stable=stable))
+    try:
+        return _read(answer)
+    except (NotCoordinatorForGroupError, GroupLoadInProgressError):
+        coordinator.coordinator_dead()
+        raise
+
+
+def _read(answer: Any) -> tuple[dict[TopicPartition, OffsetAndMetadata], list[TopicPartition]]:
+    """Committed and pending ones. A coordinator that is still loading says so for the group as a whole."""
+    committed, pending = {}, []
+    codes = {answer.error_code}
+    for topic, found, _ in answer.topics:
+        for partition, offset, _, metadata, code, _ in found:
+            if code == _UNSTABLE:
+                pending.append(TopicPartition(topic, partition))
+            elif offset >= 0:
+                committed[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, metadata)
+            codes.add(code)
+    for error in {for_code(code) for code in codes - {_UNSTABLE}} - {NoError, UnknownTopicOrPartitionError}:
+        raise error
+    return committed, pending

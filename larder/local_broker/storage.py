@@ -1,0 +1,40 @@
+"""The broker's storage before its first start: formatted once, with the id of its cluster."""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from larder.local_broker.failures import cause_of_death
+from larder.local_broker.java import java_command, no_java, run_short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def cluster_of(data: Path) -> str:
+    """Give the cluster id that `data` was formatted with; empty if it was not."""
+    try:
+        text = (data / "meta.properties").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    match = re.search(r"^cluster\.id=(\S+)$", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def format_storage(jars: Sequence[Path], configuration: Path, cluster: str) -> None:
+    """Format what `configuration` names, for `cluster` or for a new one; raises `UnavailableError`."""
+    identity = cluster or base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    # "=" binds the id to its option: one in sixty-four begins with "-".
+    arguments = ("format", f"--cluster-id={identity}", "--config", str(configuration), "--ignore-formatted")
+    command = java_command(jars, "kafka.tools.StorageTool", *arguments)
+    ended = run_short(command)
+    if ended.returncode:
+        said = f"{ended.stdout}{ended.stderr}".strip()
+        # What the virtual machine itself has to say begins so; Kafka's own complaints do not.
+        if not said or said.startswith("Error"):
+            raise no_java(command[0], f"exit code {ended.returncode}", said)
+        raise cause_of_death(configuration.parent, 0, said)

@@ -1,0 +1,71 @@
+"""Whether a service can read what it keeps: whoever needs it does nothing while a record of it is unreadable.
+
+Without it a decide would begin again from nothing, and publish that over the rows that it cannot read; an order that
+waits would never be joined, and a wake-up never come.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from larder.declaring.problems import Problem
+from larder.delivery.headers import GENERATION_HEADER
+from larder.local_tables.table import HeldTable
+from larder.store.applying.revision_regressions import shown
+
+log = logging.getLogger("larder")
+
+
+class KeptRows:
+    """The rows of one partition of a table of which each is needed."""
+
+    def __init__(self, table: HeldTable, partition: int) -> None:
+        self._table = table
+        self._partition = partition
+
+    def tick(self, now: float) -> bool:  # noqa: ARG002  it waits for rows, not for a time
+        """Say once that there are rows that cannot be read, and once that there are none any more."""
+        said = self._table.said_unreadable
+        if not self._table.unreadable(self._partition):
+            if self._partition in said:
+                said.remove(self._partition)
+                log.info("table %s partition %d: all rows can be read again", self._table.topic.name, self._partition)
+        elif self._partition not in said and self._table.caught_up(self._partition):
+            said.add(self._partition)
+            log.error("%s", unreadable_rows(self._table, self._partition))
+        return False
+
+
+def unreadable_rows(table: HeldTable, partition: int) -> Problem:
+    """What to tell of a table with rows that cannot be read."""
+    sample = next(table.table.part(partition).unreadable.all(partition))
+    found = (
+        f"rows that cannot be read under {table.unreadable(partition)} of its keys, for instance {shown(sample.key)}"
+        f" at offset {sample.offset}: {sample.cause}"
+    )
+    where = f"{table.topic.name}, partition {partition}"
+    return Problem(
+        f"state {where}" if table.decided_on else f"internal topic {where}",
+        "a decide requires that it can read each of its rows"
+        if table.decided_on
+        else "a service requires that it can read all that it keeps there, orders that wait and wake-ups for instance",
+        found,
+        "records of its inputs are held back, and nothing is lost: " + (_STATE_DO if table.decided_on else _KEPT_DO),
+    )
+
+
+_STATE_DO = (
+    "give a new field a default, or go back to the row type of before; or publish a row or a deletion under each of"
+    " these keys"
+)
+_KEPT_DO = (
+    "start the version of Larder that wrote these records; or do without them: publish a deletion under each of these"
+    f" keys, with the header {GENERATION_HEADER}"
+)
+
+
+def held_back_by(tables: Iterable[HeldTable], partition: int) -> str | None:
+    """Why an input's partition is held back by those tables; None where it is not."""
+    problems = [unreadable_rows(table, partition) for table in tables if table.unreadable(partition)]
+    return f"held back: {'; '.join(map(str, problems))}" if problems else None

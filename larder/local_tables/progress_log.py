@@ -1,0 +1,40 @@
+"""Says how a recovery gets on that takes longer than a second: one line each second for each table.
+
+Reads the tables' states, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from larder.declaring.plurals import counted
+from larder.local_tables.table import HeldTable
+from larder.store.partition_state import Phase, State
+from larder.store.reading.progress import progress_of
+
+log = logging.getLogger("larder")
+
+EVERY_SECONDS = 1.0
+
+
+async def tell_progress(tables: Collection[HeldTable], clock: Callable[[], float]) -> None:
+    """Log until cancelled; `clock` gives seconds since the epoch."""
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        for table in tables:
+            line = progress_line(table.states(), clock())
+            if line is not None:
+                log.info("table %s: %s", table.topic.name, line)
+
+
+def progress_line(states: Collection[State], now: float) -> str | None:
+    """How a table gets on; None when no partition has been recovering for a second."""
+    begun = [state.measured_at for state in states if state.phase is Phase.RECOVERING]
+    if not any(at is not None and now - at >= EVERY_SECONDS for at in begun):
+        return None
+    going = progress_of(states, now)
+    expected = "at an unknown time" if going.expected is None else f"in {going.expected:.0f} s"
+    rows = counted(going.rows, "row")
+    return f"{rows}, {going.rate:,.0f} rows/s, {going.remaining:,} remaining, end expected {expected}"

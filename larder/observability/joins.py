@@ -1,0 +1,99 @@
+"""Why was this order not joined? Each join by partition: counts, and the newest orders that lacked a row. Pure.
+
+From what the engine has counted to plain values, with keys as people write them and coordinates that name a dead
+letter, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from larder.declaring.facts import input_name
+from larder.declaring.joins import events_of
+from larder.queries.key_texts import key_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from larder.assembly.counts import Counts
+    from larder.counters.join_quality import JoinQuality, Sample
+    from larder.declaring.joins import Join
+    from larder.declaring.service import Service
+
+
+def quality(service: Service, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    """Give each join with its partitions, those included that this worker had before; as GET /joins answers."""
+    return {"joins": [_join(service, join, counts, waiting) for join in service.joins]}
+
+
+def of_all(answers: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Give the joins of several workers, by whose names they come, as one: sums, and partitions with who counted them.
+
+    A partition that has moved was counted by each worker that had it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for worker, joins in answers.items():
+        for join in joins:
+            mine = {**join, "partitions": [{**each, "worker": worker} for each in join["partitions"]]}
+            known = found.get(join["join"])
+            found[join["join"]] = mine if known is None else _sum(known, mine)
+    return list(found.values())
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {name: count + other.get(name, 0) for name, count in one.items() if isinstance(count, int)}
+    partitions = sorted(
+        [*one["partitions"], *other["partitions"]], key=lambda each: (each["partition"], each["worker"])
+    )
+    return {**one, **counts, "partitions": partitions}
+
+
+def _join(service: Service, join: Join, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    known = counts.joins[join.name]
+    topic = input_name(service, join.source)
+    return {
+        "join": join.name,
+        "into": join.into.name,
+        "source": join.source.name,
+        "input": topic,
+        **known.total().as_dict(),
+        "waiting": sum(count for (name, _), count in waiting.items() if name == join.name),
+        "partitions": [
+            {
+                "partition": partition,
+                **each.counts.as_dict(),
+                "waiting": waiting.get((join.name, partition), 0),
+                "samples": _samples(join, f"{topic}/{partition}", each),
+            }
+            for partition, each in sorted(known.partitions.items())
+        ],
+    }
+
+
+def _samples(join: Join, partition: str, quality: JoinQuality) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "missing": _newest(join, partition, quality.missing),
+        "expired": _newest(join, partition, quality.expired),
+        "parked": _newest(join, partition, quality.parked),
+    }
+
+
+def _newest(join: Join, partition: str, samples: Iterable[Sample]) -> list[dict[str, Any]]:
+    """The newest first; an order that was read again, after a rewind, once."""
+    by_offset = {sample.offset: sample for sample in samples}
+    return [_sample(join, partition, sample) for sample in sorted(by_offset.values(), reverse=True)]
+
+
+def _sample(join: Join, partition: str, sample: Sample) -> dict[str, Any]:
+    lookup = None if sample.lookup is None else join.lookups[sample.lookup]
+    found = {
+        "id": f"{partition}/{sample.offset}",
+        "at": sample.at,
+        "key": None if sample.key is None else key_text(events_of(join.source), sample.key),
+        "field": None if lookup is None else lookup.field,
+        "reference": None
+        if lookup is None or sample.reference is None
+        else key_text(lookup.table.topic, sample.reference),
+        "table": None if lookup is None else lookup.table.name,
+    }
+    return found if sample.cause is None else {**found, "cause": sample.cause}

@@ -1,0 +1,112 @@
+"""Reads the engine's state into families, at the moment at which it is asked. Counts nothing and keeps nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from larder.observability.metrics.families import Families
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from larder.counters.join_quality import QualityOfJoin
+    from larder.counters.traffic import Traffic
+    from larder.local_tables.table import HeldTable
+    from larder.observability.metrics.requests import Requests
+    from larder.store import Memory
+    from larder.worker.membership import Membership
+    from larder.worker.runner import ServiceRunner
+    from larder.worker.vitals import Standing
+
+
+def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> Iterator[None]:
+    """Add all that a worker has to tell, a slice at a time; `now` in seconds since the epoch."""
+    families.add("larder_worker_info", 1, runner.service.name, runner.options.worker)
+    vitals = runner.vitals()
+    families.add("larder_broker_answers", vitals.answers)
+    for name, used in memory.used().items():
+        families.add(f"larder_{name}", used)
+    _read_traffic(families, runner.traffic, runner.membership)
+    if runner.membership is not None:
+        _read_inputs(families, runner.traffic, runner.membership, vitals.partitions)
+    for name, table in tuple(runner.tables.items()):
+        yield
+        _read_table(families, name, table, now)
+    for name, join in runner.counts.joins.items():
+        yield
+        _read_join(families, name, join)
+    for (name, partition), count in runner.waiting().items():
+        families.add("larder_join_waiting", count, name, partition)
+    for name, decide in runner.counts.decides.items():
+        _read_results(families, "larder_decide_total", name, decide.as_dict())
+    for name, reaction in runner.counts.reactions.items():
+        _read_results(families, "larder_reaction_total", name, reaction.as_dict())
+    for name, rekeying in runner.counts.rekeyings.items():
+        families.add("larder_rekey_dropped_total", rekeying.dropped, name)
+
+
+def read_requests(families: Families, requests: Requests) -> None:
+    """Add what the web port answered."""
+    for (address, status), count in requests.answers.items():
+        families.add("larder_http_requests_total", count, address, status)
+    for address, seconds in requests.seconds.items():
+        families.add_histogram("larder_http_request_seconds", seconds, address)
+
+
+def _read_traffic(families: Families, traffic: Traffic, membership: Membership | None) -> None:
+    families.add("larder_assignments_total", traffic.assignments)
+    families.add("larder_rewinds_total", traffic.rewinds)
+    families.add_histogram("larder_commit_seconds", traffic.commits)
+    for (topic, partition), count in traffic.published.items():
+        families.add("larder_published_records_total", count, topic, partition)
+    letters = None if membership is None else membership.plan.dead_letters.topic
+    families.add("larder_dead_letters_total", sum(n for (topic, _), n in traffic.published.items() if topic == letters))
+
+
+def _read_inputs(families: Families, traffic: Traffic, membership: Membership, standings: Iterable[Standing]) -> None:
+    for topic in membership.plan.inputs:
+        if (taken := traffic.taken.get(topic)) is not None:
+            families.add_histogram("larder_input_batch_records", taken.sizes, topic)
+            for partition, count in taken.records.items():
+                families.add("larder_input_records_total", count, topic, partition)
+    for place, position, end, *_ in standings:
+        if place.kind == "input":
+            families.add("larder_input_position", position, place.topic, place.partition)
+            if end is not None:
+                families.add("larder_input_lag", max(0, end - position), place.topic, place.partition)
+
+
+def _read_table(families: Families, name: str, table: HeldTable, now: float) -> None:
+    for partition, count in table.taken.records.items():
+        families.add("larder_table_received_total", count, name, partition)
+    families.add_histogram("larder_table_batch_records", table.taken.sizes, name)
+    results = table.counts.as_dict()
+    families.add("larder_table_swept_total", results.pop("swept"), name)
+    _read_results(families, "larder_table_records_total", name, results)
+    for state in table.states():
+        partition = state.partition
+        families.add("larder_table_state", state.phase, name, partition)
+        families.add("larder_table_position", state.position, name, partition)
+        if state.lag is not None:
+            families.add("larder_table_lag", state.lag, name, partition)
+        if (freshness := state.freshness(now)) is not None:
+            families.add("larder_table_freshness_seconds", freshness, name, partition)
+    sizes = table.table.sizes()
+    families.add("larder_table_rows", sizes.rows, name)
+    families.add("larder_table_parked_records", sizes.parked, name)
+    families.add("larder_table_diverging", table.table.fell is not None, name)
+    families.add("larder_table_disk_bytes", sizes.disk_bytes, name)
+    families.add("larder_table_hot_bytes", sizes.hot_bytes, name)
+    families.add("larder_table_hot_hits_total", table.table.hot_counts.hits, name)
+    families.add("larder_table_hot_misses_total", table.table.hot_counts.misses, name)
+
+
+def _read_join(families: Families, name: str, join: QualityOfJoin) -> None:
+    for partition, quality in join.partitions.items():
+        for counted, count in quality.counts.as_dict().items():
+            families.add(f"larder_join_{counted}_total", count, name, partition)
+
+
+def _read_results(families: Families, metric: str, name: str, counts: Mapping[str, int]) -> None:
+    for result, count in counts.items():
+        families.add(metric, count, name, result)

@@ -1,0 +1,54 @@
+"""How many records a second go through each part of a service: what was counted, against an earlier count of it.
+
+Nobody counts for this: who looks leaves a count behind, and whoever looks next is told the rate since then. A worker
+looks at itself every few seconds (`larder.observability.observer`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.worker.runner import ServiceRunner
+
+SHORTEST, LONGEST = 1.0, 60.0
+"""Seconds between two counts that make a rate: less says little, and more is not now."""
+
+
+class Rates:
+    """Remembers counts of the last minute, a second apart."""
+
+    def __init__(self) -> None:
+        """Begin without any: the first look has no rates."""
+        self._looks: deque[tuple[float, Mapping[str, int]]] = deque()
+
+    def look(self, counts: Mapping[str, int], now: float) -> dict[str, float]:
+        """Give records a second, by what is counted; `now` on a clock that only runs forward, in seconds."""
+        while self._looks and now - self._looks[0][0] > LONGEST:
+            self._looks.popleft()
+        before = next((look for look in reversed(self._looks) if now - look[0] >= SHORTEST), None)
+        if not self._looks or now - self._looks[-1][0] >= SHORTEST:
+            self._looks.append((now, counts))
+        if before is None:
+            return {}
+        at, earlier = before
+        return {name: (count - earlier.get(name, 0)) / (now - at) for name, count in counts.items()}
+
+
+def counted(runner: ServiceRunner) -> dict[str, int]:
+    """Count what this worker took in, or published, by node of the topology."""
+    counts: dict[str, int] = {}
+    for (topic, _), records in runner.traffic.published.items():
+        counts[f"topic:{topic}"] = counts.get(f"topic:{topic}", 0) + records
+    for topic, taken in runner.traffic.taken.items():
+        counts[f"topic:{topic}"] = taken.records.total()
+    for name, table in runner.tables.items():
+        counts[f"table:{name}"] = counts[f"topic:{table.topic.name}"] = table.taken.records.total()
+    for name, join in runner.counts.joins.items():
+        counts[f"join:{name}"] = join.total().joined
+    for name, decide in runner.counts.decides.items():
+        counts[f"decide:{name}"] = decide.decided
+    return counts

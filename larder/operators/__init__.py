@@ -1,0 +1,1 @@
+"""What a declaration does with the records of one partition."""

@@ -1,0 +1,1 @@
+"""Decides: from events to new rows of a state, events, refusals and wake-ups."""

@@ -1,0 +1,230 @@
+"""One decide on one partition: from events to new rows, events, refusals and wake-ups, all of them or none.
+
+The rows that it changes are an `OwnedRows`. An event that cannot be decided on is parked, and nothing
+comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.compiled.decides import CompiledDecide, Read, Verdict
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.decisions import Near, WakeUp, as_utc
+from larder.declaring.events import Emitted
+from larder.declaring.partitioning import misplaced
+from larder.declaring.records import Record
+from larder.declaring.rows import Row
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Delivery, Output
+from larder.kafka.partitioner import partition_of, partitions_of
+from larder.operators.decides.wake_ups import StoredWakeUp
+from larder.operators.joins.waiting_records import Order
+from larder.operators.owned_rows import OwnedRows, Written
+from larder.operators.user_code import no_exit
+
+
+@dataclass
+class DecideCounts:
+    """What became of the events of a decide, in this worker since it started."""
+
+    decided: int = 0
+    rows: int = 0
+    emitted: int = 0
+    refused: int = 0
+    woken: int = 0
+    parked: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+class Cause(NamedTuple):
+    """What is decided on: where it lies, its JSON (None for a wake-up), its time in milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    json: bytes | None
+    timestamp: int
+
+
+class Decider:
+    """Decides on the events of one partition, whichever input they come from.
+
+    `outputs` are those of `into`, in their order, and after them that of refusals; `parking` is that of wake-ups.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledDecide,
+        rows: OwnedRows,
+        near: Near,
+        parking: Parking,
+        outputs: Sequence[Output],
+        delivery: Callable[[], Delivery],
+        counts: DecideCounts,
+    ) -> None:
+        self.rows = rows
+        self.counts = counts
+        self.set_wake_up: Callable[[bytes, float, int], None]
+        self._compiled = compiled
+        self._near = near
+        self._parking = parking
+        self._outputs = outputs
+        self._delivery = delivery
+        self._events: list[list[tuple[bytes, bytes, int]]] = [[] for _ in outputs]
+        self.topic = compiled.decide.state.topic
+        self._revision = compiled.decide.state.topic.revision
+
+    def row(self, key: bytes) -> Row | None:
+        """The row of a key, with what was decided before."""
+        return self.row_of(key, self.rows.stored_many((key,)))
+
+    def row_of(self, key: bytes, stored: Mapping[bytes, bytes | None]) -> Row | None:
+        """The row of a key, where `stored` has what is in the store."""
+        if (written := self.rows.written(key)) is not None:
+            row: Row | None = written.typed
+            return row
+        raw = stored[key]
+        return None if raw is None else self._compiled.typed(raw)
+
+    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
+        """Do what the function says of one event; ValueError, and nothing is done, where that cannot be.
+
+        What it emits is collected until `flush`.
+        """
+        verdict = self._compiled.judge(event, row, self._near)
+        known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
+        rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
+        events = list(verdict.emitted)
+        if verdict.refusal is not None:
+            where = f"{cause.topic}/{cause.partition}/{cause.offset}"
+            refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
+            events.append((len(self._outputs) - 1, *refused))
+        self._check(key, rows, events, verdict, cause.timestamp)
+        for written, based_on in rows:
+            self.rows.write(written, cause.timestamp, based_on)
+        for into, event_key, value in events:
+            self._events[into].append((event_key, value, cause.timestamp))
+        for woken, at in verdict.wakes:
+            self.set_wake_up(woken, at, cause.timestamp)
+        self._count(verdict)
+
+    def flush(self) -> None:
+        """Emit what was collected, each topic's events in the order in which they were decided on."""
+        for output, events in zip(self._outputs, self._events, strict=True):
+            if events:
+                keys, values, timestamps = zip(*events, strict=True)
+                self._delivery().emit_many(output, keys, values, timestamps, keys)
+                events.clear()
+
+    @no_exit()
+    def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
+        """Decide on a wake-up that is due; one that cannot be decided on is parked."""
+        key = wake_up.key
+        try:
+            event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
+            cause = Cause(topic, self.rows.partition, record.offset, None, record.timestamp)
+            self.decide(key, event, self.row(key), cause)
+            self.flush()
+        except ValueError as error:
+            self.counts.parked += 1
+            self._parking.park(record, cause_of(error))
+        self.counts.woken += 1
+
+    def caught_up(self) -> bool:
+        return self.rows.caught_up()
+
+    def _next(self, key: bytes, row: Row | None, known: tuple[bytes, int] | None) -> tuple[Written, int | None]:
+        """What is to be written under a key, and the revision that it takes the place of; `known` is one of them."""
+        revision = based_on = None
+        if self._revision is not None:
+            based_on = known[1] if known is not None and known[0] == key else self.rows.revision(key)
+            revision = self.rows.first_revision() if based_on is None else based_on + 1
+        if row is None:
+            return Written(key, None, revision), based_on
+        value, typed = self._compiled.written(row, revision)
+        return Written(key, value, revision, typed), based_on
+
+    def _check(
+        self,
+        home: bytes,
+        rows: Sequence[tuple[Written, int | None]],
+        events: Sequence[Emitted],
+        verdict: Verdict,
+        timestamp: int,
+    ) -> None:
+        """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
+        state, delivery = self.rows.output, self._delivery()
+        for key in verdict.rows:
+            if key != home:
+                self._require_here(key)
+        for key, _ in verdict.wakes:
+            self._require_here(key)
+        for row, based_on in rows:
+            headers = self.rows.headers(row, based_on)
+            _require_taken(delivery.refusal(state, row.key, row.value, timestamp, headers))
+        for into, key, value in events:
+            _require_taken(delivery.refusal(self._outputs[into], key, value, timestamp))
+
+    def _require_here(self, key: bytes) -> None:
+        if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:
+            raise misplaced(self.topic, key, place, self.rows.partition)
+
+    def _count(self, verdict: Verdict) -> None:
+        counts = self.counts
+        counts.decided += 1
+        counts.rows += len(verdict.rows)
+        counts.emitted += len(verdict.emitted)
+        if verdict.refusal is not None:
+            counts.refused += 1
+
+
+class Deciding:
+    """A decide on one input partition: reads its events, and has them decided on one after the other."""
+
+    def __init__(self, tp: TopicPartition, read: Read, decider: Decider, parking: Parking) -> None:
+        self._tp = tp
+        self._read = read
+        self._decider = decider
+        self._parking = parking
+
+    def busy(self) -> bool:
+        return self._decider.rows.full()
+
+    @no_exit()
+    def process(self, records: Sequence[Record]) -> None:
+        events = [event for record in records if (event := self._event(record)) is not None]
+        decider, rows = self._decider, self._decider.rows
+        places = partitions_of([key for _, key, _ in events], rows.output.partitions)
+        stored = rows.stored_many([key for _, key, _ in events])
+        for (record, key, event), place in zip(events, places, strict=True):
+            try:
+                if place != rows.partition:
+                    raise misplaced(decider.topic, key, place, rows.partition)
+                cause = Cause(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
+                decider.decide(key, event, decider.row_of(key, stored), cause)
+            except ValueError as error:
+                self._park(record, error)
+        decider.flush()
+
+    def _event(self, record: Record) -> tuple[Record, bytes, Any] | None:
+        try:
+            return record, *self._read(record.value)
+        except ValueError as error:
+            self._park(record, error)
+            return None
+
+    def _park(self, record: Record, error: ValueError) -> None:
+        self._decider.counts.parked += 1
+        self._parking.park(record, cause_of(error))
+
+
+def _require_taken(refusal: str | None) -> None:
+    if refusal is not None:
+        raise ValueError(refusal)

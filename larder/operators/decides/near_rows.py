@@ -1,0 +1,34 @@
+"""What a decide may read beside its own row: rows of the same partition, and of global tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from larder.declaring.joins import TableUse
+from larder.declaring.partitioning import never_near, not_near, partition_of
+
+
+class Source(NamedTuple):
+    """A table: its rows by encoded key, as far as they are here, and how many partitions it has; 0 for a global one."""
+
+    row: Callable[[bytes], Any]
+    partitions: int
+
+
+class NearRows:
+    """Rows as the function of a decide may ask for them in `partition`."""
+
+    def __init__(self, service: str, partition: int, sources: Mapping[str, Source]) -> None:
+        self._service = service
+        self._partition = partition
+        self._sources = sources
+
+    def get(self, table: TableUse, key: Any) -> Any:
+        source = self._sources.get(table.name) if table.service == self._service else None
+        if source is None:
+            raise never_near(self._service, table)
+        encoded = table.topic.key_codec.encode(key)
+        if source.partitions and (place := partition_of(encoded, source.partitions)) != self._partition:
+            raise not_near(table.topic, key, place, source.partitions, self._partition)
+        return source.row(encoded)

@@ -1,0 +1,1 @@
+"""Joins: a record with its rows, and records that wait for a row."""

@@ -1,0 +1,203 @@
+"""Functions of users that react to changes of a table's rows.
+
+On a co-partitioned table what they emit goes, with the offset of the record, into the transaction; the row is
+stored after it. So the store is never ahead of what the group has committed: a change that is not committed
+is found again, and one that is committed is stored without being told again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.events import Emitted
+from larder.declaring.one_form import in_one_form
+from larder.declaring.reactions import UNKNOWN, Old
+from larder.declaring.records import Record
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Delivery, Output
+from larder.kafka.partitioner import partition_of
+from larder.local_tables.table import HeldTable
+from larder.operators.user_code import no_exit
+from larder.store.applying.changes import Change, changes
+from larder.store.records import Rejected
+
+log = logging.getLogger("larder")
+
+React = Callable[[Old, bytes | None], Sequence[Emitted]]
+
+UNSTORED_ROWS = 50_000
+"""So many rows may wait for their transaction; then no more are taken."""
+
+
+@dataclass
+class ReactionCounts:
+    """What became of the changes of a table that is reacted to, in this worker since it started."""
+
+    changes: int = 0
+    emitted: int = 0
+    parked: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Reacting(NamedTuple):
+    """A reaction, compiled, and the topics of its `into`."""
+
+    react: React
+    outputs: Sequence[Output]
+
+
+class Begun(NamedTuple):
+    """Where reacting to a partition begins, and the end of the topic as it was then."""
+
+    offset: int
+    end: int
+
+
+class _Unstored(NamedTuple):
+    """What will be stored under a key with the transaction of a batch; `unread`: its newest record was no row."""
+
+    batch: int
+    stored: bytes | None
+    unread: bool
+
+
+class ReactingHandler:
+    """A partition of a co-partitioned table that is reacted to."""
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        table: HeldTable,
+        reactions: Sequence[Reacting],
+        begun: Begun,
+        parking: Parking,
+        delivery: Callable[[], Delivery],
+        counts: ReactionCounts,
+    ) -> None:
+        self._tp = tp
+        self._counts = counts
+        self._table = table
+        self._reactions = reactions
+        self._begun = begun
+        self._parking = parking
+        self._delivery = delivery
+        self._next = table.table.position(tp.partition)
+        self._complete = True
+        self._batch = 0
+        self._unstored: dict[bytes, _Unstored] = {}
+
+    def busy(self) -> bool:
+        return len(self._unstored) >= UNSTORED_ROWS
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        records = in_one_form(records, self._table.topic.key_codec)
+        before = [record for record in records if record.offset < self._begun.offset]
+        if before or position <= self._begun.offset:
+            self._catch_up(before, min(position, self._begun.offset))
+        if position > self._begun.offset:
+            self._react(records[len(before) :], position)
+
+    def _catch_up(self, records: Sequence[Record], position: int) -> None:
+        """Store what was reacted to before. Where offsets are missing, compaction may have taken old rows."""
+        for record in records:
+            self._complete = self._complete and record.offset <= self._next
+            self._next = max(self._next, record.offset + 1)
+        self._complete = self._complete and self._next >= position
+        self._store(records, position)
+
+    def _react(self, records: Sequence[Record], position: int) -> None:
+        partition, part = self._tp.partition, self._table.table.part(self._tp.partition)
+        strangers = self._table.strangers(partition, records)
+        elsewhere = {each.record.offset for each in strangers}
+        at_home = [record for record in records if record.offset not in elsewhere]
+        known = part.stored_many([record.key for record in at_home if record.key is not None])
+        unread = part.unreadable.among(partition, list(known))
+        for key in known.keys() & self._unstored.keys():
+            known[key] = self._unstored[key].stored
+            (unread.add if self._unstored[key].unread else unread.discard)(key)
+        for each in [*strangers, *changes(at_home, known, unread, partition, part.shape)]:
+            if isinstance(each, Rejected):
+                self._counts.parked += 1
+                self._parking.park_rejected(each.record, each.cause)
+            else:
+                self._tell(each)
+        self._batch += 1
+        self._unstored |= {key: _Unstored(self._batch, stored, key in unread) for key, stored in known.items()}
+        delivery = self._delivery()
+        delivery.done(self._tp, position)
+        delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
+
+    def _tell(self, change: Change) -> None:
+        self._counts.changes += 1
+        taken = change.old is None and not self._complete and change.record.offset < self._begun.end
+        try:
+            events = [
+                (reaction.outputs[into], key, value)
+                for reaction in self._reactions
+                for into, key, value in _react(reaction, UNKNOWN if taken or change.unread else change.old, change.new)
+            ]
+            self._emit(events, change.record.timestamp)
+        except ValueError as error:
+            self._counts.parked += 1
+            self._parking.park(change.record, cause_of(error))
+
+    def _emit(self, events: Sequence[tuple[Output, bytes, bytes]], timestamp: int) -> None:
+        delivery = self._delivery()
+        for output, key, value in events:
+            if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
+                raise ValueError(refusal)
+        for output, key, value in events:
+            delivery.emit(output, partition_of(key, output.partitions), key, value, timestamp)
+        self._counts.emitted += len(events)
+
+    def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:
+        """The transaction is committed: what was reacted to may be stored."""
+        self._store(records, position)
+        for key in keys:
+            if (last := self._unstored.get(key)) is not None and last.batch == batch:
+                del self._unstored[key]
+
+    def _store(self, records: Sequence[Record], position: int) -> None:
+        rejected = self._table.take(self._tp.partition, records, position)
+        self._table.published(self._tp.partition, [each.record.offset for each in rejected])
+
+
+class GlobalReacting:
+    """A global table that is reacted to in this worker, before the rows are stored: again after a crash."""
+
+    def __init__(self, table: HeldTable, reactions: Sequence[Reacting], counts: ReactionCounts) -> None:
+        self._table = table
+        self._reactions = reactions
+        self._counts = counts
+
+    def __call__(self, partition: int, records: Sequence[Record]) -> None:
+        part = self._table.table.part(partition)
+        fresh = [record for record in records if record.offset >= part.marks[partition].position]
+        known = part.stored_many([record.key for record in fresh if record.key is not None])
+        unread = part.unreadable.among(partition, list(known))
+        for each in changes(fresh, known, unread, partition, part.shape):
+            if isinstance(each, Change):
+                self._tell(each, partition)
+
+    def _tell(self, change: Change, partition: int) -> None:
+        self._counts.changes += 1
+        for reaction in self._reactions:
+            try:
+                _react(reaction, UNKNOWN if change.unread else change.old, change.new)
+            except ValueError as error:
+                where = f"offset {change.record.offset} of partition {partition}"
+                log.warning("table %s: a reaction to %s failed: %s", self._table.topic.name, where, cause_of(error))
+
+
+@no_exit()
+def _react(reaction: Reacting, old: Old, new: bytes | None) -> Sequence[Emitted]:
+    return reaction.react(old, new)

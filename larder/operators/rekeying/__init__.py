@@ -1,0 +1,1 @@
+"""Rows that are sent to where another of their fields belongs."""

@@ -1,0 +1,70 @@
+"""Brings the results of rekeyed rows together by their own key: the newest takes the place of older ones.
+
+They come from several partitions, which are not ordered among each other. The topic of the results is an
+owned table; what is older than its row is dropped. A result that is no row of that table, or has another revision
+than its row, would be rejected there, or hide later rows: it is a dead letter, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.records import Record
+from larder.delivery.dead_letters import Parking
+from larder.delivery.headers import AFTER_HEADER
+from larder.operators.owned_rows import OwnedRows, Written
+from larder.store.applying.deletions import REVISION_HEADER, declared_revision
+from larder.store.applying.row_checks import RowChecks
+
+
+class Gathering:
+    """The results of one partition, each with the revision of its row in a header; `checks` are those of the rows."""
+
+    def __init__(self, rows: OwnedRows, parking: Parking, checks: RowChecks) -> None:
+        self._rows = rows
+        self._parking = parking
+        self._checks = checks
+
+    def busy(self) -> bool:
+        return self._rows.full()
+
+    def process(self, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                self._gather(record)
+            except ValueError as error:
+                self._parking.park(record, cause_of(error))
+
+    def _gather(self, record: Record) -> None:
+        key = record.key
+        if key is None:
+            message = "a result requires a message key; found null"
+            raise ValueError(message)
+        revision = declared_revision(record)
+        self._check(record, revision)
+        known = self._rows.revision(key)
+        if revision is not None:
+            if known is None or revision > known:
+                self._rows.write(Written(key, record.value, revision), record.timestamp, known)
+        elif (after := declared_revision(record, AFTER_HEADER)) is not None:
+            self._delete(key, after, known, record.timestamp)
+        else:
+            message = f"a result requires the revision of its row in the header {REVISION_HEADER} or {AFTER_HEADER}"
+            raise ValueError(message)
+
+    def _check(self, record: Record, revision: int | None) -> None:
+        if record.value is None:
+            self._checks.check_deletion(record)
+        elif (found := self._checks.check_row(record)) != revision:
+            message = (
+                f"a result requires the revision of its row in the header {REVISION_HEADER}, {found}; found {revision}"
+            )
+            raise ValueError(message)
+
+    def _delete(self, key: bytes, after: int, known: int | None, timestamp: int) -> None:
+        """Delete the result of a row whose deletion has no revision: it is remembered with that of the row."""
+        if known is None or known < after:
+            self._rows.write(Written(key, None, after), timestamp, known)
+        elif known == after and self._rows.raw(key) is not None:
+            self._rows.write(Written(key, None, known, declared=False), timestamp, known)

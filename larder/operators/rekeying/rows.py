@@ -1,0 +1,133 @@
+"""Sends rows to where the value of one of their fields belongs, and follows them when that changes.
+
+A deletion has no field, and a row may be given another value: where each row lies is an owned table, by row
+key, partitioned like the input. The message key stays the row's. What leaves a partition is told there: as
+deleted, or as moved away, which is no deletion. Only what is newer than before is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from larder.counters.rekey_counts import RekeyCounts
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.problems import LarderError
+from larder.declaring.records import Record
+from larder.declaring.rows import Row
+from larder.declaring.topics import OwnerTopic
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Delivery, Headers, Output
+from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
+from larder.kafka.partitioner import partition_of
+from larder.operators.owned_rows import OwnedRows, Written
+from larder.store.applying.deletions import REVISION_HEADER, declared_revision
+
+
+class Place(Row):
+    """Where a row lies: the key that it is partitioned by, and the revision with which it came there."""
+
+    key: bytes
+    by: bytes
+    revision: int
+
+
+def keys_topic(name: str, partitions: int) -> OwnerTopic:
+    """The table of the places of rows."""
+    return OwnerTopic(name, Place, key="key", key_type=bytes, partitions=partitions)
+
+
+class NullFieldError(LarderError, ValueError):
+    """A row has null in the field by which it is partitioned."""
+
+    def __init__(self) -> None:
+        super().__init__("the field that it is partitioned by is null: the row belongs to no partition")
+
+
+class RekeyingRows:
+    """Rekeys the rows of one input partition; `read` gives the key to go by, and the revision."""
+
+    def __init__(
+        self,
+        read: Callable[[bytes], tuple[bytes | None, int]],
+        places: OwnedRows,
+        output: Output,
+        delivery: Callable[[], Delivery],
+        parking: Parking,
+        counts: RekeyCounts,
+        *,
+        drops: bool = False,
+    ) -> None:
+        """`drops`: a row with null in the field is left out, and no dead letter."""
+        self._read = read
+        self._places = places
+        self._output = output
+        self._delivery = delivery
+        self._parking = parking
+        self._counts = counts
+        self._drops = drops
+
+    def busy(self) -> bool:
+        return self._places.full()
+
+    def process(self, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                self._rekey(record)
+            except ValueError as error:
+                self._parking.park(record, cause_of(error))
+
+    def _rekey(self, record: Record) -> None:
+        if record.key is None:
+            message = "a row requires a message key; found null"
+            raise ValueError(message)
+        if record.value is None:
+            self._delete(record, record.key)
+        else:
+            self._send(record, record.key, record.value)
+
+    def _send(self, record: Record, key: bytes, value: bytes) -> None:
+        by, revision = self._read(value)
+        before = self._place(key)
+        if before is not None and revision <= before.revision:
+            return
+        if by is None:
+            # It belongs to no partition any more; what came of it before is gone with it.
+            self._delete(record, key)
+            if not self._drops:
+                raise NullFieldError
+            self._counts.dropped += 1
+            return
+        headers = list(record.headers)
+        refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
+        if refusal is not None:
+            raise ValueError(refusal)
+        if before is not None and self._partition(before.by) != self._partition(by):
+            self._leave(record, key, before, [(MOVED_HEADER, b"")])
+        self._emit(by, key, value, record, headers)
+        self._write(key, Place(key=key, by=by, revision=revision), record)
+
+    def _delete(self, record: Record, key: bytes) -> None:
+        revision, before = declared_revision(record), self._place(key)
+        if before is None or (revision is not None and revision <= before.revision):
+            return
+        self._leave(record, key, before, [] if revision is None else [(REVISION_HEADER, b"%d" % revision)])
+        self._write(key, None, record)
+
+    def _leave(self, record: Record, key: bytes, before: Place, headers: Headers) -> None:
+        self._emit(before.by, key, None, record, [*headers, (AFTER_HEADER, b"%d" % before.revision)])
+
+    def _place(self, key: bytes) -> Place | None:
+        raw = self._places.raw(key)
+        return None if raw is None else msgspec.json.decode(raw, type=Place)
+
+    def _partition(self, by: bytes) -> int:
+        return partition_of(by, self._output.partitions)
+
+    def _emit(self, by: bytes, key: bytes, value: bytes | None, record: Record, headers: Headers) -> None:
+        self._delivery().emit(self._output, self._partition(by), key, value, record.timestamp, headers)
+
+    def _write(self, key: bytes, place: Place | None, record: Record) -> None:
+        value = None if place is None else msgspec.json.encode(place)
+        self._places.write(Written(key, value, None), record.timestamp)

@@ -1,0 +1,159 @@
+"""What templates are given beside the data itself: what has to be worked out, not only shown.
+
+One function for each template, from the data (as JSON has it) and its JSON text to names. Pure.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from larder.pages import totals
+from larder.pages.drawing import drawing
+from larder.pages.partitions import by_topic, partition_map
+from larder.pages.row_tables import listing
+from larder.pages.samples import outcomes
+from larder.pages.troubles import Severity, troubles
+from larder.pages.values import indented, shown, top
+
+Data = Mapping[str, Any]
+View = Callable[[Data, bytes], dict[str, Any]]
+
+
+def overview(data: Data, _: bytes) -> dict[str, Any]:
+    """Give what is wrong, and the figures that stand for the totals."""
+    found = troubles(data)
+    inputs = totals.inputs(data)
+    lags = [each["lag"] for each in inputs]
+    return {
+        "troubles": found,
+        "worst": min((each.severity for each in found), default=None),
+        "Severity": Severity,
+        "lag": None if None in lags else sum(lags),
+        "processed": sum(status["processed"] for status in totals.told(data)),
+        "joins": totals.joins(data),
+        "inputs": by_topic(inputs),
+        "input_count": len(inputs),
+        "partitions": partition_map(data),
+    }
+
+
+def recovery(data: Data, _: bytes) -> dict[str, Any]:
+    """Give the partitions that are not there yet, those with the most left first, and how many are."""
+    every = [
+        {**each, "table": table["table"], "worker": status["worker"]}
+        for status in totals.told(data)
+        for table in status["tables"]
+        for each in table["partitions"]
+    ]
+    behind = [each for each in every if each["phase"] not in {"caught_up", "standby"}]
+    behind.sort(key=lambda each: (-(each["remaining"] or 0), each["table"], each["partition"]))
+    ends = [each["expected_s"] for each in behind]
+    return {
+        "silent": totals.silent(data),
+        "behind": behind,
+        "there": len(every) - len(behind),
+        "of": len(every),
+        "remaining": sum(each["remaining"] or 0 for each in behind),
+        "rate": sum(each["rate"] for each in behind),
+        "expected": max(ends) if ends and None not in ends else None,
+    }
+
+
+def row(data: Data, text: bytes) -> dict[str, Any]:
+    """Give the row's fields with their types: as declared, or else as JSON has them."""
+    declared = {field["name"]: field for field in data.get("fields", ())}
+    fields = [
+        {
+            "name": name,
+            "type": declared[name]["type"] if name in declared else _json_type(value),
+            "declared": name in declared or not declared,
+            "value": shown(value),
+            "empty": value is None or value == "",
+        }
+        for name, value in data["row"].items()
+    ]
+    return {"fields": fields, "raw": indented(top(text, "row"))}
+
+
+def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
+    """Give the letter's value and headers to read, and the commands that settle it."""
+    names = f"{shlex.quote(data['service'])} {shlex.quote(data['id'])}"
+    return {
+        "value": _value(data, text),
+        "headers": [(each["name"], each["value"]) for each in data["headers"]],
+        # A letter that names no step has no step that could process it again.
+        "replay": f"larder dead-letters replay {names}{'' if data.get('step') else ' --republish'}",
+        "discard": f"larder dead-letters discard {names}",
+    }
+
+
+def rows(data: Data, _: bytes) -> dict[str, Any]:
+    """Give the rows with the fields that stand in columns."""
+    return {"listing": listing(data)}
+
+
+def table(data: Data, _: bytes) -> dict[str, Any]:
+    """Give the sums over partitions, and the first rows if they came along."""
+    copies = [each for each in data["partitions"] if each["state"] != "standby"]
+    counted = [each for each in copies if data["held"] != "global" or each["worker"] == data["worker"]]
+    lags = [each["lag"] for each in counted]
+    return {
+        "lag": None if None in lags else sum(lags),
+        "listing": listing(data["page"]) if data.get("page") else None,
+    }
+
+
+def topology(data: Data, _: bytes) -> dict[str, Any]:
+    """Give the drawing."""
+    names = {node["id"]: node["name"] for node in data["nodes"]}
+    return {"drawing": drawing(data["nodes"], data["edges"]), "names": names}
+
+
+def joins(data: Data, _: bytes) -> dict[str, Any]:
+    """Give each join with its sums, what became of its records by partition, and its samples."""
+    return {"joins": [outcomes(join) for join in data["joins"]]}
+
+
+def plain(_: Data, __: bytes) -> dict[str, Any]:
+    """Give nothing: the data is shown as it is."""
+    return {}
+
+
+VIEWS: Final[Mapping[str, View]] = {
+    "overview": overview,
+    "recovery": recovery,
+    "tables": plain,
+    "table": table,
+    "rows": rows,
+    "row": row,
+    "joins": joins,
+    "dead-letters": plain,
+    "dead-letter": dead_letter,
+    "refusals": plain,
+    "topology": topology,
+    "error": plain,
+}
+
+
+def _json_type(value: Any) -> str:
+    return _JSON_TYPES[type(value)]
+
+
+_JSON_TYPES = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "true or false",
+    type(None): "null",
+    list: "list",
+    dict: "object",
+}
+
+
+def _value(data: Data, text: bytes) -> str | None:
+    """Write what a record had as its value: JSON to read, with its owner's digits, or text; None where it had none."""
+    if data["shown_as"] != "json":
+        return None if data["value"] is None else str(data["value"])
+    return indented(top(text, "value"))

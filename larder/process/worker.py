@@ -1,0 +1,181 @@
+"""One worker process: builds what a service needs from the settings, runs it, and ends it cleanly.
+
+The composition root: the only place that knows declarations, engines, settings and the web port together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from larder.config.errors import MistakeError, UnavailableError
+from larder.config.web_address import bound_address, told_address
+from larder.declaring.problems import Problem
+from larder.group.faust_app import quiet
+from larder.group.start_offsets import Fallback
+from larder.local_tables.horizon import Remainder
+from larder.observability.observer import Observed, looked_at
+from larder.process import open_files, tuning
+from larder.process.ending import Ending, told_to_stop
+from larder.queries.directory import Directory
+from larder.store.clock import now
+from larder.store.storage.memory import MIB, Memory
+from larder.web import Sources, make_app, start_web, stop_web
+from larder.worker.runner import Options, ServiceRunner, WorkerFailedError
+
+if TYPE_CHECKING:
+    from larder.config.settings import Settings
+    from larder.declaring.service import Service
+
+log = logging.getLogger("larder")
+
+
+def run_worker(
+    service: Service, settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None
+) -> None:
+    """Run until SIGTERM or SIGINT. Raises MistakeError before anything is started."""
+    if service.has_state and settings.guarantee != "exactly_once":
+        raise MistakeError(_uncertain(service, settings.guarantee))
+    _log_to_stderr()
+    try:
+        with _named(settings.directory, service.name, name):
+            uvloop.run(_work(service, settings, _options(settings, name, inputs_from, tables_from)))
+    except OSError as error:
+        if (told := _unwritable(settings.directory, error)) is None:
+            raise
+        raise told from error
+    except WorkerFailedError as error:
+        if (told := _unwritable(settings.directory, error.__cause__)) is not None:
+            raise told from error
+        log.error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause has the trace that matters
+        raise SystemExit(1) from error
+
+
+def _unwritable(directory: Path, error: BaseException | None) -> UnavailableError | None:
+    """What to tell of an error about a file; None of any other one."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    problem = Problem(
+        f"directory {directory}",
+        "requires a place that can be written to",
+        f"{error.strerror}: {error.filename}",
+        "make room, give this user the right to write there, or choose another one (LARDER_DIRECTORY)",
+    )
+    return UnavailableError(problem)
+
+
+def _uncertain(service: Service, guarantee: str) -> Problem:
+    return Problem(
+        f"service {service.name}",
+        'a table of its own (decide, fold, rekeyed rows) requires guarantee = "exactly_once": an event that is read'
+        " again would be decided on once more",
+        f'"{guarantee}"',
+        "leave the setting out, or keep what needs it in another service",
+    )
+
+
+async def _work(service: Service, settings: Settings, options: Options) -> None:
+    stop, ending = asyncio.Event(), Ending()
+    told_to_stop(stop, ending)
+    memory = Memory(settings.block_cache_mb * MIB, settings.write_buffer_mb * MIB)
+    runner = ServiceRunner(service, options, memory)
+    name = options.worker
+    allowed = open_files.raise_limit()
+    warnings = [str(each) for each in (open_files.shortage(allowed),) if each is not None]
+    declared = [use.name for use in service.tables]
+    sources = Sources(
+        runner.status,
+        runner.tables,
+        settings.session_timeout_s,
+        service.name,
+        name,
+        declared,
+        Directory(runner.peers),
+        lambda: runner.web,
+        bound=None if settings.web_address else settings.web_host,
+        brokers=settings.kafka,
+        warnings=warnings,
+    )
+    observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
+    web = make_app(sources, observed)
+    port = await start_web(web, settings.web_host, settings.web_port, open_files.clients(allowed))
+    address = bound_address(settings.web_host, port)
+    log.info("worker %s of %s answers at %s", name, service.name, address)
+    tuning.for_records()
+    with _announced(settings.directory, service.name, name, address):
+        try:
+            async with looked_at(observed, stop):
+                await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
+        except WorkerFailedError as error:
+            ending.cause = error
+            raise
+        finally:
+            ending.begin()
+            await stop_web(web)
+
+
+def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None) -> Options:
+    return Options(
+        brokers=settings.kafka,
+        directory=settings.directory / "tables",
+        worker=name,
+        session_timeout=settings.session_timeout_s,
+        heartbeat=settings.heartbeat,
+        poll_interval=settings.poll_interval_s,
+        commit_interval=settings.commit_interval_ms / 1000,
+        guarantee=settings.guarantee,
+        standby=settings.standby,
+        on_stop=settings.on_stop,
+        inputs_from=inputs_from,
+        tables_from=tables_from,
+        losses_accepted=settings.accept_lost_rows,
+    )
+
+
+@contextlib.contextmanager
+def _named(directory: Path, service: str, name: str) -> Iterator[None]:
+    """Have a name, and the directory that goes with it, alone: the lock ends with the process, however it ends."""
+    path = directory / "workers" / service / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            problem = Problem(
+                f"worker {name} of {service}",
+                f"requires a name that nobody else has in {directory}",
+                "another process that runs under it",
+                "stop that one, or give this one a name of its own (--name)",
+            )
+            raise MistakeError(problem) from None
+        yield
+
+
+@contextlib.contextmanager
+def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[None]:
+    """While it runs, other commands find this worker by a small file."""
+    path = directory / "workers" / service / f"{name}.json"
+    path.write_text(json.dumps({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log.setLevel(logging.INFO)
+    # A request that is no HTTP is answered; whoever sends many of them is not to fill the log.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    quiet()

@@ -1,0 +1,173 @@
+"""The one loop that runs every lane of a worker, slice by slice, and closes units of delivery.
+
+Because there is one loop, a unit closes only where each record is wholly done by all declarations on its
+partition, or not begun. Tables go first, so that joins see rows as early as they can. Batches of an epoch
+that has passed are dropped. Knows neither Faust nor what the handlers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from aiokafka.structs import TopicPartition
+
+from larder.counters.traffic import Traffic
+from larder.delivery.delivery import Delivery, Unit
+from larder.kafka.batch_consumer import Batch
+from larder.processing.lanes import Lane
+
+IDLE_SECONDS = 0.05
+"""How long the loop sleeps at most with nothing to do: what waits for a time is looked at this often."""
+
+
+class Chore(Protocol):
+    """Work that waits for a time or is done in the background, a slice at a time."""
+
+    def tick(self, now: float) -> bool:
+        """Do a slice of what is due, and give whether there is more to do at once; `now` in seconds since the epoch."""
+
+
+class Processing:
+    """Lanes by partition, the epoch they belong to, and the loop over them.
+
+    `delivery` is where outputs go; it is set before the loop runs, and anew after `abandon`.
+    """
+
+    delivery: Delivery
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        commit_interval: float,
+        traffic: Traffic | None = None,
+    ) -> None:
+        self._clock = clock
+        self._commit_interval = commit_interval
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._order: list[Lane] = []
+        self._chores: tuple[Chore, ...] = ()
+        self._settling: asyncio.Task[None] | None = None
+        self._closed_at = clock()
+        self._wake = asyncio.Event()
+        self._running = asyncio.Lock()
+        self._cut_short = False
+        self.epoch = 0
+        self.processed = 0
+        self.traffic = traffic or Traffic()
+
+    @property
+    def assigned(self) -> Collection[TopicPartition]:
+        return self._lanes.keys()
+
+    def held_back(self) -> Collection[TopicPartition]:
+        """Partitions whose records wait for what their handlers require."""
+        return [tp for tp, lane in self._lanes.items() if lane.held()]
+
+    def wanted(self) -> Collection[TopicPartition]:
+        return [tp for tp, lane in self._lanes.items() if lane.wants_more()]
+
+    def put(self, batch: Batch, epoch: int) -> None:
+        lane = self._lanes.get(batch.tp)
+        if lane is not None and epoch == self.epoch:
+            lane.put(batch)
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Something that a lane waits for may have come."""
+        self._wake.set()
+
+    async def replace(self, lanes: Mapping[TopicPartition, Lane], chores: Collection[Chore]) -> None:
+        """Begin a new epoch with these lanes, in the order in which they have priority."""
+        async with self._running:
+            self.epoch += 1
+            self._cut_short = False
+            self._lanes = dict(lanes)
+            self._order = list(lanes.values())
+            self._chores = tuple(chores)
+            self._wake.set()
+
+    async def finish(self) -> None:
+        """End the epoch: settle what is done, drop what is not begun; or all, where a slice was cut short."""
+        if self._cut_short:
+            await self.abandon()
+            return
+        self.epoch += 1
+        async with self._running:
+            self._lanes, self._order, self._chores = {}, [], ()
+            await self._settled()
+            # What follows on a unit may be outputs again.
+            while not (unit := await self.delivery.close()).empty:
+                await self.delivery.settle(unit)
+
+    async def abandon(self) -> None:
+        """End the epoch without settling: outputs may be out, their offsets are not committed."""
+        self.epoch += 1
+        async with self._running:
+            self._lanes, self._order, self._chores = {}, [], ()
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.gather(self._settling, return_exceptions=True)
+                self._settling = None
+
+    async def run(self) -> None:
+        """Run until cancelled; raises what a handler or a settlement raises."""
+        while True:
+            async with self._running:
+                worked = await self._turn()
+            if not worked:
+                await self._rest()
+            else:
+                await asyncio.sleep(0)
+
+    async def _turn(self) -> bool:
+        """One slice of each ready lane, in order of priority; then what is due."""
+        worked = False
+        for lane in self._order:
+            if lane.ready():
+                # Records of a slice that fails are neither done nor not begun: what came of them must not be settled.
+                self._cut_short = True
+                records = lane.step()
+                self._cut_short = False
+                self.processed += records
+                self.traffic.taken[lane.tp.topic].add(lane.tp.partition, records)
+                worked = True
+                if self.delivery.full:
+                    await self.delivery.send_full()
+                await asyncio.sleep(0)
+        now = self._clock()
+        for chore in self._chores:
+            worked = chore.tick(now) or worked
+        await self._maybe_close(now, idle=not worked)
+        return worked
+
+    async def _maybe_close(self, now: float, *, idle: bool) -> None:
+        if self._settling is not None:
+            if not self._settling.done():
+                return
+            await self._settled()
+        if idle or now - self._closed_at >= self._commit_interval:
+            self._closed_at = now
+            unit = await self.delivery.close()
+            if not unit.empty:
+                self._settling = asyncio.create_task(self._settle(unit))
+
+    async def _settle(self, unit: Unit) -> None:
+        await self.delivery.settle(unit)
+        self._wake.set()
+
+    async def _settled(self) -> None:
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            await settling
+
+    async def _rest(self) -> None:
+        self._wake.clear()
+        if any(lane.ready() for lane in self._order):
+            return
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._wake.wait()

@@ -1,0 +1,72 @@
+"""Dead letters that are replayed: each is processed again by the step that parked it, and by nothing else.
+
+They come in a topic of the service, partitioned like the input. A step is given the record as it came, at the offset
+that it has in the input: what comes of it is named after that, as if it had not been parked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.dead_letters import REPLAYED, STEP
+from larder.declaring.one_form import in_one_form
+from larder.declaring.records import Record
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Delivery
+from larder.operators.joins.waiting_records import Order
+from larder.processing.handlers import InputHandler
+
+
+class ReplayHandler:
+    """One partition of replayed records of `source`, whose handler has the steps.
+
+    `parking` gives where records of a partition are parked, for the step of that name.
+    """
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        source: TopicPartition,
+        handler: InputHandler,
+        delivery: Callable[[], Delivery],
+        parking: Callable[[TopicPartition, str], Parking],
+    ) -> None:
+        self._tp = tp
+        self._source = source
+        self._handler = handler
+        self._delivery = delivery
+        self._parking = parking
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        for record in records:
+            self._replay(record)
+        self._delivery().done(self._tp, position)
+
+    def busy(self) -> bool:
+        return self._handler.busy()
+
+    def _replay(self, record: Record) -> None:
+        headers = dict(record.headers)
+        step, offset = (headers.get(STEP) or b"").decode(errors="replace"), _offset(headers.get(REPLAYED), self._source)
+        if offset is None:
+            place = f"{self._source.topic}/{self._source.partition}"
+            cause = f"a replayed record requires the header {REPLAYED} with an offset of {place}"
+            self._parking(self._tp, "").park(record, cause)
+            return
+        again = Order(offset, record.timestamp, record.key, record.value, record.headers)
+        if (stage := self._handler.steps.get(step)) is None:
+            found = ", ".join(self._handler.steps) or "none"
+            cause = f"replaying requires the step {step!r} of the service on {self._source.topic}; found {found}"
+            self._parking(self._source, step).park(again, cause)
+            return
+        stage.process(in_one_form((again,), self._handler.key_type))
+
+
+def _offset(replayed: bytes | None, source: TopicPartition) -> int | None:
+    """The offset of a record of `source`, out of its coordinates; None for any other."""
+    place, _, offset = (replayed or b"").rpartition(b"/")
+    if place != f"{source.topic}/{source.partition}".encode() or not offset.isdigit() or len(offset) > len(str(2**63)):
+        return None
+    return int(offset)

@@ -1,0 +1,1 @@
+"""Answers from the tables of this worker: rows, lists, changes. Knows no HTTP."""

@@ -1,0 +1,230 @@
+"""Lists of rows that this worker has: ranges, index look-ups and many keys, made in slices.
+
+A list holds up neither ingestion nor single rows: control is given back after a few milliseconds, however many entries
+lie between two rows. It is bounded in rows and in bytes, and says how far the partitions are that it was made of. Knows
+neither HTTP nor other workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from larder.config.errors import MistakeError
+from larder.declaring.plurals import counted
+from larder.declaring.problems import Problem
+from larder.queries.cursors import selection_mark
+from larder.queries.key_texts import encoded_key, key_text, key_value
+from larder.queries.lookup import (
+    fields_of,
+    measures,
+    not_here,
+    partitions_of_key,
+    recovering,
+    require_certain,
+    state_name,
+    told_origin,
+    told_rejection,
+)
+from larder.store import require_fresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from larder.queries.lookup import LocalTable
+    from larder.store import Found
+
+SLICE_SECONDS = 0.003
+"""How long a list keeps control at a time."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""Of rows in one answer: a page ends before its limit when its rows are large."""
+
+MANY_BYTES = 16 * 1024 * 1024
+"""Of rows that are asked for by their keys, which cannot be had in pages."""
+
+LIMIT = 1_000
+"""Rows in one answer, and keys in one question."""
+
+USUAL_LIMIT = 100
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of a table: of a range of keys, or with a value in an index; `given` is what was asked, as texts."""
+
+    given: Sequence[tuple[str, str]]
+    prefix: Any = None
+    from_: Any = None
+    to: Any = None
+    index: str = ""
+    value: str = ""
+
+    def mark(self, table: str) -> str:
+        """Give what a cursor of this selection carries."""
+        return selection_mark(table, self.given)
+
+
+def selection(  # noqa: PLR0913 - what a reader may ask for
+    held: LocalTable, *, prefix: str | None, from_: str | None, to: str | None, index: str | None, value: str | None
+) -> Selection:
+    """Read what is asked for; raises MistakeError for what does not go together, or is of another type."""
+    topic = held.table.topic
+    texts = {"prefix": prefix, "from": from_, "to": to, "index": index, "value": value}
+    given = [(name, text) for name, text in texts.items() if text is not None]
+    if index is None:
+        if value is not None:
+            raise _apart(topic.name, "value", "requires an index", "none", "name one: index=")
+        starts = None if prefix is None else (key_value(topic, prefix) if topic.key_type is bytes else prefix)
+        return Selection(given, starts, _bound(held, from_), _bound(held, to))
+    if value is None or prefix is not None or to is not None:
+        found = "none" if value is None else "a prefix or an end of a range"
+        raise _apart(
+            topic.name, f"index {index}", "requires a value, and a from= at most beside it", found, "give both"
+        )
+    return Selection(given, from_=_bound(held, from_), index=index, value=value)
+
+
+def _bound(held: LocalTable, text: str | None) -> Any:
+    return None if text is None else key_value(held.table.topic, text)
+
+
+def _apart(table: str, what: str, requires: str, found: str, do: str) -> MistakeError:
+    return MistakeError(Problem(f"table {table}, {what}", requires, found, do))
+
+
+class Row(NamedTuple):
+    """A row in a list: its encoded key, and what is said of it."""
+
+    key: bytes
+    told: dict[str, Any]
+
+
+class Page(NamedTuple):
+    """Rows in the order of their keys, and whether there are more behind them."""
+
+    rows: list[Row]
+    more: bool
+
+
+class Turns:
+    """Gives control back every few milliseconds of somebody's work."""
+
+    def __init__(self) -> None:
+        """Begin a slice."""
+        self._until = time.perf_counter() + SLICE_SECONDS
+
+    async def pause(self) -> None:
+        """Let others have their turn, if it is time."""
+        if time.perf_counter() >= self._until:
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + SLICE_SECONDS
+
+
+async def page(
+    held: LocalTable, selected: Selection, partitions: Collection[int], limit: int, after: bytes | None
+) -> Page:
+    """Give up to `limit` rows behind the encoded key `after`, of partitions that are here.
+
+    Raises StoreErrors: InvalidRangeError, NoSuchIndexError, IndexBuildingError, and NotHeldError when a partition goes
+    away meanwhile.
+    """
+    rows: list[Row] = []
+    size = 0
+    turns = Turns()
+    for found in _steps(held, selected, partitions, after):
+        if found is not None:
+            if len(rows) == limit or (rows and size + len(found.json) > PAGE_BYTES):
+                return Page(rows, more=True)
+            rows.append(_row(held, found))
+            size += len(found.json)
+        await turns.pause()
+    return Page(rows, more=False)
+
+
+def _steps(
+    held: LocalTable, selected: Selection, partitions: Collection[int], after: bytes | None
+) -> Iterator[Found | None]:
+    if selected.index:
+        return held.table.steps_by(partitions, selected.index, selected.value, from_=selected.from_, after=after)
+    return held.table.steps(partitions, prefix=selected.prefix, from_=selected.from_, to=selected.to, after=after)
+
+
+def _row(held: LocalTable, found: Found) -> Row:
+    told = {
+        "key": key_text(held.table.topic, found.key),
+        "row": fields_of(held.table, found.json),
+        **told_origin(held.table, found.origin),
+        **told_rejection(held.table, found.key, [found.origin.partition]),
+    }
+    return Row(found.key, told)
+
+
+async def rows_of(
+    held: LocalTable, texts: Sequence[str], clock: Callable[[], float], max_age: float
+) -> list[dict[str, Any]]:
+    """Give what is said of rows, in the order of their keys, whose row is None where there is none for certain.
+
+    Raises MistakeError for a text that is no key, or for rows that are too large together, and NotSureError where a
+    key may exist elsewhere or later.
+    """
+    answers: list[dict[str, Any]] = []
+    size = 0
+    turns = Turns()
+    for text in texts:
+        key = encoded_key(held.table.topic, text)
+        found = held.table.origin(key)
+        if found is None:
+            partitions = partitions_of_key(held, key)
+            require_certain(held, f"key {text}", partitions, clock(), max_age)
+            answers.append({"key": text, "row": None, **told_rejection(held.table, key, partitions)})
+        else:
+            size += len(found[0])
+            if size > MANY_BYTES:
+                asked = f"table {held.table.topic.name}, {counted(len(texts), 'key')}"
+                found_ = "more, before the last of them"
+                raise MistakeError(
+                    Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")
+                )
+            row, origin = found
+            rejected = told_rejection(held.table, key, [origin.partition])
+            answers.append(
+                {"key": text, "row": fields_of(held.table, row), **told_origin(held.table, origin), **rejected}
+            )
+        await turns.pause()
+    return answers
+
+
+def require_listable(
+    held: LocalTable, partitions: Collection[int], now: float, max_staleness: float | None = None
+) -> None:
+    """Raise why a list of partitions cannot be made here: one is not here, or was never whole.
+
+    One that is being read on from where it once met the end of the topic was whole: its answer says how old it is.
+    """
+    table = held.table
+    for partition in partitions:
+        if partition not in table.partitions:
+            raise not_here(table, "a list", partition)
+        state = table.state(partition)
+        if state.freshness(now) is None:
+            found = f"partition {partition} {state_name(state.phase)}, at {state.position} of {state.end}"
+            raise recovering(table, "a list", partition, now, found)
+    if max_staleness is not None:
+        require_fresh(table, max_staleness, now, partitions)
+
+
+def how_far(held: LocalTable, partitions: Collection[int], now: float, worker: str) -> list[dict[str, Any]]:
+    """Say how far partitions are that are here, and of how many keys the newest record was rejected."""
+    return [
+        {
+            "partition": each,
+            "worker": worker,
+            **measures(held.table.state(each), now),
+            "unreadable": held.table.part(each).unreadable.counts.get(each, 0),
+        }
+        for each in sorted(partitions)
+        if each in held.table.partitions
+    ]

@@ -1,0 +1,67 @@
+"""Index entries: what a change of rows adds to them and takes from them.
+
+An entry is a key without a value: index, the field's value, the row's key. Pure; it may
+not know RocksDB. Building an index from stored rows is `building`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from larder.declaring.rows import Row
+from larder.store.applying.plan import Plan
+from larder.store.layout import HEADER_SIZE, entry_prefix
+from larder.store.row_schema import Shape
+from larder.store.values import encoded
+
+
+class Entries(NamedTuple):
+    """Keys of entries to be removed, then of those to be written."""
+
+    gone: list[bytes]
+    new: list[bytes]
+
+
+def changed_entries(
+    plan: Plan,
+    stored: Mapping[bytes, bytes | None],
+    shape: Shape,
+) -> Entries:
+    """Work out the entries of a batch from what was stored and what will be."""
+    entries = Entries([], [])
+    if not shape.indexes:
+        return entries
+    prefixes = [entry_prefix(index) for index in shape.indexes]
+    for key in plan.writes:
+        before = _live(stored.get(key), shape)
+        new = _entries(plan.rows.get(key), key, prefixes, shape)
+        if before is None:
+            entries.new.extend(new)
+            continue
+        old = _entries(before, key, prefixes, shape)
+        entries.gone.extend(entry for entry in old if entry not in new)
+        entries.new.extend(entry for entry in new if entry not in old)
+    return entries
+
+
+def entries(stored: bytes, key: bytes, shape: Shape) -> list[bytes]:
+    """Give the keys of the entries of a stored row."""
+    return _entries(_live(stored, shape), key, [entry_prefix(index) for index in shape.indexes], shape)
+
+
+def entry(index: str, value: object, key: bytes) -> bytes:
+    """Give the key of one entry."""
+    return entry_prefix(index) + encoded(value) + key
+
+
+def _entries(row: Row | None, key: bytes, prefixes: list[bytes], shape: Shape) -> list[bytes]:
+    if row is None:
+        return []
+    values = shape.indexed(row)
+    return [prefix + encoded(value) + key for prefix, value in zip(prefixes, values, strict=True)]
+
+
+def _live(stored: bytes | None, shape: Shape) -> Row | None:
+    """Decode a stored row. What is stored was decoded before, by the same row type."""
+    if stored is None or len(stored) == HEADER_SIZE:
+        return None
+    return shape.decode(stored[HEADER_SIZE:])

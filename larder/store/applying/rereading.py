@@ -1,0 +1,75 @@
+"""Reading a partition from the start of its log over the rows that are there, and removing those that it no longer has.
+
+Works on one part, and decides nothing: when a log has to be read again its caller knows. It may not know consumers or
+other parts.
+"""
+
+from collections.abc import Mapping
+
+from larder.store.applying.indexes import entries
+from larder.store.layout import ROW, FullRead, Mark, Stage, pack_mark, position_key
+from larder.store.shard import Part
+from larder.store.storage.store import Batch
+
+
+def read_anew(part: Part, partition: int, first: int, now: float) -> None:
+    """Go back to the start of a partition's log; its rows that are not met until the end will be removed.
+
+    `first` is that start, `now` in seconds since 1970. The partition is measured anew, and not caught up before all
+    that is done. For a store without rows it is the first reading.
+    """
+    read, mark, state = part.reads.of(partition), part.marks[partition], part.states[partition]
+    unfinished = 0 if read is None or read.stage is Stage.DONE else read.before
+    begun = FullRead(Stage.READING, first, now, max(mark.position, unfinished))
+    batch = Batch()
+    unreadable = part.unreadable.clear(batch, partition)
+    _write(part, batch, {partition: begun}, {partition: mark._replace(position=first)})
+    part.unreadable.counts = unreadable
+    state.begun_again(first)
+
+
+def reached_end(part: Part, partition: int) -> None:
+    """Say that the log was read to its end: rows of a time before are removed from now on, where there are any."""
+    read = part.reads.of(partition)
+    if read is None or read.stage is not Stage.READING:
+        return
+    stage, state = Stage.SWEEPING if read.before else Stage.DONE, part.states[partition]
+    mark = part.marks[partition]._replace(at_end=state.at_end or 0.0)
+    _write(part, Batch(), {partition: read._replace(stage=stage)}, {partition: mark})
+    if stage is Stage.DONE:
+        state.swept()
+
+
+def sweep(part: Part, max_rows: int) -> list[bytes] | None:
+    """Look at the next rows, and remove those that are gone; gives their keys, or None when there is no more to do.
+
+    About 2 us for each of `max_rows`. Rows, index entries and counts go together.
+    """
+    sweeping = part.reads.sweeping
+    if not sweeping:
+        return None
+    batch, found = Batch(), part.reads.look(sweeping, max_rows)
+    marks = {}
+    for partition, rows in found.rows.items():
+        marks[partition] = part.marks[partition]._replace(rows=part.marks[partition].rows - len(rows))
+        for key, stored in rows.items():
+            for gone in (ROW + key, *entries(stored, key, part.shape)):
+                batch.delete(gone)
+    ended = {partition: read._replace(stage=Stage.DONE) for partition, read in sweeping.items() if found.last}
+    _write(part, batch, ended, marks)
+    keys = [key for rows in found.rows.values() for key in rows]
+    part.hot.forget(set(keys))
+    for partition in ended:
+        part.states[partition].swept()
+    return keys
+
+
+def _write(part: Part, batch: Batch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
+    """Write a batch with what becomes of full reads and marks, and keep that."""
+    for partition, read in reads.items():
+        part.reads.put(batch, partition, read)
+    for partition, mark in marks.items():
+        batch.put(position_key(partition), pack_mark(mark))
+    part.store.write(batch)
+    part.reads.keep(reads)
+    part.marks.update(marks)

@@ -1,0 +1,177 @@
+"""Lists of rows: ranges of keys and index look-ups, over all stores of a table.
+
+Lazy and bounded: nothing is read before it is asked for, and never more than the limit.
+Each store is read as it was when its iterator began; what is written meanwhile is not
+seen, so that no half of a batch ever is. It may not know consumers or HTTP.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heapreplace
+from itertools import chain, islice
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from larder.declaring.problems import Problem
+from larder.store.errors import IndexBuildingError, InvalidRangeError, LimitError, NoSuchIndexError
+from larder.store.layout import HEADER_SIZE, ROW, Origin, after_prefix, entry_prefix, origin
+from larder.store.reading.ranges import Range, ordering, ranges
+from larder.store.row_schema import Shape
+from larder.store.shard import Part
+from larder.store.values import encoded
+
+# What one answer may hold: about 2 MB of rows, and 30 ms of work.
+LIMIT: Final = 10_000
+
+# Entries that are passed over in a row before the caller is asked: deletions that are remembered, a tenth of a
+# millisecond of them.
+_PAUSE_AFTER: Final = 128
+
+
+class Found(NamedTuple):
+    """One row: its encoded key, its JSON, and where it comes from."""
+
+    key: bytes
+    json: bytes
+    origin: Origin
+
+
+def scan(parts: Sequence[Part], shape: Shape, prefix: Any, from_: Any, to: Any, limit: int) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
+    """Give rows in the order of their keys; see `Table.scan` for the arguments."""
+    check_limit(shape, limit)
+    return _rows_alone(scan_steps(parts, shape, prefix, from_, to, None), limit)
+
+
+def by(parts: Sequence[Part], shape: Shape, index: str, value: Any, limit: int, from_: Any) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
+    """Give rows with a value in an index field, in the order of their keys."""
+    check_limit(shape, limit)
+    return _rows_alone(by_steps(parts, shape, index, value, from_, None), limit)
+
+
+def scan_steps(  # noqa: PLR0913, PLR0917
+    parts: Sequence[Part], shape: Shape, prefix: Any, from_: Any, to: Any, after: bytes | None
+) -> Iterator[Found | None]:
+    """As `scan` without a limit, behind the encoded key `after`; None where many entries were passed over.
+
+    So whoever takes the steps can do something else in between, however few rows there are.
+    """
+    wanted = ranges(shape.key_type, prefix, from_, to, after)
+    return _merged([_rows(part, wanted) for part in parts], shape)
+
+
+def by_steps(  # noqa: PLR0913, PLR0917
+    parts: Sequence[Part], shape: Shape, index: str, value: Any, from_: Any, after: bytes | None
+) -> Iterator[Found | None]:
+    """As `by` without a limit; see `scan_steps`."""
+    _check_index(parts, shape, index)
+    wanted = ranges(shape.key_type, None, from_, None, after)
+    start = entry_prefix(index) + encoded(_converted(shape, index, value))
+    return _merged([_entries(part, index, start, wanted) for part in parts], shape)
+
+
+def _rows_alone(steps: Iterator[Found | None], limit: int) -> Iterator[Found]:
+    return islice((found for found in steps if found is not None), limit)
+
+
+def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Found | None]:
+    """Give what the sources give in the order of keys, and their pauses as they come."""
+    order = ordering(shape.key_type)
+    sources = [_with_pauses(source) for source in sources]
+    heads: list[tuple[Any, int, Found]] = []
+    for at, source in enumerate(sources):
+        for found in source:
+            if found is not None:
+                heads.append((order(found.key), at, found))
+                break
+            yield None
+    heapify(heads)
+    while heads:
+        _, at, found = heads[0]
+        yield found
+        for following in sources[at]:
+            if following is not None:
+                heapreplace(heads, (order(following.key), at, following))
+                break
+            yield None
+        else:
+            heappop(heads)
+
+
+def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
+    """Of entries that are passed over, None, give one of so many."""
+    passed = 0
+    for found in entries:
+        if found is None:
+            passed += 1
+            if passed % _PAUSE_AFTER:
+                continue
+        yield found
+
+
+def _rows(part: Part, wanted: list[Range]) -> Iterator[Found | None]:
+    for first, end in wanted:
+        last = after_prefix(ROW) if end is None else ROW + end
+        for key, stored in part.store.scan(ROW + first, last):
+            yield _found(key[1:], stored) if len(stored) > HEADER_SIZE else None
+
+
+def _entries(part: Part, index: str, start: bytes, wanted: list[Range]) -> Iterator[Found | None]:
+    scans = (
+        part.store.scan(start + first, after_prefix(start) if end is None else start + end) for first, end in wanted
+    )
+    for entry, _ in chain.from_iterable(scans):
+        key = entry[len(start) :]
+        stored = part.stored(key)
+        # The entry is as of the beginning, the row as of now: it may have changed.
+        yield _found(key, stored) if stored is not None and _still(part, stored, index, start) else None
+
+
+def _still(part: Part, stored: bytes, index: str, start: bytes) -> bool:
+    row = part.shape.decode(stored[HEADER_SIZE:])
+    return entry_prefix(index) + encoded(getattr(row, index)) == start
+
+
+def _found(key: bytes, stored: bytes) -> Found:
+    return Found(key, stored[HEADER_SIZE:], origin(stored))
+
+
+def check_limit(shape: Shape, limit: int) -> None:
+    """Raise LimitError for a limit that one answer cannot have."""
+    if not 1 <= limit <= LIMIT:
+        raise LimitError(
+            Problem(
+                f"table {shape.topic}",
+                f"a limit must be from 1 to {LIMIT}",
+                str(limit),
+                "ask in pages: each goes on from the last key of the one before",
+            ),
+        )
+
+
+def _check_index(parts: Sequence[Part], shape: Shape, index: str) -> None:
+    table = f"table {shape.topic}"
+    if index not in shape.indexes:
+        declared = ", ".join(shape.indexes) or "none"
+        do = f"declare it: indexes=[{index!r}]"
+        raise NoSuchIndexError(Problem(table, f"requires {index} among its indexes", declared, do))
+    building = next((part for part in parts if index in part.indexes.building), None)
+    if building is not None:
+        do = "ask again when it is complete; it is being built from the rows that are here"
+        problem = Problem(table, f"index {index} must be complete", "it is being built", do)
+        raise IndexBuildingError(problem, next(iter(building.states.values())))
+
+
+def _converted(shape: Shape, index: str, value: Any) -> Any:
+    """Give a value as the field has it; text that stands for it will do, as in a URL."""
+    field = next(field for field in msgspec.structs.fields(shape.row) if field.name == index)
+    try:
+        return msgspec.convert(value, field.type)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        what = f"table {shape.topic}, index {index}"
+        raise InvalidRangeError(
+            Problem(what, f"the value must be of the type of {index}", str(error), "give such a value"),
+        ) from None

@@ -1,0 +1,149 @@
+"""Reading a table: single rows, batches, ranges and indexes, over the stores that are open.
+
+Rows come as their owner's JSON or typed. It knows the parts of one table, and may not
+know how they got here, consumers or HTTP.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from heapq import nlargest
+from typing import Any, NamedTuple
+
+from larder.declaring.rows import Row
+from larder.store.layout import Origin
+from larder.store.reading.lists import Found, by, by_steps, check_limit, scan, scan_steps
+from larder.store.records import ParkedRecord
+from larder.store.row_schema import Shape
+from larder.store.shard import Part
+
+
+class Sizes(NamedTuple):
+    """How much a table stores: rows (exact), parked records, files without the log, hot rows."""
+
+    rows: int
+    parked: int
+    disk_bytes: int
+    hot_bytes: int
+
+
+class LocalRows:
+    """The rows of one topic that are on this worker: of all partitions, or of some."""
+
+    def __init__(self, shape: Shape) -> None:
+        """Begin without a store."""
+        self._shape = shape
+        self._open: list[Part] = []
+
+    def raw(self, key: bytes) -> bytes | None:
+        """Give the JSON of the row with an encoded key, from whichever part has it."""
+        for part in self._open:
+            row = part.raw(key)
+            if row is not None:
+                return row
+        return None
+
+    def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Give the JSON of rows in the order of their keys, None where there is none."""
+        if len(self._open) == 1:
+            return self._open[0].raw_many(keys)
+        rows: list[bytes | None] = [None] * len(keys)
+        for part in self._open:
+            missing = [at for at, row in enumerate(rows) if row is None]
+            found = part.raw_many([keys[at] for at in missing])
+            for at, row in zip(missing, found, strict=True):
+                rows[at] = row
+        return rows
+
+    def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
+        """Give the JSON of a row with its partition, offset, timestamp and revision."""
+        found = (part.origin(key) for part in self._open)
+        return next((row for row in found if row is not None), None)
+
+    def get(self, key: Any) -> Row | None:
+        """Give the row of a key; None when there is none here."""
+        row = self.raw(self._shape.encode_key(key))
+        return None if row is None else self._shape.decode(row)
+
+    def many(self, keys: Sequence[Any]) -> list[Row | None]:
+        """Give rows in the order of their keys, None where there is none here."""
+        decode, encode = self._shape.decode, self._shape.encode_key
+        rows = self.raw_many([encode(key) for key in keys])
+        return [None if row is None else decode(row) for row in rows]
+
+    def scan(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Row]:
+        """Give rows in the order of their keys, over all partitions that are here.
+
+        Keys begin with `prefix` (text; bytes for keys of bytes), are not below `from_`
+        and below `to`. LimitError for a limit that is not from 1 to 10,000.
+        """
+        return self._typed(self.found(prefix=prefix, from_=from_, to=to, limit=limit))
+
+    def by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Row]:
+        """Give rows that have a value in an index field, in the order of their keys.
+
+        `from_` goes on at a key. NoSuchIndexError, and IndexBuildingError while an
+        index that was added later is not complete.
+        """
+        return self._typed(self.found_by(index, value, limit=limit, from_=from_))
+
+    def found(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Found]:
+        """Give what `scan` gives as keys, JSON and origins."""
+        return scan(self._open, self._shape, prefix, from_, to, limit)
+
+    def found_by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Found]:
+        """Give what `by` gives as keys, JSON and origins."""
+        return by(self._open, self._shape, index, value, limit, from_)
+
+    def steps(
+        self,
+        partitions: Collection[int],
+        *,
+        prefix: Any = None,
+        from_: Any = None,
+        to: Any = None,
+        after: bytes | None = None,
+    ) -> Iterator[Found | None]:
+        """Give what `found` gives, of some partitions and without a limit: see `scan_steps`."""
+        steps = scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
+        return _only(steps, frozenset(partitions))
+
+    def steps_by(
+        self, partitions: Collection[int], index: str, value: Any, *, from_: Any = None, after: bytes | None = None
+    ) -> Iterator[Found | None]:
+        """Give what `found_by` gives, of some partitions and without a limit: see `scan_steps`."""
+        return _only(by_steps(self._having(partitions), self._shape, index, value, from_, after), frozenset(partitions))
+
+    def _having(self, partitions: Collection[int]) -> list[Part]:
+        return [part for part in self._open if not part.states.keys().isdisjoint(partitions)]
+
+    @property
+    def building(self) -> list[str]:
+        """The indexes that are not complete in some store."""
+        return sorted({index for part in self._open for index in part.indexes.building})
+
+    def sizes(self) -> Sizes:
+        """Give how much is stored here."""
+        return Sizes(
+            rows=sum(mark.rows for part in self._open for mark in part.marks.values()),
+            parked=sum(part.parked.count for part in self._open),
+            disk_bytes=sum(part.store.disk_bytes() for part in self._open),
+            hot_bytes=sum(part.hot.used_bytes for part in self._open),
+        )
+
+    def parked(self, limit: int) -> list[ParkedRecord]:
+        """Give records that were no rows, with their causes, the newest first.
+
+        Of each store the newest 10,000 (and 64 MiB) are kept. LimitError for a limit
+        that is not from 1 to 10,000.
+        """
+        check_limit(self._shape, limit)
+        newest = (record for part in self._open for record in part.parked.newest(limit))
+        return nlargest(limit, newest, key=ParkedRecord.age)
+
+    def _typed(self, rows: Iterator[Found]) -> Iterator[Row]:
+        decode = self._shape.decode
+        return (decode(row.json) for row in rows)
+
+
+def _only(steps: Iterator[Found | None], partitions: Collection[int]) -> Iterator[Found | None]:
+    """Leave out rows of other partitions that the same store has: a global table has one for all."""
+    return (None if step is not None and step.origin.partition not in partitions else step for step in steps)

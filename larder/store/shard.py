@@ -1,0 +1,272 @@
+"""The part of a table that one store holds: all partitions of a global table, or one.
+
+Applies batches and answers for single keys. It knows one store, and may not know
+consumers, other stores or HTTP. One thread uses it: that of the worker's event loop.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from larder.declaring.records import Record
+from larder.store.applying.indexes import changed_entries
+from larder.store.applying.plan import Plan, plan
+from larder.store.applying.revision_regressions import Fell
+from larder.store.layout import (
+    FELL_KEY,
+    HEADER_SIZE,
+    ROW,
+    Mark,
+    Origin,
+    origin,
+    pack_mark,
+    position_key,
+    tombstone_key,
+    unpack_mark,
+)
+from larder.store.partition_state import State
+from larder.store.records import Applied, Rejected
+from larder.store.row_schema import Shape
+from larder.store.storage.index_build import IndexBuild
+from larder.store.storage.key_filter import Filling
+from larder.store.storage.parked import ParkedRecords
+from larder.store.storage.row_cache import HotRows
+from larder.store.storage.served_before import forget, lost, remembered
+from larder.store.storage.store import Batch, Store
+from larder.store.storage.sweeping import FullReads
+from larder.store.storage.unreadable import UnreadableKeys
+
+
+class Part:
+    """Rows of some partitions, in one store, with position and state for each."""
+
+    def __init__(  # noqa: PLR0913  the store, what is in it, and two things of its table
+        self,
+        store: Store,
+        shape: Shape,
+        partitions: Sequence[int],
+        hot: HotRows,
+        clock: Callable[[], float],
+        *,
+        telling: bool = False,
+        remembers: bool = True,
+    ) -> None:
+        """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`.
+
+        `remembers`: deletions are, so that a late older record does not bring a row back.
+        """
+        self.store = store
+        self.shape = shape
+        self.hot = hot
+        self._clock = clock
+        self._remembers = remembers
+        self.indexes = IndexBuild(store, shape)
+        self.parked = ParkedRecords(store, telling=telling)
+        self.unreadable = UnreadableKeys(store)
+        self.before = remembered(store.path)
+        self.marks: dict[int, Mark] = {}
+        self.states: dict[int, State] = {}
+        self.reads = FullReads(store)
+        self.fell = _fell(store)
+        self._filling: Filling | None = None
+        for partition in partitions:
+            self.take(partition)
+
+    def take(self, partition: int) -> None:
+        """Answer for a partition too, with the position that its store has."""
+        mark = unpack_mark(self.store.get(position_key(partition)))
+        state = State(self.shape.topic, partition)
+        self.reads.take(partition)
+        state.opened(mark.position, mark.at_end or None, sweeping=self.reads.under_way(partition))
+        self.marks[partition], self.states[partition] = mark, state
+
+    def catch_up(self, behind: int) -> None:
+        """Be written faster, until `caught_up`: there are `behind` records to come, which can all be read again."""
+        self.store.write_unlogged()
+        if next(self.store.scan_prefix(ROW), None) is None:
+            self._filling = Filling(behind)
+
+    @property
+    def lost(self) -> int:
+        """How many rows that it had before it was emptied cannot be read any more, where they are too many."""
+        if self.before is None:
+            return 0
+        return lost(self.before, sum(mark.rows for mark in self.marks.values()), sum(self.unreadable.counts.values()))
+
+    @property
+    def at_end(self) -> float | None:
+        """When all of its partitions had met their ends, in s since 1970; None while one never has."""
+        times = [state.at_end for state in self.states.values()]
+        return min((at for at in times if at is not None), default=None) if None not in times else None
+
+    def settle(self) -> None:
+        """Go on with the rows that there are, whatever there was before."""
+        forget(self.store.path)
+        self.before = None
+
+    def caught_up(self) -> None:
+        """Be written as usual."""
+        self._filling = None
+        self.store.write_logged()
+
+    def apply(
+        self,
+        partition: int,
+        records: Sequence[Record],
+        next_position: int | None = None,
+        misplaced: Sequence[Rejected] = (),
+    ) -> Applied:
+        """Apply records of one partition, in the order of their offsets, as one write.
+
+        See `Table.apply`.
+        """
+        mark = self.marks[partition]
+        fresh = _not_before(records, mark.position)
+        stored = self._stored([r.key for r in fresh if r.key is not None])
+        planned = plan(fresh, stored, partition, self.shape, int(self._clock() * 1000))
+        applied = planned.applied
+        unreadable = applied.rejected
+        strangers = [each for each in misplaced if each.record.offset >= mark.position]
+        if strangers:
+            applied.rejected = sorted([*applied.rejected, *strangers], key=lambda each: each.record.offset)
+        rejected = applied.rejected
+        applied.rejected = [each for each in rejected if not self.reads.was_read(partition, each.record.offset)]
+        read_again = len(rejected) - len(applied.rejected)
+        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(strangers) + read_again
+        applied.fell = None if self.fell else applied.fell
+        last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in strangers[-1:]], default=-1)
+        position = max(mark.position, last + 1, next_position or 0)
+        if position > mark.position:
+            after = Mark(
+                position,
+                self.states[partition].at_end or 0.0,
+                mark.rows + applied.new - applied.deleted,
+            )
+            batch = Batch()
+            self.reads.meet(batch, partition, fresh, rejected)
+            counts = self.unreadable.add(batch, partition, fresh, unreadable)
+            self._write(batch, partition, planned, stored, after)
+            self.unreadable.counts = counts
+            self.states[partition].applied(position, len(fresh) + len(strangers))
+        return applied
+
+    def keep_at_end(self, partition: int) -> None:
+        """Store when the end was last met, without records to store it with."""
+        at_end = self.states[partition].at_end
+        mark = self.marks[partition]
+        if at_end is None or at_end == mark.at_end:
+            return
+        batch = Batch()
+        after = mark._replace(at_end=at_end)
+        batch.put(position_key(partition), pack_mark(after))
+        self.store.write(batch)
+        self.marks[partition] = after
+
+    def close(self) -> None:
+        """Keep when the ends were last met, and release the store in any case."""
+        try:
+            for partition in self.states:
+                self.keep_at_end(partition)
+        finally:
+            self.store.close()
+            for state in self.states.values():
+                state.close()
+
+    def stored(self, key: bytes) -> bytes | None:
+        """Give header and JSON of a row; None when there is none or it was deleted."""
+        found = self.store.get(ROW + key)
+        return None if found is None or len(found) == HEADER_SIZE else found
+
+    def raw(self, key: bytes) -> bytes | None:
+        """Give the JSON of a row."""
+        row = self.hot.get(key)
+        if row is None and (found := self.stored(key)) is not None:
+            row = found[HEADER_SIZE:]
+            self.hot.put(key, row)
+        return row
+
+    def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Give the JSON of rows in the order of their keys, None where there is none."""
+        rows = self.hot.get_many(keys)
+        if None not in rows:
+            self.hot.counts.hits += len(keys)
+            return rows
+        missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
+        self.hot.counts.hits += len(keys) - len(missing)
+        self.hot.counts.misses += len(missing)
+        found = self.store.get_many([ROW + key for key in missing])
+        read = {
+            key: stored[HEADER_SIZE:]
+            for key, stored in zip(missing, found, strict=True)
+            if stored is not None and len(stored) > HEADER_SIZE
+        }
+        if not read:
+            return rows
+        self.hot.put_many(read)
+        return [read.get(key) if row is None else row for key, row in zip(keys, rows, strict=True)]
+
+    def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
+        """Give the JSON of a row and where it comes from."""
+        found = self.stored(key)
+        return None if found is None else (found[HEADER_SIZE:], origin(found))
+
+    def stored_many(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Give what is stored under keys, header and JSON: rows, and the memory of deletions."""
+        return dict(zip(keys, self.store.get_many([ROW + key for key in keys]), strict=True))
+
+    def revision(self, key: bytes) -> int | None:
+        """Give the revision of a row, or of its deletion while that is remembered."""
+        found = self.store.get(ROW + key)
+        return None if found is None else origin(found).revision
+
+    def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
+        """What the store holds under keys; those that it does not hold may be left out."""
+        if self._filling is not None:
+            keys = self._filling.add(keys)
+        found = self.store.get_many([ROW + key for key in keys])
+        return {} if found.count(None) == len(found) else dict(zip(keys, found, strict=True))
+
+    def _write(
+        self,
+        batch: Batch,
+        partition: int,
+        planned: Plan,
+        stored: dict[bytes, bytes | None],
+        after: Mark,
+    ) -> None:
+        put = batch.put
+        for key, value in planned.writes.items():
+            gone = len(value) == HEADER_SIZE
+            if gone and not self._remembers:
+                batch.delete(ROW + key)
+                continue
+            put(ROW + key, value)
+            if gone:
+                put(tombstone_key(partition, origin(value).timestamp, key), b"")
+        entries = changed_entries(planned, stored, self.shape)
+        for entry in entries.gone:
+            batch.delete(entry)
+        for entry in entries.new:
+            put(entry, b"")
+        put(position_key(partition), pack_mark(after))
+        rejected = planned.applied.rejected
+        parked = self.parked.add(batch, partition, rejected) if rejected else self.parked.kept
+        if planned.applied.fell is not None:
+            put(FELL_KEY, msgspec.msgpack.encode(planned.applied.fell))
+        self.store.write(batch)
+        self.fell = self.fell or planned.applied.fell
+        self.parked.kept = parked
+        self.marks[partition] = after
+        self.hot.forget(planned.writes.keys())
+
+
+def _fell(store: Store) -> Fell | None:
+    stored = store.get(FELL_KEY)
+    return None if stored is None else msgspec.msgpack.decode(stored, type=Fell)
+
+
+def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:
+    """Drop what was applied already: the guard against reading twice."""
+    if not records or records[0].offset >= position:
+        return records
+    return [record for record in records if record.offset >= position]

@@ -1,0 +1,1 @@
+"""One RocksDB directory, and what lies in it beside rows."""

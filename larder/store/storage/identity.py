@@ -1,0 +1,115 @@
+"""Whose store a directory holds, and what to do when it is not the one expected.
+
+`judge` decides between going on, rebuilding and refusing; it reads and writes nothing.
+This module may not know RocksDB.
+"""
+
+import hashlib
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from larder.declaring.problems import Problem
+from larder.declaring.topics import OwnerTopic
+from larder.store.layout import FORMAT
+
+# Parts of a JSON schema that change with a docstring and not with the rows.
+_PROSE: Final = frozenset({"title", "description", "examples"})
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What is kept in a store about itself.
+
+    format     number of the layout of its bytes.
+    topic      name of the topic.
+    topic_id   what the broker calls this creation of the topic; None when the store
+               was made while no broker answered.
+    part       "global", or the number of its only partition.
+    key, revision   field and type of the key, field of the revision ("" for none).
+    row        digest of the row type. Rows were accepted or rejected by it, and their
+               index entries were made with it.
+    """
+
+    format: int
+    topic: str
+    topic_id: str | None
+    part: str
+    key: str
+    revision: str
+    row: str
+
+    def is_other_topic(self, other: "Identity") -> bool:
+        """Say whether the topic was deleted and created again between the two; not where an id is unknown."""
+        return None not in (self.topic_id, other.topic_id) and self.topic_id != other.topic_id
+
+
+class Verdict(NamedTuple):
+    """What to do with a store: refuse, empty it first for a reason, or go on."""
+
+    refuse: Problem | None = None
+    rebuild: str | None = None
+
+
+def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> Identity:
+    """Give what a store of this declaration says about itself."""
+    return Identity(
+        format=FORMAT,
+        topic=topic.name,
+        topic_id=topic_id,
+        part=part,
+        key=f"{topic.key}: {topic.key_codec.name}",
+        revision=topic.revision or "",
+        row=row_digest(topic.row),
+    )
+
+
+def judge(found: Identity | None, expected: Identity, where: str) -> Verdict:
+    """Compare a store with what is expected of it; None for one that is unreadable.
+
+    An unknown topic id, on either side, is no reason to rebuild: without a broker the
+    last copy answers.
+    """
+    if found is None:
+        return Verdict(rebuild="its format cannot be read")
+    if (found.topic, found.part) != (expected.topic, expected.part):
+        return Verdict(refuse=_swapped(found, expected, where))
+    for name, was, now in (
+        ("format", found.format, expected.format),
+        ("key", found.key, expected.key),
+        ("revision", found.revision, expected.revision),
+        ("row type", found.row, expected.row),
+    ):
+        if was != now:
+            return Verdict(rebuild=f"its {name} was {was!r} and is {now!r}")
+    if found.is_other_topic(expected):
+        ids = f"its id was {found.topic_id} and is {expected.topic_id}"
+        return Verdict(rebuild=f"topic {found.topic} was deleted and created again ({ids})")
+    return Verdict()
+
+
+def row_digest(row: type) -> str:
+    """Give a short digest of what a row type accepts, whatever its prose says."""
+    schema = _plain(msgspec.json.schema(row))
+    text = msgspec.json.encode(schema, order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _plain(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _plain(part) for name, part in schema.items() if name not in _PROSE or isinstance(part, dict)}
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _swapped(found: Identity, expected: Identity, where: str) -> Problem:
+    return Problem(
+        f"store {where}",
+        f"this directory must hold {_named(expected)}",
+        _named(found),
+        "put the directories back in their places, or remove this one and it is read anew from the topic",
+    )
+
+
+def _named(identity: Identity) -> str:
+    part = identity.part
+    which = "all partitions" if part == "global" else f"partition {part}"
+    return f"{which} of {identity.topic}"

@@ -1,0 +1,85 @@
+"""Which indexes of a store are complete, and building those that are not, in slices.
+
+An index that a reader declares later is made from the rows that are here already, while
+batches go on being applied: a batch writes the entries of its own rows, the build those
+of all others, and an entry that both write is the same one. How far it is, is stored with
+each slice, so that a restart goes on from there. An index that is no longer declared is
+dropped by one range deletion, whatever its size.
+
+It knows one store, and may not know consumers or other stores.
+"""
+
+from itertools import islice
+from typing import Final
+
+from larder.store.applying.indexes import entry
+from larder.store.layout import HEADER_SIZE, INDEX_KEY, ROW, after_prefix, entry_prefix
+from larder.store.row_schema import Shape
+from larder.store.storage.store import Batch, Store
+
+# What is stored about an index: complete, or the last row key whose entry is there.
+_READY: Final = b"1"
+_BUILDING: Final = b"0"
+
+
+class IndexBuild:
+    """The declared indexes of one store."""
+
+    def __init__(self, store: Store, shape: Shape) -> None:
+        """Read what is complete, begin what is new, drop what is no longer declared."""
+        self._store = store
+        self._shape = shape
+        known = {key[len(INDEX_KEY) :].decode(): value for key, value in store.scan_prefix(INDEX_KEY)}
+        empty = next(store.scan_prefix(ROW), None) is None
+        begun = {index: _READY if empty else _BUILDING for index in shape.indexes if index not in known}
+        self._write_differences(begun, [index for index in known if index not in shape.indexes])
+        self._cursors: dict[str, bytes] = {
+            index: progress[1:]
+            for index, progress in (known | begun).items()
+            if index in shape.indexes and progress != _READY
+        }
+
+    @property
+    def building(self) -> list[str]:
+        """The indexes that are not complete, in the order in which they will be."""
+        return list(self._cursors)
+
+    def step(self, max_rows: int) -> bool:
+        """Add the entries of the next rows to the first incomplete index.
+
+        Gives whether there is more to do. Bounded by `max_rows` rows and deletions
+        looked at, about 2 us each.
+        """
+        if not self._cursors:
+            return False
+        index, cursor = next(iter(self._cursors.items()))
+        # Behind the row of the cursor comes what is greater, or longer and equal so far.
+        first = ROW + cursor + b"\0" if cursor else ROW
+        rows = islice(self._store.scan(first, after_prefix(ROW)), max_rows)
+        batch, seen = Batch(), 0
+        for at, stored in rows:
+            seen += 1
+            cursor = at[1:]
+            if len(stored) > HEADER_SIZE:
+                row = self._shape.decode(stored[HEADER_SIZE:])
+                batch.put(entry(index, getattr(row, index), cursor), b"")
+        done = seen < max_rows
+        batch.put(INDEX_KEY + index.encode(), _READY if done else _BUILDING + cursor)
+        self._store.write(batch)
+        if done:
+            del self._cursors[index]
+        else:
+            self._cursors[index] = cursor
+        return bool(self._cursors)
+
+    def _write_differences(self, begun: dict[str, bytes], dropped: list[str]) -> None:
+        if not begun and not dropped:
+            return
+        batch = Batch()
+        for index, progress in begun.items():
+            batch.put(INDEX_KEY + index.encode(), progress)
+        for index in dropped:
+            prefix = entry_prefix(index)
+            batch.delete_range(prefix, after_prefix(prefix) or prefix)
+            batch.delete(INDEX_KEY + index.encode())
+        self._store.write(batch)

@@ -1,0 +1,122 @@
+"""Records that were no rows of their table, kept as they came, with their cause and their coordinates.
+
+Written together with the rows of their batch, under their coordinates, so that reading a topic again does not
+keep them twice. The newest only: an owner that sends nonsense for ever must not fill the disk. Where somebody
+else is to be told of them too, those that were not told yet stand in a queue.
+
+It knows one store, and may not know rows or consumers.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import nlargest
+from struct import Struct
+from typing import Final, NamedTuple
+
+import msgspec
+
+from larder.declaring.one_form import as_sent
+from larder.store.layout import PARKED, PARKED_KEY, UNTOLD
+from larder.store.records import ParkedRecord, Rejected
+from larder.store.storage.store import Batch, Store
+
+# Enough to see what an owner does wrong, and to mend it by hand; in bytes, since a record may have a megabyte.
+MOST_RECORDS: Final = 10_000
+MOST_BYTES: Final = 64 << 20
+
+_PARTITION: Final = Struct(">I")
+_PLACE: Final = Struct(">Iq")
+_decode: Final = msgspec.msgpack.Decoder(ParkedRecord).decode
+
+
+class Kept(NamedTuple):
+    """How much is kept of a partition."""
+
+    records: int = 0
+    bytes: int = 0
+
+    def plus(self, records: int, size: int) -> "Kept":
+        """Give the sums."""
+        return Kept(self.records + records, self.bytes + size)
+
+
+class ParkedRecords:
+    """The parked records of one store; with `telling`, each stands in the queue of those to be told."""
+
+    def __init__(self, store: Store, *, telling: bool) -> None:
+        """Read how much there is."""
+        self._store = store
+        self._telling = telling
+        stored = store.get(PARKED_KEY)
+        self.kept: dict[int, Kept] = {} if stored is None else msgspec.msgpack.decode(stored, type=dict[int, Kept])
+
+    @property
+    def count(self) -> int:
+        """How many are kept."""
+        return sum(kept.records for kept in self.kept.values())
+
+    def add(self, batch: Batch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
+        """Put new records of a partition into a batch; gives what is `kept` once that is written."""
+        kept = dict(self.kept)
+        for offset, value in _newest(partition, rejected):
+            place = _PLACE.pack(partition, offset)
+            batch.put(PARKED + place, value)
+            if self._telling:
+                batch.put(UNTOLD + place, b"")
+            kept[partition] = kept.get(partition, Kept()).plus(1, len(value))
+        self._drop_oldest(batch, kept)
+        batch.put(PARKED_KEY, msgspec.msgpack.encode(kept))
+        return kept
+
+    def newest(self, limit: int) -> list[ParkedRecord]:
+        """Give at most `limit`, the newest first."""
+        records = (_decode(value) for _, value in self._store.scan_prefix(PARKED))
+        return nlargest(limit, records, key=ParkedRecord.age)
+
+    def untold(self, partition: int) -> Iterator[ParkedRecord]:
+        """Give those of a partition that are still to be told, in their order."""
+        for queued, _ in self._store.scan_prefix(UNTOLD + _PARTITION.pack(partition)):
+            value = self._store.get(PARKED + queued[1:])
+            if value is not None:
+                yield _decode(value)
+
+    def told(self, partition: int, offsets: Sequence[int]) -> None:
+        """Take records out of the queue."""
+        batch = Batch()
+        for offset in offsets:
+            batch.delete(UNTOLD + _PLACE.pack(partition, offset))
+        self._store.write(batch)
+
+    def _drop_oldest(self, batch: Batch, kept: dict[int, Kept]) -> None:
+        """Drop the oldest of the partitions that have the most, until the rest is within bounds."""
+        oldest = {partition: self._store.scan_prefix(PARKED + _PARTITION.pack(partition)) for partition in kept}
+        while _too_much(kept) and oldest:
+            partition = max(oldest, key=lambda number: kept[number])
+            found = next(oldest[partition], None)
+            if found is None:
+                # What is left of it comes with this batch.
+                del oldest[partition]
+                continue
+            at, value = found
+            batch.delete(at)
+            batch.delete(UNTOLD + at[1:])
+            kept[partition] = kept[partition].plus(-1, -len(value))
+
+
+def _newest(partition: int, rejected: Sequence[Rejected]) -> Iterator[tuple[int, bytes]]:
+    """Give offset and bytes of as many of the last as are within bounds by themselves, the last one first."""
+    size = 0
+    for record, cause in reversed(rejected[-MOST_RECORDS:]):
+        key, headers = as_sent(record).key, list(record.headers or ())
+        parked = ParkedRecord(partition, record.offset, record.timestamp, key, record.value, headers, cause)
+        value = msgspec.msgpack.encode(parked)
+        size += len(value)
+        if size > MOST_BYTES:
+            return
+        yield record.offset, value
+
+
+def _too_much(kept: dict[int, Kept]) -> bool:
+    return (
+        sum(each.records for each in kept.values()) > MOST_RECORDS
+        or sum(each.bytes for each in kept.values()) > MOST_BYTES
+    )

@@ -1,0 +1,123 @@
+"""Full reads of a log, and the rows that are gone from it: what was not met in one is removed.
+
+A store that was away from its topic's end for longer than the topic keeps deletions may have missed some. Its log is
+then read from the start, while the table goes on serving; the offset at which each row of before is met is written
+with the batch that meets it. Once the end is reached, rows that were not met, at the offset that they were stored
+from or behind it, are removed in slices. Everything that decides is in the store, so that a crash costs nothing.
+
+It knows one store, and may not know consumers or time.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from larder.declaring.records import Record
+from larder.store.layout import (
+    HEADER_SIZE,
+    ROW,
+    FullRead,
+    Stage,
+    after_prefix,
+    full_read_key,
+    met_prefix,
+    origin,
+    pack_full_read,
+    pack_offset,
+    unpack_full_read,
+    unpack_offset,
+)
+from larder.store.records import Rejected
+from larder.store.storage.store import Batch, Store
+
+
+class Ghosts(NamedTuple):
+    """Rows that are gone from their topic, by partition and key, and whether these were the last."""
+
+    rows: dict[int, dict[bytes, bytes]]
+    last: bool
+
+
+class FullReads:
+    """The full reads of one store, by partition."""
+
+    def __init__(self, store: Store) -> None:
+        """Begin without partitions."""
+        self._store = store
+        self._known: dict[int, FullRead] = {}
+        self._cursor = b""
+
+    def take(self, partition: int) -> None:
+        """Read what is known of a partition."""
+        if (stored := self._store.get(full_read_key(partition))) is not None:
+            self._known[partition] = unpack_full_read(stored)
+
+    def of(self, partition: int) -> FullRead | None:
+        """Give the last full read of a partition; None where it was never read."""
+        return self._known.get(partition)
+
+    def under_way(self, partition: int) -> bool:
+        """Say whether a partition may have rows that its topic does not have."""
+        read = self._known.get(partition)
+        return read is not None and read.stage is not Stage.DONE
+
+    def put(self, batch: Batch, partition: int, read: FullRead) -> None:
+        """Put a full read into a batch; `keep` it once that is written."""
+        batch.put(full_read_key(partition), pack_full_read(read))
+        if read.stage is not Stage.SWEEPING:
+            prefix = met_prefix(partition)
+            batch.delete_range(prefix, after_prefix(prefix) or prefix)
+
+    def keep(self, reads: Mapping[int, FullRead]) -> None:
+        """Take over what was written. Rows that were looked at before may have to be looked at again."""
+        if reads:
+            self._known.update(reads)
+            self._cursor = b""
+
+    def meet(self, batch: Batch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
+        """Put where rows from before a full read are met again, in the records of a batch.
+
+        Also behind the position of before: what an owner publishes once more is stale, and changes nothing. And a
+        rejected record: in the log it may be all that is left of a key whose row it did not change.
+        """
+        read = self._known.get(partition)
+        if read is None or read.stage is Stage.DONE or not read.before:
+            return
+        met = {each.key: each.offset for each in records if each.key is not None and each.value is not None}
+        for record, _ in rejected:
+            if record.key is not None:
+                met[record.key] = max(record.offset, met.get(record.key, 0))
+        prefix = met_prefix(partition)
+        for key, offset in met.items():
+            batch.put(prefix + key, pack_offset(offset))
+
+    def was_read(self, partition: int, offset: int) -> bool:
+        """Say whether a record was read before the full read began that reads it now."""
+        read = self._known.get(partition)
+        return read is not None and offset < read.before
+
+    @property
+    def sweeping(self) -> Mapping[int, FullRead]:
+        """The partitions whose rows can be compared; none while any is still read: all are compared in one pass."""
+        if any(read.stage is Stage.READING and read.before for read in self._known.values()):
+            return {}
+        return {partition: read for partition, read in self._known.items() if read.stage is Stage.SWEEPING}
+
+    def look(self, sweeping: Mapping[int, FullRead], max_rows: int) -> Ghosts:
+        """Look at the next rows. Those that are gone are given; they are the caller's to remove."""
+        first = ROW + self._cursor + b"\0" if self._cursor else ROW
+        rows = list(islice(self._store.scan(first, after_prefix(ROW)), max_rows))
+        if rows:
+            self._cursor = rows[-1][0][len(ROW) :]
+        live = [(origin(stored), key[len(ROW) :], stored) for key, stored in rows if len(stored) > HEADER_SIZE]
+        doubtful = [
+            (found, key, stored)
+            for found, key, stored in live
+            if found.partition in sweeping and found.offset < sweeping[found.partition].before
+        ]
+        met = self._store.get_many([met_prefix(found.partition) + key for found, key, _ in doubtful])
+        ghosts: dict[int, dict[bytes, bytes]] = {}
+        for (found, key, stored), mark in zip(doubtful, met, strict=True):
+            if unpack_offset(mark) < found.offset:
+                ghosts.setdefault(found.partition, {})[key] = stored
+        return Ghosts(ghosts, last=len(rows) < max_rows)

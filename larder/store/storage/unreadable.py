@@ -1,0 +1,93 @@
+"""The keys whose newest record was rejected: what a table has under them, if anything, is older than its topic.
+
+Written together with the rows of their batch. A good record of a key, or its deletion, takes the key out.
+
+It knows one store, and may not know rows or consumers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from larder.declaring.records import Record
+from larder.store.layout import UNREADABLE, UNREADABLE_KEY, after_prefix
+from larder.store.records import Rejected, UnreadableKey
+from larder.store.storage.store import Batch, Store
+
+_MOST_OF_A_CAUSE: Final = 300
+
+_PARTITION: Final = Struct(">I")
+_decode: Final = msgspec.msgpack.Decoder(UnreadableKey).decode
+_decode_counts: Final = msgspec.msgpack.Decoder(dict[int, int]).decode
+
+
+class UnreadableKeys:
+    """The unreadable keys of one store; `counts` has their number by partition."""
+
+    def __init__(self, store: Store) -> None:
+        """Read how many there are."""
+        self._store = store
+        stored = store.get(UNREADABLE_KEY)
+        self.counts: Mapping[int, int] = {} if stored is None else _decode_counts(stored)
+
+    def add(
+        self, batch: Batch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]
+    ) -> Mapping[int, int]:
+        """Put what records of a partition change into a batch; gives what is `counts` once that is written.
+
+        `rejected` are those of `records` that are no rows.
+        """
+        count = self.counts.get(partition, 0)
+        if not rejected and not count:
+            return self.counts
+        causes = {each.record.offset: each.cause for each in rejected}
+        last = {record.key: record for record in records if record.key is not None}
+        prefix = UNREADABLE + _PARTITION.pack(partition)
+        known = self._store.get_many([prefix + key for key in last])
+        for (key, record), before in zip(last.items(), known, strict=True):
+            cause = causes.get(record.offset)
+            if cause is not None and not leaves_nothing(record):
+                value = UnreadableKey(partition, record.offset, key, cause[:_MOST_OF_A_CAUSE])
+                batch.put(prefix + key, msgspec.msgpack.encode(value))
+                count += before is None
+            elif before is not None:
+                batch.delete(prefix + key)
+                count -= 1
+        return self._put(batch, partition, count)
+
+    def clear(self, batch: Batch, partition: int) -> Mapping[int, int]:
+        """Forget those of a partition, which is read again from the start of its log; gives `counts` as `add` does."""
+        prefix = UNREADABLE + _PARTITION.pack(partition)
+        batch.delete_range(prefix, after_prefix(prefix) or prefix)
+        return self._put(batch, partition, 0)
+
+    def of(self, partition: int, key: bytes) -> UnreadableKey | None:
+        """Give where and why the newest record of a key was rejected; None where it was not."""
+        if not self.counts.get(partition):
+            return None
+        found = self._store.get(UNREADABLE + _PARTITION.pack(partition) + key)
+        return None if found is None else _decode(found)
+
+    def among(self, partition: int, keys: Sequence[bytes]) -> set[bytes]:
+        """Give those of `keys` whose newest record was rejected."""
+        if not self.counts.get(partition):
+            return set()
+        prefix = UNREADABLE + _PARTITION.pack(partition)
+        found = self._store.get_many([prefix + key for key in keys])
+        return {key for key, value in zip(keys, found, strict=True) if value is not None}
+
+    def all(self, partition: int) -> Iterator[UnreadableKey]:
+        """Give those of a partition, in the order of their keys."""
+        return (_decode(value) for _, value in self._store.scan_prefix(UNREADABLE + _PARTITION.pack(partition)))
+
+    def _put(self, batch: Batch, partition: int, count: int) -> Mapping[int, int]:
+        counts = {**self.counts, partition: count}
+        batch.put(UNREADABLE_KEY, msgspec.msgpack.encode(counts))
+        return counts
+
+
+def leaves_nothing(record: Record) -> bool:
+    """Say whether a record is a plain deletion, which is rejected only under a key that no row can have."""
+    return record.value is None and not record.headers

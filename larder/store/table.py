@@ -1,0 +1,262 @@
+"""A table: the rows of one owner topic that this process holds, whatever store has them.
+
+What a worker uses: it opens partitions, applies batches and reads. It knows its parts,
+and may not know consumers, joins or HTTP.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Final, Literal
+
+from larder.declaring.problems import Problem
+from larder.declaring.records import Record
+from larder.declaring.topics import OwnerTopic
+from larder.store.applying.rereading import reached_end, read_anew, sweep
+from larder.store.applying.revision_regressions import Fell
+from larder.store.clock import now
+from larder.store.errors import NotHeldError, StoreCorruptedError, StoreError
+from larder.store.layout import HEADER_SIZE, FullRead, origin
+from larder.store.partition_state import State
+from larder.store.reading.rows import LocalRows
+from larder.store.records import Applied, Latest, Opened, Rejected
+from larder.store.row_schema import shape
+from larder.store.shard import Part
+from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION, forget
+from larder.store.storage.identity import identity
+from larder.store.storage.memory import Memory
+from larder.store.storage.opening import discard, open_store
+from larder.store.storage.row_cache import HotCounts, HotRows
+from larder.store.storage.served_before import counted, remember
+from larder.store.storage.store import FaultPoint, no_fault
+
+Held = Literal["global", "partition"]
+
+# How old the stored time of the last meeting with the end may be, in seconds. It is
+# compared with retentions of hours; writing it with each fetch would keep an idle
+# worker's disk busy.
+_AT_END_EVERY: Final = 30.0
+
+
+class Table(LocalRows):
+    """The local rows of one topic.
+
+    Stores are `<directory>/<topic>/global`, or `<directory>/<topic>/<partition>`. All
+    methods are synchronous and belong to one thread; a caller bounds the length of what
+    it hands over.
+    """
+
+    def __init__(  # noqa: PLR0913  two of them are for tests and for unusual topics
+        self,
+        topic: OwnerTopic,
+        directory: Path,
+        memory: Memory,
+        held: Held,
+        clock: Callable[[], float] = now,
+        *,
+        tombstone_retention: timedelta = TOMBSTONE_RETENTION,
+        fault: FaultPoint = no_fault,
+    ) -> None:
+        """Prepare; nothing is opened. `clock` gives seconds since 1970.
+
+        `tombstone_retention` zero: deletions are not remembered at all. That is right where one writer alone
+        publishes each record once, in order: no late older record can come.
+        """
+        self.topic = topic
+        self.held = held
+        self.directory = directory / topic.name
+        self._memory = memory
+        self._clock = clock
+        self._retention = tombstone_retention
+        self._fault = fault
+        super().__init__(shape(topic))
+        self._parts: dict[int, Part] = {}
+        self.hot_counts = HotCounts()
+
+    def open(
+        self,
+        partitions: int | Iterable[int],
+        topic_id: str | None,
+    ) -> list[Opened]:
+        """Open the stores of partitions; what is open already stays so.
+
+        A global table is opened with all of its topic's partitions, at once.
+        `topic_id` None: there is no broker to ask; what the store knows is kept.
+        Each `Opened` says why its store was emptied first, if it was. StoreHeldError,
+        StoreRefusedError and StoreFullError end it, with the stores before it open.
+        """
+        wanted = (partitions,) if isinstance(partitions, int) else tuple(partitions)
+        if self.held == "global" and not self._open:
+            return [self._open_part("global", wanted, topic_id)]
+        if self.held == "global":
+            self._take(self._open[0], [number for number in wanted if number not in self._parts])
+            return []
+        return [
+            self._open_part(str(partition), (partition,), topic_id)
+            for partition in wanted
+            if partition not in self._parts
+        ]
+
+    def close(self, partition: int | None = None) -> None:
+        """Close the store of a partition, or all of them; what is closed stays so."""
+        if partition is None or self.held == "global":
+            closing = list(self._open)
+        else:
+            closing = [self._parts[partition]] if partition in self._parts else []
+        for part in closing:
+            self._open.remove(part)
+            for number in part.states:
+                del self._parts[number]
+            part.close()
+        self._share_memory()
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are open, in order."""
+        return sorted(self._parts)
+
+    def state(self, partition: int) -> State:
+        """Give the state of an open partition; NotHeldError for another."""
+        return self._part(partition).states[partition]
+
+    def position(self, partition: int) -> int:
+        """Give the next offset to read; 0 for a new store."""
+        return self._part(partition).marks[partition].position
+
+    def apply(
+        self,
+        partition: int,
+        records: Sequence[Record],
+        next_position: int | None = None,
+        misplaced: Sequence[Rejected] = (),
+    ) -> Applied:
+        """Apply records of one partition, in the order of their offsets, as one write.
+
+        Ends as if they had come one by one; rows, index entries and position are stored
+        together or not at all. `next_position` is where the consumer goes on, where
+        that lies behind the last record (holes of compaction and transactions). Bad
+        records are in the result, and do not stop the others; they are kept, and can be
+        read with `parked`. `misplaced` has records between the others that the caller
+        found not to belong into this partition: they are rejected with the cause that
+        they come with. StoreFullError leaves everything as it was.
+        """
+        return self._part(partition).apply(partition, records, next_position, misplaced)
+
+    def observe(self, partition: int, end: int, fetched_at: float) -> None:
+        """Take a freshly fetched end of a partition: see `State.observe`."""
+        part = self._part(partition)
+        state = part.states[partition]
+        state.observe(end, fetched_at)
+        if (state.at_end or 0.0) - part.marks[partition].at_end > _AT_END_EVERY:
+            part.keep_at_end(partition)
+
+    def read_anew(self, partition: int, first: int, now: float) -> None:
+        """Read a partition from the start of its log again, over the rows that are there: see `rereading`."""
+        read_anew(self._part(partition), partition, first, now)
+
+    def last_full_read(self, partition: int) -> FullRead | None:
+        """Give the last reading of a partition from the start of its log on; None where there was none."""
+        return self._part(partition).reads.of(partition)
+
+    def reached_end(self, partition: int) -> None:
+        """Say that a full read came to its end in time: see `rereading`."""
+        reached_end(self._part(partition), partition)
+
+    def sweep(self, max_rows: int) -> list[bytes] | None:
+        """Remove rows that a full read did not meet, from among the next `max_rows` of each open store.
+
+        Gives their keys, or None when there is no more to do.
+        """
+        swept = [keys for part in self._open if (keys := sweep(part, max_rows)) is not None]
+        return list(chain.from_iterable(swept)) if swept else None
+
+    @property
+    def fell(self) -> Fell | None:
+        """The first revision that fell since the rows were read for the first time: copies may differ."""
+        return next((part.fell for part in self._open if part.fell is not None), None)
+
+    def part(self, partition: int) -> Part:
+        """Give the part with a partition, whose `raw_many` a join asks directly."""
+        return self._part(partition)
+
+    def latest(self, partition: int, keys: Sequence[bytes]) -> list[Latest]:
+        """Give rows and remembered deletions of a partition, in the order in which they became what they are."""
+        stored = self._part(partition).stored_many(keys)
+        found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
+        return sorted(found, key=lambda each: each.origin.offset)
+
+    def tend(self, max_rows: int) -> bool:
+        """Do a slice of what may be done at any time; gives whether there is more.
+
+        Builds indexes that were added, and forgets deletions that are old enough: about
+        2 us for each of `max_rows`, in each open store.
+        """
+        more = False
+        for part in self._open:
+            more = part.indexes.step(max_rows) or more
+            if (at_end := part.at_end) is not None:
+                seen = forget(part.store, part.marks, min(at_end, self._clock()), self._retention, max_rows)
+                more = seen > 0 or more
+        return more
+
+    def discard(self, partition: int) -> None:
+        """Close and remove the store that has a partition: it is read anew from 0.
+
+        For a position that the topic no longer has. A global table loses all of its
+        partitions: their rows cannot be told apart once one of them has a hole.
+        """
+        store = self._part(partition).store
+        path = store.path
+        remember(path, counted(store))
+        self.close(partition)
+        discard(path)
+
+    def _open_part(
+        self,
+        name: str,
+        partitions: tuple[int, ...],
+        topic_id: str | None,
+    ) -> Opened:
+        path = self.directory / name
+        expected = identity(self.topic, topic_id, name)
+        store, rebuilt = open_store(path, self._memory, expected, self._fault)
+        try:
+            hot, telling = HotRows(0, self.hot_counts), self.held == "partition"
+            part = Part(
+                store, self._shape, partitions, hot, self._clock, telling=telling, remembers=bool(self._retention)
+            )
+        except StoreError as error:
+            store.close()
+            if not isinstance(error, StoreCorruptedError) or rebuilt is not None:
+                raise
+            # Marked as damaged by now, so that it is rebuilt.
+            return self._open_part(name, partitions, topic_id)
+        self._open.append(part)
+        self._parts.update(dict.fromkeys(partitions, part))
+        self._share_memory()
+        return Opened(path, partitions, rebuilt)
+
+    def _take(self, part: Part, added: Sequence[int]) -> None:
+        """Answer for partitions that the topic was given meanwhile."""
+        for partition in added:
+            part.take(partition)
+            self._parts[partition] = part
+
+    def _share_memory(self) -> None:
+        for part in self._open:
+            part.hot.resize(self._memory.hot_row_bytes // len(self._open))
+
+    def _part(self, partition: int) -> Part:
+        part = self._parts.get(partition)
+        if part is None:
+            table = f"table {self.topic.name}"
+            raise NotHeldError(
+                Problem(
+                    table,
+                    "a partition must be open on this worker",
+                    f"partition {partition}, with {self.partitions} open",
+                    "open it first, or ask the worker that has it",
+                ),
+            )
+        return part

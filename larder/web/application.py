@@ -1,0 +1,83 @@
+"""The web application of a worker: which addresses there are, and how its port is opened and closed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from larder.config.errors import UnavailableError
+from larder.declaring.problems import Problem
+from larder.web import letter_lists, unsettled
+from larder.web.connection_slots import CONNECTIONS, connections
+from larder.web.fast_path import ShortWay
+from larder.web.host_check import rightly_called
+from larder.web.limits import UNTIMED, bounded
+from larder.web.peers.client import HOPPING, Hopping
+from larder.web.routes import changes, dead_letters, observability, openapi, pages, refusals, rows, services, tables
+from larder.web.sources import SOURCES
+
+if TYPE_CHECKING:
+    from larder.observability.observer import Observed
+    from larder.web.sources import Sources
+
+# Seconds that requests under way have when the worker stops; a row is answered in less than a millisecond.
+STOP_SECONDS = 0.5
+
+_RUNNER = web.AppKey("runner", web.AppRunner)
+_SERVERS = web.AppKey("servers", list[asyncio.Server])
+
+
+def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
+    """Make the application; it reads both at each request. Without `seen` the worker tells nothing of itself."""
+    app = web.Application(middlewares=[rightly_called, bounded])
+    app[SOURCES] = sources
+    app[HOPPING] = Hopping()
+    app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
+    for module in (rows, changes, tables, services, dead_letters, refusals, openapi, pages):
+        for path, handler in module.ADDRESSES:
+            app.router.add_get(path, handler)
+    for module in (changes, letter_lists, pages, unsettled):
+        module.set_up(app)
+    if seen is not None:
+        observability.set_up(app, seen)
+    app[_RUNNER] = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+    app[_SERVERS] = []
+    return app
+
+
+async def start_web(app: web.Application, host: str, port: int, places: int = CONNECTIONS) -> int:
+    """Serve `places` clients until `stop_web`; gives the port, which is a free one when `port` is 0.
+
+    Raises `UnavailableError` when nothing can be bound there.
+    """
+    runner = app[_RUNNER]
+    await runner.setup()
+    assert runner.server is not None  # noqa: S101 - made by `setup`
+    seen = app.get(observability.OBSERVED)
+    requests = None if seen is None else seen.requests
+    protocols = connections(runner.server, ShortWay(app[SOURCES], requests), requests, places)
+    try:
+        server = await asyncio.get_running_loop().create_server(protocols, host, port)
+    except OSError as error:
+        await runner.cleanup()
+        problem = Problem(
+            f"web port {host}:{port}",
+            "requires an address of this machine and a port that nobody else has",
+            error.strerror or str(error),
+            "choose another with --web-port (0 takes a free one), or another web_host",
+        )
+        raise UnavailableError(problem) from error
+    app[_SERVERS].append(server)
+    return int(server.sockets[0].getsockname()[1])
+
+
+async def stop_web(app: web.Application) -> None:
+    """End what `start_web` began; requests under way are answered."""
+    for server in app[_SERVERS]:
+        server.close()
+    changes.end(app)
+    await app[_RUNNER].cleanup()
+    await app[SOURCES].directory.close()
+    await app[HOPPING].close()

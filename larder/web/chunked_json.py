@@ -1,0 +1,53 @@
+"""Long lists as JSON, made and sent in pieces, so that neither keeps others from their turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp.payload import Payload
+
+from larder.queries.lists import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiohttp.abc import AbstractStreamWriter
+
+PIECE_BYTES = 64 * 1024
+"""As much as a connection takes before its client does; a row that is larger is a piece by itself."""
+
+
+async def pieces(data: Mapping[str, Any], name: str) -> list[bytes]:
+    """Encode an object one of whose members, the last in the text, is a list: each element in its turn."""
+    rest = {each: value for each, value in data.items() if each != name}
+    made, last, turns = [], bytearray(msgspec.json.encode(rest)[:-1] + f',"{name}":['.encode()), Turns()
+    for number, element in enumerate(data[name]):
+        last += b"," * (number > 0) + msgspec.json.encode(element)
+        if len(last) >= PIECE_BYTES:
+            made.append(bytes(last))
+            last.clear()
+        await turns.pause()
+    return [*made, bytes(last + b"]}")]
+
+
+class Pieces(Payload):
+    """The body of an answer."""
+
+    _value: Sequence[bytes]
+
+    def __init__(self, value: Sequence[bytes], media: str) -> None:
+        """Keep what is to be sent."""
+        super().__init__(value, content_type=media)
+        self._size = sum(map(len, value))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Give all of it as text."""
+        return b"".join(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send piece after piece, as fast as the client takes them."""
+        turns = Turns()
+        for piece in self._value:
+            await writer.write(piece)
+            await turns.pause()

@@ -1,0 +1,127 @@
+"""A connection to the web port: how long it may be silent, how large a request's head may be.
+
+Beneath the addresses: what is no HTTP, or too much of it, never reaches them. Subclasses aiohttp's request handler
+(3.11 to 3.14), for its answer to what it cannot parse, and to be asked before it parses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from larder.declaring.problems import Problem
+from larder.observability.metrics.requests import ELSEWHERE
+from larder.web.fast_path import read
+from larder.web.responses import PROBLEM, problem_details
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+    from larder.observability.metrics.requests import Requests
+    from larder.web.fast_path import ShortWay
+
+SILENT_SECONDS = 30.0
+"""Between requests, and for the head of one: who is slower has to connect again. Longer than ours keep one."""
+
+LINE_BYTES = 64 * 1024
+"""The address of a request with its query: a thousand keys at once fit."""
+
+HEADER_BYTES = 8 * 1024
+"""One header; there may be 64."""
+
+HEADERS = 64
+
+
+class Connection(RequestHandler):
+    """Says what it cannot parse in the form that all answers have, and answers what it can the short way.
+
+    `short_way` is None from the first request on that is of another kind: only before that it is known without the
+    parser where a request begins.
+    """
+
+    __slots__ = ("requests", "short_way")
+
+    def __init__(self, server: web.Server, short_way: ShortWay, requests: Requests | None) -> None:
+        """`requests` counts what is refused here."""
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # as AppRunner's own documentation has it
+            keepalive_timeout=SILENT_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )
+        self.requests = requests
+        self.short_way: ShortWay | None = short_way
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, or have it parsed."""
+        if self.short_way is not None:
+            if (asked := read(data)) is None:
+                self.short_way = None
+            elif self._is_idle() and (answer := self.short_way.answer(asked)) is not None:
+                cast("asyncio.Transport", self.transport).write(answer)
+                self._stay()
+                return
+        super().data_received(data)
+
+    def _is_idle(self) -> bool:
+        """Say whether the last answer is out, and the client takes what it is sent."""
+        waiter = self._waiter
+        return waiter is not None and not (
+            waiter.done() or self._messages or self.writing_paused or self._close or self._force_close
+        )
+
+    def _stay(self) -> None:
+        """Count a request, and the time of silence from now on, as the request handler does after each."""
+        assert self._manager is not None  # noqa: S101 - there is one until the connection is lost
+        self._manager.requests_count += 1
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer, and close: what comes after cannot be trusted to be a request."""
+        if request.writer.output_size > 0:
+            answered = "an answer has begun already"
+            raise ConnectionError(answered)
+        if status == web.HTTPBadRequest.status_code:
+            status = _refused(exc)
+        if self.requests is not None:
+            self.requests.count(ELSEWHERE, status, 0.0)
+        found = (message or (str(exc) if exc else "another thing")).partition("\n")[0]
+        limits = f"requires HTTP/1.1: an address up to {LINE_BYTES} bytes, {HEADERS} headers of {HEADER_BYTES}"
+        kind = "mistake" if status < web.HTTPInternalServerError.status_code else "defect"
+        body = encoded(kind, Problem("a request", limits, found[:200], "send less, or write it otherwise"), status)
+        response = web.Response(body=body, status=status, content_type=PROBLEM)
+        response.force_close()
+        return response
+
+
+def _refused(error: BaseException | None) -> int:
+    """Give the status of what could not be parsed: 414 for an address that is too long, 431 for headers."""
+    if isinstance(error, LineTooLong):
+        _, limit, _ = error.args
+        of_address = str(limit) == str(LINE_BYTES)
+        return (web.HTTPRequestURITooLong if of_address else web.HTTPRequestHeaderFieldsTooLarge).status_code
+    if "Too many headers" in str(error):
+        return web.HTTPRequestHeaderFieldsTooLarge.status_code
+    return web.HTTPBadRequest.status_code
+
+
+def encoded(kind: str, problem: Problem, status: int) -> bytes:
+    """Give the body of an answer that has this problem."""
+    return msgspec.json.encode(problem_details(kind, problem, status))

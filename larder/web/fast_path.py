@@ -1,0 +1,113 @@
+"""The short way of the usual request: one row by its key, which is here, as JSON, to a client that stays.
+
+It is given the bytes of a request before anything has been parsed, and answers at once, or leaves them to the whole way
+(`larder.web.routes.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and headers that are
+made one by one cost several times what the look-up does, and two more rounds of the event loop: beside ingestion, a
+slice each.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE
+
+from larder.config.errors import AppError
+from larder.config.web_address import is_name_of
+from larder.kafka.partitioner import partition_of
+from larder.queries.key_texts import encoded_key
+from larder.queries.lookup import LookupFailedError, told_row
+from larder.queries.routing import is_mine
+from larder.store import StoreError
+from larder.web.limits import BIG_BYTES
+from larder.web.parameters import HOP
+from larder.web.responses import JSON
+
+if TYPE_CHECKING:
+    from larder.observability.metrics.requests import Requests
+    from larder.web.sources import Sources
+
+ADDRESS = "/tables/{table}/rows/{key}"
+"""As the route is called where answers are counted."""
+
+LONGEST = 4096
+"""Bytes of a head: programs send some hundred, browsers are given pages."""
+
+_HOP = f"\r\n{HOP.lower()}:".encode()
+
+# Nothing percent-encoded, no query, no step upwards: what means the same however it is read. Of headers those that
+# programs send with every request and that change nothing, or what is looked at below; any other goes the whole way.
+_REQUEST = re.compile(
+    rb"GET /tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2} )([A-Za-z0-9_.~:@-]+) HTTP/1\.1\r\n"
+    rb"(?i:Host: ([a-z0-9_.:\[\]-]+)\r\n"
+    rb"(?:(?:User-Agent|Accept|Accept-Encoding|" + HOP.encode() + rb"): [\x20-\x7e]*\r\n"
+    rb"|Connection: keep-alive\r\n)*)\r\n"
+)
+
+_HEAD = (
+    f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nVary: Accept\r\nContent-Length: %d\r\nDate: %s\r\n"
+    f"Server: {SERVER_SOFTWARE}\r\n\r\n"
+)
+
+
+class Asked:
+    """A request that may take the short way."""
+
+    __slots__ = ("hop", "host", "key", "table")
+
+    def __init__(self, table: str, key: str, host: str, *, hop: bool) -> None:
+        """Keep what it asks for, and of whom; `hop`: another worker asks."""
+        self.table = table
+        self.key = key
+        self.host = host
+        self.hop = hop
+
+
+def read(data: bytes) -> Asked | None:
+    """Read what came on a connection, if that is one whole request of this kind."""
+    if len(data) > LONGEST or (found := _REQUEST.fullmatch(data)) is None:
+        return None
+    lower = data.lower()
+    if b"text/html" in lower:
+        return None
+    table, key, host = found.groups()
+    return Asked(table.decode(), key.decode(), host.decode(), hop=_HOP in lower)
+
+
+class ShortWay:
+    """Answers from the same sources as the application; `requests` counts it."""
+
+    def __init__(self, here: Sources, requests: Requests | None) -> None:
+        """Begin without an answer."""
+        self._here = here
+        self._requests = requests
+
+    def answer(self, asked: Asked) -> bytes | None:
+        """Give head and body; None where there is more to it than a row that is here."""
+        began = time.perf_counter()
+        if self._here.bound is not None and not is_name_of(asked.host, self._here.bound):
+            return None
+        try:
+            body = _row(self._here, asked)
+        except (AppError, LookupFailedError, StoreError):
+            return None  # The whole way meets it again, and says what it is.
+        if body is None or len(body) > BIG_BYTES:
+            return None
+        if self._requests is not None:
+            self._requests.count(ADDRESS, 200, time.perf_counter() - began)
+        return (_HEAD % (len(body), rfc822_formatted_time())).encode() + body
+
+
+def _row(here: Sources, asked: Asked) -> bytes | None:
+    if (held := here.tables.get(asked.table)) is None:
+        return None
+    key = encoded_key(held.table.topic, asked.key)
+    if held.table.held != "global" and not asked.hop:
+        count = held.partition_count
+        if not count or not is_mine(held, partition_of(key, count)):
+            return None
+    found = held.table.origin(key)
+    return None if found is None else told_row(held, asked.key, key, *found, here.clock(), here.worker)

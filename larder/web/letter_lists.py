@@ -1,0 +1,82 @@
+"""Pages of letters, of any kind, as requests ask for them: the newest ones, and how many there are.
+
+They are read from their topic, in a thread with a loop of its own: that of the worker only waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from larder.client.brokers import talk
+from larder.dead_letters.letters import text_of
+from larder.dead_letters.reading import newest_letters
+from larder.web.openapi import parameter
+from larder.web.scan_slots import ScanSlots
+from larder.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeVar
+
+    from larder.dead_letters.letters import Letter
+    from larder.dead_letters.pages import Page
+    from larder.dead_letters.shelves import Kind
+    from larder.dead_letters.tallying import Tally
+    from larder.web.parameters import Asked
+
+    T = TypeVar("T")
+
+USUAL_LIMIT, LIMIT = 50, 1_000
+
+READ_SECONDS = 8.0
+"""For up to 100,000 records of the topic: less than a request may take, or a worker that is stopping."""
+
+PARAMETERS = ("limit", "cursor", "key")
+"""That every list takes."""
+
+_READERS = web.AppKey("readers", ScanSlots)
+
+
+class Listed(NamedTuple):
+    """A page, what there is in all where it is the first one, and the key that was asked for."""
+
+    page: Page
+    counts: Tally | None
+    key: str | None
+
+
+async def listed(request: web.Request, asked: Asked, wanted: Callable[[Letter], bool], kind: Kind) -> Listed:
+    """Read the page of wanted letters that is asked for."""
+    here = sources(request)
+    limit, cursor, key = asked.whole("limit", USUAL_LIMIT, 1, LIMIT), asked.text("cursor"), asked.text("key")
+
+    def takes(each: Letter) -> bool:
+        return (key is None or text_of(each.key) == key) and wanted(each)
+
+    page, counts = await read(
+        request, lambda: newest_letters(here.brokers, here.service, limit, cursor, takes, kind=kind)
+    )
+    return Listed(page, counts, key)
+
+
+async def read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Talk with the broker, two at a time; raises UnavailableError and TooBusyError."""
+    with request.app[_READERS].one():
+        return await asyncio.to_thread(lambda: talk(sources(request).brokers, conversation(), READ_SECONDS))
+
+
+def set_up(app: web.Application) -> None:
+    """Bound how many read at the same time."""
+    app[_READERS] = ScanSlots(2, "a reading of dead letters")
+
+
+def described_parameters(key: str) -> tuple[dict[str, Any], ...]:
+    """Describe what every list takes; `key` says of which records."""
+    return (
+        parameter("limit", f"how many at most, up to {LIMIT}; {USUAL_LIMIT} if not given", "integer"),
+        parameter("cursor", "`next` of the answer before"),
+        parameter("key", key),
+    )

@@ -1,0 +1,343 @@
+"""What the addresses are, as an OpenAPI 3.1 description: put together from the data beside each group of them.
+
+The schemas say what answers have for certain; more may be added to them at any time, so that nothing is closed.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from larder.declaring.fields import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from larder.declaring.topics import OwnerTopic
+
+
+class Operation(NamedTuple):
+    """What GET on an address does: its parameters, the schema of its answer, and its problems beside those of all.
+
+    `unwell` are statuses beside 200 with the same answer.
+    """
+
+    summary: str
+    parameters: Sequence[Mapping[str, Any]]
+    answer: str
+    problems: Sequence[int] = ()
+    media: str = "application/json"
+    unwell: Sequence[int] = ()
+
+
+PROBLEMS = {
+    400: "no request, or one that asks what cannot be asked",
+    404: "there is no such thing, for certain",
+    405: "neither GET nor HEAD",
+    413: "a request with a body",
+    421: "the worker is called by a name that is not its own",
+    500: "the worker has a defect; its log says which",
+    503: "not now, or not in time",
+}
+
+OF_ALL = frozenset(PROBLEMS) - {404}
+"""What any address may answer."""
+
+_RETRY_AFTER = {"description": "seconds after which to ask again", "schema": {"type": "integer"}}
+
+
+def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
+    """Describe a parameter; an "array" is one that may be repeated."""
+    schema: dict[str, Any] = {"type": kind}
+    if kind == "array":
+        schema["items"] = {"type": "string"}
+    return {"name": name, "in": where, "required": where == "path", "description": about, "schema": schema}
+
+
+def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """Give the whole description."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "A worker of Larder", "version": version},
+        "paths": {path: {"get": _described(operation)} for path, operation in operations.items()},
+        "components": {"schemas": dict(schemas)},
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    answers = {"200": _answered(operation)}
+    for status in sorted({*OF_ALL, *operation.problems}):
+        answers[str(status)] = _refused(status, operation)
+    return {"summary": operation.summary, "parameters": list(operation.parameters), "responses": answers}
+
+
+def _answered(operation: Operation) -> dict[str, Any]:
+    return {"description": operation.summary, "content": {operation.media: {"schema": ref(operation.answer)}}}
+
+
+def _refused(status: int, operation: Operation) -> dict[str, Any]:
+    """Describe a problem, and beside it the answer of what is not well."""
+    content = {"application/problem+json": {"schema": ref("Problem")}}
+    if status in operation.unwell:
+        content |= _answered(operation)["content"]
+    headers = {"headers": {"Retry-After": _RETRY_AFTER}} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"description": PROBLEMS[status], "content": content, **headers}
+
+
+def thing(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Describe an object."""
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
+
+
+def things(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a list."""
+    return {"type": "array", "items": schema}
+
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+NUMBER = {"type": "number"}
+FLAG = {"type": "boolean"}
+ANY: dict[str, Any] = {}
+
+
+def or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what may be null."""
+    return {"anyOf": [dict(schema), {"type": "null"}]}
+
+
+def ref(name: str) -> dict[str, Any]:
+    """Refer to a schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_HOW_FAR = {
+    "state": TEXT,
+    "position": or_null(WHOLE),
+    "end": or_null(WHOLE),
+    "lag": or_null(WHOLE),
+    "freshness_s": or_null(NUMBER),
+}
+_ORIGIN = {"partition": WHOLE, "offset": WHOLE, "timestamp": WHOLE, "revision": or_null(WHOLE)}
+_LETTER = thing(
+    {
+        "id": TEXT,
+        "at": TEXT,
+        "topic": TEXT,
+        "partition": WHOLE,
+        "offset": WHOLE,
+        "key": or_null(TEXT),
+        "step": or_null(TEXT),
+        "cause": TEXT,
+    }
+)
+_VERDICT = {"service": TEXT, "worker": TEXT, "phase": TEXT, "reasons": {"type": "array"}, "besides": {"type": "array"}}
+_PARTITION = thing({"partition": WHOLE, "worker": TEXT, **_HOW_FAR}, {"unreadable": WHOLE})
+_REJECTED = {"rejected": thing({"at": TEXT, "partition": WHOLE, "offset": WHOLE, "cause": TEXT})}
+
+_UNSETTLED = or_null(
+    thing(
+        {
+            "total": WHOLE,
+            "whole": FLAG,
+            "causes": things(thing({"topic": TEXT, "cause": TEXT, "count": WHOLE, "samples": things(TEXT)})),
+            "topics": things(thing({"topic": TEXT, "count": WHOLE, "since": {"type": "object"}})),
+        }
+    )
+)
+
+SCHEMAS: dict[str, Any] = {
+    "Problem": thing(
+        dict.fromkeys(("type", "title", "detail", "declared", "requires", "found", "do"), TEXT) | {"status": WHOLE},
+        {"partition": WHOLE, "partitions": things(WHOLE), "expected_end_s": or_null(NUMBER), **_HOW_FAR},
+    ),
+    "Row": thing(
+        {"table": TEXT, "key": TEXT, "row": {"type": "object"}, "worker": TEXT, **_ORIGIN, **_HOW_FAR}, _REJECTED
+    ),
+    "Rows": thing(
+        {
+            "table": TEXT,
+            "rows": things(thing({"key": TEXT, "row": or_null({"type": "object"})}, {**_ORIGIN, **_REJECTED})),
+            "next": or_null(TEXT),
+            "partitions": things(_PARTITION),
+        }
+    ),
+    "Tables": thing(
+        {
+            "tables": things(
+                thing(
+                    {
+                        "table": TEXT,
+                        "held": {"enum": ["global", "partition"]},
+                        "topic": TEXT,
+                        "rows": WHOLE,
+                        "partitions": things(_PARTITION),
+                        "state": TEXT,
+                        "lag": or_null(WHOLE),
+                        "freshness_s": or_null(NUMBER),
+                    }
+                )
+            ),
+            "worker": TEXT,
+        }
+    ),
+    "Table": thing(
+        {
+            "table": TEXT,
+            "held": {"enum": ["global", "partition"]},
+            "topic": TEXT,
+            "key": TEXT,
+            "fields": things(
+                thing({"name": TEXT, "type": TEXT, "required": FLAG, "default": ANY, "meaning": or_null(TEXT)})
+            ),
+            "indexes": things(TEXT),
+            "building": things(TEXT),
+            "rows": WHOLE,
+            "parked": WHOLE,
+            "disk_bytes": WHOLE,
+            "partitions": things(
+                thing(
+                    {
+                        "partition": WHOLE,
+                        "worker": or_null(TEXT),
+                        "web": or_null(TEXT),
+                        "rows": or_null(WHOLE),
+                        **_HOW_FAR,
+                    }
+                )
+            ),
+            "silent": things(TEXT),
+        }
+    ),
+    "Services": thing(
+        {
+            "service": TEXT,
+            "worker": TEXT,
+            "phase": TEXT,
+            "tables": {"type": "array"},
+            "decides": things(
+                thing({"name": TEXT, "inputs": things(TEXT), "folds": FLAG, "counts": {"type": "object"}})
+            ),
+            "reactions": things(thing({"table": TEXT, "counts": {"type": "object"}})),
+            "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
+            "held_back": things(TEXT),
+            "warnings": things(TEXT),
+            "dead_letters": thing(
+                {
+                    "total": WHOLE,
+                    "inputs": things(thing({"topic": TEXT, "records": WHOLE, "dead_letters": WHOLE, "cause": TEXT})),
+                    "causes": things(thing({"topic": TEXT, "cause": TEXT, "count": WHOLE})),
+                }
+            ),
+            "partition_counts": {"type": "object"},
+            "workers_known": FLAG,
+            "workers": things(
+                thing(
+                    {"worker": TEXT, "web": TEXT, "partitions": {"type": "object"}, "standby": {"type": "object"}},
+                    {"phase": TEXT, "told": or_null({"type": "object"})},
+                )
+            ),
+        },
+        {"unsettled": _UNSETTLED},
+    ),
+    "Live": thing({"live": FLAG, **_VERDICT}),
+    "Ready": thing({"ready": FLAG, **_VERDICT}),
+    "Metrics": {"type": "string"},
+    "Topology": thing(
+        {
+            "nodes": things(thing({"id": TEXT, "kind": TEXT, "name": TEXT, "rate": or_null(NUMBER)})),
+            "edges": things(thing({"from": TEXT, "to": TEXT, "label": TEXT})),
+        }
+    ),
+    "DeadLetters": thing(
+        {
+            "letters": things(_LETTER),
+            "next": or_null(TEXT),
+            "beyond": FLAG,
+            "unsettled": _UNSETTLED,
+        }
+    ),
+    "Refusals": thing(
+        {
+            "refusals": things(thing(dict.fromkeys(("id", "at", "state", "key", "reason"), TEXT))),
+            "next": or_null(TEXT),
+            "beyond": FLAG,
+            "counted": or_null(
+                thing(
+                    {
+                        "total": WHOLE,
+                        "whole": FLAG,
+                        "reasons": things(
+                            thing({"state": TEXT, "reason": TEXT, "count": WHOLE, "samples": things(TEXT)})
+                        ),
+                    }
+                )
+            ),
+        }
+    ),
+    "DeadLetter": thing(
+        {
+            **_LETTER["properties"],
+            "service": TEXT,
+            "value": ANY,
+            "shown_as": or_null(TEXT),
+            "headers": things(thing({"name": TEXT, "value": or_null(TEXT)})),
+            "settled": or_null({"type": "object"}),
+        }
+    ),
+    "Joins": thing(
+        {
+            "joins": things(
+                thing({"join": TEXT, "into": TEXT, "partitions": things(thing({"partition": WHOLE, "worker": TEXT}))})
+            ),
+            "silent": things(TEXT),
+        }
+    ),
+    "Events": {
+        "type": "string",
+        "description": "Each event has an `id`, a name (`event`), and JSON (`data`): start, StartEvent; row, RowEvent;"
+        " reset, ResetEvent",
+    },
+    "StartEvent": thing({"table": TEXT, "worker": TEXT, "partitions": things(WHOLE)}),
+    "RowEvent": thing(
+        {
+            "key": TEXT,
+            "row": or_null({"type": "object"}),
+            **{name: or_null(WHOLE) for name in ("partition", "offset", "revision")},
+        }
+    ),
+    "ResetEvent": thing({"why": TEXT}),
+    "Description": thing({"openapi": TEXT, "paths": {"type": "object"}}),
+}
+
+
+def described_fields(topic: OwnerTopic) -> list[dict[str, Any]]:
+    """Say what fields the rows of a table have."""
+    return [_field(field) for field in fields(topic.row).values()]
+
+
+def _field(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
+    default = None if field.default is msgspec.NODEFAULT else msgspec.to_builtins(field.default)
+    if field.default_factory is not msgspec.NODEFAULT:
+        default = msgspec.to_builtins(field.default_factory())
+    known = msgspec.inspect.type_info(field.type)
+    meaning = None
+    if isinstance(known, msgspec.inspect.Metadata) and known.extra_json_schema:
+        meaning = known.extra_json_schema.get("description")
+    return {
+        "name": field.encode_name,
+        "type": _type_name(field.type),
+        "required": field.required,
+        "default": default,
+        "meaning": meaning,
+    }
+
+
+def _type_name(annotated: Any) -> str:
+    if (inner := getattr(annotated, "__metadata__", None)) is not None and inner:
+        return _type_name(annotated.__origin__)
+    if isinstance(annotated, type) and not hasattr(annotated, "__args__"):
+        return annotated.__name__
+    return str(annotated).replace("typing.", "").replace("NoneType", "None")

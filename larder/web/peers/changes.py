@@ -1,0 +1,188 @@
+"""Live changes of a table whose partitions several workers have: their streams, brought together into one.
+
+Each worker is listened to for what it processes, behind what the reader has seen. When one of them ends, or partitions
+move, all of it ends: the reader connects again and goes on behind the last event that it saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+
+from larder.queries.changes import id_text, read_id
+from larder.queries.key_texts import key_text
+from larder.queries.lookup import untold
+from larder.queries.paths import table_path
+from larder.queries.routing import share
+from larder.queries.watching import LOOK_SECONDS, Event, Watched
+from larder.web.peers.client import hopping
+from larder.web.peers.rows import unserved
+from larder.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp import web
+
+    from larder.group.peers import Peer
+    from larder.queries.changes import Ring
+    from larder.queries.directory import Directory
+    from larder.queries.lookup import LocalTable
+    from larder.queries.routing import Shares
+    from larder.web.peers.client import Hopping
+
+AHEAD = 100
+"""Handfuls of events that wait for a reader; then those who tell them wait, too."""
+
+START_SECONDS = 3.0
+"""For all of them to begin, in milliseconds as a rule. Who has begun waits so long with what changes meanwhile."""
+
+LONGEST_EVENT = 16 * 1024 * 1024
+"""Bytes: twice the largest record that is ever taken."""
+
+
+async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, last: str) -> OfAll:
+    """Listen to all workers; raises UnservedError for a partition that nobody has."""
+    here = sources(request)
+    if not held.partition_count:
+        raise untold(held, "live changes")
+    shares = share(held, range(held.partition_count), await here.directory.peers(), here.worker)
+    if shares.nowhere:
+        peers = await here.directory.peers(anew=True)
+        shares = share(held, range(held.partition_count), peers, here.worker)
+    if shares.nowhere:
+        raise unserved(held, "live changes", list(shares.nowhere))
+    mine = Watched(held, ring, prefix, shares.here, last)
+    return OfAll(here.directory, hopping(request), held, shares, mine, prefix, last)
+
+
+class OfAll:
+    """Events of this worker and of others, as they come."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what is watched, and from where on
+        self,
+        directory: Directory,
+        hopping: Hopping,
+        held: LocalTable,
+        shares: Shares,
+        mine: Watched,
+        prefix: bytes,
+        last: str,
+    ) -> None:
+        """Prepare; others are asked when it is entered."""
+        self._directory = directory
+        self._hopping = hopping
+        self._held = held
+        self._shares = shares
+        self._mine = mine
+        self._prefix = prefix
+        self._last = last
+        self._told: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(AHEAD)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started: list[Event] = []
+        self._all_started = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Listen to each of them."""
+        listening = [self._listen(peer, numbers) for peer, numbers in self._shares.elsewhere]
+        parts = [*listening, self._listen_here()] if self._shares.here else listening
+        self._tasks = [asyncio.create_task(self._to_the_end(each)) for each in [*parts, self._look()]]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Listen no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def next(self) -> Sequence[Event] | None:
+        """Give what came; None when one of them has ended."""
+        if not self._told.empty():
+            return self._together(await self._told.get())
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return self._together(await self._told.get())
+        except TimeoutError:
+            return []
+
+    def _together(self, events: Sequence[Event] | None) -> Sequence[Event] | None:
+        """Have one start for all: when each of them has started; who has waits for the others."""
+        if events is None or self._all_started.is_set():
+            return events
+        self._started += events
+        starts = [each for each in self._started if each.name == "start"]
+        if len(starts) < len(self._shares.elsewhere) + bool(self._shares.here):
+            return []
+        self._all_started.set()
+        positions = {partition: at for each in starts for partition, at in each.positions.items()}
+        resets = [each for each in self._started if each.name == "reset"][:1]
+        first = [each._replace(positions=positions) for each in [*resets, starts[0]]]
+        return [*first, *(each for each in self._started if each.name not in {"start", "reset"})]
+
+    async def _tell(self, events: Sequence[Event]) -> None:
+        await self._told.put(events)
+        if any(each.name == "start" for each in events):
+            await self._all_started.wait()
+
+    async def _to_the_end(self, part: Any) -> None:
+        # Whoever is not there, or tells nonsense: the reader comes again, and is told so then.
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            await part
+        await self._told.put(None)
+
+    async def _listen_here(self) -> None:
+        while (events := await self._mine.next()) is not None:
+            if events:
+                await self._tell(events)
+
+    async def _look(self) -> None:
+        """End when one of them has not started in time, or partitions have moved."""
+        async with asyncio.timeout(START_SECONDS):
+            await self._all_started.wait()
+        topic = self._held.table.topic.name
+        shared = {peer.worker: list(numbers) for peer, numbers in self._shares.elsewhere}
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            peers = await self._directory.peers()
+            now = {peer.worker: peer.partitions.get(topic, ()) for peer in peers if peer.worker in shared}
+            if any(not set(numbers) <= set(now.get(worker, ())) for worker, numbers in shared.items()):
+                return
+
+    async def _listen(self, peer: Peer, numbers: Sequence[int]) -> None:
+        topic = self._held.table.topic
+        query: list[tuple[str, Any]] = [("local", 1), *(("partition", each) for each in numbers)]
+        if self._prefix:
+            query.append(("prefix", key_text(topic, self._prefix)))
+        path = f"{table_path(topic.name)}/changes?{urlencode(query)}"
+        async with self._hopping.stream(peer, path, self._seen(numbers)) as content:
+            buffer = b""
+            async for part in content.iter_any():
+                buffer += part
+                *whole, buffer = buffer.split(b"\n\n")
+                if len(buffer) > LONGEST_EVENT:
+                    raise ValueError(len(buffer))
+                events = [event for text in whole if (event := parsed(text)) is not None]
+                if events:
+                    await self._tell(events)
+
+    def _seen(self, numbers: Sequence[int]) -> str:
+        """Give the part of the last id that is about some partitions; one that is none stays none."""
+        seen = read_id(self._last) if self._last else None
+        if seen is None:
+            return self._last
+        return id_text({each: at for each, at in seen.items() if each in numbers}) or "none"
+
+
+def parsed(text: bytes) -> Event | None:
+    """Read an event of another worker; None for a sign of life. ValueError for what is no event."""
+    lines = dict(line.split(b": ", 1) for line in text.split(b"\n") if b": " in line and not line.startswith(b":"))
+    if b"data" not in lines:
+        return None
+    positions = read_id(lines.get(b"id", b"").decode("ascii"))
+    if positions is None:
+        raise ValueError(text[:100])
+    return Event(lines.get(b"event", b"").decode("ascii"), lines[b"data"], positions)

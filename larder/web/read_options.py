@@ -1,0 +1,72 @@
+"""What a reader asks of an answer beside its rows: a write that is to be in it, its age, and that no other is asked.
+
+The same for one row and for lists, and for the worker that is asked on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from larder.store import read_token, until_applied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from larder.store import Table
+    from larder.web.parameters import Asked
+
+LONGEST_WAIT = 10.0
+"""Seconds that a read may wait for a write."""
+
+USUAL_WAIT = 2.0
+
+OLDEST = 1e9
+"""Seconds: more than any copy is old."""
+
+PARAMETERS = ("after", "within", "max_staleness", "local")
+
+
+class Wanted(NamedTuple):
+    """`after` is the token of a write, and `within` how many seconds may be waited for it."""
+
+    after: str | None
+    within: float
+    max_staleness: float | None
+    local: bool
+
+    @property
+    def wait(self) -> float:
+        """Seconds that the answer may take because of what is asked for."""
+        return self.within if self.after else 0.0
+
+    def later(self, seconds: float) -> Self:
+        """Give what is still wanted when so much time has been spent on it."""
+        return self._replace(within=max(0.0, self.within - seconds))
+
+    def query(self) -> list[tuple[str, Any]]:
+        """Give the same as a query, for another worker."""
+        given = {
+            "after": self.after,
+            "within": self.within if self.after else None,
+            "max_staleness": self.max_staleness,
+        }
+        return [(name, value) for name, value in given.items() if value is not None]
+
+    async def written(self, table: Table, partitions: Collection[int]) -> None:
+        """Wait until the write is in partitions that are here; raises the StoreErrors of `until_applied`."""
+        if self.after is not None:
+            await until_applied(table, read_token(self.after), self.within, partitions)
+
+
+NOTHING = Wanted(None, USUAL_WAIT, None, local=False)
+
+
+def wanted_of(asked: Asked) -> Wanted:
+    """Read what is wanted."""
+    within = asked.number("within", 0, LONGEST_WAIT)
+    return Wanted(
+        asked.text("after"),
+        USUAL_WAIT if within is None else within,
+        asked.number("max_staleness", 0, OLDEST),
+        asked.flag("local"),
+    )

@@ -1,0 +1,154 @@
+"""Answers: JSON or a page, as the request prefers, and every failure as problem details (RFC 9457).
+
+A problem's members beside those of the RFC are the parts of `Problem` (declared, requires, found, do), and what else is
+known: partition, state, position, end. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from larder import pages
+from larder.web.chunked_json import Pieces, pieces
+from larder.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.declaring.problems import Problem
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+class Kind(NamedTuple):
+    """What sort of failure it is, and the status that goes with it unless a failure brings another one."""
+
+    title: str
+    status: int
+
+
+KINDS = {
+    "no-such-key": Kind("There is no such key", 404),
+    "unreadable-row": Kind("The newest record of the key is no row", 404),
+    "unreadable-state": Kind("The row of the key cannot be read", 503),
+    "no-such-table": Kind("This service has no such table", 404),
+    "no-such-letter": Kind("There is no such dead letter", 404),
+    "unavailable": Kind("The broker does not answer", 503),
+    "no-such-address": Kind("There is no such address", 404),
+    "mistake": Kind("What was asked cannot be asked", 400),
+    "misdirected": Kind("This worker is not called so", 421),
+    "not-here": Kind("Another worker holds it", 503),
+    "recovering": Kind("It is not known yet", 503),
+    "unserved": Kind("No worker serves it now", 503),
+    "too-stale": Kind("What is here is older than asked for", 503),
+    "behind": Kind("The write is not here yet", 503),
+    "too-busy": Kind("Too much is asked at once", 503),
+    "defect": Kind("The worker has a defect", 500),
+}
+
+RETRY_SECONDS = 1
+"""When to ask again, where nothing better is known."""
+
+
+async def respond(request: web.Request, data: Mapping[str, Any], template: str, *, long: str = "") -> web.Response:
+    """Answer with JSON, or with the page that `template` makes of the same data.
+
+    `long` is the name of a list in it that may have megabytes.
+    """
+    if prefers_html(request):
+        # In a thread, since it may take a hundred milliseconds: the loop has the interpreter back within one.
+        page = await asyncio.to_thread(_rendered, template, data, _context(request))
+        return _html(page, web.HTTPOk.status_code, _VARY)
+    body = Pieces(await pieces(data, long), JSON) if long else msgspec.json.encode(data)
+    return web.Response(body=body, content_type=JSON, headers=_VARY)
+
+
+def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
+    """Answer with what another worker answered; a page of it is that of a failure."""
+    if prefers_html(request):
+        return _html(_rendered("error", msgspec.json.decode(body), _context(request)), status, {**_VARY, **headers})
+    kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
+    return web.Response(body=body, status=status, content_type=kind, headers={**_VARY, **headers})
+
+
+def failed(  # noqa: PLR0913 - the parts of a problem
+    request: web.Request,
+    kind: str,
+    problem: Problem,
+    *,
+    status: int = 0,
+    extras: Mapping[str, Any] | None = None,
+    retry_after: int | None = None,
+) -> web.Response:
+    """Answer with a problem; one that passes says after how many seconds to ask again."""
+    details = problem_details(kind, problem, status, extras or {})
+    headers = dict(_VARY)
+    if details["status"] == web.HTTPServiceUnavailable.status_code:
+        headers["Retry-After"] = str(RETRY_SECONDS if retry_after is None else retry_after)
+    if prefers_html(request):
+        return _html(_rendered("error", details, _context(request)), details["status"], headers)
+    body = msgspec.json.encode(details)
+    return web.Response(body=body, status=details["status"], content_type=PROBLEM, headers=headers)
+
+
+def problem_details(
+    kind: str, problem: Problem, status: int = 0, extras: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the body; the word that opens `requires` is the field's name already."""
+    title, usual = KINDS[kind]
+    return {
+        "type": f"urn:larder:{kind}",
+        "title": title,
+        "status": status or usual,
+        "detail": str(problem),
+        **problem._asdict(),
+        "requires": problem.requires.removeprefix("requires "),
+        **(extras or {}),
+    }
+
+
+def prefers_html(request: web.Request) -> bool:
+    """Say whether a page is wanted rather than JSON: a browser says so, a program says nothing."""
+    accepted = request.headers.get("Accept", "")
+    if "text/html" not in accepted:
+        return False
+    weights = dict(map(_weighed, accepted.split(",")))
+    anything = weights.get("*/*", 0.0)
+    return weights.get("text/html", 0.0) > max(weights.get(JSON, anything), weights.get(PROBLEM, 0.0))
+
+
+_VARY = {"Vary": "Accept"}
+
+
+def _weighed(accepted: str) -> tuple[str, float]:
+    kind, _, parameters = accepted.partition(";")
+    _, _, weight = parameters.replace(" ", "").partition("q=")
+    try:
+        return kind.strip().lower(), float(weight or 1)
+    except ValueError:
+        return kind.strip().lower(), 0.0
+
+
+def _rendered(template: str, data: Mapping[str, Any], context: pages.Context) -> bytes:
+    return pages.render(template, data, context).encode()
+
+
+def _html(body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
+    headers = {**pages.HEADERS, **headers}
+    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _context(request: web.Request) -> pages.Context:
+    here = sources(request)
+    return pages.Context(
+        service=here.service,
+        worker=here.worker,
+        path=request.path_qs,
+        at=here.clock(),
+        tables=list(here.declared),
+    )

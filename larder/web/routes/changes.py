@@ -1,0 +1,135 @@
+"""Live changes of a table, as server-sent events; the id of each says how far its reader is, so that it can go on.
+
+Events: `start` (which partitions are watched), `row` (a row and where it comes from, or null for one that is gone), and
+`reset` (what has been seen does not lead on to what comes: read the table again). A connection that takes no events in
+time is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from larder.queries.changes import Watches, id_text
+from larder.queries.key_texts import encoded_key
+from larder.queries.lookup import held_table
+from larder.queries.watching import Watched
+from larder.web.openapi import Operation, parameter
+from larder.web.parameters import Asked, is_hop, mistake, table_of
+from larder.web.peers.changes import everywhere
+from larder.web.peers.client import EVENTS
+from larder.web.sources import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from larder.queries.lookup import LocalTable
+    from larder.queries.watching import Told
+
+ALIVE_SECONDS = 10.0
+"""Between two signs of life, so that what lies between does not end a silent connection."""
+
+TAKE_SECONDS = 10.0
+"""A client that takes nothing for so long is gone, or too slow."""
+
+_WATCHES = web.AppKey("watches", Watches)
+
+
+def set_up(app: web.Application) -> None:
+    """Make the rings' place."""
+    app[_WATCHES] = Watches()
+
+
+def end(app: web.Application) -> None:
+    """End all streams: the worker stops."""
+    app[_WATCHES].end()
+
+
+async def changes(request: web.Request) -> web.StreamResponse:
+    """GET /tables/{table}/changes."""
+    here = sources(request)
+    asked = Asked(request, ("prefix", "partition", "local"))
+    held = held_table(here.tables, table_of(request))
+    prefix = _prefix(held, asked.text("prefix"))
+    only = asked.wholes("partition", 0, max(0, held.partition_count - 1))
+    local = held.table.held == "global" or is_hop(request) or asked.flag("local")
+    watches = request.app[_WATCHES]
+    last = request.headers.get("Last-Event-ID", "")
+    with watches.watched(held) as ring:
+        ring.look_again()
+        if local:
+            partitions = only or held.table.partitions
+            told: Told = Watched(held, ring, prefix, partitions, last)
+        else:
+            told = await everywhere(request, held, ring, prefix, last)
+        response = web.StreamResponse(
+            headers={"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        await response.prepare(request)
+        try:
+            async with told:
+                await _write_all(response, watches, told, here.worker, held.table.topic.name)
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+    return response
+
+
+async def _write_all(response: web.StreamResponse, watches: Watches, told: Told, worker: str, table: str) -> None:
+    """Write what is told, with signs of life in between, until it ends or the worker stops."""
+    positions: dict[int, int] = {}
+    alive = time.monotonic()
+    text = b"retry: 1000\n"
+    while not watches.ended and (events := await told.next()) is not None:
+        for event in events:
+            positions.update(event.positions)
+            if event.name == "start":
+                data = msgspec.json.encode({"table": table, "worker": worker, "partitions": sorted(positions)})
+                event = event._replace(data=data)  # noqa: PLW2901 - the same one, with all that is watched
+            text += framed(event.name, event.data, positions)
+        if not text and time.monotonic() - alive > ALIVE_SECONDS:
+            text = b": alive\n\n"
+        if text:
+            async with asyncio.timeout(TAKE_SECONDS):
+                await response.write(text)
+            text, alive = b"", time.monotonic()
+
+
+def _prefix(held: LocalTable, text: str | None) -> bytes:
+    if text is None:
+        return b""
+    if held.table.topic.key_type not in {str, bytes}:
+        kind = held.table.topic.key_type.__name__
+        raise mistake("prefix", "requires keys of text or bytes", kind, "leave it out")  # noqa: EM101 - a name
+    return encoded_key(held.table.topic, text)
+
+
+def framed(name: str, data: bytes, positions: Mapping[int, int]) -> bytes:
+    """Give an event as it is sent."""
+    # A row's JSON comes as its owner wrote it, perhaps over several lines; between tokens all of them are blank.
+    lines = data.replace(b"\r\n", b" ").replace(b"\n", b" ").replace(b"\r", b" ")
+    return f"id: {id_text(positions)}\nevent: {name}\ndata: ".encode() + lines + b"\n\n"
+
+
+ADDRESSES = [("/tables/{table}/changes", changes)]
+UNTIMED = [changes]
+
+OPERATIONS = {
+    "/tables/{table}/changes": Operation(
+        "Live changes as server-sent events (row, reset, start); Last-Event-ID goes on behind an event",
+        (
+            parameter("table", "name of the table", where="path"),
+            parameter("prefix", "what keys begin with"),
+            parameter("local", "1: of this worker's partitions alone", "integer"),
+            parameter("partition", "with local=1: of these partitions alone; may be repeated", "array"),
+            parameter("Last-Event-ID", "the id of the last event that was seen", where="header"),
+        ),
+        "Events",
+        (404,),
+        "text/event-stream",
+    )
+}

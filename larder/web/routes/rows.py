@@ -1,0 +1,242 @@
+"""Rows: one by its key, many by theirs, and lists by range or index.
+
+Any worker answers for any key: what it does not have itself it asks, in one hop, of the worker that does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from larder.config.errors import MistakeError
+from larder.declaring.problems import Problem
+from larder.kafka.partitioner import partition_of
+from larder.queries.cursors import cursor_text, forged, read_cursor
+from larder.queries.key_texts import encoded_key
+from larder.queries.lists import LIMIT, USUAL_LIMIT, selection
+from larder.queries.lookup import NotHereError, NotSureError, held_table, look_up, look_up_after, untold
+from larder.queries.paths import row_path
+from larder.store import NotHeldError, StoreError
+from larder.web.openapi import Operation, described_fields, parameter
+from larder.web.parameters import Asked, is_hop, key_of, table_of
+from larder.web.peers.client import hopping
+from larder.web.peers.lists import gathered, many
+from larder.web.peers.rows import is_known_as_mine, route, unserved
+from larder.web.read_options import NOTHING, PARAMETERS, USUAL_WAIT, wanted_of
+from larder.web.responses import passed_on, prefers_html, respond
+from larder.web.sources import sources
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from larder.queries.lookup import LocalTable
+    from larder.web.peers.client import Hopped
+    from larder.web.read_options import Wanted
+    from larder.web.sources import Sources
+
+
+def _wanted(request: web.Request) -> Wanted:
+    return wanted_of(Asked(request, PARAMETERS)) if request.query_string else NOTHING
+
+
+async def row(request: web.Request) -> web.Response:
+    """GET /tables/{table}/rows/{key}."""
+    here, name, text = sources(request), table_of(request), key_of(request)
+    wanted = _wanted(request)
+    held = held_table(here.tables, name)
+    if held.table.held == "global" or wanted.local or is_hop(request):
+        return await _told(request, held, await _found(here, name, text, wanted))
+    key = encoded_key(held.table.topic, text)
+    if not held.partition_count:
+        raise untold(held, f"key {text}")
+    partition = partition_of(key, held.partition_count)
+    if is_known_as_mine(here, held, partition):
+        return await _told(request, held, await _found(here, name, text, wanted))
+    return await _from_elsewhere(request, held, partition, text, wanted)
+
+
+async def _found(here: Sources, name: str, text: str, wanted: Wanted) -> dict[str, Any]:
+    if wanted.after is None:
+        found = look_up(
+            here.tables, name, text, now=here.clock(), max_age=here.max_age, max_staleness=wanted.max_staleness
+        )
+    else:
+        found = await look_up_after(
+            here.tables,
+            name,
+            text,
+            after=wanted.after,
+            within=wanted.within,
+            clock=here.clock,
+            max_age=here.max_age,
+            max_staleness=wanted.max_staleness,
+        )
+    found["worker"] = here.worker
+    return found
+
+
+async def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
+    if prefers_html(request):
+        found["fields"] = described_fields(held.table.topic)
+    return await respond(request, found, "row")
+
+
+async def _from_elsewhere(
+    request: web.Request, held: LocalTable, partition: int, text: str, wanted: Wanted
+) -> web.Response:
+    here, name = sources(request), held.table.topic.name
+    query = urlencode(wanted.query())
+    path = row_path(name, text) + (f"?{query}" if query else "")
+    answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
+    if answer is not None:
+        return await _passed_on(request, held, answer)
+    try:
+        # What could be waited for has been waited for: a copy is asked for what it has now.
+        return await _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
+    except (NotSureError, StoreError) as error:
+        if refusal is not None:
+            return await _passed_on(request, held, refusal)
+        if isinstance(error, NotHereError | NotHeldError) and here.directory.known:
+            raise unserved(held, f"key {text}", [partition]) from error
+        raise
+
+
+async def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
+    if not answer.kind and prefers_html(request):
+        # Not taken apart any further: numbers keep the digits that their owner wrote.
+        return await _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
+    return passed_on(request, answer.body, answer.status, answer.headers)
+
+
+_LIST_PARAMETERS = (
+    "prefix", "from", "to", "index", "value", "key", "limit", "cursor", "partition", *PARAMETERS,
+)  # fmt: skip
+
+_RANGE = ("prefix", "from", "to", "index", "value")
+
+
+async def rows(request: web.Request) -> web.Response:
+    """GET /tables/{table}/rows."""
+    here, name = sources(request), table_of(request)
+    asked = Asked(request, _LIST_PARAMETERS)
+    held = held_table(here.tables, name)
+    wanted = wanted_of(asked)
+    local = is_hop(request) or wanted.local
+    # A page of a thousand rows takes a hundred milliseconds to make, and nobody looks at it.
+    most = USUAL_LIMIT if prefers_html(request) else LIMIT
+    limit = min(asked.whole("limit", USUAL_LIMIT, 1, LIMIT), most)
+    if not held.partition_count:
+        raise untold(held, "a list")
+    slots = here.hopped_slots if is_hop(request) else here.slots
+    with slots.one():
+        if asked.has("key"):
+            told = await many(request, held, _keys(asked, most), wanted, local=local)
+        else:
+            selected = selection(
+                held,
+                prefix=asked.text("prefix"),
+                from_=asked.text("from"),
+                to=asked.text("to"),
+                index=asked.text("index"),
+                value=_value(asked),
+            )
+            mark = selected.mark(name)
+            text = asked.text("cursor")
+            after = None if text is None else _position(held, text, read_cursor(text, mark))
+            page = await gathered(request, held, selected, _partitions(asked, held), limit, after, wanted, local=local)
+            told = {
+                "table": name,
+                "rows": [each.told for each in page.rows],
+                "next": cursor_text(mark, page.rows[-1].key) if page.more else None,
+                "partitions": page.partitions,
+            }
+    if prefers_html(request):
+        told = {**told, "indexes": list(held.table.topic.indexes)}
+    return await respond(request, told, "rows", long="rows")
+
+
+def _value(asked: Asked) -> str | None:
+    """Give the value to look for in an index, which may be an empty one; without an index that counts as none."""
+    text = asked.text("value")
+    return "" if text is None and asked.has("value") and asked.text("index") else text
+
+
+def _position(held: LocalTable, text: str, key: bytes) -> bytes:
+    """Give the key of a cursor, if it is one of the table's type."""
+    try:
+        held.table.topic.key_codec.decode(key)
+    except ValueError as error:
+        raise forged(text, "another text") from error
+    return key
+
+
+def _keys(asked: Asked, most: int) -> list[str]:
+    keys = asked.many("key")
+    given = [name for name in (*_RANGE, "cursor", "partition") if asked.text(name) is not None]
+    if given:
+        problem = Problem(
+            "parameter key", "requires no range, index or cursor beside it", ", ".join(given), "choose one"
+        )
+        raise MistakeError(problem)
+    if len(keys) > most:
+        problem = Problem("parameter key", f"requires at most {most} keys", str(len(keys)), "ask for fewer at a time")
+        raise MistakeError(problem)
+    return keys
+
+
+def _partitions(asked: Asked, held: LocalTable) -> list[int]:
+    wanted = asked.wholes("partition", 0, held.partition_count - 1)
+    return wanted or list(range(held.partition_count))
+
+
+UNTIMED = [row]
+"""What is here is answered at once; what is waited for, or asked of others, has its own deadline."""
+
+ADDRESSES = [("/tables/{table}/rows/{key:[^/]*}", row), ("/tables/{table}/rows", rows)]
+
+_TABLE = parameter("table", "name of the table", where="path")
+_WRITTEN = (
+    parameter("after", "a token that a write answered with: what is told is not from before that write"),
+    parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} unless given", "number"),
+)
+_STALENESS = parameter("max_staleness", "no answer that is older than so many seconds", "number")
+_LOCAL = parameter("local", "1: from this worker alone, no other one is asked", "integer")
+
+OPERATIONS = {
+    "/tables/{table}/rows/{key}": Operation(
+        "One row by its key, from whichever worker has it",
+        (
+            _TABLE,
+            parameter("key", "the key as text; bytes in base64url", where="path"),
+            *_WRITTEN,
+            _STALENESS,
+            _LOCAL,
+        ),
+        "Row",
+        (404,),
+    ),
+    "/tables/{table}/rows": Operation(
+        "Rows by range, by index, or many by their keys, in the order of keys; of all workers",
+        (
+            _TABLE,
+            parameter("prefix", "what keys begin with: text, or bytes in base64url"),
+            parameter("from", "the first key"),
+            parameter("to", "the key before which to end"),
+            parameter("index", "a field that is an index"),
+            parameter("value", "the value that it has"),
+            parameter(
+                "key", "a key; may be repeated. Rows come in this order, with null for one that is not there", "array"
+            ),
+            parameter("limit", f"rows in one answer, up to {LIMIT}", "integer"),
+            parameter("cursor", "the `next` of the same list, to go on behind it"),
+            *_WRITTEN,
+            _STALENESS,
+            _LOCAL,
+            parameter("partition", "of these partitions alone; may be repeated", "array"),
+        ),
+        "Rows",
+        (404,),
+    ),
+}

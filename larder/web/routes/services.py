@@ -1,0 +1,88 @@
+"""What this worker does, and who else is in its service, with what those say of themselves where that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from larder.queries.routing import is_mine
+from larder.web.openapi import Operation, parameter
+from larder.web.parameters import Asked, is_hop
+from larder.web.peers.fan_out import told_by_others
+from larder.web.responses import prefers_html, respond
+from larder.web.sources import sources
+from larder.web.unsettled import told_unsettled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from larder.web.sources import Sources
+
+NO_ANSWER = "no answer"
+"""The phase of a worker that was asked for it in vain."""
+
+
+async def services(request: web.Request) -> web.Response:
+    """GET /services."""
+    asked = Asked(request, ("all",))
+    here = sources(request)
+    peers = here.directory.known if is_hop(request) else await here.directory.peers()
+    workers: list[dict[str, Any]] = [
+        {"worker": peer.worker, "web": peer.web, "partitions": peer.partitions, "standby": peer.standby}
+        for peer in peers
+    ]
+    if all(peer.worker != here.worker for peer in peers):
+        workers.append(_me(here))
+    status = {**here.status(), "warnings": list(here.warnings), "workers_known": bool(peers)}
+    if not is_hop(request) and (asked.flag("all") or prefers_html(request)):
+        said = {here.worker: status, **await _said_by_others(request)}
+        workers = [
+            _with(worker, said.get(worker["worker"]), mine=worker["worker"] == here.worker) for worker in workers
+        ]
+        status = {**status, "unsettled": await told_unsettled(request)}
+    template = "recovery" if request.path == "/recovery" else "overview"
+    return await respond(request, {**status, "workers": workers}, template)
+
+
+async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] | None]:
+    """Give what the others say of themselves; None of one at whose address nobody, or somebody else, answers."""
+    service = sources(request).service
+    said = await told_by_others(request, "/services", dict[str, Any])
+    return {
+        name: status if status and (status.get("service"), status.get("worker")) == (service, name) else None
+        for name, status in said.items()
+    }
+
+
+def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: bool) -> dict[str, Any]:
+    """Add what a worker says of itself; what this one does stands beside its name already."""
+    told = None if status is None or mine else {name: each for name, each in status.items() if name != "workers"}
+    return {**worker, "phase": NO_ANSWER if status is None else status["phase"], "told": told}
+
+
+def _me(here: Sources) -> dict[str, Any]:
+    """Say what is here, of a worker that is in no group (yet)."""
+    shared = {name: here.tables[name] for name in here.declared if here.tables[name].table.held == "partition"}
+    return {
+        "worker": here.worker,
+        "web": here.address(),
+        "partitions": {
+            name: [each for each in held.table.partitions if is_mine(held, each)] for name, held in shared.items()
+        },
+        "standby": {
+            name: [each for each in held.table.partitions if held.table.state(each).stands_by]
+            for name, held in shared.items()
+        },
+    }
+
+
+ADDRESSES = [("/services", services)]
+
+OPERATIONS = {
+    "/services": Operation(
+        "What this worker does, and who is in its service",
+        (parameter("all", "1: with what each other worker says of itself, or that it does not answer", "integer"),),
+        "Services",
+    ),
+}

@@ -1,0 +1,1 @@
+"""One worker from its start to its stop."""

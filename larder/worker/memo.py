@@ -1,0 +1,82 @@
+"""What a worker remembers between its runs beside its stores: one small file in its directory.
+
+Which inputs it has committed offsets for, so that their loss is noticed, the partition counts of its tables, so
+that it can answer from its copies without a broker, and those by which it places records, so that a change is noticed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from larder.declaring.problems import LarderError, Problem
+from larder.kafka.topic_metadata import Described
+
+
+class Remembered(msgspec.Struct):
+    """`committed`: topic id by input topic. `partitions`: partition count by table topic.
+
+    `placed`: by topic, its id and the partition count that it had when this worker first read it.
+    """
+
+    committed: dict[str, str] = {}
+    partitions: dict[str, int] = {}
+    placed: dict[str, Described] = {}
+
+
+class Memo:
+    """Reads the file once, writes it as a whole whenever something new is to be remembered."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._content = _read(path)
+
+    @property
+    def committed(self) -> dict[str, str]:
+        return self._content.committed
+
+    @property
+    def partitions(self) -> dict[str, int]:
+        return self._content.partitions
+
+    @property
+    def placed(self) -> dict[str, Described]:
+        return self._content.placed
+
+    def remember_committed(self, topic_ids: dict[str, str]) -> None:
+        if not topic_ids.items() <= self._content.committed.items():
+            self._content.committed.update(topic_ids)
+            self._write()
+
+    def remember_partitions(self, counts: dict[str, int]) -> None:
+        if not counts.items() <= self._content.partitions.items():
+            self._content.partitions.update(counts)
+            self._write()
+
+    def remember_placed(self, topics: dict[str, Described]) -> None:
+        if not topics.items() <= self._content.placed.items():
+            self._content.placed.update(topics)
+            self._write()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = self._path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(self._content))
+        new.replace(self._path)
+
+
+def _read(path: Path) -> Remembered:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Remembered)
+    except FileNotFoundError:
+        return Remembered()
+    except msgspec.DecodeError as error:
+        raise LarderError(
+            str(Problem(
+                f"file {path}",
+                "requires the JSON that a worker wrote",
+                str(error),
+                "remove it; inputs without a committed offset are then read from the start",
+            ))
+        ) from error  # fmt: skip

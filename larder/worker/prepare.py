@@ -1,0 +1,104 @@
+"""Before a worker starts: the broker answers, topics are there and fit the declarations, and are nobody else's.
+
+Waits as long as it takes, saying what it waits for; creates the topics that the service owns, and claims
+them. Mistakes are reported all together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from larder.declaring.checks.declarations import TopicFacts, problems
+from larder.declaring.problems import DeclarationError
+from larder.declaring.service import Service
+from larder.declaring.topology import missing_topics, topics_of
+from larder.kafka.admin import Cluster
+from larder.store.clock import now
+from larder.worker.topic_ownership import claim
+
+log = logging.getLogger("larder")
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 0.5
+"""How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
+
+CLAIM_SECONDS = 30.0
+"""How long claiming may take before it is begun anew: a few small requests, for which aiokafka may wait for ever."""
+
+SAID_SECONDS = 5.0
+"""Between two lines about a broker that does not do what it is asked for."""
+
+
+async def prepare(service: Service, brokers: str, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+    """Facts about every topic of `service`; raises DeclarationError. `say` gets what is waited for."""
+    while True:
+        try:
+            async with Cluster(brokers) as cluster:
+                facts = await _topics(service, cluster, say)
+                async with asyncio.timeout(CLAIM_SECONDS):
+                    await claim(cluster, service.name, _claimed(service, facts), now)
+                return facts
+        except (KafkaError, OSError) as error:
+            if not is_passing(error):
+                raise
+            say(f"waiting for the broker at {brokers}")
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the broker answers, saying so now and then: one that is away is waited for, a mistake is raised."""
+    said_at = time.monotonic()
+    while True:
+        try:
+            return await ask()
+        except (KafkaError, OSError) as error:
+            if not is_passing(error):
+                raise
+            if time.monotonic() - said_at > SAID_SECONDS:
+                said_at = time.monotonic()
+                log.warning("the broker does not do what it is asked for: it is asked again (%r)", error)
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+def is_passing(error: KafkaError | OSError) -> bool:
+    """A broker that is away, or is not ready yet, may be asked again; a mistake may not."""
+    if isinstance(error, OSError | KafkaTimeoutError) or error.retriable:
+        return True
+    # aiokafka's producer wraps what cut off its search for a coordinator, and the wrapping says nothing.
+    cause = error.__cause__
+    return type(error) is KafkaError and isinstance(cause, KafkaError | OSError) and is_passing(cause)
+
+
+async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+    while True:
+        facts = await _facts(service, cluster)
+        if found := problems([service], facts):
+            raise DeclarationError(found)
+        absent = missing_topics(service, facts)
+        mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts]
+        # Two services may each wait for a topic of the other. Internal topics take their partitions from others, and so
+        # do those that wait.
+        possible = [use for use in mine if not (use.waits or (use.internal and absent))]
+        if possible:
+            await cluster.create(possible)
+        elif absent:
+            say(f"waiting for topics of other owners: {', '.join(absent)}")
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return facts
+
+
+def _claimed(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
+    """The topics, with their ids, that nobody else may write; internal ones have the service's name in theirs."""
+    return {use.name: facts[use.name].topic_id for use in topics_of(service, facts) if use.owned and not use.internal}
+
+
+async def _facts(service: Service, cluster: Cluster) -> Mapping[str, TopicFacts]:
+    return await cluster.facts([use.name for use in topics_of(service)])

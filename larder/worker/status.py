@@ -1,0 +1,131 @@
+"""What a worker is doing, as plain values for pages, commands and logs. Reads, and keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from larder.assembly.counts import Counts
+from larder.counters.letter_counts import letter_counts
+from larder.counters.traffic import Traffic
+from larder.declaring.problems import Problem
+from larder.declaring.service import Service
+from larder.local_tables.kept_rows import unreadable_rows
+from larder.local_tables.lost_rows import lost_rows
+from larder.local_tables.table import HeldTable
+from larder.store.partition_state import State
+from larder.store.reading.progress import Progress, progress, progress_of
+from larder.worker.membership import Membership
+
+
+def status(
+    service: Service,
+    worker: str,
+    phase: str,
+    counts: Counts,
+    traffic: Traffic,
+    tables: Mapping[str, HeldTable],
+    membership: Membership | None,
+    now: float,
+) -> dict[str, Any]:
+    """`now` in seconds since the epoch; rates are a second's, freshness is in seconds. No membership: not yet."""
+    waits = waiting(membership)
+    return {
+        "service": service.name,
+        "worker": worker,
+        "phase": phase,
+        "processed": 0 if membership is None else membership.processing.processed,
+        "joins": [
+            {
+                "name": join.name,
+                "source": join.source.name,
+                "counts": counts.joins[join.name].total().as_dict(),
+                "waiting": sum(count for (name, _), count in waits.items() if name == join.name),
+            }
+            for join in service.joins
+        ],
+        "decides": [
+            {
+                "name": decide.name,
+                "inputs": [source.name for source in decide.inputs],
+                "folds": decide.folds,
+                "counts": counts.decides[decide.name].as_dict(),
+            }
+            for decide in service.decides
+        ],
+        "reactions": [{"table": name, "counts": each.as_dict()} for name, each in counts.reactions.items()],
+        "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
+        "dead_letters": letter_counts(
+            counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
+        ),
+        "inputs": [] if membership is None else list(_inputs(membership)),
+        "held_back": sorted({*(() if membership is None else membership.problems), *map(str, _row_problems(tables))}),
+        "tables": [_table(tables[use.name], now) for use in service.tables],
+        "partition_counts": {} if membership is None else dict(membership.partition_counts),
+    }
+
+
+def _row_problems(tables: Mapping[str, HeldTable]) -> Iterator[Problem]:
+    """Why inputs are held back that depend on rows: they cannot be read any more."""
+    for table in tables.values():
+        for state in table.states():
+            if table.needs_each_row and table.unreadable(state.partition):
+                yield unreadable_rows(table, state.partition)
+            if (part := table.lost(state.partition)) is not None:
+                yield lost_rows(table.topic, part)
+
+
+def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
+    """How many orders wait, by the name of their join and the partition of its input."""
+    if membership is None:
+        return {}
+    joins = {each.waiting.topic.name: each.join.name for each in membership.plan.joins if each.waiting is not None}
+    rooms = [(tp.partition, room) for tp, rooms in membership.rooms.items() for room in rooms]
+    return {(joins[room.topic], partition): len(room) for partition, room in rooms}
+
+
+def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
+    """Each partition, and those of replayed records while there are any."""
+    for tp in membership.processing.assigned:
+        if (plan := membership.plan.inputs.get(tp.topic)) is not None:
+            position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
+            if plan.replays is not None and position == end:
+                continue
+            yield {
+                "topic": tp.topic,
+                "partition": tp.partition,
+                "position": position,
+                "end": end,
+                "lag": None if end is None else max(0, end - position),
+            }
+
+
+def _table(table: HeldTable, now: float) -> dict[str, Any]:
+    states, sizes = table.states(), table.table.sizes()
+    return {
+        "table": table.topic.name,
+        "held": table.held,
+        "rows": sizes.rows,
+        "parked": sizes.parked,
+        "building": table.table.building,
+        "diverging": None if (fell := table.table.fell) is None else fell.as_dict(),
+        "counts": table.counts.as_dict(),
+        "progress": _going(progress_of(states, now)),
+        "partitions": [_partition(state, now) for state in states],
+    }
+
+
+def _partition(state: State, now: float) -> dict[str, Any]:
+    return {
+        "partition": state.partition,
+        "phase": state.phase.name.lower(),
+        "position": state.position,
+        "end": state.end,
+        "lag": state.lag,
+        "freshness_s": state.freshness(now),
+        **_going(progress(state, now)),
+    }
+
+
+def _going(going: Progress) -> dict[str, Any]:
+    return {"applied": going.rows, "rate": going.rate, "remaining": going.remaining, "expected_s": going.expected}

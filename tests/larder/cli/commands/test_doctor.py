@@ -1,0 +1,461 @@
+"""`larder doctor` on a real broker: each fault is planted and found, and where there is none nothing is found."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from larder import OwnerTopic, Service
+from larder.config.settings import Settings
+from larder.doctor.audits.open_transactions import open_transactions
+from larder.doctor.audits.placement import crc32
+from larder.doctor.gathering import Asked, gather
+from larder.kafka.partitioner import partition_of
+from larder.kafka.readers import reader
+from larder.local_broker import LocalBroker
+from tests.larder.store.samples import Customer
+from tests.support.topics import (
+    COMPACTED,
+    Sent,
+    configure,
+    create,
+    cut,
+    delete,
+    ends,
+    existing,
+    forget_offsets,
+    grow,
+    send,
+    until,
+)
+from tests.support.workers import Worker, larder, running
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from larder.doctor.findings import Finding
+
+MODULE = """
+    from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
+
+    class Customer(Row):
+        customer_id: str
+        name: str
+        revision: int
+        nickname: str | None = None
+
+    class Order(Row):
+        order_id: str
+        customer_id: str
+
+    class Joined(Order):
+        customer: Customer
+
+    customers = OwnerTopic("{0}.customers", Customer, key="customer_id", revision="revision", owner="{0}.crm")
+    orders = EventTopic("{0}.orders", Order, key="customer_id", owner="{0}.checkout")
+    shipping = Service("{0}.shipping")
+    shipping.join(orders, shipping.table(customers), into=EventTopic("{0}.joined", Joined, key="customer_id"),
+                  missing=Wait(seconds=5).then(DeadLetter))
+"""
+
+PARTITIONS = 4
+UNAVAILABLE = 3
+
+
+def customer(key: str, revision: int = 1, **more: Any) -> dict[str, Any]:
+    return {"customer_id": key, "name": key, "revision": revision, **more}
+
+
+def order(key: str) -> dict[str, Any]:
+    return {"order_id": f"of-{key}", "customer_id": key}
+
+
+class Told(NamedTuple):
+    """How the command ended, and what it found."""
+
+    code: int
+    findings: list[dict[str, Any]]
+    read: dict[str, dict[str, Any]]
+
+    def of(self, audit: str, topic: str) -> dict[str, Any]:
+        """The only finding of an audit about a topic."""
+        (finding,) = (each for each in self.findings if each["audit"] == audit and topic in each["about"])
+        return finding
+
+
+class Patient:
+    """A shop that has what it needs: topics as declared, three customers, an order of each."""
+
+    def __init__(self, kafka: str, directory: Path, prefix: str) -> None:
+        self.kafka, self.directory, self.prefix = kafka, directory, prefix
+        self.customers, self.orders, self.joined = f"{prefix}.customers", f"{prefix}.orders", f"{prefix}.joined"
+        self.service = f"{prefix}.shipping"
+        self.waiting, self.letters = f"{self.service}.{self.joined}.waiting", f"{self.service}.dead-letters"
+        self.module = MODULE.format(prefix)
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return larder(*arguments, kafka=self.kafka, directory=self.directory, module=self.module)
+
+    def doctor(self, *arguments: str) -> Told:
+        """What is found, but for what a broker that is not ours may have."""
+        ended = self("doctor", "--json", *arguments)
+        assert ended.returncode in {0, 10, 11}, ended.stderr
+        return self._told(ended)
+
+    def _told(self, ended: subprocess.CompletedProcess[str]) -> Told:
+        answer = json.loads(ended.stdout)
+        found = [each for each in answer["findings"] if "KAFKA" not in os.environ or each["about"] != "the brokers"]
+        return Told(ended.returncode, found, answer["read"])
+
+    def doctor_if_available(self) -> Told | None:
+        """The same; None while the broker does not do all that it is asked for."""
+        ended = self("doctor", "--json")
+        return None if ended.returncode == UNAVAILABLE else self._told(ended)
+
+    async def send(self, topic: str, *records: Sent) -> None:
+        await send(self.kafka, topic, records)
+
+    async def send_without_key(self, topic: str, value: Any, partition: int) -> None:
+        """As somebody did before the topic was compacted: a broker takes no such record afterwards."""
+        await configure(self.kafka, topic, {"cleanup.policy": "delete"})
+        await self.send(topic, Sent(None, value, partition))
+        await configure(self.kafka, topic, COMPACTED)
+
+    def at(self, topic: str, partition: int, offset: int) -> str:
+        return f"{topic}/{partition}/{offset}"
+
+
+@pytest.fixture
+async def patient(kafka: str, tmp_path: Path, prefix: str) -> Patient:
+    patient = Patient(kafka, tmp_path, prefix)
+    created = patient("topics", "--create")
+    assert created.returncode == 0, created.stderr
+    await patient.send(patient.customers, *(Sent(key, customer(key)) for key in ("ada", "bo", "cy")))
+    await patient.send(patient.orders, *(Sent(key, order(key)) for key in ("ada", "bo", "cy")))
+    return patient
+
+
+async def test_nothing_is_found_where_nothing_is_wrong(patient: Patient) -> None:
+    told = patient.doctor()
+    assert (told.code, told.findings) == (0, [])
+    assert told.read[patient.customers] == {"records": 3, "of": 3, "all": True}
+    worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
+    with running(worker):
+        worker.until_caught_up()
+        told = patient.doctor()
+        assert (told.code, told.findings) == (0, [])
+        assert worker.stop() == 0
+    told = patient.doctor(patient.service)
+    assert (told.code, told.findings) == (0, [])
+    assert told.read[patient.joined]["records"] == 3
+    assert patient("doctor").stdout.splitlines()[-1] == "nothing found; 9 records of 3 topics read"
+
+
+async def test_each_bad_record_is_found_where_it_lies(patient: Patient) -> None:
+    ends_before = await ends(patient.kafka, patient.customers)
+    place = partition_of(b"ada", PARTITIONS)
+    first = ends_before[place]
+    await patient.send(
+        patient.customers,
+        Sent("ada", customer("ada", 5), place),
+        Sent("ada", customer("ada", 4), place),
+        Sent("ada", {"customer_id": "ada", "name": "Ada"}, place),
+        Sent("ada", customer("ada", 6, name=7), place),
+        Sent("ada", customer("ada", 7, nick_name="A"), place),
+        Sent("ada", customer("bo", 9), place),
+        Sent("ada", b"no JSON", place),
+    )
+    await patient.send_without_key(patient.customers, customer("ada", 8), place)
+    told = patient.doctor()
+    assert told.code == 11
+    seen = {(each["audit"], each["severity"], sample) for each in told.findings for sample in each["samples"]}
+    assert seen == {
+        ("revisions", "error", patient.at(patient.customers, place, first + 1)),
+        ("revisions", "error", patient.at(patient.customers, place, first + 2)),
+        ("schema", "error", patient.at(patient.customers, place, first + 2)),
+        ("schema", "error", patient.at(patient.customers, place, first + 3)),
+        ("schema", "warning", patient.at(patient.customers, place, first + 4)),
+        ("keys", "error", patient.at(patient.customers, place, first + 5)),
+        ("schema", "error", patient.at(patient.customers, place, first + 6)),
+        ("keys", "error", patient.at(patient.customers, place, first + 7)),
+    }
+    fell = next(each for each in told.findings if "lower revision" in each["seen"])
+    assert f"key ada with 4 after 5 at {patient.at(patient.customers, place, first)}" in fell["seen"]
+    assert all(each["why"] and each["do"] for each in told.findings)
+
+
+async def test_records_of_a_foreign_partitioner_are_found_and_it_is_named(patient: Patient) -> None:
+    keys = [f"customer-{number}" for number in range(50)]
+    await patient.send(patient.customers, *(Sent(key, customer(key), crc32(key.encode(), PARTITIONS)) for key in keys))
+    told = patient.doctor()
+    finding = told.of("placement", patient.customers)
+    assert (told.code, finding["severity"], len(finding["samples"])) == (11, "error", 5)
+    misplaced = sum(crc32(key.encode(), PARTITIONS) != partition_of(key.encode(), PARTITIONS) for key in keys)
+    assert finding["seen"].startswith(f"{misplaced} of 53 records lie in another of 4 partitions")
+    assert "all of them fit CRC32 (the default of librdkafka" in finding["seen"]
+    assert finding["do"][0] == "set partitioner=murmur2_random in the configuration of the producer (librdkafka)"
+
+
+async def test_topics_with_other_settings_than_declared_are_found_and_the_commands_mend_them(
+    patient: Patient,
+) -> None:
+    planted = {
+        patient.customers: {"cleanup.policy": "compact,delete"},
+        patient.orders: {"cleanup.policy": "compact"},
+        patient.waiting: {
+            "cleanup.policy": "delete",
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": "8388608",
+        },
+        patient.letters: {
+            "retention.ms": "604800000",
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": "8388608",
+        },
+    }
+    for topic, config in planted.items():
+        await configure(patient.kafka, topic, config)
+    told = patient.doctor()
+    assert told.code == 11
+    found = {(each["audit"], each["about"].removeprefix("topic ")): each for each in told.findings}
+    assert set(found) == {
+        ("compaction", patient.customers),
+        ("compaction", patient.orders),
+        ("compaction", patient.waiting),
+        ("retention", patient.letters),
+    }
+    for (_, topic), finding in found.items():
+        name, _, value = re.search(r"--add-config (\S+?)(=)(\S+)$", finding["do"][0]).groups()  # type: ignore[union-attr]
+        assert f"--entity-name {topic} " in finding["do"][0]
+        await configure(patient.kafka, topic, {**planted[topic], name: value})
+    assert patient.doctor().findings == []
+
+
+async def test_deletions_that_go_before_an_absence_is_over_are_found(patient: Patient) -> None:
+    assert patient.doctor("--absence", "12h").findings == []
+    finding = patient.doctor("--absence", "2d").of("deletions", patient.customers)
+    assert finding["severity"] == "warning"
+    assert finding["do"][0].endswith("--add-config delete.retention.ms=345600000")
+
+
+async def test_a_store_that_was_not_written_for_longer_than_deletions_are_kept_is_found(patient: Patient) -> None:
+    worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
+    with running(worker):
+        worker.until_caught_up()
+        assert worker.stop() == 0
+    long_ago = 1_000_000_000
+    for path in worker.tables.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    told = patient.doctor()
+    finding = told.of("deletions", patient.customers)
+    assert (told.code, finding["severity"]) == (0, "hint")
+    assert f"worker one of {patient.service}, which is stopped" in finding["seen"]
+
+
+async def test_different_partition_counts_of_partners_are_found(patient: Patient) -> None:
+    await grow(patient.kafka, patient.orders, 6)
+    told = patient.doctor()
+    finding = told.of("partitions", f"{patient.orders} with {patient.customers}")
+    assert (told.code, finding["seen"]) == (11, "6 and 4 partitions")
+    assert told.of("partitions", patient.waiting)["do"][0].endswith("add no partitions to topics of the service")
+
+
+async def test_topics_that_are_not_there_are_findings(patient: Patient) -> None:
+    gone = {patient.customers, patient.letters}
+    await delete(patient.kafka, *gone)
+
+    async def are_gone() -> bool:
+        return gone.isdisjoint(await existing(patient.kafka, patient.prefix))
+
+    await until(are_gone, 15, "topics to be gone")
+    told = patient.doctor()
+    assert (told.code, {each["audit"] for each in told.findings}) == (10, {"existence"})
+    assert told.of("existence", patient.customers)["severity"] == "warning"
+    assert told.of("existence", patient.letters)["severity"] == "hint"
+
+
+async def test_without_any_topic_there_are_findings_as_well(kafka: str, tmp_path: Path, prefix: str) -> None:
+    told = Patient(kafka, tmp_path, prefix).doctor()
+    assert (told.code, {each["audit"] for each in told.findings}) == (10, {"existence"})
+
+
+async def test_rows_that_were_deleted_from_a_log_are_found(patient: Patient) -> None:
+    await patient.send(patient.customers, *(Sent("ada", customer("ada", at), 0) for at in range(2, 5)))
+    await cut(patient.kafka, patient.customers, 2, COMPACTED)
+    finding = patient.doctor().of("compaction", patient.customers)
+    assert finding["samples"] == [patient.at(patient.customers, 0, 2)]
+
+
+async def test_records_that_are_too_large_for_where_they_go_are_found(patient: Patient) -> None:
+    await configure(patient.kafka, patient.joined, {"cleanup.policy": "delete", "max.message.bytes": "20000"})
+    await patient.send(patient.orders, Sent("ada", {**order("ada"), "order_id": "x" * 15_000}))
+    await patient.send(patient.customers, Sent("ada", customer("ada", 2, name="x" * 10_000)))
+    told = patient.doctor()
+    assert (told.code, told.of("sizes", patient.orders)["severity"]) == (10, "warning")
+    await patient.send(patient.orders, Sent("ada", {**order("ada"), "order_id": "x" * 25_000}))
+    told = patient.doctor()
+    assert (told.code, len(told.of("sizes", patient.orders)["samples"])) == (11, 1)
+
+
+async def test_committed_offsets_that_a_worker_would_refuse_are_found(patient: Patient) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=patient.kafka, group_id=patient.service, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(patient.orders, 1)])
+        await consumer.commit({TopicPartition(patient.orders, 1): 999})
+    finally:
+        await consumer.stop()
+    told = patient.doctor()
+    assert (told.code, told.of("offsets", patient.orders)["samples"]) == (11, [patient.at(patient.orders, 1, 999)])
+
+
+async def test_offsets_that_a_worker_here_remembers_and_nobody_has_are_found(patient: Patient) -> None:
+    worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
+    with running(worker):
+        worker.until_caught_up()
+        assert worker.stop() == 0
+    await forget_offsets(patient.kafka, patient.service)
+    told = patient.doctor()
+    assert told.code == 11
+    assert {each["audit"] for each in told.findings} == {"offsets"}
+    assert all("though this service has committed before" in each["seen"] for each in told.findings)
+
+
+async def test_settings_that_do_not_go_together_are_found(patient: Patient) -> None:
+    worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
+    (patient.directory / "larder.toml").write_text("session_timeout_s = 4000\nstandby = 1\n")
+    with running(worker):
+        worker.until_caught_up()
+        told = patient.doctor()
+        assert worker.stop() == 0
+    assert told.code == 11
+    assert {(each["audit"], each["severity"]) for each in told.findings} == {
+        ("settings", "error"),
+        ("settings", "warning"),
+    }
+    assert "group.max.session.timeout.ms=1800000" in told.of("settings", "session_timeout_s")["seen"]
+    assert "one worker in its group" in told.of("settings", patient.service)["seen"]
+
+
+async def test_a_minimum_of_in_sync_replicas_above_the_replicas_is_a_hint_and_records_are_acknowledged(
+    patient: Patient,
+) -> None:
+    await configure(patient.kafka, patient.waiting, COMPACTED | {"min.insync.replicas": "2"})
+    await patient.send(patient.waiting, Sent("key", None, 0))
+    told = patient.doctor()
+    assert told.of("settings", patient.waiting)["severity"] == "hint"
+
+
+async def test_a_sample_has_the_oldest_and_the_newest_and_all_has_what_lies_between(patient: Patient) -> None:
+    count = 1_000
+    rows = [customer("ada", at + 2) for at in range(count)]
+    rows[count // 2]["name"] = 7
+    place = partition_of(b"ada", PARTITIONS)
+    await patient.send(patient.customers, *(Sent("ada", row, place) for row in rows))
+    told = patient.doctor("--records", "80")
+    assert (told.code, told.findings) == (0, [])
+    assert told.read[patient.customers]["records"] <= 80
+    assert not told.read[patient.customers]["all"]
+    told = patient.doctor("--all")
+    assert told.read[patient.customers] == {"records": count + 3, "of": count + 3, "all": True}
+    assert len(told.of("schema", patient.customers)["samples"]) == 1
+
+
+async def hanging(patient: Patient) -> list[Finding]:
+    """What is found of open transactions, where each one counts as long."""
+    service = Service(patient.service)
+    service.table(OwnerTopic(patient.customers, Customer, key="customer_id", revision="revision", owner="crm"))
+    settings = Settings(kafka=patient.kafka, directory=patient.directory)
+    async with reader(patient.kafka) as consumer:
+        asked = Asked(patient.kafka, {service.name: service}, [service.name], settings, None)
+        return list(open_transactions(await gather(consumer, asked), long=0.0))
+
+
+async def test_records_that_are_not_committed_are_not_looked_at_and_their_open_transaction_is_named(
+    patient: Patient,
+) -> None:
+    async def ended() -> bool:
+        return await hanging(patient) == []
+
+    producer = AIOKafkaProducer(bootstrap_servers=patient.kafka, transactional_id=f"{patient.prefix}.bad")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
+        await producer.abort_transaction()
+        await producer.begin_transaction()
+        lies = await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
+        told = patient.doctor("--all")
+        (found,) = await hanging(patient)
+        await producer.abort_transaction()
+        await until(ended, 10, "the end of the transaction")
+    finally:
+        await producer.stop()
+    assert (told.code, told.findings) == (0, [])
+    assert found.about == f"topic {patient.customers}, partition {lies.partition}"
+    assert found.seen.endswith(f"transactional id {patient.prefix}.bad")
+    assert f"--partition {lies.partition} --start-offset {lies.offset}" in found.do[0]
+
+
+async def test_people_read_what_was_seen_where_why_it_matters_and_what_mends_it(patient: Patient) -> None:
+    await patient.send_without_key(patient.customers, customer("dee"), 0)
+    ended = patient("doctor")
+    assert ended.returncode == 11
+    offset = (await ends(patient.kafka, patient.customers))[0] - 1
+    assert ended.stdout.startswith(
+        f"error  topic {patient.customers}: 1 record without a key\n"
+        f"    seen at  {patient.at(patient.customers, 0, offset)}\n"
+        "    matters  such a record is no row: it is rejected, and tables lack what it says\n"
+        "    mend     have their producer send customer_id as the key of the message\n"
+    )
+    assert ended.stdout.splitlines()[-1] == "1 error; 7 records of 3 topics read"
+
+
+@pytest.mark.timeout(240)  # starts two brokers
+async def test_partitions_whose_broker_is_gone_are_findings_and_the_others_are_read(tmp_path: Path) -> None:
+    first = LocalBroker(tmp_path / "1")
+    second = LocalBroker(tmp_path / "2", node_id=2, joins=first)
+    try:
+        for broker in (first, second):
+            broker.start()
+            await asyncio.to_thread(broker.wait_ready)
+        patient = Patient(first.bootstrap, tmp_path, "two")
+        await create(first.bootstrap, {patient.orders: 8})
+        await create(first.bootstrap, {patient.customers: 8}, COMPACTED)
+        second.kill()
+
+        async def leaderless() -> dict[str, Any] | None:
+            # For a while the cluster still takes the killed one to be there.
+            told = patient.doctor_if_available()
+            found = [each for each in told.findings if "have no leader" in each["seen"]] if told else []
+            return next((each for each in found if patient.orders in each["about"]), None)
+
+        finding = await until(leaderless, 30, "partitions without a leader")
+        assert finding["severity"] == "error"
+        told = patient.doctor("--all")
+        assert told.code == 11
+        assert not told.read[patient.orders]["all"]
+    finally:
+        second.stop()
+        first.stop()
+
+
+def test_a_service_or_a_time_that_is_none_is_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
+    patient = Patient(kafka, tmp_path, prefix)
+    unknown = patient("doctor", f"{prefix}.shiping")
+    assert (unknown.returncode, f"did you mean {patient.service}?" in unknown.stderr) == (2, True)
+    assert patient("doctor", "--absence", "soon").returncode == 2
+
+
+def test_without_a_broker_it_is_one_clear_line(tmp_path: Path, prefix: str) -> None:
+    ended = Patient("127.0.0.1:1", tmp_path, prefix)("doctor")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("larder: broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers")

@@ -1,0 +1,54 @@
+"""Declarations that say nothing, or that nobody named: told with what was found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from larder.cli.main import larder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty directory, without settings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("LARDER_MODULES", "LARDER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("worker", "mine"), ("doctor", "mine"), ("joins", "mine"), ("get", "my.table", "c1"), ("publish", "my.topic")],
+)
+def test_where_no_configuration_was_found_an_unknown_name_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(larder, arguments)
+    assert told.exit_code == 2
+    missing = f"(the shipped shop: there is no {tmp_path / 'larder.toml'}, and LARDER_MODULES is not set)"
+    assert missing in told.stderr
+
+
+def test_the_list_of_services_says_where_it_is_that_of_the_shipped_shop(tmp_path: Path) -> None:
+    missing = f"there is no {tmp_path / 'larder.toml'}"
+    assert missing in CliRunner().invoke(larder, ["services"]).stderr
+    (tmp_path / "larder.toml").write_text('modules = ["agents.shipping"]\n')
+    assert CliRunner().invoke(larder, ["services"]).stderr == ""
+
+
+def test_a_module_of_topics_alone_is_refused_with_what_it_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain_rows.py").write_text(
+        "from dataclasses import dataclass\nfrom larder import OwnerTopic\n"
+        "@dataclass\nclass Customer:\n    customer_id: str\n"
+        "customers = OwnerTopic('my.customers', Customer, key='customer_id', owner='crm')\n"
+    )
+    monkeypatch.setenv("LARDER_MODULES", "plain_rows")
+    told = CliRunner().invoke(larder, ["services"])
+    assert told.exit_code == 2
+    assert "topic my.customers: a row type requires fields that can be read from a JSON object" in told.stderr
+    assert "Customer'>, which is no row type; subclass tables.Row" in told.stderr
+    assert "module plain_rows: larder requires a Service; found topic my.customers, and no service" in told.stderr

@@ -1,0 +1,58 @@
+"""Which letters are meant, and which of them can be replayed."""
+
+from __future__ import annotations
+
+import pytest
+
+from larder.dead_letters.choosing import Chosen, obstacle, stepless, too_large
+from larder.dead_letters.letters import Letter, LetterId, Place
+from larder.declaring.facts import TopicFacts
+
+LETTER = Letter(
+    LetterId("shop.orders", 5, 7), "s", 1, "shop.customers has no row 'c9'", b"k", b"v", [], None, Place(1, 0, 0)
+)  # fmt: skip
+FACTS = TopicFacts(6, "delete", 1_000, "id")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "taken"),
+    [
+        (Chosen(), True),
+        (Chosen(frozenset({LETTER.id})), True),
+        (Chosen(frozenset({LetterId("shop.orders", 5, 8)})), False),
+        (Chosen(topic="shop.orders"), True),
+        (Chosen(topic="shop"), False),
+        (Chosen(cause="NO ROW"), True),
+        (Chosen(cause="has no row …"), True),
+        (Chosen(topic="shop.orders", cause="nested"), False),
+    ],
+)
+def test_letters_are_chosen_by_id_topic_and_cause(chosen: Chosen, *, taken: bool) -> None:
+    assert chosen.takes(LETTER) is taken
+
+
+def test_partitions_that_are_likely_to_have_a_letter_are_read_first() -> None:
+    assert Chosen(frozenset({LETTER.id})).partitions(4) == [1, 0, 2, 3]
+    assert Chosen().partitions(3) == [0, 1, 2]
+    assert Chosen(frozenset({LETTER.id})).partitions(0) == []
+
+
+def test_a_letter_is_replayed_into_a_topic_of_events_alone() -> None:
+    assert obstacle(LETTER, FACTS) is None
+    compacted = obstacle(LETTER, FACTS._replace(cleanup_policy="compact,delete"))
+    assert "an old row would take the place of a newer one" in (compacted or "")
+    assert "requires its partition; found 5" in (obstacle(LETTER, FACTS._replace(partitions=5)) or "")
+
+
+def test_a_letter_that_has_become_too_large_for_its_topic_is_found_before_it_is_sent() -> None:
+    assert too_large(LETTER, "again", [("h", None)], FACTS) is None
+    assert "requires at most 1000 bytes in again" in (too_large(LETTER, "again", [("h", b"x" * 900)], FACTS) or "")
+
+
+def test_a_letter_is_replayed_to_a_step_that_reads_its_partition_again() -> None:
+    stepped = LETTER._replace(step="join j")
+    assert not stepless(stepped, "again", stepped.id.partition + 1)
+    assert "found a letter that names none" in stepless(LETTER, "again", 8)
+    assert "found none; start one, or --republish" in stepless(stepped, "again", None)
+    few = stepless(stepped, "again", stepped.id.partition)
+    assert f"requires partition {stepped.id.partition} of again; found {stepped.id.partition} partitions" in few

@@ -1,0 +1,112 @@
+"""Loading services: the shipped ones, a user's own, and everything that goes wrong."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from larder.declaring.loading import ROOT, foreign_packages, load_services, shipped_modules
+from larder.types import DeclarationError
+
+SERVICE = 'from larder import Service\nmine = Service("{}")\n'
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in a directory of its own, and forget afterwards what was imported from it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def refused(*modules: str) -> str:
+    with pytest.raises(DeclarationError) as caught:
+        load_services(modules)
+    return str(caught.value)
+
+
+def test_the_shipped_services_are_the_files_of_the_folder() -> None:
+    assert {"agents.shipping", "agents.fulfilment"} <= set(shipped_modules())
+    assert {"shipping", "fulfilment"} <= set(load_services())
+
+
+def test_a_users_module_in_the_working_directory_replaces_the_shipped_ones(tmp_path: Path) -> None:
+    (tmp_path / "my_services.py").write_text(SERVICE.format("own"))
+    assert list(load_services(["my_services"])) == ["own"]
+
+
+def test_a_module_in_a_package_of_the_user_is_found(tmp_path: Path) -> None:
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "__init__.py").touch()
+    (tmp_path / "my_package" / "posting.py").write_text(SERVICE.format("posting"))
+    assert list(load_services(["my_package.posting"])) == ["posting"]
+
+
+def test_every_module_that_does_not_import_is_told_with_file_line_and_exception(tmp_path: Path) -> None:
+    (tmp_path / "raising_one.py").write_text("x = 1\ny = x / 0\n")
+    (tmp_path / "spelt_badly.py").write_text("x = 1\n\ndef\n")
+    (tmp_path / "leaving_one.py").write_text("import sys\nsys.exit(3)\n")
+    found = refused("raising_one", "spelt_badly", "leaving_one", "not_there_at_all", "agents.shipping")
+    assert len(found.splitlines()) == 4
+    assert f"ZeroDivisionError: division by zero ({tmp_path / 'raising_one.py'}, line 2)" in found
+    assert f"({tmp_path / 'spelt_badly.py'}, line 3)" in found
+    assert f"SystemExit: 3 ({tmp_path / 'leaving_one.py'}, line 2)" in found
+    assert "module not_there_at_all" in found
+    assert "ModuleNotFoundError: No module named 'not_there_at_all' (looked for in " in found
+    assert str(tmp_path) in found
+
+
+def test_an_import_that_fails_further_in_is_told_where(tmp_path: Path) -> None:
+    (tmp_path / "outer_one.py").write_text("\nimport inner_one\n")
+    (tmp_path / "inner_one.py").write_text("\n\nimport nothing_like_it\n")
+    assert f"'nothing_like_it' ({tmp_path / 'inner_one.py'}, line 3)" in refused("outer_one")
+
+
+def test_a_module_without_a_service_is_refused_unless_it_declares_topics(tmp_path: Path) -> None:
+    (tmp_path / "empty_one.py").write_text("x = 1\n")
+    (tmp_path / "only_topics.py").write_text(
+        "from larder import EventTopic, Row\nclass R(Row):\n    k: str\nt = EventTopic('t', R, key='k')\n"
+    )
+    assert f"requires a Service; found none in {tmp_path / 'empty_one.py'}" in refused("empty_one")
+    assert load_services(["only_topics"]) == {}
+
+
+def test_two_services_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "first_one.py").write_text(SERVICE.format("twice"))
+    (tmp_path / "second_one.py").write_text(SERVICE.format("twice"))
+    assert "service twice: a service name requires one declaration; found another one in second_one" in refused(
+        "first_one", "second_one"
+    )
+
+
+def test_a_service_that_two_modules_share_is_one_service(tmp_path: Path) -> None:
+    (tmp_path / "sharing_one.py").write_text(SERVICE.format("shared"))
+    (tmp_path / "sharing_two.py").write_text("from sharing_one import mine\n")
+    assert list(load_services(["sharing_one", "sharing_two"])) == ["shared"]
+
+
+def test_a_users_file_that_a_library_hides_is_told_with_both_paths(tmp_path: Path) -> None:
+    (tmp_path / "colorsys.py").write_text(SERVICE.format("hidden"))
+    found = refused("colorsys")
+    assert f"which hides {tmp_path / 'colorsys.py'}; rename the file" in found
+
+
+@pytest.mark.parametrize("file", ["tables/__init__.py", "agents.py"])
+def test_a_foreign_package_of_our_name_on_the_path_is_refused_with_both_paths(tmp_path: Path, file: str) -> None:
+    foreign = tmp_path / file
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.touch()
+    name = file.partition("/")[0].removesuffix(".py")
+    found = refused("agents.shipping")
+    assert f"package {name}: larder requires its own packages agents and tables" in found
+    assert f"found {foreign} beside {ROOT / name}; take it off the path or rename it" in found
+
+
+def test_a_folder_without_init_is_no_foreign_package(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    assert foreign_packages([str(tmp_path), str(ROOT), ""]) == []

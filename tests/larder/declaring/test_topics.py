@@ -1,0 +1,106 @@
+"""Declarations of topics and rows: inert values that say what they are."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from larder import EventTopic, OwnerTopic, Row
+from larder.declaring.fields import json_names, scalar, unreadable
+from larder.declaring.keys import INT64, TEXT
+from larder.types import DeclarationError, Problem
+
+
+class Parcel(Row):
+    note: str | None = None
+    parcel_id: str
+    weight: float = 1.0
+    count: int = 1
+
+
+def test_a_row_is_frozen_and_made_by_name_with_defaults_anywhere() -> None:
+    parcel = Parcel(parcel_id="p1")
+    assert (parcel.note, parcel.weight) == (None, 1.0)
+    with pytest.raises(AttributeError):
+        parcel.parcel_id = "p2"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Parcel("p1")  # type: ignore[call-arg]
+
+
+def test_a_row_ignores_fields_that_it_does_not_know() -> None:
+    decoded = msgspec.json.decode(b'{"parcel_id": "p1", "colour": "red"}', type=Parcel)
+    assert decoded == Parcel(parcel_id="p1")
+
+
+def test_declarations_are_equal_and_hashable_by_what_they_say() -> None:
+    one = OwnerTopic("t", Parcel, key="parcel_id", indexes=["note"])
+    assert one == OwnerTopic("t", Parcel, key="parcel_id", indexes=("note",))
+    assert len({one, OwnerTopic("t", Parcel, key="parcel_id")}) == 2
+
+
+def test_one_index_given_as_a_string_is_one_index() -> None:
+    assert OwnerTopic("t", Parcel, key="parcel_id", indexes="note").indexes == ("note",)
+
+
+def test_rekeyed_events_keep_their_key_and_are_named_by_service_topic_and_field() -> None:
+    rekeyed = EventTopic("shop.parcels", Parcel, key="parcel_id").by("note")
+    assert rekeyed.name_in("post") == "post.shop.parcels.by.note"
+    assert (rekeyed.key, rekeyed.row, rekeyed.key_codec) == ("parcel_id", Parcel, TEXT)
+
+
+def test_a_declaration_with_mistakes_is_made_without_an_error() -> None:
+    EventTopic("no name!", int, key="x", key_type=float, partitions=-1)  # type: ignore[arg-type]
+
+
+def test_the_type_of_a_field_says_which_key_it_can_hold() -> None:
+    assert scalar(Parcel, "parcel_id") == (TEXT, False)
+    assert scalar(Parcel, "note") == (TEXT, True)
+    assert scalar(Parcel, "count") == (INT64, False)
+    assert scalar(Parcel, "weight") == (None, False)
+
+
+@pytest.mark.parametrize("anything", [Any, msgspec.Raw, None, Parcel | None])
+def test_a_field_for_anything_may_be_null(anything: Any) -> None:
+    assert scalar(msgspec.defstruct("Loose", [("thing", anything)]), "thing") == (None, True)
+
+
+def test_fields_have_the_names_that_json_has() -> None:
+    class Renamed(Row, rename="camel"):
+        parcel_id: str
+
+    assert json_names(Renamed) == {"parcelId"}
+
+
+def test_a_row_type_that_cannot_be_read_says_why() -> None:
+    class Strange(Row):
+        thing: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+
+    assert "Nowhere" in (unreadable(Strange) or "")
+    assert "no row type" in (unreadable(dict) or "")
+    assert unreadable(Parcel) is None
+
+
+class Unknown:
+    pass
+
+
+@pytest.mark.parametrize("unknown", [object, complex, Path, Unknown, list[Unknown], Unknown | None])
+def test_a_field_of_a_type_that_msgspec_does_not_know_makes_a_row_unreadable(unknown: Any) -> None:
+    row: Any = msgspec.defstruct("Strange", [("key", str), ("thing", unknown)])
+    assert (unreadable(row) or "").startswith("Strange with TypeError: type <class ")
+    assert (unreadable(row) or "").endswith(" is not supported")
+
+
+def test_a_default_that_json_cannot_write_makes_a_row_unreadable() -> None:
+    class Strange(Row):
+        key: str
+        number: int = Unknown()  # type: ignore[assignment]
+
+    assert "Encoding objects of type Unknown is unsupported" in (unreadable(Strange) or "")
+
+
+def test_problems_read_as_what_was_declared_required_found_and_what_to_do() -> None:
+    problem = Problem("join a with b", "x require y", "6 and 4", "make b global")
+    assert str(problem) == "join a with b: x require y; found 6 and 4; make b global"
+    assert str(DeclarationError([problem, problem])) == f"{problem}\n{problem}"

@@ -1,0 +1,164 @@
+"""`larder demo` as a user starts it: with a broker of its own, from nothing, and then from what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[3]
+# Seconds, on a machine that runs other tests beside it; `make demo` has 15 when nothing has to be fetched.
+FIRST_JOINED = 45.0
+END = 30.0
+
+
+class Demo:
+    """One demo, in a directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        kept = {name: value for name, value in os.environ.items() if name != "KAFKA" and "LARDER_" not in name}
+        self.environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._larder("demo", *arguments)
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        ended = self.run(*arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return found
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "larder", "demo", *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self.process
+
+    def until_joined(self) -> str:
+        """Wait until it tells how to look a row up; gives that command's arguments."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if "look a row up" in line:
+                return line.partition("-m larder ")[2].strip()
+        pytest.fail(f"the demo ended with {self.process.wait()}")
+
+    def ask(self, command: str) -> subprocess.CompletedProcess[str]:
+        return self._larder(*command.split())
+
+    def workers(self) -> dict[str, int]:
+        files = (self.directory / ".larder" / "workers").glob("*/*.json")
+        return {each.stem: json.loads(each.read_text())["pid"] for each in files}
+
+    def leave_nothing(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(END)
+        self._larder("broker", "stop")
+
+    def _larder(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "larder", *arguments]
+        return subprocess.run(
+            command, cwd=self.directory, env=self.environment, capture_output=True, text=True, timeout=100, check=False
+        )
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    demo = Demo(tmp_path)
+    yield demo
+    demo.leave_nothing()
+
+
+def _is_running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_demo_joins_orders_from_nothing_and_ends_with_one_line_of_json(demo: Demo) -> None:
+    found = demo.json("--for", "10s")
+    assert found["workers"] == 3
+    assert 0 < found["seconds_to_first_joined"] < FIRST_JOINED
+    assert found["orders"] > 10 * 100
+    # All but those that still wait for their customer.
+    assert found["enriched"] == found["orders"] - found["waiting"]
+    assert found["fulfilled"] == found["orders"]
+    assert found["missing"] > found["waiting"] > 0
+    assert found["per_second"] > 0
+
+
+def test_the_next_demo_goes_on_from_the_last_and_ctrl_c_ends_all_of_it_within_seconds(demo: Demo) -> None:
+    demo.json("--for", "2s")
+    assert demo.workers() == {}
+    between = time.time() * 1000
+    process = demo.start("--rate", "50")
+    command = demo.until_joined()
+    row = demo.ask(f"{command} --json")
+    assert row.returncode == 0, row.stderr
+    assert json.loads(row.stdout)["key"] == command.split()[-1]
+    customers = [json.loads(demo.ask(f"get shop.customers c{number:05d} --json").stdout) for number in range(1, 6)]
+    assert min(each["timestamp"] for each in customers) < between
+    second = demo.run()
+    assert (second.returncode, "requires workers of its own" in second.stderr) == (2, True)
+    workers = demo.workers()
+    assert set(workers) == {"shipping-1", "shipping-2", "fulfilment-1"}
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=END)
+    assert process.returncode == 0, told
+    assert time.monotonic() - asked < 15
+    assert "stopping the workers\nthe broker is stopped\n" in told
+    assert not any(map(_is_running, workers.values()))
+    assert "no local broker is running" in demo.ask("broker status").stdout
+
+
+def test_a_worker_that_dies_is_reported_with_the_end_of_its_log(demo: Demo) -> None:
+    process = demo.start()
+    demo.until_joined()
+    workers = demo.workers()
+    os.kill(workers["shipping-2"], signal.SIGKILL)
+    told, _ = process.communicate(timeout=END)
+    assert process.returncode == 1
+    assert "larder: worker shipping-2: requires a process that runs" in told
+    assert "found one ended by SIGKILL" in told
+    assert (demo.directory / ".larder" / "demo" / "shipping-2.log").read_text().splitlines()[-1] in told
+    assert not any(map(_is_running, workers.values()))
+
+
+def test_ctrl_c_at_once_leaves_nothing_behind(demo: Demo) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    assert "starting a Kafka broker" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=2 * END)
+    assert "no local broker is running" in demo.ask("broker status").stdout
+    assert demo.workers() == {}
+
+
+@pytest.mark.parametrize("given", ["soon", "0s", "-1", "1d"])
+def test_a_time_that_is_none_is_a_mistake(demo: Demo, given: str) -> None:
+    ended = demo.run(f"--for={given}")
+    assert (ended.returncode, "is no time above zero, such as 30s" in ended.stderr) == (2, True)
+
+
+def test_what_is_not_ours_is_not_forgotten(demo: Demo) -> None:
+    demo.environment["KAFKA"] = "127.0.0.1:1"
+    ended = demo.run("--fresh")
+    assert (ended.returncode, "whose topics are not ours to remove" in ended.stderr) == (2, True)

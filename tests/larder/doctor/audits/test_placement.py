@@ -1,0 +1,107 @@
+"""Records whose partition does not fit their key, and who may have put them there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
+
+from larder.declaring.keys import UUID
+from larder.declaring.plurals import counted
+from larder.doctor.audits.placement import Placement, crc32, fnv1a
+from larder.doctor.findings import Finding, Severity
+from larder.doctor.records import Reader
+from larder.kafka.partitioner import partition_of
+from tests.support.audited import Given, found, given, shop
+
+CUSTOMERS = shop()[1]["customers"]
+KEYS = st.lists(st.binary(min_size=1, max_size=20), unique=True, max_size=60)
+
+
+def audit(
+    keys: list[bytes],
+    place: Callable[[bytes, int], int],
+    count: int,
+    *,
+    by_partition: bool = True,
+    one_form: Callable[[bytes], bytes] | None = None,
+) -> list[Finding]:
+    records: dict[int, list[Given]] = {}
+    for offset, key in enumerate(keys):
+        records.setdefault(place(key, count), []).append(given(offset, key, {}))
+    placement = Placement(CUSTOMERS.name, count, by_partition=by_partition)
+    placement.one_form = one_form
+    return found(placement, Reader(CUSTOMERS), records)
+
+
+@examples(KEYS, st.integers(1, 50))
+def test_what_javas_partitioner_placed_is_in_its_place(keys: list[bytes], count: int) -> None:
+    assert not audit(keys, partition_of, count)
+
+
+@examples(KEYS, st.integers(2, 50))
+def test_exactly_those_that_lie_elsewhere_are_counted(keys: list[bytes], count: int) -> None:
+    elsewhere = [key for key in keys if crc32(key, count) != partition_of(key, count)]
+    told = audit(keys, crc32, count)
+    assert len(told) == bool(elsewhere)
+    if told:
+        assert told[0].seen.startswith(f"{len(elsewhere)} of {counted(len(keys), 'record')} ")
+        places = {(place.partition, place.offset) for place in told[0].samples}
+        assert len(places) == min(5, len(elsewhere))
+        assert places <= {(crc32(key, count), keys.index(key)) for key in elsewhere}
+
+
+def test_the_other_partitioners_are_those_of_their_clients() -> None:
+    # The check value of the polynomial, and a test vector of FNV's authors; its sign bit is set.
+    assert crc32(b"123456789", 2**32) == 0xCBF43926
+    assert fnv1a(b"foobar", 2**32) == 2**32 - 0xBF9CF968
+
+
+@pytest.mark.parametrize(
+    ("place", "named", "mended"),
+    [(crc32, "all of them fit CRC32", "partitioner=murmur2_random"), (fnv1a, "all of them fit FNV-1a", "Murmur2")],
+)
+def test_the_partitioner_that_all_of_them_fit_is_named(
+    place: Callable[[bytes, int], int], named: str, mended: str
+) -> None:
+    (told,) = audit([b"customer-%d" % number for number in range(100)], place, 6)
+    assert named in told.seen
+    assert mended in told.do[0]
+
+
+def test_where_one_does_not_fit_none_is_named() -> None:
+    keys = [b"customer-%d" % number for number in range(100)]
+    odd = next(key for key in keys if len({(crc32(key, 6) + 1) % 6, partition_of(key, 6)}) == 2)
+    (told,) = audit(keys, lambda key, count: (crc32(key, count) + (key == odd)) % count, 6)
+    assert "they fit no partitioner that is known here" in told.seen
+
+
+def test_a_few_that_fit_by_chance_name_none() -> None:
+    keys = [key for key in (b"k%d" % number for number in range(50)) if crc32(key, 2) != partition_of(key, 2)][:3]
+    (told,) = audit(keys, crc32, 2)
+    assert "no partitioner that is known" in told.seen
+
+
+def test_partitions_that_were_added_since_are_recognised() -> None:
+    keys = [b"customer-%d" % number for number in range(100)]
+    (told,) = audit(keys, lambda key, _: partition_of(key, 4), 8)
+    assert "as if the topic had 4 partitions: some were added since" in told.seen
+
+
+def test_it_is_an_error_only_where_something_is_joined_by_partition() -> None:
+    keys = [b"customer-%d" % number for number in range(100)]
+    assert audit(keys, crc32, 6)[0].severity is Severity.ERROR
+    assert audit(keys, crc32, 6, by_partition=False)[0].severity is Severity.HINT
+
+
+def test_uuids_that_lie_by_their_capitals_are_told_so_where_rows_are_looked_up_by_partition() -> None:
+    keys = [str(uuid.UUID(int=number * 7919)).upper().encode() for number in range(40)]
+    elsewhere = [key for key in keys if partition_of(key, 4) != partition_of(key.lower(), 4)]
+    (told,) = audit(keys, partition_of, 4, one_form=UUID.one_form)
+    assert told.seen.startswith(f"{len(elsewhere)} of 40 records")
+    assert "as they are written, in capitals or in braces" in told.seen
+    assert "small letters without braces" in told.do[0]
+    assert not audit(keys, partition_of, 4, by_partition=False, one_form=UUID.one_form)

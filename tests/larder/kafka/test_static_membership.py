@@ -1,0 +1,123 @@
+"""Members that keep their place over a restart, on a real broker; and what aiokafka does not do for them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import AsyncExitStack
+from typing import Any, cast
+
+import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import UnknownError, for_code
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from larder.delivery.guarantees import Committed
+from larder.group.faust_app import Consumer
+from larder.kafka import static_membership
+from larder.kafka.static_membership import FENCED_INSTANCE, ReplacedError
+from larder.kafka.transactions import GroupFencedError, TransactionalProducer
+from tests.larder.group.test_faust_app import Taken, member
+from tests.support.topics import create, until
+
+LONG = 30.0
+"""A session that does not end while a test runs: who waits for it fails."""
+
+
+async def test_a_member_that_comes_back_within_its_session_has_its_partitions_and_nobody_else_notices(
+    kafka: str, prefix: str
+) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 4})
+    other, before, after = Taken(), Taken(), Taken()
+    async with member(kafka, prefix, other, [topic], session=LONG):
+        async with member(kafka, prefix, before, [topic], "two", LONG, stays=True):
+            await until(lambda: len(other.assigned) == len(before.assigned) == 2, 30, "two partitions for each")
+            had, epoch = list(before.assigned), other.epoch
+        async with member(kafka, prefix, after, [topic], "two", LONG):
+            await until(lambda: after.assigned, 10, "its partitions")
+            assert (after.assigned, other.epoch) == (had, epoch)
+
+
+async def test_a_member_that_leaves_is_gone_at_once_however_long_its_session_is(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 4})
+    staying, leaving = Taken(), Taken()
+    async with member(kafka, prefix, staying, [topic], session=LONG):
+        async with member(kafka, prefix, leaving, [topic], session=LONG):
+            await until(lambda: len(staying.assigned) == len(leaving.assigned) == 2, 30, "two partitions for each")
+        await until(lambda: len(staying.assigned) == 4, LONG / 3, "all partitions for the one that stays")
+
+
+@pytest.mark.parametrize("learns", ["by its heartbeat", "by a commit", "by a transaction"])
+async def test_a_member_that_was_replaced_is_told_and_does_not_take_its_place_back(
+    kafka: str, prefix: str, learns: str
+) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    old, new = Taken(), Taken()
+    async with AsyncExitStack() as stack:
+        replaced = await stack.enter_async_context(member(kafka, prefix, old, [topic], "one", LONG))
+        await until(lambda: len(old.assigned) == 2, 30, "all partitions")
+        app = await stack.enter_async_context(member(kafka, prefix, new, [topic], "one", LONG))
+        await until(lambda: len(new.assigned) == 2, 30, "all partitions for the one that came later")
+        consumer = cast("Consumer", replaced.consumer)
+        if learns == "by a commit":
+            with pytest.raises(ReplacedError, match=f"worker one: requires a name that nobody else has .* {prefix}"):
+                await consumer.commit_offsets({TopicPartition(topic, 0): Committed(0, "id-1")})
+        if learns == "by a transaction":
+            with pytest.raises(GroupFencedError, match="fenced instance"):
+                await _commit_in_transaction(kafka, topic, consumer)
+        with pytest.raises(ReplacedError):
+            await _until_refused(consumer)
+        epoch = new.epoch
+        # It would join again within a tenth of a second, and be let in.
+        for _ in range(20):
+            await cast("Consumer", app.consumer).check_group()
+            await cast("Consumer", app.consumer).commit_offsets({TopicPartition(topic, 0): Committed(0, "id-1")})
+            await asyncio.sleep(0.05)
+        assert (new.epoch, len(new.assigned)) == (epoch, 2)
+    assert new.failures == []
+
+
+async def _until_refused(consumer: Consumer) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            await consumer.check_group()
+            await asyncio.sleep(0.05)
+
+
+async def _commit_in_transaction(kafka: str, topic: str, consumer: Consumer) -> None:
+    producer = TransactionalProducer(f"{topic}.one", 10_000, bootstrap_servers=kafka)
+    await producer.start()
+    try:
+        await producer.begin(consumer.member())
+        await producer.commit({TopicPartition(topic, 0): OffsetAndMetadata(1, "")})
+    finally:
+        await producer.discard()
+
+
+def test_aiokafka_itself_says_nothing_of_the_instance() -> None:
+    """Once it does, `static_members` has less to do."""
+    newest = {each.API_KEY: each._CLASSES[-1].API_VERSION for each in (HeartbeatRequest, LeaveGroupRequest)}
+    assert newest == {12: 1, 13: 1}
+    assert OffsetCommitRequest._CLASSES[-1].API_VERSION < 7
+    assert for_code(FENCED_INSTANCE) is UnknownError
+
+
+@pytest.mark.parametrize("name", ["_send_req", "_maybe_leave_group", "_on_join_complete", "check_errors"])
+def test_what_is_overridden_of_the_coordinator_is_still_there_and_takes_the_same(name: str) -> None:
+    theirs, ours = vars(GroupCoordinator)[name], vars(static_membership._StaticCoordinator)[name]
+    assert asyncio.iscoroutinefunction(ours) == asyncio.iscoroutinefunction(theirs)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+
+
+def test_the_requests_of_aiokafka_have_the_fields_that_are_signed_here() -> None:
+    heartbeat: Any = HeartbeatRequest("group", 7, "member")
+    assert (heartbeat._generation_id, heartbeat._member_id) == (7, "member")
+    assert cast("Any", LeaveGroupRequest("group", "member"))._member_id == "member"
+    commit: Any = OffsetCommitRequest("group", 7, "member", -1, [("topic", [(0, 1, "")])])
+    assert (commit._consumer_group_generation_id, commit._consumer_id) == (7, "member")
+    assert commit._topics == [("topic", [(0, 1, "")])]

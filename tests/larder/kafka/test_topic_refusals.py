@@ -1,0 +1,92 @@
+"""Topics that the broker does not create: which answers are mistakes, and what is said of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from aiokafka.errors import (
+    BrokerResponseError,
+    ClusterAuthorizationFailedError,
+    InvalidConfigurationError,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    PolicyViolationError,
+    UnknownError,
+)
+
+from larder.declaring import topology
+from larder.declaring.problems import DeclarationError
+from larder.declaring.topology import FOREVER, Role, TopicUse
+from larder.kafka import admin, topic_refusals
+from larder.kafka.admin import Cluster
+from larder.kafka.topic_refusals import TopicsUnavailableError, is_too_new, refusal, refused
+from tests.support.topics import create, existing
+
+USE = TopicUse("shop.joined", (), owned=True, compacted=False, partitions=4)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (InvalidTopicError, DeclarationError),
+        (PolicyViolationError, DeclarationError),
+        (ClusterAuthorizationFailedError, TopicsUnavailableError),
+        (InvalidReplicationFactorError, TopicsUnavailableError),
+        (UnknownError, TopicsUnavailableError),
+    ],
+)
+def test_a_refusal_is_a_mistake_or_something_outside_has_to_change(
+    error: type[BrokerResponseError], raised: type[Exception]
+) -> None:
+    told = refused([refusal(USE, 3, error, "Not today.")])
+    assert type(told) is raised
+    assert str(told).startswith(
+        "topic shop.joined: requires a broker that creates it, with 4 partitions and replication factor 3; "
+        f"found a refusal: Not today ({error.__name__}); "
+    )
+
+
+def test_all_refusals_are_told_together_and_one_mistake_makes_them_a_mistake() -> None:
+    told = refused([refusal(USE, 1, UnknownError, None), refusal(USE, 1, InvalidTopicError, "taken")])
+    assert isinstance(told, DeclarationError)
+    assert len(told.problems) == 2
+
+
+async def test_a_name_that_collides_with_another_is_refused_with_the_reason_of_the_broker(
+    kafka: str, prefix: str
+) -> None:
+    await create(kafka, {f"{prefix}.a_b": 1})
+    uses = [replace(USE, name=f"{prefix}.{name}") for name in ("a.b", "free")]
+    async with Cluster(kafka) as cluster:
+        (found,) = await cluster.refusals(uses)
+        assert found.topic == f"{prefix}.a.b"
+        assert f"{prefix}.a_b" in found.problem.found, "the broker says with which"
+        assert await existing(kafka, prefix) == [f"{prefix}.a_b"], "nothing is created"
+        with pytest.raises(DeclarationError, match="collides"):
+            await cluster.create(uses)
+        assert sorted(await existing(kafka, prefix)) == [f"{prefix}.a_b", f"{prefix}.free"]
+        assert await cluster.refusals([replace(USE, name=f"{prefix}.free")]) == []
+
+
+def test_a_setting_that_an_older_broker_does_not_know_is_left_out_and_no_other_is() -> None:
+    unknown = "Unknown topic config name: message.timestamp.after.max.ms"
+    assert is_too_new(refusal(USE, 1, InvalidConfigurationError, unknown))
+    assert not is_too_new(refusal(USE, 1, InvalidConfigurationError, "Unknown topic config name: nope"))
+    assert not is_too_new(refusal(USE, 1, PolicyViolationError, unknown))
+
+
+async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_without_it(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This broker knows them all: one that nobody knows stands for them."""
+    monkeypatch.setattr(topology, "AFTER_MAX", "of.a.later.broker")
+    for module in (admin, topic_refusals):
+        monkeypatch.setattr(module, "TOO_NEW", {"of.a.later.broker"})
+    use = replace(USE, name=f"{prefix}.joined", roles=(Role.JOINED,), retention=FOREVER)
+    assert "of.a.later.broker" in use.config
+    async with Cluster(kafka) as connection:
+        assert await connection.refusals([use]) == []
+        await connection.create([use])
+        settings = (await connection.topic_settings([use.name]))[use.name]
+    assert settings["retention.ms"] == "-1", "all other settings are as they are to be"

@@ -1,0 +1,227 @@
+"""Transactions on a real broker: all or nothing, and nothing from a member that the group has left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.producer import sender
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from larder.kafka.stable_offsets import stable_offsets
+from larder.kafka.transactions import GroupFencedError, Member, TransactionalProducer, end_transaction
+from tests.support.topics import create, read, until
+
+
+@asynccontextmanager
+async def grouped(kafka: str, group: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A member of a group that has its partitions."""
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, group_id=group, enable_auto_commit=False, session_timeout_ms=3_000,
+        heartbeat_interval_ms=100, fetch_max_wait_ms=50,
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        await until(lambda: bool(consumer.assignment()), 20, "an assignment")
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+def member_of(consumer: AIOKafkaConsumer) -> Member:
+    coordinator = consumer._coordinator
+    return Member(coordinator.group_id, coordinator.generation, coordinator.member_id)
+
+
+async def left_behind(kafka: str, stack: AsyncExitStack, topic: str) -> tuple[AIOKafkaConsumer, Member]:
+    """A consumer, and the member that it was before another one joined."""
+    first = await stack.enter_async_context(grouped(kafka, topic, topic))
+    before = member_of(first)
+    await stack.enter_async_context(grouped(kafka, topic, topic))
+    assert member_of(first).generation > before.generation
+    return first, before
+
+
+@asynccontextmanager
+async def producing(kafka: str, by: str) -> AsyncIterator[TransactionalProducer]:
+    producer = TransactionalProducer(by, 60_000, bootstrap_servers=kafka, acks="all")
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.discard()
+
+
+async def until_read(kafka: str, topic: str, *values: bytes) -> None:
+    """Wait until a reader of committed records has these: the broker writes its markers after it has answered."""
+
+    async def there() -> bool:
+        return [record.value for record in await read(kafka, topic)] == list(values)
+
+    await until(there, 10, f"{values} in {topic}")
+
+
+async def send(producer: AIOKafkaProducer, topic: str, value: bytes) -> None:
+    await (await producer.send(topic, value, partition=0))
+
+
+async def test_outputs_and_offsets_are_committed_together_one_transaction_after_the_other(
+    kafka: str, prefix: str
+) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as producer:
+        for turn in range(5):
+            await producer.begin(member_of(consumer))
+            await producer.begin(member_of(consumer))
+            await send(producer, topic, b"%d" % turn)
+            assert len(await read(kafka, topic)) == turn
+            await producer.commit({one: OffsetAndMetadata(turn, "id by"), other: OffsetAndMetadata(9, "")})
+            await until_read(kafka, topic, *(b"%d" % each for each in range(turn + 1)))
+        found = await stable_offsets(consumer, [one, other])
+    assert found.committed == {one: (4, "id by"), other: (9, "")}
+    assert not found.pending
+
+
+async def test_a_member_that_the_group_has_left_behind_commits_nothing(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    tp = TopicPartition(topic, 0)
+    async with AsyncExitStack() as stack:
+        consumer, before = await left_behind(kafka, stack, topic)
+        producer = await stack.enter_async_context(producing(kafka, prefix))
+        await producer.begin(before)
+        await send(producer, topic, b"a zombie's")
+        with pytest.raises(GroupFencedError, match=f"generation {before.generation} of group"):
+            await producer.commit({tp: OffsetAndMetadata(7, "")})
+        with pytest.raises(KafkaError):
+            await producer.begin(before)
+        next_one = await stack.enter_async_context(producing(kafka, prefix))
+        await next_one.begin(member_of(consumer))
+        await send(next_one, topic, b"again")
+        await next_one.commit({tp: OffsetAndMetadata(1, "")})
+        await until_read(kafka, topic, b"again")
+        assert (await stable_offsets(consumer, [tp])).committed == {tp: (1, "")}
+
+
+async def test_what_aiokafka_itself_sends_is_not_fenced(kafka: str, prefix: str) -> None:
+    """The fault that `TransactionalProducer` is there for; where this fails, it may be needed no more."""
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    tp = TopicPartition(topic, 0)
+    async with AsyncExitStack() as stack:
+        consumer, _ = await left_behind(kafka, stack, topic)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=prefix)
+        await stack.enter_async_context(producer)
+        await producer.begin_transaction()
+        await send(producer, topic, b"a zombie's")
+        await producer.send_offsets_to_transaction({tp: OffsetAndMetadata(7, "")}, topic)
+        await producer.commit_transaction()
+        await until_read(kafka, topic, b"a zombie's")
+        assert (await stable_offsets(consumer, [tp])).committed == {tp: (7, "")}
+
+
+async def test_the_next_producer_of_an_id_fences_the_one_before_and_ends_what_it_left_open(
+    kafka: str, prefix: str
+) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 1})
+    tp = TopicPartition(topic, 0)
+    async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as first:
+        await first.begin(member_of(consumer))
+        await send(first, topic, b"lost")
+        async with producing(kafka, prefix) as second:
+            await second.begin(member_of(consumer))
+            await send(second, topic, b"kept")
+            await second.commit({tp: OffsetAndMetadata(1, "")})
+            await until_read(kafka, topic, b"kept")
+            with pytest.raises(ProducerFenced):
+                await first.commit({tp: OffsetAndMetadata(2, "")})
+
+
+async def test_offsets_of_a_transaction_that_was_left_open_are_pending_until_somebody_ends_it(
+    kafka: str, prefix: str
+) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as producer:
+        await producer.begin(member_of(consumer))
+        await producer.commit({one: OffsetAndMetadata(1, "before")})
+        await producer.begin(member_of(consumer))
+        await producer.send_offsets_to_transaction({one: OffsetAndMetadata(2, "never")}, topic)
+        found = await stable_offsets(consumer, [one, other])
+        assert (found.committed, list(found.pending)) == ({one: (1, "before")}, [one])
+        # aiokafka asks without caring whether it is stable.
+        assert await consumer._coordinator.fetch_committed_offsets([one]) == {one: (1, "before")}
+        await end_transaction(kafka, prefix)
+
+        async def stable() -> bool:
+            return not (await stable_offsets(consumer, [one, other])).pending
+
+        await until(stable, 10, "stable offsets")
+        assert (await stable_offsets(consumer, [one, other])).committed == {one: (1, "before")}
+
+
+async def test_offsets_that_are_not_there_are_none(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 1})
+    async with grouped(kafka, topic, topic) as consumer:
+        asked = [TopicPartition(topic, 0), TopicPartition(topic, 5), TopicPartition(f"{prefix}.none", 0)]
+        assert await stable_offsets(consumer, asked) == ({}, [])
+        assert await stable_offsets(consumer, []) == ({}, [])
+
+
+async def test_a_producer_whose_sender_has_died_says_why_at_each_step(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 1})
+    async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as producer:
+        await producer.begin(member_of(consumer))
+        producer._txn_manager.fatal_error(ProducerFenced("for a reason"))
+        for step in (
+            producer.begin(member_of(consumer)),
+            producer.send_batch(producer.create_batch(), topic, partition=0),
+            producer.commit({TopicPartition(topic, 0): 1}),
+        ):
+            with pytest.raises(ProducerFenced, match="for a reason"):
+                await step
+
+
+async def test_offsets_that_fail_after_their_commit_was_cancelled_are_told_to_nobody(kafka: str, prefix: str) -> None:
+    """As where a worker ends in the middle of a commit: it leaves its group, and has said why it ends."""
+    told = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    await _cancel_a_commit_that_fails(kafka, prefix)
+    gc.collect()
+    assert told == []
+
+
+async def _cancel_a_commit_that_fails(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 2})
+    async with AsyncExitStack() as stack:
+        _, before = await left_behind(kafka, stack, topic)
+        producer = await stack.enter_async_context(producing(kafka, prefix))
+        await producer.begin(before)
+        await send(producer, topic, b"1")
+        committing = asyncio.create_task(producer.commit({TopicPartition(topic, 0): OffsetAndMetadata(1, "")}))
+        await asyncio.sleep(0)
+        committing.cancel()
+        await until(producer._txn_manager.is_fatal_error, 10, "the error")
+
+
+def test_what_is_overridden_is_still_there() -> None:
+    for name in ("_do_add_partitions_to_txn", "_do_add_offsets_to_txn", "_do_txn_offset_commit", "_find_coordinator"):
+        assert callable(getattr(sender.Sender, name))
+    assert list(inspect.signature(sender.TxnOffsetCommitHandler).parameters) == ["sender", "offsets", "group_id"]
+    assert list(inspect.signature(sender.Sender._do_txn_offset_commit).parameters) == ["self", "offsets", "group_id"]
+    source = inspect.getsource(sender.Sender._sender_routine)
+    assert "_maybe_do_transactional_request" in source
+    assert "ProducerFenced" in source, "keeps the class of what fences it"

@@ -1,0 +1,66 @@
+"""Where a table goes on, and when it may have missed deletions."""
+
+from __future__ import annotations
+
+import pytest
+
+from larder.local_tables.horizon import LEAST_RETENTION, Log, Way, is_late, way
+from larder.store import State
+from larder.store.layout import FullRead, Stage
+
+NOW = 1_000_000.0
+WHOLE = FullRead(Stage.DONE, 0, NOW, 0)
+LATER = FullRead(Stage.DONE, 5, NOW, 0)
+
+
+@pytest.mark.parametrize(
+    ("position", "read", "log", "late", "holes", "wanted"),
+    [
+        (0, None, Log(0, 9), False, False, Way.READ_ANEW),
+        (0, None, Log(1, 9), False, False, Way.REFUSE),
+        (0, None, Log(1, 9), False, True, Way.READ_ANEW),
+        (4, WHOLE, Log(0, 9), False, False, Way.GO_ON),
+        (4, WHOLE, Log(4, 9), False, False, Way.GO_ON),
+        (4, WHOLE, Log(0, 9), True, False, Way.READ_ANEW),
+        # Who cannot compare does not guess either.
+        (4, WHOLE, Log(4, 9), True, False, Way.REFUSE),
+        (4, WHOLE, Log(4, 9), True, True, Way.READ_ANEW),
+        (4, WHOLE, Log(5, 9), False, False, Way.REFUSE),
+        (4, WHOLE, Log(5, 9), False, True, Way.REBUILD),
+        (10, WHOLE, Log(0, 9), False, False, Way.REBUILD),
+        (10, WHOLE, Log(1, 9), False, False, Way.REFUSE),
+        (10, WHOLE, Log(1, 9), False, True, Way.REBUILD),
+        (10, LATER, Log(5, 9), False, False, Way.REBUILD),
+        (6, LATER, Log(5, 9), True, False, Way.READ_ANEW),
+        (6, LATER, Log(6, 9), True, False, Way.REFUSE),
+    ],
+)
+def test_a_table_goes_on_is_read_anew_or_is_refused(
+    position: int, read: FullRead | None, log: Log, *, late: bool, holes: bool, wanted: Way
+) -> None:
+    assert way(position, read, log, late=late, holes=holes) is wanted
+
+
+def met_end(ago: float | None) -> State:
+    state = State("shop.customers", 0)
+    state.opened(1, None if ago is None else NOW - ago)
+    return state
+
+
+@pytest.mark.parametrize(("ago", "late"), [(99, False), (101, True), (None, True), (-99, False), (-101, True)])
+def test_a_store_is_late_when_it_was_not_at_the_end_for_longer_than_deletions_are_kept(
+    ago: float | None, *, late: bool
+) -> None:
+    """A time that is to come was told by a clock that was set back since: nobody knows how long ago that was."""
+    assert is_late(WHOLE, met_end(ago), NOW, 100.0) is late
+
+
+def test_while_a_full_read_is_under_way_its_beginning_counts() -> None:
+    assert not is_late(FullRead(Stage.READING, 0, NOW - 99, 0), met_end(500), NOW, 100.0)
+    assert is_late(FullRead(Stage.READING, 0, NOW - 101, 0), met_end(0), NOW, 100.0)
+    assert is_late(FullRead(Stage.SWEEPING, 0, NOW, 0), met_end(101), NOW, 100.0)
+
+
+def test_a_topic_that_keeps_deletions_for_a_moment_is_given_a_little_longer() -> None:
+    assert not is_late(WHOLE, met_end(LEAST_RETENTION - 1), NOW, 0.0)
+    assert is_late(WHOLE, met_end(LEAST_RETENTION + 1), NOW, 0.0)

@@ -1,0 +1,305 @@
+"""Tables as a worker uses them: which rows belong where, where reading begins, and when they are caught up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.kafka.batch_consumer import Seen
+from larder.kafka.partitioner import partition_of
+from larder.local_tables.horizon import DELETE_RETENTION, Log, TableHoleError
+from larder.local_tables.misplaced import misplaced
+from larder.local_tables.table import HeldTable
+from larder.store import Table
+from tests.larder.store.samples import Sent, customers, row, small_memory
+
+PATIENCE = 5.0
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def by_partition(tmp_path: Path, clock: Clock) -> Iterator[HeldTable]:
+    """Partitions 0 and 1 of four."""
+    held = HeldTable(Table(customers, tmp_path, small_memory(), "partition", clock), PATIENCE, clock, by_key=True)
+    held.told("id-1", 4)
+    held.open([0, 1], "id-1")
+    yield held
+    held.table.close()
+
+
+@pytest.fixture
+def whole(tmp_path: Path, clock: Clock) -> Iterator[HeldTable]:
+    """A global table of a topic with three partitions."""
+    held = HeldTable(Table(customers, tmp_path, small_memory(), "global", clock), PATIENCE, clock)
+    held.told("id-1", 3)
+    held.open(range(3), "id-1")
+    yield held
+    held.table.close()
+
+
+def key_in(partition: int, count: int = 4, skip: int = 0) -> str:
+    """A key that belongs into a partition; with `skip`, another one."""
+    fitting = (f"c{number}" for number in range(10_000) if partition_of(f"c{number}".encode(), count) == partition)
+    return [next(fitting) for _ in range(skip + 1)][-1]
+
+
+@given(keys=st.lists(st.none() | st.binary(max_size=6)), partition=st.integers(0, 3), count=st.integers(1, 4))
+def test_records_are_misplaced_exactly_where_their_key_belongs_elsewhere(
+    keys: list[bytes | None], partition: int, count: int
+) -> None:
+    records = [Sent(offset, key, b"v") for offset, key in enumerate(keys)]
+    found = {each.record.offset: each.cause for each in misplaced(records, partition, count)}
+    for record in records:
+        place = partition if record.key is None else partition_of(record.key, count)
+        assert (record.offset in found) == (place != partition)
+        assert place == partition or f"belongs to, {place} of {count}; found in {partition};" in found[record.offset]
+
+
+def test_a_row_in_a_partition_that_is_not_its_own_is_rejected_and_shadows_nothing(by_partition: HeldTable) -> None:
+    key, other = key_in(0), key_in(1)
+    by_partition.take(0, [row(0, key, 1, name="right")], 1)
+    rejected = by_partition.take(1, [row(0, key, 9, name="astray"), row(1, other, 1), Sent(2, key.encode(), None)], 3)
+    assert [each.record.offset for each in rejected] == [0, 2]
+    assert "Java's default partitioner" in rejected[0].cause
+    assert by_partition.table.raw(key.encode()) == by_partition.table.part(0).raw(key.encode())
+    assert by_partition.table.part(1).raw(key.encode()) is None
+    assert by_partition.table.position(1) == 3
+    assert (by_partition.counts.rejected, by_partition.counts.new) == (2, 2)
+
+
+def test_a_global_table_takes_rows_wherever_their_owner_puts_them(whole: HeldTable) -> None:
+    keys = [key_in(partition, 3) for partition in range(3)]
+    for partition in range(3):
+        assert whole.take(partition, [row(0, keys[(partition + 1) % 3], 1)], 1) == []
+    assert whole.counts.new == 3
+
+
+def test_while_the_number_of_partitions_is_not_known_nothing_is_judged_misplaced(tmp_path: Path, clock: Clock) -> None:
+    held = HeldTable(Table(customers, tmp_path, small_memory(), "partition", clock), PATIENCE, clock, by_key=True)
+    held.open([1], None)
+    assert held.take(1, [row(0, key_in(0), 1)], 1) == []
+
+
+def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_many_more_there_were(
+    by_partition: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "larder"):
+        for offset in range(100):
+            by_partition.take(0, [Sent(offset, key_in(0).encode(), b"{")], offset + 1)
+        by_partition.causes.say_more()
+        clock.now += 60
+        by_partition.causes.say_more()
+    first, second = caplog.messages
+    assert first.startswith("table shop.customers: the record at offset 0 of partition 0 is parked: ")
+    assert second.startswith("table shop.customers: 99 more parked: ")
+
+
+def test_whoever_waits_for_rows_is_told_after_they_are_stored(by_partition: HeldTable) -> None:
+    told: list[tuple[bytes, bool]] = []
+    by_partition.listen(lambda keys: told.extend((key, by_partition.table.raw(key) is not None) for key in keys))
+    key = key_in(0)
+    by_partition.take(0, [row(0, key, 1), row(1, key, 1), Sent(2, b"x", b"{")], 3)
+    by_partition.take(0, [Sent(3, key.encode(), None)], 4)
+    assert told == [(key.encode(), True), (key.encode(), False)]
+
+
+def until_end(held: HeldTable, partition: int, end: int, clock: Clock) -> None:
+    """Fill a partition from a log that begins at 0, with one row."""
+    held.start({each: Log(0, end) for each in ([partition] if held.held == "partition" else held.table.partitions)})
+    held.take(partition, [row(0, key_in(partition), 1)], end)
+    held.seen(partition, Seen(end, clock.now))
+
+
+def test_reading_goes_on_at_the_stored_position(by_partition: HeldTable, clock: Clock) -> None:
+    until_end(by_partition, 0, 8, clock)
+    assert by_partition.start({0: Log(0, 100), 1: Log(0, 100)}) == {0: 8, 1: 0}
+
+
+def test_a_position_after_the_log_empties_the_partition_and_says_so(
+    by_partition: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    until_end(by_partition, 0, 8, clock)
+    until_end(by_partition, 1, 8, clock)
+    assert by_partition.start({0: Log(0, 7), 1: Log(0, 8)}) == {0: 0, 1: 8}
+    assert by_partition.table.sizes().rows == 1
+    assert "found position 8, and a log from 0 to 7, which was restored or cut off; it is rebuilt" in caplog.text
+
+
+def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
+    by_partition: HeldTable, clock: Clock
+) -> None:
+    until_end(by_partition, 0, 8, clock)
+    with pytest.raises(TableHoleError, match=r"position 8 here, and a log from 9 to 100: .* --tables-from earliest"):
+        by_partition.start({0: Log(9, 100)})
+    with pytest.raises(TableHoleError, match="no store here, and a log from 1 to 100"):
+        by_partition.start({1: Log(1, 100)})
+    assert by_partition.start({0: Log(8, 100)}) == {0: 8}
+
+
+def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: Clock) -> None:
+    table = Table(customers, tmp_path, small_memory(), "global", clock)
+    held = HeldTable(table, PATIENCE, clock, holes=True)
+    held.told("id-1", 1)
+    held.open([0], "id-1")
+    assert held.start({0: Log(3, 5)}) == {0: 3}
+    held.take(0, [row(3, "c1", 1)], 5)
+    held.seen(0, Seen(5, clock.now))
+    assert held.start({0: Log(9, 12)}) == {0: 9}
+    assert table.sizes().rows == 0
+    held.take(0, [row(9, "c1", 1)], 12)
+    held.seen(0, Seen(12, clock.now))
+    assert held.caught_up(0)
+    table.close()
+
+
+def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_there_again(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for holes in (True, False):
+        table = Table(customers, tmp_path, small_memory(), "global", clock)
+        held = HeldTable(table, PATIENCE, clock, holes=holes)
+        held.told("id-1", 1)
+        held.open([0], "id-1")
+        assert held.start({0: Log(3, 5)}) == {0: 3}
+        held.take(0, [row(3, "c1", 1)], 5)
+        held.seen(0, Seen(5, clock.now))
+        table.close()
+        clock.now += 10 * DELETE_RETENTION
+
+
+def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: HeldTable, clock: Clock) -> None:
+    """Their rows lie in one store, and go together: whoever read on from the others' positions would lack theirs."""
+    whole.start(dict.fromkeys(range(3), Log(0, 8)))
+    for partition in range(3):
+        whole.take(partition, [row(0, f"c{partition}", 1)], 8)
+        whole.seen(partition, Seen(8, clock.now))
+    assert whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(0, 4)}) == {0: 0, 1: 0, 2: 0}
+    assert whole.table.sizes().rows == 0
+
+
+def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(whole: HeldTable, clock: Clock) -> None:
+    whole.start(dict.fromkeys(range(3), Log(0, 8)))
+    for partition in range(3):
+        whole.take(partition, [row(0, f"c{partition}", 1)], 8)
+        whole.seen(partition, Seen(8, clock.now))
+    with pytest.raises(TableHoleError, match=r"partition 2: .* a log from 1 to 10"):
+        whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(1, 10)})
+    assert whole.table.sizes().rows == 3
+
+
+def test_a_long_absence_and_its_end_are_told(whole: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[bytes] = []
+    whole.told("id-1", 3, 3600.0)
+    whole.start(dict.fromkeys(range(3), Log(0, 2)))
+    whole.take(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
+    for partition in (1, 2):
+        whole.take(partition, [], 2)
+    for partition in range(3):
+        whole.seen(partition, Seen(2, clock.now))
+    assert whole.caught_up(0)
+    assert caplog.text == ""
+    whole.listen(told.extend)
+    clock.now += 3601.0
+    assert whole.start(dict.fromkeys(range(3), Log(0, 2))) == {0: 0, 1: 0, 2: 0}
+    assert "partition 0: requires to be at the topic's end every 3600 s" in caplog.text
+    whole.take(0, [row(1, "c2", 1)], 2)
+    for partition in (1, 2):
+        whole.take(partition, [], 2)
+    for partition in range(3):
+        whole.seen(partition, Seen(2, clock.now))
+    assert not whole.caught_up(0), "c1 is still there"
+    assert whole.table.raw(b"c1") is not None
+    while whole.tend(1):
+        pass
+    assert whole.caught_up(0)
+    assert (told, whole.counts.swept, whole.table.sizes().rows) == ([b"c1"], 1, 1)
+    assert whole.table.raw(b"c1") is None
+
+
+def test_a_falling_revision_is_told_once_with_its_coordinates(
+    whole: HeldTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole.take(1, [row(0, "c1", 7), row(1, "c2", 7)], 2)
+    whole.take(1, [row(2, "c1", 5), row(3, "c2", 5)], 4)
+    whole.take(1, [row(4, "c1", 3)], 5)
+    (line,) = caplog.messages
+    assert line.startswith("table shop.customers, partition 1: the revisions of a key rise in the order of the log; ")
+    assert "found key c1 with revision 5 at offset 2, and with 7 before it, at 0; the table is diverging" in line
+
+
+def test_a_topic_that_was_made_anew_empties_the_table_and_says_so(
+    whole: HeldTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole.take(0, [row(0, "c1", 1)], 1)
+    whole.told("id-2", 3)
+    assert whole.table.sizes().rows == 0
+    assert "was deleted and created again (its id was id-1 and is id-2)" in caplog.text
+
+
+def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: HeldTable, clock: Clock) -> None:
+    whole.start({0: Log(0, 1), 1: Log(0, 0), 2: Log(0, 0)})
+    for partition in range(3):
+        assert not whole.caught_up(0)
+        whole.seen(partition, Seen(1 if partition == 0 else 0, clock.now))
+    assert not whole.caught_up(0)
+    whole.take(0, [row(0, "c1", 1)], 1)
+    assert whole.caught_up(0)
+
+
+def test_a_partition_depends_on_itself_alone(by_partition: HeldTable, clock: Clock) -> None:
+    by_partition.start({0: Log(0, 0), 1: Log(0, 1)})
+    by_partition.seen(0, Seen(0, clock.now))
+    by_partition.seen(1, Seen(1, clock.now))
+    assert by_partition.caught_up(0)
+    assert not by_partition.caught_up(1)
+    assert not by_partition.caught_up(3), "it is not even here"
+
+
+def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: HeldTable, clock: Clock) -> None:
+    by_partition.start({0: Log(0, 0)})
+    by_partition.seen(0, Seen(0, clock.now))
+    clock.now += PATIENCE + 0.1
+    assert not by_partition.caught_up(0)
+    by_partition.seen(0, Seen(3, clock.now))
+    assert not by_partition.caught_up(0), "it is three records behind by now"
+    by_partition.take(0, [], 3)
+    assert by_partition.caught_up(0)
+
+
+def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partition: HeldTable, clock: Clock) -> None:
+    by_partition.start({0: Log(0, 0)})
+    by_partition.seen(0, Seen(0, clock.now))
+    by_partition.check_connection()
+    assert by_partition.table.state(0).phase.name == "CAUGHT_UP"
+    clock.now += PATIENCE + 0.1
+    by_partition.check_connection()
+    assert by_partition.table.state(0).phase.name == "DISCONNECTED"
+
+
+@pytest.mark.parametrize(
+    ("ends", "passed"),
+    [({0: 5}, True), ({0: 6}, False), ({0: 5, 1: 2}, True), ({0: 0, 1: 3}, False), ({}, True), ({2: 0}, False)],
+)
+def test_ends_are_passed_once_every_position_is_at_or_behind_them(
+    by_partition: HeldTable, ends: dict[int, int], *, passed: bool
+) -> None:
+    """A partition that is not here any more has passed nothing."""
+    by_partition.take(0, [], 5)
+    by_partition.take(1, [], 2)
+    assert by_partition.has_passed({partition: Seen(end, 1.0) for partition, end in ends.items()}) is passed

@@ -1,0 +1,104 @@
+"""A native join by UUID: whatever form its keys are written in, an order meets its row, or is parked with a reason."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from larder import Drop, EventTopic, PassOn, Row, Service
+from larder.counters.join_quality import JoinQuality
+from larder.declaring.compiled.joins import compile_join
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Output
+from larder.kafka.partitioner import partition_of
+from larder.local_tables.misplaced import OrderPlaces
+from larder.local_tables.table import HeldTable
+from larder.operators.joins.join import Joining
+from larder.processing.handlers import InputHandler
+from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
+from tests.larder.processing.test_one_form import BRACES, CAPITALS, ID, KEY, Part, opened, part, parts
+
+URN, HEX = b"urn:uuid:%b" % KEY, ID.hex.encode()
+HERE = partition_of(KEY, 4)
+
+
+class Order(Row):
+    part_id: uuid.UUID
+    pieces: int = 1
+
+
+class Joined(Order):
+    part: Part | None = None
+
+
+orders = EventTopic("orders", Order, key="part_id", key_type=uuid.UUID)
+joined = EventTopic("joined", Joined, key="part_id", key_type=uuid.UUID)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[HeldTable]:
+    table = opened(tmp_path, "partition")
+    assert table.take(HERE, [part(0, KEY, 1)], 1) == []
+    yield table
+    table.table.close()
+
+
+def met(held: HeldTable, key: bytes | None, field: bytes, partition: int, settle: Any) -> tuple[list[Sent], list[Sent]]:
+    """The results of an order in a partition, and its dead letters."""
+    service = Service("shop")
+    declared = service.join(orders, service.table(parts).on("part_id", embed="part"), into=joined, missing=settle)
+    delivery, tp = MemoryDelivery(), TopicPartition("orders", partition)
+    parking = Parking("shop", tp, Output("letters", 1, 1 << 20), delivery.as_delivery)
+    output = Output("joined", 1, 1 << 20)
+    compiled = compile_join(declared)
+    join = Joining(compiled, [held.rows(partition)], output, delivery.as_delivery, parking, JoinQuality())
+    join.places = OrderPlaces(partition, declared.lookups, [held.partition_count])
+    order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
+    InputHandler(tp, {"join": join}, delivery.as_delivery, orders.key_codec).process([order], 1)
+    delivery.settle()
+    return delivery.logs[TopicPartition("joined", 0)], delivery.logs[TopicPartition("letters", 0)]
+
+
+@pytest.mark.parametrize("settle", [PassOn, Drop])
+@pytest.mark.parametrize("field", [KEY, CAPITALS, BRACES, URN, HEX])
+@pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES, URN, HEX])
+def test_an_order_lies_where_its_row_does_and_meets_it_or_is_parked(
+    held: HeldTable, key: bytes, field: bytes, settle: Any
+) -> None:
+    results, letters = met(held, key, field, partition_of(key, 4), settle)
+    assert len(results) + len(letters) == 1
+    for result in results:
+        assert result.key == KEY
+        assert json.loads(result.value or b"")["part"]["name"] == "at 0"
+
+
+@pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES])
+@pytest.mark.parametrize("field", [KEY, CAPITALS, HEX])
+def test_an_order_in_the_partition_of_its_row_meets_it_in_any_form(held: HeldTable, key: bytes, field: bytes) -> None:
+    results, letters = met(held, key, field, HERE, Drop)
+    assert ([each.key for each in results], letters) == ([KEY], [])
+
+
+def test_an_order_that_lies_where_the_other_form_of_its_key_belongs_is_parked_with_the_form_to_send(
+    held: HeldTable,
+) -> None:
+    there = partition_of(CAPITALS, 4)
+    assert there != HERE
+    results, (letter,) = met(held, CAPITALS, KEY, there, Drop)
+    assert results == []
+    cause = (dict(letter.headers)["larder.cause"] or b"").decode()
+    assert f"the partition of their rows, {HERE} for UUID('{ID}') of parts; found one in {there}" in cause
+    assert f"its key was sent as {CAPITALS!r}, and is looked up as {KEY!r}: send it so" in cause
+
+
+@pytest.mark.parametrize("settle", [PassOn, Drop])
+def test_an_order_whose_row_is_not_there_is_no_order_in_the_wrong_partition(held: HeldTable, settle: Any) -> None:
+    other = next(key for key in (str(uuid.uuid4()).encode() for _ in range(999)) if partition_of(key, 4) == HERE)
+    results, letters = met(held, other, other, HERE, settle)
+    assert (len(results), letters) == (int(settle is PassOn), [])

@@ -1,0 +1,459 @@
+"""Waiting orders, case by case; `test_waiting_model` has what must hold in any order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka.structs import TopicPartition
+
+from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
+from larder.counters.join_quality import JoinQuality
+from larder.declaring.compiled.joins import compile_join
+from larder.declaring.joins import events_of
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Output
+from larder.kafka.batch_consumer import Seen
+from larder.operators import owned_rows
+from larder.operators.joins.join import Joining
+from larder.operators.joins.waiting_records import read, written
+from larder.operators.joins.waiting_room import WaitingRoom
+from larder.operators.owned_rows import OwnedRows
+from larder.operators.user_code import ExitedError
+from larder.store.applying.row_checks import RowChecks
+from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
+from tests.larder.operators.memory_table import MemoryTable
+
+INPUT = TopicPartition("orders", 0)
+WAITING = TopicPartition("s.joined.waiting", 0)
+JOINED = TopicPartition("joined", 0)
+LETTERS = TopicPartition("s.dead-letters", 0)
+WAITS = Output(WAITING.topic, 1, 1 << 20)
+
+
+class Customer(Row):
+    customer_id: str
+
+
+class Product(Row):
+    product_id: str
+
+
+class Order(Row):
+    order_id: str
+    customer_id: str
+    product_id: str
+
+
+class Joined(Order):
+    customer: Customer | None
+    product: Product | None
+
+
+class Rows(dict[bytes, bytes]):
+    """The rows of a table, and how far it is."""
+
+    position = end = 0
+    seen_at = 0.0
+
+    def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+    def caught_up(self) -> bool:
+        return True
+
+    def ends(self) -> dict[int, Seen]:
+        return {0: Seen(self.end, self.seen_at)}
+
+    def has_passed(self, ends: dict[int, Seen]) -> bool:
+        return self.position >= ends[0].end
+
+
+class Stage:
+    """A room with two tables; `settle` is the step after the wait."""
+
+    def __init__(
+        self, settle: Any = DeadLetter, seconds: float = 10, at_most: int = 100_000, largest: int = 1 << 20,
+        *, by_row_key: bool = False,
+    ) -> None:  # fmt: skip
+        source: Any = OwnerTopic if by_row_key else EventTopic
+        service = Service("s")
+        customers = service.global_table(OwnerTopic("customers", Customer, key="customer_id"))
+        products = service.global_table(OwnerTopic("products", Product, key="product_id"))
+        lookups = [customers.on("customer_id"), products.on("product_id")]
+        into = EventTopic("joined", Joined, key="order_id")
+        self.compiled = compile_join(
+            service.join(
+                source("orders", Order, key="order_id"), lookups, into=into,
+                missing=Wait(seconds, at_most).then(settle),
+            )
+        )  # fmt: skip
+        self.largest = largest
+        self.by_row_key = by_row_key
+        self.delivery = MemoryDelivery()
+        self.customers, self.products = Rows(), Rows()
+        self.now = 100.0
+        self.room = self.opened()
+
+    def opened(self, seconds: float | None = None) -> WaitingRoom:
+        """A room that has read what waits."""
+        declared = self.compiled.join.wait
+        assert declared is not None
+        parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
+        self.joining = Joining(
+            self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
+            self.delivery.as_delivery, parking, JoinQuality(lambda: self.now),
+        )  # fmt: skip
+        wait = declared if seconds is None else Wait(seconds, declared.at_most)
+        self.room = WaitingRoom(
+            INPUT, self.joining, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery,
+            lambda: self.now, by_row_key=self.by_row_key,
+        )  # fmt: skip
+        self.joining.room = self.room
+        source = events_of(self.compiled.join.source)
+        self.joining.checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
+        self.read_back()
+        while self.room.tick(self.now):
+            pass
+        return self.room
+
+    def rows(self) -> OwnedRows:
+        """The rows of the waiting topic, of which nothing has been read yet."""
+        self.store = MemoryTable(self.delivery.logs[WAITING])
+        return OwnedRows(
+            self.store.as_held(), 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1
+        )  # fmt: skip
+
+    def read_back(self) -> None:
+        self.store.read(1 << 20)
+
+    def settle_and_read_back(self) -> None:
+        self.delivery.finish()
+        self.read_back()
+        while self.room.tick(self.now):
+            pass
+
+    def spoil(self, old: bytes, new: bytes) -> None:
+        """Whoever wrote the orders that wait, they are others now."""
+        for record in list(self.settled(WAITING)):
+            place, order = read(record.value or b"")
+            spoilt = order._replace(value=(order.value or b"").replace(old, new))
+            self.delivery.emit(WAITS, 0, record.key, written(place, spoilt), 0)
+        self.delivery.finish()
+
+    def order(self, offset: int, key: str = "k", customer: str = "c1", product: str = "p1") -> Sent:
+        value = msgspec.json.encode(Order(order_id=key, customer_id=customer, product_id=product))
+        return Sent(offset, 0, key.encode(), value, ())
+
+    def come(self, table: Rows, key: str, row: Row) -> None:
+        table[key.encode()] = msgspec.json.encode(row)
+        self.room.came(0 if table is self.customers else 1, [key.encode()])
+
+    def settled(self, tp: TopicPartition) -> list[Sent]:
+        self.delivery.finish()
+        return self.delivery.logs[tp]
+
+    def causes(self) -> list[str]:
+        return [dict(letter.headers)["larder.cause"].decode() for letter in self.settled(LETTERS)]
+
+    def time_passes(self, seconds: float) -> None:
+        """The tables are looked at, and tell their ends, as they do all the time."""
+        self.now += seconds
+        for table in (self.customers, self.products):
+            table.seen_at = self.now
+        while self.room.tick(self.now):
+            pass
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+ADA, INK = Customer(customer_id="c1"), Product(product_id="p1")
+
+
+def test_thousands_of_orders_of_one_key_go_in_their_order_when_their_partner_comes(stage: Stage) -> None:
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.joining.process([stage.order(offset) for offset in range(3_000)])
+    assert len(stage.room) == 3_000
+    stage.come(stage.customers, "c1", ADA)
+    assert len(stage.room) == 0
+    assert len(stage.settled(JOINED)) == 3_000
+
+
+def test_an_order_with_two_partners_goes_once_both_are_there(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.come(stage.products, "p1", INK)
+    assert len(stage.room) == 1
+    del stage.products[b"p1"]
+    stage.room.came(1, [b"p1"])
+    stage.come(stage.customers, "c1", ADA)
+    assert len(stage.room) == 1
+    stage.come(stage.products, "p1", INK)
+    (joined,) = stage.settled(JOINED)
+    assert msgspec.json.decode(joined.value or b"")["product"] == {"product_id": "p1"}
+
+
+def test_an_order_that_goes_is_deleted_after_what_came_of_it_is_acknowledged(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.delivery.settle()
+    stage.come(stage.products, "p1", INK)
+    stage.come(stage.customers, "c1", ADA)
+    assert WAITING not in stage.delivery.pending
+    stage.delivery.settle()
+    assert [record.value for record in stage.delivery.logs[JOINED]]
+    assert [record.value is None for record in stage.settled(WAITING)] == [False, True]
+
+
+def test_an_order_is_given_up_with_what_it_lacks_when_its_time_is_over(stage: Stage) -> None:
+    stage.come(stage.customers, "c1", ADA)
+    stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
+    stage.time_passes(9.9)
+    assert len(stage.room) == 2
+    stage.time_passes(0.2)
+    assert stage.causes() == [
+        "products has no row 'p1'",
+        "customers has no row 'c9'; products has no row 'p1'",
+    ]
+
+
+def test_what_became_of_orders_that_waited_is_counted_and_those_that_waited_in_vain_are_sampled(stage: Stage) -> None:
+    stage.come(stage.products, "p1", INK)
+    stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
+    stage.come(stage.customers, "c1", ADA)
+    stage.time_passes(11)
+    quality = stage.joining.quality
+    counts = {name: count for name, count in quality.counts.as_dict().items() if count}
+    assert counts == {"missing": 2, "waited": 2, "released": 1, "joined": 1, "expired": 1, "parked": 1}
+    (expired,) = quality.expired
+    assert expired == (stage.now, 1, b"other", 0, b"c9", None)
+    assert [each.offset for each in quality.missing] == [0, 1]
+
+
+def test_a_table_that_lags_does_not_expire_orders(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.customers.end = 5
+    stage.time_passes(1_000)
+    assert len(stage.room) == 1
+    stage.customers.position = 5
+    stage.time_passes(0)
+    assert len(stage.room) == 0
+
+
+def test_a_table_that_is_read_anew_from_a_shorter_topic_holds_no_order_back_for_ever(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.customers.end, stage.customers.position = 1_000, 900
+    stage.time_passes(1)
+    stage.customers.end, stage.customers.position = 3, 3
+    stage.time_passes(10)
+    assert len(stage.room) == 0
+
+
+def test_a_wait_that_is_declared_shorter_later_holds_for_those_that_wait_already() -> None:
+    stage = Stage(seconds=1_000)
+    stage.joining.process([stage.order(0)])
+    stage.delivery.finish()
+    stage.opened(seconds=10)
+    stage.joining.process([stage.order(1, "other")])
+    stage.time_passes(10)
+    assert len(stage.room) == 0
+
+
+def test_beyond_the_limit_the_oldest_take_the_next_step_at_once() -> None:
+    stage = Stage(settle=PassOn, at_most=3)
+    stage.joining.process([stage.order(offset, f"k{offset}") for offset in range(5)])
+    assert len(stage.room) == 3
+    assert [record.key for record in stage.settled(JOINED)] == [b"k0", b"k1"]
+
+
+def test_beyond_the_limit_an_order_whose_partner_is_there_is_joined_all_the_same() -> None:
+    stage = Stage(at_most=1)
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.joining.process([stage.order(0, "k0")])
+    # Not told yet: the room asks again before it gives an order up.
+    stage.customers[b"c1"] = msgspec.json.encode(ADA)
+    stage.joining.process([stage.order(1, "k1", "c9")])
+    assert [record.key for record in stage.settled(JOINED)] == [b"k0"]
+    assert stage.causes() == []
+
+
+def test_an_order_that_is_too_large_to_wait_is_parked(stage: Stage) -> None:
+    stage = Stage(largest=400)
+    stage.joining.process([stage.order(0, "k" * 300), stage.order(1)])
+    assert len(stage.room) == 1
+    assert "at most 400 bytes" in stage.causes()[0]
+
+
+def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_on(stage: Stage) -> None:
+    stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
+    stage.spoil(b'"c1"', b"12345")
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
+    stage.opened()
+    assert "Expected `str`" in stage.causes()[0]
+    assert len(stage.settled(JOINED)) == 1
+    assert len(stage.room) == 0
+
+
+def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_is_over(stage: Stage) -> None:
+    stage.joining.process([stage.order(0, customer="c9"), stage.order(1, customer="c1")])
+    stage.spoil(b'"c1"', b"12345")
+    stage.opened()
+    stage.time_passes(11)
+    assert len(stage.room) == 0
+    assert [("no row" in cause, "Expected" in cause) for cause in stage.causes()] == [(True, False), (False, True)]
+
+
+def test_a_late_deletion_of_a_worker_before_sets_those_behind_free_in_time(stage: Stage) -> None:
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
+    stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
+    stage.settle_and_read_back()
+    stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
+    stage.settle_and_read_back()
+    stage.time_passes(10)
+    assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
+    assert len(stage.room) == 0
+    assert stage.causes() == []
+
+
+def test_an_order_that_was_let_go_late_by_a_worker_before_and_is_read_again_waits(stage: Stage) -> None:
+    stage.joining.process([stage.order(0)])
+    stage.settle_and_read_back()
+    stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
+    stage.settle_and_read_back()
+    stage.joining.process([stage.order(0)])
+    stage.settle_and_read_back()
+    assert len(stage.room) == len(stage.store.found) == 1
+
+
+def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_again(stage: Stage) -> None:
+    other = Stage()
+    other.joining.process([other.order(7)])
+    (late,) = other.settled(WAITING)
+    stage.delivery.emit(WAITS, 0, late.key, late.value, 0)
+    stage.settle_and_read_back()
+    stage.opened()
+    assert len(stage.room) == 1
+    stage.come(stage.products, "p1", INK)
+    stage.come(stage.customers, "c1", ADA)
+    assert len(stage.settled(JOINED)) == 1
+
+
+@pytest.mark.parametrize("late", ["the row", "its deletion"])
+def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_it(late: str) -> None:
+    stage, other = Stage(by_row_key=True), Stage(by_row_key=True)
+    other.joining.process([other.order(0)])
+    (before,) = other.settled(WAITING)
+    stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
+    stage.settle_and_read_back()
+    stage.delivery.emit(WAITS, 0, before.key, before.value if late == "the row" else None, 0)
+    stage.settle_and_read_back()
+    stage.opened()
+    stage.settle_and_read_back()
+    assert len(stage.room) == len(stage.store.found) == 1
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.come(stage.customers, "c2", Customer(customer_id="c2"))
+    assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
+
+
+@pytest.mark.parametrize("partner", ["c2", "c1"])
+@pytest.mark.parametrize("named", ['"order_id":"other",', '"order_id":7,', ""])
+def test_what_is_no_row_takes_the_place_of_none_that_waits(named: str, partner: str) -> None:
+    stage = Stage(by_row_key=True)
+    stage.products[b"p1"] = msgspec.json.encode(INK)
+    stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
+    value = f'{{{named}"customer_id":"{partner}","product_id":"p1"}}'.encode()
+    stage.joining.process([stage.order(0), Sent(1, 0, b"k", value, ())])
+    stage.settle_and_read_back()
+    assert len(stage.causes()) == 1
+    assert [read(row)[1].offset for row in stage.store.found.values()] == [0]
+    stage.come(stage.customers, "c1", ADA)
+    assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c1"]
+
+
+def test_a_row_that_cannot_wait_still_takes_the_place_of_its_version_before() -> None:
+    stage = Stage(largest=400, by_row_key=True)
+    stage.joining.process([stage.order(0), stage.order(1, product="p" * 300)])
+    stage.settle_and_read_back()
+    assert "at most 400 bytes" in stage.causes()[0]
+    assert len(stage.room) == len(stage.store.found) == 0
+
+
+def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_once() -> None:
+    stage = Stage(by_row_key=True)
+    rows = [stage.order(0), stage.order(1, customer="c2")]
+    stage.joining.process(rows)
+    stage.settle_and_read_back()
+    stage.opened()
+    stage.joining.process(rows[:1])
+    stage.settle_and_read_back()
+    assert b"aw==/1" in stage.store.found, "it takes no place of a newer one"
+    stage.joining.process(rows[1:])
+    stage.settle_and_read_back()
+    assert [read(row)[1].offset for row in stage.store.found.values()] == [1]
+    assert len(stage.room) == 1
+
+
+@pytest.mark.parametrize("value", [b'{"order_id":"k","customer_id":"c1","product_id":"p1"}', None])
+def test_a_row_of_a_topic_that_was_made_anew_takes_the_place_of_one_before(value: bytes | None) -> None:
+    stage = Stage(by_row_key=True)
+    stage.joining.process([stage.order(100)])
+    stage.settle_and_read_back()
+    stage.joining.process([Sent(2, 5, b"k", value, ())])
+    stage.settle_and_read_back()
+    assert [read(row)[1].offset for row in stage.store.found.values()] == ([] if value is None else [2])
+    assert len(stage.room) == len(stage.store.found)
+
+
+def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topic(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned_rows, "UNSTORED_ROWS", 2)
+    stage.joining.process([stage.order(0)])
+    assert not stage.joining.busy()
+    stage.joining.process([stage.order(1)])
+    assert stage.joining.busy()
+    stage.settle_and_read_back()
+    assert not stage.joining.busy()
+
+
+def test_orders_of_a_topic_that_was_made_anew_do_not_take_the_places_of_those_before(stage: Stage) -> None:
+    stage.joining.process([stage.order(0, "old")])
+    stage.delivery.finish()
+    stage.opened()
+    stage.joining.process([stage.order(0, "new")])
+    assert len(stage.room) == 1
+    assert [letter.value for letter in stage.settled(LETTERS)] == [stage.order(0, "old").value]
+
+
+def test_an_order_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> None:
+    value = b'{ "order_id":"\xc3\xa9", "unknown":[1, 2.50], "customer_id":"c1","product_id":"p1"}'
+    stage.joining.process([Sent(3, 1_234, b"\xff\x00", value, ())])
+    stage.delivery.finish()
+    stage.opened()
+    stage.come(stage.products, "p1", INK)
+    stage.come(stage.customers, "c1", ADA)
+    (joined,) = stage.settled(JOINED)
+    assert (joined.key, joined.timestamp) == (b"\xff\x00", 1_234)
+    assert (joined.value or b"").startswith(value[:-1])
+
+
+@pytest.mark.parametrize("settle", [DeadLetter, PassOn])
+def test_an_order_whose_function_ends_the_worker_still_waits(settle: Any) -> None:
+    def exits(*_: Any) -> Any:
+        raise SystemExit(0)
+
+    stage = Stage(settle)
+    stage.compiled = replace(stage.compiled, output_many=exits)
+    stage.opened()
+    stage.joining.process([stage.order(0)])
+    stage.come(stage.customers, "c1", ADA)
+    with pytest.raises(ExitedError, match=r"SystemExit\(0\), which ends the worker"):
+        stage.come(stage.products, "p1", INK) if settle is DeadLetter else stage.time_passes(11)
+    assert len(stage.room) == 1
+    assert [record.value is None for record in stage.settled(WAITING)] == [False]

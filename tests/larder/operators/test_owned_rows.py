@@ -1,0 +1,232 @@
+"""Rows that a service owns: what is written lies over what is stored, until it is stored itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka.structs import TopicPartition
+
+from larder import OwnerTopic, Row
+from larder.delivery.delivery import Output
+from larder.kafka.batch_consumer import Seen
+from larder.local_tables.table import HeldTable
+from larder.operators import owned_rows
+from larder.operators.owned_rows import OwnedRows, Written
+from larder.store import Table
+from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
+from tests.larder.store.samples import small_memory
+
+
+class Stock(Row):
+    product_id: str
+    left: int
+    revision: int
+
+
+TOPIC = OwnerTopic("shop.stocks", Stock, key="product_id", revision="revision")
+STOCKS = TopicPartition(TOPIC.name, 0)
+OTHERS = Output("shop.others", 1, 1 << 20)
+KEY = b"p1"
+
+
+class Stage:
+    """A table in its store, whose topic is read when it is said; `rows` are those of one assignment."""
+
+    def __init__(self, directory: Path) -> None:
+        self.held = HeldTable(Table(TOPIC, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        self.held.told("id-1", 1)
+        self.held.open([0], "id-1")
+        self.delivery = MemoryDelivery()
+        self.rows = OwnedRows(self.held, 0, Output(TOPIC.name, 1, 1 << 20), self.delivery.as_delivery, 7)
+
+    @property
+    def log(self) -> list[Sent]:
+        return self.delivery.logs[STOCKS]
+
+    def write(self, revision: int, key: bytes = KEY) -> bytes:
+        value = msgspec.json.encode(Stock(product_id=key.decode(), left=0, revision=revision))
+        self.rows.write(Written(key, value, revision), 1_000, revision - 1 or None)
+        return value
+
+    def read(self, count: int = 100) -> None:
+        """Take records of the topic into the store, and forget what is there."""
+        position = self.held.table.position(0)
+        records = self.log[position : position + count]
+        self.held.take(0, records, position + len(records))
+        self.rows.forget_stored()
+
+    def stored(self) -> bytes | None:
+        return self.held.table.part(0).raw(KEY)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.held.table.close()
+
+
+def test_what_was_written_is_seen_at_once_and_by_the_owner_alone(stage: Stage) -> None:
+    value = stage.write(1)
+    assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (value, 1)
+    assert stage.stored() is None
+    assert list(stage.rows.slices()) == []
+
+
+def test_what_was_written_is_forgotten_only_when_it_is_stored(stage: Stage) -> None:
+    value = stage.write(1)
+    for _ in range(2):
+        stage.rows.forget_stored()
+        assert stage.rows.written(KEY) is not None
+        stage.delivery.settle()
+    stage.read()
+    assert stage.rows.written(KEY) is None
+    assert stage.rows.raw(KEY) == stage.stored() == value
+    assert list(stage.rows.slices()) == [[value]]
+
+
+def test_rows_of_a_unit_are_forgotten_when_all_of_them_are_stored(stage: Stage) -> None:
+    stage.write(1)
+    stage.write(1, b"p2")
+    stage.delivery.settle()
+    stage.read(1)
+    assert stage.rows.written(b"p2") is not None
+    stage.read(1)
+    assert stage.rows.written(KEY) is stage.rows.written(b"p2") is None
+
+
+def test_rows_that_are_read_back_before_their_unit_is_settled_are_forgotten_after_it(stage: Stage) -> None:
+    stage.write(1)
+    unit = stage.delivery.unit
+    after, unit.afterwards = unit.afterwards, []
+    stage.delivery.settle()
+    stage.read()
+    assert stage.rows.written(KEY) is not None
+    after[0]()
+    stage.rows.forget_stored()
+    assert stage.rows.written(KEY) is None
+
+
+def test_a_newer_row_of_a_key_outlives_that_the_older_one_is_stored(stage: Stage) -> None:
+    stage.write(1)
+    stage.delivery.settle()
+    newer = stage.write(2)
+    stage.read()
+    assert stage.stored() is not None
+    assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (newer, 2)
+    stage.delivery.settle()
+    stage.read()
+    assert stage.rows.written(KEY) is None
+    assert stage.stored() == newer
+
+
+def test_a_deleted_row_is_not_seen_although_it_is_stored(stage: Stage) -> None:
+    stage.write(1)
+    stage.delivery.settle()
+    stage.read()
+    stage.rows.write(Written(KEY, None, 2), 1_000, 1)
+    assert stage.rows.raw(KEY) is None
+    assert stage.rows.stored_many([KEY, b"p2"]) == {b"p2": None}
+    stage.delivery.settle()
+    stage.read()
+    assert stage.rows.written(KEY) is stage.rows.raw(KEY) is None
+    assert stage.rows.revision(KEY) == 2
+
+
+def test_where_the_broker_does_not_tell_an_offset_rows_are_kept_until_a_later_unit_is_stored(stage: Stage) -> None:
+    stage.write(1)
+    stage.delivery.settle(told=False)
+    stage.read()
+    assert stage.stored() is not None
+    assert stage.rows.written(KEY) is not None
+    stage.write(1, b"p2")
+    stage.delivery.settle()
+    stage.rows.forget_stored()
+    assert stage.rows.written(KEY) is not None
+    stage.read()
+    assert stage.rows.written(KEY) is stage.rows.written(b"p2") is None
+
+
+def test_a_unit_without_rows_says_nothing_of_what_is_stored(stage: Stage) -> None:
+    stage.write(1)
+    stage.delivery.settle(told=False)
+    stage.delivery.emit(OTHERS, 0, b"k", b"v", 0)
+    stage.delivery.settle()
+    stage.rows.forget_stored()
+    assert stage.rows.written(KEY) is not None
+
+
+def test_records_say_who_wrote_them_and_deletions_their_revision(stage: Stage) -> None:
+    stage.write(1)
+    stage.write(2)
+    stage.rows.write(Written(KEY, None, 3), 1_000, 2)
+    stage.rows.write(Written(b"p2", None, None), 1_000)
+    stage.delivery.settle()
+    generation = ("larder.generation", b"7")
+    assert [list(record.headers) for record in stage.log] == [
+        [generation],
+        [generation, ("larder.based-on", b"1")],
+        [generation, ("larder.based-on", b"2"), ("larder.revision", b"3")],
+        [generation],
+    ]
+    assert [record.timestamp for record in stage.log] == [1_000] * 4
+
+
+def test_a_deletion_that_does_not_declare_its_revision_remembers_it(stage: Stage) -> None:
+    stage.write(1)
+    stage.rows.write(Written(KEY, None, 1, declared=False), 1_000)
+    assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (None, 1)
+    stage.delivery.settle()
+    assert dict(stage.log[-1].headers).keys() == {"larder.generation"}
+
+
+def test_a_deletion_comes_back_with_its_revision_and_the_next_row_is_above_it(stage: Stage) -> None:
+    stage.write(1)
+    stage.rows.write(Written(KEY, None, 2), 1_000, 1)
+    stage.delivery.settle()
+    stage.read()
+    assert stage.rows.revision(KEY) == 2
+    assert stage.rows.revision(b"p2") is None
+    assert stage.rows.first_revision() == 3
+
+
+def test_there_are_enough_rows_on_their_way_until_some_are_stored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owned_rows, "UNSTORED_ROWS", 2)
+    stage.write(1)
+    stage.write(2)
+    assert not stage.rows.full()
+    stage.write(1, b"p2")
+    assert stage.rows.full()
+    stage.delivery.settle()
+    assert stage.rows.full()
+    position = len(stage.log)
+    stage.held.take(0, stage.log, position)
+    assert not stage.rows.full()
+
+
+def test_what_was_not_settled_is_no_row_of_the_next_assignment(stage: Stage) -> None:
+    value = stage.write(1)
+    stage.delivery.settle()
+    stage.read()
+    stage.write(2)
+    stage.delivery.crash(lambda _: 0)
+    again = OwnedRows(stage.held, 0, stage.rows.output, stage.delivery.as_delivery, 8)
+    assert (again.raw(KEY), again.revision(KEY)) == (value, 1)
+
+
+def test_they_are_caught_up_when_their_table_is_and_know_where_a_row_lies(stage: Stage) -> None:
+    stage.write(1, b"p2")
+    stage.write(1)
+    stage.delivery.settle()
+    stage.held.seen(0, Seen(2, 0.0))
+    assert not stage.rows.caught_up()
+    with pytest.raises(LookupError):
+        stage.rows.offset(KEY)
+    stage.read()
+    assert stage.rows.caught_up()
+    assert stage.rows.offset(KEY) == 1

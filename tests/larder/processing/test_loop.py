@@ -1,0 +1,388 @@
+"""The one loop over all lanes: who goes first, what is dropped, and when units are closed. No broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.declaring.records import Record
+from larder.delivery.delivery import Delivery
+from larder.delivery.refused_records import Refusals
+from larder.kafka.batch_consumer import Batch
+from larder.processing.lanes import ENOUGH_RECORDS, SLICE_RECORDS, Lane
+from larder.processing.loop import Processing
+from tests.larder.operators.memory_delivery import Sent
+from tests.support.topics import until
+
+TABLE, INPUT, OTHER = TopicPartition("customers", 0), TopicPartition("orders", 0), TopicPartition("orders", 1)
+COMMIT_SECONDS = 0.2
+
+
+def batch(tp: TopicPartition, first: int, count: int, position: int | None = None) -> Batch:
+    records = [Sent(offset, 0, b"k", b"v", ()) for offset in range(first, first + count)]
+    return Batch(tp, records, first + count if position is None else position)
+
+
+class Handled:
+    """Notes what it is handed; `busy` and `fails` are set by a test."""
+
+    def __init__(self, tp: TopicPartition, journal: list[tuple[TopicPartition, int, int]]) -> None:
+        self.tp = tp
+        self.journal = journal
+        self.delivery: Callable[[], Delivery] | None = None
+        self.busy_now = False
+        self.fails = False
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        if self.fails:
+            message = "as asked"
+            raise RuntimeError(message)
+        self.journal.append((self.tp, len(records), position))
+        if self.delivery is not None:
+            self.delivery().done(self.tp, position)
+
+    def busy(self) -> bool:
+        return self.busy_now
+
+
+class Stage:
+    """A loop over lanes of a table and two inputs, whose commits are noted; `commits` waits while `held`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.journal: list[tuple[TopicPartition, int, int]] = []
+        self.committed: list[dict[TopicPartition, int]] = []
+        self.commits = asyncio.Event()
+        self.commits.set()
+        self.is_held = False
+        self.processing = Processing(lambda: self.now, COMMIT_SECONDS)
+        self.renew()
+        self.handlers = {tp: Handled(tp, self.journal) for tp in (TABLE, INPUT, OTHER)}
+        for tp in (INPUT, OTHER):
+            self.handlers[tp].delivery = lambda: self.processing.delivery
+
+    def renew(self) -> None:
+        producer = cast("AIOKafkaProducer", None)  # these units have no outputs
+        self.processing.delivery = Delivery(producer, self._commit, lambda _: None, Refusals(time.time))
+        self.processing.delivery.assign([TABLE, INPUT, OTHER])
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        await self.commits.wait()
+        self.committed.append(dict(offsets))
+
+    async def begin(self, *chores: Any) -> None:
+        lanes = {
+            TABLE: Lane(TABLE, self.handlers[TABLE], lambda: False),
+            INPUT: Lane(INPUT, self.handlers[INPUT], lambda: self.is_held),
+            OTHER: Lane(OTHER, self.handlers[OTHER], lambda: False),
+        }
+        await self.processing.replace(lanes, chores)
+
+    def put(self, *batches: Batch) -> None:
+        for each in batches:
+            self.processing.put(each, self.processing.epoch)
+
+
+@asynccontextmanager
+async def running(stage: Stage) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(stage.processing.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_tables_go_before_inputs_slice_by_slice() -> None:
+    stage = Stage()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 600), batch(TABLE, 0, 1_200))
+    async with running(stage):
+        await until(lambda: len(stage.journal) == 5, 5, "five slices")
+    assert stage.journal == [
+        (TABLE, 500, 500), (INPUT, 500, 500), (TABLE, 500, 1_000), (INPUT, 100, 600), (TABLE, 200, 1_200),
+    ]  # fmt: skip
+    assert stage.processing.processed == 1_800
+
+
+class Full(Delivery):
+    """Has batches to be sent after each slice, and sends them without waiting."""
+
+    @property
+    def full(self) -> bool:
+        """Always."""
+        return True
+
+    async def send_full(self) -> None:
+        """Nothing to wait for: the broker keeps up."""
+
+
+async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are_sent() -> None:
+    stage = Stage()
+    stage.processing.delivery = Full(cast("AIOKafkaProducer", None), stage._commit, lambda _: None, Refusals(time.time))
+    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 500), batch(OTHER, 0, 500), batch(TABLE, 0, 500))
+    seen: list[int] = []
+
+    async def read() -> None:
+        while len(stage.journal) < 3:
+            seen.append(len(stage.journal))
+            await asyncio.sleep(0)
+
+    async with running(stage):
+        await asyncio.wait_for(read(), 5)
+    assert seen == [1, 2]
+
+
+async def test_a_lane_that_is_held_keeps_its_records_and_holds_nobody_else() -> None:
+    stage = Stage()
+    stage.is_held = True
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10), batch(OTHER, 0, 10))
+    async with running(stage):
+        await until(lambda: stage.committed, 5, "a commit")
+        assert stage.committed == [{OTHER: 10}]
+        stage.is_held = False
+        stage.processing.wake()
+        await until(lambda: len(stage.committed) == 2, 5, "the other commit")
+    assert stage.committed[1] == {INPUT: 10}
+
+
+async def test_a_handler_that_is_busy_gets_nothing() -> None:
+    stage = Stage()
+    stage.handlers[INPUT].busy_now = True
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10), batch(TABLE, 0, 10))
+    async with running(stage):
+        await until(lambda: stage.journal, 5, "a slice")
+        stage.handlers[INPUT].busy_now = False
+        await until(lambda: len(stage.journal) == 2, 5, "the input's slice")
+
+
+async def test_batches_of_another_epoch_and_of_lost_partitions_are_dropped() -> None:
+    stage = Stage()
+    await stage.begin()
+    late = stage.processing.epoch
+    await stage.begin()
+    stage.processing.put(batch(INPUT, 0, 10), late)
+    stage.processing.put(batch(TopicPartition("gone", 0), 0, 10), stage.processing.epoch)
+    stage.put(batch(OTHER, 5, 5))
+    async with running(stage):
+        await until(lambda: stage.committed, 5, "a commit")
+    assert stage.journal == [(OTHER, 5, 10)]
+
+
+async def test_what_was_queued_goes_with_its_epoch() -> None:
+    stage = Stage()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10))
+    await stage.begin()
+    stage.put(batch(INPUT, 3, 2))
+    async with running(stage):
+        await until(lambda: stage.committed, 5, "a commit")
+    assert stage.journal == [(INPUT, 2, 5)]
+
+
+async def test_a_position_without_records_is_committed_too() -> None:
+    """Only markers or aborted records lay between."""
+    stage = Stage()
+    await stage.begin()
+    stage.put(Batch(INPUT, [], 42))
+    async with running(stage):
+        await until(lambda: stage.committed, 5, "a commit")
+    assert stage.committed == [{INPUT: 42}]
+
+
+async def test_finishing_settles_what_is_done_and_drops_what_is_not_begun() -> None:
+    stage = Stage()
+    stage.commits.clear()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 100))
+    async with running(stage):
+        await until(lambda: stage.journal, 5, "the first slice")
+        # Its unit is being settled, and one more is open.
+        stage.put(batch(INPUT, 100, 100))
+        await until(lambda: len(stage.journal) == 2, 5, "the second slice")
+        stage.is_held = True
+        stage.put(batch(INPUT, 200, 100))
+        finishing = asyncio.create_task(stage.processing.finish())
+        await until(lambda: not stage.processing.assigned, 5, "an end of the epoch")
+        assert not finishing.done()
+        stage.commits.set()
+        await finishing
+    assert stage.committed == [{INPUT: 100}, {INPUT: 200}]
+    assert [position for _, _, position in stage.journal] == [100, 200]
+
+
+async def test_finishing_settles_what_follows_from_what_was_settled() -> None:
+    stage = Stage()
+    await stage.begin()
+    followed: list[int] = []
+
+    def follow(times: int) -> None:
+        followed.append(times)
+        if times:
+            stage.processing.delivery.unit.afterwards.append(lambda: follow(times - 1))
+
+    stage.processing.delivery.unit.afterwards.append(lambda: follow(2))
+    async with asyncio.timeout(5):
+        await stage.processing.finish()
+    assert followed == [2, 1, 0]
+
+
+async def test_abandoning_commits_nothing_more() -> None:
+    stage = Stage()
+    stage.commits.clear()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 100))
+    async with running(stage):
+        await until(lambda: stage.journal, 5, "a slice")
+        before = stage.processing.epoch
+        await stage.processing.abandon()
+        assert stage.processing.epoch > before
+        assert not stage.processing.wanted()
+        stage.commits.set()
+        stage.renew()
+        await stage.begin()
+        stage.put(batch(OTHER, 0, 10))
+        await until(lambda: stage.committed, 5, "a commit of the new epoch")
+    assert stage.committed == [{OTHER: 10}]
+
+
+async def test_under_load_units_are_closed_by_time_and_one_after_the_other() -> None:
+    stage = Stage()
+    stage.commits.clear()
+    await stage.begin()
+    position = 0
+
+    def go_on() -> bool:
+        """Time passes, and there is always something to do."""
+        nonlocal position
+        stage.now += COMMIT_SECONDS / 4
+        stage.put(batch(INPUT, position, 10))
+        position += 10
+        return len(stage.journal) > 50
+
+    async with running(stage):
+        await until(go_on, 20, "fifty slices")
+        assert stage.committed == []
+        stage.commits.set()
+        await until(lambda: len(stage.committed) >= 2, 5, "commits")
+    positions = [each[INPUT] for each in stage.committed]
+    assert positions == sorted(positions)
+
+
+async def test_a_failure_of_a_handler_ends_the_loop_with_its_cause() -> None:
+    stage = Stage()
+    stage.handlers[INPUT].fails = True
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10))
+    async with running(stage) as task:
+        with pytest.raises(RuntimeError, match="as asked"):
+            await asyncio.wait_for(asyncio.shield(task), 5)
+    await stage.processing.finish()
+    assert stage.committed == []
+
+
+async def test_what_was_done_of_a_slice_that_failed_is_not_settled() -> None:
+    stage = Stage()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10), batch(OTHER, 0, 10))
+    stage.handlers[OTHER].fails = True
+    with pytest.raises(RuntimeError):
+        await stage.processing.run()
+    await stage.processing.finish()
+    assert stage.journal == [(INPUT, 10, 10)]
+    assert not stage.committed, "the unit has outputs of records that are not wholly done"
+
+
+async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
+    stage = Stage()
+
+    async def refuse(_: Any) -> None:
+        message = "refused"
+        raise RuntimeError(message)
+
+    stage.processing.delivery = Delivery(cast("AIOKafkaProducer", None), refuse, lambda _: None, Refusals(time.time))
+    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 10))
+    async with running(stage) as task:
+        with pytest.raises(RuntimeError, match="refused"):
+            await asyncio.wait_for(asyncio.shield(task), 5)
+
+
+async def test_chores_are_looked_at_also_when_nothing_comes() -> None:
+    stage = Stage()
+    ticks: list[float] = []
+
+    class Chore:
+        def tick(self, now: float) -> None:
+            ticks.append(now)
+
+    await stage.begin(Chore())
+    async with running(stage):
+        await until(lambda: len(ticks) > 2, 5, "ticks")
+    assert set(ticks) == {100.0}
+
+
+async def test_a_loop_that_is_cut_short_can_be_finished() -> None:
+    """A worker that is told to stop cancels its loop wherever that is, then settles."""
+    stage = Stage()
+    stage.commits.clear()
+    await stage.begin()
+    stage.put(batch(INPUT, 0, 100))
+    async with running(stage):
+        await until(lambda: stage.journal, 5, "a slice")
+    stage.commits.set()
+    async with asyncio.timeout(5):
+        await stage.processing.finish()
+    assert stage.committed == [{INPUT: 100}]
+
+
+def test_a_lane_asks_for_more_until_it_has_enough() -> None:
+    lane = Lane(INPUT, Handled(INPUT, []), lambda: False)
+    lane.put(batch(INPUT, 0, ENOUGH_RECORDS - 1))
+    assert lane.wants_more()
+    lane.put(batch(INPUT, ENOUGH_RECORDS - 1, 1))
+    assert not lane.wants_more()
+    while lane.ready():
+        lane.step()
+    assert lane.queued == 0
+    assert lane.wants_more()
+
+
+@given(sizes=st.lists(st.integers(0, 3 * SLICE_RECORDS), max_size=5), gap=st.integers(0, 3))
+def test_a_lane_hands_on_every_record_once_and_every_position_it_was_told(sizes: list[int], gap: int) -> None:
+    handled: list[tuple[list[int], int]] = []
+
+    class Noting(Handled):
+        def process(self, records: Sequence[Record], position: int) -> None:
+            handled.append(([record.offset for record in records], position))
+
+    lane, first = Lane(INPUT, Noting(INPUT, []), lambda: False), 0
+    for size in sizes:
+        lane.put(batch(INPUT, first, size, first + size + gap))
+        first += size + gap
+    taken = 0
+    while lane.ready():
+        taken += lane.step()
+    offsets = [offset for records, _ in handled for offset in records]
+    assert taken == len(offsets) == sum(sizes)
+    assert offsets == sorted(set(offsets))
+    assert all(len(records) <= SLICE_RECORDS for records, _ in handled)
+    for (_, position), (records, after) in pairwise(handled):
+        assert position <= (records[0] if records else after)
+    assert all(not records or position > records[-1] for records, position in handled)
+    assert not handled or handled[-1][1] == first

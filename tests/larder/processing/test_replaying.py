@@ -1,0 +1,121 @@
+"""What becomes of dead letters that are replayed to the step that parked them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.keys import BYTES
+from larder.declaring.records import Record
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Output
+from larder.processing.handlers import InputHandler
+from larder.processing.replaying import ReplayHandler
+from tests.larder.operators.joins.test_waiting_room import ADA, INK, INPUT, LETTERS, Stage
+from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
+
+REPLAYS = TopicPartition(f"s.{INPUT.topic}.replays", INPUT.partition)
+
+
+class Step:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[Record] = []
+        self.full = False
+
+    def process(self, records: Sequence[Record]) -> None:
+        self.seen += records
+
+    def busy(self) -> bool:
+        return self.full
+
+
+def replayed(offset: int, step: bytes | None, of: bytes | None, value: bytes | None = b"{}") -> Sent:
+    headers = [("trace", b"t"), ("larder.step", step), ("larder.replayed", of), ("larder.attempt", b"1")]
+    return Sent(offset, 7, b"k", value, [(name, value) for name, value in headers if value is not None])
+
+
+def handler(delivery: MemoryDelivery, steps: dict[str, Step]) -> ReplayHandler:
+    def parking(tp: TopicPartition, step: str) -> Parking:
+        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), delivery.as_delivery, step=step)
+
+    return ReplayHandler(
+        REPLAYS, INPUT, InputHandler(INPUT, steps, delivery.as_delivery), delivery.as_delivery, parking
+    )
+
+
+def test_a_step_gets_the_record_at_the_offset_that_it_has_in_the_input() -> None:
+    delivery, one, other = MemoryDelivery(), Step(), Step()
+    handler(delivery, {"join j": one, "decide d": other}).process(
+        [replayed(0, b"join j", f"{INPUT.topic}/{INPUT.partition}/12".encode())], 1
+    )
+    (seen,) = one.seen
+    assert (seen.offset, seen.timestamp, seen.key, seen.value, other.seen) == (12, 7, b"k", b"{}", [])
+    delivery.settle()
+    assert not delivery.logs[LETTERS]
+
+
+def test_a_busy_step_of_the_input_keeps_replayed_records_waiting() -> None:
+    step = Step()
+    replaying = handler(MemoryDelivery(), {"join j": step})
+    assert not replaying.busy()
+    step.full = True
+    assert replaying.busy()
+
+
+def test_what_nobody_can_process_again_is_parked_and_loses_nothing() -> None:
+    delivery, step = MemoryDelivery(), Step()
+    place = f"{INPUT.topic}/{INPUT.partition}".encode()
+    strange = [
+        None,
+        b"",
+        b"12",
+        place,
+        place + b"/-1",
+        place + b"/x",
+        place + b"/" + b"9" * 30,
+        b"orders/77/1",
+        b"\xff/0/1",
+    ]
+    records = [replayed(number, b"join j", of) for number, of in enumerate(strange)]
+    gone = [replayed(100 + number, name, place + b"/5") for number, name in enumerate([None, b"join k", b"\xff"])]
+    handler(delivery, {"join j": step}).process([*records, *gone], 104)
+    delivery.settle()
+    letters = delivery.logs[LETTERS]
+    assert [each.key for each in letters] == [
+        *(f"{REPLAYS.topic}/{REPLAYS.partition}/{number}".encode() for number in range(len(strange))),
+        *[place + b"/5"] * len(gone),
+    ]
+    assert not step.seen
+    headers = dict(letters[-2].headers)
+    assert (headers["larder.step"], headers["larder.attempt"], headers["trace"]) == (b"join k", b"1", b"t")
+    assert headers["larder.cause"] == b"replaying requires the step 'join k' of the service on orders; found join j"
+
+
+def test_a_replayed_order_waits_under_its_own_coordinates_and_is_joined_once() -> None:
+    stage = Stage()
+
+    def parking(tp: TopicPartition, step: str) -> Parking:
+        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), stage.delivery.as_delivery, step=step)
+
+    def again() -> ReplayHandler:
+        steps = InputHandler(INPUT, {"join j": stage.joining}, stage.delivery.as_delivery, BYTES)
+        return ReplayHandler(REPLAYS, INPUT, steps, stage.delivery.as_delivery, parking)
+
+    stage.joining.process([stage.order(3)])
+    order = stage.order(12)
+    sent = replayed(3, b"join j", f"{INPUT.topic}/{INPUT.partition}/12".encode(), order.value)
+    again().process([sent], 4)
+    stage.settle_and_read_back()
+    # Another worker takes over, and reads the replayed record again.
+    stage.opened()
+    again().process([sent], 4)
+    assert len(stage.room) == 2
+    stage.come(stage.customers, "c1", ADA)
+    stage.come(stage.products, "p1", INK)
+    assert len(stage.room) == 0
+    stage.settle_and_read_back()
+    joined = [log for tp, log in stage.delivery.logs.items() if tp.topic == "joined"]
+    assert [len(log) for log in joined] == [2]

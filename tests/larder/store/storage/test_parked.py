@@ -1,0 +1,130 @@
+"""Rejected records are kept: with cause and coordinates, bounded, and until they were told elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.store import LimitError, Rejected, Table
+from larder.store.storage import parked as module
+from tests.larder.store.samples import Sent, by_partition, opened, row
+
+
+def bad(offset: int, *, timestamp: int = 1_000, size: int = 1) -> Sent:
+    return Sent(offset, b"c1", b"{" * size, timestamp, [("trace", b"t1"), ("null", None)])
+
+
+def places(table: Table, limit: int = 10_000) -> list[tuple[int, int]]:
+    return [(each.partition, each.offset) for each in table.parked(limit)]
+
+
+def test_a_rejected_record_is_kept_as_it_came_with_its_cause(table: Table) -> None:
+    table.apply(1, [row(4, "before", 1), bad(5), row(6, "after", 1)])
+    (parked,) = table.parked(10)
+    assert (parked.partition, parked.offset, parked.timestamp) == (1, 5, 1_000)
+    assert (parked.key, parked.value, parked.headers) == (b"c1", b"{", [("trace", b"t1"), ("null", None)])
+    assert "requires JSON" in parked.cause
+    assert table.sizes().parked == 1
+
+
+def test_records_without_key_or_value_are_kept_too(table: Table) -> None:
+    table.apply(0, [Sent(0, None, None), Sent(1, b"\xff", None)])
+    assert [(each.key, each.value) for each in table.parked(10)] == [(b"\xff", None), (None, None)]
+
+
+def test_parked_records_survive_the_process_and_are_kept_once(tmp_path: Path) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [bad(0), bad(1)])
+    table.apply(0, [bad(0), bad(1), bad(2)])
+    table.close()
+    again = opened(tmp_path)
+    again.apply(0, [bad(1), bad(2)])
+    assert places(again) == [(0, 2), (0, 1), (0, 0)]
+    assert again.sizes().parked == 3
+
+
+def test_the_newest_come_first_over_all_partitions_and_no_more_than_asked_for(tmp_path: Path) -> None:
+    table = by_partition(tmp_path)
+    table.apply(0, [bad(0, timestamp=10), bad(1, timestamp=40)])
+    table.apply(1, [bad(7, timestamp=20), bad(8, timestamp=30)])
+    assert places(table, 3) == [(0, 1), (1, 8), (1, 7)]
+    with pytest.raises(LimitError):
+        table.parked(0)
+
+
+@given(batches=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=12))
+def test_only_the_newest_of_each_partition_are_kept_and_the_count_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]]
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "MOST_RECORDS", 6)
+        table = opened(tmp_path_factory.mktemp("store"), partitions=(0, 1, 2))
+        ends = [0, 0, 0]
+        for partition, count in batches:
+            table.apply(partition, [bad(ends[partition] + at) for at in range(count)])
+            ends[partition] += count
+        kept = places(table)
+        assert len(kept) == table.sizes().parked == min(6, sum(ends))
+        for partition, end in enumerate(ends):
+            own = sorted(offset for number, offset in kept if number == partition)
+            assert own == list(range(end - len(own), end))
+        table.close()
+
+
+def test_large_records_are_bounded_by_their_bytes(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 10_000)
+    table.apply(0, [bad(0, size=3_000), bad(1, size=3_000)])
+    table.apply(1, [bad(0, size=6_000)])
+    assert places(table) == [(1, 0), (0, 1)]
+    table.apply(0, [bad(2, size=20_000)])
+    assert places(table) == [(1, 0), (0, 1)]
+    assert table.position(0) == 3
+
+
+def untold(table: Table, partition: int) -> Sequence[int]:
+    return [each.offset for each in table.part(partition).parked.untold(partition)]
+
+
+def test_records_of_a_co_partitioned_table_wait_until_they_were_told(tmp_path: Path) -> None:
+    table = by_partition(tmp_path)
+    table.apply(0, [bad(0), row(1, "c1", 1), bad(2)])
+    table.apply(1, [bad(0)])
+    table.part(0).parked.told(0, [0])
+    table.close()
+    again = by_partition(tmp_path)
+    assert (untold(again, 0), untold(again, 1)) == ([2], [0])
+    again.part(0).parked.told(0, [2])
+    assert (untold(again, 0), untold(again, 1)) == ([], [0])
+    assert places(again) == [(1, 0), (0, 2), (0, 0)]
+
+
+def test_a_global_table_has_nobody_to_tell(table: Table) -> None:
+    table.apply(0, [bad(0)])
+    assert untold(table, 0) == []
+
+
+def test_what_was_dropped_need_not_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_RECORDS", 2)
+    table = by_partition(tmp_path)
+    table.apply(0, [bad(offset) for offset in range(2)])
+    table.apply(0, [bad(offset) for offset in range(2, 5)])
+    assert untold(table, 0) == [3, 4]
+
+
+def test_misplaced_records_are_rejected_among_the_others(table: Table) -> None:
+    stranger = Rejected(row(1, "c7", 1), "elsewhere")
+    applied = table.apply(0, [row(0, "c1", 1), bad(2), row(3, "c2", 1)], None, [stranger])
+    assert [each.record.offset for each in applied.rejected] == [1, 2]
+    assert applied.changed_keys == [b"c1", b"c2"]
+    assert [(each.offset, each.cause) for each in table.parked(10)][1] == (1, "elsewhere")
+    assert table.position(0) == 4
+
+
+def test_misplaced_records_alone_move_the_position_and_repeat_nothing(table: Table) -> None:
+    table.apply(0, [], None, [Rejected(row(5, "c7", 1), "elsewhere")])
+    again = table.apply(0, [], None, [Rejected(row(5, "c7", 1), "elsewhere")])
+    assert table.position(0) == 6
+    assert (again.rejected, again.repeated) == ([], 1)
+    assert table.sizes().parked == 1

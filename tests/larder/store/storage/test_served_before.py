@@ -1,0 +1,108 @@
+"""Rows that a table had before its store was emptied: a rebuild never loses many of them in silence."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder import OwnerTopic
+from larder.store import Table
+from larder.store.storage.served_before import UNKNOWN, ServedBefore, lost
+from tests.larder.store.samples import customers, other, row, small_memory, stricter
+
+
+@pytest.mark.parametrize(
+    ("before", "rows", "unreadable", "expected"),
+    [
+        (ServedBefore(100), 0, 100, 100),
+        (ServedBefore(100), 89, 11, 11),
+        (ServedBefore(100), 90, 10, 0),
+        (ServedBefore(1), 0, 1, 1),
+        (ServedBefore(100), 60, 0, 0),  # deleted by their owner
+        (ServedBefore(100, 50), 100, 50, 0),  # no rows before either
+        (ServedBefore(100, 50), 50, 50, 50),  # rows of before the rejected records, which compaction took
+        (ServedBefore(100), 100, 50, 50),  # as many new ones came
+        (ServedBefore(0), 0, 100, 0),
+        (UNKNOWN, 0, 1, 1),
+        (UNKNOWN, 10, 10, 0),
+        (UNKNOWN, 0, 0, 0),
+    ],
+)
+def test_more_than_a_tenth_that_cannot_be_read_is_lost(
+    before: ServedBefore, rows: int, unreadable: int, expected: int
+) -> None:
+    assert lost(before, rows, unreadable) == expected
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
+def test_a_topic_whose_records_are_all_rows_has_lost_none(rows: int, before: int, was: int, now: int) -> None:
+    assert lost(ServedBefore(before, was), rows, 0) == 0
+    assert 0 <= lost(ServedBefore(before, was), rows, now) <= min(before, now)
+
+
+def table(path: Path, topic: OwnerTopic = customers, topic_id: str | None = "id-1") -> Table:
+    made = Table(topic, path, small_memory(), "global")
+    made.open((0, 1), topic_id)
+    return made
+
+
+def read(into: Table, count: int = 5) -> None:
+    """The topic as it is, from where the store is on."""
+    for partition in (0, 1):
+        into.apply(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(count)])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store of ten rows is that was read to its end."""
+    made = table(tmp_path)
+    read(made)
+    made.part(0).settle()
+    made.close()
+    return tmp_path
+
+
+def test_a_store_that_is_gone_on_with_has_nothing_in_question(path: Path) -> None:
+    made = table(path)
+    assert made.part(0).before is None
+    assert made.part(0).lost == 0
+
+
+def test_a_row_type_that_reads_the_rows_no_more_has_lost_them_until_it_is_changed_back(path: Path) -> None:
+    for topic, rows in ((stricter, 10), (other, 10), (customers, 0)):
+        made = table(path, topic)
+        read(made)
+        assert made.part(0).lost == rows
+        assert made.part(0).before == ServedBefore(10)
+        made.close()
+
+
+def test_a_process_that_ended_in_the_middle_of_a_rebuild_has_forgotten_nothing(path: Path) -> None:
+    table(path, stricter).close()
+    made = table(path, stricter)
+    made.apply(0, [row(0, "c00", 1)])
+    made.close()
+    (path / "shop.customers" / "global").rename(path / "shop.customers" / "global.discarded")
+    made = table(path, stricter)
+    read(made)
+    assert made.part(0).lost == 10
+
+
+def test_a_store_that_went_on_with_what_there_is_does_so_after_a_restart(path: Path) -> None:
+    made = table(path, stricter)
+    read(made)
+    made.part(0).settle()
+    made.close()
+    assert table(path, stricter).part(0).before is None
+
+
+def test_a_topic_that_was_created_again_owes_no_rows(path: Path) -> None:
+    assert table(path, topic_id="id-2").part(0).before == UNKNOWN
+
+
+def test_a_store_that_is_removed_for_its_position_is_compared_with_what_it_had(path: Path) -> None:
+    made = table(path)
+    made.discard(0)
+    made.open((0, 1), "id-1")
+    assert made.part(0).before == ServedBefore(10)

@@ -1,0 +1,97 @@
+"""A disk without room: a clear error, nothing half written, and going on after it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from larder.store import StoreFullError
+from larder.store.storage.store import DAMAGED
+from tests.larder.store.samples import customers, opened, row, stricter
+
+# A limit on the size of files takes the place of a full disk: RocksDB's log meets it.
+WRITER = """
+import json, resource, signal, sys
+from pathlib import Path
+from larder.store import StoreFullError
+from tests.larder.store.samples import opened, row
+
+table = opened(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
+offset = 0
+try:
+    while offset < 100_000:
+        table.apply(0, [row(offset + at, f"c{offset + at}", 1, country="AT", name="n" * 100) for at in range(10)])
+        offset += 10
+except StoreFullError as error:
+    told = str(error)
+seen = {"told": told, "offset": offset, "position": table.position(0), "state": table.state(0).position}
+seen["rows"] = table.sizes().rows
+seen["late"] = table.raw(b"c%d" % offset) is not None
+seen["last"] = table.raw(b"c%d" % (offset - 1)) is not None
+print(json.dumps(seen))
+"""
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(tmp_path)],
+        capture_output=True,
+        check=True,
+        cwd=root,
+        timeout=60,
+    )
+    seen = json.loads(done.stdout)
+    assert "a write requires room on disk; found IO error" in seen["told"]
+    assert "make room on that file system, then start the worker again" in seen["told"]
+    assert seen["offset"] == seen["position"] == seen["state"] == seen["rows"] > 0
+    assert seen["last"]
+    assert not seen["late"]
+
+    table = opened(tmp_path)
+    assert table.position(0) == seen["offset"]
+    assert len(list(table.by("country", "AT", limit=10_000))) == seen["offset"]
+
+
+def fill_disk(directory: Path) -> Path:
+    """Let there be no room for the count of rows beside the store; gives what takes it."""
+    taken = directory / "shop.customers" / "global.new"
+    taken.parent.mkdir(parents=True, exist_ok=True)
+    taken.symlink_to("/dev/full")
+    return taken
+
+
+def test_a_store_that_cannot_be_removed_for_want_of_room_says_so_and_stays(tmp_path: Path) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [row(0, "c1", 1)])
+    fill_disk(tmp_path)
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        table.discard(0)
+    assert table.raw(b"c1") is not None
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_store_that_cannot_be_emptied_for_want_of_room_says_so_and_stays(tmp_path: Path, *, damaged: bool) -> None:
+    table = opened(tmp_path)
+    table.apply(0, [row(0, "c1", 1)])
+    table.close()
+    mark, full = tmp_path / "shop.customers" / "global" / DAMAGED, fill_disk(tmp_path)
+    if damaged:
+        mark.touch()
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        opened(tmp_path, customers if damaged else stricter)
+    mark.unlink(missing_ok=True)
+    full.unlink()
+    assert opened(tmp_path).raw(b"c1") is not None
+
+
+def test_a_store_that_cannot_be_made_for_want_of_room_says_so_and_is_closed(tmp_path: Path) -> None:
+    full = fill_disk(tmp_path)
+    with pytest.raises(StoreFullError, match="requires room on disk"):
+        opened(tmp_path)
+    full.unlink()
+    assert opened(tmp_path).sizes().rows == 0

@@ -1,0 +1,21 @@
+"""What several tests of the web port have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from larder.store import Table
+from tests.larder.store.samples import customers, small_memory
+from tests.support.serving import NOW, Held
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Held]:
+    """A global table of two partitions, open and empty."""
+    table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
+    table.open((0, 1), "id-1")
+    yield Held(table, 2)
+    table.close()

@@ -1,0 +1,91 @@
+"""A page of another site, whose name resolves to this machine, reads nothing of a worker. Real HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from larder.web.fast_path import read
+from tests.larder.store.samples import customers, row
+from tests.larder.web.test_fast_path import exchange
+from tests.support.serving import Held, fleet, serving
+
+TABLE = customers.name
+ASKED = "GET {0} HTTP/1.1\r\nHost: {1}\r\n{2}\r\n"
+BROWSER = "Accept: text/html\r\n"
+OTHERS = ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.5:{port}"]
+OWN = ["127.0.0.1:{port}", "127.0.0.1", "localhost:1", "[::1]:{port}"]
+ROW = f"/tables/{TABLE}/rows/ada"
+
+
+@pytest.fixture
+def filled(held: Held) -> Held:
+    """A table with a row."""
+    held.table.apply(0, [row(0, "ada", 1)])
+    return held
+
+
+@pytest.mark.parametrize(
+    "path", [ROW, f"{ROW}?local=1", f"/tables/{TABLE}/changes", "/tables", "/", "/static/x", "/no"]
+)
+@pytest.mark.parametrize("host", OTHERS)
+@pytest.mark.parametrize("accepts", ["", BROWSER])
+async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
+    filled: Held, path: str, host: str, accepts: str
+) -> None:
+    async with serving(filled, bound="127.0.0.1") as served:
+        served.catch_up(0, 1)
+        name = host.format(port=served.port)
+        ((status, headers, body),) = await exchange(served, ASKED.format(path, name, accepts))
+        found = json.loads(body)
+        assert (status, found["type"], found["found"]) == (
+            "HTTP/1.1 421 Misdirected Request", "urn:larder:misdirected", repr(name),
+        )  # fmt: skip
+        assert headers["Content-Type"] == "application/problem+json"
+        assert all(found[part] for part in ("declared", "requires", "do"))
+        assert TABLE.encode() not in body
+        ((status, _, body),) = await exchange(served, f"POST {path} HTTP/1.1\r\nHost: {name}\r\n\r\n")
+        assert " 421 " in status
+        ((status, _, body),) = await exchange(served, f"GET {path} HTTP/1.0\r\n\r\n")
+        assert " 421 " in status
+
+
+@pytest.mark.parametrize("host", OWN)
+async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and_the_whole(
+    filled: Held, host: str
+) -> None:
+    async with serving(filled, bound="127.0.0.1") as served:
+        served.catch_up(0, 1)
+        name = host.format(port=served.port)
+        for headers in ("", "X-Whole-Way: 1\r\n"):
+            asked = ASKED.format(ROW, name, headers)
+            assert (read(asked.encode()) is None) == bool(headers)
+            ((status, _, body),) = await exchange(served, asked)
+            assert (status, json.loads(body)["key"]) == ("HTTP/1.1 200 OK", "ada")
+
+
+async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(filled: Held) -> None:
+    async with serving(filled, bound="127.0.0.1") as served:
+        served.catch_up(0, 1)
+        own, other = (ASKED.format(ROW, name, "") for name in ("127.0.0.1", "evil.example"))
+        answers = await exchange(served, own, other, answers=2)
+        assert [status.split(" ")[1] for status, _, _ in answers] == ["200", "421"]
+
+
+async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: Held) -> None:
+    async with serving(filled) as served:
+        served.catch_up(0, 1)
+        for host in OTHERS + OWN:
+            ((status, _, _),) = await exchange(served, ASKED.format(ROW, host.format(port=served.port), ""))
+            assert status == "HTTP/1.1 200 OK"
+
+
+async def test_workers_ask_each_other_where_they_listen(tmp_path: Path) -> None:
+    async with fleet(tmp_path, {"one": [0], "two": [1]}, bound="127.0.0.1") as workers:
+        key = workers.key_in(1)
+        workers.put(key, 0, b'{"customer_id":"%s","name":"Ada","revision":1}' % key.encode())
+        workers.catch_up()
+        status, found = await workers["one"].row(key)
+        assert (status, found["worker"]) == (200, "two")

@@ -1,0 +1,130 @@
+"""Why a partition may stand still, as the engine says of itself: with tables that are real and a group that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.problems import Problem
+from larder.kafka.batch_consumer import Seen
+from larder.local_tables.table import HeldTable
+from larder.store import Table
+from larder.worker.membership import Unacknowledged
+from larder.worker.vitals import FAILING_SECONDS, Place, Standing, vitals
+from tests.larder.store.samples import Sent, customers, plain, plains, row, small_memory
+
+NOW = 1_000.0
+INPUT = TopicPartition("orders", 1)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[dict[str, HeldTable]]:
+    """A global and a co-partitioned table; of the latter partition 1 is here."""
+    held = {
+        topic.name: HeldTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), 6.0, lambda: NOW)
+        for topic, how in ((customers, "global"), (plains, "partition"))  # type: ignore[list-item]
+    }
+    held[customers.name].open([0], "id")
+    held[plains.name].open([1], "id")
+    yield held
+    for each in held.values():
+        each.table.close()
+
+
+def member(**changed: Any) -> Any:
+    """What a `Membership` shows, where one input partition is assigned."""
+    states = changed.pop("states", [])
+    processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
+    shown = {
+        "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
+        "plan": SimpleNamespace(inputs={"orders": None}, needed_whole=lambda _: states, tables_of=lambda _: ()),
+        "positions": {INPUT: 3}, "ends": {INPUT: 9}, "highs": {INPUT: 12},
+    }  # fmt: skip
+    return SimpleNamespace(**{**shown, **changed})
+
+
+def standing(tables: dict[str, HeldTable], membership: Any) -> dict[str, Standing]:
+    seen = vitals("running", tables, membership, NOW, answers=True, waiting={})
+    return {each.place.topic: each for each in seen.partitions}
+
+
+def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, HeldTable]) -> None:
+    tables[customers.name].take(0, [row(4, "ada", 1)], 5)
+    tables[customers.name].seen(0, Seen(7, NOW))
+    found = standing(tables, member())
+    assert found["orders"][1:] == (3, 9, None, 12)
+    assert found[customers.name][1:] == (5, 7, None, 0)
+    assert found[plains.name][1:] == (0, None, None, 0)
+
+
+def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, HeldTable]) -> None:
+    found = standing(tables, member(held=lambda: [INPUT]))
+    assert found["orders"].excuse == (
+        "held back until what it is joined with is caught up (shop.customers, shop.plains)"
+    )
+    assert found[plains.name].excuse is None, "the table is judged by itself"
+    problem = Problem("topic orders", "requires 4 partitions", "8", "create it again")
+    found = standing(tables, member(held_back={INPUT: problem}))
+    assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
+
+
+def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, HeldTable]) -> None:
+    tables[plains.name].partition_count = 1
+    assert standing(tables, member())[plains.name].excuse == (
+        "held back: the partition was added, and rows are placed by the number of before"
+    )
+
+
+def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, HeldTable]) -> None:
+    held = {"held": lambda: [INPUT], "states": [plains.name]}
+    tables[plains.name].decided_on = True
+    tables[plains.name].take(1, [Sent(4, b"ada", b"{}")], 5)
+    excuse = standing(tables, member(**held))["orders"].excuse
+    assert excuse is not None
+    assert excuse.startswith("held back: state shop.plains, partition 1: ")
+    assert "under 1 of its keys, for instance ada at offset 4: the value requires" in excuse
+    tables[plains.name].take(1, [plain(5, "ada", "a")], 6)
+    assert "cannot be read" not in str(standing(tables, member(**held))["orders"].excuse)
+
+
+def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, HeldTable]) -> None:
+    found = standing(tables, member(unacknowledged=Unacknowledged(NOW - 5, "KafkaTimeoutError()")))
+    assert found["orders"].excuse == "outputs were not acknowledged 5 s ago, which is tried again: KafkaTimeoutError()"
+    assert found[plains.name].excuse == found["orders"].excuse
+    assert found[customers.name].excuse is None, "it is followed outside the group"
+    before = Unacknowledged(NOW - FAILING_SECONDS - 1, "KafkaTimeoutError()")
+    assert standing(tables, member(unacknowledged=before))["orders"].excuse is None
+
+
+def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_held_back(
+    tables: dict[str, HeldTable],
+) -> None:
+    problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
+    waiting = {Place("input", *INPUT): problem}
+    for excuse, membership in ((f"waits: {problem}", member()), ("held back until", member(held=lambda: [INPUT]))):
+        seen = vitals("running", tables, membership, NOW, answers=True, waiting=waiting)
+        assert [each.excuse for each in seen.partitions if each.place.topic != "orders"] == [None, None]
+        (found,) = (each.excuse for each in seen.partitions if each.place.topic == "orders")
+        assert str(found).startswith(excuse)
+
+
+def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, HeldTable]) -> None:
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables == {
+        customers.name: False,
+        plains.name: False,
+    }
+    tables[plains.name].table.close()
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables[plains.name]
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).tables[plains.name]
+    assert not vitals("running", tables, None, NOW, answers=True, waiting={}).tables[plains.name]
+
+
+def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, HeldTable]) -> None:
+    assert not vitals("recovering", tables, None, NOW, answers=True, waiting={}).joined
+    assert vitals("running", tables, None, NOW, answers=False, waiting={}).joined
+    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).joined
