@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from larder.assembly.memo import Memo
 from larder.assembly.plan import InputPlan, JoinPlan, Plan
 from larder.declaring.plurals import counted, plural
 from larder.declaring.problems import Problem
 from larder.kafka.topic_metadata import Described
-from larder.worker.memo import Memo
 
 
 def placed_by(plan: Plan) -> Mapping[str, frozenset[str]]:

@@ -1,28 +1,21 @@
-"""Which broker a command talks to, and short conversations with it: bounded in time, with failures a user can read.
-
-For commands that ask something and end. A worker has its own way, since it goes on when the broker goes away.
-"""
+"""Which broker a command talks to: the one that is set, else the local one that runs."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import TYPE_CHECKING, TypeVar
+import dataclasses
+from typing import TYPE_CHECKING
 
-from aiokafka.errors import KafkaError
-
-from larder.cli.commands.broker import existing_broker, local_broker, require_answer
 from larder.config.errors import UnavailableError
+from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
+from larder.local_broker import LocalBroker
+from larder.local_broker.probe import answers_now
+from larder.local_broker.properties import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
+    from pathlib import Path
 
-T = TypeVar("T")
-
-# Seconds for a short conversation: a few requests, each answered in milliseconds by a broker that is well.
-CONVERSATION_SECONDS = 20.0
+    from larder.config.settings import Loaded
 
 
 def serving_broker() -> str:
@@ -48,31 +41,45 @@ def serving_broker() -> str:
     return broker.bootstrap
 
 
-def quiet_client() -> None:
-    """Keep Kafka's client from logging: what it fails with is told once, by whoever asked it."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+def existing_broker() -> str:
+    """Give the address of a broker that the user has set; empty when the local one is meant."""
+    loaded = load_settings()
+    return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
 
 
-def talk(bootstrap: str, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
-    """Run a conversation with the broker at `bootstrap` to its end, or to its deadline.
-
-    Raises `UnavailableError` for all that Kafka's client raises, and when it takes longer than `seconds`.
-    """
-    quiet_client()
-
-    async def bounded() -> T:
-        async with asyncio.timeout(seconds):
-            return await conversation
-
-    try:
-        return asyncio.run(bounded())
-    except TimeoutError as error:
-        raise unavailable(bootstrap, f"no answer within {seconds:g} s") from error
-    except (KafkaError, OSError) as error:
-        raise unavailable(bootstrap, str(error) or type(error).__name__) from error
+def settings_in_use() -> Loaded:
+    """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
+    loaded = load_settings()
+    if loaded.origins["kafka"] != "default" or not (address := broker_address(local_broker())):
+        return loaded
+    settings = dataclasses.replace(loaded.settings, kafka=address)
+    return loaded._replace(settings=settings, origins={**loaded.origins, "kafka": "local broker"})
 
 
-def unavailable(bootstrap: str, found: str) -> UnavailableError:
-    """Say what a broker did in place of what was asked."""
-    problem = Problem(f"broker {bootstrap}", "requires to do what it is asked for", found, "look at the broker's log")
-    return UnavailableError(problem)
+def local_broker(port: int | None = None) -> LocalBroker:
+    """Describe the local broker of the working directory; nothing is started."""
+    settings = load_settings().settings
+    directory: Path = settings.directory / "broker"
+    broker = LocalBroker(directory, cache=settings.cache)
+    default = int(settings.kafka.rpartition(":")[2])
+    # A running broker keeps its port, whatever the default is; only a port that was asked for is insisted on.
+    broker.port = port or (0 if broker.running else default)
+    return broker
+
+
+def require_answer(bootstrap: str) -> None:
+    """Raise `UnavailableError` unless the broker that the user has set answers."""
+    if not answers_now(bootstrap):
+        raise UnavailableError(
+            Problem(
+                f"broker {bootstrap} (setting kafka)",
+                "requires a Kafka broker that answers there",
+                "none",
+                "start it, or leave out KAFKA to use a local one",
+            )
+        )
+
+
+def broker_address(broker: LocalBroker) -> str:
+    """Give the address of the local broker that runs; empty when none does."""
+    return f"{LOOPBACK}:{running.port}" if (running := broker.running) else ""

@@ -6,41 +6,15 @@ What differs between at least once and exactly once is here; the loop, and the u
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.structs import TopicPartition
 
+from larder.kafka.committed import Committed
 from larder.kafka.transactions import Member, TransactionalProducer
 
 Name = Literal["exactly_once", "at_least_once"]
-
-
-class Committed(NamedTuple):
-    """The offset that comes next, the id of the topic that it is for, and the transactional id that committed it.
-
-    `placed_by` is the number of partitions that the service depends on, 0 where it depends on none. All but the offset
-    are empty where nobody said. They travel as the metadata of the offset.
-    """
-
-    offset: int
-    topic_id: str
-    by: str = ""
-    placed_by: int = 0
-
-    @classmethod
-    def read(cls, found: OffsetAndMetadata) -> Committed:
-        """As the broker has it."""
-        topic_id, _, rest = (found.metadata or "").partition(" ")
-        by, _, count = rest.rpartition(" ")
-        if count.isdecimal():
-            return cls(found.offset, topic_id, by, int(count))
-        return cls(found.offset, topic_id, rest)
-
-    def written(self) -> OffsetAndMetadata:
-        """As it is committed."""
-        metadata = f"{self.topic_id} {self.by}"
-        return OffsetAndMetadata(self.offset, f"{metadata} {self.placed_by}" if self.placed_by else metadata.strip())
 
 
 class Guarantee(Protocol):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from larder.client.brokers import quiet_client, unavailable
 from larder.client.local_workers import ask_all, local_workers
 from larder.demo.feeding import Feeder, producing
 from larder.demo.lines import Line, line
@@ -21,6 +20,7 @@ from larder.demo.outcome import Outcome, Outputs
 from larder.demo.ownership import created_topics, read_back
 from larder.demo.workers import WorkerProcess, running_workers
 from larder.kafka.admin import Cluster
+from larder.kafka.conversations import quiet_client, unavailable
 from larder.queries.paths import row_path
 from tables import shop
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from larder.cli.commands.broker import existing_broker, local_broker, require_answer
+from larder.client.brokers import existing_broker, local_broker, require_answer
 from larder.client.local_workers import local_workers
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from larder.declaring.problems import Problem
     from larder.declaring.service import Service
     from larder.declaring.topology import TopicUse
-    from larder.delivery.guarantees import Committed
+    from larder.kafka.committed import Committed
     from larder.kafka.open_transactions import OpenTransaction
     from larder.kafka.topic_metadata import Described
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiokafka.errors import IncompatibleBrokerVersion, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
+from larder.assembly.memo import Memo
 from larder.client.local_workers import ask_all, local_workers
 from larder.config.declared import owner_of, topics
 from larder.dead_letters.reading import tally_letters
@@ -19,7 +20,6 @@ from larder.declaring.topology import topics_of
 from larder.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
 from larder.kafka.admin import Cluster
 from larder.kafka.foreign_members import is_worker_of
-from larder.worker.memo import Memo
 from larder.worker.topic_ownership import claims
 
 if TYPE_CHECKING:

@@ -19,17 +19,16 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 from mode.threads import ServiceThread, WorkerThread
 
-from larder.delivery.guarantees import Committed
 from larder.group.peers import STABLE, Listed, Peer, read_peers
 from larder.group.start_offsets import Offsets
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
+from larder.kafka.committed import Committed
 from larder.kafka.newer_members import newer_members
-from larder.kafka.retrying import within
+from larder.kafka.retrying import answered, within
 from larder.kafka.stable_offsets import stable_offsets
 from larder.kafka.static_membership import StaticConsumer
 from larder.kafka.topic_metadata import Described, describe
 from larder.kafka.transactions import Member
-from larder.worker.prepare import answered
 
 if TYPE_CHECKING:
     from larder.group.faust_app import App

@@ -33,12 +33,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage, Message
 
 from larder.declaring.problems import LarderError, Problem
-from larder.delivery.guarantees import Committed
 from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group, Thread
 from larder.group.peers import Peer
 from larder.group.start_offsets import Offsets
 from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import ForeignMembersError
 from larder.kafka.topic_metadata import Described
 from larder.kafka.transactions import Member

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import LarderError, Problem
-from larder.delivery.guarantees import Committed
+from larder.kafka.committed import Committed
 from larder.kafka.topic_metadata import Described
 
 Fallback = Literal["earliest", "latest"]

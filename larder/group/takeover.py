@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.group.faust_app import Consumer
 from larder.group.start_offsets import Offsets
-from larder.worker.prepare import RETRY_SECONDS, answered
+from larder.kafka.retrying import RETRY_SECONDS, answered
 
 log = logging.getLogger("larder")
 

@@ -15,7 +15,7 @@ from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError,
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.checks.declarations import TopicFacts
-from larder.delivery.guarantees import Committed
+from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import is_worker_of
 from larder.kafka.newer_members import newer_members
 from larder.kafka.open_transactions import OpenTransaction, open_transactions

@@ -16,10 +16,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Batch, BatchConsumer, fetch
+from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.kafka.topic_metadata import Described, describe
 from larder.local_tables.horizon import Log
 from larder.local_tables.table import HeldTable
-from larder.worker.prepare import RETRY_SECONDS, is_passing
 
 log = logging.getLogger("larder")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
-from larder.client.brokers import talk
 from larder.dead_letters.letters import text_of
 from larder.dead_letters.reading import newest_letters
+from larder.kafka.conversations import talk
 from larder.web.openapi import parameter
 from larder.web.scan_slots import ScanSlots
 from larder.web.sources import sources

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from larder.client.brokers import talk
 from larder.config.errors import UnavailableError
 from larder.dead_letters.reading import count_again
+from larder.kafka.conversations import talk
 from larder.web.sources import SOURCES
 
 if TYPE_CHECKING:

@@ -17,17 +17,20 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.build import Assembly
 from larder.assembly.counts import Counts
+from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import Plan
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery, NotAssignedError
-from larder.delivery.guarantees import Committed, Guarantee
+from larder.delivery.guarantees import Guarantee
 from larder.delivery.refused_records import REFUSED, Refusals
 from larder.group.faust_app import Consumer
 from larder.group.start_offsets import Fallback, Offsets, input_offset
 from larder.group.takeover import offsets_to_go_on_from, until_member
 from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.committed import Committed
+from larder.kafka.retrying import RETRY_SECONDS, answered, is_passing
 from larder.kafka.topic_metadata import Described
 from larder.kafka.transactions import GroupFencedError
 from larder.local_tables.horizon import Log
@@ -37,8 +40,6 @@ from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.reactions import Begun
 from larder.operators.user_agents import Feed
 from larder.processing.loop import Processing
-from larder.worker.memo import Memo
-from larder.worker.prepare import RETRY_SECONDS, answered, is_passing
 
 log = logging.getLogger("larder")
 

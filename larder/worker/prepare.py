@@ -7,33 +7,21 @@ them. Mistakes are reported all together.
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
 from larder.declaring.checks.declarations import TopicFacts, problems
 from larder.declaring.problems import DeclarationError
 from larder.declaring.service import Service
 from larder.declaring.topology import missing_topics, topics_of
 from larder.kafka.admin import Cluster
+from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.store.clock import now
 from larder.worker.topic_ownership import claim
 
-log = logging.getLogger("larder")
-
-T = TypeVar("T")
-
-RETRY_SECONDS = 0.5
-"""How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
-
 CLAIM_SECONDS = 30.0
 """How long claiming may take before it is begun anew: a few small requests, for which aiokafka may wait for ever."""
-
-SAID_SECONDS = 5.0
-"""Between two lines about a broker that does not do what it is asked for."""
 
 
 async def prepare(service: Service, brokers: str, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
@@ -50,30 +38,6 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
                 raise
             say(f"waiting for the broker at {brokers}")
         await asyncio.sleep(RETRY_SECONDS)
-
-
-async def answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the broker answers, saying so now and then: one that is away is waited for, a mistake is raised."""
-    said_at = time.monotonic()
-    while True:
-        try:
-            return await ask()
-        except (KafkaError, OSError) as error:
-            if not is_passing(error):
-                raise
-            if time.monotonic() - said_at > SAID_SECONDS:
-                said_at = time.monotonic()
-                log.warning("the broker does not do what it is asked for: it is asked again (%r)", error)
-        await asyncio.sleep(RETRY_SECONDS)
-
-
-def is_passing(error: KafkaError | OSError) -> bool:
-    """A broker that is away, or is not ready yet, may be asked again; a mistake may not."""
-    if isinstance(error, OSError | KafkaTimeoutError) or error.retriable:
-        return True
-    # aiokafka's producer wraps what cut off its search for a coordinator, and the wrapping says nothing.
-    cause = error.__cause__
-    return type(error) is KafkaError and isinstance(cause, KafkaError | OSError) and is_passing(cause)
 
 
 async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:

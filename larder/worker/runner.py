@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from larder.assembly.counts import Counts
+from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import Plan, plan
 from larder.counters.cause_log import CauseLog, CauseLogs, say_causes
@@ -55,7 +56,6 @@ from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION
 from larder.store.storage.memory import Memory
 from larder.store.table import Held, Table
 from larder.worker.membership import Membership
-from larder.worker.memo import Memo
 from larder.worker.prepare import prepare
 from larder.worker.status import status, waiting
 from larder.worker.trimming import trim

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -10,17 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from larder.cli.terminal.output import answer, json_option
-from larder.config.errors import MistakeError, UnavailableError
-from larder.config.settings import load_settings
+from larder.client.brokers import broker_address, existing_broker, local_broker, require_answer
+from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
-from larder.local_broker import LocalBroker
 from larder.local_broker.probe import answers_now
-from larder.local_broker.properties import LOOPBACK
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from larder.config.settings import Loaded
+    from larder.local_broker import LocalBroker
 
 WATCH_SECONDS = 0.5
 NOT_RUNNING = 3
@@ -61,7 +56,7 @@ def start(*, port: int | None, as_json: bool) -> None:
 def stop(*, as_json: bool) -> None:
     """Stop the broker that runs in the data directory."""
     broker = local_broker()
-    if existing_broker() != _address(broker):
+    if existing_broker() != broker_address(broker):
         _refuse_existing("stop")
     stopped = broker.stop()
     said = "the local broker is stopped" if stopped else "no local broker was running"
@@ -76,7 +71,7 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     existing = existing_broker()
     broker = local_broker()
     running = broker.running
-    address = existing or _address(broker)
+    address = existing or broker_address(broker)
     answering = bool(address) and answers_now(address)
     found = {
         "bootstrap": address or None,
@@ -111,49 +106,6 @@ def run(*, port: int | None, as_json: bool) -> None:
                 raise broker.death()
     finally:
         broker.stop()
-
-
-def existing_broker() -> str:
-    """Give the address of a broker that the user has set; empty when the local one is meant."""
-    loaded = load_settings()
-    return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
-
-
-def settings_in_use() -> Loaded:
-    """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
-    loaded = load_settings()
-    if loaded.origins["kafka"] != "default" or not (address := _address(local_broker())):
-        return loaded
-    settings = dataclasses.replace(loaded.settings, kafka=address)
-    return loaded._replace(settings=settings, origins={**loaded.origins, "kafka": "local broker"})
-
-
-def local_broker(port: int | None = None) -> LocalBroker:
-    """Describe the local broker of the working directory; nothing is started."""
-    settings = load_settings().settings
-    directory: Path = settings.directory / "broker"
-    broker = LocalBroker(directory, cache=settings.cache)
-    default = int(settings.kafka.rpartition(":")[2])
-    # A running broker keeps its port, whatever the default is; only a port that was asked for is insisted on.
-    broker.port = port or (0 if broker.running else default)
-    return broker
-
-
-def require_answer(bootstrap: str) -> None:
-    """Raise `UnavailableError` unless the broker that the user has set answers."""
-    if not answers_now(bootstrap):
-        raise UnavailableError(
-            Problem(
-                f"broker {bootstrap} (setting kafka)",
-                "requires a Kafka broker that answers there",
-                "none",
-                "start it, or leave out KAFKA to use a local one",
-            )
-        )
-
-
-def _address(broker: LocalBroker) -> str:
-    return f"{LOOPBACK}:{running.port}" if (running := broker.running) else ""
 
 
 def _refuse_existing(verb: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larder.cli.conversations import LIST_SECONDS, talk_about
 from larder.cli.terminal.output import answer, json_option
 from larder.config.errors import MistakeError
-from larder.dead_letters.conversations import LIST_SECONDS, talk_about
 from larder.declaring.problems import Problem
 
 if TYPE_CHECKING:

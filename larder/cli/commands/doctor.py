@@ -66,10 +66,11 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     Reads committed records: of each partition the oldest and the newest. Exit codes: 0 nothing, or hints; 10
     warnings; 11 errors.
     """
-    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
     from larder.doctor.findings import exit_code  # noqa: PLC0415
     from larder.doctor.gathering import Asked  # noqa: PLC0415 - imports Kafka's client
+    from larder.kafka.conversations import talk  # noqa: PLC0415
 
     settings = load_settings().settings
     services = declared_services(settings.modules)
@@ -89,10 +90,10 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
 
 
 async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
-    from larder.client.brokers import unavailable  # noqa: PLC0415 - imports Kafka's client
     from larder.doctor.examining import audits, examine  # noqa: PLC0415
     from larder.doctor.gathering import gather  # noqa: PLC0415
     from larder.doctor.sampling import sample  # noqa: PLC0415
+    from larder.kafka.conversations import unavailable  # noqa: PLC0415 - imports Kafka's client
     from larder.kafka.readers import reader  # noqa: PLC0415
 
     async with reader(asked.bootstrap) as consumer:

@@ -39,9 +39,10 @@ def command(  # noqa: PLR0913 - each is an option
     Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
     does not exist yet is created as declared.
     """
-    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.client.publishing import deletions, messages  # noqa: PLC0415
     from larder.config.declared import declared_services, topic_named  # noqa: PLC0415 - imports what the user wrote
+    from larder.kafka.conversations import talk  # noqa: PLC0415
 
     services = declared_services(load_settings().settings.modules)
     declared = topic_named(list(services.values()), topic)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larder.cli.conversations import LIST_SECONDS, talk_about
 from larder.cli.terminal.output import answer, json_option
-from larder.dead_letters.conversations import LIST_SECONDS, talk_about
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

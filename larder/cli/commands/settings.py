@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from larder.cli.commands.broker import settings_in_use
 from larder.cli.terminal.output import answer, json_option, show_columns
+from larder.client.brokers import settings_in_use
 from larder.config.settings import SETTINGS
 from larder.config.values import shown
 

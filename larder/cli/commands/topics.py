@@ -50,8 +50,9 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
     A worker claims the topics that its service owns, and a second owner is refused from then on. Where the owner
     changes on purpose (a service that is renamed), stop the old one's workers and --release the topic.
     """
-    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, declared_topics  # noqa: PLC0415 - imports what the user wrote
+    from larder.kafka.conversations import talk  # noqa: PLC0415
 
     if released is not None:
         if service or create:

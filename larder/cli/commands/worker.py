@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from larder.cli.commands.broker import settings_in_use
+from larder.client.brokers import settings_in_use
 from larder.config.errors import MistakeError
 from larder.declaring.names import folder_problems
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, Wait, Wake
+from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement, changed, first_read, placed_by
 from larder.assembly.plan import Plan, plan
 from larder.declaring.facts import TopicFacts
 from larder.declaring.partition_counts import partitions as known
 from larder.declaring.topology import topics_of
 from larder.kafka.topic_metadata import Described
-from larder.worker.memo import Memo
 
 
 class Customer(Row):

@@ -13,7 +13,6 @@ from larder.config.settings import Settings
 from larder.dead_letters.letters import LetterId
 from larder.dead_letters.tallying import Cause, Tally
 from larder.declaring.problems import Problem
-from larder.delivery.guarantees import Committed
 from larder.doctor.audits.compaction import compaction
 from larder.doctor.audits.deletions import READ_RATE, deletions
 from larder.doctor.audits.existence import leaderless, missing_topics
@@ -30,6 +29,7 @@ from larder.doctor.examining import OF_FACTS, examine
 from larder.doctor.facts import Absence, Group, System, WorkerState, duration
 from larder.doctor.findings import Finding, Severity, exit_code, in_order
 from larder.doctor.sampling import Read
+from larder.kafka.committed import Committed
 from larder.kafka.open_transactions import OpenTransaction
 from larder.kafka.topic_metadata import Described
 from tests.support.audited import STOCK, Order, changed, shop, sound, state

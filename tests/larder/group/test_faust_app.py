@@ -23,12 +23,12 @@ from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlQueue
 
-from larder.delivery.guarantees import Committed
 from larder.group import consumer_thread, faust_app
 from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group
 from larder.group.faust_app import App, Consumer
 from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.committed import Committed
 from larder.local_broker.ports import free_port
 from tests.support.proxy import Proxy
 from tests.support.topics import Sent, admin, create, send, until

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 from aiokafka.structs import TopicPartition
 
-from larder.delivery.guarantees import Committed
 from larder.group.start_offsets import Fallback, Offsets, OffsetsLostError, input_offset
+from larder.kafka.committed import Committed
 from larder.kafka.topic_metadata import Described
 
 ORDERS, NEXT = TopicPartition("orders", 0), TopicPartition("orders", 1)

@@ -14,9 +14,9 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from larder.delivery.guarantees import Committed
 from larder.group.faust_app import Consumer
 from larder.kafka import static_membership
+from larder.kafka.committed import Committed
 from larder.kafka.static_membership import FENCED_INSTANCE, ReplacedError
 from larder.kafka.transactions import GroupFencedError, TransactionalProducer
 from tests.larder.group.test_faust_app import Taken, member

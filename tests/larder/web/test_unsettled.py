@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from larder.client.brokers import unavailable
 from larder.dead_letters.reading import Counted
 from larder.dead_letters.tallying import Tally
+from larder.kafka.conversations import unavailable
 from larder.web.unsettled import LEAST_REST, PAUSE_SECONDS, Unsettled
 from tests.support.topics import until
 

@@ -18,7 +18,8 @@ from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wai
 from larder.assembly.plan import plan
 from larder.declaring.problems import DeclarationError
 from larder.kafka.admin import Cluster
-from larder.worker.prepare import is_passing, prepare
+from larder.kafka.retrying import is_passing
+from larder.worker.prepare import prepare
 from tests.support.topics import COMPACTED, create, until
 
 

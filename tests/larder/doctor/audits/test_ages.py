@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
-from larder.delivery.guarantees import Committed
 from larder.doctor.audits.ages import Ages, ways
 from larder.doctor.facts import Group
 from larder.doctor.findings import Finding, Severity
 from larder.doctor.records import Reader
+from larder.kafka.committed import Committed
 from tests.support.audited import changed, found, given, shop, sound
 
 SERVICE, TOPICS = shop()

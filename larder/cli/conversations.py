@@ -15,8 +15,9 @@ LIST_SECONDS = 60.0
 
 def talk_about(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
     """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
-    from larder.client.brokers import serving_broker, talk  # noqa: PLC0415 - imports Kafka's client
+    from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
+    from larder.kafka.conversations import talk  # noqa: PLC0415
 
     service_named(declared_services(load_settings().settings.modules), service)
     broker = serving_broker()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from larder.assembly.memo import Memo
 from larder.declaring.problems import LarderError
 from larder.kafka.topic_metadata import Described
-from larder.worker.memo import Memo
 
 
 def test_what_is_remembered_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Short conversations with a broker: bounded in time, with failures a user can read.
+
+For whoever asks something and ends. A worker has its own way, since it goes on when the broker goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+from aiokafka.errors import KafkaError
+
+from larder.config.errors import UnavailableError
+from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+T = TypeVar("T")
+
+CONVERSATION_SECONDS = 20.0
+"""For a few requests, each answered in milliseconds by a broker that is well."""
+
+
+def quiet_client() -> None:
+    """Keep Kafka's client from logging: what it fails with is told once, by whoever asked it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+
+
+def talk(bootstrap: str, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
+    """Run a conversation with the broker at `bootstrap` to its end, or to its deadline.
+
+    Raises `UnavailableError` for all that Kafka's client raises, and when it takes longer than `seconds`.
+    """
+    quiet_client()
+
+    async def bounded() -> T:
+        async with asyncio.timeout(seconds):
+            return await conversation
+
+    try:
+        return asyncio.run(bounded())
+    except TimeoutError as error:
+        raise unavailable(bootstrap, f"no answer within {seconds:g} s") from error
+    except (KafkaError, OSError) as error:
+        raise unavailable(bootstrap, str(error) or type(error).__name__) from error
+
+
+def unavailable(bootstrap: str, found: str) -> UnavailableError:
+    """Say what a broker did in place of what was asked."""
+    problem = Problem(f"broker {bootstrap}", "requires to do what it is asked for", found, "look at the broker's log")
+    return UnavailableError(problem)
