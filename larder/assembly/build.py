@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from larder.assembly.counts import Counts
 from larder.assembly.decide_parts import DecideParts
 from larder.assembly.placement import Placement
-from larder.assembly.plan import InputPlan, JoinPlan, Plan, RekeyPlan, WaitPlan
+from larder.assembly.plan import InputPlan, JoinPlan, RekeyPlan, ServicePlan, WaitPlan
 from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
 from larder.declaring.joins import events_of
 from larder.declaring.keys import BYTES, KeyType
@@ -25,7 +25,7 @@ from larder.declaring.problems import Problem
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Output
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.misplaced import OrderPlaces
 from larder.local_tables.table import HeldTable
@@ -37,7 +37,7 @@ from larder.operators.reactions import Begun, ReactingHandler
 from larder.operators.rekeying.newest_result import Gathering
 from larder.operators.rekeying.rows import RekeyingRows
 from larder.operators.user_agents import AgentHandler, Feed
-from larder.processing.handlers import InputHandler, Rekeying, Stage, TableHandler
+from larder.processing.handlers import InputHandler, InputStep, Rekeying, TableHandler
 from larder.processing.lanes import Lane
 from larder.processing.loop import Chore
 from larder.processing.replaying import ReplayHandler
@@ -49,7 +49,7 @@ class Assembly:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: ServicePlan,
         assigned: Collection[TopicPartition],
         tables: Mapping[str, HeldTable],
         counts: Counts,
@@ -174,7 +174,7 @@ class Assembly:
         table = self._tables[name]
         return table.held == "global" or partition in table.table.partitions
 
-    def _steps(self, tp: TopicPartition, plan: InputPlan) -> Iterator[tuple[str, Stage]]:
+    def _steps(self, tp: TopicPartition, plan: InputPlan) -> Iterator[tuple[str, InputStep]]:
         """What is done with each record of an input partition, in this order, by the names of dead letters."""
         for join in plan.joins:
             yield join.step, self._join(tp, join, self._parking(tp, join.step))
@@ -188,7 +188,7 @@ class Assembly:
             rows = self._owned(plan.gathers.output, tp.partition)
             yield "gathering", Gathering(rows, self._parking(tp), RowChecks(into))
 
-    def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> Stage:
+    def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> InputStep:
         source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]
         if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
             return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking, counts)
@@ -268,10 +268,10 @@ class _Partner:
         readable = not (self._state and self._table.unreadable(self._partition))
         return readable and self._table.caught_up(self._partition)
 
-    def ends(self) -> Mapping[int, Seen]:
+    def ends(self) -> Mapping[int, SeenEnd]:
         return self._table.ends(self._partition)
 
-    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
         return self._table.has_passed(ends)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from aiokafka.structs import TopicPartition
 
-from larder.assembly.plan import DecidePlan, Plan
+from larder.assembly.plan import DecidePlan, ServicePlan
 from larder.declaring.decoding import decoder
 from larder.declaring.joins import TableUse
 from larder.delivery.dead_letters import Parking
@@ -29,7 +29,7 @@ class DecideParts:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: ServicePlan,
         assigned: Collection[TopicPartition],
         tables: Mapping[str, HeldTable],
         counts: Mapping[str, DecideCounts],

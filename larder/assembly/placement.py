@@ -13,19 +13,19 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from larder.assembly.memo import Memo
-from larder.assembly.plan import InputPlan, JoinPlan, Plan
+from larder.assembly.plan import InputPlan, JoinPlan, ServicePlan
 from larder.declaring.plurals import counted, plural
 from larder.declaring.problems import Problem
 from larder.kafka.topic_metadata import Described
 
 
-def placed_by(plan: Plan) -> Mapping[str, frozenset[str]]:
+def placed_by(plan: ServicePlan) -> Mapping[str, frozenset[str]]:
     """The topics that each input depends on, itself among them; inputs that depend on none are left out."""
     found = {name: frozenset(_placed_by(plan, name, each)) for name, each in plan.inputs.items()}
     return {name: topics for name, topics in found.items() if topics}
 
 
-def _placed_by(plan: Plan, name: str, each: InputPlan) -> Iterator[str]:
+def _placed_by(plan: ServicePlan, name: str, each: InputPlan) -> Iterator[str]:
     if each.replays is not None:
         yield from _placed_by(plan, each.replays, plan.inputs[each.replays])
     for join in each.joins:
@@ -77,7 +77,7 @@ class Placement:
     `problems` are those of topics with another number, by topic.
     """
 
-    def __init__(self, plan: Plan, memo: Memo) -> None:
+    def __init__(self, plan: ServicePlan, memo: Memo) -> None:
         self._memo = memo
         self._inputs = placed_by(plan)
         self._replays = {name for name, each in plan.inputs.items() if each.replays is not None}
@@ -156,5 +156,5 @@ class Placement:
         return f"{again}; or start the service under a new name, once the owners have written all records again"
 
 
-def _rekeyed(plan: Plan) -> frozenset[str]:
+def _rekeyed(plan: ServicePlan) -> frozenset[str]:
     return frozenset(chain.from_iterable(each.rekeyings for each in plan.inputs.values()))

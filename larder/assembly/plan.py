@@ -121,7 +121,7 @@ class InputPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ServicePlan:
     """Topics that the group reads, by what they are for, and where dead letters go."""
 
     service: Service
@@ -177,12 +177,12 @@ class Plan:
         return [*self.partitioned, *self.internal, *self.inputs]
 
 
-def plan(service: Service, facts: Mapping[str, TopicFacts]) -> Plan:
+def plan(service: Service, facts: Mapping[str, TopicFacts]) -> ServicePlan:
     """Make the plan of a service whose declarations have no problems and whose topics are all there."""
     joins = tuple(_join_plan(service, join, facts) for join in service.joins)
     decides = tuple(_decide_plan(service, decide, facts) for decide in service.decides)
     inputs = _inputs(service, joins, decides, facts)
-    return Plan(
+    return ServicePlan(
         service,
         {use.name: use.topic for use in service.tables if use.held == "partition"},
         dict(_internal(service, inputs, joins, decides)),

@@ -84,7 +84,7 @@ def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]
     return rows
 
 
-class Listed(NamedTuple):
+class RowList(NamedTuple):
     """Rows, the cursor behind them, and of how many keys of the table the newest record was rejected."""
 
     rows: list[dict[str, Any]]
@@ -94,7 +94,7 @@ class Listed(NamedTuple):
 
 def rows_in_pages(
     workers: Sequence[LocalWorker], table: str, chosen: Sequence[tuple[str, str]], limit: int, cursor: str | None
-) -> Listed:
+) -> RowList:
     """Give up to `limit` rows from a cursor on, page by page."""
     rows: list[dict[str, Any]] = []
     while True:
@@ -104,7 +104,7 @@ def rows_in_pages(
         rows += body["rows"]
         cursor = body["next"]
         if cursor is None or len(rows) >= limit:
-            return Listed(rows, cursor, sum(each.get("unreadable", 0) for each in body.get("partitions", ())))
+            return RowList(rows, cursor, sum(each.get("unreadable", 0) for each in body.get("partitions", ())))
 
 
 def _problem(reply: Reply) -> Problem:

@@ -14,7 +14,7 @@ from larder.client.local_workers import Reply, read_reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from larder.client.event_stream import Event
+    from larder.client.event_stream import ServerSentEvent
     from larder.client.local_workers import LocalWorker
 
 SILENT_SECONDS = 30.0
@@ -37,7 +37,7 @@ class Watch:
         self._last_id = ""
         self._followed_at: float | None = None
 
-    def events(self, workers: Callable[[], Sequence[LocalWorker]]) -> Iterator[Event]:
+    def events(self, workers: Callable[[], Sequence[LocalWorker]]) -> Iterator[ServerSentEvent]:
         """Give events for ever, of whichever of the `workers` of the moment.
 
         Raises `MistakeError`, and `UnavailableError` when none can be followed, at first or for a minute.
@@ -56,7 +56,7 @@ class Watch:
                     raise nobody(self._table, "its changes", replies)
             time.sleep(RETRY_SECONDS)
 
-    def _of(self, worker: LocalWorker) -> Generator[Event, None, Reply]:
+    def _of(self, worker: LocalWorker) -> Generator[ServerSentEvent, None, Reply]:
         """Give what one worker sends until it ends; returns its reply, without a body if it was followed."""
         connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=SILENT_SECONDS)
         status = 0

@@ -8,7 +8,7 @@ LARGEST_LINE = 32 * 1024 * 1024
 """Bytes; also the characters of all data of an event: more than any row has. What goes on and on is no worker's."""
 
 
-class Event(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """One event: its name, its data, and the id to go on from."""
 
     name: str
@@ -25,7 +25,7 @@ class EventReader:
         self._name = ""
         self._data: list[str] = []
 
-    def line(self, line: str) -> Event | None:
+    def line(self, line: str) -> ServerSentEvent | None:
         """Take a line without its end; gives the event that it ends, if any. Raises ValueError for one too large."""
         if not line:
             return self._ended()
@@ -42,7 +42,7 @@ class EventReader:
             self._id = value
         return None
 
-    def _ended(self) -> Event | None:
-        event = Event(self._name or "message", "\n".join(self._data), self._id) if self._data else None
+    def _ended(self) -> ServerSentEvent | None:
+        event = ServerSentEvent(self._name or "message", "\n".join(self._data), self._id) if self._data else None
         self._name, self._data = "", []
         return event

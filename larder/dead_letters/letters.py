@@ -51,7 +51,7 @@ class LetterId(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-class Identity(NamedTuple):
+class LetterIdentity(NamedTuple):
     """The record that a letter is about, for certain, and which letter about it; timestamp in ms.
 
     step     the step of the service that parked it; None where it was none
@@ -80,7 +80,7 @@ class Name(NamedTuple):
         return str(self.id) if self.step is None else f"{self.id} of {self.step}"
 
 
-class Place(NamedTuple):
+class LetterPlace(NamedTuple):
     """Where a record of the dead letters' own topic lies, and when it was written there (ms)."""
 
     partition: int
@@ -104,14 +104,14 @@ class Letter(NamedTuple):
     value: bytes | None
     headers: Headers
     left_out: str | None
-    place: Place
+    place: LetterPlace
     step: str | None = None
     attempt: int = 0
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> LetterIdentity:
         """The record that it is about."""
-        return Identity(self.id, self.timestamp, self.step, self.attempt)
+        return LetterIdentity(self.id, self.timestamp, self.step, self.attempt)
 
     def summary(self) -> Letter:
         """Give it without what may be large."""
@@ -122,10 +122,10 @@ class Letter(NamedTuple):
 class Settlement(NamedTuple):
     """That a letter was replayed or discarded, and where the replayed record lies, if any."""
 
-    identity: Identity
+    identity: LetterIdentity
     how: How
     replayed_as: str | None
-    place: Place
+    place: LetterPlace
 
 
 def letter_id(text: str) -> LetterId:
@@ -145,7 +145,7 @@ def letter_id(text: str) -> LetterId:
 def read_record(partition: int, record: Record) -> Letter | Settlement | None:
     """Read a record of the dead letters' topic; None for one that is neither a letter nor settles one."""
     ours = {name: value for name, value in record.headers if name.startswith(PREFIX) and value is not None}
-    place = Place(partition, record.offset, record.timestamp)
+    place = LetterPlace(partition, record.offset, record.timestamp)
     try:
         about = letter_id((record.key or b"").decode())
         timestamp, attempt = _number(ours[TIMESTAMP], _TIMES), _number(ours.get(ATTEMPT, b"0"), _ATTEMPTS)
@@ -153,7 +153,7 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
         return None
     step = text_of(ours.get(STEP))
     if (how := ours.get(SETTLED)) is not None:
-        return _settlement(Identity(about, timestamp, step, attempt), how, ours.get(REPLAYED_AS), place)
+        return _settlement(LetterIdentity(about, timestamp, step, attempt), how, ours.get(REPLAYED_AS), place)
     return Letter(
         about,
         text_of(ours.get("larder.service")) or "",
@@ -187,7 +187,7 @@ def stepped_headers(letter: Letter) -> Headers:
     return [*replayed_headers(letter), (STEP, step), (ATTEMPT, attempt)]
 
 
-def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> Headers:
+def settling_headers(identity: LetterIdentity, how: How, replayed_as: str | None) -> Headers:
     """Give the headers of the record, under the letter's key and without a value, that settles a letter."""
     headers: Headers = [(SETTLED, how.encode()), (TIMESTAMP, str(identity.timestamp).encode())]
     if identity.step is not None:
@@ -195,7 +195,9 @@ def settling_headers(identity: Identity, how: How, replayed_as: str | None) -> H
     return headers if replayed_as is None else [*headers, (REPLAYED_AS, replayed_as.encode())]
 
 
-def _settlement(identity: Identity, how: bytes, replayed_as: bytes | None, place: Place) -> Settlement | None:
+def _settlement(
+    identity: LetterIdentity, how: bytes, replayed_as: bytes | None, place: LetterPlace
+) -> Settlement | None:
     if (known := _HOWS.get(how)) is None:
         return None
     return Settlement(identity, known, None if known == "discarded" else text_of(replayed_as), place)

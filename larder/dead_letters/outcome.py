@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from larder.dead_letters.letters import Name, Settlement
 
 
-class Progress(NamedTuple):
+class SettlingProgress(NamedTuple):
     """Records of the dead letters that were looked at, of how many (each is twice), and letters settled by now."""
 
     looked_at: int
@@ -18,7 +18,7 @@ class Progress(NamedTuple):
 
 
 @dataclass
-class Outcome:
+class SettlingOutcome:
     """What became of the letters that were chosen, by name.
 
     settled  replayed or discarded just now; with where the replayed record lies, if any

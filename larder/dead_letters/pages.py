@@ -16,14 +16,14 @@ from larder.declaring.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from larder.dead_letters.letters import Identity
+    from larder.dead_letters.letters import LetterIdentity
 
 
 # Characters: so many write down four hundred partitions.
 LONGEST_CURSOR = 10_000
 
 
-class Page(NamedTuple):
+class LetterPage(NamedTuple):
     """Letters, newest first, without their values.
 
     next    where the next page begins; None after the last one.
@@ -35,7 +35,7 @@ class Page(NamedTuple):
     beyond: bool
 
 
-class Found(NamedTuple):
+class PartitionLetters(NamedTuple):
     """What was found of one partition: letters, newest first, and whether there are older records."""
 
     letters: list[Letter]
@@ -47,8 +47,8 @@ class Newest:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._letters: dict[Identity, Letter] = {}
-        self._settled: set[Identity] = set()
+        self._letters: dict[LetterIdentity, Letter] = {}
+        self._settled: set[LetterIdentity] = set()
 
     @property
     def letters(self) -> list[Letter]:
@@ -66,7 +66,7 @@ class Newest:
                 self._letters.setdefault(entry.identity, entry)
 
 
-def page(found: Mapping[int, Found], limit: int, before: Mapping[int, int]) -> Page:
+def page(found: Mapping[int, PartitionLetters], limit: int, before: Mapping[int, int]) -> LetterPage:
     """Give the newest `limit` of what was found in all partitions; `before` as it was when that was sought."""
     streams = [each.letters for each in found.values()]
     newest = heapq.merge(*streams, key=lambda letter: -letter.place.at)
@@ -75,7 +75,7 @@ def page(found: Mapping[int, Found], limit: int, before: Mapping[int, int]) -> P
     # Of each partition the offsets fall along the list, so that the last one is the lowest.
     lowest = {**before, **{letter.place.partition: letter.place.offset for letter in letters}}
     beyond = not more and any(each.beyond for each in found.values())
-    return Page(letters, cursor(lowest) if more else None, beyond)
+    return LetterPage(letters, cursor(lowest) if more else None, beyond)
 
 
 def cursor(before: Mapping[int, int]) -> str:

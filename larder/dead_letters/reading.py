@@ -11,9 +11,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from larder.dead_letters.letters import Letter, LetterId, Settlement
-from larder.dead_letters.pages import Found, Newest, Page, page, read_cursor
+from larder.dead_letters.pages import LetterPage, Newest, PartitionLetters, page, read_cursor
 from larder.dead_letters.records import Span
-from larder.dead_letters.shelves import DEAD_LETTERS, Kind, Shelf, lowest, shelf_of, windows
+from larder.dead_letters.shelves import DEAD_LETTERS, LetterKind, Shelf, lowest, shelf_of, windows
 from larder.dead_letters.tallying import counted, tally
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kin
     cursor: str | None = None,
     wanted: Callable[[Letter], bool] = lambda _: True,
     *,
-    kind: Kind = DEAD_LETTERS,
-) -> Page:
+    kind: LetterKind = DEAD_LETTERS,
+) -> LetterPage:
     """Give the newest letters that are not settled, from a cursor on; raises MistakeError, KafkaError and OSError."""
     before = {} if cursor is None else read_cursor(cursor)
     async with shelf_of(brokers, service, kind) as shelf:
@@ -53,8 +53,8 @@ async def survey_letters(
     limit: int,
     wanted: Callable[[Letter], bool] = lambda _: True,
     *,
-    kind: Kind = DEAD_LETTERS,
-) -> tuple[Page, Tally]:
+    kind: LetterKind = DEAD_LETTERS,
+) -> tuple[LetterPage, Tally]:
     """Give the first page of a list, and count all that are not settled: read once; raises KafkaError and OSError."""
     async with shelf_of(brokers, service, kind) as shelf:
         spans = await shelf.spans()
@@ -71,8 +71,8 @@ async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what k
     cursor: str | None,
     wanted: Callable[[Letter], bool],
     *,
-    kind: Kind = DEAD_LETTERS,
-) -> tuple[Page, Tally | None]:
+    kind: LetterKind = DEAD_LETTERS,
+) -> tuple[LetterPage, Tally | None]:
     """Give a page of a list, and with the first one how many letters there are; raises what the others here do."""
     if cursor is None:
         return await survey_letters(brokers, service, limit, wanted, kind=kind)
@@ -101,7 +101,7 @@ async def count_again(brokers: str, service: str, before: Counted | None, second
     return Counted(spans, _tally(surveys.values(), DEAD_LETTERS))
 
 
-def _tally(surveys: Collection[_Survey], kind: Kind) -> Tally:
+def _tally(surveys: Collection[_Survey], kind: LetterKind) -> Tally:
     every = chain.from_iterable(each.counted for each in surveys)
     return tally(every, whole=all(each.whole for each in surveys), subject=kind.subject)
 
@@ -138,13 +138,15 @@ async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> As
                     return
 
 
-async def _newest(shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]) -> Found:
+async def _newest(
+    shelf: Shelf, partition: int, span: Span, limit: int, wanted: Callable[[Letter], bool]
+) -> PartitionLetters:
     newest = Newest()
     async for window in windows(shelf, partition, span, wanted):
         newest.take(window)
         if len(newest.letters) >= limit:
-            return Found(newest.letters[:limit], beyond=False)
-    return Found(newest.letters, beyond=lowest(shelf, span) > span.begin)
+            return PartitionLetters(newest.letters[:limit], beyond=False)
+    return PartitionLetters(newest.letters, beyond=lowest(shelf, span) > span.begin)
 
 
 class _Sought(NamedTuple):
@@ -157,7 +159,7 @@ class _Sought(NamedTuple):
 class _Survey(NamedTuple):
     """Of one partition: the newest letters that are wanted; all, as they count; and whether all records were read."""
 
-    found: Found
+    found: PartitionLetters
     counted: list[Letter]
     whole: bool
 
@@ -176,6 +178,8 @@ async def _survey(shelf: Shelf, partition: int, span: Span, sought: _Sought, unt
             newest.take(entry for entry in window if isinstance(entry, Settlement) or sought.takes(entry))
             full = len(newest.letters) >= sought.limit
         if full and time.monotonic() > until:
-            return _Survey(Found(newest.letters[: sought.limit], beyond=False), every.letters, whole=False)
+            return _Survey(PartitionLetters(newest.letters[: sought.limit], beyond=False), every.letters, whole=False)
     whole = lowest(shelf, span) <= span.begin
-    return _Survey(Found(newest.letters[: sought.limit], beyond=not full and not whole), every.letters, whole)
+    return _Survey(
+        PartitionLetters(newest.letters[: sought.limit], beyond=not full and not whole), every.letters, whole
+    )

@@ -12,12 +12,12 @@ import msgspec
 from larder.config.errors import MistakeError
 from larder.dead_letters.choosing import says
 from larder.dead_letters.describing import moment
-from larder.dead_letters.letters import Letter, Place, letter_id, text_of
-from larder.dead_letters.shelves import Kind
+from larder.dead_letters.letters import Letter, LetterPlace, letter_id, text_of
+from larder.dead_letters.shelves import LetterKind
 from larder.declaring.decisions import refusals_name
 
 if TYPE_CHECKING:
-    from larder.dead_letters.pages import Page
+    from larder.dead_letters.pages import LetterPage
     from larder.dead_letters.tallying import Tally
     from larder.declaring.records import Record
 
@@ -41,12 +41,12 @@ def read_refusal(partition: int, record: Record) -> Letter | None:
         about = letter_id(refusal.id)
     except (MistakeError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    place = Place(partition, record.offset, record.timestamp)
+    place = LetterPlace(partition, record.offset, record.timestamp)
     key = refusal.key.encode(errors="backslashreplace")
     return Letter(about, "", record.timestamp, refusal.reason, key, None, [], None, place, refusal.state)
 
 
-REFUSALS = Kind(refusals_name, read_refusal, lambda letter: letter.step or "")
+REFUSALS = LetterKind(refusals_name, read_refusal, lambda letter: letter.step or "")
 
 
 def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
@@ -54,7 +54,7 @@ def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
     return (state is None or letter.step == state) and (reason is None or says(letter.cause, reason.casefold()))
 
 
-def described_refusals(page: Page, counts: Tally | None) -> dict[str, Any]:
+def described_refusals(page: LetterPage, counts: Tally | None) -> dict[str, Any]:
     """Give a page of refusals as answers have it, and how many there are by reason, where that was counted."""
     return {
         "refusals": [_described(each) for each in page.letters],

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.dead_letters.choosing import unfound
 from larder.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
-from larder.dead_letters.outcome import Progress
+from larder.dead_letters.outcome import SettlingProgress
 from larder.dead_letters.records import Outgoing, Span, send, spans
 from larder.delivery.refused_records import REFUSED
 from larder.kafka.readers import reader
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from larder.dead_letters.choosing import Chosen
-    from larder.dead_letters.letters import How, Identity
-    from larder.dead_letters.outcome import Outcome
+    from larder.dead_letters.letters import How, LetterIdentity
+    from larder.dead_letters.outcome import SettlingOutcome
     from larder.dead_letters.replaying import Originals
     from larder.dead_letters.shelves import Shelf
     from larder.kafka.transactions import TransactionalProducer
@@ -57,8 +57,8 @@ class Round:
     producer: TransactionalProducer
     how: How
     chosen: Chosen
-    outcome: Outcome
-    told: Callable[[Progress], None]
+    outcome: SettlingOutcome
+    told: Callable[[SettlingProgress], None]
     alone: bool
     _looked_at: int = 0
     _records: int = 0
@@ -98,16 +98,16 @@ class Round:
         await self._commit(chunk)
         return met
 
-    async def _settled(self, partition: int, span: Span) -> dict[Identity, Settlement | None]:
+    async def _settled(self, partition: int, span: Span) -> dict[LetterIdentity, Settlement | None]:
         """Give what is settled; None will stand for what is settled in this round."""
-        found: dict[Identity, Settlement | None] = {}
+        found: dict[LetterIdentity, Settlement | None] = {}
         async for entry in self.shelf.entries(partition, span):
             self._tell()
             if isinstance(entry, Settlement):
                 found.setdefault(entry.identity, entry)
         return found
 
-    def _is_open(self, letter: Letter, settled: dict[Identity, Settlement | None]) -> bool:
+    def _is_open(self, letter: Letter, settled: dict[LetterIdentity, Settlement | None]) -> bool:
         name = letter.identity.name
         if letter.identity not in settled:
             return name not in self.outcome.left
@@ -156,4 +156,4 @@ class Round:
 
     def _tell(self) -> None:
         self._looked_at += 1
-        self.told(Progress(self._looked_at, self._records, len(self.outcome.settled)))
+        self.told(SettlingProgress(self._looked_at, self._records, len(self.outcome.settled)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import ProducerFenced
 
 from larder.config.errors import UnavailableError
-from larder.dead_letters.outcome import Outcome
+from larder.dead_letters.outcome import SettlingOutcome
 from larder.dead_letters.replaying import Originals
 from larder.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
 from larder.dead_letters.shelves import shelf_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from larder.dead_letters.choosing import Chosen
     from larder.dead_letters.letters import How
-    from larder.dead_letters.outcome import Progress
+    from larder.dead_letters.outcome import SettlingProgress
 
 BEGINNINGS = 20
 """A record that the broker refuses ends a transaction and its producer, twice until it is known. Ten of them are a
@@ -35,14 +35,14 @@ topic to be mended first."""
 
 
 async def settle(
-    brokers: str, service: str, how: How, chosen: Chosen, told: Callable[[Progress], None] = lambda _: None
-) -> Outcome:
+    brokers: str, service: str, how: How, chosen: Chosen, told: Callable[[SettlingProgress], None] = lambda _: None
+) -> SettlingOutcome:
     """Replay, republish or discard the chosen letters, the oldest of each partition first.
 
     Cut short at any time, it can be asked for again: what is committed is not done again. Raises UnavailableError,
     KafkaError and OSError.
     """
-    outcome = Outcome()
+    outcome = SettlingOutcome()
     alone = False
     for _ in range(BEGINNINGS):
         producer = TransactionalProducer(
@@ -83,7 +83,7 @@ def _fenced(service: str) -> UnavailableError:
     )
 
 
-def _refusing(service: str, outcome: Outcome) -> UnavailableError:
+def _refusing(service: str, outcome: SettlingOutcome) -> UnavailableError:
     found = next(reversed(outcome.left.values()), "refusals, time after time")
     do = "see max.message.bytes and message.timestamp.* of the topics, then ask again: what was done is not done twice"
     return UnavailableError(Problem(f"dead letters of {service}", "requires topics that take their records", found, do))

@@ -30,7 +30,7 @@ FIRST_WINDOW, LARGEST_WINDOW = 500, 10_000
 """Records: what a page mostly needs, and what of them is held at a time, without their values."""
 
 
-class Kind(NamedTuple):
+class LetterKind(NamedTuple):
     """A kind of letters.
 
     topic    the name of a service's topic of them
@@ -43,13 +43,13 @@ class Kind(NamedTuple):
     subject: Callable[[Letter], str]
 
 
-DEAD_LETTERS = Kind(dead_letters_name, read_record, lambda letter: letter.id.topic)
+DEAD_LETTERS = LetterKind(dead_letters_name, read_record, lambda letter: letter.id.topic)
 
 
 class Shelf:
     """A service's topic of letters: its partitions, 0 while there is none, and the largest record it takes."""
 
-    def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer, kind: Kind) -> None:
+    def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer, kind: LetterKind) -> None:
         """Read with a consumer that is started."""
         self.topic = topic
         self._read = kind.read
@@ -71,7 +71,7 @@ class Shelf:
 
 
 @asynccontextmanager
-async def shelf_of(brokers: str, service: str, kind: Kind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
+async def shelf_of(brokers: str, service: str, kind: LetterKind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
     """Have the letters of a service to read; raises KafkaError and OSError."""
     topic = kind.topic(service)
     async with Cluster(brokers) as cluster:

@@ -20,7 +20,7 @@ MOST_SAMPLES = 5
 """Letters that are named of each cause, the newest of each partition."""
 
 
-class Cause(NamedTuple):
+class CauseCount(NamedTuple):
     """A cause without the values of its records, how many letters of a subject have it, and some of them."""
 
     subject: str
@@ -41,7 +41,7 @@ class Tally(NamedTuple):
     """Letters that are not settled. `whole`: all records were counted, and not only the newest ones."""
 
     total: int
-    causes: tuple[Cause, ...]
+    causes: tuple[CauseCount, ...]
     whole: bool
     subjects: tuple[Subject, ...] = ()
 
@@ -75,7 +75,7 @@ def tally(letters: Iterable[Letter], *, whole: bool, subject: Callable[[Letter],
         counts[kind] += 1
         if len(samples[kind]) < MOST_SAMPLES:
             samples[kind].append(letter.id)
-    causes = [Cause(*kind, count, tuple(samples[kind])) for kind, count in counts.most_common(MOST_CAUSES)]
+    causes = [CauseCount(*kind, count, tuple(samples[kind])) for kind, count in counts.most_common(MOST_CAUSES)]
     sums: Counter[str] = Counter()
     for (name, _), count in counts.items():
         sums[name] += count

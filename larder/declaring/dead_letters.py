@@ -24,7 +24,7 @@ _CAUSE: Final = 4_000
 _HEADER_OVERHEAD: Final = 10
 
 
-class ParkedRecord(NamedTuple):
+class DeadLetterRecord(NamedTuple):
     """A record for `<service>.dead-letters`.
 
     key      topic/partition/offset of the original, so that parking it twice is the
@@ -44,7 +44,7 @@ class ParkedRecord(NamedTuple):
 
 def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong with it
     service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
-) -> ParkedRecord:
+) -> DeadLetterRecord:
     """Make the dead letter of a record; `cause` is for a person to read, `step` is what parked it."""
     told = {
         "larder.service": service,
@@ -63,7 +63,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
     if record.key is not None:
         headers.append((_KEY, record.key))
-    return ParkedRecord(f"{topic}/{partition}/{record.offset}".encode(), record.value, headers)
+    return DeadLetterRecord(f"{topic}/{partition}/{record.offset}".encode(), record.value, headers)
 
 
 def cause_of(error: Exception) -> str:
@@ -75,7 +75,7 @@ def cause_of(error: Exception) -> str:
     return str(error)
 
 
-def fitting(letter: ParkedRecord, largest: int) -> ParkedRecord:
+def fitting(letter: DeadLetterRecord, largest: int) -> DeadLetterRecord:
     """Give the letter in at most `largest` bytes, without what is too large for that.
 
     That is the value first, then the headers and the key that the record came with.
@@ -91,10 +91,10 @@ def fitting(letter: ParkedRecord, largest: int) -> ParkedRecord:
     return _without(letter, ours, f"{left}, the key and the headers")
 
 
-def _without(letter: ParkedRecord, headers: list[tuple[str, bytes | None]], left: str) -> ParkedRecord:
-    return ParkedRecord(letter.key, None, [*headers, ("larder.left-out", left.encode())])
+def _without(letter: DeadLetterRecord, headers: list[tuple[str, bytes | None]], left: str) -> DeadLetterRecord:
+    return DeadLetterRecord(letter.key, None, [*headers, ("larder.left-out", left.encode())])
 
 
-def _size(letter: ParkedRecord) -> int:
+def _size(letter: DeadLetterRecord) -> int:
     headers = sum(len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD for name, value in letter.headers)
     return len(letter.key) + len(letter.value or b"") + headers

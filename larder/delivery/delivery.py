@@ -23,7 +23,7 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 
 from larder.counters.traffic import Traffic
 from larder.declaring.problems import Problem
-from larder.delivery.refused_records import REFUSED, Published, Refusals
+from larder.delivery.refused_records import REFUSED, Refusals, SentRecord
 from larder.kafka.partitioner import partitions_of
 from larder.kafka.retrying import within
 
@@ -98,7 +98,7 @@ class Unit:
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     acknowledgements: list[asyncio.Future[RecordMetadata]] = field(default_factory=list)
-    alone: dict[asyncio.Future[RecordMetadata], Published] = field(default_factory=dict)
+    alone: dict[asyncio.Future[RecordMetadata], SentRecord] = field(default_factory=dict)
     last: dict[tuple[str, int], tuple[asyncio.Future[RecordMetadata], int]] = field(default_factory=dict)
     records: Counter[tuple[str, int]] = field(default_factory=Counter)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Unit:
         first = -1 if sent is None else sent.result().offset
         return None if first < 0 else first + records
 
-    def refused_alone(self) -> dict[Published, KafkaError]:
+    def refused_alone(self) -> dict[SentRecord, KafkaError]:
         """The records that are known to be refused, and with which error."""
         errors = {record: sent.exception() for sent, record in self.alone.items() if sent.done()}
         return {record: error for record, error in errors.items() if isinstance(error, REFUSED)}
@@ -129,7 +129,7 @@ class _Full(NamedTuple):
     topic: str
     partition: int
     batch: BatchBuilder
-    alone: Published | None = None
+    alone: SentRecord | None = None
 
 
 class Delivery:
@@ -188,7 +188,7 @@ class Delivery:
         """Why a record cannot be published, for the one who reads dead letters; None if it can."""
         if not output.takes(key, value, headers):
             return output.refusal(key, value, headers)
-        return self._refusals.cause(Published(output.topic, key, timestamp))
+        return self._refusals.cause(SentRecord(output.topic, key, timestamp))
 
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,
@@ -200,7 +200,7 @@ class Delivery:
             self._full.append(_Full(self._unit, output.topic, partition, batch))
             self._new(output, partition).append(timestamp=timestamp, key=key, value=value, headers=headers)
         if self._refusals.careful():
-            alone = Published(output.topic, key, timestamp)
+            alone = SentRecord(output.topic, key, timestamp)
             single = self._open.pop((output.topic, partition))
             self._full.append(_Full(self._unit, output.topic, partition, single, alone))
 

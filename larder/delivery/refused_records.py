@@ -22,7 +22,7 @@ CALM_SECONDS = 10.0
 """After so long without a refusal records go in full batches again."""
 
 
-class Published(NamedTuple):
+class SentRecord(NamedTuple):
     """A record as it was to be published; `timestamp` in milliseconds since the epoch."""
 
     topic: str
@@ -37,7 +37,7 @@ class Refusals:
         self._clock = clock
         self._count = 0
         self._last = 0.0
-        self._causes: dict[Published, str] = {}
+        self._causes: dict[SentRecord, str] = {}
 
     def careful(self) -> bool:
         """Each record is to go in a batch of its own."""
@@ -46,7 +46,7 @@ class Refusals:
             self._causes.clear()
         return self._count >= REFUSALS
 
-    def refused(self, alone: Mapping[Published, KafkaError]) -> None:
+    def refused(self, alone: Mapping[SentRecord, KafkaError]) -> None:
         """A unit was refused; `alone` has those of its records that were in a batch of their own, and why."""
         self._count += 1
         self._last = self._clock()
@@ -56,6 +56,6 @@ class Refusals:
                 f" {error}; see max.message.bytes and message.timestamp.* of the topic"
             )
 
-    def cause(self, record: Published) -> str | None:
+    def cause(self, record: SentRecord) -> str | None:
         """Why a record was refused, for the one who reads dead letters; None if it was not."""
         return self._causes.get(record)

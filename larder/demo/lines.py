@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Line(NamedTuple):
+class WorkerLine(NamedTuple):
     """A worker at one moment; `rate` in records a second since the moment before, `lag` None while unknown."""
 
     worker: str
@@ -29,15 +29,15 @@ class Line(NamedTuple):
         )
 
 
-def line(worker: str, status: Mapping[str, Any], before: Line | None, seconds: float) -> Line:
+def line(worker: str, status: Mapping[str, Any], before: WorkerLine | None, seconds: float) -> WorkerLine:
     """Make the line of a worker from its status, {} for one that gave none; `before` is `seconds` old."""
     if not status:
-        return Line(worker, "starting")
+        return WorkerLine(worker, "starting")
     joins: Sequence[Mapping[str, Any]] = status["joins"]
     lags = [each["lag"] for each in status["inputs"]]
     processed = status["processed"]
     passed = processed - before.processed if before else 0
-    return Line(
+    return WorkerLine(
         worker,
         status["phase"],
         processed,

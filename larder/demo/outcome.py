@@ -85,7 +85,7 @@ class Outputs:
 
 
 @dataclass
-class Outcome:
+class DemoOutcome:
     """What is told at the end. Times in seconds; `first_joined` and `last_joined` since the command's start.
 
     `interrupted`: somebody ended it before its time.

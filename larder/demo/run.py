@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError
 
 from larder.client.local_workers import ask_all, local_workers
 from larder.demo.feeding import Feeder, producing
-from larder.demo.lines import Line, line
-from larder.demo.outcome import Outcome, Outputs
+from larder.demo.lines import WorkerLine, line
+from larder.demo.outcome import DemoOutcome, Outputs
 from larder.demo.ownership import created_topics, read_back
 from larder.demo.workers import WorkerProcess, running_workers
 from larder.kafka.admin import Cluster
@@ -38,7 +38,7 @@ LOOK_SECONDS = 1.0
 REST_SECONDS = 10.0
 
 
-class Plan(NamedTuple):
+class DemoPlan(NamedTuple):
     """What the demo is run with. `seconds` None: until it is told to stop; `began` as time.monotonic() gives it."""
 
     bootstrap: str
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     command: str
 
 
-async def run(plan: Plan, screen: Screen, stop: asyncio.Event) -> Outcome:
+async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcome:
     """Run until `stop` is set or the time is over; raises `AppError` with the cause when anything dies."""
     quiet_client()
     logs = plan.directory / "demo"
@@ -79,15 +79,15 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class _Demo:
     """What happens while workers and broker run."""
 
-    def __init__(self, plan: Plan, screen: Screen, workers: list[WorkerProcess]) -> None:
+    def __init__(self, plan: DemoPlan, screen: Screen, workers: list[WorkerProcess]) -> None:
         self._plan = plan
         self._screen = screen
         self._workers = workers
-        self._outcome = Outcome(len(workers))
-        self._lines: dict[str, Line] = {}
+        self._outcome = DemoOutcome(len(workers))
+        self._lines: dict[str, WorkerLine] = {}
         self._shown_at = plan.began
 
-    async def run(self, stop: asyncio.Event) -> Outcome:
+    async def run(self, stop: asyncio.Event) -> DemoOutcome:
         bootstrap = self._plan.bootstrap
         async with Outputs(bootstrap) as outputs:
             self._screen.say(f"Kafka answers at {bootstrap} after {self._elapsed():.1f} s")

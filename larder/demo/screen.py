@@ -16,7 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from larder.demo.lines import Line
+    from larder.demo.lines import WorkerLine
 
 # Seconds between two rounds of plain lines: a log of half a minute can be read at a glance.
 PLAIN_SECONDS = 5.0
@@ -28,7 +28,7 @@ class Screen(Protocol):
     def say(self, text: str) -> None:
         """Show something that happened."""
 
-    def show(self, lines: Sequence[Line], summary: str) -> None:
+    def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
         """Show how the workers are doing now."""
 
 
@@ -44,7 +44,7 @@ class PlainScreen:
         """Write a line."""
         click.echo(text, err=self._to_stderr)
 
-    def show(self, lines: Sequence[Line], summary: str) -> None:
+    def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
         """Write a line for each worker, unless it was done just before."""
         if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
             self._shown_at = time.monotonic()
@@ -63,7 +63,7 @@ class LiveScreen:
         """Write a line above the table."""
         self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, lines: Sequence[Line], summary: str) -> None:
+    def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
         """Draw the table."""
         table = Table(box=None)
         for heading in ("worker", "state", "records/s", "lag", "joined", "missed", "waiting"):

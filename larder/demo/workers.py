@@ -24,20 +24,24 @@ if TYPE_CHECKING:
 STOP_SECONDS = 10.0
 
 
-class Role(NamedTuple):
+class WorkerRole(NamedTuple):
     """Which service a worker runs, and under which name."""
 
     service: str
     name: str
 
 
-ROLES = (Role("shipping", "shipping-1"), Role("shipping", "shipping-2"), Role("fulfilment", "fulfilment-1"))
+ROLES = (
+    WorkerRole("shipping", "shipping-1"),
+    WorkerRole("shipping", "shipping-2"),
+    WorkerRole("fulfilment", "fulfilment-1"),
+)
 
 
 class WorkerProcess:
     """One worker."""
 
-    def __init__(self, role: Role, log: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, role: WorkerRole, log: Path, process: asyncio.subprocess.Process) -> None:
         """Take over a process that was just started."""
         self.role = role
         self._log = log
@@ -76,7 +80,7 @@ class WorkerProcess:
         return AppError(problem, details=log_tail(self._log))
 
 
-async def started_worker(role: Role, log: Path, environment: Mapping[str, str]) -> WorkerProcess:
+async def started_worker(role: WorkerRole, log: Path, environment: Mapping[str, str]) -> WorkerProcess:
     """Start a worker; `environment` is added to that of the demo."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

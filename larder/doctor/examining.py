@@ -18,16 +18,16 @@ from larder.doctor.audits.letters import letters
 from larder.doctor.audits.open_transactions import open_transactions
 from larder.doctor.audits.owners import owners
 from larder.doctor.audits.partners import meetings, partners
-from larder.doctor.audits.placement import Placement
+from larder.doctor.audits.placement import KeyPlacement
 from larder.doctor.audits.retention import retention
 from larder.doctor.audits.revisions import Revisions
 from larder.doctor.audits.schema import Schema
 from larder.doctor.audits.settings import together
-from larder.doctor.audits.sizes import Sizes, limits, sizes
+from larder.doctor.audits.sizes import RecordSizes, limits, sizes
 from larder.doctor.audits.transactions import transactions
 from larder.doctor.audits.workers import workers
 from larder.doctor.findings import in_order
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,10 +63,10 @@ class TopicAudits:
     def __init__(self, system: System, topic: EventTopic | OwnerTopic) -> None:
         """Choose them by what the topic is, and by what is done with it."""
         self.topic = topic
-        self._reader = Reader(topic)
-        self.sizes = Sizes(limits(system, topic.name))
+        self._reader = ValueReader(topic)
+        self.sizes = RecordSizes(limits(system, topic.name))
         count = system.topics[topic.name].partitions
-        placement = Placement(topic.name, count, by_partition=topic.name in by_partition(system))
+        placement = KeyPlacement(topic.name, count, by_partition=topic.name in by_partition(system))
         placement.one_form = topic.key_codec.one_form
         self._audits: list[Audit] = [Schema(self._reader), Keys(self._reader), placement, self.sizes]
         self._audits.append(Ages(system.bootstrap, topic.name, ways(system, topic.name), system.now_ms))

@@ -80,7 +80,7 @@ class Brokers(NamedTuple):
         return int(self.config.get(name) or default)
 
 
-class Group(NamedTuple):
+class GroupFacts(NamedTuple):
     """The consumer group of a service: its workers, what it has committed, and who else is a member."""
 
     workers: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class System(NamedTuple):
     settings: Settings
     topics: Mapping[str, TopicState]
     brokers: Brokers
-    groups: Mapping[str, Group] = {}
+    groups: Mapping[str, GroupFacts] = {}
     workers: Sequence[WorkerState] = ()
     absences: Sequence[Absence] = ()
     remembered: Mapping[str, Mapping[str, str]] = {}

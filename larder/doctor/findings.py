@@ -25,7 +25,7 @@ EXIT_CODES: Final = {Severity.HINT: 0, Severity.WARNING: 10, Severity.ERROR: 11}
 """By the worst finding. Apart from those that all commands share (1 to 3), and from a shell's own (126 and above)."""
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record lies."""
 
     topic: str
@@ -46,7 +46,7 @@ class Finding(NamedTuple):
     seen: str
     why: str
     do: tuple[str, ...]
-    samples: tuple[Place, ...] = ()
+    samples: tuple[RecordPlace, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values."""
@@ -66,9 +66,9 @@ class Met:
     """How often something was met, and where it was met first."""
 
     count: int = 0
-    samples: list[Place] = field(default_factory=list)
+    samples: list[RecordPlace] = field(default_factory=list)
 
-    def add(self, place: Place) -> None:
+    def add(self, place: RecordPlace) -> None:
         """Count one more."""
         self.count += 1
         if len(self.samples) < MOST_SAMPLES:

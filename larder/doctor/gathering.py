@@ -17,7 +17,7 @@ from larder.dead_letters.reading import tally_letters
 from larder.declaring.claims import OWNERS
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.topology import topics_of
-from larder.doctor.facts import Absence, Brokers, Group, System, TopicState, WorkerState
+from larder.doctor.facts import Absence, Brokers, GroupFacts, System, TopicState, WorkerState
 from larder.kafka.admin import Cluster
 from larder.kafka.foreign_members import is_worker_of
 from larder.worker.topic_ownership import claims
@@ -40,7 +40,7 @@ _TRANSACTIONS: Final = "__transaction_state"
 _MEMO: Final = "worker.json"
 
 
-class Asked(NamedTuple):
+class AuditScope(NamedTuple):
     """What is to be audited: of all declared `services` those in `only`, as they are run with `settings`.
 
     `absence` is the longest one that is to be expected, in seconds.
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
     absence: float | None
 
 
-async def gather(consumer: BatchConsumer, asked: Asked) -> System:
+async def gather(consumer: BatchConsumer, asked: AuditScope) -> System:
     """Ask for all facts; `consumer` has started. Raises KafkaError."""
     only, directory = asked.only, asked.settings.directory
     chosen = [asked.services[name] for name in only]
@@ -106,7 +106,7 @@ async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[
     }
 
 
-async def _letters(asked: Asked, topics: Mapping[str, TopicState]) -> dict[str, Tally]:
+async def _letters(asked: AuditScope, topics: Mapping[str, TopicState]) -> dict[str, Tally]:
     """Count what is not settled, where all of it can be read."""
     found = {}
     for service in asked.only:
@@ -145,10 +145,10 @@ async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
     )
 
 
-async def _group(cluster: Cluster, name: str) -> Group:
+async def _group(cluster: Cluster, name: str) -> GroupFacts:
     members, strangers = await cluster.members(name), await cluster.strangers(name)
     workers = tuple(member for member in members if is_worker_of(name, member))
-    return Group(workers, await cluster.committed(name), tuple(strangers))
+    return GroupFacts(workers, await cluster.committed(name), tuple(strangers))
 
 
 def _worker(reply: Reply) -> WorkerState:

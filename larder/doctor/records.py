@@ -8,7 +8,7 @@ import msgspec
 
 from larder.declaring.decoding import decoder
 from larder.declaring.fields import fields
-from larder.doctor.findings import Place
+from larder.doctor.findings import RecordPlace
 from larder.store.row_schema import UNREADABLE
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from larder.doctor.findings import Finding
 
 
-class Seen(NamedTuple):
+class SeenRecord(NamedTuple):
     """A record. `row` is None if its value is none of the declared type, `fields` if it is no JSON object.
 
     `cause` says why there is no row; it is empty for a deletion.
     """
 
-    place: Place
+    place: RecordPlace
     record: Record
     row: Row | None
     fields: Mapping[str, msgspec.Raw] | None
@@ -36,14 +36,14 @@ class Seen(NamedTuple):
 class Audit(Protocol):
     """An audit of the records of one topic: it takes them in the order of the log, and tells what it found."""
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records of one partition."""
 
     def findings(self) -> Iterator[Finding]:
         """Give what was found up to now."""
 
 
-class Reader:
+class ValueReader:
     """Reads the values of one topic."""
 
     def __init__(self, topic: EventTopic | OwnerTopic) -> None:
@@ -53,23 +53,23 @@ class Reader:
         self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._fields = {field.encode_name: decoder(field.type) for field in fields(topic.row).values()}
 
-    def read(self, partition: int, records: Iterable[Record]) -> list[Seen]:
+    def read(self, partition: int, records: Iterable[Record]) -> list[SeenRecord]:
         """Read records of one partition; bad values are told, not raised."""
-        return [self._read(Place(self.topic.name, partition, record.offset), record) for record in records]
+        return [self._read(RecordPlace(self.topic.name, partition, record.offset), record) for record in records]
 
-    def _read(self, place: Place, record: Record) -> Seen:
+    def _read(self, place: RecordPlace, record: Record) -> SeenRecord:
         if record.value is None:
-            return Seen(place, record, None, None)
+            return SeenRecord(place, record, None, None)
         try:
             found = self._object.decode(record.value)
         except UNREADABLE as error:
-            return Seen(place, record, None, None, str(error))
+            return SeenRecord(place, record, None, None, str(error))
         try:
-            return Seen(place, record, self._row(record.value), found)
+            return SeenRecord(place, record, self._row(record.value), found)
         except UNREADABLE as error:
-            return Seen(place, record, None, found, str(error))
+            return SeenRecord(place, record, None, found, str(error))
 
-    def value(self, seen: Seen, field: str) -> Any:
+    def value(self, seen: SeenRecord, field: str) -> Any:
         """Give the value of a field by its name in Python, also of a row that is bad otherwise; None if there is none.
 
         Raises `UNREADABLE` for one that is not of its type.
@@ -81,7 +81,7 @@ class Reader:
             return None
         return self._fields[name](seen.fields[name])
 
-    def wrong(self, seen: Seen) -> Iterator[tuple[str, str]]:
+    def wrong(self, seen: SeenRecord) -> Iterator[tuple[str, str]]:
         """Give the fields that are not of their type, by their name in JSON, each with what is wrong."""
         for name, decode in self._fields.items():
             if seen.fields is not None and name in seen.fields:

@@ -18,7 +18,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, Cons
 from aiokafka.structs import TopicPartition
 from faust.assignor.partition_assignor import PartitionAssignor
 
-from larder.group.balancing import Claim, Share, share
+from larder.group.balancing import MemberClaim, Share, share
 
 if TYPE_CHECKING:
     from aiokafka.cluster import ClusterMetadata
@@ -28,7 +28,7 @@ Partitions = dict[str, list[int]]
 """By topic."""
 
 
-class Told(msgspec.Struct):
+class MemberReport(msgspec.Struct):
     """What a member tells the leader: the last share that it was given, and how far its stores are.
 
     Of two that say that they have a partition, the one whose `round` is the later one is right.
@@ -54,7 +54,7 @@ class Given(msgspec.Struct):
     topics: list[str] = []
 
 
-T = TypeVar("T", Told, Given)
+T = TypeVar("T", MemberReport, Given)
 
 
 def read_told(content: bytes | None, kind: type[T]) -> T:
@@ -75,7 +75,7 @@ class Assignor(PartitionAssignor):
         self._web = web
         self._stored = stored
         self._standby = standby
-        self._told = Told()
+        self._told = MemberReport()
         self._subscribed: frozenset[str] = frozenset()
         self.standbys: Collection[TopicPartition] = frozenset()
         self.is_outdated = False
@@ -106,7 +106,7 @@ class Assignor(PartitionAssignor):
             for topic in member.subscription
         }
         reads = {name: frozenset(member.subscription) for name, member in member_metadata.items()}
-        told = {name: read_told(member.user_data, Told) for name, member in member_metadata.items()}
+        told = {name: read_told(member.user_data, MemberReport) for name, member in member_metadata.items()}
         active, standby = assign(counts, reads, told, standby=self._standby)
         latest = 1 + max(each.round for each in told.values())
         return {
@@ -122,7 +122,7 @@ class Assignor(PartitionAssignor):
         given = read_told(assignment.user_data, Given)
         active = {topic: sorted(numbers) for topic, numbers in assignment.assignment}
         self.is_outdated = bool(given.topics) and self._subscribed != frozenset(given.topics)
-        self._told = Told(
+        self._told = MemberReport(
             round=given.round, active=active, standby=given.standby, asks=self._told.asks + self.is_outdated
         )
         self.standbys = frozenset(
@@ -139,7 +139,7 @@ class Assignor(PartitionAssignor):
 
 
 def assign(
-    counts: Mapping[str, int], reads: Mapping[str, frozenset[str]], told: Mapping[str, Told], *, standby: bool
+    counts: Mapping[str, int], reads: Mapping[str, frozenset[str]], told: Mapping[str, MemberReport], *, standby: bool
 ) -> tuple[Mapping[str, Partitions], Mapping[str, Partitions]]:
     """What each member processes, and what it stands by for: pure.
 
@@ -177,7 +177,7 @@ def _groups(
     return [(topics, members) for (_, members), topics in groups.items()]
 
 
-def _claims(topics: Collection[str], told: Mapping[str, Told]) -> dict[str, Claim]:
+def _claims(topics: Collection[str], told: Mapping[str, MemberReport]) -> dict[str, MemberClaim]:
     """What members claim of a group; of several that say that they have a partition, the latest is right."""
     owners: dict[int, str] = {}
     for name in sorted(told, key=lambda name: (told[name].round, name)):
@@ -188,7 +188,7 @@ def _claims(topics: Collection[str], told: Mapping[str, Told]) -> dict[str, Clai
         for topic in topics:
             reached.update(each.stored.get(topic, {}))
         had = [number for number, owner in owners.items() if owner == name]
-        claims[name] = Claim(had, _numbers(each.standby, topics), reached)
+        claims[name] = MemberClaim(had, _numbers(each.standby, topics), reached)
     return claims
 
 

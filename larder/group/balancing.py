@@ -19,7 +19,7 @@ moments may be at which two members told their positions. So no partition leaves
 make things even, and one that is far behind gives way to a warm copy."""
 
 
-class Claim(NamedTuple):
+class MemberClaim(NamedTuple):
     """What a member brings: partitions that it processed, those that it stood by for, and how far its stores are.
 
     `reached` is the sum of the stored positions, by partition; a partition without a store is at 0.
@@ -37,7 +37,7 @@ class Share(NamedTuple):
     standby: frozenset[int] = frozenset()
 
 
-def share(partitions: int, claims: Mapping[str, Claim], *, standby: bool) -> dict[str, Share]:
+def share(partitions: int, claims: Mapping[str, MemberClaim], *, standby: bool) -> dict[str, Share]:
     """Share the partitions of one group out; of equal members the first ones get more. No partition is claimed twice.
 
     With `standby`, each partition has one on another member as well, if there is another one.
@@ -65,7 +65,7 @@ def _of(place: int, given: Sequence[int]) -> frozenset[int]:
     return frozenset(number for number, to in enumerate(given) if to == place)
 
 
-def _behind(partitions: int, claims: Sequence[Claim]) -> list[list[int]]:
+def _behind(partitions: int, claims: Sequence[MemberClaim]) -> list[list[int]]:
     """By partition and member: how many offsets a member has to read that another one has."""
     reached = [[claim.reached.get(number, 0) for claim in claims] for number in range(partitions)]
     return [[max(row) - each for each in row] for row in reached]

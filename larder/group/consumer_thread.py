@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 from mode.threads import ServiceThread, WorkerThread
 
-from larder.group.peers import STABLE, Listed, Peer, read_peers
+from larder.group.peers import STABLE, GroupMember, Peer, read_peers
 from larder.group.start_offsets import Offsets
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
 from larder.kafka.committed import Committed
@@ -188,7 +188,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         described = await self._described()
         if described[2] != STABLE:
             return None
-        listed = (Listed(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in described[5])
+        listed = (GroupMember(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in described[5])
         return read_peers(self.app.group.name, listed)
 
     async def _described(self) -> Any:

@@ -37,7 +37,7 @@ from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group, Thread
 from larder.group.peers import Peer
 from larder.group.start_offsets import Offsets
-from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.batch_consumer import Batch, SeenEnd
 from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import ForeignMembersError
 from larder.kafka.topic_metadata import Described
@@ -67,7 +67,7 @@ class Intake(Protocol):
     def wanted(self) -> Collection[TopicPartition]:
         """Partitions whose records can be taken now."""
 
-    def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
         """Ends of partitions as the broker last told them."""
 
     async def put(self, batch: Batch, epoch: int) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from larder.group.assignor import Given, Told, read_told
+from larder.group.assignor import Given, MemberReport, read_told
 
 STABLE = "Stable"
 """The state of a group in which its members have what they were given; in any other one nothing is known anew."""
@@ -31,7 +31,7 @@ class Peer(NamedTuple):
         return partition in self.partitions.get(topic, ())
 
 
-class Listed(NamedTuple):
+class GroupMember(NamedTuple):
     """A member of a group, as the broker describes it."""
 
     client_id: str
@@ -39,16 +39,16 @@ class Listed(NamedTuple):
     assignment: bytes
 
 
-def read_peers(service: str, members: Iterable[Listed]) -> list[Peer]:
+def read_peers(service: str, members: Iterable[GroupMember]) -> list[Peer]:
     """Read what members told and were given; what cannot be read counts as nothing told or given."""
     return sorted(_peer(service, member) for member in members)
 
 
-def _peer(service: str, member: Listed) -> Peer:
-    told, given, active = Told(), Given(), dict[str, list[int]]()
+def _peer(service: str, member: GroupMember) -> Peer:
+    told, given, active = MemberReport(), Given(), dict[str, list[int]]()
     with contextlib.suppress(ValueError):
         if member.metadata:
-            told = read_told(ConsumerProtocolMemberMetadata.decode(member.metadata).user_data, Told)
+            told = read_told(ConsumerProtocolMemberMetadata.decode(member.metadata).user_data, MemberReport)
         if member.assignment:
             decoded = ConsumerProtocolMemberAssignment.decode(member.assignment)
             active = {topic: sorted(numbers) for topic, numbers in decoded.assignment}

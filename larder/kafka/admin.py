@@ -20,7 +20,7 @@ from larder.kafka.foreign_members import is_worker_of
 from larder.kafka.newer_members import newer_members
 from larder.kafka.open_transactions import OpenTransaction, open_transactions
 from larder.kafka.topic_metadata import Copies, copies, describe
-from larder.kafka.topic_refusals import TOO_NEW, Refusal, is_too_new, refusal, refused
+from larder.kafka.topic_refusals import TOO_NEW, TopicRefusal, is_too_new, refusal, refused
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,13 +156,13 @@ class Cluster:
         if found := await self._refusals(topics, validate_only=False):
             raise refused(found)
 
-    async def refusals(self, topics: Collection[TopicUse]) -> list[Refusal]:
+    async def refusals(self, topics: Collection[TopicUse]) -> list[TopicRefusal]:
         """Why the broker would not create these topics; creates none."""
         return await self._refusals(topics, validate_only=True) if topics else []
 
     async def _refusals(
         self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
-    ) -> list[Refusal]:
+    ) -> list[TopicRefusal]:
         """`older`: without the settings that older brokers do not know."""
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()

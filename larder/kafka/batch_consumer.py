@@ -65,7 +65,7 @@ class Batch(NamedTuple):
     position: int
 
 
-class Seen(NamedTuple):
+class SeenEnd(NamedTuple):
     """The end of a partition as the broker last told it; `at` is in seconds since the epoch.
 
     `high`: the end of all records, those of open transactions included.
@@ -80,7 +80,7 @@ class Fetched(NamedTuple):
     """What one look at the consumer gave: batches, ends, and partitions whose offset is gone."""
 
     batches: list[Batch]
-    seen: Mapping[TopicPartition, Seen]
+    seen: Mapping[TopicPartition, SeenEnd]
     out_of_range: Mapping[TopicPartition, int]
 
 
@@ -216,10 +216,10 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
     return {}
 
 
-def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, Seen]:
+def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, SeenEnd]:
     """The end is that of what is committed; of an owned topic, that of all: what a worker left there may be yet."""
     return {
-        tp: Seen(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
+        tp: SeenEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()
         if state.lso is not None and state.timestamp is not None
     }

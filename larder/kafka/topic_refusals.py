@@ -44,7 +44,7 @@ TOO_NEW: Final = frozenset({AFTER_MAX})
 """Settings that brokers of before do not know, and can do without: they do not have the limit."""
 
 
-class Refusal(NamedTuple):
+class TopicRefusal(NamedTuple):
     """That a broker does not create a topic; `error` is what it answered."""
 
     topic: str
@@ -60,9 +60,9 @@ class TopicsUnavailableError(LarderError):
         super().__init__("\n".join(map(str, problems)))
 
 
-def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason: str | None) -> Refusal:
+def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason: str | None) -> TopicRefusal:
     """Say why a broker does not create `use` with so many copies; `reason` is in its own words."""
-    return Refusal(
+    return TopicRefusal(
         use.name,
         error,
         Problem(
@@ -75,12 +75,12 @@ def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason
     )
 
 
-def is_too_new(refusal: Refusal) -> bool:
+def is_too_new(refusal: TopicRefusal) -> bool:
     """Whether a broker refuses a topic for a setting that it does not know."""
     return refusal.error is InvalidConfigurationError and any(name in refusal.problem.found for name in TOO_NEW)
 
 
-def refused(refusals: Sequence[Refusal]) -> LarderError:
+def refused(refusals: Sequence[TopicRefusal]) -> LarderError:
     """Give the error for refusals: a mistake if there is one among them, which no waiting makes good."""
     problems = [each.problem for each in refusals]
     if any(each.error in _MISTAKES for each in refusals):

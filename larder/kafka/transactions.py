@@ -111,7 +111,7 @@ class _TxnOffsetCommitRequest(Request[_TxnOffsetCommitRequestV3]):
         return request_struct_class(*self._fields, {})
 
 
-class _OffsetCommit(TxnOffsetCommitHandler):
+class _TxnOffsetCommit(TxnOffsetCommitHandler):
     """Sends offsets with the generation of the member that they belong to."""
 
     def __init__(self, sender: _Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Member) -> None:
@@ -171,7 +171,7 @@ class _Sender(Sender):
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str
     ) -> None:  # fmt: skip
         node = await self._find_coordinator(CoordinationType.GROUP, group_id)
-        await _OffsetCommit(self, offsets, self.member).do(node)
+        await _TxnOffsetCommit(self, offsets, self.member).do(node)
 
     async def _transaction_coordinator(self) -> int:
         node: int = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)

@@ -18,7 +18,7 @@ from aiokafka.structs import TopicPartition
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Batch, BatchConsumer, fetch
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.kafka.topic_metadata import Described, describe
-from larder.local_tables.horizon import Log
+from larder.local_tables.horizon import LogRange
 from larder.local_tables.table import HeldTable
 
 log = logging.getLogger("larder")
@@ -141,7 +141,7 @@ class Follower:
             if not mine:
                 continue
             table.open([tp.partition for tp in mine], table.topic_id)
-            positions = table.start({tp.partition: Log(begins[tp], ends[tp]) for tp in mine}, standby=self.standby)
+            positions = table.start({tp.partition: LogRange(begins[tp], ends[tp]) for tp in mine}, standby=self.standby)
             for tp in mine:
                 consumer.seek(tp, positions[tp.partition])
 

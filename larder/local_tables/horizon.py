@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final, Literal, NamedTuple
 
 from larder.declaring.problems import LarderError, Problem
-from larder.store.layout import FullRead, Stage
+from larder.store.layout import FullRead, FullReadStage
 from larder.store.partition_state import State
 
 Remainder = Literal["earliest"]
@@ -34,14 +34,14 @@ class TableHoleError(LarderError):
         super().__init__(str(problem))
 
 
-class Log(NamedTuple):
+class LogRange(NamedTuple):
     """The first offset that a partition still has, and the one after its last."""
 
     begin: int
     end: int
 
 
-class Way(Enum):
+class Resumption(Enum):
     """How to go on: at the position; at the log's start over the rows that are there, or without them; or not."""
 
     GO_ON = auto()
@@ -50,23 +50,23 @@ class Way(Enum):
     REFUSE = auto()
 
 
-def way(position: int, read: FullRead | None, log: Log, *, late: bool, holes: bool) -> Way:
+def way(position: int, read: FullRead | None, log: LogRange, *, late: bool, holes: bool) -> Resumption:
     """Decide for one partition; `read` is its last full read, `late` says that deletions may have been missed.
 
     `holes`: somebody has said that what is left of a topic is enough.
     """
     if read is None and position == 0:
-        wanted = Way.READ_ANEW
+        wanted = Resumption.READ_ANEW
     elif not log.begin <= position <= log.end:
-        wanted = Way.REBUILD
+        wanted = Resumption.REBUILD
     elif read is None or late:
-        wanted = Way.READ_ANEW
+        wanted = Resumption.READ_ANEW
     else:
-        return Way.GO_ON
-    return wanted if holes or is_whole(read, log) else Way.REFUSE
+        return Resumption.GO_ON
+    return wanted if holes or is_whole(read, log) else Resumption.REFUSE
 
 
-def is_whole(read: FullRead | None, log: Log) -> bool:
+def is_whole(read: FullRead | None, log: LogRange) -> bool:
     """Say whether a log begins no later than it did when the store was filled from it; for a new one: at 0."""
     return log.begin <= (0 if read is None else read.first)
 
@@ -79,5 +79,5 @@ def is_late(read: FullRead | None, state: State, now: float, retention: float) -
     """
     if read is None:
         return False
-    sure = read.begun if read.stage is Stage.READING else state.at_end or 0.0
+    sure = read.begun if read.stage is FullReadStage.READING else state.at_end or 0.0
     return abs(now - sure) > max(retention, LEAST_RETENTION)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from larder.declaring.problems import Problem
-from larder.local_tables.horizon import Log
+from larder.local_tables.horizon import LogRange
 from larder.store.applying.revision_regressions import Fell, shown
-from larder.store.layout import FullRead, Stage
+from larder.store.layout import FullRead, FullReadStage
 
 
-def hole(topic: str, partition: int, position: int, read: FullRead | None, log: Log) -> Problem:
+def hole(topic: str, partition: int, position: int, read: FullRead | None, log: LogRange) -> Problem:
     """A table that is refused, since it would lack rows; `read` is its last full read."""
     stands = "no store here" if read is None else f"position {position} here"
     return Problem(
@@ -20,7 +20,7 @@ def hole(topic: str, partition: int, position: int, read: FullRead | None, log: 
     )
 
 
-def outside(topic: str, partition: int, position: int, log: Log) -> Problem:
+def outside(topic: str, partition: int, position: int, log: LogRange) -> Problem:
     """A table that is rebuilt."""
     return Problem(
         _named(topic, partition),
@@ -32,7 +32,7 @@ def outside(topic: str, partition: int, position: int, log: Log) -> Problem:
 
 def missed_deletions(topic: str, partition: int, read: FullRead, delete_retention: float) -> Problem:
     """A table that is compared with its topic as a whole, again if it was being compared; seconds."""
-    again = read.stage is Stage.READING
+    again = read.stage is FullReadStage.READING
     return Problem(
         _named(topic, partition),
         f"requires to be at the topic's end every {delete_retention:g} s: no longer does it keep deletions"

@@ -17,12 +17,12 @@ from larder.counters.traffic import Taken
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
 from larder.declaring.topics import OwnerTopic
-from larder.kafka.batch_consumer import Seen
-from larder.local_tables.horizon import DELETE_RETENTION, Log, TableHoleError, Way, is_late, is_whole, way
+from larder.kafka.batch_consumer import SeenEnd
+from larder.local_tables.horizon import DELETE_RETENTION, LogRange, Resumption, TableHoleError, is_late, is_whole, way
 from larder.local_tables.lost_rows import accepted_as, lost_rows
 from larder.local_tables.messages import diverging, hole, missed_deletions, outside
 from larder.local_tables.misplaced import misplaced, of_others
-from larder.store.layout import HEADER_SIZE, ROW, Stage
+from larder.store.layout import HEADER_SIZE, ROW, FullReadStage
 from larder.store.partition_state import Phase, State
 from larder.store.records import Applied, Opened, ParkedRecord, Rejected
 from larder.store.shard import Part
@@ -118,7 +118,7 @@ class HeldTable:
         self._by_key = by_key
         self._holes = holes
         self._delete_retention = DELETE_RETENTION
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, SeenEnd] = {}
         self._measured_from: dict[int, float] = {}
         self._watched: dict[int, State] = {}
         self._said: dict[int, Phase] = {}
@@ -319,7 +319,7 @@ class HeldTable:
         """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
         return self._seen[partition].high if partition in self._seen else 0
 
-    def seen(self, partition: int, seen: Seen) -> bool:
+    def seen(self, partition: int, seen: SeenEnd) -> bool:
         """The end as the broker told it; an answer that was seen before tells nothing new.
 
         Gives whether deletions may have been missed by now: the table is to be started anew, and not caught up
@@ -339,7 +339,7 @@ class HeldTable:
 
     def _is_late(self, partition: int) -> bool:
         read, state = self.table.last_full_read(partition), self.table.state(partition)
-        if read is not None and read.stage is Stage.READING and not state.is_read:
+        if read is not None and read.stage is FullReadStage.READING and not state.is_read:
             # What it may have missed is known when it comes to the end: it is of use until then.
             return False
         return is_late(read, state, self._clock(), self._delete_retention)
@@ -347,7 +347,7 @@ class HeldTable:
     def _note_end(self, partition: int) -> None:
         """A full read that came to the end in time has met every row that the topic has."""
         read = self.table.last_full_read(partition)
-        reading = read is not None and read.stage is Stage.READING
+        reading = read is not None and read.stage is FullReadStage.READING
         if reading and self.table.state(partition).is_read and not self._is_late(partition):
             self.table.reached_end(partition)
 
@@ -358,7 +358,7 @@ class HeldTable:
             self._measured_from[partition] = self._clock()
             self.table.state(partition).remeasure()
 
-    def start(self, logs: Mapping[int, Log], *, standby: bool = False) -> Mapping[int, int]:
+    def start(self, logs: Mapping[int, LogRange], *, standby: bool = False) -> Mapping[int, int]:
         """Where to read partitions on, each measured anew; raises TableHoleError where rows would be missing.
 
         `standby`: another worker processes them.
@@ -367,13 +367,13 @@ class HeldTable:
         partitions back to their starts: hand over all of them.
         """
         ways = self._ways(logs)
-        lost = [partition for partition, found in ways.items() if found is Way.REBUILD]
+        lost = [partition for partition, found in ways.items() if found is Resumption.REBUILD]
         for partition in lost[:1] if self.held == "global" else lost:
             self._rebuild(partition, logs[partition])
         for partition, found in ways.items():
-            if found is Way.READ_ANEW:
+            if found is Resumption.READ_ANEW:
                 self._say_read_anew(partition)
-            if found is not Way.GO_ON:
+            if found is not Resumption.GO_ON:
                 self.table.read_anew(partition, logs[partition].begin, self._clock())
         self.remeasure(logs)
         for partition in logs:
@@ -383,25 +383,28 @@ class HeldTable:
                 part.catch_up(behind)
         return {partition: max(self.table.position(partition), found.begin) for partition, found in logs.items()}
 
-    def _ways(self, logs: Mapping[int, Log]) -> Mapping[int, Way]:
+    def _ways(self, logs: Mapping[int, LogRange]) -> Mapping[int, Resumption]:
         ways = {partition: self._way(partition, found) for partition, found in logs.items()}
-        if self.held == "global" and Way.REBUILD in ways.values():
-            ways = {each: Way.REBUILD if self._is_enough(each, found) else Way.REFUSE for each, found in logs.items()}
+        if self.held == "global" and Resumption.REBUILD in ways.values():
+            ways = {
+                each: Resumption.REBUILD if self._is_enough(each, found) else Resumption.REFUSE
+                for each, found in logs.items()
+            }
         for partition, found in ways.items():
-            if found is Way.REFUSE:
+            if found is Resumption.REFUSE:
                 position, read = self.table.position(partition), self.table.last_full_read(partition)
                 raise TableHoleError(hole(self.topic.name, partition, position, read, logs[partition]))
         return ways
 
-    def _way(self, partition: int, found: Log) -> Way:
+    def _way(self, partition: int, found: LogRange) -> Resumption:
         read = self.table.last_full_read(partition)
         late = is_late(read, self.table.state(partition), self._clock(), self._delete_retention)
         return way(self.table.position(partition), read, found, late=late, holes=self._holes)
 
-    def _is_enough(self, partition: int, found: Log) -> bool:
+    def _is_enough(self, partition: int, found: LogRange) -> bool:
         return self._holes or is_whole(self.table.last_full_read(partition), found)
 
-    def _behind(self, logs: Mapping[int, Log]) -> Mapping[Part, int]:
+    def _behind(self, logs: Mapping[int, LogRange]) -> Mapping[Part, int]:
         behind: Counter[Part] = Counter()
         for partition, found in logs.items():
             behind[self.table.part(partition)] += found.end - max(self.table.position(partition), found.begin)
@@ -426,7 +429,7 @@ class HeldTable:
             self.table.discard(partition)
             self.open([partition], self.topic_id)
 
-    def _rebuild(self, partition: int, found: Log) -> None:
+    def _rebuild(self, partition: int, found: LogRange) -> None:
         partitions = self.table.partitions
         log.warning("%s", outside(self.topic.name, partition, self.table.position(partition), found))
         self.table.discard(partition)
@@ -448,11 +451,11 @@ class HeldTable:
             if now - last > self._patience and state.phase is not Phase.DISCONNECTED:
                 state.disconnect()
 
-    def ends(self, partition: int) -> Mapping[int, Seen]:
+    def ends(self, partition: int) -> Mapping[int, SeenEnd]:
         """Ends of the partitions on which a join of `partition` depends; unknown ones were seen at 0."""
-        return {state.partition: self._seen.get(state.partition, Seen(0, 0.0)) for state in self.states(partition)}
+        return {state.partition: self._seen.get(state.partition, SeenEnd(0, 0.0)) for state in self.states(partition)}
 
-    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
         open_ = self.table.partitions
         return all(
             partition in open_ and self.table.position(partition) >= seen.end for partition, seen in ends.items()

@@ -20,7 +20,7 @@ from larder.worker.vitals import ENDING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from larder.worker.vitals import Place, Standing, Vitals
+    from larder.worker.vitals import PartitionUse, Standing, Vitals
 
 STALL_SECONDS = 30.0
 """In seconds. Each step of a commit may take 15, and is begun anew then: twice that is no delay."""
@@ -52,10 +52,10 @@ class Look(NamedTuple):
     """All partitions as they stood at a time, in seconds on a clock that only runs forward."""
 
     at: float
-    stands: Mapping[Place, Stand]
+    stands: Mapping[PartitionUse, Stand]
 
 
-class Verdict(NamedTuple):
+class HealthVerdict(NamedTuple):
     """Whether it is so; `reasons` why not, and `besides` what is no reason but should be known."""
 
     good: bool
@@ -89,7 +89,7 @@ def _stand(before: Stand | None, seen: Standing, vitals: Vitals, passed: float) 
     return stand._replace(still=before.still + (passed if before.lag and before.excuse is None else 0.0))
 
 
-def live(looked: Look, limit: float = STALL_SECONDS) -> Verdict:
+def live(looked: Look, limit: float = STALL_SECONDS) -> HealthVerdict:
     """Judge by the last look; `limit` in seconds."""
     lagging = [(place, stand) for place, stand in looked.stands.items() if stand.lag]
     stalled = [
@@ -98,10 +98,10 @@ def live(looked: Look, limit: float = STALL_SECONDS) -> Verdict:
         if stand.still >= limit
     ]
     excused = [{**_told(place, stand), "why": stand.excuse} for place, stand in lagging if stand.excuse is not None]
-    return Verdict(not stalled, stalled, excused)
+    return HealthVerdict(not stalled, stalled, excused)
 
 
-def line(verdict: Verdict) -> str:
+def line(verdict: HealthVerdict) -> str:
     """Give the line of a log about a worker that lives no more, or lives again."""
     if verdict.good:
         return "live again"
@@ -109,7 +109,7 @@ def line(verdict: Verdict) -> str:
     return f"not live: {'; '.join(where)}"
 
 
-def ready(vitals: Vitals) -> Verdict:
+def ready(vitals: Vitals) -> HealthVerdict:
     """Judge whether it can answer, and has its part of the work."""
     reasons: list[dict[str, Any]] = [
         {"table": name, "why": "it has not been caught up since the worker started"}
@@ -121,10 +121,10 @@ def ready(vitals: Vitals) -> Verdict:
     elif not vitals.joined:
         reasons.append({"why": f"the group has not been joined: {vitals.doing}"})
     besides = [] if vitals.answers else [{"why": "the broker is away: rows are as they were when it was last heard of"}]
-    return Verdict(not reasons, reasons, besides)
+    return HealthVerdict(not reasons, reasons, besides)
 
 
-def _told(place: Place, stand: Stand) -> dict[str, Any]:
+def _told(place: PartitionUse, stand: Stand) -> dict[str, Any]:
     return {
         place.kind: place.topic,
         "partition": place.partition,

@@ -71,7 +71,7 @@ class Observed:
     def _measure(self) -> dict[str, float]:
         return self._rates.look(counted(self._runner), time.monotonic())
 
-    def live(self) -> health.Verdict:
+    def live(self) -> health.HealthVerdict:
         """Look at the partitions, and judge; whoever restarts a worker finds the reason in its log."""
         self._looked = health.look(self._looked, self._runner.vitals(), time.monotonic())
         verdict = health.live(self._looked, self._stall)
@@ -87,7 +87,7 @@ class Observed:
             self._measure()
             await asyncio.sleep(every)
 
-    def ready(self) -> health.Verdict:
+    def ready(self) -> health.HealthVerdict:
         """Judge whether it can answer."""
         return health.ready(self._runner.vitals())
 
@@ -105,7 +105,7 @@ class Observed:
         """Write metrics in Prometheus' text format, those of the process too; in whatever thread."""
         return generate_latest(_Collected(chain(families.collect(), self._process.collect())))
 
-    def told(self, name: str, verdict: health.Verdict) -> dict[str, Any]:
+    def told(self, name: str, verdict: health.HealthVerdict) -> dict[str, Any]:
         """Give a verdict as it is answered."""
         return {
             name: verdict.good,

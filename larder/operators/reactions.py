@@ -25,7 +25,7 @@ from larder.delivery.delivery import Delivery, Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import HeldTable
 from larder.operators.user_code import no_exit
-from larder.store.applying.changes import Change, changes
+from larder.store.applying.changes import RowChange, changes
 from larder.store.records import Rejected
 
 log = logging.getLogger("larder")
@@ -136,7 +136,7 @@ class ReactingHandler:
         delivery.done(self._tp, position)
         delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: RowChange) -> None:
         self._counts.changes += 1
         taken = change.old is None and not self._complete and change.record.offset < self._begun.end
         try:
@@ -185,10 +185,10 @@ class GlobalReacting:
         known = part.stored_many([record.key for record in fresh if record.key is not None])
         unread = part.unreadable.among(partition, list(known))
         for each in changes(fresh, known, unread, partition, part.shape):
-            if isinstance(each, Change):
+            if isinstance(each, RowChange):
                 self._tell(each, partition)
 
-    def _tell(self, change: Change, partition: int) -> None:
+    def _tell(self, change: RowChange, partition: int) -> None:
         self._counts.changes += 1
         for reaction in self._reactions:
             try:

@@ -26,7 +26,7 @@ MUCH = 0.1
 AGE = 30.0
 
 
-class Severity(IntEnum):
+class Urgency(IntEnum):
     """How bad it is: answers or results are missing; somebody has to look; it passes by itself."""
 
     BAD = 0
@@ -37,7 +37,7 @@ class Severity(IntEnum):
 class Trouble(NamedTuple):
     """One thing that is wrong: what was seen, what to do, the page with more of it, a command."""
 
-    severity: Severity
+    severity: Urgency
     what: str
     do: str
     where: str
@@ -49,7 +49,7 @@ def troubles(services: Data) -> list[Trouble]:
     """Give all that is wrong with a service as its workers tell one of them, worst first."""
     letters = [*_letters(services)]
     found = [
-        *(each for each in letters if each.severity is Severity.BAD),
+        *(each for each in letters if each.severity is Urgency.BAD),
         *(each for status in totals.told(services) for each in _worker(status)),
         *_unknown(services),
         *_silent(services),
@@ -59,7 +59,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_inputs(totals.inputs(services)),
         *(each for join in totals.joins(services) for each in _join(join)),
         *(each for decide in totals.decides(services) for each in _refused(decide)),
-        *(each for each in letters if each.severity is not Severity.BAD),
+        *(each for each in letters if each.severity is not Urgency.BAD),
     ]
     return sorted(found, key=lambda trouble: trouble.severity)
 
@@ -68,7 +68,7 @@ def _worker(services: Data) -> Iterator[Trouble]:
     phase = services["phase"]
     if phase != "running":
         yield Trouble(
-            Severity.BAD if phase in {"stopping", "stopped"} else Severity.WARN,
+            Urgency.BAD if phase in {"stopping", "stopped"} else Urgency.WARN,
             f"Worker {services['worker']} is {phase}: it processes nothing yet or any more",
             "It says in its log what it waits for: topics that others own, the broker, or its group",
             "/services",
@@ -76,7 +76,7 @@ def _worker(services: Data) -> Iterator[Trouble]:
         )
     for warning in services.get("warnings", ()):
         yield Trouble(
-            Severity.WARN,
+            Urgency.WARN,
             f"Worker {services['worker']} has too little of what it needs, and goes on",
             warning[:1].upper() + warning[1:],
             "/services",
@@ -87,7 +87,7 @@ def _worker(services: Data) -> Iterator[Trouble]:
 def _unknown(services: Data) -> Iterator[Trouble]:
     if services["partition_counts"] and not services["workers_known"]:
         yield Trouble(
-            Severity.WARN,
+            Urgency.WARN,
             "Who else is in the service is not known",
             "The broker tells it once the group has settled. Look again in a moment",
             "/services",
@@ -98,7 +98,7 @@ def _unknown(services: Data) -> Iterator[Trouble]:
 def _silent(services: Data) -> Iterator[Trouble]:
     for name in totals.silent(services):
         yield Trouble(
-            Severity.BAD,
+            Urgency.BAD,
             f"Worker {name} does not answer",
             "What it does is not known here, and others take over when its session ends. Look at its log, "
             "then start it again",
@@ -111,7 +111,7 @@ def _silent(services: Data) -> Iterator[Trouble]:
 def _unserved(services: Data) -> Iterator[Trouble]:
     for topic, absent in unserved(services):
         yield Trouble(
-            Severity.BAD,
+            Urgency.BAD,
             f"Nobody serves {several(absent, 'partition')} {listed(absent)} of {topic}",
             f"{several(absent, 'Its', 'Their')} records wait until somebody does. Start a worker",
             "/services",
@@ -125,7 +125,7 @@ def _held_back(services: Data) -> Iterator[Trouble]:
     problems = {problem for status in totals.told(services) for problem in status.get("held_back", ())}
     for problem in sorted(problems):
         yield Trouble(
-            Severity.BAD,
+            Urgency.BAD,
             "Records are held back, and nothing is published for them",
             problem[:1].upper() + problem[1:],
             "/services",
@@ -149,7 +149,7 @@ def _table(table: Data) -> Iterator[Trouble]:
     name, where = table["table"], f"/tables/{table['table']}"
     if fell := table["diverging"]:
         yield Trouble(
-            Severity.BAD,
+            Urgency.BAD,
             f"{name} is diverging: the revision of {fell['key']} fell from {fell['earlier_revision']} "
             f"to {fell['revision']} (partition {fell['partition']}, offset {fell['offset']})",
             "Workers may have different rows of it. Mend the owner, have it publish the row again, "
@@ -159,7 +159,7 @@ def _table(table: Data) -> Iterator[Trouble]:
         )
     if parked := table["parked"]:
         yield Trouble(
-            Severity.WARN,
+            Urgency.WARN,
             f"{number(parked)} {several(parked, 'record')} of {name} {'is no row' if parked == 1 else 'are no rows'}",
             "They change nothing here; the log names their coordinates and cause. Mend them at their owner",
             where,
@@ -167,7 +167,7 @@ def _table(table: Data) -> Iterator[Trouble]:
         )
     if building := table["building"]:
         yield Trouble(
-            Severity.NOTE,
+            Urgency.NOTE,
             f"{name} builds {several(building, 'an index', 'indexes')}: {listed(building)}",
             "Look-ups by it answer once it is built",
             where,
@@ -194,7 +194,7 @@ def _states(table: Data) -> Iterator[Trouble]:
     if old:
         age = max(each["freshness_s"] for each in old)
         yield Trouble(
-            Severity.WARN,
+            Urgency.WARN,
             f"{name}: rows may be {duration(age)} old",
             "The end of its topic was met that long ago: the worker has more to do than it can, or it hangs",
             f"/tables/{name}",
@@ -205,14 +205,14 @@ def _states(table: Data) -> Iterator[Trouble]:
 _PHASES = (
     (
         "disconnected",
-        Severity.BAD,
+        Urgency.BAD,
         "without a broker",
         "Answers come from the last local copy and say how old it is; orders wait. See whether the broker is reached",
     ),
-    ("recovering", Severity.WARN, "recovering", "Joins with them wait until they are caught up"),
+    ("recovering", Urgency.WARN, "recovering", "Joins with them wait until they are caught up"),
     (
         "starting",
-        Severity.WARN,
+        Urgency.WARN,
         "not measured yet",
         "The broker has not told their ends yet; this takes a second or so",
     ),
@@ -234,7 +234,7 @@ def _letters(services: Data) -> Iterator[Trouble]:
     since_start = {each["topic"]: each for each in totals.dead_letters(services)}
     if services.get("unsettled", True) is None:
         yield Trouble(
-            Severity.NOTE,
+            Urgency.NOTE,
             "How many dead letters lie in their topic is not known yet",
             "They are counted in the background. Look again in a moment, and whether the broker is reached",
             "/dead-letters",
@@ -254,7 +254,7 @@ def _unsettled(told: Data) -> Trouble:
     of_all = f", {share(min(letters, records), records)} of the newest {number(records)} records," if much else ""
     cause = f": {told['cause']}" if told["cause"] else ""
     return Trouble(
-        Severity.BAD if much else Severity.WARN,
+        Urgency.BAD if much else Urgency.WARN,
         f"{'' if told['whole'] else 'At least '}{number(letters)} {several(letters, 'dead letter')} of {told['topic']}"
         f"{of_all} {several(letters, 'is', 'are')} not settled{cause}",
         "Each dead letter has its cause and the command that replays it",
@@ -269,7 +269,7 @@ def _since_start(told: Data) -> Trouble:
     much = letters > MUCH * records > 0
     of_all = f", {share(min(letters, records), records)} of {number(records)}," if much else ""
     return Trouble(
-        Severity.BAD if much else Severity.WARN,
+        Urgency.BAD if much else Urgency.WARN,
         f"{number(letters)} {several(letters, 'record')} of {topic}{of_all} became "
         f"{several(letters, 'a dead letter', 'dead letters')} since the workers started: {next(iter(causes))}",
         "Each dead letter has its cause and the command that replays it",
@@ -285,7 +285,7 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
     for topic, lags in sorted(by_topic.items()):
         if sum(lags) > LAG:
             yield Trouble(
-                Severity.WARN,
+                Urgency.WARN,
                 f"{topic} is {counted(sum(lags), 'record')} behind",
                 "Results come late. If the lag grows, one more worker of this service helps",
                 "/services",
@@ -296,7 +296,7 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
 def _refused(decide: Data) -> Iterator[Trouble]:
     if refused := decide["counts"].get("refused", 0):
         yield Trouble(
-            Severity.NOTE,
+            Urgency.NOTE,
             f"The decide on {decide['name']} refused {counted(refused, 'event')} since the workers started",
             "As it is declared. Each refusal has its reason",
             "/refusals",
@@ -309,7 +309,7 @@ def _join(join: Data) -> Iterator[Trouble]:
     lost = counts["dropped"] + counts["passed_on"]
     if lost:
         yield Trouble(
-            Severity.NOTE,
+            Urgency.NOTE,
             f"{number(lost)} {several(lost, 'record')} of {join['source']} "
             f"{several(lost, 'was', 'were')} passed on or dropped without a partner",
             "As the join declares it. The keys that were missing are shown by partition",
@@ -318,7 +318,7 @@ def _join(join: Data) -> Iterator[Trouble]:
         )
     if waiting:
         yield Trouble(
-            Severity.NOTE,
+            Urgency.NOTE,
             f"{number(waiting)} {several(waiting, 'record')} of {join['source']} {several(waiting, 'waits', 'wait')} "
             "for a partner",
             "They are joined when it comes, and go on as declared when their time is over",

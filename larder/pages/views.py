@@ -14,7 +14,7 @@ from larder.pages.drawing import drawing
 from larder.pages.partitions import by_topic, partition_map
 from larder.pages.row_tables import listing
 from larder.pages.samples import outcomes
-from larder.pages.troubles import Severity, troubles
+from larder.pages.troubles import Urgency, troubles
 from larder.pages.values import indented, shown, top
 
 Data = Mapping[str, Any]
@@ -29,7 +29,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
     return {
         "troubles": found,
         "worst": min((each.severity for each in found), default=None),
-        "Severity": Severity,
+        "Urgency": Urgency,
         "lag": None if None in lags else sum(lags),
         "processed": sum(status["processed"] for status in totals.told(data)),
         "joins": totals.joins(data),

@@ -25,7 +25,7 @@ from larder.store.records import Rejected
 _has_headers = attrgetter("headers")
 
 
-class Stage(Protocol):
+class InputStep(Protocol):
     """One declaration on an input partition."""
 
     def process(self, records: Sequence[Record]) -> None: ...
@@ -82,7 +82,7 @@ class InputHandler:
     def __init__(
         self,
         tp: TopicPartition,
-        steps: Mapping[str, Stage],
+        steps: Mapping[str, InputStep],
         delivery: Callable[[], Delivery],
         key_type: KeyType = BYTES,
     ) -> None:

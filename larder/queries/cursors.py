@@ -23,7 +23,7 @@ LONGEST = 8 * 1024
 """Characters: a key longer than that does not come with a request anyway."""
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _CursorContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: int
     selection: str
     after: bytes
@@ -36,7 +36,7 @@ def selection_mark(table: str, given: Sequence[tuple[str, str]]) -> str:
 
 def cursor_text(mark: str, after: bytes) -> str:
     """Give the cursor that goes on behind an encoded key (or whatever else the list is ordered by)."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Cursor(1, mark, after))).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode(_CursorContent(1, mark, after))).decode().rstrip("=")
 
 
 def read_cursor(text: str, mark: str) -> bytes:
@@ -45,7 +45,7 @@ def read_cursor(text: str, mark: str) -> bytes:
         if len(text) > LONGEST:
             raise ValueError(len(text))  # noqa: TRY301 - one answer to all that it may be
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = msgspec.json.decode(packed, type=_Cursor, strict=True)
+        cursor = msgspec.json.decode(packed, type=_CursorContent, strict=True)
     except (ValueError, msgspec.MsgspecError) as error:
         raise forged(text, "another text") from error
     if cursor.version != 1 or cursor_text(mark, cursor.after) != text:

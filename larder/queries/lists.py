@@ -95,17 +95,17 @@ def _apart(table: str, what: str, requires: str, found: str, do: str) -> Mistake
     return MistakeError(Problem(f"table {table}, {what}", requires, found, do))
 
 
-class Row(NamedTuple):
+class ListedRow(NamedTuple):
     """A row in a list: its encoded key, and what is said of it."""
 
     key: bytes
     told: dict[str, Any]
 
 
-class Page(NamedTuple):
+class RowPage(NamedTuple):
     """Rows in the order of their keys, and whether there are more behind them."""
 
-    rows: list[Row]
+    rows: list[ListedRow]
     more: bool
 
 
@@ -125,23 +125,23 @@ class Turns:
 
 async def page(
     held: LocalTable, selected: Selection, partitions: Collection[int], limit: int, after: bytes | None
-) -> Page:
+) -> RowPage:
     """Give up to `limit` rows behind the encoded key `after`, of partitions that are here.
 
     Raises StoreErrors: InvalidRangeError, NoSuchIndexError, IndexBuildingError, and NotHeldError when a partition goes
     away meanwhile.
     """
-    rows: list[Row] = []
+    rows: list[ListedRow] = []
     size = 0
     turns = Turns()
     for found in _steps(held, selected, partitions, after):
         if found is not None:
             if len(rows) == limit or (rows and size + len(found.json) > PAGE_BYTES):
-                return Page(rows, more=True)
+                return RowPage(rows, more=True)
             rows.append(_row(held, found))
             size += len(found.json)
         await turns.pause()
-    return Page(rows, more=False)
+    return RowPage(rows, more=False)
 
 
 def _steps(
@@ -152,14 +152,14 @@ def _steps(
     return held.table.steps(partitions, prefix=selected.prefix, from_=selected.from_, to=selected.to, after=after)
 
 
-def _row(held: LocalTable, found: Found) -> Row:
+def _row(held: LocalTable, found: Found) -> ListedRow:
     told = {
         "key": key_text(held.table.topic, found.key),
         "row": fields_of(held.table, found.json),
         **told_origin(held.table, found.origin),
         **told_rejection(held.table, found.key, [found.origin.partition]),
     }
-    return Row(found.key, told)
+    return ListedRow(found.key, told)
 
 
 async def rows_of(

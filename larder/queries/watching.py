@@ -27,7 +27,7 @@ AT_ONCE = 200
 """Changes that are told together."""
 
 
-class Event(NamedTuple):
+class WatchEvent(NamedTuple):
     """What is told: its name, its JSON, and how far partitions are seen with it."""
 
     name: str
@@ -35,7 +35,7 @@ class Event(NamedTuple):
     positions: Mapping[int, int]
 
 
-class Told(Protocol):
+class EventSource(Protocol):
     """Where events come from, for as long as the block lasts."""
 
     async def __aenter__(self) -> Self:
@@ -46,7 +46,7 @@ class Told(Protocol):
     ) -> None:
         """End."""
 
-    async def next(self) -> Sequence[Event] | None:
+    async def next(self) -> Sequence[WatchEvent] | None:
         """Give what is new, nothing after a while without; None: there will be no more."""
 
 
@@ -59,7 +59,7 @@ class Watched:
         self._ring = ring
         self._prefix = prefix
         self._partitions = frozenset(partitions)
-        self._first: list[Event] | None = []
+        self._first: list[WatchEvent] | None = []
         self._ended = False
         self._number = ring.end
         self._positions = self._now()
@@ -69,7 +69,7 @@ class Watched:
             self._positions = {partition: seen[partition] for partition in self._partitions}
         elif last:
             self._first = [_reset("what came since is not kept here", self._positions)]
-        self._first.append(Event("start", b"{}", dict(self._positions)))
+        self._first.append(WatchEvent("start", b"{}", dict(self._positions)))
 
     async def __aenter__(self) -> Self:
         """Nothing is to be begun."""
@@ -81,7 +81,7 @@ class Watched:
     def _now(self) -> dict[int, int]:
         return {each: at for each, at in self._ring.positions().items() if each in self._partitions}
 
-    async def next(self) -> Sequence[Event] | None:
+    async def next(self) -> Sequence[WatchEvent] | None:
         """Give what is new; nothing after a second without; None behind a reset."""
         if self._first is not None:
             first, self._first = self._first, None
@@ -102,7 +102,7 @@ class Watched:
         events = []
         for change in found:
             if self._is_new(change):
-                events.append(Event("row", encoded(change, self._held), dict(self._positions)))
+                events.append(WatchEvent("row", encoded(change, self._held), dict(self._positions)))
                 await turns.pause()
         return events
 
@@ -115,5 +115,5 @@ class Watched:
         return change.key.startswith(self._prefix)
 
 
-def _reset(why: str, positions: Mapping[int, int]) -> Event:
-    return Event("reset", msgspec.json.encode({"why": why}), dict(positions))
+def _reset(why: str, positions: Mapping[int, int]) -> WatchEvent:
+    return WatchEvent("reset", msgspec.json.encode({"why": why}), dict(positions))

@@ -27,7 +27,7 @@ from larder.store.partition_state import Phase, State
 from larder.store.reading.consistency import require_fresh, until_applied
 from larder.store.reading.lists import Found
 from larder.store.reading.progress import Progress, progress
-from larder.store.reading.rows import Sizes
+from larder.store.reading.rows import TableSizes
 from larder.store.records import Applied, Opened, ParkedRecord, Rejected
 from larder.store.storage.memory import Memory
 from larder.store.table import Table
@@ -53,7 +53,6 @@ __all__ = [
     "Progress",
     "Record",
     "Rejected",
-    "Sizes",
     "State",
     "StoreCorruptedError",
     "StoreError",
@@ -61,6 +60,7 @@ __all__ = [
     "StoreHeldError",
     "StoreRefusedError",
     "Table",
+    "TableSizes",
     "Token",
     "TooStaleError",
     "progress",

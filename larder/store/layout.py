@@ -88,7 +88,7 @@ class Mark(NamedTuple):
     rows: int = 0
 
 
-class Stage(IntEnum):
+class FullReadStage(IntEnum):
     """How far a full read is: its log is read; rows that were not met are removed; there is no more to do."""
 
     READING = 0
@@ -106,7 +106,7 @@ class FullRead(NamedTuple):
             gone from the topic, if they are not met again.
     """
 
-    stage: Stage
+    stage: FullReadStage
     first: int
     begun: float
     before: int
@@ -145,7 +145,7 @@ def pack_full_read(read: FullRead) -> bytes:
 def unpack_full_read(stored: bytes) -> FullRead:
     """Read a full read."""
     stage, first, begun, before = _FULL_READ.unpack(stored)
-    return FullRead(Stage(stage), first, begun, before)
+    return FullRead(FullReadStage(stage), first, begun, before)
 
 
 def met_prefix(partition: int) -> bytes:

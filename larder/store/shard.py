@@ -10,7 +10,7 @@ import msgspec
 
 from larder.declaring.records import Record
 from larder.store.applying.indexes import changed_entries
-from larder.store.applying.plan import Plan, plan
+from larder.store.applying.plan import BatchPlan, plan
 from larder.store.applying.revision_regressions import Fell
 from larder.store.layout import (
     FELL_KEY,
@@ -32,7 +32,7 @@ from larder.store.storage.key_filter import Filling
 from larder.store.storage.parked import ParkedRecords
 from larder.store.storage.row_cache import HotRows
 from larder.store.storage.served_before import forget, lost, remembered
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 from larder.store.storage.sweeping import FullReads
 from larder.store.storage.unreadable import UnreadableKeys
 
@@ -142,7 +142,7 @@ class Part:
                 self.states[partition].at_end or 0.0,
                 mark.rows + applied.new - applied.deleted,
             )
-            batch = Batch()
+            batch = StoreBatch()
             self.reads.meet(batch, partition, fresh, rejected)
             counts = self.unreadable.add(batch, partition, fresh, unreadable)
             self._write(batch, partition, planned, stored, after)
@@ -156,7 +156,7 @@ class Part:
         mark = self.marks[partition]
         if at_end is None or at_end == mark.at_end:
             return
-        batch = Batch()
+        batch = StoreBatch()
         after = mark._replace(at_end=at_end)
         batch.put(position_key(partition), pack_mark(after))
         self.store.write(batch)
@@ -228,9 +228,9 @@ class Part:
 
     def _write(
         self,
-        batch: Batch,
+        batch: StoreBatch,
         partition: int,
-        planned: Plan,
+        planned: BatchPlan,
         stored: dict[bytes, bytes | None],
         after: Mark,
     ) -> None:

@@ -117,7 +117,7 @@ def _last(message: Message) -> Message:
     return message._replace(should_close=True) if isinstance(message, RawRequestMessage) else message
 
 
-class Refusal(asyncio.Protocol):
+class RefusedConnection(asyncio.Protocol):
     """One connection too many: told so, and closed."""
 
     def __init__(self, requests: Requests | None) -> None:
@@ -153,7 +153,7 @@ def connections(
             return Connection(server, short_way, requests)
         if taken >= limit + KEPT_FREE:
             if not unasked:
-                return Refusal(requests)
+                return RefusedConnection(requests)
             next(iter(unasked)).give_way()
         return KeptConnection(server, short_way, requests, unasked)
 

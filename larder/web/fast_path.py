@@ -53,7 +53,7 @@ _HEAD = (
 )
 
 
-class Asked:
+class FastRequest:
     """A request that may take the short way."""
 
     __slots__ = ("hop", "host", "key", "table")
@@ -66,7 +66,7 @@ class Asked:
         self.hop = hop
 
 
-def read(data: bytes) -> Asked | None:
+def read(data: bytes) -> FastRequest | None:
     """Read what came on a connection, if that is one whole request of this kind."""
     if len(data) > LONGEST or (found := _REQUEST.fullmatch(data)) is None:
         return None
@@ -74,7 +74,7 @@ def read(data: bytes) -> Asked | None:
     if b"text/html" in lower:
         return None
     table, key, host = found.groups()
-    return Asked(table.decode(), key.decode(), host.decode(), hop=_HOP in lower)
+    return FastRequest(table.decode(), key.decode(), host.decode(), hop=_HOP in lower)
 
 
 class ShortWay:
@@ -85,7 +85,7 @@ class ShortWay:
         self._here = here
         self._requests = requests
 
-    def answer(self, asked: Asked) -> bytes | None:
+    def answer(self, asked: FastRequest) -> bytes | None:
         """Give head and body; None where there is more to it than a row that is here."""
         began = time.perf_counter()
         if self._here.bound is not None and not is_name_of(asked.host, self._here.bound):
@@ -101,7 +101,7 @@ class ShortWay:
         return (_HEAD % (len(body), rfc822_formatted_time())).encode() + body
 
 
-def _row(here: Sources, asked: Asked) -> bytes | None:
+def _row(here: Sources, asked: FastRequest) -> bytes | None:
     if (held := here.tables.get(asked.table)) is None:
         return None
     key = encoded_key(held.table.topic, asked.key)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from larder.dead_letters.letters import Letter
-    from larder.dead_letters.pages import Page
-    from larder.dead_letters.shelves import Kind
+    from larder.dead_letters.pages import LetterPage
+    from larder.dead_letters.shelves import LetterKind
     from larder.dead_letters.tallying import Tally
-    from larder.web.parameters import Asked
+    from larder.web.parameters import Query
 
     T = TypeVar("T")
 
@@ -40,15 +40,15 @@ PARAMETERS = ("limit", "cursor", "key")
 _READERS = web.AppKey("readers", ScanSlots)
 
 
-class Listed(NamedTuple):
+class LetterList(NamedTuple):
     """A page, what there is in all where it is the first one, and the key that was asked for."""
 
-    page: Page
+    page: LetterPage
     counts: Tally | None
     key: str | None
 
 
-async def listed(request: web.Request, asked: Asked, wanted: Callable[[Letter], bool], kind: Kind) -> Listed:
+async def listed(request: web.Request, asked: Query, wanted: Callable[[Letter], bool], kind: LetterKind) -> LetterList:
     """Read the page of wanted letters that is asked for."""
     here = sources(request)
     limit, cursor, key = asked.whole("limit", USUAL_LIMIT, 1, LIMIT), asked.text("cursor"), asked.text("key")
@@ -59,7 +59,7 @@ async def listed(request: web.Request, asked: Asked, wanted: Callable[[Letter], 
     page, counts = await read(
         request, lambda: newest_letters(here.brokers, here.service, limit, cursor, takes, kind=kind)
     )
-    return Listed(page, counts, key)
+    return LetterList(page, counts, key)
 
 
 async def read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -23,7 +23,7 @@ HOP = "Larder-Hop"
 """The header of what one worker asks another: that one answers itself, and asks nobody."""
 
 
-class Asked:
+class Query:
     """The query of a request, whose parameters are `known`; raises MistakeError for what cannot be meant."""
 
     def __init__(self, request: web.Request, known: Collection[str]) -> None:

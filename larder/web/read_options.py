@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from larder.store import Table
-    from larder.web.parameters import Asked
+    from larder.web.parameters import Query
 
 LONGEST_WAIT = 10.0
 """Seconds that a read may wait for a write."""
@@ -26,7 +26,7 @@ OLDEST = 1e9
 PARAMETERS = ("after", "within", "max_staleness", "local")
 
 
-class Wanted(NamedTuple):
+class ReadOptions(NamedTuple):
     """`after` is the token of a write, and `within` how many seconds may be waited for it."""
 
     after: str | None
@@ -58,13 +58,13 @@ class Wanted(NamedTuple):
             await until_applied(table, read_token(self.after), self.within, partitions)
 
 
-NOTHING = Wanted(None, USUAL_WAIT, None, local=False)
+NOTHING = ReadOptions(None, USUAL_WAIT, None, local=False)
 
 
-def wanted_of(asked: Asked) -> Wanted:
+def wanted_of(asked: Query) -> ReadOptions:
     """Read what is wanted."""
     within = asked.number("within", 0, LONGEST_WAIT)
-    return Wanted(
+    return ReadOptions(
         asked.text("after"),
         USUAL_WAIT if within is None else within,
         asked.number("max_staleness", 0, OLDEST),

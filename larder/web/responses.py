@@ -25,7 +25,7 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 
 
-class Kind(NamedTuple):
+class FailureKind(NamedTuple):
     """What sort of failure it is, and the status that goes with it unless a failure brings another one."""
 
     title: str
@@ -33,22 +33,22 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "no-such-key": Kind("There is no such key", 404),
-    "unreadable-row": Kind("The newest record of the key is no row", 404),
-    "unreadable-state": Kind("The row of the key cannot be read", 503),
-    "no-such-table": Kind("This service has no such table", 404),
-    "no-such-letter": Kind("There is no such dead letter", 404),
-    "unavailable": Kind("The broker does not answer", 503),
-    "no-such-address": Kind("There is no such address", 404),
-    "mistake": Kind("What was asked cannot be asked", 400),
-    "misdirected": Kind("This worker is not called so", 421),
-    "not-here": Kind("Another worker holds it", 503),
-    "recovering": Kind("It is not known yet", 503),
-    "unserved": Kind("No worker serves it now", 503),
-    "too-stale": Kind("What is here is older than asked for", 503),
-    "behind": Kind("The write is not here yet", 503),
-    "too-busy": Kind("Too much is asked at once", 503),
-    "defect": Kind("The worker has a defect", 500),
+    "no-such-key": FailureKind("There is no such key", 404),
+    "unreadable-row": FailureKind("The newest record of the key is no row", 404),
+    "unreadable-state": FailureKind("The row of the key cannot be read", 503),
+    "no-such-table": FailureKind("This service has no such table", 404),
+    "no-such-letter": FailureKind("There is no such dead letter", 404),
+    "unavailable": FailureKind("The broker does not answer", 503),
+    "no-such-address": FailureKind("There is no such address", 404),
+    "mistake": FailureKind("What was asked cannot be asked", 400),
+    "misdirected": FailureKind("This worker is not called so", 421),
+    "not-here": FailureKind("Another worker holds it", 503),
+    "recovering": FailureKind("It is not known yet", 503),
+    "unserved": FailureKind("No worker serves it now", 503),
+    "too-stale": FailureKind("What is here is older than asked for", 503),
+    "behind": FailureKind("The write is not here yet", 503),
+    "too-busy": FailureKind("Too much is asked at once", 503),
+    "defect": FailureKind("The worker has a defect", 500),
 }
 
 RETRY_SECONDS = 1

@@ -19,7 +19,7 @@ from larder.assembly.build import Assembly
 from larder.assembly.counts import Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
-from larder.assembly.plan import Plan
+from larder.assembly.plan import ServicePlan
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery, NotAssignedError
@@ -28,12 +28,12 @@ from larder.delivery.refused_records import REFUSED, Refusals
 from larder.group.faust_app import Consumer
 from larder.group.start_offsets import Fallback, Offsets, input_offset
 from larder.group.takeover import offsets_to_go_on_from, until_member
-from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.batch_consumer import Batch, SeenEnd
 from larder.kafka.committed import Committed
 from larder.kafka.retrying import RETRY_SECONDS, answered, is_passing
 from larder.kafka.topic_metadata import Described
 from larder.kafka.transactions import GroupFencedError
-from larder.local_tables.horizon import Log
+from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import HeldTable
 from larder.operators.joins.waiting_room import WaitingRoom
@@ -64,7 +64,7 @@ class Membership:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: ServicePlan,
         facts: Mapping[str, TopicFacts],
         tables: Mapping[str, HeldTable],
         counts: Counts,
@@ -73,7 +73,7 @@ class Membership:
         memo: Memo,
         placement: Placement,
         standbys: Standbys,
-        replan: Callable[[], Awaitable[Plan]],
+        replan: Callable[[], Awaitable[ServicePlan]],
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
         end_transaction: Callable[[str], Awaitable[None]],
         inputs_from: Fallback | None,
@@ -198,7 +198,7 @@ class Membership:
     def wanted(self) -> Collection[TopicPartition]:
         return self.processing.wanted()
 
-    def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
         for tp, seen in ends.items():
             self.ends[tp], self.highs[tp] = seen.end, seen.high
             if (table := self._tables.get(tp.topic)) is not None and table.seen(tp.partition, seen):
@@ -304,7 +304,7 @@ class Membership:
         table.open([tp.partition], table.topic_id)
         if tp.topic in self.plan.reactions:
             self._begin_reacting(tp, table, offsets)
-        return table.start({tp.partition: Log(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
+        return table.start({tp.partition: LogRange(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
 
     def _close_others(self, assigned: Collection[TopicPartition]) -> None:
         """Partitions of co-partitioned tables that another worker has now, and which this one does not follow."""

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 from larder.assembly.counts import Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
-from larder.assembly.plan import Plan, plan
+from larder.assembly.plan import ServicePlan, plan
 from larder.counters.cause_log import CauseLog, CauseLogs, say_causes
 from larder.counters.join_quality import QualityOfJoin
 from larder.counters.rekey_counts import RekeyCounts
@@ -59,7 +59,7 @@ from larder.worker.membership import Membership
 from larder.worker.prepare import prepare
 from larder.worker.status import status, waiting
 from larder.worker.trimming import trim
-from larder.worker.vitals import ENDING, Place, Vitals, vitals
+from larder.worker.vitals import ENDING, PartitionUse, Vitals, vitals
 from larder.worker.waiting_behind import WaitingBehind
 
 log = logging.getLogger("larder")
@@ -163,7 +163,7 @@ class ServiceRunner:
         """How far each partition is, and why one may stand still."""
         return self._vitals(self._waiting_behind.problems)
 
-    def _vitals(self, waiting: Mapping[Place, Problem]) -> Vitals:
+    def _vitals(self, waiting: Mapping[PartitionUse, Problem]) -> Vitals:
         answers = self._broker_answers
         return vitals(self._doing, self.tables, self.membership, self._clock(), answers=answers, waiting=waiting)
 
@@ -237,7 +237,7 @@ class ServiceRunner:
     def _cause_logs(self) -> Iterable[CauseLog]:
         return [*self.counts.causes.all(), *(table.causes for table in self.tables.values())]
 
-    async def _follow(self, tasks: asyncio.TaskGroup, planned: Plan) -> None:
+    async def _follow(self, tasks: asyncio.TaskGroup, planned: ServicePlan) -> None:
         """Global tables first, to their end: a rebalance never waits for them."""
         followed = {name: table for name, table in self.tables.items() if table.held == "global"}
         for name, table in followed.items():
@@ -253,7 +253,7 @@ class ServiceRunner:
     async def _join_group(
         self,
         tasks: asyncio.TaskGroup,
-        planned: Plan,
+        planned: ServicePlan,
         facts: Mapping[str, TopicFacts],
         placement: Placement,
         new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
@@ -297,7 +297,7 @@ class ServiceRunner:
             finally:
                 await _bounded(app.stop(), "the group could not be left")
 
-    async def _replan(self) -> Plan:
+    async def _replan(self) -> ServicePlan:
         planned = plan(self.service, await prepare(self.service, self.options.brokers, self._say))
         self._say("running")
         return planned

@@ -24,7 +24,7 @@ ENDING = frozenset({"stopping", "stopped"})
 """What a worker does whether its broker answers or not."""
 
 
-class Place(NamedTuple):
+class PartitionUse(NamedTuple):
     """A partition, as an input or as a table: a topic may be both."""
 
     kind: Literal["input", "table"]
@@ -41,7 +41,7 @@ class Standing(NamedTuple):
     `high` is the end of all records: those after `end` lie in an open transaction, or behind one.
     """
 
-    place: Place
+    place: PartitionUse
     position: int
     end: int | None
     excuse: str | None
@@ -68,7 +68,7 @@ def vitals(
     now: float,
     *,
     answers: bool,
-    waiting: Mapping[Place, Problem],
+    waiting: Mapping[PartitionUse, Problem],
 ) -> Vitals:
     """`now` in seconds since the epoch; `answers`: the broker does. No membership: not yet, or never.
 
@@ -111,7 +111,7 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
             elif tp in held:
                 excuse = _unreadable(tp, membership, tables) or _lost(tp, membership, tables) or _held_back(tp, tables)
             position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
-            yield Standing(Place("input", *tp), position, end, excuse, membership.highs.get(tp, 0))
+            yield Standing(PartitionUse("input", *tp), position, end, excuse, membership.highs.get(tp, 0))
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
@@ -136,4 +136,4 @@ def _tables(tables: Mapping[str, HeldTable], failing: str | None) -> Iterator[St
         for state in table.states():
             excuse = _BEYOND if table.lies_beyond(state.partition) else passing
             high = table.high(state.partition)
-            yield Standing(Place("table", name, state.partition), state.position, state.end, excuse, high)
+            yield Standing(PartitionUse("table", name, state.partition), state.position, state.end, excuse, high)

@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 from larder.declaring.problems import Problem
 from larder.kafka.admin import Cluster
 from larder.kafka.open_transactions import OpenTransaction, behind
-from larder.worker.vitals import Place, Standing
+from larder.worker.vitals import PartitionUse, Standing
 
 log = logging.getLogger("larder")
 
@@ -30,13 +30,13 @@ class WaitingBehind:
 
     def __init__(self, brokers: str, own: str) -> None:
         """`own` is the transactional id of this worker: its own transaction ends when it is restarted."""
-        self.problems: Mapping[Place, Problem] = {}
+        self.problems: Mapping[PartitionUse, Problem] = {}
         self._brokers = brokers
         self._own = own
 
     async def watch(self, standings: Callable[[], Iterable[Standing]]) -> None:
         """Look time and again, until cancelled; `standings` that have another excuse are left out."""
-        before: Mapping[Place, int] = {}
+        before: Mapping[PartitionUse, int] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             lagging = with_lag(standings())
@@ -47,13 +47,13 @@ class WaitingBehind:
             except (KafkaError, OSError) as error:
                 log.debug("open transactions could not be looked up: %r", error)
 
-    async def _ask(self, places: Collection[Place]) -> Transactions:
+    async def _ask(self, places: Collection[PartitionUse]) -> Transactions:
         if not places:
             return {}
         async with Cluster(self._brokers) as cluster:
             return await cluster.open_transactions({TopicPartition(each.topic, each.partition) for each in places})
 
-    def _note(self, found: Mapping[Place, OpenTransaction]) -> None:
+    def _note(self, found: Mapping[PartitionUse, OpenTransaction]) -> None:
         problems = {
             place: behind(TopicPartition(place.topic, place.partition), each, self._brokers)
             for place, each in found.items()
@@ -63,7 +63,7 @@ class WaitingBehind:
         self.problems = problems
 
 
-def with_lag(standings: Iterable[Standing]) -> dict[Place, int]:
+def with_lag(standings: Iterable[Standing]) -> dict[PartitionUse, int]:
     """Positions of the partitions that have something to read, now or once a transaction ends, and no reason not to."""
     return {
         each.place: each.position
@@ -72,7 +72,9 @@ def with_lag(standings: Iterable[Standing]) -> dict[Place, int]:
     }
 
 
-def waiting_behind(still: Mapping[Place, int], found: Transactions, own: str) -> dict[Place, OpenTransaction]:
+def waiting_behind(
+    still: Mapping[PartitionUse, int], found: Transactions, own: str
+) -> dict[PartitionUse, OpenTransaction]:
     """Those whose next record lies in an open transaction, or after it, of another producer than `own`."""
     asked = {place: found.get(TopicPartition(place.topic, place.partition)) for place in still}
     return {

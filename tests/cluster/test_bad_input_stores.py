@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from larder.store.layout import IDENTITY_KEY
-from larder.store.storage.store import Batch
+from larder.store.storage.store import StoreBatch
 from tests.cluster.stages import COPARTITIONED, GLOBAL, Stage, customer, order, table
 from tests.support.beside import Beside
 from tests.support.stores import opened_store
@@ -46,7 +46,7 @@ def test_a_store_of_another_format_and_a_damaged_one_are_read_anew_and_said_so(s
         path = store_of(stage, worker, "global")
         with opened_store(path) as store:
             identity = msgspec.json.decode(store.get(IDENTITY_KEY) or b"")
-            batch = Batch()
+            batch = StoreBatch()
             batch.put(IDENTITY_KEY, msgspec.json.encode({**identity, "format": 99}))
             store.write(batch)
         worker.start()

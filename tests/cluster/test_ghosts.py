@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from larder.store.layout import pack_mark, position_key, unpack_mark
-from larder.store.storage.store import Batch
+from larder.store.storage.store import StoreBatch
 from tests.cluster.stages import KINDS, Stage, customer, order, table
 from tests.support.beside import Beside
 from tests.support.stores import opened_store
@@ -87,7 +87,7 @@ def away(stage: Stage, worker: Worker, seconds: float) -> None:
     with opened_store(path) as store:
         mark = unpack_mark(store.get(position_key(0)))
         assert mark.at_end > seconds
-        batch = Batch()
+        batch = StoreBatch()
         batch.put(position_key(0), pack_mark(mark._replace(at_end=mark.at_end - seconds)))
         store.write(batch)
 

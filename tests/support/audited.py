@@ -11,7 +11,7 @@ from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
 from larder.config.settings import Settings
 from larder.declaring.topology import topics_of
 from larder.doctor.facts import Brokers, System, TopicState
-from larder.doctor.records import Audit, Reader
+from larder.doctor.records import Audit, ValueReader
 
 if TYPE_CHECKING:
     from larder.doctor.findings import Finding
@@ -68,7 +68,7 @@ def given(offset: int, key: str | bytes | None, value: Any, **more: Any) -> Give
     return Given(offset, key.encode() if isinstance(key, str) else key, raw, **more)
 
 
-def found(audit: Audit, reader: Reader, records: Mapping[int, Sequence[Given]]) -> list[Finding]:
+def found(audit: Audit, reader: ValueReader, records: Mapping[int, Sequence[Given]]) -> list[Finding]:
     """What an audit finds in records, given by partition."""
     for partition, some in records.items():
         audit.take(reader.read(partition, some))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from larder.dead_letters.choosing import Chosen
     from larder.dead_letters.letters import How, LetterId, Name
-    from larder.dead_letters.outcome import Outcome, Progress
-    from larder.dead_letters.pages import Page
+    from larder.dead_letters.outcome import SettlingOutcome, SettlingProgress
+    from larder.dead_letters.pages import LetterPage
 
 SETTLE_SECONDS = 6 * 3600.0
 """For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
@@ -67,7 +67,9 @@ def list_(  # noqa: PLR0913 - each is an option
     from larder.dead_letters.reading import list_letters  # noqa: PLC0415 - imports Kafka's client
 
     wanted = Chosen(None, topic, cause).takes
-    page: Page = talk_about(service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS)
+    page: LetterPage = talk_about(
+        service, lambda broker: list_letters(broker, service, limit, cursor, wanted), LIST_SECONDS
+    )
     found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
     answer(found, as_json=as_json, for_people=lambda: show_list(service, found))
 
@@ -136,7 +138,9 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     from larder.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
 
     told = _telling(how)
-    outcome: Outcome = talk_about(service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS)
+    outcome: SettlingOutcome = talk_about(
+        service, lambda broker: settle(broker, service, how, chosen, told), SETTLE_SECONDS
+    )
     found = {
         how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],
         "already": [{**_named(name), **settled(before)} for name, before in outcome.already.items()],
@@ -161,11 +165,11 @@ def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, An
     }
 
 
-def _telling(how: How) -> Callable[[Progress], None]:
+def _telling(how: How) -> Callable[[SettlingProgress], None]:
     """Tell people how long work gets on, once a second."""
     said_at = time.monotonic()
 
-    def told(progress: Progress) -> None:
+    def told(progress: SettlingProgress) -> None:
         nonlocal said_at
         if time.monotonic() - said_at > PROGRESS_SECONDS:
             said_at = time.monotonic()

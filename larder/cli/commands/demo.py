@@ -17,8 +17,8 @@ from larder.demo.since import process_began
 from larder.demo.stage import Stage, forget, own_name, refuse_second
 
 if TYPE_CHECKING:
-    from larder.demo.outcome import Outcome
-    from larder.demo.run import Plan
+    from larder.demo.outcome import DemoOutcome
+    from larder.demo.run import DemoPlan
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -67,11 +67,11 @@ def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -
     answer(outcome.as_dict(), as_json=as_json, for_people=lambda: click.echo(outcome.told()))
 
 
-def _played(stage: Stage, rate: float, seconds: float | None, *, as_json: bool) -> Outcome:
-    from larder.demo.run import Plan, run  # noqa: PLC0415 - imports Kafka's client
+def _played(stage: Stage, rate: float, seconds: float | None, *, as_json: bool) -> DemoOutcome:
+    from larder.demo.run import DemoPlan, run  # noqa: PLC0415 - imports Kafka's client
     from larder.demo.screen import new_screen  # noqa: PLC0415
 
-    async def play(plan: Plan) -> Outcome:
+    async def play(plan: DemoPlan) -> DemoOutcome:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -80,5 +80,5 @@ def _played(stage: Stage, rate: float, seconds: float | None, *, as_json: bool) 
 
     with new_screen(as_json=as_json) as screen, stage.broker(screen.say) as (bootstrap, broker):
         environment = stage.environment(bootstrap, quick=broker is not None)
-        plan = Plan(bootstrap, broker, stage.directory, environment, rate, seconds, stage.began, own_name())
+        plan = DemoPlan(bootstrap, broker, stage.directory, environment, rate, seconds, stage.began, own_name())
         return asyncio.run(play(plan))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from larder.doctor.findings import Finding
-    from larder.doctor.gathering import Asked
+    from larder.doctor.gathering import AuditScope
     from larder.doctor.sampling import Read
 
 RECORDS: Final = 10_000
@@ -39,7 +39,7 @@ _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
 
 
-class Absence(click.ParamType):
+class Duration(click.ParamType):
     """A time as people write it: 90m, 36h, 3d."""
 
     name = "time"
@@ -58,7 +58,7 @@ class Absence(click.ParamType):
     "--records", type=click.IntRange(1), default=RECORDS, show_default=True, help="Records that are read of each topic."
 )
 @click.option("--all", "everything", is_flag=True, help="Read all records of each topic, telling the progress.")
-@click.option("--absence", type=Absence(), help="The longest time that workers may be stopped: 90m, 36h, 3d.")
+@click.option("--absence", type=Duration(), help="The longest time that workers may be stopped: 90m, 36h, 3d.")
 @json_option
 def command(*, service: str | None, records: int, everything: bool, absence: float | None, as_json: bool) -> None:
     """Audit topics, settings and workers of all declared services, or of SERVICE, and change nothing.
@@ -69,7 +69,7 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
     from larder.doctor.findings import exit_code  # noqa: PLC0415
-    from larder.doctor.gathering import Asked  # noqa: PLC0415 - imports Kafka's client
+    from larder.doctor.gathering import AuditScope  # noqa: PLC0415 - imports Kafka's client
     from larder.kafka.conversations import talk  # noqa: PLC0415
 
     settings = load_settings().settings
@@ -77,7 +77,7 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     only = [service_named(services, service).name] if service else list(services)
     bootstrap = serving_broker()
     wanted = None if everything else records
-    asked = Asked(bootstrap, services, only, settings, absence)
+    asked = AuditScope(bootstrap, services, only, settings, absence)
     findings, read = talk(bootstrap, _visit(asked, wanted), SECONDS_FOR_ALL if everything else SECONDS)
     found = {
         "broker": bootstrap,
@@ -89,7 +89,7 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     click.get_current_context().exit(exit_code(findings))
 
 
-async def _visit(asked: Asked, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
+async def _visit(asked: AuditScope, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
     from larder.doctor.examining import audits, examine  # noqa: PLC0415
     from larder.doctor.gathering import gather  # noqa: PLC0415
     from larder.doctor.sampling import sample  # noqa: PLC0415

@@ -13,7 +13,7 @@ from larder.cli.terminal.output import answer, json_option
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from larder.dead_letters.pages import Page
+    from larder.dead_letters.pages import LetterPage
     from larder.dead_letters.tallying import Tally
 
 LARGEST_LIMIT = 10_000
@@ -39,7 +39,7 @@ def command(  # noqa: PLR0913 - each is an option
 
     wanted = partial(chosen, state, reason)
 
-    def read(broker: str) -> Coroutine[Any, Any, tuple[Page, Tally | None]]:
+    def read(broker: str) -> Coroutine[Any, Any, tuple[LetterPage, Tally | None]]:
         return newest_letters(broker, service, limit, cursor, wanted, kind=REFUSALS)
 
     found = described_refusals(*talk_about(service, read, LIST_SECONDS))

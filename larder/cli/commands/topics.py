@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from larder.declaring.service import Service
 
 
-class Wanted(NamedTuple):
+class TopicsWanted(NamedTuple):
     """What was asked for: the services, one of them or all, and whether to create."""
 
     services: Mapping[str, Service]
@@ -69,12 +69,12 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
     services = declared_services(load_settings().settings.modules)
     declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
     bootstrap = serving_broker()
-    answered = talk(bootstrap, _ask(bootstrap, Wanted(services, service, create)))
+    answered = talk(bootstrap, _ask(bootstrap, TopicsWanted(services, service, create)))
     listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
     answer({"broker": bootstrap, "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
 
 
-async def _ask(bootstrap: str, wanted: Wanted) -> Answered:
+async def _ask(bootstrap: str, wanted: TopicsWanted) -> Answered:
     from larder.config.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
     from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
     from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
@@ -110,7 +110,7 @@ async def _release(bootstrap: str, topic: str) -> Claim:
     return claim
 
 
-def _lacks(topic: DeclaredTopic, wanted: Wanted, facts: Mapping[str, TopicFacts]) -> bool:
+def _lacks(topic: DeclaredTopic, wanted: TopicsWanted, facts: Mapping[str, TopicFacts]) -> bool:
     return topic.use.name not in facts and (not wanted.only or (topic.use.owned and not topic.use.waits))
 
 

@@ -16,7 +16,7 @@ from larder.client.asking import at_option, workers_at
 from larder.queries.paths import changes_path
 
 if TYPE_CHECKING:
-    from larder.client.event_stream import Event
+    from larder.client.event_stream import ServerSentEvent
 
 
 @click.command("watch")
@@ -41,7 +41,7 @@ def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) ->
         _tell(event, as_json=as_json)
 
 
-def _tell(event: Event, *, as_json: bool) -> None:
+def _tell(event: ServerSentEvent, *, as_json: bool) -> None:
     if event.name == "reset":
         text = "some changes are gone that were not shown: what is there now, larder scan lists"
         click.echo(f"larder: {text}", file=sys.stderr)

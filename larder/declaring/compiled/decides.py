@@ -29,7 +29,7 @@ from larder.declaring.rows import Row
 Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
 
 
-class Verdict(NamedTuple):
+class DecisionVerdict(NamedTuple):
     """What a decision comes to.
 
     rows     by encoded key: the new row, or None for a deletion.
@@ -59,7 +59,7 @@ class CompiledDecide:
     decide: Decide
     events: tuple[Read, ...]
     typed: Callable[[bytes], Row]
-    judge: Callable[[Any, Row | None, Near], Verdict]
+    judge: Callable[[Any, Row | None, Near], DecisionVerdict]
     written: Callable[[Row, int | None], tuple[bytes, Row]]
 
     def refused(self, cause: str, key: bytes, reason: str, event: bytes | None) -> tuple[bytes, bytes]:
@@ -105,33 +105,33 @@ def _reader(source: Source, decide: Decide) -> Read:
     return read
 
 
-def _judge(decide: Decide) -> Callable[[Any, Row | None, Near], Verdict]:
+def _judge(decide: Decide) -> Callable[[Any, Row | None, Near], DecisionVerdict]:
     function, near_too = cast("Callable[..., Any]", decide.function), decide.reads_near
     understood = _fold_verdict(decide) if decide.folds else _verdict(decide)
 
-    def judge(event: Any, row: Row | None, near: Near) -> Verdict:
+    def judge(event: Any, row: Row | None, near: Near) -> DecisionVerdict:
         return understood(call(function, event, row, near) if near_too else call(function, event, row))
 
     return judge
 
 
-def _fold_verdict(decide: Decide) -> Callable[[Any], Verdict]:
+def _fold_verdict(decide: Decide) -> Callable[[Any], DecisionVerdict]:
     rows = _rows(decide)
-    return lambda result: Verdict({} if result is None else rows((result,)))
+    return lambda result: DecisionVerdict({} if result is None else rows((result,)))
 
 
-def _verdict(decide: Decide) -> Callable[[Any], Verdict]:
+def _verdict(decide: Decide) -> Callable[[Any], DecisionVerdict]:
     rows, wakes = _rows(decide), _wakes(decide)
     emitted = emitter(f"the function of decide {decide.name}", decide.into)
 
-    def verdict(result: Any) -> Verdict:
+    def verdict(result: Any) -> DecisionVerdict:
         if result is None:
-            return Verdict({})
+            return DecisionVerdict({})
         if not isinstance(result, Decision):
             raise _unfit(decide, f"give a Decision or None; it gave {shortened(result)}")
         if result.refuse is not None and (result.rows or result.wake):
             raise _unfit(decide, "change no row and set no wake-up where it refuses")
-        return Verdict(
+        return DecisionVerdict(
             rows(several(result.rows)) if result.rows else {},
             emitted(several(result.emit)) if result.emit else (),
             result.refuse,

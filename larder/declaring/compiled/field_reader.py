@@ -38,7 +38,7 @@ class NoValueError(LarderError, ValueError):
     """A record has no value where one is needed."""
 
 
-class Reader(NamedTuple):
+class FieldReader(NamedTuple):
     """Functions from raw JSON to the encoded keys in some of its fields.
 
     `one(value)` gives a key for each field, `many(values)` a list of keys for each
@@ -49,14 +49,14 @@ class Reader(NamedTuple):
     many: Many
 
 
-def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> Reader:
+def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> FieldReader:
     """Build the reader of some fields of a row type, each with its key type."""
     # Two tables may be looked up by one field; it is decoded once.
     names = list(dict.fromkeys(name for name, _ in needed))
     part = _partial_type(row, names)
     columns = [(names.index(name), _encoder(key_type)) for name, key_type in needed]
     decode = decoder(part)
-    return Reader(_one(decode, columns), _many(msgspec.json.Decoder(part).decode, decode, columns))
+    return FieldReader(_one(decode, columns), _many(msgspec.json.Decoder(part).decode, decode, columns))
 
 
 def _partial_type(row: type, names: Sequence[str]) -> type:

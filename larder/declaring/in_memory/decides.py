@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from larder.declaring.compiled.decides import Verdict, compile_decide
+from larder.declaring.compiled.decides import DecisionVerdict, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decisions import WakeUp, as_utc
 from larder.declaring.decoding import decoder
@@ -89,7 +89,7 @@ class MemoryDecide:
         known = self._table_of(self._topic).revision(key)
         return None if row is None else self._compiled.written(row, 1 if known is None else known + 1)[0]
 
-    def _do(self, verdict: Verdict, rows: list[tuple[bytes, bytes | None]]) -> None:
+    def _do(self, verdict: DecisionVerdict, rows: list[tuple[bytes, bytes | None]]) -> None:
         table = self._table_of(self._topic)
         for key, value in rows:
             table.apply(key, value)

@@ -46,7 +46,7 @@ class MemoryRecord:
         return decoder(self.row_type or Any)(self.value)
 
 
-class Log(dict[str, list[MemoryRecord]]):
+class TopicRecords(dict[str, list[MemoryRecord]]):
     """Records of each topic, by its name or by the topic itself."""
 
     def __missing__(self, topic: object) -> list[MemoryRecord]:
@@ -62,10 +62,10 @@ class Log(dict[str, list[MemoryRecord]]):
         return super().__getitem__(topic)  # type: ignore[index]  # `__missing__` takes the object
 
 
-def records(service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> Log:
+def records(service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> TopicRecords:
     """Give the records of each topic by name; DeclarationError for one that is not read."""
     known = {topic.name: topic for topic in _read(service)}
-    log = Log()
+    log = TopicRecords()
     for topic, rows in given.items():
         name = topic if isinstance(topic, str) else topic.name
         if name not in known:

@@ -16,7 +16,7 @@ from larder.declaring.decides import Decide
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.in_memory.decides import MemoryDecide
 from larder.declaring.in_memory.placement import check_record_place
-from larder.declaring.in_memory.records import Given, Log, MemoryRecord, Topic, records
+from larder.declaring.in_memory.records import Given, MemoryRecord, Topic, TopicRecords, records
 from larder.declaring.in_memory.table import MemoryTable
 from larder.declaring.joins import Join, Source, events_of
 from larder.declaring.missing import DeadLetter, Drop
@@ -28,7 +28,7 @@ from larder.declaring.topics import OwnerTopic, Rekeyed
 
 def run_in_memory(
     service: Service, given: Mapping[str | Topic, Sequence[Given]], *, until: datetime | None = None
-) -> Log:
+) -> TopicRecords:
     """Run the joins and decides of a service over lists of records and give what they publish.
 
     `given` has, for each topic (or its name), its records in order: rows, or pairs of
@@ -72,7 +72,7 @@ class _Run:
     def __init__(self, service: Service, given: Mapping[str | Topic, Sequence[Given]]) -> None:
         self._service = service
         self._letters = dead_letters_name(service.name)
-        self.produced = Log({topic.name: [] for topic in service.written})
+        self.produced = TopicRecords({topic.name: [] for topic in service.written})
         if any(not decide.folds for decide in service.decides):
             self.produced[service.refusals.name] = []
         self.produced[self._letters] = []

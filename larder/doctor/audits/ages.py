@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from larder.declaring.service import Service
     from larder.doctor.facts import System, TopicState
-    from larder.doctor.records import Seen
+    from larder.doctor.records import SeenRecord
 
 AUDIT = "ages"
 
 FOREVER: Final = -1
 
 
-class Way(NamedTuple):
+class ResultRoute(NamedTuple):
     """Where results of records go, and how long they stay there, in ms.
 
     `kept_ms`: results with an older time are deleted at once. `rolled_ms`: those that were new when they were written
@@ -42,7 +42,7 @@ class Way(NamedTuple):
 class Ages:
     """The times of the records of one topic, against the retention of the topics that their results go into."""
 
-    def __init__(self, bootstrap: str, topic: str, ways: Sequence[Way], now_ms: float) -> None:
+    def __init__(self, bootstrap: str, topic: str, ways: Sequence[ResultRoute], now_ms: float) -> None:
         """Begin with nothing seen."""
         self._bootstrap = bootstrap
         self._topic = topic
@@ -51,7 +51,7 @@ class Ages:
         self._coming = [Met() for _ in ways]
         self._done = [Met() for _ in ways]
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records."""
         for way, coming, done in zip(self._ways, self._coming, self._done, strict=True):
             for each in seen:
@@ -71,7 +71,7 @@ class Ages:
             if done.count:
                 yield self._finding(way, done, Severity.HINT, f"{way.service} has processed")
 
-    def _finding(self, way: Way, met: Met, severity: Severity, who: str) -> Finding:
+    def _finding(self, way: ResultRoute, met: Met, severity: Severity, who: str) -> Finding:
         return Finding(
             severity,
             AUDIT,
@@ -88,7 +88,7 @@ class Ages:
         )
 
 
-def ways(system: System, topic: str) -> list[Way]:
+def ways(system: System, topic: str) -> list[ResultRoute]:
     """Give the outputs with a time retention that results of the records of `topic` go into, each once."""
     return list(
         {
@@ -111,7 +111,7 @@ def _results(service: Service) -> Iterator[tuple[str, str]]:
                 yield events_of(source).name, into.name
 
 
-def _way(system: System, service: Service, topic: str, into: str) -> Way | None:
+def _way(system: System, service: Service, topic: str, into: str) -> ResultRoute | None:
     output = system.topics.get(into)
     if output is None or (kept := _kept_ms(output)) is None:
         return None
@@ -120,7 +120,7 @@ def _way(system: System, service: Service, topic: str, into: str) -> Way | None:
     processed = {
         at: committed[tp].offset for at in system.topics[topic].ends if (tp := TopicPartition(topic, at)) in committed
     }
-    return Way(service.name, into, kept, kept + output.number("segment.ms", 604_800_000), processed)
+    return ResultRoute(service.name, into, kept, kept + output.number("segment.ms", 604_800_000), processed)
 
 
 def _kept_ms(output: TopicState) -> int | None:

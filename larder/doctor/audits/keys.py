@@ -12,7 +12,7 @@ from larder.store.row_schema import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from larder.doctor.records import Reader, Seen
+    from larder.doctor.records import SeenRecord, ValueReader
 
 AUDIT = "keys"
 
@@ -20,13 +20,13 @@ AUDIT = "keys"
 class Keys:
     """The keys of one topic."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ValueReader) -> None:
         """Begin with nothing seen."""
         self._reader = reader
         self._topic = reader.topic
         self._null, self._strange, self._other = Met(), Met(), Met()
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records."""
         for each in seen:
             if each.record.key is None:
@@ -77,7 +77,7 @@ class Keys:
             return False
         return True
 
-    def _differs(self, seen: Seen, key: bytes) -> bool:
+    def _differs(self, seen: SeenRecord, key: bytes) -> bool:
         """Say whether the value tells another key; one that tells none, or a bad one, is the schema's affair."""
         try:
             value = self._reader.value(seen, self._topic.key)

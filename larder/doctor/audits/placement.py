@@ -16,7 +16,7 @@ from larder.kafka.partitioner import partition_of, partitions_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from larder.doctor.records import Seen
+    from larder.doctor.records import SeenRecord
 
 AUDIT = "placement"
 
@@ -65,7 +65,7 @@ PARTITIONERS: Final = (
 )
 
 
-class Placement:
+class KeyPlacement:
     """The partitions of the keys of one topic. `by_partition`: something is joined, or decided on, there."""
 
     def __init__(self, topic: str, count: int, *, by_partition: bool) -> None:
@@ -79,7 +79,7 @@ class Placement:
         self.one_form: Callable[[bytes], bytes] | None = None
         """The form in which a key is looked up, where producers may write it in others."""
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records."""
         keyed = [(each, each.record.key) for each in seen if each.record.key is not None]
         self._keyed += len(keyed)

@@ -15,8 +15,8 @@ from larder.store.row_schema import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from larder.doctor.findings import Place
-    from larder.doctor.records import Reader, Seen
+    from larder.doctor.findings import RecordPlace
+    from larder.doctor.records import SeenRecord, ValueReader
 
 AUDIT = "revisions"
 
@@ -34,7 +34,7 @@ class Last(NamedTuple):
     """
 
     revision: int
-    place: Place
+    place: RecordPlace
     value: int
     deleted: int | None = None
 
@@ -42,7 +42,7 @@ class Last(NamedTuple):
 class Revisions:
     """The revisions of one topic, whose declaration names a field for them."""
 
-    def __init__(self, reader: Reader, field: str, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, reader: ValueReader, field: str, most_keys: int = MOST_KEYS) -> None:
         """Begin with nothing seen."""
         self._reader = reader
         self._topic = reader.topic.name
@@ -53,7 +53,7 @@ class Revisions:
         self._without, self._fell, self._same = Met(), Met(), Met()
         self._falls: list[str] = []
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records."""
         for each in seen:
             key = each.record.key
@@ -101,14 +101,14 @@ class Revisions:
                 tuple(self._same.samples),
             )
 
-    def _row(self, seen: Seen, key: bytes) -> None:
+    def _row(self, seen: SeenRecord, key: bytes) -> None:
         revision = self._revision(seen)
         if revision is None:
             self._without.add(seen.place)
         else:
             self._compare(seen, key, revision)
 
-    def _revision(self, seen: Seen) -> int | None:
+    def _revision(self, seen: SeenRecord) -> int | None:
         if seen.fields is None or self._name not in seen.fields:
             return None  # a default of the declaration is not the owner's
         try:
@@ -117,7 +117,7 @@ class Revisions:
             return None
         return revision if type(revision) is int and NO_REVISION < revision < -NO_REVISION else None
 
-    def _delete(self, seen: Seen, key: bytes) -> None:
+    def _delete(self, seen: SeenRecord, key: bytes) -> None:
         try:
             revision = declared_revision(seen.record)
         except ValueError:
@@ -128,7 +128,7 @@ class Revisions:
         elif (last := self._last.get((seen.place.partition, key))) is not None:
             self._remember(seen, key, last._replace(value=hash(None), deleted=seen.record.timestamp))
 
-    def _compare(self, seen: Seen, key: bytes, revision: int) -> None:
+    def _compare(self, seen: SeenRecord, key: bytes, revision: int) -> None:
         last = self._last.get((seen.place.partition, key))
         forgotten = (
             last is not None and last.deleted is not None and seen.record.timestamp - last.deleted > REMEMBERED_MS
@@ -145,7 +145,7 @@ class Revisions:
         deleted = None if seen.record.value is not None else seen.record.timestamp
         self._remember(seen, key, Last(revision, seen.place, hash(seen.record.value), deleted))
 
-    def _remember(self, seen: Seen, key: bytes, last: Last) -> None:
+    def _remember(self, seen: SeenRecord, key: bytes, last: Last) -> None:
         if len(self._last) >= self._most_keys:
             del self._last[next(iter(self._last))]
         self._last[seen.place.partition, key] = last

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from larder.declaring.envelopes import Envelope
-    from larder.doctor.records import Reader, Seen
+    from larder.doctor.records import SeenRecord, ValueReader
 
 AUDIT = "schema"
 
@@ -40,7 +40,7 @@ class _Drift:
         self.fields: Counter[str] = Counter()
         self.example: dict[str, str] = {}
 
-    def add(self, seen: Seen, names: dict[str, str]) -> None:
+    def add(self, seen: SeenRecord, names: dict[str, str]) -> None:
         """Count a record with the fields that differ, each with what is wrong, if there is more to say."""
         self.met.add(seen.place)
         for name, cause in names.items():
@@ -62,7 +62,7 @@ class _Drift:
 class Schema:
     """The values of one topic."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ValueReader) -> None:
         """Begin with nothing seen."""
         self._reader = reader
         topic = reader.topic
@@ -77,7 +77,7 @@ class Schema:
         self._unknown, self._missing, self._wrong = _Drift(), _Drift(), _Drift()
         self._wrapped: dict[Envelope, _Drift] = {}
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Look at some more records."""
         for each in seen:
             if each.record.value is None and self._rows:
@@ -92,7 +92,7 @@ class Schema:
             else:
                 self._object(each, frozenset(each.fields))
 
-    def _object(self, seen: Seen, given: frozenset[str]) -> None:
+    def _object(self, seen: SeenRecord, given: frozenset[str]) -> None:
         self._seldom.update(given & self._known)
         if unknown := given - self._known:
             self._unknown.add(seen, dict.fromkeys(sorted(unknown), ""))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from larder.declaring.joins import Join
     from larder.declaring.service import Service
     from larder.doctor.facts import System
-    from larder.doctor.findings import Place
-    from larder.doctor.records import Seen
+    from larder.doctor.findings import RecordPlace
+    from larder.doctor.records import SeenRecord
 
 AUDIT = "sizes"
 
@@ -38,7 +38,7 @@ class Passage(NamedTuple):
     rows: tuple[str, ...] = ()
 
 
-class Sizes:
+class RecordSizes:
     """The sizes of the records of one topic: the largest, and those that are above a limit.
 
     `limits`: how large a record may be for each topic that it goes into.
@@ -48,9 +48,9 @@ class Sizes:
         """Begin with nothing seen."""
         self._limits = limits
         self.above = {into: Met() for into in limits}
-        self.largest: list[tuple[int, Place]] = []
+        self.largest: list[tuple[int, RecordPlace]] = []
 
-    def take(self, seen: Sequence[Seen]) -> None:
+    def take(self, seen: Sequence[SeenRecord]) -> None:
         """Measure some more records."""
         measured = [
             (len(each.record.key or b"") + len(each.record.value or b"") + RECORD_OVERHEAD, each.place) for each in seen
@@ -101,7 +101,7 @@ def limits(system: System, topic: str) -> dict[str, int]:
     }
 
 
-def sizes(system: System, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
+def sizes(system: System, measured: Mapping[str, RecordSizes]) -> Iterator[Finding]:
     """Compare what was measured in each topic with what the topics take that its records go into."""
     for service in system.services:
         for passage in dict.fromkeys(passages(service)):
@@ -116,7 +116,7 @@ def _again(system: System, passage: Passage) -> str:
     return f"then larder dead-letters replay {passage.service} --cause max.message.bytes"
 
 
-def _found(system: System, passage: Passage, measured: Mapping[str, Sizes]) -> Iterator[Finding]:
+def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]) -> Iterator[Finding]:
     limit = system.topics[passage.into].facts.max_message_bytes
     own = measured[passage.source]
     above = own.above.get(passage.into, Met())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted
-from larder.doctor.findings import Finding, Place, Severity
+from larder.doctor.findings import Finding, RecordPlace, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,10 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
                 "mend the owner, and have it publish that row again with a higher revision",
                 f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{name}), and start it",
             ),
-            (Place(name, fell["partition"], fell["offset"]), Place(name, fell["partition"], fell["earlier_offset"])),
+            (
+                RecordPlace(name, fell["partition"], fell["offset"]),
+                RecordPlace(name, fell["partition"], fell["earlier_offset"]),
+            ),
         )
     if parked := table.get("parked"):
         yield Finding(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from larder.declaring.compiled.decides import CompiledDecide, Read, Verdict
+from larder.declaring.compiled.decides import CompiledDecide, DecisionVerdict, Read
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.decisions import Near, WakeUp, as_utc
 from larder.declaring.events import Emitted
@@ -43,7 +43,7 @@ class DecideCounts:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class Cause(NamedTuple):
+class Trigger(NamedTuple):
     """What is decided on: where it lies, its JSON (None for a wake-up), its time in milliseconds since the epoch."""
 
     topic: str
@@ -93,7 +93,7 @@ class Decider:
         raw = stored[key]
         return None if raw is None else self._compiled.typed(raw)
 
-    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> None:
+    def decide(self, key: bytes, event: Any, row: Row | None, cause: Trigger) -> None:
         """Do what the function says of one event; ValueError, and nothing is done, where that cannot be.
 
         What it emits is collected until `flush`.
@@ -129,7 +129,7 @@ class Decider:
         key = wake_up.key
         try:
             event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
-            cause = Cause(topic, self.rows.partition, record.offset, None, record.timestamp)
+            cause = Trigger(topic, self.rows.partition, record.offset, None, record.timestamp)
             self.decide(key, event, self.row(key), cause)
             self.flush()
         except ValueError as error:
@@ -156,7 +156,7 @@ class Decider:
         home: bytes,
         rows: Sequence[tuple[Written, int | None]],
         events: Sequence[Emitted],
-        verdict: Verdict,
+        verdict: DecisionVerdict,
         timestamp: int,
     ) -> None:
         """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
@@ -176,7 +176,7 @@ class Decider:
         if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:
             raise misplaced(self.topic, key, place, self.rows.partition)
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, verdict: DecisionVerdict) -> None:
         counts = self.counts
         counts.decided += 1
         counts.rows += len(verdict.rows)
@@ -207,7 +207,7 @@ class Deciding:
             try:
                 if place != rows.partition:
                     raise misplaced(decider.topic, key, place, rows.partition)
-                cause = Cause(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
+                cause = Trigger(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
                 decider.decide(key, event, decider.row_of(key, stored), cause)
             except ValueError as error:
                 self._park(record, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 
 
 class Partner(Protocol):
@@ -13,10 +13,10 @@ class Partner(Protocol):
 
     def caught_up(self) -> bool: ...
 
-    def ends(self) -> Mapping[int, Seen]:
+    def ends(self) -> Mapping[int, SeenEnd]:
         """For each partition that matters: its end, and when that was seen."""
 
-    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
         """The applied positions are at or past `ends`."""
 
 
@@ -28,7 +28,7 @@ class Deadlines:
 
     def __init__(self, partners: Sequence[Partner]) -> None:
         self._partners = partners
-        self._looked: tuple[float, list[Mapping[int, Seen]]] | None = None
+        self._looked: tuple[float, list[Mapping[int, SeenEnd]]] | None = None
         self._cleared_until = 0.0
 
     def cleared_until(self) -> float:
@@ -44,6 +44,6 @@ class Deadlines:
         return self._cleared_until
 
 
-def _fell(before: Mapping[int, Seen], now: Mapping[int, Seen]) -> bool:
+def _fell(before: Mapping[int, SeenEnd], now: Mapping[int, SeenEnd]) -> bool:
     """The topic was deleted and made anew: the ends that were seen may never be reached again."""
     return any(now[partition].end < seen.end for partition, seen in before.items() if partition in now)

@@ -16,7 +16,7 @@ Partner = tuple[int, bytes]
 
 
 @dataclass(eq=False)
-class Place:
+class WaitingPlace:
     """One order that waits, under its id; `timestamp` in milliseconds, `deadline` in seconds, since the epoch."""
 
     id: bytes
@@ -31,21 +31,21 @@ class Places:
     """All places of one partition."""
 
     def __init__(self) -> None:
-        self._by_id: dict[bytes, Place] = {}
+        self._by_id: dict[bytes, WaitingPlace] = {}
         self._by_partner: dict[Partner, dict[bytes, None]] = {}
         self._by_key: dict[bytes | None, deque[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[WaitingPlace]:
         """Places as they arrived; may be changed meanwhile."""
         return iter(list(self._by_id.values()))
 
-    def get(self, waiting: bytes) -> Place | None:
+    def get(self, waiting: bytes) -> WaitingPlace | None:
         return self._by_id.get(waiting)
 
-    def front(self) -> Place:
+    def front(self) -> WaitingPlace:
         """The one that arrived first, or rather the first of its key."""
         oldest = next(iter(self._by_id.values()))
         return self._by_id[self._by_key[oldest.key][0]]
@@ -55,12 +55,12 @@ class Places:
         first = self.first(key)
         return first is not None and first.offset <= offset
 
-    def first(self, key: bytes | None) -> Place | None:
+    def first(self, key: bytes | None) -> WaitingPlace | None:
         """The order of that key that has to go before all others of it."""
         queue = self._by_key.get(key)
         return self._by_id[queue[0]] if queue else None
 
-    def add(self, place: Place) -> None:
+    def add(self, place: WaitingPlace) -> None:
         """Add at the end, under an id that is free.
 
         Among those of its key its place is by its offset: after a crash, records come again whose successors wait.
@@ -69,7 +69,7 @@ class Places:
         insort(self._by_key.setdefault(place.key, deque()), place.id, key=lambda waiting: self._by_id[waiting].offset)
         self.wait_for(place, place.partners)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: WaitingPlace) -> None:
         del self._by_id[place.id]
         self.wait_for(place, ())
         queue = self._by_key[place.key]
@@ -77,7 +77,7 @@ class Places:
         if not queue:
             del self._by_key[place.key]
 
-    def wait_for(self, place: Place, partners: Iterable[Partner]) -> None:
+    def wait_for(self, place: WaitingPlace, partners: Iterable[Partner]) -> None:
         """Note which rows may set `place` free, in place of those noted before."""
         for partner in place.partners:
             waiting = self._by_partner.get(partner, {})
@@ -88,10 +88,10 @@ class Places:
         for partner in place.partners:
             self._by_partner.setdefault(partner, {})[place.id] = None
 
-    def waiting_for(self, partner: Partner) -> list[Place]:
+    def waiting_for(self, partner: Partner) -> list[WaitingPlace]:
         return [self._by_id[waiting] for waiting in self._by_partner.get(partner, ())]
 
-    def overdue(self, due: float) -> list[Place]:
+    def overdue(self, due: float) -> list[WaitingPlace]:
         """Those whose deadline is at or before `due`; all wait equally long, so the first that is not ends it."""
         found = []
         for place in self._by_id.values():

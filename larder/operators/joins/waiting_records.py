@@ -15,7 +15,7 @@ import msgspec
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
-from larder.operators.joins.waiting_index import Place
+from larder.operators.joins.waiting_index import WaitingPlace
 
 Offset = Annotated[int, msgspec.Meta(ge=0)]
 Timestamp = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
@@ -49,7 +49,7 @@ def waiting_topic(name: str, partitions: int) -> OwnerTopic:
     return OwnerTopic(name, WaitingOrder, key="id", partitions=partitions)
 
 
-def written(place: Place, order: Record) -> bytes:
+def written(place: WaitingPlace, order: Record) -> bytes:
     """The row of `order` at its `place`; an order that may wait has a value."""
     return msgspec.json.encode(
         WaitingOrder(
@@ -64,8 +64,8 @@ def written(place: Place, order: Record) -> bytes:
     )
 
 
-def read(row: bytes) -> tuple[Place, Order]:
+def read(row: bytes) -> tuple[WaitingPlace, Order]:
     """The place and the order of a row that was written."""
     found = msgspec.json.decode(row, type=WaitingOrder)
-    place = Place(found.id.encode(), found.key, found.offset, found.timestamp, found.deadline)
+    place = WaitingPlace(found.id.encode(), found.key, found.offset, found.timestamp, found.deadline)
     return place, Order(found.offset, found.timestamp, found.key, found.value, found.headers)

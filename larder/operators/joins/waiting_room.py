@@ -26,7 +26,7 @@ from larder.declaring.records import Record
 from larder.delivery.delivery import Delivery
 from larder.operators.joins.deadlines import Deadlines, Partner
 from larder.operators.joins.join import Joining, References, Rows
-from larder.operators.joins.waiting_index import Place, Places
+from larder.operators.joins.waiting_index import Places, WaitingPlace
 from larder.operators.joins.waiting_records import Order, read, written
 from larder.operators.owned_rows import OwnedRows, Written
 
@@ -55,9 +55,9 @@ class WaitingRoom:
         self._clock = clock
         self._by_row_key = by_row_key
         self._places = Places()
-        self._left: dict[bytes, Place] = {}
+        self._left: dict[bytes, WaitingPlace] = {}
         self._slices: Iterator[Sequence[bytes]] | None = None
-        self._found: list[tuple[Place, Order]] = []
+        self._found: list[tuple[WaitingPlace, Order]] = []
         self._deadlines = Deadlines(partners)
         self.ready = False
 
@@ -98,7 +98,7 @@ class WaitingRoom:
 
     def admit(self, order: Record, references: References) -> None:
         deadline = self._clock() + self._wait.seconds
-        place = Place(self._id(order), order.key, order.offset, order.timestamp, deadline, _partners(references))
+        place = WaitingPlace(self._id(order), order.key, order.offset, order.timestamp, deadline, _partners(references))
         self.supersede(order)
         if (known := self._places.get(place.id)) is not None:
             if self._is_same(known, order):
@@ -169,7 +169,7 @@ class WaitingRoom:
             return b"%b/%d" % (b64encode(order.key), order.offset)
         return f"{self._tp.topic}/{self._tp.partition}/{order.offset}".encode()
 
-    def _is_same(self, place: Place, order: Record) -> bool:
+    def _is_same(self, place: WaitingPlace, order: Record) -> bool:
         """`order` was read again, after a crash; not one of a topic that was deleted and made anew."""
         row = self._rows.raw(place.id)
         if row is None:
@@ -177,7 +177,7 @@ class WaitingRoom:
         waiting = read(row)[1]
         return (waiting.timestamp, waiting.key, waiting.value) == (order.timestamp, order.key, order.value)
 
-    def _try_release(self, place: Place) -> None:
+    def _try_release(self, place: WaitingPlace) -> None:
         """Let an order go if it is the first of its key and all its rows are there; then those behind it."""
         if self._places.first(place.key) is place:
             self._let_go(place.key)
@@ -192,7 +192,7 @@ class WaitingRoom:
                     return
                 self._release(place, order, rows)
 
-    def _expire(self, place: Place) -> None:
+    def _expire(self, place: WaitingPlace) -> None:
         if (looked := self._look(place)) is not None:
             order, references, rows = looked
             if None in rows:
@@ -203,7 +203,7 @@ class WaitingRoom:
                 self._release(place, order, rows)
         self._let_go(place.key)
 
-    def _look(self, place: Place) -> tuple[Order, References, Rows] | None:
+    def _look(self, place: WaitingPlace) -> tuple[Order, References, Rows] | None:
         """An order with its rows as the tables stand; one that can no longer be read is parked."""
         row = self._rows.raw(place.id)
         if row is None:
@@ -218,27 +218,27 @@ class WaitingRoom:
             self._join.park(order, cause_of(error))
             return None
 
-    def _release(self, place: Place, order: Order, rows: Rows) -> None:
+    def _release(self, place: WaitingPlace, order: Order, rows: Rows) -> None:
         """Join it, then let it go: where the join's function ends the worker, it still waits."""
         self._join.join(order, rows)
         self.counts.released += 1
         self._leave(place, order.timestamp)
 
-    def _leave(self, place: Place, timestamp: int) -> None:
+    def _leave(self, place: WaitingPlace, timestamp: int) -> None:
         """It waits no longer; in the topic it does until what came of it is there, or a crash would lose it."""
         self._places.remove(place)
         self._left[place.id] = place
         self._delivery().touch(self._tp)
         self._delivery().with_outputs(partial(self._delete, place, timestamp))
 
-    def _delete(self, place: Place, timestamp: int) -> None:
+    def _delete(self, place: WaitingPlace, timestamp: int) -> None:
         """Delete it, if nothing was written in its place since, which is there, or is to be deleted later."""
         if self._left.get(place.id) is place:
             del self._left[place.id]
             self._rows.write(Written(place.id, None, None), timestamp)
 
 
-def _came_before(place: Place, order: Record) -> bool:
+def _came_before(place: WaitingPlace, order: Record) -> bool:
     """`order` is a later record of what waits, or itself; not an earlier one that is read again, after a crash.
 
     In a topic that was deleted and made anew, offsets begin again.

@@ -25,7 +25,7 @@ from larder.operators.owned_rows import OwnedRows, Written
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 
 
-class Place(Row):
+class RowPlace(Row):
     """Where a row lies: the key that it is partitioned by, and the revision with which it came there."""
 
     key: bytes
@@ -35,7 +35,7 @@ class Place(Row):
 
 def keys_topic(name: str, partitions: int) -> OwnerTopic:
     """The table of the places of rows."""
-    return OwnerTopic(name, Place, key="key", key_type=bytes, partitions=partitions)
+    return OwnerTopic(name, RowPlace, key="key", key_type=bytes, partitions=partitions)
 
 
 class NullFieldError(LarderError, ValueError):
@@ -106,7 +106,7 @@ class RekeyingRows:
         if before is not None and self._partition(before.by) != self._partition(by):
             self._leave(record, key, before, [(MOVED_HEADER, b"")])
         self._emit(by, key, value, record, headers)
-        self._write(key, Place(key=key, by=by, revision=revision), record)
+        self._write(key, RowPlace(key=key, by=by, revision=revision), record)
 
     def _delete(self, record: Record, key: bytes) -> None:
         revision, before = declared_revision(record), self._place(key)
@@ -115,12 +115,12 @@ class RekeyingRows:
         self._leave(record, key, before, [] if revision is None else [(REVISION_HEADER, b"%d" % revision)])
         self._write(key, None, record)
 
-    def _leave(self, record: Record, key: bytes, before: Place, headers: Headers) -> None:
+    def _leave(self, record: Record, key: bytes, before: RowPlace, headers: Headers) -> None:
         self._emit(before.by, key, None, record, [*headers, (AFTER_HEADER, b"%d" % before.revision)])
 
-    def _place(self, key: bytes) -> Place | None:
+    def _place(self, key: bytes) -> RowPlace | None:
         raw = self._places.raw(key)
-        return None if raw is None else msgspec.json.decode(raw, type=Place)
+        return None if raw is None else msgspec.json.decode(raw, type=RowPlace)
 
     def _partition(self, by: bytes) -> int:
         return partition_of(by, self._output.partitions)
@@ -128,6 +128,6 @@ class RekeyingRows:
     def _emit(self, by: bytes, key: bytes, value: bytes | None, record: Record, headers: Headers) -> None:
         self._delivery().emit(self._output, self._partition(by), key, value, record.timestamp, headers)
 
-    def _write(self, key: bytes, place: Place | None, record: Record) -> None:
+    def _write(self, key: bytes, place: RowPlace | None, record: Record) -> None:
         value = None if place is None else msgspec.json.encode(place)
         self._places.write(Written(key, value, None), record.timestamp)

@@ -14,7 +14,7 @@ from larder.store.row_schema import Shape
 from larder.store.storage.unreadable import leaves_nothing
 
 
-class Change(NamedTuple):
+class RowChange(NamedTuple):
     """A row that became new, different or gone; None for no row. `unread`: its old row, if any, cannot be read."""
 
     record: Record
@@ -25,7 +25,7 @@ class Change(NamedTuple):
 
 def changes(
     records: Sequence[Record], known: dict[bytes, bytes | None], unread: set[bytes], partition: int, shape: Shape
-) -> Iterator[Change | Rejected]:
+) -> Iterator[RowChange | Rejected]:
     """Give the changes that records make, and the records that are no rows.
 
     `known` has what is stored under their keys, header and JSON, `unread` those whose newest record was no row; both
@@ -47,7 +47,7 @@ def changes(
         was_unread = key in unread and _json(before) is None
         unread.discard(key)
         if applied.changed_keys or (was_unread and (before is None or not applied.stale)):
-            yield Change(record, _json(before), _json(planned.writes.get(key)), was_unread)
+            yield RowChange(record, _json(before), _json(planned.writes.get(key)), was_unread)
 
 
 def _json(stored: bytes | None) -> bytes | None:

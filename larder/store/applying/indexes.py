@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from larder.declaring.rows import Row
-from larder.store.applying.plan import Plan
+from larder.store.applying.plan import BatchPlan
 from larder.store.layout import HEADER_SIZE, entry_prefix
 from larder.store.row_schema import Shape
 from larder.store.values import encoded
@@ -22,7 +22,7 @@ class Entries(NamedTuple):
 
 
 def changed_entries(
-    plan: Plan,
+    plan: BatchPlan,
     stored: Mapping[bytes, bytes | None],
     shape: Shape,
 ) -> Entries:

@@ -29,7 +29,7 @@ _int = int.from_bytes
 
 
 @dataclass(slots=True)
-class Plan:
+class BatchPlan:
     """What a batch leaves behind.
 
     writes   key to the bytes to be stored; a bare header is a deletion's memory.
@@ -77,7 +77,7 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
     partition: int,
     shape: Shape,
     now: int = 0,
-) -> Plan:
+) -> BatchPlan:
     """Decide what a batch of one partition does.
 
     `stored` has what the store holds under the keys of the batch; a key that is not in
@@ -89,8 +89,8 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
     """
     if records and not stored and (fresh := new_rows(records, partition, shape)) is not None:
         keys = list(fresh.writes)
-        return Plan(fresh.writes, fresh.rows, {}, Applied(new=len(keys), changed_keys=keys))
-    planned = Plan({}, {}, {}, Applied())
+        return BatchPlan(fresh.writes, fresh.rows, {}, Applied(new=len(keys), changed_keys=keys))
+    planned = BatchPlan({}, {}, {}, Applied())
     writes, rows, changed, rejected = planned.writes, planned.rows, planned.changed, planned.applied.rejected
     new = updated = unchanged = stale = 0
     decode, identify, encode, pack = shape.decode, shape.identify, shape.encode_key, pack_header

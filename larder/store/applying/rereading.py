@@ -7,9 +7,9 @@ other parts.
 from collections.abc import Mapping
 
 from larder.store.applying.indexes import entries
-from larder.store.layout import ROW, FullRead, Mark, Stage, pack_mark, position_key
+from larder.store.layout import ROW, FullRead, FullReadStage, Mark, pack_mark, position_key
 from larder.store.shard import Part
-from larder.store.storage.store import Batch
+from larder.store.storage.store import StoreBatch
 
 
 def read_anew(part: Part, partition: int, first: int, now: float) -> None:
@@ -19,9 +19,9 @@ def read_anew(part: Part, partition: int, first: int, now: float) -> None:
     that is done. For a store without rows it is the first reading.
     """
     read, mark, state = part.reads.of(partition), part.marks[partition], part.states[partition]
-    unfinished = 0 if read is None or read.stage is Stage.DONE else read.before
-    begun = FullRead(Stage.READING, first, now, max(mark.position, unfinished))
-    batch = Batch()
+    unfinished = 0 if read is None or read.stage is FullReadStage.DONE else read.before
+    begun = FullRead(FullReadStage.READING, first, now, max(mark.position, unfinished))
+    batch = StoreBatch()
     unreadable = part.unreadable.clear(batch, partition)
     _write(part, batch, {partition: begun}, {partition: mark._replace(position=first)})
     part.unreadable.counts = unreadable
@@ -31,12 +31,12 @@ def read_anew(part: Part, partition: int, first: int, now: float) -> None:
 def reached_end(part: Part, partition: int) -> None:
     """Say that the log was read to its end: rows of a time before are removed from now on, where there are any."""
     read = part.reads.of(partition)
-    if read is None or read.stage is not Stage.READING:
+    if read is None or read.stage is not FullReadStage.READING:
         return
-    stage, state = Stage.SWEEPING if read.before else Stage.DONE, part.states[partition]
+    stage, state = FullReadStage.SWEEPING if read.before else FullReadStage.DONE, part.states[partition]
     mark = part.marks[partition]._replace(at_end=state.at_end or 0.0)
-    _write(part, Batch(), {partition: read._replace(stage=stage)}, {partition: mark})
-    if stage is Stage.DONE:
+    _write(part, StoreBatch(), {partition: read._replace(stage=stage)}, {partition: mark})
+    if stage is FullReadStage.DONE:
         state.swept()
 
 
@@ -48,14 +48,14 @@ def sweep(part: Part, max_rows: int) -> list[bytes] | None:
     sweeping = part.reads.sweeping
     if not sweeping:
         return None
-    batch, found = Batch(), part.reads.look(sweeping, max_rows)
+    batch, found = StoreBatch(), part.reads.look(sweeping, max_rows)
     marks = {}
     for partition, rows in found.rows.items():
         marks[partition] = part.marks[partition]._replace(rows=part.marks[partition].rows - len(rows))
         for key, stored in rows.items():
             for gone in (ROW + key, *entries(stored, key, part.shape)):
                 batch.delete(gone)
-    ended = {partition: read._replace(stage=Stage.DONE) for partition, read in sweeping.items() if found.last}
+    ended = {partition: read._replace(stage=FullReadStage.DONE) for partition, read in sweeping.items() if found.last}
     _write(part, batch, ended, marks)
     keys = [key for rows in found.rows.values() for key in rows]
     part.hot.forget(set(keys))
@@ -64,7 +64,7 @@ def sweep(part: Part, max_rows: int) -> list[bytes] | None:
     return keys
 
 
-def _write(part: Part, batch: Batch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
+def _write(part: Part, batch: StoreBatch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
     """Write a batch with what becomes of full reads and marks, and keep that."""
     for partition, read in reads.items():
         part.reads.put(batch, partition, read)

@@ -16,7 +16,7 @@ from larder.store.row_schema import Shape
 from larder.store.shard import Part
 
 
-class Sizes(NamedTuple):
+class TableSizes(NamedTuple):
     """How much a table stores: rows (exact), parked records, files without the log, hot rows."""
 
     rows: int
@@ -120,9 +120,9 @@ class LocalRows:
         """The indexes that are not complete in some store."""
         return sorted({index for part in self._open for index in part.indexes.building})
 
-    def sizes(self) -> Sizes:
+    def sizes(self) -> TableSizes:
         """Give how much is stored here."""
-        return Sizes(
+        return TableSizes(
             rows=sum(mark.rows for part in self._open for mark in part.marks.values()),
             parked=sum(part.parked.count for part in self._open),
             disk_bytes=sum(part.store.disk_bytes() for part in self._open),

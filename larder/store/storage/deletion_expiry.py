@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final
 
 from larder.store.layout import HEADER_SIZE, ROW, origin, tombstone_key, unpack_tombstone
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 
 # Kafka's own default for how long a compacted topic keeps its deletions
 # (delete.retention.ms): what comes later than that was not kept in order anyway.
@@ -37,7 +37,7 @@ def forget(
     `at_end`: when all of them had met their ends, in seconds since 1970. As many as `max_rows` for each partition: when
     the answer is 0 there is nothing left to do.
     """
-    batch, seen = Batch(), 0
+    batch, seen = StoreBatch(), 0
     horizon = max(0, int((at_end - retention.total_seconds()) * 1000))
     for partition in partitions:
         due = store.scan(tombstone_key(partition, 0, b""), tombstone_key(partition, horizon, b""))

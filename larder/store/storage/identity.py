@@ -17,7 +17,7 @@ from larder.store.layout import FORMAT
 _PROSE: Final = frozenset({"title", "description", "examples"})
 
 
-class Identity(msgspec.Struct, frozen=True):
+class StoreIdentity(msgspec.Struct, frozen=True):
     """What is kept in a store about itself.
 
     format     number of the layout of its bytes.
@@ -38,21 +38,21 @@ class Identity(msgspec.Struct, frozen=True):
     revision: str
     row: str
 
-    def is_other_topic(self, other: "Identity") -> bool:
+    def is_other_topic(self, other: "StoreIdentity") -> bool:
         """Say whether the topic was deleted and created again between the two; not where an id is unknown."""
         return None not in (self.topic_id, other.topic_id) and self.topic_id != other.topic_id
 
 
-class Verdict(NamedTuple):
+class StoreVerdict(NamedTuple):
     """What to do with a store: refuse, empty it first for a reason, or go on."""
 
     refuse: Problem | None = None
     rebuild: str | None = None
 
 
-def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> Identity:
+def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> StoreIdentity:
     """Give what a store of this declaration says about itself."""
-    return Identity(
+    return StoreIdentity(
         format=FORMAT,
         topic=topic.name,
         topic_id=topic_id,
@@ -63,16 +63,16 @@ def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> Identity:
     )
 
 
-def judge(found: Identity | None, expected: Identity, where: str) -> Verdict:
+def judge(found: StoreIdentity | None, expected: StoreIdentity, where: str) -> StoreVerdict:
     """Compare a store with what is expected of it; None for one that is unreadable.
 
     An unknown topic id, on either side, is no reason to rebuild: without a broker the
     last copy answers.
     """
     if found is None:
-        return Verdict(rebuild="its format cannot be read")
+        return StoreVerdict(rebuild="its format cannot be read")
     if (found.topic, found.part) != (expected.topic, expected.part):
-        return Verdict(refuse=_swapped(found, expected, where))
+        return StoreVerdict(refuse=_swapped(found, expected, where))
     for name, was, now in (
         ("format", found.format, expected.format),
         ("key", found.key, expected.key),
@@ -80,11 +80,11 @@ def judge(found: Identity | None, expected: Identity, where: str) -> Verdict:
         ("row type", found.row, expected.row),
     ):
         if was != now:
-            return Verdict(rebuild=f"its {name} was {was!r} and is {now!r}")
+            return StoreVerdict(rebuild=f"its {name} was {was!r} and is {now!r}")
     if found.is_other_topic(expected):
         ids = f"its id was {found.topic_id} and is {expected.topic_id}"
-        return Verdict(rebuild=f"topic {found.topic} was deleted and created again ({ids})")
-    return Verdict()
+        return StoreVerdict(rebuild=f"topic {found.topic} was deleted and created again ({ids})")
+    return StoreVerdict()
 
 
 def row_digest(row: type) -> str:
@@ -100,7 +100,7 @@ def _plain(schema: Any) -> Any:
     return [_plain(part) for part in schema] if isinstance(schema, list) else schema
 
 
-def _swapped(found: Identity, expected: Identity, where: str) -> Problem:
+def _swapped(found: StoreIdentity, expected: StoreIdentity, where: str) -> Problem:
     return Problem(
         f"store {where}",
         f"this directory must hold {_named(expected)}",
@@ -109,7 +109,7 @@ def _swapped(found: Identity, expected: Identity, where: str) -> Problem:
     )
 
 
-def _named(identity: Identity) -> str:
+def _named(identity: StoreIdentity) -> str:
     part = identity.part
     which = "all partitions" if part == "global" else f"partition {part}"
     return f"{which} of {identity.topic}"

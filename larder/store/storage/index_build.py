@@ -15,7 +15,7 @@ from typing import Final
 from larder.store.applying.indexes import entry
 from larder.store.layout import HEADER_SIZE, INDEX_KEY, ROW, after_prefix, entry_prefix
 from larder.store.row_schema import Shape
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 
 # What is stored about an index: complete, or the last row key whose entry is there.
 _READY: Final = b"1"
@@ -56,7 +56,7 @@ class IndexBuild:
         # Behind the row of the cursor comes what is greater, or longer and equal so far.
         first = ROW + cursor + b"\0" if cursor else ROW
         rows = islice(self._store.scan(first, after_prefix(ROW)), max_rows)
-        batch, seen = Batch(), 0
+        batch, seen = StoreBatch(), 0
         for at, stored in rows:
             seen += 1
             cursor = at[1:]
@@ -75,7 +75,7 @@ class IndexBuild:
     def _write_differences(self, begun: dict[str, bytes], dropped: list[str]) -> None:
         if not begun and not dropped:
             return
-        batch = Batch()
+        batch = StoreBatch()
         for index, progress in begun.items():
             batch.put(INDEX_KEY + index.encode(), progress)
         for index in dropped:

@@ -12,10 +12,10 @@ import msgspec
 
 from larder.store.errors import StoreCorruptedError, StoreError, StoreHeldError, StoreRefusedError
 from larder.store.layout import IDENTITY_KEY
-from larder.store.storage.identity import Identity, judge
+from larder.store.storage.identity import StoreIdentity, judge
 from larder.store.storage.memory import Memory
 from larder.store.storage.served_before import UNKNOWN, counted, forget, remember, remembered
-from larder.store.storage.store import DAMAGED, Batch, FaultPoint, Store, connect, no_fault
+from larder.store.storage.store import DAMAGED, FaultPoint, Store, StoreBatch, connect, no_fault
 
 # What a store is called while it is removed; half of one must never be opened.
 _DISCARDED: Final = ".discarded"
@@ -24,7 +24,7 @@ _DISCARDED: Final = ".discarded"
 def open_store(
     path: Path,
     memory: Memory,
-    expected: Identity,
+    expected: StoreIdentity,
     fault: FaultPoint = no_fault,
 ) -> tuple[Store, str | None]:
     """Open the store of a directory; gives why it was emptied first, if it was.
@@ -51,7 +51,7 @@ def open_store(
     return _rebuilt(path, memory, expected, fault), rebuilt
 
 
-def _prepared(store: Store, found: Identity | None, expected: Identity) -> str | None:
+def _prepared(store: Store, found: StoreIdentity | None, expected: StoreIdentity) -> str | None:
     """Make an open store ready to go on with, or to be emptied; gives why it has to be emptied, if it has."""
     path = store.path
     if _is_empty(store):
@@ -81,7 +81,7 @@ def _lacks_current(path: Path) -> bool:
 def _rebuilt(
     path: Path,
     memory: Memory,
-    expected: Identity,
+    expected: StoreIdentity,
     fault: FaultPoint,
 ) -> Store:
     """Empty a directory and begin anew.
@@ -116,14 +116,14 @@ def topic_id(store: Store) -> str | None:
     return None if found is None else found.topic_id
 
 
-def _identity(store: Store) -> Identity | None:
+def _identity(store: Store) -> StoreIdentity | None:
     try:
         stored = store.get(IDENTITY_KEY)
     except StoreCorruptedError:
         store.close()
         raise
     try:
-        return None if stored is None else msgspec.json.decode(stored, type=Identity)
+        return None if stored is None else msgspec.json.decode(stored, type=StoreIdentity)
     except msgspec.MsgspecError:
         return None
 
@@ -132,7 +132,7 @@ def _is_empty(store: Store) -> bool:
     return next(store.scan(b"", None), None) is None
 
 
-def _sign(store: Store, identity: Identity) -> None:
-    batch = Batch()
+def _sign(store: Store, identity: StoreIdentity) -> None:
+    batch = StoreBatch()
     batch.put(IDENTITY_KEY, msgspec.json.encode(identity))
     store.write(batch)

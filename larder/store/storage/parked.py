@@ -17,7 +17,7 @@ import msgspec
 from larder.declaring.one_form import as_sent
 from larder.store.layout import PARKED, PARKED_KEY, UNTOLD
 from larder.store.records import ParkedRecord, Rejected
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 
 # Enough to see what an owner does wrong, and to mend it by hand; in bytes, since a record may have a megabyte.
 MOST_RECORDS: Final = 10_000
@@ -54,7 +54,7 @@ class ParkedRecords:
         """How many are kept."""
         return sum(kept.records for kept in self.kept.values())
 
-    def add(self, batch: Batch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
+    def add(self, batch: StoreBatch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
         """Put new records of a partition into a batch; gives what is `kept` once that is written."""
         kept = dict(self.kept)
         for offset, value in _newest(partition, rejected):
@@ -81,12 +81,12 @@ class ParkedRecords:
 
     def told(self, partition: int, offsets: Sequence[int]) -> None:
         """Take records out of the queue."""
-        batch = Batch()
+        batch = StoreBatch()
         for offset in offsets:
             batch.delete(UNTOLD + _PLACE.pack(partition, offset))
         self._store.write(batch)
 
-    def _drop_oldest(self, batch: Batch, kept: dict[int, Kept]) -> None:
+    def _drop_oldest(self, batch: StoreBatch, kept: dict[int, Kept]) -> None:
         """Drop the oldest of the partitions that have the most, until the rest is within bounds."""
         oldest = {partition: self._store.scan_prefix(PARKED + _PARTITION.pack(partition)) for partition in kept}
         while _too_much(kept) and oldest:

@@ -26,7 +26,7 @@ def no_fault(step: str) -> None:
     """Let every step be taken."""
 
 
-class Batch:
+class StoreBatch:
     """What is written together or not at all."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Store:
             raise self._failed(error) from error
         return found
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: StoreBatch) -> None:
         """Write a batch; when this returns, the death of the process does not undo it.
 
         It is in the log of the operating system, not yet on the disk: the death of the

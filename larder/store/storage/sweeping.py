@@ -17,7 +17,7 @@ from larder.store.layout import (
     HEADER_SIZE,
     ROW,
     FullRead,
-    Stage,
+    FullReadStage,
     after_prefix,
     full_read_key,
     met_prefix,
@@ -28,7 +28,7 @@ from larder.store.layout import (
     unpack_offset,
 )
 from larder.store.records import Rejected
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 
 
 class Ghosts(NamedTuple):
@@ -59,12 +59,12 @@ class FullReads:
     def under_way(self, partition: int) -> bool:
         """Say whether a partition may have rows that its topic does not have."""
         read = self._known.get(partition)
-        return read is not None and read.stage is not Stage.DONE
+        return read is not None and read.stage is not FullReadStage.DONE
 
-    def put(self, batch: Batch, partition: int, read: FullRead) -> None:
+    def put(self, batch: StoreBatch, partition: int, read: FullRead) -> None:
         """Put a full read into a batch; `keep` it once that is written."""
         batch.put(full_read_key(partition), pack_full_read(read))
-        if read.stage is not Stage.SWEEPING:
+        if read.stage is not FullReadStage.SWEEPING:
             prefix = met_prefix(partition)
             batch.delete_range(prefix, after_prefix(prefix) or prefix)
 
@@ -74,14 +74,14 @@ class FullReads:
             self._known.update(reads)
             self._cursor = b""
 
-    def meet(self, batch: Batch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
+    def meet(self, batch: StoreBatch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
         """Put where rows from before a full read are met again, in the records of a batch.
 
         Also behind the position of before: what an owner publishes once more is stale, and changes nothing. And a
         rejected record: in the log it may be all that is left of a key whose row it did not change.
         """
         read = self._known.get(partition)
-        if read is None or read.stage is Stage.DONE or not read.before:
+        if read is None or read.stage is FullReadStage.DONE or not read.before:
             return
         met = {each.key: each.offset for each in records if each.key is not None and each.value is not None}
         for record, _ in rejected:
@@ -99,9 +99,9 @@ class FullReads:
     @property
     def sweeping(self) -> Mapping[int, FullRead]:
         """The partitions whose rows can be compared; none while any is still read: all are compared in one pass."""
-        if any(read.stage is Stage.READING and read.before for read in self._known.values()):
+        if any(read.stage is FullReadStage.READING and read.before for read in self._known.values()):
             return {}
-        return {partition: read for partition, read in self._known.items() if read.stage is Stage.SWEEPING}
+        return {partition: read for partition, read in self._known.items() if read.stage is FullReadStage.SWEEPING}
 
     def look(self, sweeping: Mapping[int, FullRead], max_rows: int) -> Ghosts:
         """Look at the next rows. Those that are gone are given; they are the caller's to remove."""

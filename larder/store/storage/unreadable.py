@@ -14,7 +14,7 @@ import msgspec
 from larder.declaring.records import Record
 from larder.store.layout import UNREADABLE, UNREADABLE_KEY, after_prefix
 from larder.store.records import Rejected, UnreadableKey
-from larder.store.storage.store import Batch, Store
+from larder.store.storage.store import Store, StoreBatch
 
 _MOST_OF_A_CAUSE: Final = 300
 
@@ -33,7 +33,7 @@ class UnreadableKeys:
         self.counts: Mapping[int, int] = {} if stored is None else _decode_counts(stored)
 
     def add(
-        self, batch: Batch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]
+        self, batch: StoreBatch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]
     ) -> Mapping[int, int]:
         """Put what records of a partition change into a batch; gives what is `counts` once that is written.
 
@@ -57,7 +57,7 @@ class UnreadableKeys:
                 count -= 1
         return self._put(batch, partition, count)
 
-    def clear(self, batch: Batch, partition: int) -> Mapping[int, int]:
+    def clear(self, batch: StoreBatch, partition: int) -> Mapping[int, int]:
         """Forget those of a partition, which is read again from the start of its log; gives `counts` as `add` does."""
         prefix = UNREADABLE + _PARTITION.pack(partition)
         batch.delete_range(prefix, after_prefix(prefix) or prefix)
@@ -82,7 +82,7 @@ class UnreadableKeys:
         """Give those of a partition, in the order of their keys."""
         return (_decode(value) for _, value in self._store.scan_prefix(UNREADABLE + _PARTITION.pack(partition)))
 
-    def _put(self, batch: Batch, partition: int, count: int) -> Mapping[int, int]:
+    def _put(self, batch: StoreBatch, partition: int, count: int) -> Mapping[int, int]:
         counts = {**self.counts, partition: count}
         batch.put(UNREADABLE_KEY, msgspec.msgpack.encode(counts))
         return counts

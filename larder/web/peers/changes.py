@@ -18,7 +18,7 @@ from larder.queries.key_texts import key_text
 from larder.queries.lookup import untold
 from larder.queries.paths import table_path
 from larder.queries.routing import share
-from larder.queries.watching import LOOK_SECONDS, Event, Watched
+from larder.queries.watching import LOOK_SECONDS, Watched, WatchEvent
 from larder.web.peers.client import hopping
 from larder.web.peers.rows import unserved
 from larder.web.sources import sources
@@ -81,9 +81,9 @@ class OfAll:
         self._mine = mine
         self._prefix = prefix
         self._last = last
-        self._told: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(AHEAD)
+        self._told: asyncio.Queue[Sequence[WatchEvent] | None] = asyncio.Queue(AHEAD)
         self._tasks: list[asyncio.Task[None]] = []
-        self._started: list[Event] = []
+        self._started: list[WatchEvent] = []
         self._all_started = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -99,7 +99,7 @@ class OfAll:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def next(self) -> Sequence[Event] | None:
+    async def next(self) -> Sequence[WatchEvent] | None:
         """Give what came; None when one of them has ended."""
         if not self._told.empty():
             return self._together(await self._told.get())
@@ -109,7 +109,7 @@ class OfAll:
         except TimeoutError:
             return []
 
-    def _together(self, events: Sequence[Event] | None) -> Sequence[Event] | None:
+    def _together(self, events: Sequence[WatchEvent] | None) -> Sequence[WatchEvent] | None:
         """Have one start for all: when each of them has started; who has waits for the others."""
         if events is None or self._all_started.is_set():
             return events
@@ -123,7 +123,7 @@ class OfAll:
         first = [each._replace(positions=positions) for each in [*resets, starts[0]]]
         return [*first, *(each for each in self._started if each.name not in {"start", "reset"})]
 
-    async def _tell(self, events: Sequence[Event]) -> None:
+    async def _tell(self, events: Sequence[WatchEvent]) -> None:
         await self._told.put(events)
         if any(each.name == "start" for each in events):
             await self._all_started.wait()
@@ -177,7 +177,7 @@ class OfAll:
         return id_text({each: at for each, at in seen.items() if each in numbers}) or "none"
 
 
-def parsed(text: bytes) -> Event | None:
+def parsed(text: bytes) -> WatchEvent | None:
     """Read an event of another worker; None for a sign of life. ValueError for what is no event."""
     lines = dict(line.split(b": ", 1) for line in text.split(b"\n") if b": " in line and not line.startswith(b":"))
     if b"data" not in lines:
@@ -185,4 +185,4 @@ def parsed(text: bytes) -> Event | None:
     positions = read_id(lines.get(b"id", b"").decode("ascii"))
     if positions is None:
         raise ValueError(text[:100])
-    return Event(lines.get(b"event", b"").decode("ascii"), lines[b"data"], positions)
+    return WatchEvent(lines.get(b"event", b"").decode("ascii"), lines[b"data"], positions)

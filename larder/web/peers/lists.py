@@ -16,7 +16,7 @@ import msgspec
 from larder.declaring.problems import Problem
 from larder.queries.cursors import cursor_text
 from larder.queries.key_texts import encoded_key
-from larder.queries.lists import Row, how_far, page, require_listable, rows_of
+from larder.queries.lists import ListedRow, how_far, page, require_listable, rows_of
 from larder.queries.lookup import LookupFailedError, partitions_of_key
 from larder.queries.paths import rows_path, some_keys
 from larder.queries.routing import share
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from larder.group.peers import Peer
     from larder.queries.lists import Selection
     from larder.queries.lookup import LocalTable
-    from larder.web.read_options import Wanted
+    from larder.web.read_options import ReadOptions
 
 KEYS_BYTES = 32 * 1024
 """Of one question for many keys to another worker, whose line has room for twice as much."""
@@ -42,12 +42,12 @@ KEYS_BYTES = 32 * 1024
 class Gathered(NamedTuple):
     """Rows in the order of their keys, whether there are more, and how far the partitions are."""
 
-    rows: list[Row]
+    rows: list[ListedRow]
     more: bool
     partitions: list[dict[str, Any]]
 
 
-class _Theirs(msgspec.Struct):
+class _TheirRows(msgspec.Struct):
     rows: list[dict[str, msgspec.Raw]]
     next: str | None
     partitions: list[dict[str, Any]]
@@ -87,7 +87,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
     partitions: Sequence[int],
     limit: int,
     after: bytes | None,
-    wanted: Wanted,
+    wanted: ReadOptions,
     *,
     local: bool,
 ) -> Gathered:
@@ -113,7 +113,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
         theirs = await _asked(request, peer, topic.name, query(numbers), still())
         if theirs is None or not _are_all(theirs.partitions, numbers):
             return None
-        rows = [Row(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
+        rows = [ListedRow(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
         return Gathered(rows, theirs.next is not None, theirs.partitions)
 
     if held.table.held == "global" or local:
@@ -162,7 +162,7 @@ async def _from_all(
 
 
 async def many(
-    request: web.Request, held: LocalTable, texts: Sequence[str], wanted: Wanted, *, local: bool
+    request: web.Request, held: LocalTable, texts: Sequence[str], wanted: ReadOptions, *, local: bool
 ) -> dict[str, Any]:
     """Give the rows of keys in the order of the keys; null for one that is not there."""
     here, topic = sources(request), held.table.topic
@@ -182,16 +182,16 @@ async def many(
             require_listable(held, numbers, here.clock(), wanted.max_staleness)
         measured = how_far(held, numbers, here.clock(), here.worker)
         told = await rows_of(held, keys(numbers), here.clock, here.max_age)
-        return Gathered([Row(b"", each) for each in told], more=False, partitions=measured)
+        return Gathered([ListedRow(b"", each) for each in told], more=False, partitions=measured)
 
     async def from_there(peer: Peer, numbers: Sequence[int]) -> Gathered | None:
-        rows: list[Row] = []
+        rows: list[ListedRow] = []
         measured: dict[int, dict[str, Any]] = {}
         for some in some_keys(keys(numbers), KEYS_BYTES):
             theirs = await _asked(request, peer, topic.name, [("key", key) for key in some], still())
             if theirs is None:
                 return None
-            rows += [Row(b"", each) for each in theirs.rows]
+            rows += [ListedRow(b"", each) for each in theirs.rows]
             # What was measured first is true of all rows that came since.
             measured = {each["partition"]: each for each in theirs.partitions} | measured
         if not _are_all(measured.values(), numbers):
@@ -216,22 +216,22 @@ def _text(key: Any) -> str:
     return key if isinstance(key, str) else msgspec.json.decode(key, type=str)
 
 
-def _still(wanted: Wanted) -> Callable[[], Wanted]:
+def _still(wanted: ReadOptions) -> Callable[[], ReadOptions]:
     """Give what tells what is still wanted: all that are asked, and asked again, have the same time together."""
     began = time.monotonic()
     return lambda: wanted.later(time.monotonic() - began)
 
 
 async def _asked(
-    request: web.Request, peer: Peer, table: str, query: Sequence[tuple[str, Any]], wanted: Wanted
-) -> _Theirs | None:
+    request: web.Request, peer: Peer, table: str, query: Sequence[tuple[str, Any]], wanted: ReadOptions
+) -> _TheirRows | None:
     """Ask another worker; None when it gives no answer or says that it is not the one; raises any other problem."""
     path = rows_path(table, [*query, *wanted.query()])
     answer = await hopping(request).ask(peer, path, HOP_SECONDS + wanted.wait)
     if answer is None or answer.kind in CONTRADICTIONS:
         return None
     if not answer.kind:
-        return answer.read(_Theirs)
+        return answer.read(_TheirRows)
     if (told := answer.read(_Problem)) is None:
         return None
     retry = answer.headers.get("Retry-After", "")

@@ -19,7 +19,7 @@ from larder.queries.key_texts import encoded_key
 from larder.queries.lookup import held_table
 from larder.queries.watching import Watched
 from larder.web.openapi import Operation, parameter
-from larder.web.parameters import Asked, is_hop, mistake, table_of
+from larder.web.parameters import Query, is_hop, mistake, table_of
 from larder.web.peers.changes import everywhere
 from larder.web.peers.client import EVENTS
 from larder.web.sources import sources
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from larder.queries.lookup import LocalTable
-    from larder.queries.watching import Told
+    from larder.queries.watching import EventSource
 
 ALIVE_SECONDS = 10.0
 """Between two signs of life, so that what lies between does not end a silent connection."""
@@ -52,7 +52,7 @@ def end(app: web.Application) -> None:
 async def changes(request: web.Request) -> web.StreamResponse:
     """GET /tables/{table}/changes."""
     here = sources(request)
-    asked = Asked(request, ("prefix", "partition", "local"))
+    asked = Query(request, ("prefix", "partition", "local"))
     held = held_table(here.tables, table_of(request))
     prefix = _prefix(held, asked.text("prefix"))
     only = asked.wholes("partition", 0, max(0, held.partition_count - 1))
@@ -63,7 +63,7 @@ async def changes(request: web.Request) -> web.StreamResponse:
         ring.look_again()
         if local:
             partitions = only or held.table.partitions
-            told: Told = Watched(held, ring, prefix, partitions, last)
+            told: EventSource = Watched(held, ring, prefix, partitions, last)
         else:
             told = await everywhere(request, held, ring, prefix, last)
         response = web.StreamResponse(
@@ -79,7 +79,9 @@ async def changes(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _write_all(response: web.StreamResponse, watches: Watches, told: Told, worker: str, table: str) -> None:
+async def _write_all(
+    response: web.StreamResponse, watches: Watches, told: EventSource, worker: str, table: str
+) -> None:
     """Write what is told, with signs of life in between, until it ends or the worker stops."""
     positions: dict[int, int] = {}
     alive = time.monotonic()

@@ -13,7 +13,7 @@ from larder.declaring.problems import Problem
 from larder.queries.lookup import LookupFailedError
 from larder.web.letter_lists import PARAMETERS, described_parameters, listed, read
 from larder.web.openapi import Operation, parameter
-from larder.web.parameters import Asked
+from larder.web.parameters import Query
 from larder.web.responses import respond
 from larder.web.sources import sources
 
@@ -29,7 +29,7 @@ class NoSuchLetterError(LookupFailedError):
 
 async def letters(request: web.Request) -> web.Response:
     """GET /dead-letters."""
-    asked = Asked(request, (*PARAMETERS, "topic", "cause"))
+    asked = Query(request, (*PARAMETERS, "topic", "cause"))
     chosen = Chosen(None, asked.text("topic"), asked.text("cause"))
     page, unsettled, key = await listed(request, asked, chosen.takes, DEAD_LETTERS)
     found = {
@@ -43,7 +43,7 @@ async def letters(request: web.Request) -> web.Response:
 
 async def one(request: web.Request) -> web.Response:
     """GET /dead-letters/{topic}/{partition}/{offset}."""
-    Asked(request, ())
+    Query(request, ())
     here = sources(request)
     name = "/".join(request.match_info[part] for part in ("topic", "partition", "offset"))
     wanted = letter_id(name)

@@ -11,29 +11,29 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from larder.observability.joins import of_all
 from larder.web.openapi import Operation, parameter
-from larder.web.parameters import Asked, is_hop
+from larder.web.parameters import Query, is_hop
 from larder.web.peers.fan_out import told_by_others
 from larder.web.responses import JSON, RETRY_SECONDS, respond
 from larder.web.sources import sources
 
 if TYPE_CHECKING:
-    from larder.observability.health import Verdict
+    from larder.observability.health import HealthVerdict
     from larder.observability.observer import Observed
 
 OBSERVED: web.AppKey[Observed] = web.AppKey("observed")
 
 
-class _Theirs(msgspec.Struct):
+class _TheirJoins(msgspec.Struct):
     joins: list[dict[str, Any]]
 
 
 async def joins(request: web.Request) -> web.Response:
     """GET /joins: of all workers."""
-    asked = Asked(request, ("local",))
+    asked = Query(request, ("local",))
     answers = {sources(request).worker: request.app[OBSERVED].joins()["joins"]}
     silent = []
     if not is_hop(request) and not asked.flag("local"):
-        said = await told_by_others(request, "/joins", _Theirs)
+        said = await told_by_others(request, "/joins", _TheirJoins)
         answers |= {worker: told.joins for worker, told in said.items() if told is not None}
         silent = [worker for worker, told in said.items() if told is None]
     return await respond(request, {"joins": of_all(answers), "silent": silent}, "joins")
@@ -62,7 +62,7 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-def _judged(request: web.Request, name: str, verdict: Verdict) -> web.Response:
+def _judged(request: web.Request, name: str, verdict: HealthVerdict) -> web.Response:
     """For probes, which want a status, and people who ask why."""
     status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
     body = msgspec.json.encode(request.app[OBSERVED].told(name, verdict))

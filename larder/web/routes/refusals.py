@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from larder.dead_letters.refusals import REFUSALS, chosen, described_refusals
 from larder.web.letter_lists import PARAMETERS, described_parameters, listed
 from larder.web.openapi import Operation, parameter
-from larder.web.parameters import Asked
+from larder.web.parameters import Query
 from larder.web.responses import respond
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 async def refusals(request: web.Request) -> web.Response:
     """GET /refusals."""
-    asked = Asked(request, (*PARAMETERS, "state", "reason"))
+    asked = Query(request, (*PARAMETERS, "state", "reason"))
     wanted = partial(chosen, asked.text("state"), asked.text("reason"))
     page, counts, key = await listed(request, asked, wanted, REFUSALS)
     return await respond(request, {**described_refusals(page, counts), "key": key}, "refusals", long="refusals")

@@ -20,7 +20,7 @@ from larder.queries.lookup import NotHereError, NotSureError, held_table, look_u
 from larder.queries.paths import row_path
 from larder.store import NotHeldError, StoreError
 from larder.web.openapi import Operation, described_fields, parameter
-from larder.web.parameters import Asked, is_hop, key_of, table_of
+from larder.web.parameters import Query, is_hop, key_of, table_of
 from larder.web.peers.client import hopping
 from larder.web.peers.lists import gathered, many
 from larder.web.peers.rows import is_known_as_mine, route, unserved
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     from larder.queries.lookup import LocalTable
     from larder.web.peers.client import Hopped
-    from larder.web.read_options import Wanted
+    from larder.web.read_options import ReadOptions
     from larder.web.sources import Sources
 
 
-def _wanted(request: web.Request) -> Wanted:
-    return wanted_of(Asked(request, PARAMETERS)) if request.query_string else NOTHING
+def _wanted(request: web.Request) -> ReadOptions:
+    return wanted_of(Query(request, PARAMETERS)) if request.query_string else NOTHING
 
 
 async def row(request: web.Request) -> web.Response:
@@ -57,7 +57,7 @@ async def row(request: web.Request) -> web.Response:
     return await _from_elsewhere(request, held, partition, text, wanted)
 
 
-async def _found(here: Sources, name: str, text: str, wanted: Wanted) -> dict[str, Any]:
+async def _found(here: Sources, name: str, text: str, wanted: ReadOptions) -> dict[str, Any]:
     if wanted.after is None:
         found = look_up(
             here.tables, name, text, now=here.clock(), max_age=here.max_age, max_staleness=wanted.max_staleness
@@ -84,7 +84,7 @@ async def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -
 
 
 async def _from_elsewhere(
-    request: web.Request, held: LocalTable, partition: int, text: str, wanted: Wanted
+    request: web.Request, held: LocalTable, partition: int, text: str, wanted: ReadOptions
 ) -> web.Response:
     here, name = sources(request), held.table.topic.name
     query = urlencode(wanted.query())
@@ -120,7 +120,7 @@ _RANGE = ("prefix", "from", "to", "index", "value")
 async def rows(request: web.Request) -> web.Response:
     """GET /tables/{table}/rows."""
     here, name = sources(request), table_of(request)
-    asked = Asked(request, _LIST_PARAMETERS)
+    asked = Query(request, _LIST_PARAMETERS)
     held = held_table(here.tables, name)
     wanted = wanted_of(asked)
     local = is_hop(request) or wanted.local
@@ -157,7 +157,7 @@ async def rows(request: web.Request) -> web.Response:
     return await respond(request, told, "rows", long="rows")
 
 
-def _value(asked: Asked) -> str | None:
+def _value(asked: Query) -> str | None:
     """Give the value to look for in an index, which may be an empty one; without an index that counts as none."""
     text = asked.text("value")
     return "" if text is None and asked.has("value") and asked.text("index") else text
@@ -172,7 +172,7 @@ def _position(held: LocalTable, text: str, key: bytes) -> bytes:
     return key
 
 
-def _keys(asked: Asked, most: int) -> list[str]:
+def _keys(asked: Query, most: int) -> list[str]:
     keys = asked.many("key")
     given = [name for name in (*_RANGE, "cursor", "partition") if asked.text(name) is not None]
     if given:
@@ -186,7 +186,7 @@ def _keys(asked: Asked, most: int) -> list[str]:
     return keys
 
 
-def _partitions(asked: Asked, held: LocalTable) -> list[int]:
+def _partitions(asked: Query, held: LocalTable) -> list[int]:
     wanted = asked.wholes("partition", 0, held.partition_count - 1)
     return wanted or list(range(held.partition_count))
 

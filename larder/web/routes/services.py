@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from larder.queries.routing import is_mine
 from larder.web.openapi import Operation, parameter
-from larder.web.parameters import Asked, is_hop
+from larder.web.parameters import Query, is_hop
 from larder.web.peers.fan_out import told_by_others
 from larder.web.responses import prefers_html, respond
 from larder.web.sources import sources
@@ -25,7 +25,7 @@ NO_ANSWER = "no answer"
 
 async def services(request: web.Request) -> web.Response:
     """GET /services."""
-    asked = Asked(request, ("all",))
+    asked = Query(request, ("all",))
     here = sources(request)
     peers = here.directory.known if is_hop(request) else await here.directory.peers()
     workers: list[dict[str, Any]] = [

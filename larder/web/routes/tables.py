@@ -14,7 +14,7 @@ from larder.queries.paths import table_path
 from larder.queries.routing import candidates, is_mine
 from larder.store import StoreError
 from larder.web.openapi import Operation, described_fields, parameter
-from larder.web.parameters import Asked, is_hop, table_of
+from larder.web.parameters import Query, is_hop, table_of
 from larder.web.peers.fan_out import told_by_others
 from larder.web.peers.lists import gathered
 from larder.web.peers.rows import is_known_as_mine
@@ -37,7 +37,7 @@ FIRST_ROWS = 50
 
 async def tables(request: web.Request) -> web.Response:
     """GET /tables: of this worker."""
-    Asked(request, ())
+    Query(request, ())
     here = sources(request)
     told = [_summary(here, here.tables[name]) for name in here.declared]
     return await respond(request, {"tables": told, "worker": here.worker}, "tables")
@@ -61,13 +61,13 @@ def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
     }
 
 
-class _Theirs(msgspec.Struct):
+class _TheirTables(msgspec.Struct):
     partitions: list[dict[str, Any]]
 
 
 async def table(request: web.Request) -> web.Response:
     """GET /tables/{table}: with the partitions of all workers."""
-    asked = Asked(request, ("local",))
+    asked = Query(request, ("local",))
     here, name = sources(request), table_of(request)
     held = held_table(here.tables, name)
     local = is_hop(request) or asked.flag("local")
@@ -135,7 +135,7 @@ async def _of_all(
 ) -> tuple[list[Any], list[str]]:
     """Add what other workers say of theirs, and what is known of those that say nothing, whose names come beside it."""
     here, name = sources(request), held.table.topic.name
-    said = await told_by_others(request, f"{table_path(name)}?local=1", _Theirs)
+    said = await told_by_others(request, f"{table_path(name)}?local=1", _TheirTables)
     told = [*mine, *(each for theirs in said.values() if theirs is not None for each in theirs.partitions)]
     known = {each["partition"] for each in told if each["state"] != "standby"}
     peers = here.directory.known

@@ -9,7 +9,7 @@ import pytest
 from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, Wait, Wake
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement, changed, first_read, placed_by
-from larder.assembly.plan import Plan, plan
+from larder.assembly.plan import ServicePlan, plan
 from larder.declaring.facts import TopicFacts
 from larder.declaring.partition_counts import partitions as known
 from larder.declaring.topology import topics_of
@@ -41,7 +41,7 @@ current = OwnerTopic("current", Joined, key="order_id", revision="revision", own
 WAIT = Wait(seconds=60).then(DeadLetter)
 
 
-def planned(service: Service) -> Plan:
+def planned(service: Service) -> ServicePlan:
     names = {use.name for use in topics_of(service, {})} | {"customers", "orders", "calls", "carts", "levels"}
     return plan(service, {name: TopicFacts(4, "delete", 1_000_000, f"id-{name}") for name in names})
 

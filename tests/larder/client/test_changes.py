@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.client.changes import Watch
-from larder.client.event_stream import Event, EventReader
+from larder.client.event_stream import EventReader, ServerSentEvent
 from larder.client.local_workers import LocalWorker
 from larder.config.errors import UnavailableError
 from tests.support.web import Answer, problem, web
@@ -32,14 +32,14 @@ def test_events_are_read_as_they_were_written(events: list[tuple[str, str, str]]
     for name, data, last in events:
         lines = [f"event: {name}", f"id: {last}", *(f"data: {line}" for line in data.split("\n")), ""]
         found += [event for line in lines if (event := reader.line(line)) is not None]
-    assert found == [Event(*each) for each in events]
+    assert found == [ServerSentEvent(*each) for each in events]
 
 
 def test_comments_and_events_without_data_are_none_and_an_id_stays() -> None:
     reader = EventReader("7")
     lines = [":", "", "event: row", "", "retry: 5", "data", "", "id: 8", "", "data:x", ""]
     events = [event for line in lines if (event := reader.line(line)) is not None]
-    assert events == [Event("message", "", "7"), Event("message", "x", "8")]
+    assert events == [ServerSentEvent("message", "", "7"), ServerSentEvent("message", "x", "8")]
 
 
 def test_who_watches_goes_on_behind_the_last_change_with_whichever_worker_answers() -> None:

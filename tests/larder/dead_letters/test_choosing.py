@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from larder.dead_letters.choosing import Chosen, obstacle, stepless, too_large
-from larder.dead_letters.letters import Letter, LetterId, Place
+from larder.dead_letters.letters import Letter, LetterId, LetterPlace
 from larder.declaring.facts import TopicFacts
 
 LETTER = Letter(
-    LetterId("shop.orders", 5, 7), "s", 1, "shop.customers has no row 'c9'", b"k", b"v", [], None, Place(1, 0, 0)
+    LetterId("shop.orders", 5, 7), "s", 1, "shop.customers has no row 'c9'", b"k", b"v", [], None, LetterPlace(1, 0, 0)
 )  # fmt: skip
 FACTS = TopicFacts(6, "delete", 1_000, "id")
 

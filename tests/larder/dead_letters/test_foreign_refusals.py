@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from larder.cli.terminal.letters import show_refusals
 from larder.dead_letters.letters import text_of
-from larder.dead_letters.pages import Found, Newest, page, read_cursor
+from larder.dead_letters.pages import Newest, PartitionLetters, page, read_cursor
 from larder.dead_letters.refusals import REFUSALS, chosen, described_refusals, read_refusal
 from larder.dead_letters.tallying import counted, tally
 from tests.larder.dead_letters.test_foreign_letters import HEADERS
@@ -52,7 +52,7 @@ def listed(records: list[Stored], limit: int) -> tuple[dict[str, Any], str]:
     letters = [letter for each in records if (letter := read_refusal(0, each)) is not None]
     newest = Newest()
     newest.take([each.summary() for each in letters if chosen(None, None, each)][::-1])
-    found = page({0: Found(newest.letters, beyond=False)}, limit, {})
+    found = page({0: PartitionLetters(newest.letters, beyond=False)}, limit, {})
     if found.next is not None:
         read_cursor(found.next)
     counts = tally(map(counted, letters), whole=True, subject=REFUSALS.subject)

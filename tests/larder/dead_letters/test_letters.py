@@ -13,17 +13,17 @@ from larder.config.errors import MistakeError
 from larder.dead_letters.describing import described_whole
 from larder.dead_letters.letters import (
     REPLAYED,
-    Identity,
     Letter,
     LetterId,
-    Place,
+    LetterIdentity,
+    LetterPlace,
     Settlement,
     letter_id,
     read_record,
     replayed_headers,
     settling_headers,
 )
-from larder.dead_letters.pages import Found, Newest, cursor, page, read_cursor
+from larder.dead_letters.pages import Newest, PartitionLetters, cursor, page, read_cursor
 from larder.declaring.dead_letters import dead_letter, fitting
 
 
@@ -49,7 +49,7 @@ def test_a_letter_has_its_record_as_it_came_and_why_it_was_parked() -> None:
     read = read_record(3, _parked(offset=5))
     assert read == Letter(
         LetterId("shop.orders", 2, 7), "shipping", 123, "no customer", b"o1", b'{"id":1}', [("trace", b"\xff")],
-        None, Place(3, 5, 1_700_000_000_000),
+        None, LetterPlace(3, 5, 1_700_000_000_000),
     )  # fmt: skip
 
 
@@ -75,9 +75,9 @@ def test_a_letter_says_what_was_left_out_of_it() -> None:
 def test_what_settles_a_letter_is_read_as_it_was_written(
     how: str, as_: str | None, step: tuple[str | None, int]
 ) -> None:  # fmt: skip
-    identity = Identity(LetterId("shop.orders", 2, 7), 123, *step)
+    identity = LetterIdentity(LetterId("shop.orders", 2, 7), 123, *step)
     stored = Stored(b"shop.orders/2/7", None, settling_headers(identity, how, as_), 9, 456)  # type: ignore[arg-type]
-    assert read_record(1, stored) == Settlement(identity, how, as_, Place(1, 9, 456))
+    assert read_record(1, stored) == Settlement(identity, how, as_, LetterPlace(1, 9, 456))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_what_a_letter_has_cannot_move_a_terminal(value: str, capsys: pytest.Cap
 
 
 def _letter(number: int, partition: int = 0, at: int = 0, offset: int = 0, timestamp: int = 1) -> Letter:
-    place = Place(partition, offset, at)
+    place = LetterPlace(partition, offset, at)
     return Letter(LetterId("t", partition, number), "s", timestamp, "why", None, None, [], None, place)
 
 
@@ -170,7 +170,9 @@ def test_pages_together_have_every_letter_once_newest_first(times: dict[int, lis
     seen: list[Letter] = []
     while True:
         found = {
-            partition: Found([each for each in log if each.place.offset < before[partition]][: limit + 1], beyond=False)
+            partition: PartitionLetters(
+                [each for each in log if each.place.offset < before[partition]][: limit + 1], beyond=False
+            )
             for partition, log in logs.items()
         }
         here = page(found, limit, before)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from larder.dead_letters.letters import Letter
-from larder.dead_letters.pages import Page
+from larder.dead_letters.pages import LetterPage
 from larder.dead_letters.refusals import REFUSALS, chosen, described_refusals, read_refusal
 from larder.dead_letters.tallying import tally
 from larder.declaring.decisions import Refusal
@@ -21,7 +21,7 @@ def refusal(offset: int, reason: str = "only 0 left", key: str = "p1", state: st
 
 
 def test_a_refusal_is_described_by_its_event_its_row_and_its_reason() -> None:
-    (told,) = described_refusals(Page([refusal(7)], None, beyond=False), None)["refusals"]
+    (told,) = described_refusals(LetterPage([refusal(7)], None, beyond=False), None)["refusals"]
     assert told == {
         "id": "shop.requests/2/7", "at": "2025-11-20T10:00:00.000+00:00",
         "state": "shop.levels", "key": "p1", "reason": "only 0 left",
@@ -38,7 +38,7 @@ def test_what_somebody_else_wrote_among_refusals_is_passed_over(value: bytes | N
 def test_refusals_are_counted_by_state_and_by_reason_without_its_values() -> None:
     some = [*(refusal(at, f"only {at} left") for at in range(4)), refusal(9, "closed", state="shop.sums")]
     counts = tally(some, whole=True, subject=REFUSALS.subject)
-    counted = described_refusals(Page([], None, beyond=False), counts)["counted"]
+    counted = described_refusals(LetterPage([], None, beyond=False), counts)["counted"]
     assert (counted["total"], counted["whole"]) == (5, True)
     assert [(each["state"], each["reason"], each["count"]) for each in counted["reasons"]] == [
         ("shop.levels", "only … left", 4),

@@ -19,7 +19,7 @@ from larder.config.errors import UnavailableError
 from larder.dead_letters import rounds, shelves
 from larder.dead_letters.choosing import Chosen
 from larder.dead_letters.letters import Letter, LetterId, Name, Settlement, letter_id
-from larder.dead_letters.outcome import Outcome
+from larder.dead_letters.outcome import SettlingOutcome
 from larder.dead_letters.reading import letter, list_letters, survey_letters, tally_letters
 from larder.dead_letters.records import Outgoing, Span, spans
 from larder.dead_letters.settling import settle
@@ -195,7 +195,7 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
     monkeypatch.setattr(rounds, "TRANSACTION_LETTERS", 5)
     ids = await shop.park(some(60))
 
-    async def later(seconds: float) -> Outcome:
+    async def later(seconds: float) -> SettlingOutcome:
         await asyncio.sleep(seconds)
         return await settle(shop.kafka, shop.service, "republished", Chosen())
 
@@ -203,7 +203,7 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
     await settle(shop.kafka, shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
-        assert isinstance(each, Outcome) or "another one, who has begun since" in str(each), each
+        assert isinstance(each, SettlingOutcome) or "another one, who has begun since" in str(each), each
 
 
 async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

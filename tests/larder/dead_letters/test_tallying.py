@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from larder.dead_letters.letters import Letter, LetterId, Place
+from larder.dead_letters.letters import Letter, LetterId, LetterPlace
 from larder.dead_letters.tallying import MOST_SAMPLES, counted, tally
 
 
 def letter(offset: int, cause: str, topic: str = "orders") -> Letter:
-    place = Place(0, offset, 1)
+    place = LetterPlace(0, offset, 1)
     return Letter(LetterId(topic, 0, offset), "s", 1, cause, b"k", b"v", [("h", b"v")], None, place)
 
 

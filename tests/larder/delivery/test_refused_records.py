@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiokafka.errors import InvalidTimestampError
 
-from larder.delivery.refused_records import CALM_SECONDS, REFUSALS, Published, Refusals
+from larder.delivery.refused_records import CALM_SECONDS, REFUSALS, Refusals, SentRecord
 
-OLD = Published("joined", b"o1", 1)
+OLD = SentRecord("joined", b"o1", 1)
 
 
 def test_some_refusals_pass_before_records_are_published_one_by_one() -> None:

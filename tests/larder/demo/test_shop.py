@@ -6,8 +6,8 @@ from random import Random
 
 import msgspec
 
-from larder.demo.lines import Line, line
-from larder.demo.outcome import Outcome
+from larder.demo.lines import WorkerLine, line
+from larder.demo.outcome import DemoOutcome
 from larder.demo.shop import CUSTOMERS, EARLY_BY, Shop, products
 from tables import shop
 
@@ -61,15 +61,15 @@ def test_a_line_has_the_rate_since_the_one_before_and_no_lag_while_one_is_unknow
         "inputs": [{"lag": 5}, {"lag": 7}],
         "joins": [{"counts": {"joined": 2900, "missing": 4}, "waiting": 3}],
     }
-    shown = line("shipping-1", status, Line("shipping-1", "running", processed=1000), 2.0)
-    assert shown == Line("shipping-1", "running", 3000, 1000.0, 12, 2900, 4, 3)
+    shown = line("shipping-1", status, WorkerLine("shipping-1", "running", processed=1000), 2.0)
+    assert shown == WorkerLine("shipping-1", "running", 3000, 1000.0, 12, 2900, 4, 3)
     assert "1,000/s" in shown.plain()
     assert line("shipping-1", {**status, "inputs": [{"lag": None}]}, None, 2.0).lag is None
-    assert line("shipping-1", {}, None, 2.0) == Line("shipping-1", "starting")
+    assert line("shipping-1", {}, None, 2.0) == WorkerLine("shipping-1", "starting")
 
 
 def test_the_outcome_counts_from_the_first_order_that_was_seen() -> None:
-    outcome = Outcome(3)
+    outcome = DemoOutcome(3)
     outcome.saw({}, 1.0)
     outcome.saw({shop.enriched_orders.name: 10, shop.fulfilments.name: 4}, 5.0)
     outcome.saw({shop.enriched_orders.name: 210, shop.fulfilments.name: 200}, 7.0)

@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 from larder import DeadLetter, Decision, Service, Wait
 from larder.config.settings import Settings
 from larder.dead_letters.letters import LetterId
-from larder.dead_letters.tallying import Cause, Tally
+from larder.dead_letters.tallying import CauseCount, Tally
 from larder.declaring.problems import Problem
 from larder.doctor.audits.compaction import compaction
 from larder.doctor.audits.deletions import READ_RATE, deletions
@@ -26,7 +26,7 @@ from larder.doctor.audits.settings import together
 from larder.doctor.audits.transactions import transactions
 from larder.doctor.audits.workers import workers
 from larder.doctor.examining import OF_FACTS, examine
-from larder.doctor.facts import Absence, Group, System, WorkerState, duration
+from larder.doctor.facts import Absence, GroupFacts, System, WorkerState, duration
 from larder.doctor.findings import Finding, Severity, exit_code, in_order
 from larder.doctor.sampling import Read
 from larder.kafka.committed import Committed
@@ -267,7 +267,7 @@ def test_offsets_that_are_forgotten_within_a_week_or_an_absence_are_a_warning() 
 def committed(offset: int, topic_id: str = "id") -> System:
     log = changed(HEALTHY, ORDERS, begins=dict.fromkeys(range(4), 10), ends=dict.fromkeys(range(4), 20))
     offsets = {TopicPartition(ORDERS, at): Committed(offset if at == 2 else 15, topic_id) for at in range(4)}
-    return log._replace(groups={"shipping": Group((), offsets)})
+    return log._replace(groups={"shipping": GroupFacts((), offsets)})
 
 
 def test_offsets_that_a_worker_would_refuse_are_an_error_where_they_are() -> None:
@@ -280,7 +280,7 @@ def test_offsets_that_a_worker_would_refuse_are_an_error_where_they_are() -> Non
 
 
 def test_offsets_that_a_worker_remembers_and_the_broker_does_not_have_are_an_error() -> None:
-    lost = HEALTHY._replace(groups={"shipping": Group()}, remembered={"shipping": {ORDERS: "id"}})
+    lost = HEALTHY._replace(groups={"shipping": GroupFacts()}, remembered={"shipping": {ORDERS: "id"}})
     assert {each.seen for each in group_offsets(lost)} == {
         "committed offset: none, though this service has committed before"
     }
@@ -327,15 +327,15 @@ def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
 
 
 def test_a_standby_needs_a_second_worker() -> None:
-    standby = HEALTHY._replace(settings=Settings(standby=1), groups={"shipping": Group(("shipping.one",))})
+    standby = HEALTHY._replace(settings=Settings(standby=1), groups={"shipping": GroupFacts(("shipping.one",))})
     told = one(together(standby))
     assert (told.severity, told.do) == (Severity.WARNING, ("larder worker shipping --name shipping-2",))
-    assert not list(together(standby._replace(groups={"shipping": Group(("one", "two"))})))
+    assert not list(together(standby._replace(groups={"shipping": GroupFacts(("one", "two"))})))
     assert not list(together(standby._replace(groups={})))
 
 
 def test_other_clients_in_the_group_of_a_service_are_an_error() -> None:
-    told = one(workers(HEALTHY._replace(groups={"shipping": Group(strangers=("curious at /10.0.0.1",))})))
+    told = one(workers(HEALTHY._replace(groups={"shipping": GroupFacts(strangers=("curious at /10.0.0.1",))})))
     assert (told.severity, told.about) == (Severity.ERROR, "group shipping")
     assert told.seen.endswith("no workers of the service: curious at /10.0.0.1")
 
@@ -377,8 +377,8 @@ def test_a_transaction_that_does_not_end_is_a_warning_with_its_producer_and_the_
 
 def test_dead_letters_that_are_not_settled_are_one_warning_with_causes_and_commands() -> None:
     causes = (
-        Cause(ORDERS, "no key", 280_872, (LetterId(ORDERS, 1, 7), LetterId(ORDERS, 1, 5))),
-        Cause(ORDERS, "no value", 3, (LetterId(ORDERS, 0, 2),)),
+        CauseCount(ORDERS, "no key", 280_872, (LetterId(ORDERS, 1, 7), LetterId(ORDERS, 1, 5))),
+        CauseCount(ORDERS, "no value", 3, (LetterId(ORDERS, 0, 2),)),
     )
     found = one(letters(HEALTHY._replace(letters={"shipping": Tally(280_880, causes, whole=False)})))
     assert (found.severity, found.about) == (Severity.WARNING, f"dead letters in {LETTERS}")

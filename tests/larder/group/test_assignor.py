@@ -13,14 +13,14 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from larder.group.assignor import Given, Partitions, Told, assign
+from larder.group.assignor import Given, MemberReport, Partitions, assign
 from tests.larder.group.test_faust_app import Taken, member
 from tests.support.topics import create, until
 
 COUNTS = {"customers": 4, "orders": 4, "waiting": 4, "others": 2, "gone": 0}
 
 tolds = st.builds(
-    Told,
+    MemberReport,
     round=st.integers(0, 3),
     active=st.dictionaries(st.sampled_from(list(COUNTS)), st.lists(st.integers(0, 6), max_size=4)),
     standby=st.dictionaries(st.sampled_from(list(COUNTS)), st.lists(st.integers(0, 6), max_size=4)),
@@ -35,7 +35,9 @@ def _all(partitions: Partitions) -> set[tuple[str, int]]:
 
 
 @given(st.lists(tolds, min_size=1, max_size=4))
-def test_whatever_members_tell_each_partition_is_given_once_and_equal_numbers_stay_together(told: list[Told]) -> None:
+def test_whatever_members_tell_each_partition_is_given_once_and_equal_numbers_stay_together(
+    told: list[MemberReport],
+) -> None:
     names = [f"m{number}" for number in range(len(told))]
     active, standbys = assign(
         COUNTS, dict.fromkeys(names, frozenset(COUNTS)), dict(zip(names, told, strict=True)), standby=True
@@ -49,9 +51,9 @@ def test_whatever_members_tell_each_partition_is_given_once_and_equal_numbers_st
 
 def test_who_was_paused_and_says_that_it_has_what_others_were_given_since_is_not_believed() -> None:
     told = {
-        "zombie": Told(round=3, active={"orders": [0, 1, 2, 3]}),
-        "a": Told(round=4, active={"orders": [0, 1]}),
-        "b": Told(round=4, active={"orders": [2, 3]}),
+        "zombie": MemberReport(round=3, active={"orders": [0, 1, 2, 3]}),
+        "a": MemberReport(round=4, active={"orders": [0, 1]}),
+        "b": MemberReport(round=4, active={"orders": [2, 3]}),
     }
     active, _ = assign({"orders": 4}, dict.fromkeys(told, frozenset(["orders"])), told, standby=False)
     assert len(_all(active["a"]) & {("orders", 0), ("orders", 1)}) >= 1
@@ -61,7 +63,7 @@ def test_who_was_paused_and_says_that_it_has_what_others_were_given_since_is_not
 
 def test_a_topic_that_only_some_read_goes_to_those() -> None:
     reads = {"old": frozenset(["orders"]), "new": frozenset(["orders", "returns"])}
-    active, _ = assign({"orders": 4, "returns": 4}, reads, dict.fromkeys(reads, Told()), standby=True)
+    active, _ = assign({"orders": 4, "returns": 4}, reads, dict.fromkeys(reads, MemberReport()), standby=True)
     assert active["old"].keys() == {"orders"}
     assert len(active["old"]["orders"]) == len(active["new"]["orders"]) == 2
     assert active["new"]["returns"] == [0, 1, 2, 3]
@@ -70,7 +72,7 @@ def test_a_topic_that_only_some_read_goes_to_those() -> None:
 def test_groups_of_few_partitions_do_not_all_go_to_the_same_member() -> None:
     counts = {"a": 1, "b": 2, "c": 3}
     reads = dict.fromkeys(("one", "two", "three"), frozenset(counts))
-    active, _ = assign(counts, reads, dict.fromkeys(reads, Told()), standby=False)
+    active, _ = assign(counts, reads, dict.fromkeys(reads, MemberReport()), standby=False)
     assert {len(_all(each)) for each in active.values()} == {2}
 
 
@@ -164,6 +166,6 @@ async def test_who_comes_back_reading_other_topics_is_assigned_anew(kafka: str, 
 
 
 def test_what_is_told_is_read_again() -> None:
-    told = Told(1, 5, {"t": [1]}, {"t": [2]}, {"t": {1: 10, 2: 9}}, 1)
-    assert msgspec.json.decode(msgspec.json.encode(told), type=Told) == told
+    told = MemberReport(1, 5, {"t": [1]}, {"t": [2]}, {"t": {1: 10, 2: 9}}, 1)
+    assert msgspec.json.decode(msgspec.json.encode(told), type=MemberReport) == told
     assert msgspec.json.decode(b'{"round": 4, "hints": {}}', type=Given) == Given(round=4)

@@ -10,7 +10,7 @@ from itertools import product
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from larder.group.balancing import MOVE_OFFSETS, Claim, balance, share
+from larder.group.balancing import MOVE_OFFSETS, MemberClaim, balance, share
 
 costs = st.tuples(st.integers(0, 6), st.integers(1, 4)).flatmap(
     lambda size: st.lists(
@@ -20,13 +20,13 @@ costs = st.tuples(st.integers(0, 6), st.integers(1, 4)).flatmap(
 
 
 @st.composite
-def claims(draw: st.DrawFn) -> tuple[int, dict[str, Claim]]:
+def claims(draw: st.DrawFn) -> tuple[int, dict[str, MemberClaim]]:
     """So many partitions; who had them, if anybody, and who has how much of their rows."""
     partitions, names = draw(st.integers(1, 9)), [f"m{number}" for number in range(draw(st.integers(1, 5)))]
     had = draw(st.lists(st.sampled_from([*names, None]), min_size=partitions, max_size=partitions))
     numbers = st.integers(0, partitions - 1)
     return partitions, {
-        name: Claim(
+        name: MemberClaim(
             [number for number, owner in enumerate(had) if owner == name],
             draw(st.frozensets(numbers)),
             draw(st.dictionaries(numbers, st.integers(0, 100))),
@@ -59,7 +59,7 @@ def _cost(rows: list[list[int]], way: Sequence[int]) -> int:
 
 
 @given(claims())
-def test_each_partition_is_given_once_and_all_get_about_as_many(group: tuple[int, dict[str, Claim]]) -> None:
+def test_each_partition_is_given_once_and_all_get_about_as_many(group: tuple[int, dict[str, MemberClaim]]) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=True)
     assert sorted(number for each in shares.values() for number in each.active) == list(range(partitions))
@@ -71,7 +71,7 @@ def test_each_partition_is_given_once_and_all_get_about_as_many(group: tuple[int
 
 
 @given(claims())
-def test_no_more_partitions_move_than_must(group: tuple[int, dict[str, Claim]]) -> None:
+def test_no_more_partitions_move_than_must(group: tuple[int, dict[str, MemberClaim]]) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=False)
     quota, extra = divmod(partitions, len(members))
@@ -82,18 +82,18 @@ def test_no_more_partitions_move_than_must(group: tuple[int, dict[str, Claim]]) 
 
 
 @given(claims())
-def test_what_was_shared_stays_as_it_is(group: tuple[int, dict[str, Claim]]) -> None:
+def test_what_was_shared_stays_as_it_is(group: tuple[int, dict[str, MemberClaim]]) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=True)
     again = {
-        name: Claim(shares[name].active, shares[name].standby, claim.reached) for name, claim in members.items()
+        name: MemberClaim(shares[name].active, shares[name].standby, claim.reached) for name, claim in members.items()
     }  # fmt: skip
     assert share(partitions, again, standby=True) == shares
 
 
 def test_partitions_of_a_member_that_is_gone_go_to_those_that_stood_by() -> None:
     rows = dict.fromkeys((0, 1, 2, 3), 10)
-    members = {"a": Claim((0, 1), (5,), {**rows, 5: 9}), "b": Claim((2, 3), (4,), {**rows, 4: 9})}
+    members = {"a": MemberClaim((0, 1), (5,), {**rows, 5: 9}), "b": MemberClaim((2, 3), (4,), {**rows, 4: 9})}
     shares = share(6, members, standby=True)
     assert (shares["a"].active, shares["b"].active) == ({0, 1, 5}, {2, 3, 4})
     assert (shares["a"].standby, shares["b"].standby) == ({2, 3, 4}, {0, 1, 5})
@@ -101,9 +101,9 @@ def test_partitions_of_a_member_that_is_gone_go_to_those_that_stood_by() -> None
 
 def test_of_those_with_rows_the_one_that_has_read_most_comes_first() -> None:
     members = {
-        "cold": Claim(),
-        "old": Claim(reached={0: 50, 1: 50}),
-        "new": Claim(reached={0: 90, 1: 100}),
+        "cold": MemberClaim(),
+        "old": MemberClaim(reached={0: 50, 1: 50}),
+        "new": MemberClaim(reached={0: 90, 1: 100}),
     }
     assert share(1, members, standby=False)["new"].active == {0}
     two = share(2, members, standby=False)
@@ -113,20 +113,25 @@ def test_of_those_with_rows_the_one_that_has_read_most_comes_first() -> None:
 
 def test_a_member_that_is_far_behind_gives_way_and_one_that_is_not_stays() -> None:
     far, near = MOVE_OFFSETS + 2, MOVE_OFFSETS - 2
-    shares = share(2, {"a": Claim((0, 1), (), {1: 2}), "b": Claim((), (), {0: far, 1: near})}, standby=False)
+    shares = share(
+        2, {"a": MemberClaim((0, 1), (), {1: 2}), "b": MemberClaim((), (), {0: far, 1: near})}, standby=False
+    )
     assert (shares["a"].active, shares["b"].active) == ({1}, {0})
-    assert share(1, {"a": Claim((0,)), "b": Claim((), (), {0: far})}, standby=False)["b"].active == {0}
-    assert share(1, {"a": Claim((0,)), "b": Claim((), (), {0: near})}, standby=False)["a"].active == {0}
+    assert share(1, {"a": MemberClaim((0,)), "b": MemberClaim((), (), {0: far})}, standby=False)["b"].active == {0}
+    assert share(1, {"a": MemberClaim((0,)), "b": MemberClaim((), (), {0: near})}, standby=False)["a"].active == {0}
 
 
 def test_a_newcomer_gets_those_partitions_that_it_has_rows_of() -> None:
-    members = {"stays": Claim(range(4), (), dict.fromkeys(range(4), 100)), "comes back": Claim((), (), {1: 99, 3: 98})}
+    members = {
+        "stays": MemberClaim(range(4), (), dict.fromkeys(range(4), 100)),
+        "comes back": MemberClaim((), (), {1: 99, 3: 98}),
+    }
     assert share(4, members, standby=False)["comes back"].active == {1, 3}
 
 
 def test_many_partitions_and_members_are_shared_out_in_little_time() -> None:
     members = {
-        f"m{number}": Claim(range(number * 25, number * 25 + 25), (), {number * 25: 7}) for number in range(20)
+        f"m{number}": MemberClaim(range(number * 25, number * 25 + 25), (), {number * 25: 7}) for number in range(20)
     }  # fmt: skip
     del members["m3"]
     began = time.process_time()

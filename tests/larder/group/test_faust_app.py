@@ -27,7 +27,7 @@ from larder.group import consumer_thread, faust_app
 from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group
 from larder.group.faust_app import App, Consumer
-from larder.kafka.batch_consumer import Batch, Seen
+from larder.kafka.batch_consumer import Batch, SeenEnd
 from larder.kafka.committed import Committed
 from larder.local_broker.ports import free_port
 from tests.support.proxy import Proxy
@@ -41,7 +41,7 @@ class Taken:
         self.epoch = 0
         self.positions = dict(positions or {})
         self.batches: list[tuple[Batch, int]] = []
-        self.ends: dict[TopicPartition, Seen] = {}
+        self.ends: dict[TopicPartition, SeenEnd] = {}
         self.stored: dict[TopicPartition, int] = {}
         self.standbys: Collection[TopicPartition] = ()
         self.lost: dict[TopicPartition, int] = {}
@@ -53,7 +53,7 @@ class Taken:
     def wanted(self) -> Collection[TopicPartition]:
         return [tp for tp in self.assigned if tp not in self.unwanted]
 
-    def seen(self, ends: Mapping[TopicPartition, Seen]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
         self.ends.update(ends)
 
     async def put(self, batch: Batch, epoch: int) -> None:

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 from aiokafka.cluster import ClusterMetadata
 
 from larder.group.assignor import Assignor
-from larder.group.peers import Listed, Peer, read_peers
+from larder.group.peers import GroupMember, Peer, read_peers
 
 TOPICS = {"orders", "customers"}
 
 
-def _members(webs: dict[str, str]) -> list[Listed]:
+def _members(webs: dict[str, str]) -> list[GroupMember]:
     """Members as they describe themselves, with what their leader gave them."""
     cluster = ClusterMetadata()
     cluster.partitions_for_topic = lambda _: {0, 1, 2, 3}  # type: ignore[method-assign]
@@ -21,7 +21,7 @@ def _members(webs: dict[str, str]) -> list[Listed]:
     }
     metadata = {name: each.metadata(TOPICS) for name, each in assignors.items()}
     given = next(iter(assignors.values())).assign(cluster, metadata)
-    return [Listed(f"shipping.{name}", metadata[name].encode(), given[name].encode()) for name in webs]
+    return [GroupMember(f"shipping.{name}", metadata[name].encode(), given[name].encode()) for name in webs]
 
 
 def test_each_worker_is_known_with_its_address_what_it_processes_and_what_it_stands_by_for() -> None:

@@ -8,11 +8,11 @@ from aiokafka.structs import TopicPartition
 
 from larder.kafka.admin import Cluster
 from larder.kafka.open_transactions import OpenTransaction
-from larder.worker.vitals import Place, Standing
+from larder.worker.vitals import PartitionUse, Standing
 from larder.worker.waiting_behind import waiting_behind, with_lag
 from tests.support.topics import create, hanging, send, until
 
-INPUT = Place("input", "orders", 0)
+INPUT = PartitionUse("input", "orders", 0)
 TP = TopicPartition("orders", 0)
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from larder.kafka.batch_consumer import Seen
-from larder.local_tables.horizon import Log
+from larder.kafka.batch_consumer import SeenEnd
+from larder.local_tables.horizon import LogRange
 from larder.local_tables.table import HeldTable
 from larder.store import Table
 from larder.store.layout import MET
@@ -73,7 +73,7 @@ class Follower:
 
     def seek(self) -> None:
         self.positions = dict(
-            self.held.start({partition: Log(0, topic.end) for partition, topic in enumerate(self.topics)})
+            self.held.start({partition: LogRange(0, topic.end) for partition, topic in enumerate(self.topics)})
         )
 
     def crash(self) -> None:
@@ -90,7 +90,7 @@ class Follower:
     def look(self) -> None:
         late = [
             partition for partition, topic in enumerate(self.topics)
-            if self.held.seen(partition, Seen(topic.end, self.now))
+            if self.held.seen(partition, SeenEnd(topic.end, self.now))
         ]  # fmt: skip
         if late:
             event("late")

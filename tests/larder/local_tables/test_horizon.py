@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from larder.local_tables.horizon import LEAST_RETENTION, Log, Way, is_late, way
+from larder.local_tables.horizon import LEAST_RETENTION, LogRange, Resumption, is_late, way
 from larder.store import State
-from larder.store.layout import FullRead, Stage
+from larder.store.layout import FullRead, FullReadStage
 
 NOW = 1_000_000.0
-WHOLE = FullRead(Stage.DONE, 0, NOW, 0)
-LATER = FullRead(Stage.DONE, 5, NOW, 0)
+WHOLE = FullRead(FullReadStage.DONE, 0, NOW, 0)
+LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
 
 
 @pytest.mark.parametrize(
     ("position", "read", "log", "late", "holes", "wanted"),
     [
-        (0, None, Log(0, 9), False, False, Way.READ_ANEW),
-        (0, None, Log(1, 9), False, False, Way.REFUSE),
-        (0, None, Log(1, 9), False, True, Way.READ_ANEW),
-        (4, WHOLE, Log(0, 9), False, False, Way.GO_ON),
-        (4, WHOLE, Log(4, 9), False, False, Way.GO_ON),
-        (4, WHOLE, Log(0, 9), True, False, Way.READ_ANEW),
+        (0, None, LogRange(0, 9), False, False, Resumption.READ_ANEW),
+        (0, None, LogRange(1, 9), False, False, Resumption.REFUSE),
+        (0, None, LogRange(1, 9), False, True, Resumption.READ_ANEW),
+        (4, WHOLE, LogRange(0, 9), False, False, Resumption.GO_ON),
+        (4, WHOLE, LogRange(4, 9), False, False, Resumption.GO_ON),
+        (4, WHOLE, LogRange(0, 9), True, False, Resumption.READ_ANEW),
         # Who cannot compare does not guess either.
-        (4, WHOLE, Log(4, 9), True, False, Way.REFUSE),
-        (4, WHOLE, Log(4, 9), True, True, Way.READ_ANEW),
-        (4, WHOLE, Log(5, 9), False, False, Way.REFUSE),
-        (4, WHOLE, Log(5, 9), False, True, Way.REBUILD),
-        (10, WHOLE, Log(0, 9), False, False, Way.REBUILD),
-        (10, WHOLE, Log(1, 9), False, False, Way.REFUSE),
-        (10, WHOLE, Log(1, 9), False, True, Way.REBUILD),
-        (10, LATER, Log(5, 9), False, False, Way.REBUILD),
-        (6, LATER, Log(5, 9), True, False, Way.READ_ANEW),
-        (6, LATER, Log(6, 9), True, False, Way.REFUSE),
+        (4, WHOLE, LogRange(4, 9), True, False, Resumption.REFUSE),
+        (4, WHOLE, LogRange(4, 9), True, True, Resumption.READ_ANEW),
+        (4, WHOLE, LogRange(5, 9), False, False, Resumption.REFUSE),
+        (4, WHOLE, LogRange(5, 9), False, True, Resumption.REBUILD),
+        (10, WHOLE, LogRange(0, 9), False, False, Resumption.REBUILD),
+        (10, WHOLE, LogRange(1, 9), False, False, Resumption.REFUSE),
+        (10, WHOLE, LogRange(1, 9), False, True, Resumption.REBUILD),
+        (10, LATER, LogRange(5, 9), False, False, Resumption.REBUILD),
+        (6, LATER, LogRange(5, 9), True, False, Resumption.READ_ANEW),
+        (6, LATER, LogRange(6, 9), True, False, Resumption.REFUSE),
     ],
 )
 def test_a_table_goes_on_is_read_anew_or_is_refused(
-    position: int, read: FullRead | None, log: Log, *, late: bool, holes: bool, wanted: Way
+    position: int, read: FullRead | None, log: LogRange, *, late: bool, holes: bool, wanted: Resumption
 ) -> None:
     assert way(position, read, log, late=late, holes=holes) is wanted
 
@@ -56,9 +56,9 @@ def test_a_store_is_late_when_it_was_not_at_the_end_for_longer_than_deletions_ar
 
 
 def test_while_a_full_read_is_under_way_its_beginning_counts() -> None:
-    assert not is_late(FullRead(Stage.READING, 0, NOW - 99, 0), met_end(500), NOW, 100.0)
-    assert is_late(FullRead(Stage.READING, 0, NOW - 101, 0), met_end(0), NOW, 100.0)
-    assert is_late(FullRead(Stage.SWEEPING, 0, NOW, 0), met_end(101), NOW, 100.0)
+    assert not is_late(FullRead(FullReadStage.READING, 0, NOW - 99, 0), met_end(500), NOW, 100.0)
+    assert is_late(FullRead(FullReadStage.READING, 0, NOW - 101, 0), met_end(0), NOW, 100.0)
+    assert is_late(FullRead(FullReadStage.SWEEPING, 0, NOW, 0), met_end(101), NOW, 100.0)
 
 
 def test_a_topic_that_keeps_deletions_for_a_moment_is_given_a_little_longer() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from larder import OwnerTopic
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.lost_rows import accepted_as, lost_rows
 from larder.local_tables.table import HeldTable
 from larder.store import Table
@@ -30,7 +30,7 @@ def read(
     held.open([0, 1], "id-1")
     for partition in (0, 1):
         held.take(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(5)], 5)
-        held.seen(partition, Seen(5, NOW))
+        held.seen(partition, SeenEnd(5, NOW))
     return held
 
 

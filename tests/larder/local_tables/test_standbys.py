@@ -14,7 +14,8 @@ from larder import OwnerTopic, Row
 from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
 from larder.local_tables.standbys import Standbys
-from larder.local_tables.table import HeldTable, Log
+from larder.local_tables.horizon import LogRange
+from larder.local_tables.table import HeldTable
 from larder.store import Phase, Table
 from larder.store.clock import now
 from tests.larder.store.samples import small_memory
@@ -126,7 +127,7 @@ async def test_a_standby_that_is_promoted_keeps_its_store_and_is_caught_up_by_me
         store = table.table.part(0).store
         standbys.follow([])
         table.open([0], table.topic_id)
-        assert table.start({0: Log(0, 12)}) == {0: 10}
+        assert table.start({0: LogRange(0, 12)}) == {0: 10}
         assert table.table.part(0).store is store
         assert not table.caught_up(0)
         table.table.observe(0, 10, now())

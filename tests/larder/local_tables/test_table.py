@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.kafka.partitioner import partition_of
-from larder.local_tables.horizon import DELETE_RETENTION, Log, TableHoleError
+from larder.local_tables.horizon import DELETE_RETENTION, LogRange, TableHoleError
 from larder.local_tables.misplaced import misplaced
 from larder.local_tables.table import HeldTable
 from larder.store import Table
@@ -121,14 +121,16 @@ def test_whoever_waits_for_rows_is_told_after_they_are_stored(by_partition: Held
 
 def until_end(held: HeldTable, partition: int, end: int, clock: Clock) -> None:
     """Fill a partition from a log that begins at 0, with one row."""
-    held.start({each: Log(0, end) for each in ([partition] if held.held == "partition" else held.table.partitions)})
+    held.start(
+        {each: LogRange(0, end) for each in ([partition] if held.held == "partition" else held.table.partitions)}
+    )
     held.take(partition, [row(0, key_in(partition), 1)], end)
-    held.seen(partition, Seen(end, clock.now))
+    held.seen(partition, SeenEnd(end, clock.now))
 
 
 def test_reading_goes_on_at_the_stored_position(by_partition: HeldTable, clock: Clock) -> None:
     until_end(by_partition, 0, 8, clock)
-    assert by_partition.start({0: Log(0, 100), 1: Log(0, 100)}) == {0: 8, 1: 0}
+    assert by_partition.start({0: LogRange(0, 100), 1: LogRange(0, 100)}) == {0: 8, 1: 0}
 
 
 def test_a_position_after_the_log_empties_the_partition_and_says_so(
@@ -136,7 +138,7 @@ def test_a_position_after_the_log_empties_the_partition_and_says_so(
 ) -> None:
     until_end(by_partition, 0, 8, clock)
     until_end(by_partition, 1, 8, clock)
-    assert by_partition.start({0: Log(0, 7), 1: Log(0, 8)}) == {0: 0, 1: 8}
+    assert by_partition.start({0: LogRange(0, 7), 1: LogRange(0, 8)}) == {0: 0, 1: 8}
     assert by_partition.table.sizes().rows == 1
     assert "found position 8, and a log from 0 to 7, which was restored or cut off; it is rebuilt" in caplog.text
 
@@ -146,10 +148,10 @@ def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
 ) -> None:
     until_end(by_partition, 0, 8, clock)
     with pytest.raises(TableHoleError, match=r"position 8 here, and a log from 9 to 100: .* --tables-from earliest"):
-        by_partition.start({0: Log(9, 100)})
+        by_partition.start({0: LogRange(9, 100)})
     with pytest.raises(TableHoleError, match="no store here, and a log from 1 to 100"):
-        by_partition.start({1: Log(1, 100)})
-    assert by_partition.start({0: Log(8, 100)}) == {0: 8}
+        by_partition.start({1: LogRange(1, 100)})
+    assert by_partition.start({0: LogRange(8, 100)}) == {0: 8}
 
 
 def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: Clock) -> None:
@@ -157,13 +159,13 @@ def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: C
     held = HeldTable(table, PATIENCE, clock, holes=True)
     held.told("id-1", 1)
     held.open([0], "id-1")
-    assert held.start({0: Log(3, 5)}) == {0: 3}
+    assert held.start({0: LogRange(3, 5)}) == {0: 3}
     held.take(0, [row(3, "c1", 1)], 5)
-    held.seen(0, Seen(5, clock.now))
-    assert held.start({0: Log(9, 12)}) == {0: 9}
+    held.seen(0, SeenEnd(5, clock.now))
+    assert held.start({0: LogRange(9, 12)}) == {0: 9}
     assert table.sizes().rows == 0
     held.take(0, [row(9, "c1", 1)], 12)
-    held.seen(0, Seen(12, clock.now))
+    held.seen(0, SeenEnd(12, clock.now))
     assert held.caught_up(0)
     table.close()
 
@@ -176,53 +178,53 @@ def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_
         held = HeldTable(table, PATIENCE, clock, holes=holes)
         held.told("id-1", 1)
         held.open([0], "id-1")
-        assert held.start({0: Log(3, 5)}) == {0: 3}
+        assert held.start({0: LogRange(3, 5)}) == {0: 3}
         held.take(0, [row(3, "c1", 1)], 5)
-        held.seen(0, Seen(5, clock.now))
+        held.seen(0, SeenEnd(5, clock.now))
         table.close()
         clock.now += 10 * DELETE_RETENTION
 
 
 def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: HeldTable, clock: Clock) -> None:
     """Their rows lie in one store, and go together: whoever read on from the others' positions would lack theirs."""
-    whole.start(dict.fromkeys(range(3), Log(0, 8)))
+    whole.start(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.take(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.seen(partition, Seen(8, clock.now))
-    assert whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(0, 4)}) == {0: 0, 1: 0, 2: 0}
+        whole.seen(partition, SeenEnd(8, clock.now))
+    assert whole.start({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(0, 4)}) == {0: 0, 1: 0, 2: 0}
     assert whole.table.sizes().rows == 0
 
 
 def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(whole: HeldTable, clock: Clock) -> None:
-    whole.start(dict.fromkeys(range(3), Log(0, 8)))
+    whole.start(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.take(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.seen(partition, Seen(8, clock.now))
+        whole.seen(partition, SeenEnd(8, clock.now))
     with pytest.raises(TableHoleError, match=r"partition 2: .* a log from 1 to 10"):
-        whole.start({0: Log(0, 10), 1: Log(0, 5), 2: Log(1, 10)})
+        whole.start({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(1, 10)})
     assert whole.table.sizes().rows == 3
 
 
 def test_a_long_absence_and_its_end_are_told(whole: HeldTable, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     told: list[bytes] = []
     whole.told("id-1", 3, 3600.0)
-    whole.start(dict.fromkeys(range(3), Log(0, 2)))
+    whole.start(dict.fromkeys(range(3), LogRange(0, 2)))
     whole.take(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
     for partition in (1, 2):
         whole.take(partition, [], 2)
     for partition in range(3):
-        whole.seen(partition, Seen(2, clock.now))
+        whole.seen(partition, SeenEnd(2, clock.now))
     assert whole.caught_up(0)
     assert caplog.text == ""
     whole.listen(told.extend)
     clock.now += 3601.0
-    assert whole.start(dict.fromkeys(range(3), Log(0, 2))) == {0: 0, 1: 0, 2: 0}
+    assert whole.start(dict.fromkeys(range(3), LogRange(0, 2))) == {0: 0, 1: 0, 2: 0}
     assert "partition 0: requires to be at the topic's end every 3600 s" in caplog.text
     whole.take(0, [row(1, "c2", 1)], 2)
     for partition in (1, 2):
         whole.take(partition, [], 2)
     for partition in range(3):
-        whole.seen(partition, Seen(2, clock.now))
+        whole.seen(partition, SeenEnd(2, clock.now))
     assert not whole.caught_up(0), "c1 is still there"
     assert whole.table.raw(b"c1") is not None
     while whole.tend(1):
@@ -253,38 +255,38 @@ def test_a_topic_that_was_made_anew_empties_the_table_and_says_so(
 
 
 def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: HeldTable, clock: Clock) -> None:
-    whole.start({0: Log(0, 1), 1: Log(0, 0), 2: Log(0, 0)})
+    whole.start({0: LogRange(0, 1), 1: LogRange(0, 0), 2: LogRange(0, 0)})
     for partition in range(3):
         assert not whole.caught_up(0)
-        whole.seen(partition, Seen(1 if partition == 0 else 0, clock.now))
+        whole.seen(partition, SeenEnd(1 if partition == 0 else 0, clock.now))
     assert not whole.caught_up(0)
     whole.take(0, [row(0, "c1", 1)], 1)
     assert whole.caught_up(0)
 
 
 def test_a_partition_depends_on_itself_alone(by_partition: HeldTable, clock: Clock) -> None:
-    by_partition.start({0: Log(0, 0), 1: Log(0, 1)})
-    by_partition.seen(0, Seen(0, clock.now))
-    by_partition.seen(1, Seen(1, clock.now))
+    by_partition.start({0: LogRange(0, 0), 1: LogRange(0, 1)})
+    by_partition.seen(0, SeenEnd(0, clock.now))
+    by_partition.seen(1, SeenEnd(1, clock.now))
     assert by_partition.caught_up(0)
     assert not by_partition.caught_up(1)
     assert not by_partition.caught_up(3), "it is not even here"
 
 
 def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: HeldTable, clock: Clock) -> None:
-    by_partition.start({0: Log(0, 0)})
-    by_partition.seen(0, Seen(0, clock.now))
+    by_partition.start({0: LogRange(0, 0)})
+    by_partition.seen(0, SeenEnd(0, clock.now))
     clock.now += PATIENCE + 0.1
     assert not by_partition.caught_up(0)
-    by_partition.seen(0, Seen(3, clock.now))
+    by_partition.seen(0, SeenEnd(3, clock.now))
     assert not by_partition.caught_up(0), "it is three records behind by now"
     by_partition.take(0, [], 3)
     assert by_partition.caught_up(0)
 
 
 def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partition: HeldTable, clock: Clock) -> None:
-    by_partition.start({0: Log(0, 0)})
-    by_partition.seen(0, Seen(0, clock.now))
+    by_partition.start({0: LogRange(0, 0)})
+    by_partition.seen(0, SeenEnd(0, clock.now))
     by_partition.check_connection()
     assert by_partition.table.state(0).phase.name == "CAUGHT_UP"
     clock.now += PATIENCE + 0.1
@@ -302,4 +304,4 @@ def test_ends_are_passed_once_every_position_is_at_or_behind_them(
     """A partition that is not here any more has passed nothing."""
     by_partition.take(0, [], 5)
     by_partition.take(1, [], 2)
-    assert by_partition.has_passed({partition: Seen(end, 1.0) for partition, end in ends.items()}) is passed
+    assert by_partition.has_passed({partition: SeenEnd(end, 1.0) for partition, end in ends.items()}) is passed

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.observability.health import NOTHING, STALL_SECONDS, Look, live, look, ready
-from larder.worker.vitals import Place, Standing, Vitals
+from larder.worker.vitals import PartitionUse, Standing, Vitals
 
-INPUT, OTHER = Place("input", "orders", 0), Place("input", "orders", 1)
-TABLE = Place("table", "customers", 0)
+INPUT, OTHER = PartitionUse("input", "orders", 0), PartitionUse("input", "orders", 1)
+TABLE = PartitionUse("table", "customers", 0)
 
 
 def vitals(
@@ -125,7 +125,7 @@ def test_who_is_not_live_has_lag_at_a_position_that_was_the_same_for_the_whole_l
     seen: list[tuple[tuple[Standing, ...], bool, float]],
 ) -> None:
     looked, now = NOTHING, 0.0
-    since: dict[Place, float] = {}
+    since: dict[PartitionUse, float] = {}
     for partitions, answers, passed in seen:
         now += passed
         before = looked.stands
@@ -143,7 +143,7 @@ def test_who_is_not_live_has_lag_at_a_position_that_was_the_same_for_the_whole_l
         for reason in live(looked).reasons:
             kind = "input" if "input" in reason else "table"
             assert reason["lag"] > 0
-            assert now - since[Place(kind, reason[kind], reason["partition"])] >= STALL_SECONDS
+            assert now - since[PartitionUse(kind, reason[kind], reason["partition"])] >= STALL_SECONDS
 
 
 @pytest.mark.parametrize(

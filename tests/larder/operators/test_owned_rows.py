@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Row
 from larder.delivery.delivery import Output
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import HeldTable
 from larder.operators import owned_rows
 from larder.operators.owned_rows import OwnedRows, Written
@@ -223,7 +223,7 @@ def test_they_are_caught_up_when_their_table_is_and_know_where_a_row_lies(stage:
     stage.write(1, b"p2")
     stage.write(1)
     stage.delivery.settle()
-    stage.held.seen(0, Seen(2, 0.0))
+    stage.held.seen(0, SeenEnd(2, 0.0))
     assert not stage.rows.caught_up()
     with pytest.raises(LookupError):
         stage.rows.offset(KEY)

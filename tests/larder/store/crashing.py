@@ -17,7 +17,7 @@ from typing import Final
 
 from larder import OwnerTopic
 from larder.store import Memory, Table
-from larder.store.layout import ENTRY, HEADER_SIZE, MET, ROW, FullRead, Stage
+from larder.store.layout import ENTRY, HEADER_SIZE, MET, ROW, FullRead, FullReadStage
 from larder.store.values import encoded
 from tests.larder.store.samples import Customer, Sent, gone, row
 
@@ -135,19 +135,19 @@ class Life:
 
     def go_on(self) -> None:
         read, position = self.table.last_full_read(0), self.table.position(0)
-        if read is None or (read.stage is Stage.DONE and self.chosen.random() < 0.04):
+        if read is None or (read.stage is FullReadStage.DONE and self.chosen.random() < 0.04):
             self.doing = "read anew"
             self.reads.append((len(self.reads), position))
             keep(self.directory / READS, self.reads)
             self.table.read_anew(0, 0, float(self.reads[-1][0]))
-        elif read.stage is Stage.SWEEPING:
+        elif read.stage is FullReadStage.SWEEPING:
             self.doing = "sweep"
             self.table.sweep(10)
-        elif read.stage is Stage.READING and position >= read.before:
+        elif read.stage is FullReadStage.READING and position >= read.before:
             self.doing = "reach the end"
             self.table.reached_end(0)
         else:
-            again = read.stage is Stage.READING
+            again = read.stage is FullReadStage.READING
             self.doing = "read again" if again else "apply"
             count = self.chosen.randrange(50, 400) if again else self.chosen.randrange(1, 25)
             end = min(position + count, read.before) if again else position + count
@@ -164,7 +164,7 @@ class Life:
         return len(self.reads), max(self.table.position(0), self.last_read().before)
 
     def last_read(self) -> FullRead:
-        return self.table.last_full_read(0) or FullRead(Stage.DONE, 0, 0.0, 0)
+        return self.table.last_full_read(0) or FullRead(FullReadStage.DONE, 0, 0.0, 0)
 
     def compare(self) -> None:
         """Rows, entries, counts and marks agree with position and stage, and nothing is lost that was told."""
@@ -174,16 +174,16 @@ class Life:
         keep(self.directory / TOLD, self.reached())
         stored = dict(self.stored())
         position = self.reached()[1]
-        after = {} if stage is Stage.READING else rows_at(position, self.reads)
-        before = after if stage is Stage.DONE else rows_at(position, self.reads[:-1])
-        if stage is Stage.SWEEPING:
+        after = {} if stage is FullReadStage.READING else rows_at(position, self.reads)
+        before = after if stage is FullReadStage.DONE else rows_at(position, self.reads[:-1])
+        if stage is FullReadStage.SWEEPING:
             assert after.items() <= stored.items() <= before.items()
         else:
             assert stored == before
         assert self.table.sizes().rows == len(stored)
         store = self.table.part(0).store
         assert {key for key, _ in store.scan_prefix(ENTRY)} == set(self.entries(stored))
-        if stage is Stage.DONE:
+        if stage is FullReadStage.DONE:
             assert next(store.scan_prefix(MET), None) is None
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:

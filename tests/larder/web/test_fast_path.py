@@ -9,7 +9,7 @@ import pytest
 
 from larder.observability.metrics.requests import Requests
 from larder.web import connections
-from larder.web.fast_path import ADDRESS, Asked, ShortWay, read
+from larder.web.fast_path import ADDRESS, FastRequest, ShortWay, read
 from tests.larder.store.samples import Sent, customers, row
 from tests.support.serving import Held, Served, serving, sources
 
@@ -151,8 +151,8 @@ def test_what_is_answered_is_counted_where_the_whole_way_counts_it(held: Held) -
     held.table.apply(0, [row(0, "ada", 1)])
     requests = Requests()
     way = ShortWay(sources({TABLE: held}), requests)
-    assert way.answer(Asked(TABLE, "ada", "x", hop=False))
-    assert not way.answer(Asked(TABLE, "nobody", "x", hop=False))
-    assert not way.answer(Asked("none", "ada", "x", hop=False))
+    assert way.answer(FastRequest(TABLE, "ada", "x", hop=False))
+    assert not way.answer(FastRequest(TABLE, "nobody", "x", hop=False))
+    assert not way.answer(FastRequest("none", "ada", "x", hop=False))
     assert requests.answers == {(ADDRESS, 200): 1}
     assert sum(requests.seconds[ADDRESS].counts) == 1

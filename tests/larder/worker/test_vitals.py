@@ -11,11 +11,11 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import Problem
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import HeldTable
 from larder.store import Table
 from larder.worker.membership import Unacknowledged
-from larder.worker.vitals import FAILING_SECONDS, Place, Standing, vitals
+from larder.worker.vitals import FAILING_SECONDS, PartitionUse, Standing, vitals
 from tests.larder.store.samples import Sent, customers, plain, plains, row, small_memory
 
 NOW = 1_000.0
@@ -55,7 +55,7 @@ def standing(tables: dict[str, HeldTable], membership: Any) -> dict[str, Standin
 
 def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, HeldTable]) -> None:
     tables[customers.name].take(0, [row(4, "ada", 1)], 5)
-    tables[customers.name].seen(0, Seen(7, NOW))
+    tables[customers.name].seen(0, SeenEnd(7, NOW))
     found = standing(tables, member())
     assert found["orders"][1:] == (3, 9, None, 12)
     assert found[customers.name][1:] == (5, 7, None, 0)
@@ -105,7 +105,7 @@ def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_hel
     tables: dict[str, HeldTable],
 ) -> None:
     problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
-    waiting = {Place("input", *INPUT): problem}
+    waiting = {PartitionUse("input", *INPUT): problem}
     for excuse, membership in ((f"waits: {problem}", member()), ("held back until", member(held=lambda: [INPUT]))):
         seen = vitals("running", tables, membership, NOW, answers=True, waiting=waiting)
         assert [each.excuse for each in seen.partitions if each.place.topic != "orders"] == [None, None]

@@ -16,7 +16,7 @@ from larder import OwnerTopic, Service
 from larder.config.settings import Settings
 from larder.doctor.audits.open_transactions import open_transactions
 from larder.doctor.audits.placement import crc32
-from larder.doctor.gathering import Asked, gather
+from larder.doctor.gathering import AuditScope, gather
 from larder.kafka.partitioner import partition_of
 from larder.kafka.readers import reader
 from larder.local_broker import LocalBroker
@@ -375,7 +375,7 @@ async def hanging(patient: Patient) -> list[Finding]:
     service.table(OwnerTopic(patient.customers, Customer, key="customer_id", revision="revision", owner="crm"))
     settings = Settings(kafka=patient.kafka, directory=patient.directory)
     async with reader(patient.kafka) as consumer:
-        asked = Asked(patient.kafka, {service.name: service}, [service.name], settings, None)
+        asked = AuditScope(patient.kafka, {service.name: service}, [service.name], settings, None)
         return list(open_transactions(await gather(consumer, asked), long=0.0))
 
 

@@ -8,9 +8,9 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder.doctor.audits.ages import Ages, ways
-from larder.doctor.facts import Group
+from larder.doctor.facts import GroupFacts
 from larder.doctor.findings import Finding, Severity
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 from larder.kafka.committed import Committed
 from tests.support.audited import changed, found, given, shop, sound
 
@@ -24,11 +24,11 @@ KEPT_A_WEEK = {"retention.ms": str(7 * DAY), "segment.ms": str(7 * DAY)}
 def audit(ages_in_days: list[int], processed: int = 0, config: dict[str, str] | None = None) -> list[Finding]:
     """What is found where orders are so old, of which so many are processed, and results are kept for a week."""
     system = changed(sound(SERVICE), JOINED.name, {**KEPT_A_WEEK, **(config or {})})
-    group = Group(committed={TopicPartition(ORDERS.name, 0): Committed(processed, "id")})
+    group = GroupFacts(committed={TopicPartition(ORDERS.name, 0): Committed(processed, "id")})
     system = system._replace(groups={SERVICE.name: group})
     records = [given(offset, "c1", {}, timestamp=NOW - age * DAY) for offset, age in enumerate(ages_in_days)]
     ages = Ages("kafka:9092", ORDERS.name, ways(system, ORDERS.name), NOW)
-    return found(ages, Reader(ORDERS), {0: records})
+    return found(ages, ValueReader(ORDERS), {0: records})
 
 
 def test_a_backfill_whose_results_are_deleted_at_once_is_a_warning_with_the_command() -> None:
@@ -63,4 +63,4 @@ def test_results_that_a_broker_keeps_are_no_finding(config: dict[str, Any]) -> N
 def test_records_without_a_time_are_no_finding() -> None:
     system = changed(sound(SERVICE), JOINED.name, KEPT_A_WEEK)
     ages = Ages("kafka:9092", ORDERS.name, ways(system, ORDERS.name), NOW)
-    assert not found(ages, Reader(ORDERS), {0: [given(0, "c1", {}, timestamp=-1)]})
+    assert not found(ages, ValueReader(ORDERS), {0: [given(0, "c1", {}, timestamp=-1)]})

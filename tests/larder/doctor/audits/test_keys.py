@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from larder import EventTopic, OwnerTopic, Row
 from larder.doctor.audits.keys import Keys
-from larder.doctor.findings import Finding, Place, Severity
-from larder.doctor.records import Reader
+from larder.doctor.findings import Finding, RecordPlace, Severity
+from larder.doctor.records import ValueReader
 from tests.support.audited import Given, found, given, shop
 
 ROW = {"customer_id": "c1", "name": "Ada", "revision": 1}
@@ -20,7 +20,7 @@ NUMBERS = OwnerTopic("numbers", Number, key="number", key_type=int)
 
 
 def audit(topic: EventTopic | OwnerTopic, *records: Given) -> list[Finding]:
-    reader = Reader(topic)
+    reader = ValueReader(topic)
     return found(Keys(reader), reader, {2: records})
 
 
@@ -33,7 +33,7 @@ def test_null_keys_are_an_error_for_rows_and_a_warning_for_events() -> None:
     (of_rows,) = audit(CUSTOMERS, given(4, None, ROW), given(5, None, None), given(6, "c1", ROW))
     assert (of_rows.severity, of_rows.samples) == (
         Severity.ERROR,
-        (Place("shop.customers", 2, 4), Place("shop.customers", 2, 5)),
+        (RecordPlace("shop.customers", 2, 4), RecordPlace("shop.customers", 2, 5)),
     )
     assert of_rows.seen == "2 records without a key"
     assert of_rows.do[0] == "have their producer send customer_id as the key of the message"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from larder.declaring.keys import UUID
 from larder.declaring.plurals import counted
-from larder.doctor.audits.placement import Placement, crc32, fnv1a
+from larder.doctor.audits.placement import KeyPlacement, crc32, fnv1a
 from larder.doctor.findings import Finding, Severity
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 from larder.kafka.partitioner import partition_of
 from tests.support.audited import Given, found, given, shop
 
@@ -32,9 +32,9 @@ def audit(
     records: dict[int, list[Given]] = {}
     for offset, key in enumerate(keys):
         records.setdefault(place(key, count), []).append(given(offset, key, {}))
-    placement = Placement(CUSTOMERS.name, count, by_partition=by_partition)
+    placement = KeyPlacement(CUSTOMERS.name, count, by_partition=by_partition)
     placement.one_form = one_form
-    return found(placement, Reader(CUSTOMERS), records)
+    return found(placement, ValueReader(CUSTOMERS), records)
 
 
 @examples(KEYS, st.integers(1, 50))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from larder import OwnerTopic, Row
 from larder.doctor.audits.revisions import REMEMBERED_MS, Revisions
 from larder.doctor.findings import Finding
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS = shop()[1]["customers"]
@@ -21,7 +21,7 @@ def row(revision: object, name: str = "Ada", key: str = "c1") -> dict[str, objec
 
 
 def audit(*records: Given, partition: int = 0, **options: int) -> list[Finding]:
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     return found(Revisions(reader, "revision", **options), reader, {partition: records})
 
 
@@ -52,7 +52,7 @@ def test_falls_are_counted_for_each_key_against_the_highest_before(records: list
 def test_how_records_are_cut_into_batches_changes_nothing(revisions: list[int], data: st.DataObject) -> None:
     records = [given(at, "c1", row(revision)) for at, revision in enumerate(revisions)]
     cuts = sorted(data.draw(st.sets(st.integers(0, len(records)))) | {0, len(records)})
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     batched = Revisions(reader, "revision")
     for start, stop in pairwise(cuts):
         batched.take(reader.read(0, records[start:stop]))
@@ -60,7 +60,7 @@ def test_how_records_are_cut_into_batches_changes_nothing(revisions: list[int], 
 
 
 def test_partitions_are_not_ordered_among_each_other() -> None:
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     assert not found(Revisions(reader, "revision"), reader, {0: [given(0, "c1", row(7))], 1: [given(0, "c1", row(6))]})
 
 
@@ -84,7 +84,7 @@ def test_a_default_of_the_declaration_is_no_revision_of_the_owner() -> None:
         key: str
         version: int = 0
 
-    reader = Reader(OwnerTopic("levels", Level, key="key", revision="version"))
+    reader = ValueReader(OwnerTopic("levels", Level, key="key", revision="version"))
     (told,) = found(Revisions(reader, "version"), reader, {0: [given(0, "a", {"key": "a"})]})
     assert told.seen == "1 record without a revision of 64 bits in version"
 
@@ -105,7 +105,7 @@ def test_the_revision_of_a_deletion_has_to_rise_as_well() -> None:
 
 
 def test_however_many_keys_there_are_no_more_are_kept_than_the_bound() -> None:
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     bounded = Revisions(reader, "revision", most_keys=10)
     bounded.take(reader.read(0, [given(at, f"c{at}", row(1, key=f"c{at}")) for at in range(1_000)]))
     assert len(bounded._last) == 10

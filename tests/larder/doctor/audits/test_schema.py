@@ -11,7 +11,7 @@ from larder import EventTopic, OwnerTopic, Row
 from larder.cli.commands.doctor import _show
 from larder.doctor.audits.schema import MOST_FIELDS, Schema
 from larder.doctor.findings import Finding, Severity
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS, ORDERS = shop()[1]["customers"], shop()[1]["orders"]
@@ -19,7 +19,7 @@ ROW = {"customer_id": "c1", "name": "Ada", "revision": 1, "nickname": None}
 
 
 def audit(topic: EventTopic | OwnerTopic, *records: Given) -> list[Finding]:
-    reader = Reader(topic)
+    reader = ValueReader(topic)
     return found(Schema(reader), reader, {0: records})
 
 
@@ -113,7 +113,7 @@ def test_an_event_without_a_value_is_a_warning() -> None:
 
 
 def test_values_with_keys_in_place_of_fields_take_no_more_than_their_bound() -> None:
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     schema = Schema(reader)
     for at in range(2 * MOST_FIELDS):
         schema.take(reader.read(0, [given(at, "c1", {**ROW, f"of-{at}": 1})]))
@@ -131,7 +131,7 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 
 @examples(st.dictionaries(st.sampled_from([*ROW, "other"]), PLAIN | st.lists(PLAIN, max_size=2)) | PLAIN)
 def test_a_value_is_an_error_exactly_when_a_table_would_reject_it(value: object) -> None:
-    reader = Reader(CUSTOMERS)
+    reader = ValueReader(CUSTOMERS)
     record = given(0, "c1", msgspec.json.encode(value))
     errors = [each for each in audit(CUSTOMERS, record) if each.severity is Severity.ERROR]
     assert bool(errors) == (reader.read(0, [record])[0].row is None)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from larder import DeadLetter, Service
 from larder.delivery.delivery import Output
-from larder.doctor.audits.sizes import Sizes, limits, sizes
+from larder.doctor.audits.sizes import RecordSizes, limits, sizes
 from larder.doctor.facts import System
 from larder.doctor.findings import Finding, Severity
-from larder.doctor.records import Reader
+from larder.doctor.records import ValueReader
 from tests.support.audited import changed, given, shop, sound
 
 SERVICE, TOPICS = shop()
@@ -22,9 +22,9 @@ def audit(system: System, orders: list[int], customers: list[int]) -> list[Findi
     measured = {}
     for name, lengths in (("orders", orders), ("customers", customers)):
         topic = TOPICS[name]
-        measured[topic.name] = Sizes(limits(system, topic.name))
+        measured[topic.name] = RecordSizes(limits(system, topic.name))
         records = [given(offset, "c1", b"x" * length) for offset, length in enumerate(lengths)]
-        measured[topic.name].take(Reader(topic).read(1, records))
+        measured[topic.name].take(ValueReader(topic).read(1, records))
     return list(sizes(system, measured))
 
 

@@ -16,7 +16,7 @@ from larder.declaring.compiled.decides import compile_decide
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import SLICE_ENTRIES, HeldTable
 from larder.operators.decides.decide import DecideCounts, Decider
 from larder.operators.decides.near_rows import NearRows
@@ -73,7 +73,7 @@ class Stage:
         records = [Sent(at, 1, each.key, msgspec.json.encode(each), OURS) for at, each in enumerate(stored)]
         self.held[1].take(0, records, len(records))
         for each, end in zip(self.held, (0, len(records)), strict=True):
-            each.seen(0, Seen(end, 0.0))
+            each.seen(0, SeenEnd(end, 0.0))
 
     def _table(self, topic: OwnerTopic, directory: Path) -> HeldTable:
         table = Table(topic, directory, small_memory(), "partition")
@@ -142,7 +142,7 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
     good = msgspec.json.encode(StoredWakeUp(key=b"good", at=1.0))
     stage.held[1].take(0, [*records, Sent(len(records), 1, b"good", good, OURS)], len(records) + 1)
     for each, end in zip(stage.held, (0, len(records) + 1), strict=True):
-        each.seen(0, Seen(end, 0.0))
+        each.seen(0, SeenEnd(end, 0.0))
     for _ in range(4):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()

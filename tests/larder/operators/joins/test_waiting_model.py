@@ -21,7 +21,7 @@ from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.operators.joins.join import Joining
 from larder.operators.joins.waiting_records import read
 from larder.operators.joins.waiting_room import WaitingRoom
@@ -91,10 +91,10 @@ class Customers:
     def caught_up(self) -> bool:
         return True
 
-    def ends(self) -> Mapping[int, Seen]:
-        return {0: Seen(len(self.log), self.now)}
+    def ends(self) -> Mapping[int, SeenEnd]:
+        return {0: SeenEnd(len(self.log), self.now)}
 
-    def has_passed(self, ends: Mapping[int, Seen]) -> bool:
+    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
         return self.position >= ends[0].end
 
     def has_applied_until(self, moment: float) -> bool:

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.table import HeldTable
 from larder.operators.decides.wake_ups import StoredWakeUp
-from larder.operators.joins.waiting_index import Place
+from larder.operators.joins.waiting_index import WaitingPlace
 from larder.operators.joins.waiting_records import Order, read, waiting_topic, written
 from larder.operators.owned_rows import OwnedRows
-from larder.operators.rekeying.rows import Place as RowPlace
+from larder.operators.rekeying.rows import RowPlace
 from larder.processing.handlers import TableHandler
 from larder.store import Table
 from tests.larder.operators.joins.test_waiting_room import ADA, INK, JOINED, LETTERS, WAITING, Stage
@@ -36,7 +36,7 @@ BYTES = st.binary(max_size=50)
 
 
 PLACES = st.builds(
-    Place,
+    WaitingPlace,
     st.text(max_size=9).map(str.encode),
     st.none() | BYTES,
     st.integers(0, 2**63 - 1),
@@ -50,7 +50,9 @@ PLACES = st.builds(
     value=BYTES,
     headers=st.lists(st.tuples(st.text(max_size=9), st.none() | BYTES), max_size=3),
 )
-def test_an_order_is_read_as_it_came(place: Place, value: bytes, headers: list[tuple[str, bytes | None]]) -> None:
+def test_an_order_is_read_as_it_came(
+    place: WaitingPlace, value: bytes, headers: list[tuple[str, bytes | None]]
+) -> None:
     order = Order(place.offset, place.timestamp, place.key, value, headers)
     found, waiting = read(written(place, order))
     assert waiting == order
@@ -100,7 +102,7 @@ class Kept(Stage):
         table = TableHandler(self.table, 0, parking, self.delivery.as_delivery)
         log = self.delivery.logs[WAITING]
         table.process(log[self.table.table.position(0) :], len(log))
-        self.table.seen(0, Seen(len(log), 0.0))
+        self.table.seen(0, SeenEnd(len(log), 0.0))
 
     def rows(self) -> OwnedRows:
         return OwnedRows(self.table, 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1)
@@ -211,7 +213,7 @@ def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_
 def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(stage: Kept) -> None:
     for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
         order = Order(3, 7, b"k", value, [("trace", b"t")])
-        row = written(Place(name.encode(), b"k", 3, 7, 0.0), order)
+        row = written(WaitingPlace(name.encode(), b"k", 3, 7, 0.0), order)
         stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7, OURS)
     stage.delivery.finish()
     stage.read_back()

@@ -16,7 +16,7 @@ from larder.declaring.compiled.joins import compile_join
 from larder.declaring.joins import events_of
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
-from larder.kafka.batch_consumer import Seen
+from larder.kafka.batch_consumer import SeenEnd
 from larder.operators import owned_rows
 from larder.operators.joins.join import Joining
 from larder.operators.joins.waiting_records import read, written
@@ -65,10 +65,10 @@ class Rows(dict[bytes, bytes]):
     def caught_up(self) -> bool:
         return True
 
-    def ends(self) -> dict[int, Seen]:
-        return {0: Seen(self.end, self.seen_at)}
+    def ends(self) -> dict[int, SeenEnd]:
+        return {0: SeenEnd(self.end, self.seen_at)}
 
-    def has_passed(self, ends: dict[int, Seen]) -> bool:
+    def has_passed(self, ends: dict[int, SeenEnd]) -> bool:
         return self.position >= ends[0].end
 
 

@@ -17,7 +17,7 @@ from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
 from larder.local_tables.table import HeldTable
 from larder.operators.owned_rows import OwnedRows
-from larder.operators.rekeying.rows import Place, RekeyingRows, keys_topic
+from larder.operators.rekeying.rows import RekeyingRows, RowPlace, keys_topic
 from larder.store import Table
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.store.samples import small_memory
@@ -49,7 +49,7 @@ def rekeyed(held: HeldTable, revision: int) -> list[Sent]:
     return [record for (topic, _), log in delivery.logs.items() if topic == INTO.topic for record in log]
 
 
-HUGE = msgspec.json.encode(Place(key=KEY, by=b"c9", revision=2**62))
+HUGE = msgspec.json.encode(RowPlace(key=KEY, by=b"c9", revision=2**62))
 FORMS = st.builds(
     lambda by, revision: msgspec.json.encode({"key": "YTE=", "by": by, "revision": revision}),
     st.sampled_from(["YzE=", "", "?"]),
@@ -78,7 +78,7 @@ def test_whatever_others_write_among_the_places_is_rejected_and_the_next_row_goe
 
 
 def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own_one(held: HeldTable) -> None:
-    own = msgspec.json.encode(Place(key=KEY, by=b"c1", revision=1))
+    own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
     held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
     (rejected,) = held.take(0, [Sent(1, 1, KEY, HUGE, [])], 2)
     assert "requires records that this service wrote, with the header larder.generation" in rejected.cause
@@ -87,7 +87,7 @@ def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own
 
 
 def test_a_deletion_by_another_writer_does_not_remove_a_place(held: HeldTable) -> None:
-    own = msgspec.json.encode(Place(key=KEY, by=b"c1", revision=1))
+    own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
     held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
     assert len(held.take(0, [Sent(1, 1, KEY, None, [])], 2)) == 1
     assert rekeyed(held, 1) == []

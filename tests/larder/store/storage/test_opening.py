@@ -11,8 +11,8 @@ import pytest
 from larder import OwnerTopic, Row
 from larder.store import Opened, StoreCorruptedError, StoreHeldError, StoreRefusedError, Table
 from larder.store.layout import FORMAT, IDENTITY_KEY
-from larder.store.storage.identity import Identity
-from larder.store.storage.store import Batch
+from larder.store.storage.identity import StoreIdentity
+from larder.store.storage.store import StoreBatch
 from tests.larder.store.samples import Customer, by_partition, customers, opened, plain, plains, row, small_memory
 
 
@@ -59,7 +59,7 @@ def test_a_store_made_without_a_broker_takes_the_topic_id_later(tmp_path: Path) 
 
 def rewritten(path: Path, value: bytes) -> None:
     table, _ = reopen(path)
-    batch = Batch()
+    batch = StoreBatch()
     batch.put(IDENTITY_KEY, value)
     table.part(0).store.write(batch)
     table.close()
@@ -67,7 +67,7 @@ def rewritten(path: Path, value: bytes) -> None:
 
 def test_a_store_of_another_format_is_rebuilt(path: Path) -> None:
     table, _ = reopen(path)
-    found = msgspec.json.decode(table.part(0).store.get(IDENTITY_KEY) or b"", type=Identity)
+    found = msgspec.json.decode(table.part(0).store.get(IDENTITY_KEY) or b"", type=StoreIdentity)
     table.close()
     rewritten(path, msgspec.json.encode(msgspec.structs.replace(found, format=FORMAT + 1)))
     table, how = reopen(path)

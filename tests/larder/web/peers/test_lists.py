@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from larder import OwnerTopic
 from larder import Row as TableRow
+from larder import OwnerTopic
 from larder.config.errors import MistakeError
 from larder.kafka.partitioner import partition_of
 from larder.queries.cursors import cursor_text, read_cursor
-from larder.queries.lists import SLICE_SECONDS, Page, Row, page, selection
+from larder.queries.lists import SLICE_SECONDS, ListedRow, RowPage, page, selection
 from larder.store import Table, Token
 from larder.web.peers import lists
 from larder.web.peers.lists import Gathered, merged
@@ -84,7 +84,7 @@ async def test_workers_make_their_parts_of_a_list_at_the_same_time(
 ) -> None:
     both = asyncio.Barrier(2)
 
-    async def together(*asked: Any) -> Page:
+    async def together(*asked: Any) -> RowPage:
         async with asyncio.timeout(1):
             await both.wait()
         return await page(*asked)
@@ -383,7 +383,7 @@ def test_merged_pages_lose_and_double_nothing_however_short_each_of_them_is(
         for share in shares:
             left = [key for key in share if key > after]
             size = data.draw(st.integers(1, limit))
-            pages.append(Gathered([Row(key, {}) for key in left[:size]], len(left) > size, []))
+            pages.append(Gathered([ListedRow(key, {}) for key in left[:size]], len(left) > size, []))
         together = merged(pages, limit, bytes)
         found += [each.key for each in together.rows]
         if not together.more:

@@ -1,0 +1,29 @@
+"""The house of `ARCHITECTURE.md`: names that a reader cannot mistake, and rooms that say what they are."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import larder
+
+HOUSE = Path(larder.__file__).parent
+MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(HOUSE.rglob("*.py"))}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path, module in MODULES.items():
+        for each in module.body:
+            if isinstance(each, ast.ClassDef):
+                found[each.name].append(path.relative_to(HOUSE).as_posix())
+    assert not {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_each_room_says_in_its_first_line_what_it_is() -> None:
+    rooms = [path for path in HOUSE.rglob("*") if path.is_dir() and any(path.glob("*.py"))]
+    assert rooms
+    for room in rooms:
+        told = ast.get_docstring(MODULES[room / "__init__.py"]) or ""
+        assert told.splitlines()[:1], room
