@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from larder.cli.terminal.durations import Duration
 from larder.cli.terminal.output import answer, json_option
 from larder.config.errors import AppError
 from larder.config.settings import load_settings
@@ -19,21 +19,6 @@ from larder.demo.stage import Stage, forget, own_name, refuse_second
 if TYPE_CHECKING:
     from larder.demo.outcome import DemoOutcome
     from larder.demo.run import DemoPlan
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType):
-    """A time as people write it: 30s, 2m, 1h, or seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give seconds."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
-        if not match or not float(match[1]):
-            self.fail(f"{value!r} is no time above zero, such as 30s, 2m or 1h", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
 
 
 @click.command("demo")

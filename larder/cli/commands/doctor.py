@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from larder.cli.terminal.durations import Duration
 from larder.cli.terminal.output import answer, json_option, printable
 from larder.config.settings import load_settings
 from larder.declaring.plurals import counted
@@ -35,21 +35,7 @@ FACTS_SECONDS: Final = 60.0
 TOLD_SECONDS: Final = 1.0
 """Between two lines of progress."""
 
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
-
-
-class Duration(click.ParamType):
-    """A time as people write it: 90m, 36h, 3d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Give seconds."""
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", str(value))
-        if not match or not float(match[1]):
-            self.fail(f"{value!r} is no time above zero, such as 90m, 36h or 3d", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
 
 
 @click.command("doctor")
