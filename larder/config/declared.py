@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from larder.config.errors import MistakeError
@@ -102,12 +103,12 @@ def service_named(services: Mapping[str, Service], name: str) -> Service:
 
 
 def unconfigured() -> str:
-    """Say that nothing names modules, so that the shipped ones are loaded; "" where something does."""
+    """Say that nothing names modules, so that those of the project are loaded; "" where something does."""
     loaded = load_settings()
     if loaded.origins["modules"] != "default":
         return ""
     file = f"{loaded.path} names no modules" if loaded.path.is_file() else f"there is no {loaded.path.absolute()}"
-    return f" (the shipped shop: {file}, and LARDER_MODULES is not set)"
+    return f" (in {Path.cwd()}: {file}, and LARDER_MODULES is not set)"
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

@@ -24,6 +24,7 @@ from larder.declaring.problems import Problem
 PREFIX = "LARDER_"
 FILE_VARIABLE = "LARDER_CONFIG"
 FILE_NAME = "larder.toml"
+PROJECT_FILE = "pyproject.toml"
 KAFKA_VARIABLE = "KAFKA"
 
 LONGEST_HEARTBEAT = 0.5
@@ -46,7 +47,7 @@ class Settings:
         "addresses of Kafka, host:port with commas between; set nowhere: the local broker's",
     )
     modules: tuple[str, ...] = _setting(
-        (), "modules that declare services, in place of the shipped ones; none given: the shipped ones"
+        (), "modules that declare services; none given: those in the folders tables and agents of the working directory"
     )
     directory: Path = _setting(Path(".larder"), "where tables and the local broker keep their files")
     cache: Path = _setting(Path.home() / ".cache" / "larder", "where files that are fetched once are kept")
@@ -133,7 +134,7 @@ SETTINGS = tuple(
 def load_settings(environment: Mapping[str, str] = os.environ, directory: Path = Path()) -> Loaded:
     """Read what is in force for a process in `directory`; raises `MistakeError` that lists all that is wrong."""
     named = environment.get(FILE_VARIABLE)
-    path = Path(named) if named else directory / FILE_NAME
+    path, written = _file(Path(named)) if named else _found(directory)
     ours = {
         variable: text
         for variable, text in environment.items()
@@ -152,7 +153,7 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
                 values[known[name].name] = outcome
                 origins[known[name].name] = origin
 
-    take("file", _written(path, required=bool(named)), {each.name: each for each in SETTINGS}, str(path))
+    take("file", written, {each.name: each for each in SETTINGS}, str(path))
     take("environment", ours, {each.variable: each for each in SETTINGS}, "environment")
     if "kafka" in values:
         values["kafka"] = ",".join(address.strip() for address in values["kafka"].split(","))
@@ -163,12 +164,36 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
     return Loaded(settings, origins, path)
 
 
-def _written(path: Path, *, required: bool) -> dict[str, Any]:
+def _found(directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Give the file that has the settings of a directory, and what it says: larder.toml, or else pyproject.toml."""
+    own, project = directory / FILE_NAME, directory / PROJECT_FILE
+    table = _table(project) if project.is_file() else None
+    if table is None:
+        return _file(own) if own.is_file() else (own, {})
+    if own.is_file():
+        found = f"{FILE_NAME}, and [tool.larder] in {PROJECT_FILE}"
+        problem = Problem(f"settings of {directory.absolute()}", "require one file", found, "leave one of them out")
+        raise MistakeError(problem)
+    return project, table
+
+
+def _table(project: Path) -> dict[str, Any] | None:
+    """Give `[tool.larder]` of a pyproject.toml; None where there is none."""
+    _, found = _file(project)
+    for name in ("tool", "larder"):
+        if name not in found:
+            return None
+        found = found[name]
+        if not isinstance(found, dict):
+            problem = Problem(f"settings file {project}", f"requires a table {name}", f"{found!r}", "mend the file")
+            raise MistakeError(problem)
+    return found
+
+
+def _file(path: Path) -> tuple[Path, dict[str, Any]]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError) and not required:
-            return {}
         found = str(error)
     problem = Problem(
         f"settings file {path}",

@@ -1,4 +1,4 @@
-"""Finding the services: the shipped modules, or those that a user names.
+"""Finding the services: in the project in which a command runs, or in modules that a user names.
 
 The one place where declarations are imported. Whatever fails is told with its cause,
 after all modules were tried; nothing is left out with a warning. It starts nothing
@@ -10,39 +10,41 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-import agents
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
 from larder.declaring.topics import EventTopic, OwnerTopic
 
-OURS: Final = ("agents", "tables")
-"""The packages of this application; other projects have them too, on PyPI."""
-
-ROOT: Final = Path(__file__).resolve().parents[2]
+FOLDERS: Final = ("tables", "agents")
+"""Where a project declares its topics, and its services: one module for each."""
 
 
 def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
     """Import modules and give the services that they declare, by name.
 
-    Without names these are the modules of the folder `agents`, each of them. The
-    working directory is on the path. A module without a service may declare topics
-    for others; one without either is refused.
+    Without names these are the modules in the folders `tables` and `agents` of the
+    working directory, each of them. The working directory is on the path. A module
+    without a service may declare topics for others; one without either is refused,
+    unless it lies in `tables`.
 
-    DeclarationError with all problems: a module that does not import (with file, line
-    and exception), one that another file of the same name hides, a foreign package in
-    the place of one of ours, two services of one name.
+    DeclarationError with all problems: no module at all, one that does not import (with
+    file, line and exception), one that another file of the same name hides, two services
+    of one name.
     """
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         # At the end: a file of the user's must not hide a library of ours.
         sys.path.append(here)
-    problems = foreign_packages(sys.path)
+    _find_project_first()
+    names = modules or project_modules()
+    problems = [] if names else [_no_modules()]
     services: dict[str, Service] = {}
-    for name in modules or shipped_modules():
+    for name in names:
         try:
             module = importlib.import_module(name)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
@@ -61,30 +63,40 @@ def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
     return list({id(value): value for value in values if isinstance(value, EventTopic | OwnerTopic)}.values())
 
 
-def shipped_modules() -> list[str]:
-    """Name the plain modules in the folder `agents`."""
-    found = pkgutil.iter_modules(agents.__path__)
-    return [f"agents.{module.name}" for module in found if not module.ispkg]
-
-
-def foreign_packages(path: Sequence[str]) -> list[Problem]:
-    """Find what stands on the path under the name of a package of ours.
-
-    Folders without `__init__.py` are left alone: they never hide a package.
-    """
+def project_modules() -> list[str]:
+    """Name the modules in the folders `tables` and `agents` of the working directory."""
     return [
-        Problem(
-            f"package {name}",
-            "larder requires its own packages agents and tables",
-            f"{found} beside {ROOT / name}",
-            "take it off the path or rename it",
-        )
-        for folder in dict.fromkeys(Path(entry or ".").resolve() for entry in path)
-        if folder != ROOT
-        for name in OURS
-        for found in (folder / name / "__init__.py", folder / f"{name}.py")
-        if found.is_file()
+        f"{folder}.{module.name}"
+        for folder in FOLDERS
+        for module in pkgutil.iter_modules([str(Path.cwd() / folder)])
+        if not module.ispkg
     ]
+
+
+class _ProjectFinder(MetaPathFinder):
+    """Finds `tables` and `agents` in the working directory first: packages of others have these names, too."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        here = Path.cwd()
+        if path is not None or fullname not in FOLDERS or not any((here / fullname).glob("*.py")):
+            return None
+        return PathFinder.find_spec(fullname, [str(here)], target)
+
+
+def _find_project_first() -> None:
+    if not any(isinstance(each, _ProjectFinder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _ProjectFinder())
+
+
+def _no_modules() -> Problem:
+    return Problem(
+        f"directory {Path.cwd()}",
+        "larder requires modules that declare services",
+        "none in the folders tables and agents, and no setting modules",
+        "change into the directory of your project, or name the modules in LARDER_MODULES",
+    )
 
 
 def _import_problem(name: str, error: BaseException) -> Problem:
@@ -122,7 +134,8 @@ def _module_problems(name: str, module: ModuleType) -> Iterator[Problem]:
                 f"{found}, which hides {wanted}",
                 "rename the file",
             )
-    if not any(isinstance(value, Service | EventTopic | OwnerTopic) for value in vars(module).values()):
+    declares = any(isinstance(value, Service | EventTopic | OwnerTopic) for value in vars(module).values())
+    if not declares and top != "tables":
         yield Problem(
             f"module {name}",
             "a module of services requires a Service",

@@ -74,7 +74,8 @@ def test_a_module_that_does_not_import_is_told_with_its_cause(tmp_path: Path, mo
 
 
 def test_a_service_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    done = larder("worker", "shopp", kafka="127.0.0.1:1", directory=tmp_path)
+    module = 'from larder import Service\nservice = Service("shipping")\n'
+    done = larder("worker", "shopp", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert done.returncode == 2
     assert "shopp" in done.stderr
     assert "shipping" in done.stderr

@@ -29,11 +29,9 @@ def command(*, at: str | None, as_json: bool) -> None:
 
     With --at the worker there is looked at in place of these.
     """
-    from larder.config.declared import declared_services, unconfigured  # noqa: PLC0415 - imports what the user wrote
+    from larder.config.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 
     services = declared_services(load_settings().settings.modules)
-    if not as_json and (shipped := unconfigured()):
-        click.echo(f"larder:{shipped}", err=True)
     replies = ask_all(workers_at(at), "/services")
     found = [_described(service, replies) for service in services.values()]
     others = [_other(reply) for reply in replies if _service(reply) not in services]

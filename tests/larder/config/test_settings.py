@@ -49,6 +49,34 @@ def test_a_file_elsewhere_is_named_by_a_variable(tmp_path: Path) -> None:
     assert settings.heartbeat == pytest.approx(0.4)
 
 
+def test_settings_may_stand_in_the_file_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n')
+    assert load_settings({}, tmp_path).path == tmp_path / "larder.toml"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n[tool.larder]\nweb_port = 8002\n')
+    loaded = load_settings({}, tmp_path)
+    assert (loaded.settings.web_port, loaded.origins["web_port"], loaded.path) == (
+        8002,
+        "file",
+        tmp_path / "pyproject.toml",
+    )
+
+
+def test_settings_in_two_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.larder]\n")
+    (tmp_path / "larder.toml").write_text("web_port = 8001\n")
+    with pytest.raises(
+        MistakeError, match=r"require one file; found larder.toml, and \[tool.larder\] in pyproject.toml"
+    ):
+        load_settings({}, tmp_path)
+
+
+@pytest.mark.parametrize("table", ["tool = 1", "tool.larder = 1"])
+def test_a_table_of_settings_that_is_none_is_refused(table: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(table)
+    with pytest.raises(MistakeError, match=r"pyproject\.toml: requires a table (tool|larder)"):
+        load_settings({}, tmp_path)
+
+
 def test_kafka_is_set_by_its_own_variable(tmp_path: Path) -> None:
     settings, origins, _ = load_settings({"KAFKA": "one:9092,two:9092"}, tmp_path)
     assert settings.kafka == "one:9092,two:9092"

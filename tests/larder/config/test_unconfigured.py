@@ -16,6 +16,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty directory, without settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"agents", "tables"}]:
+        monkeypatch.delitem(sys.modules, name)
     for name in ("LARDER_MODULES", "LARDER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
@@ -24,18 +26,19 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "arguments",
     [("worker", "mine"), ("doctor", "mine"), ("joins", "mine"), ("get", "my.table", "c1"), ("publish", "my.topic")],
 )
-def test_where_no_configuration_was_found_an_unknown_name_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_directory_without_modules_and_settings_is_told(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     told = CliRunner().invoke(larder, arguments)
     assert told.exit_code == 2
-    missing = f"(the shipped shop: there is no {tmp_path / 'larder.toml'}, and LARDER_MODULES is not set)"
-    assert missing in told.stderr
+    assert f"directory {tmp_path}: larder requires modules that declare services; found none" in told.stderr
 
 
-def test_the_list_of_services_says_where_it_is_that_of_the_shipped_shop(tmp_path: Path) -> None:
-    missing = f"there is no {tmp_path / 'larder.toml'}"
-    assert missing in CliRunner().invoke(larder, ["services"]).stderr
-    (tmp_path / "larder.toml").write_text('modules = ["agents.shipping"]\n')
-    assert CliRunner().invoke(larder, ["services"]).stderr == ""
+def test_an_unknown_name_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "own.py").write_text("from larder import Service\nmine = Service('mine')\n")
+    told = CliRunner().invoke(larder, ["worker", "yours"])
+    assert told.exit_code == 2
+    where = f"(in {tmp_path}: there is no {tmp_path / 'larder.toml'}, and LARDER_MODULES is not set)"
+    assert f"found none of that name, but mine {where}" in told.stderr
 
 
 def test_a_module_of_topics_alone_is_refused_with_what_it_declares(

@@ -1,4 +1,4 @@
-"""Loading services: the shipped ones, a user's own, and everything that goes wrong."""
+"""Loading services: those of a project, or those that are named, and everything that goes wrong."""
 
 import sys
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from larder.declaring.loading import ROOT, foreign_packages, load_services, shipped_modules
+from larder.declaring.loading import FOLDERS, load_services, project_modules
 from larder.types import DeclarationError
 
+ROOT = Path(__file__).resolve().parents[3]
 SERVICE = 'from larder import Service\nmine = Service("{}")\n'
 
 
@@ -17,6 +18,8 @@ def _forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Work in a directory of its own, and forget afterwards what was imported from it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in [name for name in sys.modules if name.partition(".")[0] in FOLDERS]:
+        monkeypatch.delitem(sys.modules, name)
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -30,12 +33,15 @@ def refused(*modules: str) -> str:
     return str(caught.value)
 
 
-def test_the_shipped_services_are_the_files_of_the_folder() -> None:
-    assert {"agents.shipping", "agents.fulfilment"} <= set(shipped_modules())
+def test_without_names_the_modules_in_the_folders_of_the_working_directory_are_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert {"tables.shop", "agents.shipping", "agents.fulfilment"} <= set(project_modules())
     assert {"shipping", "fulfilment"} <= set(load_services())
 
 
-def test_a_users_module_in_the_working_directory_replaces_the_shipped_ones(tmp_path: Path) -> None:
+def test_a_module_that_is_named_is_found_in_the_working_directory(tmp_path: Path) -> None:
     (tmp_path / "my_services.py").write_text(SERVICE.format("own"))
     assert list(load_services(["my_services"])) == ["own"]
 
@@ -96,17 +102,39 @@ def test_a_users_file_that_a_library_hides_is_told_with_both_paths(tmp_path: Pat
     assert f"which hides {tmp_path / 'colorsys.py'}; rename the file" in found
 
 
-@pytest.mark.parametrize("file", ["tables/__init__.py", "agents.py"])
-def test_a_foreign_package_of_our_name_on_the_path_is_refused_with_both_paths(tmp_path: Path, file: str) -> None:
-    foreign = tmp_path / file
-    foreign.parent.mkdir(exist_ok=True)
-    foreign.touch()
-    name = file.partition("/")[0].removesuffix(".py")
-    found = refused("agents.shipping")
-    assert f"package {name}: larder requires its own packages agents and tables" in found
-    assert f"found {foreign} beside {ROOT / name}; take it off the path or rename it" in found
+def test_packages_of_others_that_are_named_as_folders_of_a_project_are_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("agents", "tables"):
+        (tmp_path / "others" / name).mkdir(parents=True)
+        (tmp_path / "others" / name / "__init__.py").write_text(f"raise RuntimeError('the {name} of somebody else')")
+        (tmp_path / "project" / name).mkdir(parents=True)
+    (tmp_path / "project" / "tables" / "shelves.py").write_text(
+        "from larder import EventTopic, Row\nclass Book(Row):\n    isbn: str\n"
+        "books = EventTopic('b', Book, key='isbn')\n"
+    )
+    (tmp_path / "project" / "tables" / "money.py").write_text("CURRENCY = 'EUR'\n")
+    (tmp_path / "project" / "agents" / "lending.py").write_text(
+        "from tables.shelves import books\n" + SERVICE.format("own")
+    )
+    (tmp_path / "project" / "app.py").write_text("raise RuntimeError('not asked for')")
+    monkeypatch.syspath_prepend(tmp_path / "others")
+    monkeypatch.chdir(tmp_path / "project")
+    assert list(load_services()) == ["own"]
 
 
-def test_a_folder_without_init_is_no_foreign_package(tmp_path: Path) -> None:
-    (tmp_path / "agents").mkdir()
-    assert foreign_packages([str(tmp_path), str(ROOT), ""]) == []
+def test_a_package_of_somebody_else_is_imported_where_the_project_has_no_such_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "others" / "tables").mkdir(parents=True)
+    (tmp_path / "others" / "tables" / "__init__.py").write_text("name = 'own'\n")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "mine.py").write_text("import tables\nfrom larder import Service\nservice = Service(tables.name)\n")
+    monkeypatch.syspath_prepend(tmp_path / "others")
+    assert list(load_services(["mine"])) == ["own"]
+
+
+def test_a_directory_without_modules_is_refused(tmp_path: Path) -> None:
+    assert (
+        f"directory {tmp_path}: larder requires modules that declare services; found none in the folders" in refused()
+    )

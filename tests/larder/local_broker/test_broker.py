@@ -102,7 +102,7 @@ def test_a_worker_finds_the_local_broker_of_its_directory_on_whatever_port_it_ru
         stderr=subprocess.PIPE,
         text=True,
         cwd=command.directory,
-        env=command.environment,
+        env={**command.environment, "LARDER_MODULES": "agents.shipping"},
     ) as worker:
         assert worker.stderr is not None
         said = next(line for line in worker.stderr if "waiting for" in line)

@@ -13,8 +13,8 @@ from aiokafka.structs import TopicPartition
 from larder import OwnerTopic, Row
 from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
-from larder.local_tables.standbys import Standbys
 from larder.local_tables.horizon import LogRange
+from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import HeldTable
 from larder.store import Phase, Table
 from larder.store.clock import now

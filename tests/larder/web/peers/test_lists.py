@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from larder import Row as TableRow
 from larder import OwnerTopic
+from larder import Row as TableRow
 from larder.config.errors import MistakeError
 from larder.kafka.partitioner import partition_of
 from larder.queries.cursors import cursor_text, read_cursor
