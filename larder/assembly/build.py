@@ -18,10 +18,10 @@ from larder.assembly.decide_parts import DecideParts
 from larder.assembly.placement import Placement
 from larder.assembly.plan import InputPlan, JoinPlan, RekeyPlan, ServicePlan, WaitPlan
 from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
-from larder.declaring.joins import events_of
 from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.missing_fields import Drop
 from larder.declaring.problems import Problem
+from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Output

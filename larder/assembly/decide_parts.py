@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.plan import DecidePlan, ServicePlan
 from larder.declaring.decoding import decoder
-from larder.declaring.joins import TableUse
+from larder.declaring.sources import TableUse
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Output
 from larder.local_tables.table import HeldTable

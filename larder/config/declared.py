@@ -14,10 +14,10 @@ from larder.config.errors import MistakeError
 from larder.config.settings import load_settings
 from larder.declaring.checks.declarations import problems
 from larder.declaring.checks.topics import topic_problems
-from larder.declaring.joins import events_of
 from larder.declaring.loading import load_services, topics_in
 from larder.declaring.plurals import plural
 from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.sources import events_of
 from larder.declaring.topology import owns, topics_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 from larder.declaring.decisions import WakeUp
-from larder.declaring.joins import Source, TableUse
 from larder.declaring.rows import Row
+from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic
 
 Topic: TypeAlias = EventTopic | OwnerTopic

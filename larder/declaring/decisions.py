@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from larder.declaring.joins import TableUse
 from larder.declaring.rows import Row
+from larder.declaring.sources import TableUse
 
 
 @dataclass(frozen=True)

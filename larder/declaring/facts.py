@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from larder.declaring.decides import Decide
-from larder.declaring.joins import Join, Source
+from larder.declaring.joins import Join
 from larder.declaring.service import Service
+from larder.declaring.sources import Source
 from larder.declaring.topics import Rekeyed
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from larder.declaring.facts import Facts, input_name
-from larder.declaring.joins import Source
 from larder.declaring.service import Service
+from larder.declaring.sources import Source
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 DEFAULT_PARTITIONS: Final = 4

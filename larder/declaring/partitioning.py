@@ -7,7 +7,7 @@ The hash is murmur2 as Java's default partitioner computes it. Sources:
 import struct
 from typing import Any, Final
 
-from larder.declaring.joins import Lookup, TableUse
+from larder.declaring.sources import Lookup, TableUse
 from larder.declaring.topics import OwnerTopic
 
 _M: Final = 0x5BD1E995

@@ -12,7 +12,7 @@ from larder.declaring.calls import call
 from larder.declaring.decides import several
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
-from larder.declaring.joins import TableUse
+from larder.declaring.sources import TableUse
 from larder.declaring.topics import EventTopic
 
 Function = TypeVar("Function", bound=Callable[..., Any])

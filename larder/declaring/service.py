@@ -10,9 +10,10 @@ from typing import Any, TypeAlias, TypeVar
 
 from larder.declaring.decides import Decide, several
 from larder.declaring.decisions import Refusal, refusals_name
-from larder.declaring.joins import Join, Lookup, Source, TableUse, lookups
+from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Missing, steps
 from larder.declaring.reactions import Reaction
+from larder.declaring.sources import Lookup, Source, TableUse, lookups
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]

@@ -20,9 +20,10 @@ from larder.declaring.facts import (
     waiting_name,
     wake_ups_name,
 )
-from larder.declaring.joins import Join, Source
+from larder.declaring.joins import Join
 from larder.declaring.partition_counts import known_partitions, partitions, partners_of
 from larder.declaring.service import Service
+from larder.declaring.sources import Source
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 # Records of other topics are kept whole here, with more headers than they came with;

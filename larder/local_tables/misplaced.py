@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from larder.declaring.joins import Lookup
 from larder.declaring.one_form import as_sent
 from larder.declaring.partitioning import astray
 from larder.declaring.records import Record
+from larder.declaring.sources import Lookup
 from larder.delivery.headers import GENERATION_HEADER
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.store.records import Rejected

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from larder.declaring.facts import input_name
-from larder.declaring.joins import events_of
+from larder.declaring.sources import events_of
 from larder.queries.key_texts import key_text
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from larder.declaring.decides import Decide
-    from larder.declaring.joins import Join, Source
+    from larder.declaring.joins import Join
     from larder.declaring.service import Service
+    from larder.declaring.sources import Source
 
 _Edge = tuple[str, str, str]
 

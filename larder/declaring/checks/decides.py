@@ -15,11 +15,11 @@ from larder.declaring.decides import Decide
 from larder.declaring.decisions import Decision, Delete
 from larder.declaring.facts import RESTORE, Facts, wake_ups_name
 from larder.declaring.fields import unreadable
-from larder.declaring.joins import Source, events_of, partitioned_by
 from larder.declaring.partition_counts import partitions, told_count
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
+from larder.declaring.sources import Source, events_of, partitioned_by
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 

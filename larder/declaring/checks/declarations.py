@@ -14,9 +14,9 @@ from larder.declaring.checks.kinds import kind_problems, of_their_kind
 from larder.declaring.checks.services import service_problems
 from larder.declaring.checks.topics import topic_problems
 from larder.declaring.facts import Facts, TopicFacts
-from larder.declaring.joins import events_of
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
+from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic, OwnerTopic
 
 __all__ = ["Facts", "TopicFacts", "problems"]

@@ -13,12 +13,13 @@ from larder.declaring.checks.outputs import output_problems
 from larder.declaring.checks.topics import field_problems, rekey_problems, type_name
 from larder.declaring.facts import RESTORE, Facts, input_name, waiting_name
 from larder.declaring.fields import fields, unreadable
-from larder.declaring.joins import Join, Lookup, Source, events_of, partitioned_by
+from larder.declaring.joins import Join
 from larder.declaring.missing import Terminal, Wait
 from larder.declaring.partition_counts import partitions
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
+from larder.declaring.sources import Lookup, Source, events_of, partitioned_by
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 

@@ -7,8 +7,8 @@ have the key under the same name, or say under which name tables have it (`key_i
 from collections.abc import Iterator
 
 from larder.declaring.fields import fields, scalar
-from larder.declaring.joins import Lookup, Source, events_of
 from larder.declaring.problems import Problem
+from larder.declaring.sources import Lookup, Source, events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
 
 

@@ -7,10 +7,11 @@ then rely on them. Pure: values in, problems out.
 from collections.abc import Iterable, Iterator
 
 from larder.declaring.decides import Decide
-from larder.declaring.joins import Join, Lookup, Source, TableUse
+from larder.declaring.joins import Join
 from larder.declaring.problems import Problem
 from larder.declaring.reactions import Reaction
 from larder.declaring.service import AgentDeclaration, Service
+from larder.declaring.sources import Lookup, Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 

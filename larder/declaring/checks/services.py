@@ -13,10 +13,10 @@ from larder.declaring.checks.joins import join_problems
 from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.checks.topics import LONGEST_NAME, broker_problems, name_problems
 from larder.declaring.facts import Facts
-from larder.declaring.joins import events_of
 from larder.declaring.names import folder_problems
 from larder.declaring.problems import Problem
 from larder.declaring.service import AgentDeclaration, Service
+from larder.declaring.sources import events_of
 from larder.declaring.topics import Rekeyed
 from larder.declaring.topology import Role, TopicUse, topics_of
 

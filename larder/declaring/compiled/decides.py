@@ -23,8 +23,8 @@ from larder.declaring.decisions import Decision, Delete, Near, Refusal, Wake, as
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
 from larder.declaring.fields import scalar
-from larder.declaring.joins import Source, partitioned_by
 from larder.declaring.rows import Row
+from larder.declaring.sources import Source, partitioned_by
 
 Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
 

@@ -15,9 +15,10 @@ from typing import TypeAlias
 from larder.declaring.compiled.field_reader import Keys, Many, One, reader
 from larder.declaring.compiled.outputs import OutputMany, Produced, outputs_of
 from larder.declaring.fields import scalar
-from larder.declaring.joins import Join, events_of
+from larder.declaring.joins import Join
 from larder.declaring.keys import INT64, TEXT
 from larder.declaring.missing_fields import Drop
+from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
 
 Rows: TypeAlias = Sequence[bytes | None]

@@ -15,11 +15,11 @@ from larder.declaring.decoding import decoder
 from larder.declaring.in_memory.placement import check_event_place, check_place
 from larder.declaring.in_memory.records import MemoryRecord, Topic
 from larder.declaring.in_memory.table import MemoryTable
-from larder.declaring.joins import TableUse
 from larder.declaring.partition_counts import partitions
 from larder.declaring.partitioning import never_near, not_near, partition_of
 from larder.declaring.rows import Row
 from larder.declaring.service import Service
+from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 
 

@@ -4,8 +4,8 @@ A run in memory has all rows in one place. It refuses records that a worker coul
 """
 
 from larder.declaring.in_memory.records import MemoryRecord
-from larder.declaring.joins import Lookup, Source
 from larder.declaring.partitioning import astray, misplaced, partition_of
+from larder.declaring.sources import Lookup, Source
 from larder.declaring.topics import OwnerTopic, Rekeyed
 
 

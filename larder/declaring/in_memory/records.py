@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from larder.declaring.decoding import decoder
-from larder.declaring.joins import events_of
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.rows import Row
 from larder.declaring.service import Service
+from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic, OwnerTopic
 
 Topic: TypeAlias = EventTopic | OwnerTopic

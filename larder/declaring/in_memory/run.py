@@ -18,11 +18,12 @@ from larder.declaring.in_memory.decides import MemoryDecide
 from larder.declaring.in_memory.placement import check_record_place
 from larder.declaring.in_memory.records import Given, MemoryRecord, Topic, TopicRecords, records
 from larder.declaring.in_memory.table import MemoryTable
-from larder.declaring.joins import Join, Source, events_of
+from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Drop
 from larder.declaring.partition_counts import partitions
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
+from larder.declaring.sources import Source, events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
 
 

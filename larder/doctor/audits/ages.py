@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
-from larder.declaring.joins import events_of
 from larder.declaring.plurals import plural
+from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic
 from larder.doctor.facts import duration
 from larder.doctor.findings import Finding, Met, Severity

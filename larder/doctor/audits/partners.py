@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from larder.assembly.placement import changed
 from larder.declaring.facts import RESTORE, input_name, waiting_name, wake_ups_name
-from larder.declaring.joins import events_of, partitioned_by
 from larder.declaring.plurals import counted
+from larder.declaring.sources import events_of, partitioned_by
 from larder.declaring.topics import Rekeyed
 from larder.doctor.findings import Finding, Severity
 from larder.doctor.mending import add_partitions
@@ -17,8 +17,8 @@ from larder.kafka.topic_metadata import Described
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from larder.declaring.joins import Source
     from larder.declaring.service import Service
+    from larder.declaring.sources import Source
     from larder.doctor.facts import System
 
 AUDIT = "partitions"

@@ -6,8 +6,8 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, NamedTuple
 
 from larder.declaring.facts import input_name, joined_name, waiting_name
-from larder.declaring.joins import events_of
 from larder.declaring.plurals import counted
+from larder.declaring.sources import events_of
 from larder.declaring.topics import Rekeyed
 from larder.delivery.delivery import RECORD_OVERHEAD
 from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from larder.declaring.joins import TableUse
 from larder.declaring.partitioning import never_near, not_near, partition_of
+from larder.declaring.sources import TableUse
 
 
 class Source(NamedTuple):

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from larder.declaring.compiled.joins import revision_reader
-from larder.declaring.joins import Join, events_of
+from larder.declaring.joins import Join
 from larder.declaring.records import Record
+from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.delivery import Delivery, Headers, Output
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from larder import Decision, EventTopic, OwnerTopic, PassOn, Row, Service, Wake
-from larder.declaring.joins import events_of
 from larder.declaring.partitioning import partition_of
+from larder.declaring.sources import events_of
 from larder.testing import run_in_memory
 from larder.types import Near, WakeUp
 from tests.larder.declaring.test_decides import NOON

@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
-from larder.declaring.joins import events_of
+from larder.declaring.sources import events_of
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.kafka.batch_consumer import SeenEnd
