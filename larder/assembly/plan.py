@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.compiled.joins import CompiledJoin, compile_join
 from larder.declaring.decides import Decide
@@ -26,7 +27,7 @@ from larder.declaring.facts import (
 from larder.declaring.joins import Join
 from larder.declaring.missing import Wait
 from larder.declaring.reactions import compile_reaction
-from larder.declaring.service import AgentDeclaration, Service
+from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.delivery import Output
 from larder.operators.decides.wake_ups import wake_ups_topic

@@ -80,9 +80,9 @@ def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
     """Give the topics that services declare: not those that they name themselves."""
     for service in services:
         yield from (use.topic for use in service.tables)
-        yield from (events_of(source) for source in service.sources)
-        yield from service.written
-        yield from (agent.topic for agent in service.agents)
+        for operator in service.operators:
+            yield from (events_of(source) for source in operator.reads())
+            yield from operator.writes()
 
 
 def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTopic:

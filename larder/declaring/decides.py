@@ -1,19 +1,27 @@
 """Decides as values: the events, the state that they change, where what is emitted goes.
 
-Nothing is checked here, so that all mistakes can be reported together.
+Nothing is checked where it is declared, so that all mistakes can be reported together.
 """
 
-import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, get_type_hints
+from __future__ import annotations
 
-from larder.declaring.decisions import WakeUp
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from larder.declaring.checks.decides import decide_problems
+from larder.declaring.checks.kinds import decide_kind_problems
+from larder.declaring.decisions import WakeUp, refusals_name
+from larder.declaring.facts import Facts, dead_letters_name, wake_ups_name
+from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.problems import Problem
 from larder.declaring.rows import Row
 from larder.declaring.sources import Source, TableUse
-from larder.declaring.topics import EventTopic, OwnerTopic
 
-Topic: TypeAlias = EventTopic | OwnerTopic
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _WITH_NEAR = 3
@@ -32,10 +40,62 @@ class Decide:
     folds: bool = False
     function: Callable[..., Any] | None = field(default=None)
 
+    kind = "decide"
+    reads_as = Role.SOURCE
+
     @property
     def name(self) -> str:
         """The name of a decide is that of its state."""
         return self.state.name
+
+    def reads(self) -> Sequence[Source]:
+        """Give its inputs."""
+        return self.inputs
+
+    def uses(self) -> Sequence[TableUse]:
+        """Give its state."""
+        return (self.state,)
+
+    def writes(self) -> Sequence[Topic]:
+        """Give the topic of its state, and those of what it emits."""
+        return (self.state.topic, *self.into)
+
+    def meets(self) -> Iterator[tuple[Source, Topic]]:
+        """Give each input with its state."""
+        for source in self.inputs:
+            yield source, self.state.topic
+
+    def keeps(self, service: str) -> Iterator[KeptTopic]:
+        """Give the topics of wake-ups, and of what is refused."""
+        if self.wakes:
+            yield KeptTopic(wake_ups_name(service, self), Role.WAKE_UPS, self.state.topic, compacted=True)
+        if not self.folds:
+            yield KeptTopic(refusals_name(service), Role.REFUSALS, None, compacted=False)
+
+    def kind_problems(self, service: Service) -> Iterator[Problem]:
+        """Find what it was given that is of another kind."""
+        return decide_kind_problems(service, self)
+
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
+        """Find all else that is wrong with it."""
+        return decide_problems(service, self, facts)
+
+    def edges(self, service: str) -> Iterator[Edge]:
+        """Draw events, the row, what is emitted, woken and refused."""
+        here = node(self)
+        for source in self.inputs:
+            yield from source_edges(service, source, here)
+        yield Edge(here, f"topic:{self.state.topic.name}")
+        yield Edge(f"table:{self.state.name}", here, "row")
+        for topic in self.into:
+            yield Edge(here, f"topic:{topic.name}")
+        if self.wakes:
+            wakes = f"topic:{wake_ups_name(service, self)}"
+            yield Edge(here, wakes, "wake-ups")
+            yield Edge(wakes, here, "due")
+        if not self.folds:
+            yield Edge(here, f"topic:{refusals_name(service)}", "refused")
+        yield Edge(here, f"topic:{dead_letters_name(service)}", "parked")
 
     @property
     def wakes(self) -> bool:

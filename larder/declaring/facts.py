@@ -4,14 +4,18 @@ Facts are plain values that somebody else has asked for. Names of internal topic
 written here and nowhere else.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple, TypeAlias
+from __future__ import annotations
 
-from larder.declaring.decides import Decide
-from larder.declaring.joins import Join
-from larder.declaring.service import Service
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
 from larder.declaring.sources import Source
 from larder.declaring.topics import Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.decides import Decide
+    from larder.declaring.joins import Join
+    from larder.declaring.service import Service
 
 
 class TopicFacts(NamedTuple):

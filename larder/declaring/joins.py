@@ -1,16 +1,26 @@
 """Joins as values: a source, the rows looked up for it, where the result goes.
 
-Frozen but for the function that a decorator adds. Nothing is checked here, so that
-all mistakes can be reported together (`larder.declaring.checks.declarations`).
+Frozen but for the function that a decorator adds. Nothing is checked where it is declared,
+so that all mistakes can be reported together (`larder.declaring.checks.declarations`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from larder.declaring.checks.joins import join_problems
+from larder.declaring.checks.kinds import join_kind_problems
+from larder.declaring.facts import Facts, dead_letters_name, joined_name, waiting_name
 from larder.declaring.missing import Step, Terminal, Wait
-from larder.declaring.sources import Lookup, Source, events_of
+from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.problems import Problem
+from larder.declaring.sources import Lookup, Source, TableUse, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,10 +39,64 @@ class Join:
     missing: tuple[Step, ...]
     function: Callable[..., Any] | None = field(default=None)
 
+    kind = "join"
+    reads_as = Role.SOURCE
+
     @property
     def name(self) -> str:
         """The name of a join is that of the topic it fills."""
         return self.into.name
+
+    def reads(self) -> Sequence[Source]:
+        """Give its source."""
+        return (self.source,)
+
+    def uses(self) -> Sequence[TableUse]:
+        """Give the tables of its rows."""
+        return tuple(lookup.table for lookup in self.lookups)
+
+    def writes(self) -> Sequence[Topic]:
+        """Give the topic of its results."""
+        return (self.into,)
+
+    def meets(self) -> Iterator[tuple[Source, Topic]]:
+        """Give its source with each of its co-partitioned tables."""
+        for table in self.uses():
+            if table.held == "partition":
+                yield self.source, table.topic
+
+    def keeps(self, service: str) -> Iterator[KeptTopic]:
+        """Give the topics in which results come together, and in which records wait."""
+        if self.gathers:
+            yield KeptTopic(joined_name(service, self), Role.JOINED, self.into, compacted=False)
+        if self.wait is not None:
+            yield KeptTopic(waiting_name(service, self), Role.WAITING, self.source, compacted=True)
+
+    def kind_problems(self, service: Service) -> Iterator[Problem]:
+        """Find what it was given that is of another kind."""
+        return join_kind_problems(service, self)
+
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
+        """Find all else that is wrong with it."""
+        return join_problems(service, self, facts)
+
+    def edges(self, service: str) -> Iterator[Edge]:
+        """Draw records, rows, results, and what waits."""
+        here, into = node(self), f"topic:{self.into.name}"
+        yield from source_edges(service, self.source, here)
+        for lookup in self.lookups:
+            yield Edge(f"table:{lookup.table.name}", here, lookup.field or "")
+        if self.gathers:
+            gathered = f"topic:{joined_name(service, self)}"
+            yield Edge(here, gathered)
+            yield Edge(gathered, into)
+        else:
+            yield Edge(here, into)
+        if self.wait is not None:
+            waiting = f"topic:{waiting_name(service, self)}"
+            yield Edge(here, waiting, "wait")
+            yield Edge(waiting, here, "released")
+        yield Edge(here, f"topic:{dead_letters_name(service)}", "parked")
 
     @property
     def of_rows(self) -> bool:

@@ -4,13 +4,17 @@ What the broker has counts before what was declared, and that before what the pa
 have. The default is for topics that nothing else decides on. Pure.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from larder.declaring.facts import Facts, input_name
-from larder.declaring.service import Service
 from larder.declaring.sources import Source
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
 
 DEFAULT_PARTITIONS: Final = 4
 """Enough for four workers of a service; what a topic has is seldom changed later."""
@@ -59,13 +63,8 @@ def told_count(service: Service, topic: Source, facts: Facts) -> str:
 
 def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:
     """Each input with a co-partitioned table that its records meet."""
-    for join in service.joins:
-        for lookup in join.lookups:
-            if lookup.table.held == "partition":
-                yield join.source, lookup.table.topic
-    for decide in service.decides:
-        for source in decide.inputs:
-            yield source, decide.state.topic
+    for operator in service.operators:
+        yield from operator.meets()
 
 
 def _existing(service: Service, topic: Source, facts: Facts) -> int | None:

@@ -3,17 +3,27 @@
 Nothing is checked where it is declared, so that all mistakes can be reported together.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from larder.declaring.calls import call
+from larder.declaring.checks.kinds import reaction_kind_problems
+from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.decides import several
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
-from larder.declaring.sources import TableUse
+from larder.declaring.facts import Facts
+from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node
+from larder.declaring.problems import Problem
+from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic
+
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,10 +47,47 @@ class Reaction:
     into: tuple[EventTopic, ...] = ()
     function: Callable[..., Any] | None = field(default=None)
 
+    kind = "agent"  # in the topology, where both are functions that may do anything
+    reads_as = Role.TABLE
+
     @property
     def name(self) -> str:
         """The name of a reaction is that of its function."""
         return getattr(self.function, "__name__", repr(self.function))
+
+    def reads(self) -> Sequence[Source]:
+        """Give nothing: it is called for what its table takes."""
+        return ()
+
+    def uses(self) -> Sequence[TableUse]:
+        """Give its table."""
+        return (self.table,)
+
+    def writes(self) -> Sequence[Topic]:
+        """Give the topics of what it emits."""
+        return self.into
+
+    def meets(self) -> Iterator[tuple[Source, Topic]]:
+        """Give nothing: it has no source of its own."""
+        return iter(())
+
+    def keeps(self, service: str) -> Iterator[KeptTopic]:  # noqa: ARG002 - as all operators
+        """Give nothing."""
+        return iter(())
+
+    def kind_problems(self, service: Service) -> Iterator[Problem]:
+        """Find what it was given that is of another kind."""
+        return reaction_kind_problems(service, self)
+
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as all operators
+        """Find all else that is wrong with it."""
+        return reaction_problems(service, self)
+
+    def edges(self, service: str) -> Iterator[Edge]:  # noqa: ARG002 - as all operators
+        """Draw changes, and what comes of them."""
+        yield Edge(f"table:{self.table.name}", node(self), "changes")
+        for topic in self.into:
+            yield Edge(node(self), f"topic:{topic.name}")
 
     def __call__(self, function: Function) -> Function:
         """Take the function; the decorator form is the only one."""

@@ -1,36 +1,26 @@
-"""A service as a value: its name, tables, joins, decides and agents.
+"""A service as a value: its name, its tables, and its operators in the order in which they were declared.
 
 This is the whole of what a service is; topic creation, checks, pages and the worker
 read it, and none keeps a second list. Declaring starts nothing and raises nothing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from larder.declaring.agents import AgentDeclaration, AgentFunction
 from larder.declaring.decides import Decide, several
 from larder.declaring.decisions import Refusal, refusals_name
 from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Missing, steps
+from larder.declaring.operators import Operator, Role, Topic
 from larder.declaring.reactions import Reaction
 from larder.declaring.sources import Lookup, Source, TableUse, lookups
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
-AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]
 Agent = TypeVar("Agent", bound=AgentFunction)
-
-
-@dataclass(frozen=True)
-class AgentDeclaration:
-    """An async function over the batches of one topic."""
-
-    topic: EventTopic | OwnerTopic
-    function: AgentFunction
-
-    @property
-    def name(self) -> str:
-        """The name of an agent is that of its function."""
-        return getattr(self.function, "__name__", repr(self.function))
+Kind = TypeVar("Kind", bound=Operator)
 
 
 class Service:
@@ -51,10 +41,7 @@ class Service:
         """Start with nothing declared."""
         self.name = name
         self.tables: list[TableUse] = []
-        self.joins: list[Join] = []
-        self.decides: list[Decide] = []
-        self.reactions: list[Reaction] = []
-        self.agents: list[AgentDeclaration] = []
+        self.operators: list[Operator] = []
 
     def __repr__(self) -> str:
         """Show the name."""
@@ -102,9 +89,7 @@ class Service:
         one that cannot be read, or without the key that is needed, goes to the dead
         letters.
         """
-        join = Join(source, lookups(source, tables), into, steps(missing))
-        self.joins.append(join)
-        return join
+        return self.add(Join(source, lookups(source, tables), into, steps(missing)))
 
     def decide(
         self,
@@ -131,7 +116,7 @@ class Service:
         >>> @stock.decide(shop.requests.by("product_id"), state=levels, into=shop.reserved)
         ... def reserve(request: Request, level: StockLevel | None) -> Decision: ...
         """
-        return self._decide(Decide(several(inputs), state, several(into)))
+        return self.add(Decide(several(inputs), state, several(into)))
 
     def fold(self, inputs: Source | Sequence[Source], *, state: TableUse) -> Decide:
         """Keep in a row what the events of its key come to: a decide that emits nothing.
@@ -142,7 +127,7 @@ class Service:
         >>> @stock.fold(shop.deliveries, state=levels)
         ... def level(delivery: Delivery, level: StockLevel | None) -> StockLevel: ...
         """
-        return self._decide(Decide(several(inputs), state, folds=True))
+        return self.add(Decide(several(inputs), state, folds=True))
 
     @property
     def refusals(self) -> EventTopic:
@@ -155,23 +140,42 @@ class Service:
         return bool(self.decides) or any(isinstance(source, Rekeyed) and source.of_rows for source in self.sources)
 
     @property
-    def sources(self) -> "Iterator[Source]":
-        """The sources of all joins and decides, as they were declared."""
-        for join in self.joins:
-            yield join.source
-        for decide in self.decides:
-            yield from decide.inputs
+    def joins(self) -> list[Join]:
+        """The joins, as they were declared."""
+        return [each for each in self.operators if isinstance(each, Join)]
 
     @property
-    def written(self) -> "Iterator[EventTopic | OwnerTopic]":
-        """The declared topics that joins, decides and reactions write."""
-        for join in self.joins:
-            yield join.into
-        for decide in self.decides:
-            yield decide.state.topic
-            yield from decide.into
-        for reaction in self.reactions:
-            yield from reaction.into
+    def decides(self) -> list[Decide]:
+        """The decides, folds among them, as they were declared."""
+        return [each for each in self.operators if isinstance(each, Decide)]
+
+    @property
+    def reactions(self) -> list[Reaction]:
+        """The reactions, as they were declared."""
+        return [each for each in self.operators if isinstance(each, Reaction)]
+
+    @property
+    def agents(self) -> list[AgentDeclaration]:
+        """The agents, as they were declared."""
+        return [each for each in self.operators if isinstance(each, AgentDeclaration)]
+
+    @property
+    def sources(self) -> Iterator[Source]:
+        """What operators read whose dead letters can be replayed."""
+        for operator in self.operators:
+            if operator.reads_as is Role.SOURCE:
+                yield from operator.reads()
+
+    @property
+    def written(self) -> Iterator[Topic]:
+        """The declared topics that operators write."""
+        for operator in self.operators:
+            yield from operator.writes()
+
+    def add(self, operator: Kind) -> Kind:
+        """Declare an operator of any kind."""
+        self.operators.append(operator)
+        return operator
 
     def on_change(self, table: TableUse, *, into: EventTopic | Sequence[EventTopic] = ()) -> Reaction:
         """React to each change of a table's row with a function: of the old row, and the new one.
@@ -193,9 +197,7 @@ class Service:
         >>> @crm.on_change(customers, into=shop.moves)
         ... def moved(old: Customer | Unknown | None, new: Customer | None) -> Move | None: ...
         """
-        reaction = Reaction(table, several(into))
-        self.reactions.append(reaction)
-        return reaction
+        return self.add(Reaction(table, several(into)))
 
     def agent(self, topic: EventTopic | OwnerTopic) -> Callable[[Agent], Agent]:
         """Handle the batches of a topic with code of your own: a plain Faust agent.
@@ -207,14 +209,10 @@ class Service:
         """
 
         def declare(function: Agent) -> Agent:
-            self.agents.append(AgentDeclaration(topic, function))
+            self.add(AgentDeclaration(topic, function))
             return function
 
         return declare
-
-    def _decide(self, decide: Decide) -> Decide:
-        self.decides.append(decide)
-        return decide
 
     def _table(self, use: TableUse) -> TableUse:
         self.tables.append(use)

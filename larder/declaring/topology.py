@@ -7,23 +7,13 @@ the broker come in as values; nothing here asks for them.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import Enum
 from typing import Final
 
-from larder.declaring.decides import Decide
-from larder.declaring.facts import (
-    Facts,
-    dead_letters_name,
-    joined_name,
-    keys_name,
-    replays_name,
-    waiting_name,
-    wake_ups_name,
-)
-from larder.declaring.joins import Join
+from larder.declaring.facts import Facts, dead_letters_name, keys_name, replays_name
+from larder.declaring.operators import KeptTopic, Operator, Role
 from larder.declaring.partition_counts import known_partitions, partitions, partners_of
 from larder.declaring.service import Service
-from larder.declaring.sources import Source
+from larder.declaring.sources import Source, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 # Records of other topics are kept whole here, with more headers than they came with;
@@ -32,23 +22,6 @@ INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 KEPT_PARTITIONS: Final = 4
 FOREVER: Final = timedelta.max
 MOVED_RETENTION: Final = timedelta(days=7)
-
-
-class Role(Enum):
-    """What a service does with a topic."""
-
-    TABLE = "table"
-    SOURCE = "source"
-    AGENT = "agent"
-    OUTPUT = "output"
-    REKEYED = "rekeyed"
-    KEYS = "keys of rekeyed rows"
-    JOINED = "results of rekeyed rows"
-    REPLAYS = "replays of dead letters"
-    WAITING = "waiting"
-    WAKE_UPS = "wake-ups"
-    REFUSALS = "refusals"
-    DEAD_LETTERS = "dead letters"
 
 
 _STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
@@ -146,68 +119,42 @@ def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
 def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
     for table in service.tables:
         yield _declared(service, table.topic, Role.TABLE, facts)
-    for join in service.joins:
-        yield from _of_join(service, join, facts)
-    for decide in service.decides:
-        yield from _of_decide(service, decide, facts)
-    for reaction in service.reactions:
-        for topic in reaction.into:
-            yield _declared(service, topic, Role.OUTPUT, facts)
-    for agent in service.agents:
-        yield _declared(service, agent.topic, Role.AGENT, facts)
-    if any(not decide.folds for decide in service.decides):
-        yield _kept(service.refusals.name, Role.REFUSALS, facts)
-    yield _kept(dead_letters_name(service.name), Role.DEAD_LETTERS, facts)
+    for operator in service.operators:
+        yield from _of_operator(service, operator, facts)
+    yield _kept(service, KeptTopic(dead_letters_name(service.name), Role.DEAD_LETTERS, None, compacted=False), facts)
 
 
-def _of_join(service: Service, join: Join, facts: Facts) -> Iterator[TopicUse]:
-    yield from _of_source(service, join.source, facts)
-    yield _declared(service, join.into, Role.OUTPUT, facts)
-    if join.gathers:
-        name = joined_name(service.name, join)
-        count = _existing(name, facts) or partitions(service, join.into, facts)
-        yield _internal(name, Role.JOINED, count, retention=FOREVER)
-    if join.wait is not None:
-        name = waiting_name(service.name, join)
-        count = _existing(name, facts) or partitions(service, join.source, facts)
-        yield _internal(name, Role.WAITING, count, compacted=True)
-
-
-def _of_decide(service: Service, decide: Decide, facts: Facts) -> Iterator[TopicUse]:
-    for source in decide.inputs:
-        yield from _of_source(service, source, facts)
-    yield _declared(service, decide.state.topic, Role.TABLE, facts)
-    for topic in decide.into:
-        yield _declared(service, topic, Role.OUTPUT, facts)
-    if decide.wakes:
-        name = wake_ups_name(service.name, decide)
-        count = _existing(name, facts) or partitions(service, decide.state.topic, facts)
-        yield _internal(name, Role.WAKE_UPS, count, compacted=True)
+def _of_operator(service: Service, operator: Operator, facts: Facts) -> Iterator[TopicUse]:
+    for source in operator.reads():
+        if operator.reads_as is Role.SOURCE:
+            yield from _of_source(service, source, facts)
+        else:
+            yield _declared(service, events_of(source), operator.reads_as, facts)
+    tables = {table.name for table in operator.uses()}
+    for topic in operator.writes():
+        yield _declared(service, topic, Role.TABLE if topic.name in tables else Role.OUTPUT, facts)
+    for kept in operator.keeps(service.name):
+        yield _kept(service, kept, facts)
 
 
 def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[TopicUse]:
+    events = events_of(source)
+    yield _declared(service, events, Role.SOURCE, facts)
     if isinstance(source, Rekeyed):
-        events = source.source
-        count = partitions(service, source, facts)
-        yield _declared(service, events, Role.SOURCE, facts)
-        if isinstance(events, EventTopic):
-            yield _internal(source.name_in(service.name), Role.REKEYED, count, retention=FOREVER)
-            yield _replays(service, events.name, partitions(service, events, facts), facts)
-            yield _replays(service, source.name_in(service.name), count, facts)
+        name, count = source.name_in(service.name), partitions(service, source, facts)
+        yield _internal(name, Role.REKEYED, count, compacted=source.of_rows)
+        if source.of_rows:
+            yield _kept(service, KeptTopic(keys_name(service.name, source), Role.KEYS, events, compacted=True), facts)
             return
-        yield _internal(source.name_in(service.name), Role.REKEYED, count, compacted=True)
-        name = keys_name(service.name, source)
-        yield _internal(name, Role.KEYS, _existing(name, facts) or partitions(service, events, facts), compacted=True)
-    else:
-        yield _declared(service, source, Role.SOURCE, facts)
-        if isinstance(source, EventTopic):
-            yield _replays(service, source.name, partitions(service, source, facts), facts)
+        yield _replays(service, name, count, facts)
+    if isinstance(events, EventTopic):
+        yield _replays(service, events.name, partitions(service, events, facts), facts)
 
 
 def _replays(service: Service, read: str, count: int, facts: Facts) -> TopicUse:
     """Rows are never replayed: a newer one may be on its way."""
     name = replays_name(service.name, read)
-    return _internal(name, Role.REPLAYS, _existing(name, facts) or count, retention=FOREVER)
+    return _internal(name, Role.REPLAYS, _existing(name, facts) or count, compacted=False)
 
 
 def _declared(service: Service, topic: EventTopic | OwnerTopic, role: Role, facts: Facts) -> TopicUse:
@@ -229,28 +176,22 @@ def _waits(service: Service, topic: EventTopic | OwnerTopic, facts: Facts) -> bo
     return any(not owns(service, each) and facts.get(each.name) is None for each in partners)
 
 
-def _internal(
-    name: str,
-    role: Role,
-    count: int,
-    *,
-    compacted: bool = False,
-    retention: timedelta | None = None,
-) -> TopicUse:
+def _internal(name: str, role: Role, count: int, *, compacted: bool) -> TopicUse:
     return TopicUse(
         name,
         (role,),
         owned=True,
         compacted=compacted,
         partitions=count,
-        retention=retention,
+        # What is no row is trimmed once it is processed, or kept until a person has seen it.
+        retention=None if compacted else FOREVER,
         max_message_bytes=INTERNAL_MAX_MESSAGE_BYTES,
     )
 
 
-def _kept(name: str, role: Role, facts: Facts) -> TopicUse:
-    """A topic of what a person is to see, kept until somebody has."""
-    return _internal(name, role, _existing(name, facts) or KEPT_PARTITIONS, retention=FOREVER)
+def _kept(service: Service, kept: KeptTopic, facts: Facts) -> TopicUse:
+    count = KEPT_PARTITIONS if kept.like is None else partitions(service, kept.like, facts)
+    return _internal(kept.name, kept.role, _existing(kept.name, facts) or count, compacted=kept.compacted)
 
 
 def _existing(name: str, facts: Facts) -> int | None:

@@ -14,9 +14,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 import larder.kafka  # noqa: F401 - forbids clients to create topics
+from larder.declaring.operators import Role
 from larder.declaring.partition_counts import DEFAULT_PARTITIONS
 from larder.declaring.topics import OwnerTopic
-from larder.declaring.topology import Role, TopicUse
+from larder.declaring.topology import TopicUse
 from larder.demo.shop import is_customer_id
 from tables import shop
 

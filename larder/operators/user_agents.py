@@ -13,12 +13,12 @@ from typing import Any
 
 from aiokafka.structs import TopicPartition
 
+from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.field_reader import TooDeepError
 from larder.declaring.decoding import decoder
 from larder.declaring.problems import LarderError
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
-from larder.declaring.service import AgentDeclaration
 from larder.delivery.delivery import Delivery
 from larder.operators.user_code import no_exit
 

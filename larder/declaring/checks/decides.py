@@ -3,24 +3,28 @@
 Pure: values in, problems out. Topics are checked in `topic_checks`.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from larder.declaring.checks.functions import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from larder.declaring.checks.keys import advice, holds_key_of, input_key_problems
 from larder.declaring.checks.topics import rekey_problems, type_name
-from larder.declaring.decides import Decide
 from larder.declaring.decisions import Decision, Delete
 from larder.declaring.facts import RESTORE, Facts, wake_ups_name
 from larder.declaring.fields import unreadable
 from larder.declaring.partition_counts import partitions, told_count
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
-from larder.declaring.service import Service
 from larder.declaring.sources import Source, events_of, partitioned_by
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.decides import Decide
+    from larder.declaring.service import Service
 
 
 def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:

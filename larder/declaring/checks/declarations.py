@@ -10,7 +10,7 @@ from dataclasses import fields as attributes
 from itertools import combinations
 from typing import TypeAlias
 
-from larder.declaring.checks.kinds import kind_problems, of_their_kind
+from larder.declaring.checks.kinds import table_problems
 from larder.declaring.checks.services import service_problems
 from larder.declaring.checks.topics import topic_problems
 from larder.declaring.facts import Facts, TopicFacts
@@ -31,14 +31,35 @@ def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[P
     checked against the broker. A topic that does not exist is no problem: see
     `missing_topics`.
     """
-    found = [problem for service in services for problem in kind_problems(service)]
-    sound = [of_their_kind(service) for service in services]
+    found = [problem for service in services for problem in _kind_problems(service)]
+    sound = [_sound(service) for service in services]
     found += _among(sound)
     for topic in _topics(sound):
         found += topic_problems(topic)
     for service in sound:
         found += service_problems(service, facts or {})
     return tuple(dict.fromkeys(found))
+
+
+def _kind_problems(service: Service) -> Iterator[Problem]:
+    """Find what is of another kind than its place requires."""
+    for table in service.tables:
+        yield from table_problems(table)
+    for operator in service.operators:
+        yield from operator.kind_problems(service)
+
+
+def _sound(service: Service) -> Service:
+    """Give the service without what has such problems, or uses a table that has: all other checks rely on kinds."""
+    sound = Service(service.name)
+    sound.tables = [table for table in service.tables if not any(table_problems(table))]
+    sound.operators = [
+        each
+        for each in service.operators
+        if not any(each.kind_problems(service))
+        and not any(problem for table in each.uses() for problem in table_problems(table))
+    ]
+    return sound
 
 
 def _among(services: Sequence[Service]) -> Iterator[Problem]:
@@ -108,11 +129,10 @@ def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
     for service in services:
         for table in service.tables:
             used[table.topic] = None
-        used |= {events_of(source): None for source in service.sources}
-        used |= dict.fromkeys(service.written)
-        used |= {lookup.table.topic: None for join in service.joins for lookup in join.lookups}
-        for agent in service.agents:
-            used[agent.topic] = None
+        for operator in service.operators:
+            used |= {events_of(source): None for source in operator.reads()}
+            used |= dict.fromkeys(operator.writes())
+            used |= {table.topic: None for table in operator.uses()}
     return tuple(used)
 
 

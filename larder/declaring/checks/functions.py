@@ -3,15 +3,19 @@
 Pure: the function is looked at, never called.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
-from larder.declaring.joins import Join
 from larder.declaring.missing import PassOn
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from larder.declaring.joins import Join
 
 
 def function_problems(declared: str, join: Join, function: Callable[..., Any]) -> Iterator[Problem]:

@@ -4,8 +4,11 @@ Pure: values in, problems out. What becomes of an order is checked in `output_ch
 or `function_checks`, topics in `topic_checks`.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from larder.declaring.checks.functions import function_problems
 from larder.declaring.checks.keys import holds_key_of, source_key_problems
@@ -13,14 +16,16 @@ from larder.declaring.checks.outputs import output_problems
 from larder.declaring.checks.topics import field_problems, rekey_problems, type_name
 from larder.declaring.facts import RESTORE, Facts, input_name, waiting_name
 from larder.declaring.fields import fields, unreadable
-from larder.declaring.joins import Join
 from larder.declaring.missing import Terminal, Wait
 from larder.declaring.partition_counts import partitions
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
-from larder.declaring.service import Service
 from larder.declaring.sources import Lookup, Source, events_of, partitioned_by
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.joins import Join
+    from larder.declaring.service import Service
 
 
 def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Problem]:

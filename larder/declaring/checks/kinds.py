@@ -4,56 +4,25 @@ A declaration need not keep to its types. What does not is told here and left ou
 then rely on them. Pure: values in, problems out.
 """
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
 
-from larder.declaring.decides import Decide
-from larder.declaring.joins import Join
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 from larder.declaring.problems import Problem
-from larder.declaring.reactions import Reaction
-from larder.declaring.service import AgentDeclaration, Service
 from larder.declaring.sources import Lookup, Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
-
-def kind_problems(service: Service) -> Iterator[Problem]:
-    """Find what is of another kind than its place requires."""
-    for table in service.tables:
-        yield from _table_problems(table)
-    for join in service.joins:
-        yield from _join_problems(service, join)
-    for decide in service.decides:
-        yield from _decide_problems(service, decide)
-    for reaction in service.reactions:
-        yield from _reaction_problems(service, reaction)
-    for agent in service.agents:
-        yield from _agent_problems(agent)
+if TYPE_CHECKING:
+    from larder.declaring.agents import AgentDeclaration
+    from larder.declaring.decides import Decide
+    from larder.declaring.joins import Join
+    from larder.declaring.reactions import Reaction
+    from larder.declaring.service import Service
 
 
-def of_their_kind(service: Service) -> Service:
-    """Give the service without the declarations that have such problems, or look into a table that has."""
-    sound = Service(service.name)
-    sound.tables = [table for table in service.tables if not any(_table_problems(table))]
-    sound.joins = [
-        join
-        for join in service.joins
-        if not any(_join_problems(service, join))
-        and not any(problem for lookup in join.lookups for problem in _table_problems(lookup.table))
-    ]
-    sound.decides = [
-        decide
-        for decide in service.decides
-        if not any(_decide_problems(service, decide)) and not any(_table_problems(decide.state))
-    ]
-    sound.reactions = [
-        reaction
-        for reaction in service.reactions
-        if not any(_reaction_problems(service, reaction)) and not any(_table_problems(reaction.table))
-    ]
-    sound.agents = [agent for agent in service.agents if not any(_agent_problems(agent))]
-    return sound
-
-
-def _table_problems(table: TableUse) -> Iterator[Problem]:
+def table_problems(table: TableUse) -> Iterator[Problem]:
+    """Look at what a table was given."""
     if not _is_a(OwnerTopic, table.topic):
         yield Problem(
             f"table {_named(table.topic)}",
@@ -63,7 +32,8 @@ def _table_problems(table: TableUse) -> Iterator[Problem]:
         )
 
 
-def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
+def join_kind_problems(service: Service, join: Join) -> Iterator[Problem]:
+    """Look at what a join was given."""
     declared = f"join {_named(join.source)} into {_named(join.into)}"
     if not _is_a(Source, join.source):
         yield Problem(
@@ -91,7 +61,8 @@ def _join_problems(service: Service, join: Join) -> Iterator[Problem]:
             )
 
 
-def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
+def decide_kind_problems(service: Service, decide: Decide) -> Iterator[Problem]:
+    """Look at what a decide was given."""
     declared = f"decide {_named(decide.state)}"
     if not _is_a(TableUse, decide.state):
         yield Problem(
@@ -118,7 +89,8 @@ def _decide_problems(service: Service, decide: Decide) -> Iterator[Problem]:
     yield from _into_problems(declared, "a decide", decide.into)
 
 
-def _reaction_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
+def reaction_kind_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
+    """Look at what a reaction was given."""
     declared = f"on_change of {_named(reaction.table)}"
     if not _is_a(TableUse, reaction.table):
         yield Problem(
@@ -141,7 +113,8 @@ def _into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator
             )
 
 
-def _agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
+def agent_kind_problems(agent: AgentDeclaration) -> Iterator[Problem]:
+    """Look at what an agent was given."""
     if not _is_a(EventTopic | OwnerTopic, agent.topic):
         yield Problem(
             f"agent {agent.name}",

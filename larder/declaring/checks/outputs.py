@@ -4,13 +4,18 @@ For joins without a function, whose result is the order's own JSON with the rows
 Pure: values in, problems out.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from larder.declaring.checks.topics import type_name
 from larder.declaring.fields import fields, json_names, scalar
-from larder.declaring.joins import Join
 from larder.declaring.missing import PassOn
 from larder.declaring.problems import Problem
+
+if TYPE_CHECKING:
+    from larder.declaring.joins import Join
 
 
 def output_problems(declared: str, join: Join) -> Iterator[Problem]:

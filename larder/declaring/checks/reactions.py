@@ -3,15 +3,20 @@
 Pure: values in, problems out.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from larder.declaring.checks.decides import emit_problems
 from larder.declaring.checks.functions import accepts, hints_of, is_plain, not_plain, takes, unfit
 from larder.declaring.fields import unreadable
 from larder.declaring.problems import Problem
-from larder.declaring.reactions import Reaction
-from larder.declaring.service import Service
+
+if TYPE_CHECKING:
+    from larder.declaring.reactions import Reaction
+    from larder.declaring.service import Service
 
 
 def reaction_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:

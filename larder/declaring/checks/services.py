@@ -1,40 +1,30 @@
 """What can be wrong with one service: its names, its tables, what reads one topic.
 
-Pure: values in, problems out. Its joins are checked in `join_checks`.
+Pure: values in, problems out. What is wrong with an operator it says itself.
 """
 
-import inspect
 from collections import Counter
 from collections.abc import Iterator
 
-from larder.declaring.checks.decides import decide_problems
-from larder.declaring.checks.functions import takes
-from larder.declaring.checks.joins import join_problems
-from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.checks.topics import LONGEST_NAME, broker_problems, name_problems
 from larder.declaring.facts import Facts
 from larder.declaring.names import folder_problems
+from larder.declaring.operators import Role
 from larder.declaring.problems import Problem
-from larder.declaring.service import AgentDeclaration, Service
+from larder.declaring.service import Service
 from larder.declaring.sources import events_of
 from larder.declaring.topics import Rekeyed
-from larder.declaring.topology import Role, TopicUse, topics_of
+from larder.declaring.topology import TopicUse, topics_of
 
 
 def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
-    """Check a service with all its joins and agents."""
+    """Check a service with all its operators."""
     declared = f"service {service.name}"
     yield from _name_problems(declared, service)
     yield from _loop_problems(declared, service)
     yield from _rekey_problems(declared, service)
-    for agent in service.agents:
-        yield from _function_problems(declared, agent)
-    for join in service.joins:
-        yield from join_problems(service, join, facts)
-    for decide in service.decides:
-        yield from decide_problems(service, decide, facts)
-    for reaction in service.reactions:
-        yield from reaction_problems(service, reaction)
+    for operator in service.operators:
+        yield from operator.problems(service, facts)
     yield from _topic_use_problems(declared, service, facts)
 
 
@@ -92,21 +82,6 @@ def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
                 f"{name} with missing={' and missing='.join(sorted(missing))}",
                 "use the same missing= everywhere",
             )
-
-
-def _function_problems(declared: str, agent: AgentDeclaration) -> Iterator[Problem]:
-    if not inspect.iscoroutinefunction(agent.function):
-        found = agent.name
-    elif not takes(signature := inspect.signature(agent.function), 1):
-        found = f"{agent.name}{signature}"
-    else:
-        return
-    yield Problem(
-        declared,
-        "an agent requires an async function of one parameter, its batches",
-        found,
-        f"write async def {agent.name}(batches)",
-    )
 
 
 def _named_after_wrong(use: TopicUse) -> bool:

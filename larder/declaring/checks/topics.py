@@ -3,10 +3,12 @@
 Pure: each check gives the problems it finds, and looks at values only.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from larder.declaring.facts import TopicFacts
 from larder.declaring.fields import fields, scalar, unreadable
@@ -14,7 +16,9 @@ from larder.declaring.keys import INT64, KEY_TYPES, KeyType
 from larder.declaring.missing_fields import DeadLetter, Drop
 from larder.declaring.problems import Problem
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
-from larder.declaring.topology import TopicUse
+
+if TYPE_CHECKING:
+    from larder.declaring.topology import TopicUse
 
 # org.apache.kafka.common.internals.Topic: legal characters and longest name.
 LONGEST_NAME: Final = 249

@@ -5,7 +5,8 @@ from datetime import timedelta
 from agents import fulfilment, shipping
 from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
 from larder.declaring.facts import TopicFacts
-from larder.declaring.topology import Role, missing_topics, topics_of
+from larder.declaring.operators import Role
+from larder.declaring.topology import missing_topics, topics_of
 from tables import shop
 
 

@@ -16,8 +16,9 @@ from aiokafka.errors import (
 )
 
 from larder.declaring import topology
+from larder.declaring.operators import Role
 from larder.declaring.problems import DeclarationError
-from larder.declaring.topology import FOREVER, Role, TopicUse
+from larder.declaring.topology import FOREVER, TopicUse
 from larder.kafka import admin, topic_refusals
 from larder.kafka.admin import Cluster
 from larder.kafka.topic_refusals import TopicsUnavailableError, is_too_new, refusal, refused
