@@ -15,6 +15,7 @@ from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic
 
 if TYPE_CHECKING:
+    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 AgentFunction: TypeAlias = Callable[[AsyncIterator[Any]], Awaitable[None]]
@@ -29,6 +30,8 @@ class AgentDeclaration:
 
     kind = "agent"
     reads_as = Role.AGENT
+    reads_near = False
+    goes_on_with_its_own = False
 
     @property
     def name(self) -> str:
@@ -62,6 +65,9 @@ class AgentDeclaration:
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as all operators
         """Find all else that is wrong with it."""
         return agent_problems(service, self)
+
+    def run_in_memory(self, run: MemoryRun) -> None:
+        """Do nothing: it may do anything."""
 
     def edges(self, service: str) -> Iterator[Edge]:  # noqa: ARG002 - as all operators
         """Draw what it takes."""

@@ -6,7 +6,7 @@ Nothing is checked where it is declared, so that all mistakes can be reported to
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -14,12 +14,13 @@ from larder.declaring.checks.decides import decide_problems
 from larder.declaring.checks.kinds import decide_kind_problems
 from larder.declaring.decisions import WakeUp, refusals_name
 from larder.declaring.facts import Facts, dead_letters_name, wake_ups_name
+from larder.declaring.in_memory.decides import run_decide
 from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
 from larder.declaring.problems import Problem
-from larder.declaring.rows import Row
 from larder.declaring.sources import Source, TableUse
 
 if TYPE_CHECKING:
+    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,6 +43,7 @@ class Decide:
 
     kind = "decide"
     reads_as = Role.SOURCE
+    goes_on_with_its_own = True
 
     @property
     def name(self) -> str:
@@ -79,6 +81,10 @@ class Decide:
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all else that is wrong with it."""
         return decide_problems(service, self, facts)
+
+    def run_in_memory(self, run: MemoryRun) -> None:
+        """Run it over the records of a run."""
+        run_decide(run, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
         """Draw events, the row, what is emitted, woken and refused."""
@@ -119,10 +125,3 @@ class Decide:
         """Take the function; the decorator form is the only one."""
         self.function = function
         return function
-
-
-def several(given: Any) -> tuple[Any, ...]:
-    """Give what was declared as a tuple, also a single one."""
-    if isinstance(given, Row):
-        return (given,)
-    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

@@ -15,6 +15,7 @@ from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 if TYPE_CHECKING:
     from larder.declaring.facts import Facts
+    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.problems import Problem
     from larder.declaring.service import Service
 
@@ -74,6 +75,14 @@ class Operator(Protocol):
     def reads_as(self) -> Role:
         """What the topics are to the service that it reads: sources, whose dead letters are replayed, or its own."""
 
+    @property
+    def reads_near(self) -> bool:
+        """Whether it may read rows of any table of its service."""
+
+    @property
+    def goes_on_with_its_own(self) -> bool:
+        """Whether it takes, in one run in memory, what it writes to a topic that it reads."""
+
     def reads(self) -> Sequence[Source]:
         """What its records come from."""
 
@@ -94,6 +103,9 @@ class Operator(Protocol):
 
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """All else that is wrong with it."""
+
+    def run_in_memory(self, run: MemoryRun) -> None:
+        """Take the records of a run, after all that write what it reads."""
 
     def edges(self, service: str) -> Iterator[Edge]:
         """How it is drawn in the topology of the service of that name."""

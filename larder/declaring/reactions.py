@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from larder.declaring.calls import call
 from larder.declaring.checks.kinds import reaction_kind_problems
 from larder.declaring.checks.reactions import reaction_problems
-from larder.declaring.decides import several
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
 from larder.declaring.facts import Facts
+from larder.declaring.in_memory.reactions import run_reactions
 from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node
 from larder.declaring.problems import Problem
-from larder.declaring.sources import Source, TableUse
+from larder.declaring.sources import Source, TableUse, several
 from larder.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
+    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -49,6 +50,8 @@ class Reaction:
 
     kind = "agent"  # in the topology, where both are functions that may do anything
     reads_as = Role.TABLE
+    reads_near = False
+    goes_on_with_its_own = False
 
     @property
     def name(self) -> str:
@@ -82,6 +85,10 @@ class Reaction:
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as all operators
         """Find all else that is wrong with it."""
         return reaction_problems(service, self)
+
+    def run_in_memory(self, run: MemoryRun) -> None:
+        """Run it over the records of a run."""
+        run_reactions(run, self)
 
     def edges(self, service: str) -> Iterator[Edge]:  # noqa: ARG002 - as all operators
         """Draw changes, and what comes of them."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from larder.declaring.agents import AgentDeclaration, AgentFunction
-from larder.declaring.decides import Decide, several
+from larder.declaring.decides import Decide
 from larder.declaring.decisions import Refusal, refusals_name
 from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Missing, steps
 from larder.declaring.operators import Operator, Role, Topic
 from larder.declaring.reactions import Reaction
-from larder.declaring.sources import Lookup, Source, TableUse, lookups
+from larder.declaring.sources import Lookup, Source, TableUse, lookups, several
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 Agent = TypeVar("Agent", bound=AgentFunction)

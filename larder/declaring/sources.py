@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from larder.declaring.rows import Row
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 Held: TypeAlias = Literal["global", "partition"]
@@ -92,3 +93,10 @@ def _implied_field(source: Source, use: TableUse) -> str:
 def _snake_case(name: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return words.lower()
+
+
+def several(given: Any) -> tuple[Any, ...]:
+    """Give what was declared as a tuple, also a single one."""
+    if isinstance(given, Row):
+        return (given,)
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

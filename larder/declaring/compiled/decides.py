@@ -7,24 +7,28 @@ store, a partition or a transaction.
 What an event can be blamed for is raised as ValueError, with a cause to read.
 """
 
+from __future__ import annotations
+
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from reprlib import repr as shortened
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from larder.declaring.calls import FunctionFailedError, call, failed
 from larder.declaring.compiled.field_reader import NoValueError, TooDeepError
-from larder.declaring.decides import Decide, several
 from larder.declaring.decisions import Decision, Delete, Near, Refusal, Wake, as_utc
 from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
 from larder.declaring.fields import scalar
 from larder.declaring.rows import Row
-from larder.declaring.sources import Source, partitioned_by
+from larder.declaring.sources import Source, partitioned_by, several
+
+if TYPE_CHECKING:
+    from larder.declaring.decides import Decide
 
 Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
 

@@ -8,18 +8,22 @@ table's store, a partition, or what becomes of an order without partner.
 What a record can be blamed for is raised as ValueError, with a cause to read.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from larder.declaring.compiled.field_reader import Keys, Many, One, reader
 from larder.declaring.compiled.outputs import OutputMany, Produced, outputs_of
 from larder.declaring.fields import scalar
-from larder.declaring.joins import Join
 from larder.declaring.keys import INT64, TEXT
 from larder.declaring.missing_fields import Drop
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.joins import Join
 
 Rows: TypeAlias = Sequence[bytes | None]
 

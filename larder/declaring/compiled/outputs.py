@@ -4,10 +4,12 @@ Either the order's own JSON with the rows spliced in, or what a function gives. 
 in, bytes out; nothing here knows where the rows came from.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Sequence
 from reprlib import repr as shortened
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -16,9 +18,11 @@ from larder.declaring.compiled.field_reader import TooDeepError, reader
 from larder.declaring.compiled.splicing import Column, splicer
 from larder.declaring.decoding import decoder
 from larder.declaring.fields import fields
-from larder.declaring.joins import Join
 from larder.declaring.keys import BYTES, TEXT
 from larder.declaring.problems import LarderError
+
+if TYPE_CHECKING:
+    from larder.declaring.joins import Join
 
 Produced: TypeAlias = tuple[bytes, bytes]
 Outputs: TypeAlias = tuple[Sequence[bytes], Sequence[bytes | None], int]

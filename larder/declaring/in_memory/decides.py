@@ -1,48 +1,71 @@
 """A decide in memory: the very functions that the worker uses, and its rules of what lies in one partition.
 
-Rows begin at revision 1, where a worker begins above all that their partition ever had. It may not
-know joins.
+Rows begin at revision 1, where a worker begins above all that their partition ever had.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from larder.declaring.compiled.decides import DecisionVerdict, compile_decide
-from larder.declaring.decides import Decide
+from larder.declaring.dead_letters import cause_of
 from larder.declaring.decisions import WakeUp, as_utc
 from larder.declaring.decoding import decoder
+from larder.declaring.in_memory.joins import partition_key_of
 from larder.declaring.in_memory.placement import check_event_place, check_place
-from larder.declaring.in_memory.records import MemoryRecord, Topic
-from larder.declaring.in_memory.table import MemoryTable
 from larder.declaring.partition_counts import partitions
 from larder.declaring.partitioning import never_near, not_near, partition_of
 from larder.declaring.rows import Row
-from larder.declaring.service import Service
-from larder.declaring.sources import TableUse
-from larder.declaring.topics import OwnerTopic
+from larder.declaring.sources import TableUse, events_of
+
+if TYPE_CHECKING:
+    from larder.declaring.decides import Decide
+    from larder.declaring.in_memory.records import MemoryRecord
+    from larder.declaring.in_memory.run import MemoryRun
 
 
-class Publish(Protocol):
-    """Where records go."""
+def run_decide(run: MemoryRun, decide: Decide) -> None:
+    """Decide on every event of its inputs, in order, and on what it emits to itself; then on wake-ups that are due."""
+    deciding = MemoryDecide(run, decide)
+    given = list(run.given)
+    names = sorted(
+        (events_of(source).name for source in decide.inputs),
+        key=lambda name: given.index(name) if name in given else len(given),
+    )
+    done = dict.fromkeys(names, 0)
+    _decide_on(run, decide, deciding, done)
+    while (woken := deciding.due(run.until)) is not None:
+        deciding.wake(woken)
+        _decide_on(run, decide, deciding, done)
 
-    def __call__(self, into: Topic, result: tuple[bytes, bytes | None]) -> None:
-        """Add a record of that key and value."""
+
+def _decide_on(run: MemoryRun, decide: Decide, deciding: MemoryDecide, done: dict[str, int]) -> None:
+    """Decide on the events that are not done, those included that come of them."""
+    numbers = {events_of(source).name: number for number, source in enumerate(decide.inputs)}
+    partition_keys = [partition_key_of(source) for source in decide.inputs]
+    while (name := next((name for name in done if done[name] < len(run.log(name))), None)) is not None:
+        record = run.log(name)[done[name]]
+        done[name] += 1
+        try:
+            partition_key = partition_keys[numbers[name]]
+            if partition_key is None or partition_key(record.value) is not None:
+                deciding.event(numbers[name], name, record)
+        except ValueError as error:
+            run.park(name, record, cause_of(error))
 
 
 class MemoryDecide:
     """A decide with its rows and its wake-ups; events that it cannot decide on raise ValueError."""
 
-    def __init__(
-        self, service: Service, decide: Decide, table_of: Callable[[OwnerTopic], MemoryTable], publish: Publish
-    ) -> None:
-        """`table_of` gives the rows of a topic."""
-        self._service = service
+    def __init__(self, run: MemoryRun, decide: Decide) -> None:
+        """Begin without wake-ups."""
+        self._service = run.service
         self._compiled = compile_decide(decide)
         self._topic = decide.state.topic
-        self._count = partitions(service, self._topic, {})
-        self._table_of = table_of
-        self._publish = publish
+        self._count = partitions(run.service, self._topic, {})
+        self._table_of = run.table
+        self._publish = run.publish
         self._wakes: dict[bytes, float] = {}
         self._partition = 0
 

@@ -3,18 +3,22 @@
 It knows topics and their keys, and may not know joins.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from larder.declaring.decoding import decoder
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.rows import Row
-from larder.declaring.service import Service
 from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic, OwnerTopic
+
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 Value: TypeAlias = Row | bytes | None

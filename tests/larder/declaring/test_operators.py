@@ -1,0 +1,122 @@
+"""A kind of operator that only this test knows: topics, checks, topology and runs in memory find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from larder import EventTopic, OwnerTopic, Row, Service
+from larder.declaring.checks.declarations import problems
+from larder.declaring.facts import TopicFacts
+from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.partition_counts import partitions
+from larder.declaring.problems import Problem
+from larder.declaring.sources import Source, TableUse
+from larder.declaring.topology import topics_of
+from larder.observability.topology import topology
+from larder.testing import run_in_memory
+
+if TYPE_CHECKING:
+    from larder.declaring.facts import Facts
+    from larder.declaring.in_memory.run import MemoryRun
+
+
+class Order(Row):
+    order_id: str
+
+
+orders = EventTopic("orders", Order, key="order_id", owner="checkout")
+rows = OwnerTopic("rows", Order, key="order_id", owner="checkout")
+copies = EventTopic("copies", Order, key="order_id", owner="copying")
+
+
+@dataclass(eq=False)
+class Copying:
+    """Publishes each record of a topic once more."""
+
+    source: EventTopic
+    into: EventTopic
+    table: TableUse
+
+    kind = "copying"
+    reads_as = Role.SOURCE
+    reads_near = False
+    goes_on_with_its_own = False
+
+    @property
+    def name(self) -> str:
+        return self.into.name
+
+    def reads(self) -> Sequence[Source]:
+        return (self.source,)
+
+    def uses(self) -> Sequence[TableUse]:
+        return (self.table,)
+
+    def writes(self) -> Sequence[Topic]:
+        return (self.into,)
+
+    def meets(self) -> Iterator[tuple[Source, Topic]]:
+        yield self.source, self.table.topic
+
+    def keeps(self, service: str) -> Iterator[KeptTopic]:
+        yield KeptTopic(f"{service}.copied", Role.REFUSALS, None, compacted=False)
+
+    def kind_problems(self, service: Service) -> Iterator[Problem]:
+        if not isinstance(self.source, EventTopic):
+            yield Problem(f"copying of {service.name}", "requires events", repr(self.source), "give it some")
+
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as all operators
+        if self.into.name == self.source.name:
+            yield Problem(f"copying of {service.name}", "requires another topic", self.into.name, "name another one")
+
+    def run_in_memory(self, run: MemoryRun) -> None:
+        for record in run.log(self.source.name):
+            if record.key is not None:
+                run.publish(self.into, (record.key, record.value))
+
+    def edges(self, service: str) -> Iterator[Edge]:
+        yield from source_edges(service, self.source, node(self))
+        yield Edge(node(self), f"topic:{self.into.name}", "copied")
+
+
+def copying(into: EventTopic = copies) -> Service:
+    service = Service("copying")
+    service.add(Copying(orders, into, service.table(rows)))
+    return service
+
+
+def test_its_topics_are_those_of_the_service() -> None:
+    found = {use.name: use for use in topics_of(copying())}
+    assert {"orders", "orders.replays", "rows", "copies", "copying.copied"} <= {
+        name.removeprefix("copying.") if name.endswith(".replays") else name for name in found
+    }
+    assert (found["copies"].roles, found["copies"].owned) == ((Role.OUTPUT,), True)
+    assert found["copying.copied"].internal
+
+
+def test_its_topics_meet_by_partition() -> None:
+    facts = {"rows": TopicFacts(7, "compact", 1_000_000, "id")}
+    assert partitions(copying(), orders, facts) == 7
+
+
+def test_its_problems_are_found() -> None:
+    (problem,) = [each for each in problems([copying(orders)]) if each.declared == "copying of copying"]
+    assert problem.requires == "requires another topic"
+    service = copying()
+    service.operators[0].source = rows  # type: ignore[attr-defined]
+    (problem,) = [each for each in problems([service]) if each.declared == "copying of copying"]
+    assert problem.requires == "requires events"
+
+
+def test_it_is_drawn() -> None:
+    found = topology(copying(), {})
+    assert {"id": "copying:copies", "kind": "copying", "name": "copies", "rate": None} in found["nodes"]
+    assert {"from": "copying:copies", "to": "topic:copies", "label": "copied"} in found["edges"]
+
+
+def test_it_runs_in_memory() -> None:
+    result = run_in_memory(copying(), {orders: [Order(order_id="o1")]})
+    assert [record.row for record in result[copies]] == [Order(order_id="o1")]
+    assert result["copying.copied"] == []
