@@ -10,13 +10,15 @@ from larder.counters.join_quality import QualityOfJoin
 from larder.counters.rekey_counts import RekeyCounts
 from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import ReactionCounts
+from larder.operators.user_agents import AgentCounts
 
 
 class Counts(NamedTuple):
-    """By the name of join, decide, topic of a `.by`, table that is reacted to; the causes of dead letters by topic."""
+    """By the name of join, decide, topic of a `.by`, table that is reacted to, topic of an agent; causes by topic."""
 
     joins: Mapping[str, QualityOfJoin]
     decides: Mapping[str, DecideCounts]
     causes: CauseLogs
     rekeyings: Mapping[str, RekeyCounts]
     reactions: Mapping[str, ReactionCounts]
+    agents: Mapping[str, AgentCounts] = {}

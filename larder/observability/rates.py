@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from larder.declaring.operators import node
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,4 +53,8 @@ def counted(runner: ServiceRunner) -> dict[str, int]:
         counts[f"join:{name}"] = join.total().joined
     for name, decide in runner.counts.decides.items():
         counts[f"decide:{name}"] = decide.decided
+    for reaction in runner.service.reactions:
+        counts[node(reaction)] = runner.counts.reactions[reaction.table.name].changes
+    for agent in runner.service.agents:
+        counts[node(agent)] = runner.counts.agents[agent.topic.name].done
     return counts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiokafka.structs import TopicPartition
@@ -47,10 +47,22 @@ class AgentBatch:
             raise TooDeepError from None
 
 
+@dataclass
+class AgentCounts:
+    """Records that an agent was given, and those after which it asked for more, in this worker since it started."""
+
+    given: int = 0
+    done: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
 class Feed:
     """One agent's batches, from all partitions that this worker has."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: AgentCounts | None = None) -> None:
+        self.counts = counts or AgentCounts()
         self._batches: asyncio.Queue[tuple[AgentBatch, Callable[[], None]]] = asyncio.Queue(maxsize=1)
 
     def full(self) -> bool:
@@ -110,8 +122,10 @@ class AgentHandler:
 
         def done() -> None:
             if self._epoch() == began:
+                self._feed.counts.done += len(records)
                 self._delivery().done(self._tp, position)
 
+        self._feed.counts.given += len(records)
         self._feed.offer(AgentBatch(self._tp.topic, self._tp.partition, records, self._row), done)
 
     def busy(self) -> bool:

@@ -32,6 +32,15 @@ def decides(services: Data) -> list[Data]:
     return _summed(services, "decides")
 
 
+def others(services: Data) -> list[Data]:
+    """Give decides, folds, reactions and agents, each in one word, with its name and the counts of all workers."""
+    return [
+        *({"kind": "fold" if each["folds"] else "decide", **each} for each in decides(services)),
+        *({"kind": "reaction", "name": each["table"], **each} for each in _summed(services, "reactions", "table")),
+        *({"kind": "agent", **each} for each in _summed(services, "agents")),
+    ]
+
+
 def dead_letters(services: Data) -> list[Data]:
     """Give the inputs with dead letters since the workers started: records, dead letters, the most frequent causes."""
     found: dict[str, dict[str, Any]] = {}
@@ -78,12 +87,13 @@ def inputs(services: Data) -> list[dict[str, Any]]:
     return sorted(found, key=lambda each: (each["topic"], each["partition"]))
 
 
-def _summed(services: Data, kind: str) -> list[Data]:
+def _summed(services: Data, kind: str, name: str = "name") -> list[Data]:
     found: dict[str, Data] = {}
     for status in told(services):
-        for each in status[kind]:
-            known = found.get(each["name"])
-            found[each["name"]] = each if known is None else _sum(known, each)
+        # A worker of before says nothing of kinds that it did not know.
+        for each in status.get(kind, ()):
+            known = found.get(each[name])
+            found[each[name]] = each if known is None else _sum(known, each)
     return list(found.values())
 
 

@@ -33,6 +33,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "lag": None if None in lags else sum(lags),
         "processed": sum(status["processed"] for status in totals.told(data)),
         "joins": totals.joins(data),
+        "others": totals.others(data),
         "inputs": by_topic(inputs),
         "input_count": len(inputs),
         "partitions": partition_map(data),

@@ -221,6 +221,7 @@ SCHEMAS: dict[str, Any] = {
                 thing({"name": TEXT, "inputs": things(TEXT), "folds": FLAG, "counts": {"type": "object"}})
             ),
             "reactions": things(thing({"table": TEXT, "counts": {"type": "object"}})),
+            "agents": things(thing({"name": TEXT, "topic": TEXT, "counts": {"type": "object"}})),
             "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
             "warnings": things(TEXT),

@@ -48,7 +48,7 @@ from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import HeldTable
 from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import GlobalReacting, ReactionCounts
-from larder.operators.user_agents import Feed, abandonable, run_agent
+from larder.operators.user_agents import AgentCounts, Feed, abandonable, run_agent
 from larder.processing.loop import Processing
 from larder.store.clock import now
 from larder.store.errors import StoreError
@@ -132,8 +132,9 @@ class ServiceRunner:
             CauseLogs(),
             {input_name(service, each): RekeyCounts() for each in service.sources if isinstance(each, Rekeyed)},
             {reaction.table.name: ReactionCounts() for reaction in service.reactions},
+            {agent.topic.name: AgentCounts() for agent in service.agents},
         )
-        self.feeds = {agent.topic.name: Feed() for agent in service.agents}
+        self.feeds = {name: Feed(counts) for name, counts in self.counts.agents.items()}
         self.membership: Membership | None = None
         self.traffic = Traffic()
         self._memory = memory

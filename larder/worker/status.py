@@ -54,6 +54,10 @@ def status(
             for decide in service.decides
         ],
         "reactions": [{"table": name, "counts": each.as_dict()} for name, each in counts.reactions.items()],
+        "agents": [
+            {"name": agent.name, "topic": agent.topic.name, "counts": counts.agents[agent.topic.name].as_dict()}
+            for agent in service.agents
+        ],
         "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
         "dead_letters": letter_counts(
             counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}

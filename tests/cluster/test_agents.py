@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import urllib.request
+
 import pytest
 
 from tests.cluster.shops import Shop
 from tests.support.topics import until
-from tests.support.workers import running
+from tests.support.workers import Worker, running
 
 # Each batch is finished with a line in a file: what an agent has done is seen from outside.
 AGENT = """
@@ -41,6 +44,14 @@ def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read
         before = shop.order(50)
         worker.until_running()
         worker.until(lambda _: set(before) <= _done(shop), what="finished batches")
+        seen = worker.until(lambda seen: seen["agents"][0]["counts"]["done"] == 50, what="an agent that asks for more")
+        assert seen["agents"] == [
+            {"name": "audit", "topic": f"{shop.prefix}.orders", "counts": {"given": 50, "done": 50}}
+        ]
+        assert 'larder_agent_records_total{agent="audit",result="done"} 50' in _metrics(worker)
+        page = worker.page("/")
+        assert "<code>audit</code>" in page
+        assert "done <b>50</b>" in page
         shop.order_as("poison")
         assert worker.exit_code() not in {0, None}
         assert cause in worker.text
@@ -50,6 +61,12 @@ def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read
         worker.start()
         worker.until(lambda _: {*before, *after, "poison"} <= _done(shop), what="the rest, with what had failed")
         assert worker.stop() == 0
+
+
+def _metrics(worker: Worker) -> str:
+    port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)[-1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 HANGING = """

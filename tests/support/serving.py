@@ -43,7 +43,8 @@ def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
 STATUS = {
     "service": "shipping", "worker": "one", "phase": "running", "processed": 0,
     "joins": [], "decides": [], "inputs": [], "held_back": [],
-    "reactions": [], "rekeyings": [], "dead_letters": {"total": 0, "inputs": [], "causes": []},
+    "reactions": [], "agents": [],
+"rekeyings": [], "dead_letters": {"total": 0, "inputs": [], "causes": []},
     "tables": [], "partition_counts": {},
 }  # fmt: skip
 

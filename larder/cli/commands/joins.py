@@ -1,4 +1,4 @@
-"""Show what became of what the joins, decides, folds and reactions of a service took, with samples of its joins."""
+"""Show what became of what the operators of a service took, with samples of its joins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from larder.client.local_workers import Reply
 
-KINDS = ("joins", "decides", "folds", "reactions")
+KINDS = ("joins", "decides", "folds", "reactions", "agents")
 ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 
@@ -36,7 +36,7 @@ ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 )
 @json_option
 def command(*, service: str | None, at: str | None, samples: int, as_json: bool) -> None:
-    """Show the joins, decides, folds and reactions of the workers that run here, or of SERVICE, with counts.
+    """Show the joins, decides, folds, reactions and agents of the workers that run here, or of SERVICE, with counts.
 
     Counts begin with each worker's process; those of joins are by partition. The newest records that lacked a row,
     waited in vain or were parked are named by their coordinates; those of parked ones name a dead letter.
@@ -83,13 +83,13 @@ def _require_outcomes(name: str) -> None:
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
 
     service = service_named(declared_services(load_settings().settings.modules), name)
-    if not (service.joins or service.decides or service.reactions):
+    if not service.operators:
         do = "see larder services for what it declares"
         raise MistakeError(Problem(f"service {name}", f"requires {ANY}", "none of them", do))
 
 
 def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
-    """Give what each worker says of its decides, folds and reactions."""
+    """Give what each worker says of its decides, folds, reactions and agents."""
 
     def of(kind: str) -> list[dict[str, Any]]:
         return [
@@ -103,6 +103,7 @@ def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
         "decides": [each for each in decides if not each.get("folds")],
         "folds": [each for each in decides if each.get("folds")],
         "reactions": of("reactions"),
+        "agents": of("agents"),
     }
 
 

@@ -1,4 +1,4 @@
-"""What became of what joins, decides, folds and reactions took, as a person reads it: a table of each, and samples."""
+"""What became of what operators took, as a person reads it: a table of each kind, and samples of joins."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ OTHERS = (
     ("decides", "decide", "name", ("decided", "rows", "emitted", "refused", "woken", "parked")),
     ("folds", "fold", "name", ("decided", "rows", "parked")),
     ("reactions", "reacts to", "table", ("changes", "emitted", "parked")),
+    ("agents", "agent", "name", ("given", "done")),
 )
 """Kinds: what they are called in an answer, the first heading, what names one of them, and its counts."""
 

@@ -41,6 +41,10 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
         _read_results(families, "larder_decide_total", name, decide.as_dict())
     for name, reaction in runner.counts.reactions.items():
         _read_results(families, "larder_reaction_total", name, reaction.as_dict())
+    for agent in runner.service.agents:
+        _read_results(
+            families, "larder_agent_records_total", agent.name, runner.counts.agents[agent.topic.name].as_dict()
+        )
     for name, rekeying in runner.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
 

@@ -139,7 +139,9 @@ def test_joins_of_a_service_that_is_not_declared_or_has_nothing_to_show_are_a_mi
     unknown, without = joins("nope"), joins(f"{prefix}.counting")
     assert (unknown.returncode, without.returncode) == (2, 2)
     assert "service nope: requires a declared service" in unknown.stderr
-    assert f"service {prefix}.counting: requires joins, decides, folds or reactions; found none" in without.stderr
+    assert (
+        f"service {prefix}.counting: requires joins, decides, folds, reactions or agents; found none" in without.stderr
+    )
 
 
 def test_without_workers_services_are_shown_as_declared(asking: Asking, prefix: str) -> None:

@@ -1,0 +1,32 @@
+"""A service summed over its workers: operators of each kind, also where one worker is of another version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from larder.pages.totals import others
+from tests.larder.pages.samples import status
+
+
+def _said(worker: str, **counted: Any) -> dict[str, Any]:
+    return {**status(worker), **counted}
+
+
+def test_decides_folds_reactions_and_agents_are_summed_by_name() -> None:
+    decides = [
+        {"name": "levels", "inputs": ["requests"], "folds": False, "counts": {"decided": 3, "refused": 1}},
+        {"name": "sums", "inputs": ["requests"], "folds": True, "counts": {"decided": 2}},
+    ]
+    reactions = [{"table": "customers", "counts": {"changes": 5}}]
+    agents = [{"name": "audit", "topic": "orders", "counts": {"given": 7, "done": 6}}]
+    one = _said("one", decides=decides, reactions=reactions, agents=agents)
+    two = {
+        name: value for name, value in _said("two", decides=decides, reactions=reactions).items() if name != "agents"
+    }
+    found = others({**one, "workers": [{"worker": "two", "told": two}]})
+    assert [(each["kind"], each["name"], each["counts"]) for each in found] == [
+        ("decide", "levels", {"decided": 6, "refused": 2}),
+        ("fold", "sums", {"decided": 4}),
+        ("reaction", "customers", {"changes": 10}),
+        ("agent", "audit", {"given": 7, "done": 6}),
+    ]
