@@ -102,13 +102,11 @@ def ways(system: System, topic: str) -> list[ResultRoute]:
 
 def _results(service: Service) -> Iterator[tuple[str, str]]:
     """Each topic of events whose records have results, and where these go."""
-    for join in service.joins:
-        if isinstance(events_of(join.source), EventTopic):
-            yield events_of(join.source).name, join.into.name
-    for decide in service.decides:
-        for source in decide.inputs:
-            for into in decide.into:
-                yield events_of(source).name, into.name
+    for operator in service.operators:
+        tables = {table.name for table in operator.uses()}
+        for events in map(events_of, operator.reads()):
+            if isinstance(events, EventTopic):
+                yield from ((events.name, into.name) for into in operator.writes() if into.name not in tables)
 
 
 def _way(system: System, service: Service, topic: str, into: str) -> ResultRoute | None:

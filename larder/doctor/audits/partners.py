@@ -36,13 +36,9 @@ def partners(system: System) -> Iterator[Finding]:
 
 def meetings(service: Service) -> Iterator[tuple[Source, str]]:
     """Each input with a co-partitioned table that its records meet."""
-    for join in service.joins:
-        for lookup in join.lookups:
-            if lookup.table.held == "partition":
-                yield join.source, lookup.table.name
-    for decide in service.decides:
-        for source in decide.inputs:
-            yield source, decide.state.name
+    for operator in service.operators:
+        for source, topic in operator.meets():
+            yield source, topic.name
 
 
 def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
