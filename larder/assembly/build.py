@@ -7,41 +7,29 @@ of the engine and starts none of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain, starmap
-from typing import cast
 
 from aiokafka.structs import TopicPartition
 
+from larder.assembly.context import PartitionContext, Shared
 from larder.assembly.counts import Counts
-from larder.assembly.decide_parts import DecideParts
+from larder.assembly.decides import DecideParts, DecidePlan
+from larder.assembly.joins import JoinPlan
+from larder.assembly.operator_plan import build
 from larder.assembly.placement import Placement
-from larder.assembly.plan import InputPlan, JoinPlan, RekeyPlan, ServicePlan, WaitPlan
-from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
+from larder.assembly.plan import InputPlan, ServicePlan
 from larder.declaring.keys import BYTES, KeyType
-from larder.declaring.missing_fields import Drop
 from larder.declaring.problems import Problem
-from larder.declaring.sources import events_of
-from larder.declaring.topics import OwnerTopic
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.delivery.delivery import Delivery
 from larder.local_tables.kept_rows import KeptRows
-from larder.local_tables.misplaced import OrderPlaces
 from larder.local_tables.table import HeldTable
-from larder.operators.joins.join import Joining
-from larder.operators.joins.row_results import row_results
 from larder.operators.joins.waiting_room import WaitingRoom
-from larder.operators.owned_rows import OwnedRows
 from larder.operators.reactions import Begun, ReactingHandler
-from larder.operators.rekeying.newest_result import Gathering
-from larder.operators.rekeying.rows import RekeyingRows
 from larder.operators.user_agents import AgentHandler, Feed
-from larder.processing.handlers import InputHandler, InputStep, Rekeying, TableHandler
+from larder.processing.handlers import InputHandler, InputStep, TableHandler
 from larder.processing.lanes import Lane
 from larder.processing.loop import Chore
 from larder.processing.replaying import ReplayHandler
-from larder.store.applying.row_checks import RowChecks
 
 
 class Assembly:
@@ -67,17 +55,19 @@ class Assembly:
         self._tables = tables
         self._counts = counts
         self._feeds = feeds
-        self._generation = generation
         self._begun = begun
         self._delivery = delivery
         self._epoch = epoch
-        self._clock = clock
         self._placement = placement
         self._partition_counts = partition_counts
-        self._owner_topics = {each.input for each in plan.joins if isinstance(events_of(each.join.source), OwnerTopic)}
-        self.rooms: dict[TopicPartition, list[WaitingRoom]] = {}
         self.held_back: dict[TopicPartition, Problem] = {}
-        self._decides = DecideParts(plan, assigned, tables, counts.decides, self._owned, delivery, self._parking)
+        self._shared = Shared(plan, tables, counts, generation, delivery, clock)
+        self._decides = DecideParts(self._shared, assigned)
+
+    @property
+    def rooms(self) -> Mapping[TopicPartition, list[WaitingRoom]]:
+        """Where records wait, by the partition of their input."""
+        return self._shared.rooms
 
     @property
     def chores(self) -> Sequence[Chore]:
@@ -107,10 +97,14 @@ class Assembly:
 
     def _table(self, tp: TopicPartition) -> Lane:
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
-            table, parking, counts = self._tables[tp.topic], self._parking(tp), self._counts.reactions[tp.topic]
+            table, parking, counts = (
+                self._tables[tp.topic],
+                self._shared.dead_letters(tp),
+                self._counts.reactions[tp.topic],
+            )
             reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery, counts)
             return Lane(tp, reacting, self._held_table(tp))
-        handler = TableHandler(self._tables[tp.topic], tp.partition, self._parking(tp), self._delivery)
+        handler = TableHandler(self._tables[tp.topic], tp.partition, self._shared.dead_letters(tp), self._delivery)
         handler.publish_left_over()
         return Lane(tp, handler, self._held_table(tp))
 
@@ -134,7 +128,8 @@ class Assembly:
             # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
             self._hold_back(tp, [name for name in lacking if self._is_uneven(tp, name)])
             return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
-        steps = dict(self._steps(tp, plan))
+        at = PartitionContext(tp, self._shared, self._decides)
+        steps: dict[str, InputStep] = {each.step: build(each, at) for each in plan.steps}
         return Lane(tp, InputHandler(tp, steps, self._delivery, _key_type(plan)), self._held(tp, plan))
 
     def _replay(self, tp: TopicPartition, replays: str, inputs: Mapping[TopicPartition, Lane]) -> Lane:
@@ -145,7 +140,9 @@ class Assembly:
             return Lane(tp, InputHandler(tp, {}, self._delivery), _always)
         if source in self.held_back:
             self.held_back[tp] = self.held_back[source]
-        return Lane(tp, ReplayHandler(tp, source, handler, self._delivery, self._parking), inputs[source].held)
+        return Lane(
+            tp, ReplayHandler(tp, source, handler, self._delivery, self._shared.dead_letters), inputs[source].held
+        )
 
     def _apart(self, tp: TopicPartition, source: str) -> Problem:
         return Problem(
@@ -174,71 +171,11 @@ class Assembly:
         table = self._tables[name]
         return table.held == "global" or partition in table.table.partitions
 
-    def _steps(self, tp: TopicPartition, plan: InputPlan) -> Iterator[tuple[str, InputStep]]:
-        """What is done with each record of an input partition, in this order, by the names of dead letters."""
-        for join in plan.joins:
-            yield join.step, self._join(tp, join, self._parking(tp, join.step))
-        for decide in plan.decides:
-            yield decide.step, self._decides.stage(tp, decide, self._parking(tp, decide.step))
-        for rekeying in plan.rekeyings.values():
-            yield rekeying.step, self._rekeying(tp, rekeying, self._parking(tp, rekeying.step))
-        if plan.gathers is not None:
-            # Only the service writes there: what is parked is somebody else's, and is not for this step.
-            into = cast("OwnerTopic", plan.gathers.join.into)
-            rows = self._owned(plan.gathers.output, tp.partition)
-            yield "gathering", Gathering(rows, self._parking(tp), RowChecks(into))
-
-    def _rekeying(self, tp: TopicPartition, plan: RekeyPlan, parking: Parking) -> InputStep:
-        source, counts = plan.rekeyed.source, self._counts.rekeyings[plan.output.topic]
-        if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
-            return Rekeying(compile_rekey(plan.rekeyed), plan.output, self._delivery, parking, counts)
-        read = compile_row_rekey(plan.rekeyed, source.revision)
-        places, drops = self._owned(plan.places, tp.partition), plan.rekeyed.missing is Drop
-        return RekeyingRows(read, places, plan.output, self._delivery, parking, counts, drops=drops)
-
-    def _owned(self, output: Output, partition: int) -> OwnedRows:
-        return OwnedRows(self._tables[output.topic], partition, output, self._delivery, self._generation)
-
-    def _parking(self, tp: TopicPartition, step: str = "") -> Parking:
-        causes = self._counts.causes.of(tp.topic)
-        return Parking(self._plan.service.name, tp, self._plan.dead_letters, self._delivery, causes, step)
-
-    def _join(self, tp: TopicPartition, plan: JoinPlan, parking: Parking) -> Joining:
-        tables = [self._tables[lookup.table.name] for lookup in plan.join.lookups]
-        sources = [table.rows(tp.partition) for table in tables]
-        output = plan.gathered or plan.output
-        quality = self._counts.joins[plan.join.name].of(tp.partition)
-        joining = Joining(plan.compiled, sources, output, self._delivery, parking, quality)
-        joining.results = row_results(plan.join, output, self._delivery)
-        if isinstance(source := events_of(plan.join.source), OwnerTopic):
-            joining.checks = RowChecks(source)
-        joining.places = OrderPlaces(tp.partition, plan.join.lookups, [table.partition_count for table in tables])
-        if plan.waiting is not None:
-            joining.room = self._room(tp, plan.waiting, joining, tables)
-        return joining
-
-    def _room(self, tp: TopicPartition, plan: WaitPlan, joining: Joining, tables: Sequence[HeldTable]) -> WaitingRoom:
-        states = self._plan.states_of(tp.topic)
-        room = WaitingRoom(
-            tp,
-            joining,
-            plan.wait,
-            self._owned(plan.output, tp.partition),
-            [_Partner(table, tp.partition, state=table.topic.name in states) for table in tables],
-            self._delivery,
-            self._clock,
-            by_row_key=tp.topic in self._owner_topics,
-        )
-        for lookup, table in enumerate(tables):
-            table.listen(partial(room.came, lookup))
-        self.rooms.setdefault(tp, []).append(room)
-        return room
-
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
         """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""
         tables = [self._tables[name] for name in self._read(plan)]
         whole = [self._tables[name] for name in self._plan.needed_whole(tp.topic)]
-        waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, plan.decides)]
+        waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
 
         def held() -> bool:
             if not all(table.caught_up(tp.partition) for table in tables):
@@ -249,30 +186,14 @@ class Assembly:
 
     def _read(self, plan: InputPlan) -> Collection[str]:
         """The tables that are read for the records of an input."""
-        looked_up = {lookup.table.name for each in plan.joins for lookup in each.join.lookups}
+        used = {table.name for each in plan.operators for table in each.operator.uses()}
         places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
-        gathered = set() if plan.gathers is None else {plan.gathers.output.topic}
-        return looked_up.union(places, gathered, *(self._decides.needed(each) for each in plan.decides))
+        gathered = set() if plan.gathers is None else {plan.gathers.of.output.topic}
+        return used.union(places, gathered, *(self._decides.needed(each) for each in _decides(plan)))
 
 
-class _Partner:
-    """A table as the orders of one input partition see it; `state`: a decide of this service decides on it."""
-
-    def __init__(self, table: HeldTable, partition: int, *, state: bool) -> None:
-        self._table = table
-        self._partition = partition
-        self._state = state
-
-    def caught_up(self) -> bool:
-        """Also that the rows of a state can be read."""
-        readable = not (self._state and self._table.unreadable(self._partition))
-        return readable and self._table.caught_up(self._partition)
-
-    def ends(self) -> Mapping[int, SeenEnd]:
-        return self._table.ends(self._partition)
-
-    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
-        return self._table.has_passed(ends)
+def _decides(plan: InputPlan) -> list[DecidePlan]:
+    return [each for each in plan.operators if isinstance(each, DecidePlan)]
 
 
 def _of(assigned: Collection[TopicPartition], topics: Collection[str]) -> list[TopicPartition]:
@@ -281,7 +202,8 @@ def _of(assigned: Collection[TopicPartition], topics: Collection[str]) -> list[T
 
 def _key_type(plan: InputPlan) -> KeyType:
     """That of the message keys of an input, where they go on to an output or a store."""
-    sources = [each.join.source for each in plan.joins] + [each.rekeyed for each in plan.rekeyings.values()]
+    sources = [each.operator.source for each in plan.operators if isinstance(each, JoinPlan)]
+    sources += [each.rekeyed for each in plan.rekeyings.values()]
     return sources[0].key_codec if sources else BYTES
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from larder.counters.cause_log import CauseLogs
 from larder.counters.join_quality import QualityOfJoin
 from larder.counters.rekey_counts import RekeyCounts
+from larder.declaring.agents import AgentDeclaration
+from larder.declaring.decides import Decide
+from larder.declaring.joins import Join
+from larder.declaring.reactions import Reaction
 from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import ReactionCounts
 from larder.operators.user_agents import AgentCounts
+
+COUNTED_APART: Final = (Join, Decide, Reaction, AgentDeclaration)
+"""Kinds whose records are counted in a form of their own."""
 
 
 class Counts(NamedTuple):
@@ -22,3 +30,5 @@ class Counts(NamedTuple):
     rekeyings: Mapping[str, RekeyCounts]
     reactions: Mapping[str, ReactionCounts]
     agents: Mapping[str, AgentCounts] = {}
+    results: Mapping[str, Counter[str]] = {}
+    """Of operators of other kinds, by their node of the topology: how many records had each result."""

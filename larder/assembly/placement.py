@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from larder.assembly.memo import Memo
-from larder.assembly.plan import InputPlan, JoinPlan, ServicePlan
+from larder.assembly.plan import InputPlan, ServicePlan
 from larder.declaring.plurals import counted, plural
 from larder.declaring.problems import Problem
 from larder.kafka.topic_metadata import Described
@@ -28,31 +28,12 @@ def placed_by(plan: ServicePlan) -> Mapping[str, frozenset[str]]:
 def _placed_by(plan: ServicePlan, name: str, each: InputPlan) -> Iterator[str]:
     if each.replays is not None:
         yield from _placed_by(plan, each.replays, plan.inputs[each.replays])
-    for join in each.joins:
-        yield from _of_join(name, join)
-    for decide in each.decides:
-        yield from (name, decide.state.topic)
-        if decide.wake_ups is not None:
-            yield decide.wake_ups.topic
-        if decide.decide.reads_near:
-            yield from plan.partitioned
-    for rekeyed, rekeying in each.rekeyings.items():
-        yield rekeyed
-        if rekeying.places is not None:
-            # Each source partition remembers where its rows lie, to move them.
-            yield from (name, rekeying.places.topic)
+    for operator in each.operators:
+        yield from operator.placed(name, plan.partitioned)
+    for rekeying in each.rekeyings.values():
+        yield from rekeying.placed(name)
     if each.gathers is not None:
-        yield from (name, each.gathers.output.topic)
-
-
-def _of_join(name: str, plan: JoinPlan) -> Iterator[str]:
-    if plan.join.placed:
-        yield name
-        yield from (lookup.table.name for lookup in plan.join.lookups if lookup.table.held == "partition")
-        if plan.waiting is not None:
-            yield plan.waiting.topic.name
-    if plan.gathered is not None:
-        yield from (name, plan.gathered.topic)
+        yield from (name, each.gathers.of.output.topic)
 
 
 def changed(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> Mapping[str, int]:

@@ -53,6 +53,8 @@ def counted(runner: ServiceRunner) -> dict[str, int]:
         counts[f"join:{name}"] = join.total().joined
     for name, decide in runner.counts.decides.items():
         counts[f"decide:{name}"] = decide.decided
+    for name, results in runner.counts.results.items():
+        counts[name] = results.total()
     for reaction in runner.service.reactions:
         counts[node(reaction)] = runner.counts.reactions[reaction.table.name].changes
     for agent in runner.service.agents:

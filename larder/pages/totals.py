@@ -33,11 +33,12 @@ def decides(services: Data) -> list[Data]:
 
 
 def others(services: Data) -> list[Data]:
-    """Give decides, folds, reactions and agents, each in one word, with its name and the counts of all workers."""
+    """Give all operators but joins, each with its kind in one word, its name, and the counts of all workers."""
     return [
         *({"kind": "fold" if each["folds"] else "decide", **each} for each in decides(services)),
         *({"kind": "reaction", "name": each["table"], **each} for each in _summed(services, "reactions", "table")),
         *({"kind": "agent", **each} for each in _summed(services, "agents")),
+        *_summed(services, "operators"),
     ]
 
 

@@ -222,6 +222,7 @@ SCHEMAS: dict[str, Any] = {
             ),
             "reactions": things(thing({"table": TEXT, "counts": {"type": "object"}})),
             "agents": things(thing({"name": TEXT, "topic": TEXT, "counts": {"type": "object"}})),
+            "operators": things(thing({"kind": TEXT, "name": TEXT, "counts": {"type": "object"}})),
             "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
             "warnings": things(TEXT),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,7 +19,7 @@ from typing import Any, Literal, NamedTuple, cast
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from larder.assembly.counts import Counts
+from larder.assembly.counts import COUNTED_APART, Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan, plan
@@ -28,6 +29,7 @@ from larder.counters.rekey_counts import RekeyCounts
 from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.facts import input_name
+from larder.declaring.operators import node
 from larder.declaring.problems import LarderError, Problem
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
@@ -133,6 +135,7 @@ class ServiceRunner:
             {input_name(service, each): RekeyCounts() for each in service.sources if isinstance(each, Rekeyed)},
             {reaction.table.name: ReactionCounts() for reaction in service.reactions},
             {agent.topic.name: AgentCounts() for agent in service.agents},
+            {node(each): Counter() for each in service.operators if not isinstance(each, COUNTED_APART)},
         )
         self.feeds = {name: Feed(counts) for name, counts in self.counts.agents.items()}
         self.membership: Membership | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from larder.assembly.counts import Counts
 from larder.counters.letter_counts import letter_counts
 from larder.counters.traffic import Traffic
+from larder.declaring.operators import node
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.local_tables.kept_rows import unreadable_rows
@@ -58,6 +59,11 @@ def status(
             {"name": agent.name, "topic": agent.topic.name, "counts": counts.agents[agent.topic.name].as_dict()}
             for agent in service.agents
         ],
+        "operators": [
+            {"kind": each.kind, "name": each.name, "counts": dict(counts.results[node(each)])}
+            for each in service.operators
+            if node(each) in counts.results
+        ],
         "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
         "dead_letters": letter_counts(
             counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
@@ -83,7 +89,7 @@ def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
     """How many orders wait, by the name of their join and the partition of its input."""
     if membership is None:
         return {}
-    joins = {each.waiting.topic.name: each.join.name for each in membership.plan.joins if each.waiting is not None}
+    joins = {each.waiting.topic.name: each.operator.name for each in membership.plan.joins if each.waiting is not None}
     rooms = [(tp.partition, room) for tp, rooms in membership.rooms.items() for room in rooms]
     return {(joins[room.topic], partition): len(room) for partition, room in rooms}
 

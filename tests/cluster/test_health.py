@@ -284,8 +284,9 @@ def test_a_worker_that_joins_waits_and_decides_tells_each_metric_of_the_catalogu
         worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="what was decided")
         worker.until_caught_up()
         told = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in _metrics(worker)}
-        # It reacts to nothing, and has no agent: `test_observer.py` and `test_agents.py` have these.
-        known = {metric.name for metric in METRICS} - {"larder_reaction_total", "larder_agent_records_total"}
+        # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have those of what it does without.
+        without = {"larder_reaction_total", "larder_agent_records_total", "larder_operator_records_total"}
+        known = {metric.name for metric in METRICS} - without
         assert {name for name in told if name.startswith("larder_")} == known
 
 

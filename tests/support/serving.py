@@ -43,7 +43,7 @@ def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
 STATUS = {
     "service": "shipping", "worker": "one", "phase": "running", "processed": 0,
     "joins": [], "decides": [], "inputs": [], "held_back": [],
-    "reactions": [], "agents": [],
+    "reactions": [], "agents": [], "operators": [],
 "rekeyings": [], "dead_letters": {"total": 0, "inputs": [], "causes": []},
     "tables": [], "partition_counts": {},
 }  # fmt: skip

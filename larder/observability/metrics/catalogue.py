@@ -93,6 +93,10 @@ METRICS = (
         "larder_agent_records_total", "counter", ("agent", "result"),
         "records that an agent was given, and those after which it asked for more (done)",
     ),
+    Metric(
+        "larder_operator_records_total", "counter", ("kind", "name", "result"),
+        "records that an operator of any other kind took, by what became of them",
+    ),
     Metric("larder_rekey_dropped_total", "counter", ("topic",), "records that .by left out: null in its field"),
     Metric("larder_http_requests_total", "counter", ("address", "status"), "answers, by address as it is routed"),
     Metric("larder_http_request_seconds", "histogram", ("address",), "how long they took; streams are not in it"),

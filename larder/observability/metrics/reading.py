@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from larder.declaring.operators import node
 from larder.observability.metrics.families import Families
 
 if TYPE_CHECKING:
@@ -37,16 +38,7 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
         _read_join(families, name, join)
     for (name, partition), count in runner.waiting().items():
         families.add("larder_join_waiting", count, name, partition)
-    for name, decide in runner.counts.decides.items():
-        _read_results(families, "larder_decide_total", name, decide.as_dict())
-    for name, reaction in runner.counts.reactions.items():
-        _read_results(families, "larder_reaction_total", name, reaction.as_dict())
-    for agent in runner.service.agents:
-        _read_results(
-            families, "larder_agent_records_total", agent.name, runner.counts.agents[agent.topic.name].as_dict()
-        )
-    for name, rekeying in runner.counts.rekeyings.items():
-        families.add("larder_rekey_dropped_total", rekeying.dropped, name)
+    _read_operators(families, runner)
 
 
 def read_requests(families: Families, requests: Requests) -> None:
@@ -103,6 +95,23 @@ def _read_table(families: Families, name: str, table: HeldTable, now: float) -> 
     families.add("larder_table_hot_bytes", sizes.hot_bytes, name)
     families.add("larder_table_hot_hits_total", table.table.hot_counts.hits, name)
     families.add("larder_table_hot_misses_total", table.table.hot_counts.misses, name)
+
+
+def _read_operators(families: Families, runner: ServiceRunner) -> None:
+    """Add what became of the records of all operators but joins."""
+    for name, decide in runner.counts.decides.items():
+        _read_results(families, "larder_decide_total", name, decide.as_dict())
+    for name, reaction in runner.counts.reactions.items():
+        _read_results(families, "larder_reaction_total", name, reaction.as_dict())
+    for operator in runner.service.operators:
+        for result, count in runner.counts.results.get(node(operator), {}).items():
+            families.add("larder_operator_records_total", count, operator.kind, operator.name, result)
+    for agent in runner.service.agents:
+        _read_results(
+            families, "larder_agent_records_total", agent.name, runner.counts.agents[agent.topic.name].as_dict()
+        )
+    for name, rekeying in runner.counts.rekeyings.items():
+        families.add("larder_rekey_dropped_total", rekeying.dropped, name)
 
 
 def _read_join(families: Families, name: str, join: QualityOfJoin) -> None:

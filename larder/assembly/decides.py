@@ -1,0 +1,165 @@
+"""Decides in a worker: planned, and what they are made of in one assignment.
+
+For each partition there are the rows, wake-ups and near reads of a decide. The inputs of a decide share them, whichever
+of its topics an event comes from. Starts none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from aiokafka.structs import TopicPartition
+
+from larder.assembly.context import PartitionContext, Shared
+from larder.assembly.operator_plan import Facts, build, output_of, plan_operator
+from larder.declaring.compiled.decides import CompiledDecide, compile_decide
+from larder.declaring.decides import Decide
+from larder.declaring.decoding import decoder
+from larder.declaring.facts import input_name, wake_ups_name
+from larder.declaring.service import Service
+from larder.declaring.sources import TableUse
+from larder.declaring.topics import OwnerTopic
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Output
+from larder.operators.decides.decide import Decider, Deciding
+from larder.operators.decides.near_rows import NearRows, Source
+from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
+
+
+@dataclass(frozen=True)
+class DecidePlan:
+    """A decide, the topics it reads and those it writes; `wake_ups` if its function takes any.
+
+    `outputs` are those of `into`, in their order, and after them that of refusals.
+    """
+
+    operator: Decide
+    compiled: CompiledDecide
+    inputs: tuple[str, ...]
+    state: Output
+    outputs: tuple[Output, ...]
+    wake_ups: Output | None
+
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+        return f"decide {self.operator.name}"
+
+    @property
+    def states(self) -> Collection[str]:
+        """Its state."""
+        return (self.state.topic,)
+
+    @property
+    def kept(self) -> Collection[str]:
+        """The table of its wake-ups."""
+        return () if self.wake_ups is None else (self.wake_ups.topic,)
+
+    def internal(self) -> Iterator[OwnerTopic]:
+        """The table of its wake-ups."""
+        if self.wake_ups is not None:
+            yield wake_ups_topic(self.wake_ups.topic, self.wake_ups.partitions)
+
+    def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:
+        """Its input, its state and its wake-ups; all co-partitioned tables where it reads near rows."""
+        yield from (name, self.state.topic, *self.kept)
+        if self.operator.reads_near:
+            yield from partitioned
+
+
+@plan_operator.register
+def _plan(decide: Decide, service: Service, facts: Facts) -> DecidePlan:
+    names = [topic.name for topic in decide.into] + ([] if decide.folds else [service.refusals.name])
+    return DecidePlan(
+        decide,
+        compile_decide(decide),
+        tuple(input_name(service, source) for source in decide.inputs),
+        output_of(decide.state.name, facts),
+        tuple(output_of(name, facts) for name in names),
+        output_of(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
+    )
+
+
+@build.register
+def _build(plan: DecidePlan, at: PartitionContext) -> Deciding:
+    return at.decides.stage(at.tp, plan, at.dead_letters(plan.step))
+
+
+class DecideParts:
+    """Makes each part when it is first asked for; `assigned` are the partitions of this assignment."""
+
+    def __init__(self, shared: Shared, assigned: Collection[TopicPartition]) -> None:
+        self.wake_ups: dict[tuple[str, int], WakeUps] = {}
+        self._shared = shared
+        self._plan = shared.plan
+        self._assigned = frozenset(assigned)
+        self._tables = shared.tables
+        self._rows = shared.owned
+        self._plans = {each.operator.name: each for each in shared.plan.decides}
+        self._deciders: dict[tuple[str, int], Decider] = {}
+
+    def stage(self, tp: TopicPartition, plan: DecidePlan, parking: Parking) -> Deciding:
+        """A decide on an input partition."""
+        read = plan.compiled.events[plan.inputs.index(tp.topic)]
+        return Deciding(tp, read, self._decider(plan, tp.partition), parking)
+
+    def needed(self, plan: DecidePlan) -> Iterator[str]:
+        """The tables that it may read."""
+        yield plan.state.topic
+        if plan.operator.reads_near:
+            yield from (use.name for use in self._near_tables(plan))
+
+    def waiting(self, partition: int, plans: Collection[DecidePlan]) -> Iterator[WakeUps]:
+        """What has to be read back before events are decided on."""
+        for plan in plans:
+            self._decider(plan, partition)
+            if plan.wake_ups is not None:
+                yield self.wake_ups[plan.wake_ups.topic, partition]
+
+    def _near_tables(self, plan: DecidePlan) -> list[TableUse]:
+        """Global tables, and those whose partitions are assigned together with that of an event."""
+        return [
+            use
+            for use in self._plan.service.tables
+            if use.held == "global" or self._tables[use.name].partition_count == plan.state.partitions
+        ]
+
+    def _decider(self, plan: DecidePlan, partition: int) -> Decider:
+        known = self._deciders.get((plan.operator.name, partition))
+        return self._new_decider(plan, partition) if known is None else known
+
+    def _new_decider(self, plan: DecidePlan, partition: int) -> Decider:
+        near = NearRows(
+            self._plan.service.name,
+            partition,
+            {use.name: self._near(use, partition) for use in self._near_tables(plan)},
+        )
+        # Only a wake-up is no record of an input, and is parked as one of its own topic.
+        letters = self._shared.dead_letters(TopicPartition((plan.wake_ups or plan.state).topic, partition))
+        decider = Decider(
+            plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._shared.delivery,
+            self._shared.counts.decides[plan.operator.name],
+        )  # fmt: skip
+        if plan.wake_ups is not None:
+            wake_ups = WakeUps(
+                self._rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._shared.delivery
+            )
+            decider.set_wake_up = wake_ups.set
+            self.wake_ups[plan.wake_ups.topic, partition] = wake_ups
+        self._deciders[plan.operator.name, partition] = decider
+        return decider
+
+    def _inputs(self, plan: DecidePlan, partition: int) -> Collection[TopicPartition]:
+        return self._assigned & {TopicPartition(name, partition) for name in plan.inputs}
+
+    def _near(self, use: TableUse, partition: int) -> Source:
+        if (plan := self._plans.get(use.name)) is not None:
+            return Source(lambda key: self._decider(plan, partition).row(key), plan.state.partitions)
+        table, typed = self._tables[use.name], decoder(use.topic.row)
+
+        def row(key: bytes) -> object:
+            raw = table.rows(partition).raw(key)
+            return None if raw is None else typed(raw)
+
+        return Source(row, 0 if use.held == "global" else table.partition_count)

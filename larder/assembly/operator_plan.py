@@ -1,0 +1,73 @@
+"""The contract of operators in a worker: what each kind is planned as, and how it is built for one partition.
+
+A kind registers both: `plan_operator` for its declaration, and `build` for its plan. What is registered for no plan
+takes no records of inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import singledispatch
+from typing import TYPE_CHECKING, Protocol
+
+from larder.declaring.facts import TopicFacts
+from larder.declaring.operators import Operator
+from larder.declaring.service import Service
+from larder.declaring.topics import OwnerTopic
+from larder.delivery.delivery import Output
+
+if TYPE_CHECKING:
+    from larder.assembly.context import PartitionContext
+    from larder.processing.handlers import InputStep
+
+Facts = Mapping[str, TopicFacts]
+
+
+class OperatorPlan(Protocol):
+    """An operator that takes records of inputs, with the topics that it reads and writes as the broker has them."""
+
+    @property
+    def operator(self) -> Operator: ...
+
+    @property
+    def inputs(self) -> Collection[str]:
+        """The topics whose records it takes."""
+
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+
+    @property
+    def states(self) -> Collection[str]:
+        """The tables that it decides on."""
+
+    @property
+    def kept(self) -> Collection[str]:
+        """The internal tables with what is kept of its records."""
+
+    def internal(self) -> Iterator[OwnerTopic]:
+        """The tables of which the declarations say nothing."""
+
+    def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:
+        """The topics by whose number of partitions records of the input `name` are placed.
+
+        `partitioned` are the co-partitioned tables of the service.
+        """
+
+
+@singledispatch
+def plan_operator(operator: object, service: Service, facts: Facts) -> OperatorPlan | None:  # noqa: ARG001 - by kind
+    """Plan an operator; None for one that takes no records of inputs."""
+    return None
+
+
+@singledispatch
+def build(plan: object, at: PartitionContext) -> InputStep:
+    """Build what an operator does with the records of one partition of an input."""
+    message = f"{type(plan).__name__} requires a builder for {at.tp.topic}; register one: build.register"
+    raise TypeError(message)
+
+
+def output_of(name: str, facts: Facts) -> Output:
+    """Give a topic as it is written."""
+    return Output(name, facts[name].partitions, facts[name].max_message_bytes)

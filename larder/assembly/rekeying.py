@@ -1,0 +1,66 @@
+"""Rekeying in a worker: what `.by` sends on, and the results of rekeyed rows that come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from larder.assembly.context import PartitionContext
+from larder.assembly.joins import JoinPlan
+from larder.assembly.operator_plan import build
+from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
+from larder.declaring.missing_fields import Drop
+from larder.declaring.topics import OwnerTopic, Rekeyed
+from larder.delivery.delivery import Output
+from larder.operators.rekeying.newest_result import Gathering
+from larder.operators.rekeying.rows import RekeyingRows
+from larder.processing.handlers import InputStep, Rekeying
+from larder.store.applying.row_checks import RowChecks
+
+
+@dataclass(frozen=True)
+class RekeyPlan:
+    """What is rekeyed, and where it goes; rows have a table of the places where they lie."""
+
+    rekeyed: Rekeyed
+    output: Output
+    places: Output | None
+
+    @property
+    def step(self) -> str:
+        """What dead letters call it."""
+        return f"by {self.rekeyed.field}"
+
+    def placed(self, name: str) -> Iterator[str]:
+        """The topic that it sends on to, and where its rows lie."""
+        yield self.output.topic
+        if self.places is not None:
+            # Each source partition remembers where its rows lie, to move them.
+            yield from (name, self.places.topic)
+
+
+@build.register
+def _build(plan: RekeyPlan, at: PartitionContext) -> InputStep:
+    source, counts = plan.rekeyed.source, at.counts.rekeyings[plan.output.topic]
+    parking = at.dead_letters(plan.step)
+    if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
+        return Rekeying(compile_rekey(plan.rekeyed), plan.output, at.delivery, parking, counts)
+    read = compile_row_rekey(plan.rekeyed, source.revision)
+    places, drops = at.owned(plan.places), plan.rekeyed.missing is Drop
+    return RekeyingRows(read, places, plan.output, at.delivery, parking, counts, drops=drops)
+
+
+@dataclass(frozen=True)
+class GatherPlan:
+    """The results of a join that come together by their own key."""
+
+    of: JoinPlan
+    step = "gathering"
+
+
+@build.register
+def _build_gathering(plan: GatherPlan, at: PartitionContext) -> Gathering:
+    # Only the service writes there: what is parked is somebody else's, and is not for this step.
+    into = cast("OwnerTopic", plan.of.operator.into)
+    return Gathering(at.owned(plan.of.output), at.dead_letters(), RowChecks(into))

@@ -1,0 +1,150 @@
+"""A kind of operator that only this test declares and builds runs in a worker, and is seen wherever others are."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+from tests.cluster.shops import Shop
+from tests.support.topics import until_count
+from tests.support.workers import Worker, running
+
+# Two files' worth: what a user writes, and what a worker does with it.
+COPYING = """
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from larder.assembly.operator_plan import build, plan_operator
+from larder.declaring.operators import Edge, Role, node, source_edges
+from larder.declaring.sources import Source, TableUse
+
+
+@dataclass(eq=False)
+class Copying:
+    source: EventTopic
+    into: EventTopic
+
+    kind = "copying"
+    reads_as = Role.SOURCE
+    reads_near = False
+    goes_on_with_its_own = False
+
+    @property
+    def name(self):
+        return self.into.name
+
+    def reads(self):
+        return (self.source,)
+
+    def uses(self):
+        return ()
+
+    def writes(self):
+        return (self.into,)
+
+    def meets(self):
+        return iter(())
+
+    def keeps(self, service):
+        return iter(())
+
+    def kind_problems(self, service):
+        return iter(())
+
+    def problems(self, service, facts):
+        return iter(())
+
+    def run_in_memory(self, run):
+        pass
+
+    def edges(self, service):
+        yield from source_edges(service, self.source, node(self))
+        yield Edge(node(self), f"topic:{self.into.name}")
+
+
+@dataclass(frozen=True)
+class CopyingPlan:
+    operator: Copying
+    states = kept = ()
+
+    @property
+    def inputs(self):
+        return (self.operator.source.name,)
+
+    @property
+    def step(self):
+        return f"copying {self.operator.name}"
+
+    def internal(self):
+        return iter(())
+
+    def placed(self, name, partitioned):
+        return iter(())
+
+
+@plan_operator.register
+def _plan(operator: Copying, service, facts):
+    return CopyingPlan(operator)
+
+
+class CopyingStep:
+    def __init__(self, plan, at):
+        self.output = at.output(plan.operator.into.name)
+        self.results = at.results(plan.operator)
+        self.parking = at.dead_letters(plan.step)
+        self.delivery = at.delivery
+        self.partition = at.tp.partition
+
+    def process(self, records):
+        for record in records:
+            if b"poison" in (record.value or b""):
+                self.results["parked"] += 1
+                self.parking.park(record, "poison is not copied")
+                continue
+            self.results["copied"] += 1
+            self.delivery().emit(self.output, self.partition, record.key, record.value, record.timestamp)
+
+    def busy(self):
+        return False
+
+
+@build.register
+def _build(plan: CopyingPlan, at) -> CopyingStep:
+    return CopyingStep(plan, at)
+
+
+copies = EventTopic("{prefix}.copies", Order, key="order_id", owner="{prefix}")
+service.add(Copying(orders, copies))
+"""
+
+
+def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_and_page(shop: Shop) -> None:
+    copies = f"{shop.prefix}.copies"
+    worker = shop.worker(shop.module(COPYING.replace("{prefix}", shop.prefix)))
+    with running(worker):
+        worker.until_running()
+        orders = shop.order(20)
+        shop.order_as("poison")
+        worker.until(
+            lambda seen: (
+                seen["operators"] == [{"kind": "copying", "name": copies, "counts": {"copied": 20, "parked": 1}}]
+            ),
+            what="what was copied",
+        )
+        made = shop.beside.call(until_count(shop.kafka, copies, 20))
+        assert sorted(row["order_id"] for row in made) == sorted(orders)
+        assert f'larder_operator_records_total{{kind="copying",name="{copies}",result="copied"}} 20' in _metrics(worker)
+        _, drawn = worker.get("/topology") or (0, {})
+        assert [each["name"] for each in drawn["nodes"] if each["kind"] == "copying"] == [copies]
+        assert "copied <b>20</b>" in worker.page("/")
+        assert worker.stop() == 0
+    (letter,) = shop.parked()
+    assert dict(letter.headers)["larder.step"] == f"copying {copies}".encode()
+    assert json.loads(letter.value or b"")["order_id"] == "poison"
+
+
+def _metrics(worker: Worker) -> str:
+    port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)[-1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
