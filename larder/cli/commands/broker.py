@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -92,17 +92,19 @@ def run(*, port: int | None, as_json: bool) -> None:
     """Run the broker until Ctrl-C or SIGTERM, then stop it."""
     _refuse_existing("run")
     broker = local_broker(port)
-    stopping = threading.Event()
+    # Not an event: its lock may be held by this very thread when a signal comes.
+    told: list[int] = []
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: stopping.set())
+        signal.signal(each, lambda number, _: told.append(number))
     if not broker.start():
         found = f"one that runs already ({broker.bootstrap})"
         raise MistakeError(Problem("larder broker run", "requires no other local broker", found, "stop that one first"))
     try:
         broker.wait_ready()
         _tell(broker, started=True, as_json=as_json)
-        while not stopping.wait(WATCH_SECONDS):
-            if not broker.running:
+        while not told:
+            time.sleep(WATCH_SECONDS)
+            if not told and not broker.running:
                 raise broker.death()
     finally:
         broker.stop()
