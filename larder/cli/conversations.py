@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from larder.config.connection import Connection
 from larder.config.settings import load_settings
 
 if TYPE_CHECKING:
@@ -13,12 +14,12 @@ LIST_SECONDS = 60.0
 """For at most 100,000 records, which may be large."""
 
 
-def talk_about(service: str, conversation: Callable[[str], Coroutine[Any, Any, Any]], seconds: float) -> Any:
+def talk_about(service: str, conversation: Callable[[Connection], Coroutine[Any, Any, Any]], seconds: float) -> Any:
     """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
     from larder.kafka.conversations import talk  # noqa: PLC0415
 
     service_named(declared_services(load_settings().settings.modules), service)
-    broker = serving_broker()
-    return talk(broker, conversation(broker), seconds)
+    connection = serving_broker()
+    return talk(connection, conversation(connection), seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from larder.config.settings import Loaded
 
 
-def serving_broker() -> str:
-    """Give the address of the broker in use: the one that was set, else the local one; it answers.
+def serving_broker() -> Connection:
+    """Say how to reach the broker in use: the one that was set, else the local one; it answers.
 
     Raises `UnavailableError` when it does not, or when none runs.
     """
     if existing := existing_broker():
         require_answer(existing)
-        return existing
+        return Connection(existing)
     broker = local_broker()
     running = broker.running
     if running is None:
@@ -38,7 +39,7 @@ def serving_broker() -> str:
         raise UnavailableError(problem)
     broker.port = running.port
     require_answer(broker.bootstrap)
-    return broker.bootstrap
+    return Connection(broker.bootstrap)
 
 
 def existing_broker() -> str:

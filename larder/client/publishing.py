@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.declaring.decoding import decoder
 from larder.declaring.problems import Problem
@@ -77,17 +78,15 @@ def deletions(topic: EventTopic | OwnerTopic, keys: Iterable[str]) -> list[Messa
     return [Message(encoded_key(topic, key), None) for key in wanted]
 
 
-async def publish(bootstrap: str, topic: str, wanted: Sequence[Message]) -> Published:
+async def publish(connection: Connection, topic: str, wanted: Sequence[Message]) -> Published:
     """Send records in their order, each to the partition of its key; raises KafkaError, with those before it sent.
 
     `wanted` is not empty.
     """
-    from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - whoever only checks rows needs no client
-
-    import larder.kafka  # noqa: F401, PLC0415 - forbids clients to create topics
+    from larder.kafka.clients import new_producer  # noqa: PLC0415 - whoever only checks rows needs no client
 
     # Idempotent: a retry must not change the order of two rows of one key.
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=5)
+    producer = new_producer(connection, linger_ms=5)
     await producer.start()
     offsets: dict[int, int] = {}
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_type_hints
 
 from larder.config.addresses import HIGHEST_PORT, is_address, is_host
+from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.config.values import Setting, read
 from larder.config.web_address import WILDCARDS
@@ -105,6 +106,11 @@ class Settings:
     )
     block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
     write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
+
+    @property
+    def connection(self) -> Connection:
+        """How to reach the brokers."""
+        return Connection(self.kafka)
 
     @property
     def heartbeat(self) -> float:

@@ -10,6 +10,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from larder.config.connection import Connection
 from larder.dead_letters.letters import Letter, LetterId, Settlement
 from larder.dead_letters.pages import LetterPage, Newest, PartitionLetters, page, read_cursor
 from larder.dead_letters.records import Span
@@ -26,7 +27,7 @@ TALLY_SECONDS = 3.0
 
 
 async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kind
-    brokers: str,
+    connection: Connection,
     service: str,
     limit: int,
     cursor: str | None = None,
@@ -36,7 +37,7 @@ async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kin
 ) -> LetterPage:
     """Give the newest letters that are not settled, from a cursor on; raises MistakeError, KafkaError and OSError."""
     before = {} if cursor is None else read_cursor(cursor)
-    async with shelf_of(brokers, service, kind) as shelf:
+    async with shelf_of(connection, service, kind) as shelf:
         ends = await shelf.spans()
         starts = {partition: min(span.end, before.get(partition, span.end)) for partition, span in ends.items()}
 
@@ -48,7 +49,7 @@ async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kin
 
 
 async def survey_letters(
-    brokers: str,
+    connection: Connection,
     service: str,
     limit: int,
     wanted: Callable[[Letter], bool] = lambda _: True,
@@ -56,7 +57,7 @@ async def survey_letters(
     kind: LetterKind = DEAD_LETTERS,
 ) -> tuple[LetterPage, Tally]:
     """Give the first page of a list, and count all that are not settled: read once; raises KafkaError and OSError."""
-    async with shelf_of(brokers, service, kind) as shelf:
+    async with shelf_of(connection, service, kind) as shelf:
         spans = await shelf.spans()
         surveys = await _surveys(shelf, spans, _Sought(limit + 1, wanted), TALLY_SECONDS)
     starts = {partition: span.end for partition, span in spans.items()}
@@ -65,7 +66,7 @@ async def survey_letters(
 
 
 async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what kind
-    brokers: str,
+    connection: Connection,
     service: str,
     limit: int,
     cursor: str | None,
@@ -75,13 +76,13 @@ async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what k
 ) -> tuple[LetterPage, Tally | None]:
     """Give a page of a list, and with the first one how many letters there are; raises what the others here do."""
     if cursor is None:
-        return await survey_letters(brokers, service, limit, wanted, kind=kind)
-    return await list_letters(brokers, service, limit, cursor, wanted, kind=kind), None
+        return await survey_letters(connection, service, limit, wanted, kind=kind)
+    return await list_letters(connection, service, limit, cursor, wanted, kind=kind), None
 
 
-async def tally_letters(brokers: str, service: str, seconds: float = TALLY_SECONDS) -> Tally:
+async def tally_letters(connection: Connection, service: str, seconds: float = TALLY_SECONDS) -> Tally:
     """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
-    return (await count_again(brokers, service, None, seconds)).tally
+    return (await count_again(connection, service, None, seconds)).tally
 
 
 class Counted(NamedTuple):
@@ -91,9 +92,11 @@ class Counted(NamedTuple):
     tally: Tally
 
 
-async def count_again(brokers: str, service: str, before: Counted | None, seconds: float = TALLY_SECONDS) -> Counted:
+async def count_again(
+    connection: Connection, service: str, before: Counted | None, seconds: float = TALLY_SECONDS
+) -> Counted:
     """Count as `tally_letters` does; what was counted `before` is given back where nothing has come since."""
-    async with shelf_of(brokers, service) as shelf:
+    async with shelf_of(connection, service) as shelf:
         spans = await shelf.spans()
         if before is not None and before.spans == spans:
             return before
@@ -106,12 +109,12 @@ def _tally(surveys: Collection[_Survey], kind: LetterKind) -> Tally:
     return tally(every, whole=all(each.whole for each in surveys), subject=kind.subject)
 
 
-async def letter(brokers: str, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:
+async def letter(connection: Connection, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:
     """Give a letter with its value, and what settled it; None where it is not among the newest records.
 
     Raises KafkaError and OSError.
     """
-    async with shelf_of(brokers, service) as shelf:
+    async with shelf_of(connection, service) as shelf:
         ends = await shelf.spans()
         # Where a worker of today puts it comes first.
         for partition in sorted(ends, key=lambda each: each != wanted.partition % shelf.partitions):

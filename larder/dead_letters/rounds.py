@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.dead_letters.choosing import unfound
 from larder.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
 from larder.dead_letters.outcome import SettlingProgress
@@ -51,7 +52,7 @@ class Ready(NamedTuple):
 class Round:
     """One go through the letters, with a producer that has just begun."""
 
-    brokers: str
+    connection: Connection
     shelf: Shelf
     originals: Originals
     producer: TransactionalProducer
@@ -67,7 +68,7 @@ class Round:
         """Settle all letters that are chosen and open; raises RefusedError and KafkaError."""
         tps = [TopicPartition(self.shelf.topic, partition) for partition in range(self.shelf.partitions)]
         # What was committed behind a transaction that is open counts, too: up to the high watermark.
-        async with reader(self.brokers, "read_uncommitted") as consumer:
+        async with reader(self.connection, "read_uncommitted") as consumer:
             ends = await spans(consumer, tps)
         self._records = 2 * sum(span.end - span.begin for span in ends.values())
         unmet = set(self.chosen.ids or ())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka.errors import ProducerFenced
 
+from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.dead_letters.outcome import SettlingOutcome
 from larder.dead_letters.replaying import Originals
@@ -18,9 +19,9 @@ from larder.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Rou
 from larder.dead_letters.shelves import shelf_of
 from larder.declaring.problems import Problem
 from larder.kafka.admin import Cluster
+from larder.kafka.clients import new_transactional_producer
 from larder.kafka.readers import REQUEST_TIMEOUT_MS, reader
 from larder.kafka.retrying import within
-from larder.kafka.transactions import TransactionalProducer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,11 @@ topic to be mended first."""
 
 
 async def settle(
-    brokers: str, service: str, how: How, chosen: Chosen, told: Callable[[SettlingProgress], None] = lambda _: None
+    connection: Connection,
+    service: str,
+    how: How,
+    chosen: Chosen,
+    told: Callable[[SettlingProgress], None] = lambda _: None,
 ) -> SettlingOutcome:
     """Replay, republish or discard the chosen letters, the oldest of each partition first.
 
@@ -45,22 +50,22 @@ async def settle(
     outcome = SettlingOutcome()
     alone = False
     for _ in range(BEGINNINGS):
-        producer = TransactionalProducer(
+        producer = new_transactional_producer(
+            connection,
             f"{service}/dead-letters",  # workers have no slash in theirs
             TRANSACTION_TIMEOUT_MS,
-            bootstrap_servers=brokers,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
         try:
             async with within(TRANSACTION_TIMEOUT_MS / 1000, "a transaction coordinator"):
                 await producer.start()
             async with (
-                shelf_of(brokers, service) as shelf,
-                Cluster(brokers) as cluster,
-                reader(brokers) as consumer,
+                shelf_of(connection, service) as shelf,
+                Cluster(connection) as cluster,
+                reader(connection) as consumer,
             ):
                 originals = Originals(service, cluster, consumer, republish=how == "republished")
-                await Round(brokers, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
+                await Round(connection, shelf, originals, producer, how, chosen, outcome, told, alone=alone).go()
         except RefusedError:
             alone = not alone
         except ProducerFenced as error:

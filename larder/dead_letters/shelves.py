@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.dead_letters.letters import Letter, Settlement, read_record
 from larder.dead_letters.records import Span, records, spans
 from larder.declaring.facts import dead_letters_name
@@ -71,12 +72,12 @@ class Shelf:
 
 
 @asynccontextmanager
-async def shelf_of(brokers: str, service: str, kind: LetterKind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
+async def shelf_of(connection: Connection, service: str, kind: LetterKind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
     """Have the letters of a service to read; raises KafkaError and OSError."""
     topic = kind.topic(service)
-    async with Cluster(brokers) as cluster:
+    async with Cluster(connection) as cluster:
         facts = (await cluster.facts([topic])).get(topic)
-    async with reader(brokers) as consumer:
+    async with reader(connection) as consumer:
         yield Shelf(topic, facts, consumer, kind)
 
 

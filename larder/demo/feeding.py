@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
 
+from larder.config.connection import Connection
 from larder.demo.shop import Shop, products
+from larder.kafka.clients import new_producer
 from larder.kafka.partitioner import partitions_of
 from tables import shop
 
@@ -102,9 +104,9 @@ class Feeder:
 
 
 @contextlib.asynccontextmanager
-async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+async def producing(connection: Connection) -> AsyncIterator[AIOKafkaProducer]:
     """Give a producer for whole batches. What is still on its way at the end has `STOP_SECONDS`."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=BATCH_BYTES)
+    producer = new_producer(connection, enable_idempotence=False, max_batch_size=BATCH_BYTES)
     await producer.start()
     try:
         yield producer

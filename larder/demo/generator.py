@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sys
 
+from larder.config.connection import Connection
 from larder.config.settings import load_settings
 from larder.demo.feeding import Feeder, producing
 from larder.demo.ownership import created_topics, read_back
@@ -20,26 +21,26 @@ STEP_SECONDS = 0.5
 RATE = 200.0
 
 
-async def generate(bootstrap: str, rate: float) -> None:
+async def generate(connection: Connection, rate: float) -> None:
     """Publish `rate` orders a second until the process is told to stop."""
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    if not await _comes(bootstrap, stop):
+    if not await _comes(connection, stop):
         return
-    async with Cluster(bootstrap) as cluster:
+    async with Cluster(connection) as cluster:
         partitions = await created_topics(cluster)
-    before = await read_back(bootstrap, partitions)
-    async with producing(bootstrap) as producer:
+    before = await read_back(connection, partitions)
+    async with producing(connection) as producer:
         feeder = Feeder(producer, partitions, before)
         await feeder.open()
         await feeder.run(rate, stop)
 
 
-async def _comes(bootstrap: str, stop: asyncio.Event) -> bool:
+async def _comes(connection: Connection, stop: asyncio.Event) -> bool:
     """Wait for the broker; False when the process is told to stop first."""
     while not stop.is_set():
-        if await answers(bootstrap):
+        if await answers(connection.bootstrap):
             return True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), STEP_SECONDS)
@@ -47,4 +48,4 @@ async def _comes(bootstrap: str, stop: asyncio.Event) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(generate(load_settings().settings.kafka, float(sys.argv[1]) if len(sys.argv) > 1 else RATE))
+    asyncio.run(generate(load_settings().settings.connection, float(sys.argv[1]) if len(sys.argv) > 1 else RATE))

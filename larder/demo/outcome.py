@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self
 
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.kafka.admin import Cluster
-from larder.kafka.batch_consumer import BatchConsumer, fetch
+from larder.kafka.batch_consumer import fetch
+from larder.kafka.clients import new_consumer
 from tables import shop
 
 if TYPE_CHECKING:
@@ -28,16 +30,10 @@ MOST_AT_A_TIME = 50_000
 class Outputs:
     """The output topics since this was entered; a context manager."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, connection: Connection) -> None:
         """Prepare; nothing is asked."""
-        self._cluster = Cluster(bootstrap)
-        self._consumer = BatchConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="none",
-        )
+        self._cluster = Cluster(connection)
+        self._consumer = new_consumer(connection)
         self._positions: dict[TopicPartition, int] = {}
         self._counts = dict.fromkeys(OUTPUTS, 0)
 

@@ -14,11 +14,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 import larder.kafka  # noqa: F401 - forbids clients to create topics
+from larder.config.connection import Connection
 from larder.declaring.operators import Role
 from larder.declaring.partition_counts import DEFAULT_PARTITIONS
 from larder.declaring.topics import OwnerTopic
 from larder.declaring.topology import TopicUse
 from larder.demo.shop import is_customer_id
+from larder.kafka.clients import new_consumer
 from tables import shop
 
 if TYPE_CHECKING:
@@ -63,9 +65,9 @@ async def created_topics(cluster: Cluster) -> dict[str, int]:
     }
 
 
-async def read_back(bootstrap: str, partitions: Mapping[str, int]) -> Ownership:
+async def read_back(connection: Connection, partitions: Mapping[str, int]) -> Ownership:
     """Read what was published before; TimeoutError if the broker does not give it."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    consumer = new_consumer(connection, isolation_level="read_uncommitted")
     await consumer.start()
     try:
         async with asyncio.timeout(READ_BACK_SECONDS):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from larder.client.local_workers import ask_all, local_workers
+from larder.config.connection import Connection
 from larder.demo.feeding import Feeder, producing
 from larder.demo.lines import WorkerLine, line
 from larder.demo.outcome import DemoOutcome, Outputs
@@ -41,7 +42,7 @@ REST_SECONDS = 10.0
 class DemoPlan(NamedTuple):
     """What the demo is run with. `seconds` None: until it is told to stop; `began` as time.monotonic() gives it."""
 
-    bootstrap: str
+    connection: Connection
     broker: LocalBroker | None
     directory: Path
     environment: Mapping[str, str]
@@ -66,7 +67,7 @@ async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcom
     except BaseExceptionGroup as group:
         raise _first(group) from group
     except (KafkaError, TimeoutError) as error:
-        raise unavailable(plan.bootstrap, str(error) or type(error).__name__) from error
+        raise unavailable(plan.connection, str(error) or type(error).__name__) from error
     return outcome
 
 
@@ -88,13 +89,13 @@ class _Demo:
         self._shown_at = plan.began
 
     async def run(self, stop: asyncio.Event) -> DemoOutcome:
-        bootstrap = self._plan.bootstrap
-        async with Outputs(bootstrap) as outputs:
-            self._screen.say(f"Kafka answers at {bootstrap} after {self._elapsed():.1f} s")
-            async with Cluster(bootstrap) as cluster:
+        connection = self._plan.connection
+        async with Outputs(connection) as outputs:
+            self._screen.say(f"Kafka answers at {connection} after {self._elapsed():.1f} s")
+            async with Cluster(connection) as cluster:
                 partitions = await created_topics(cluster)
-            before = await read_back(bootstrap, partitions)
-            async with producing(bootstrap) as producer:
+            before = await read_back(connection, partitions)
+            async with producing(connection) as producer:
                 feeder = Feeder(producer, partitions, before)
                 await feeder.open()
                 self._screen.say(f"customers, products and orders flow after {self._elapsed():.1f} s")

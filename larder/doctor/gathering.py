@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.memo import Memo
 from larder.client.local_workers import ask_all, local_workers
+from larder.config.connection import Connection
 from larder.config.declared import owner_of, topics
 from larder.dead_letters.reading import tally_letters
 from larder.declaring.claims import OWNERS
@@ -46,7 +47,7 @@ class AuditScope(NamedTuple):
     `absence` is the longest one that is to be expected, in seconds.
     """
 
-    bootstrap: str
+    connection: Connection
     services: Mapping[str, Service]
     only: Collection[str]
     settings: Settings
@@ -58,14 +59,14 @@ async def gather(consumer: BatchConsumer, asked: AuditScope) -> System:
     only, directory = asked.only, asked.settings.directory
     chosen = [asked.services[name] for name in only]
     replies = ask_all(local_workers(directory), "/services")
-    async with Cluster(asked.bootstrap) as cluster:
+    async with Cluster(asked.connection) as cluster:
         # Topics come last, so that no offset that was committed lies behind an end that was seen before it.
         own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
         groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
         claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}
         found = await _topics(cluster, consumer, chosen)
         return System(
-            asked.bootstrap,
+            asked.connection.bootstrap,
             chosen,
             asked.settings,
             found,
@@ -112,7 +113,7 @@ async def _letters(asked: AuditScope, topics: Mapping[str, TopicState]) -> dict[
     for service in asked.only:
         topic = topics.get(dead_letters_name(service))
         if topic is not None and not topic.leaderless:
-            found[service] = await tally_letters(asked.bootstrap, service)
+            found[service] = await tally_letters(asked.connection, service)
     return found
 
 

@@ -19,9 +19,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 from mode.threads import ServiceThread, WorkerThread
 
+from larder.config.connection import Connection
 from larder.group.peers import STABLE, GroupMember, Peer, read_peers
 from larder.group.start_offsets import Offsets
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
+from larder.kafka.clients import new_member
 from larder.kafka.committed import Committed
 from larder.kafka.newer_members import newer_members
 from larder.kafka.retrying import answered, within
@@ -49,7 +51,7 @@ class Group(NamedTuple):
     name: str
     member: str
     """The worker's transactional id, by which others know whether it is still there; its instance id as well."""
-    brokers: str
+    connection: Connection
     session_timeout: float
     heartbeat: float
     max_poll_interval: float
@@ -115,8 +117,9 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> GroupConsumer:  # noqa: ARG002 - Faust's signature
         group = self.app.group
-        return GroupConsumer(
-            bootstrap_servers=group.brokers,
+        return new_member(
+            group.connection,
+            GroupConsumer,
             client_id=group.member,
             group_instance_id=group.member,
             stays=group.stays,

@@ -278,7 +278,7 @@ class App(faust.App):
     ) -> None:
         super().__init__(
             group.name,
-            broker=[f"kafka://{broker}" for broker in group.brokers.split(",")],
+            broker=[f"kafka://{broker}" for broker in group.connection.addresses],
             Topic=BatchTopic,
             TableManager=NoTables,
             web_enabled=False,

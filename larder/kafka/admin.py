@@ -9,12 +9,14 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts
+from larder.kafka.clients import new_admin
 from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import is_worker_of
 from larder.kafka.newer_members import newer_members
@@ -35,11 +37,11 @@ _CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.r
 
 
 class Cluster:
-    """A connection for looking at topics and creating them: `async with Cluster(brokers) as cluster`."""
+    """A connection for looking at topics and creating them: `async with Cluster(connection) as cluster`."""
 
-    def __init__(self, brokers: str) -> None:
-        self.brokers = brokers
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._admin = new_admin(connection, request_timeout_ms=10_000)
 
     async def __aenter__(self) -> Self:
         try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from larder.config.connection import Connection
+from larder.kafka.clients import new_client
 from larder.kafka.topic_metadata import describe
 
 PULSE_SECONDS = 1.0
@@ -23,7 +24,7 @@ UNANSWERED = 2
 """So many in a row, each to another broker if there are several: one of them may be restarted."""
 
 
-async def feel_pulse(brokers: str, heard: Callable[[], None], missed: Callable[[], None]) -> None:
+async def feel_pulse(connection: Connection, heard: Callable[[], None], missed: Callable[[], None]) -> None:
     """Call `heard` at each answer, and `missed` when there was none for a while; runs until it is cancelled."""
     unanswered = 0
 
@@ -34,7 +35,7 @@ async def feel_pulse(brokers: str, heard: Callable[[], None], missed: Callable[[
 
     while True:
         try:
-            await _ask(brokers, answered)
+            await _ask(connection, answered)
         except (KafkaError, OSError):
             unanswered += 1
             if unanswered >= UNANSWERED:
@@ -42,9 +43,9 @@ async def feel_pulse(brokers: str, heard: Callable[[], None], missed: Callable[[
         await asyncio.sleep(PULSE_SECONDS / 2)
 
 
-async def _ask(brokers: str, answered: Callable[[], None]) -> None:
+async def _ask(connection: Connection, answered: Callable[[], None]) -> None:
     """Ask on one connection until it fails."""
-    client = AIOKafkaClient(bootstrap_servers=brokers)
+    client = new_client(connection)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.bootstrap()

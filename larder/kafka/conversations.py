@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiokafka.errors import KafkaError
 
+from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.declaring.problems import Problem
 
@@ -29,8 +30,8 @@ def quiet_client() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
-def talk(bootstrap: str, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
-    """Run a conversation with the broker at `bootstrap` to its end, or to its deadline.
+def talk(connection: Connection, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
+    """Run a conversation with the broker to its end, or to its deadline.
 
     Raises `UnavailableError` for all that Kafka's client raises, and when it takes longer than `seconds`.
     """
@@ -43,12 +44,12 @@ def talk(bootstrap: str, conversation: Coroutine[Any, Any, T], seconds: float = 
     try:
         return asyncio.run(bounded())
     except TimeoutError as error:
-        raise unavailable(bootstrap, f"no answer within {seconds:g} s") from error
+        raise unavailable(connection, f"no answer within {seconds:g} s") from error
     except (KafkaError, OSError) as error:
-        raise unavailable(bootstrap, str(error) or type(error).__name__) from error
+        raise unavailable(connection, str(error) or type(error).__name__) from error
 
 
-def unavailable(bootstrap: str, found: str) -> UnavailableError:
+def unavailable(connection: Connection, found: str) -> UnavailableError:
     """Say what a broker did in place of what was asked."""
-    problem = Problem(f"broker {bootstrap}", "requires to do what it is asked for", found, "look at the broker's log")
+    problem = Problem(f"broker {connection}", "requires to do what it is asked for", found, "look at the broker's log")
     return UnavailableError(problem)

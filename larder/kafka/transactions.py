@@ -275,13 +275,3 @@ def _seen(done: asyncio.Future[Any]) -> None:
     """Who waits for it is told; without this asyncio would tell it again, with a trace, when nobody does."""
     if not done.cancelled():
         done.exception()
-
-
-async def end_transaction(brokers: str, transactional_id: str) -> None:
-    """End the open transaction of a producer that is gone, at once instead of at its timeout."""
-    producer = TransactionalProducer(transactional_id, timeout_ms=1_000, bootstrap_servers=brokers)
-    try:
-        async with asyncio.timeout(5):
-            await producer.start()
-    finally:
-        await producer.discard()

@@ -15,7 +15,9 @@ from collections.abc import Collection, Mapping
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Batch, BatchConsumer, fetch
+from larder.config.connection import Connection
+from larder.kafka.batch_consumer import BATCH_RECORDS, POLL_SECONDS, Batch, BatchConsumer, fetch
+from larder.kafka.clients import new_consumer
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.kafka.topic_metadata import Described, describe
 from larder.local_tables.horizon import LogRange
@@ -39,8 +41,8 @@ class Follower:
     standby = False
     """Whether what it follows is processed elsewhere."""
 
-    def __init__(self, brokers: str, tables: Mapping[str, HeldTable]) -> None:
-        self._brokers = brokers
+    def __init__(self, connection: Connection, tables: Mapping[str, HeldTable]) -> None:
+        self._connection = connection
         self._tables = tables
         self._interrupted = False
         self._looked_at = -TOPICS_SECONDS
@@ -75,15 +77,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled or done; raises what ends it. A broker that is away is waited for."""
         while not self.done():
-            consumer = BatchConsumer(
-                bootstrap_servers=self._brokers,
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=FETCH_BYTES,
-                fetch_max_wait_ms=FETCH_WAIT_MS,
-            )
+            consumer = new_consumer(self._connection, max_partition_fetch_bytes=FETCH_BYTES)
             try:
                 await consumer.start()
                 await self._follow(consumer)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.kafka.topic_metadata import Described
 from larder.local_tables.follower import Follower
 from larder.local_tables.table import HeldTable
@@ -22,8 +23,8 @@ class Standbys(Follower):
 
     standby = True
 
-    def __init__(self, brokers: str, tables: Mapping[str, HeldTable]) -> None:
-        super().__init__(brokers, {name: table for name, table in tables.items() if table.held == "partition"})
+    def __init__(self, connection: Connection, tables: Mapping[str, HeldTable]) -> None:
+        super().__init__(connection, {name: table for name, table in tables.items() if table.held == "partition"})
         self.followed: frozenset[TopicPartition] = frozenset()
         self._ids: dict[str, str] = {}
         self._any = asyncio.Event()

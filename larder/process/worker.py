@@ -102,7 +102,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         Directory(runner.peers),
         lambda: runner.web,
         bound=None if settings.web_address else settings.web_host,
-        brokers=settings.kafka,
+        connection=settings.connection,
         warnings=warnings,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
@@ -125,7 +125,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
 
 def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None) -> Options:
     return Options(
-        brokers=settings.kafka,
+        connection=settings.connection,
         directory=settings.directory / "tables",
         worker=name,
         session_timeout=settings.session_timeout_s,

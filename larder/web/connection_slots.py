@@ -16,7 +16,7 @@ from aiohttp.http import RawRequestMessage
 
 from larder.declaring.problems import Problem
 from larder.observability.metrics.requests import ELSEWHERE
-from larder.web.connections import Connection, encoded
+from larder.web.connections import WebConnection, encoded
 from larder.web.responses import PROBLEM
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def decided(head: bytes) -> bool | None:
     return False if len(head) > KEPT_HEAD_BYTES else None
 
 
-class KeptConnection(Connection):
+class KeptConnection(WebConnection):
     """A connection on a place that is kept free: for one request, and only for health and metrics.
 
     `unasked` has the connections of this kind whose request has not come whole yet, oldest first.
@@ -150,7 +150,7 @@ def connections(
     def connection() -> asyncio.BaseProtocol:
         taken = len(server.connections)
         if taken < limit:
-            return Connection(server, short_way, requests)
+            return WebConnection(server, short_way, requests)
         if taken >= limit + KEPT_FREE:
             if not unasked:
                 return RefusedConnection(requests)

@@ -37,7 +37,7 @@ HEADER_BYTES = 8 * 1024
 HEADERS = 64
 
 
-class Connection(RequestHandler):
+class WebConnection(RequestHandler):
     """Says what it cannot parse in the form that all answers have, and answers what it can the short way.
 
     `short_way` is None from the first request on that is of another kind: only before that it is known without the

@@ -57,7 +57,7 @@ async def listed(request: web.Request, asked: Query, wanted: Callable[[Letter], 
         return (key is None or text_of(each.key) == key) and wanted(each)
 
     page, counts = await read(
-        request, lambda: newest_letters(here.brokers, here.service, limit, cursor, takes, kind=kind)
+        request, lambda: newest_letters(here.connection, here.service, limit, cursor, takes, kind=kind)
     )
     return LetterList(page, counts, key)
 
@@ -65,7 +65,7 @@ async def listed(request: web.Request, asked: Query, wanted: Callable[[Letter], 
 async def read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Talk with the broker, two at a time; raises UnavailableError and TooBusyError."""
     with request.app[_READERS].one():
-        return await asyncio.to_thread(lambda: talk(sources(request).brokers, conversation(), READ_SECONDS))
+        return await asyncio.to_thread(lambda: talk(sources(request).connection, conversation(), READ_SECONDS))
 
 
 def set_up(app: web.Application) -> None:

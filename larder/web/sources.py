@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from larder.config.connection import Connection
 from larder.queries.directory import Directory
 from larder.store.clock import now
 from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
@@ -37,7 +38,7 @@ class Sources:
     address    where others reach this worker, "" while that is not known.
     bound      the address that the port is bound to, where requests may use no other name; None: they may use any.
     clock      seconds since 1970.
-    brokers    addresses of Kafka, where dead letters are read.
+    connection how to reach the brokers, where dead letters are read.
     warnings   what the process lacks, though it works without.
     """
 
@@ -51,7 +52,7 @@ class Sources:
     address: Callable[[], str] = str
     bound: str | None = None
     clock: Callable[[], float] = now
-    brokers: str = ""
+    connection: Connection = Connection("")
     warnings: Sequence[str] = ()
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))

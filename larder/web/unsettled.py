@@ -88,7 +88,7 @@ def set_up(app: web.Application) -> None:
 
     here = app[SOURCES]
     app[_UNSETTLED] = Unsettled(
-        lambda last: talk(here.brokers, count_again(here.brokers, here.service, last), READ_SECONDS)
+        lambda last: talk(here.connection, count_again(here.connection, here.service, last), READ_SECONDS)
     )
     app.cleanup_ctx.append(counting)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from aiokafka.errors import KafkaError
 
+from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts, problems
 from larder.declaring.problems import DeclarationError
 from larder.declaring.service import Service
@@ -24,11 +25,11 @@ CLAIM_SECONDS = 30.0
 """How long claiming may take before it is begun anew: a few small requests, for which aiokafka may wait for ever."""
 
 
-async def prepare(service: Service, brokers: str, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+async def prepare(service: Service, connection: Connection, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
     """Facts about every topic of `service`; raises DeclarationError. `say` gets what is waited for."""
     while True:
         try:
-            async with Cluster(brokers) as cluster:
+            async with Cluster(connection) as cluster:
                 facts = await _topics(service, cluster, say)
                 async with asyncio.timeout(CLAIM_SECONDS):
                     await claim(cluster, service.name, _claimed(service, facts), now)
@@ -36,7 +37,7 @@ async def prepare(service: Service, brokers: str, say: Callable[[str], None]) ->
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
-            say(f"waiting for the broker at {brokers}")
+            say(f"waiting for the broker at {connection}")
         await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -23,6 +23,7 @@ from larder.assembly.counts import COUNTED_APART, Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan, plan
+from larder.config.connection import Connection
 from larder.counters.cause_log import CauseLog, CauseLogs, say_causes
 from larder.counters.join_quality import QualityOfJoin
 from larder.counters.rekey_counts import RekeyCounts
@@ -40,8 +41,9 @@ from larder.group.faust_app import App, Consumer
 from larder.group.peers import Peer
 from larder.group.start_offsets import Fallback
 from larder.kafka.broker_probe import feel_pulse
+from larder.kafka.clients import end_transaction, new_producer, new_transactional_producer
 from larder.kafka.topic_metadata import Described
-from larder.kafka.transactions import TransactionalProducer, end_transaction
+from larder.kafka.transactions import TransactionalProducer
 from larder.local_tables.follower import Follower
 from larder.local_tables.horizon import Remainder
 from larder.local_tables.maintenance import tend
@@ -93,7 +95,7 @@ STOP_SECONDS = 2.5
 class Options(NamedTuple):
     """What a worker is run with. Times in seconds, sizes in bytes."""
 
-    brokers: str
+    connection: Connection
     directory: Path
     worker: str
     session_timeout: float
@@ -148,7 +150,7 @@ class ServiceRunner:
         self.tables: dict[str, HeldTable] = {
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
-        self._waiting_behind = WaitingBehind(options.brokers, self._transactional_id)
+        self._waiting_behind = WaitingBehind(options.connection, self._transactional_id)
         self.web = ""
         self._open_local_copies()
 
@@ -157,7 +159,7 @@ class ServiceRunner:
         """What it is doing, or what keeps it from that."""
         if self._broker_answers or self._doing in ENDING:
             return self._doing
-        return f"waiting for the broker at {self.options.brokers}"
+        return f"waiting for the broker at {self.options.connection}"
 
     def waiting(self) -> Mapping[tuple[str, int], int]:
         """How many orders wait, by the name of their join and the partition of its input."""
@@ -217,8 +219,8 @@ class ServiceRunner:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
-            tasks.create_task(feel_pulse(self.options.brokers, self._heard, self._missed))
-            facts = await prepare(self.service, self.options.brokers, self._say)
+            tasks.create_task(feel_pulse(self.options.connection, self._heard, self._missed))
+            facts = await prepare(self.service, self.options.connection, self._say)
             planned = plan(self.service, facts)
             placement = Placement(planned, self._memo)
             placement.note({name: Described(each.topic_id, each.partitions) for name, each in facts.items()})
@@ -249,7 +251,7 @@ class ServiceRunner:
                 table.react = GlobalReacting(table, reactions, self.counts.reactions[name])
         if followed:
             self._say("recovering")
-            tasks.create_task(Follower(self.options.brokers, followed).run())
+            tasks.create_task(Follower(self.options.connection, followed).run())
             # Not an event: which partitions there are, and which are caught up, may change meanwhile.
             while not all(table.is_read(0) for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -266,14 +268,14 @@ class ServiceRunner:
         processing = Processing(self._clock, options.commit_interval, self.traffic)
         # One that is reacted to may not be ahead of what the group has committed (CORRECTNESS 26).
         followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
-        standbys = Standbys(options.brokers, followed)
+        standbys = Standbys(options.connection, followed)
         self.membership = membership = Membership(
             planned, facts, self.tables, self.counts, self.feeds, processing, self._memo, placement,
-            standbys, self._replan, new_guarantee, partial(end_transaction, options.brokers),
+            standbys, self._replan, new_guarantee, partial(end_transaction, options.connection),
             options.inputs_from, self._clock, self._reached,
         )  # fmt: skip
         group = Group(
-            self.service.name, self._transactional_id, options.brokers, options.session_timeout, options.heartbeat,
+            self.service.name, self._transactional_id, options.connection, options.session_timeout, options.heartbeat,
             options.poll_interval, options.fetch_bytes, planned.owned,
             options.standby, options.on_stop == "stay", self.web,
         )  # fmt: skip
@@ -284,7 +286,7 @@ class ServiceRunner:
         watching = tasks.create_task(membership.watch_placement())
         tasks.create_task(standbys.run())
         if planned.passed_through:
-            tasks.create_task(trim(options.brokers, membership.passed_through))
+            tasks.create_task(trim(options.connection, membership.passed_through))
         try:
             await app.start()
             self._say("running")
@@ -302,7 +304,7 @@ class ServiceRunner:
                 await _bounded(app.stop(), "the group could not be left")
 
     async def _replan(self) -> ServicePlan:
-        planned = plan(self.service, await prepare(self.service, self.options.brokers, self._say))
+        planned = plan(self.service, await prepare(self.service, self.options.connection, self._say))
         self._say("running")
         return planned
 
@@ -332,17 +334,16 @@ class ServiceRunner:
 
     def _guarantee(self, consumer: Consumer) -> Guarantee:
         settings = {
-            "bootstrap_servers": self.options.brokers,
-            "acks": "all",
             "linger_ms": 0,
             "max_batch_size": BATCH_BYTES,
             "max_request_size": LARGEST_REQUEST,
             "request_timeout_ms": REQUEST_TIMEOUT_MS,
         }
         if self.options.guarantee == "at_least_once":
-            return AtLeastOnce(AIOKafkaProducer(enable_idempotence=True, **settings), consumer.commit_offsets)
+            return AtLeastOnce(new_producer(self.options.connection, **settings), consumer.commit_offsets)
         by = self._transactional_id
-        return ExactlyOnce(TransactionalProducer(by, TRANSACTION_TIMEOUT_MS, **settings), by, consumer.member)
+        producer = new_transactional_producer(self.options.connection, by, TRANSACTION_TIMEOUT_MS, **settings)
+        return ExactlyOnce(producer, by, consumer.member)
 
     @property
     def _transactional_id(self) -> str:

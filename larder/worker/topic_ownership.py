@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from larder.declaring.claims import OWNERS, Claim, owners, ownership_problems, read_claim, standing
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.topology import TopicUse
 from larder.kafka.admin import Cluster
-from larder.kafka.batch_consumer import BatchConsumer
+from larder.kafka.clients import new_consumer, new_producer
 
 log = logging.getLogger("larder")
 
@@ -67,15 +66,7 @@ async def release(cluster: Cluster, topic: str) -> None:
 
 async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
     """Read the topic to its end as it is now."""
-    reader = BatchConsumer(
-        bootstrap_servers=cluster.brokers,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=READ_MS,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
+    reader = new_consumer(cluster.connection, fetch_max_wait_ms=READ_MS, request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await reader.start()
         reader.assign([_ALL])
@@ -108,9 +99,7 @@ async def _write(cluster: Cluster, values: Mapping[bytes, bytes | None]) -> None
     if not values:
         return
     # Idempotent: a claim that was sent twice would lie behind one that came between.
-    producer = AIOKafkaProducer(
-        bootstrap_servers=cluster.brokers, acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS
-    )
+    producer = new_producer(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await producer.start()
         await asyncio.gather(*[await producer.send(OWNERS, value, key, partition=0) for key, value in values.items()])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.kafka.admin import Cluster
 
 log = logging.getLogger("larder")
@@ -22,7 +23,7 @@ EVERY_SECONDS = 60.0
 
 
 async def trim(
-    brokers: str, processed: Callable[[], Mapping[TopicPartition, int]], every: float = EVERY_SECONDS
+    connection: Connection, processed: Callable[[], Mapping[TopicPartition, int]], every: float = EVERY_SECONDS
 ) -> None:
     """Delete the records before the `processed` offsets, time and again; a broker that refuses is asked again."""
     trimmed: dict[TopicPartition, int] = {}
@@ -33,7 +34,7 @@ async def trim(
         if not due:
             continue
         try:
-            async with Cluster(brokers) as cluster:
+            async with Cluster(connection) as cluster:
                 await cluster.delete_records(due)
         except (KafkaError, OSError) as error:
             if not refused:

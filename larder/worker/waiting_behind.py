@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.declaring.problems import Problem
 from larder.kafka.admin import Cluster
 from larder.kafka.open_transactions import OpenTransaction, behind
@@ -28,10 +29,10 @@ Transactions = Mapping[TopicPartition, OpenTransaction]
 class WaitingBehind:
     """`problems`: the partitions that wait behind an open transaction, and whose it is."""
 
-    def __init__(self, brokers: str, own: str) -> None:
+    def __init__(self, connection: Connection, own: str) -> None:
         """`own` is the transactional id of this worker: its own transaction ends when it is restarted."""
         self.problems: Mapping[PartitionUse, Problem] = {}
-        self._brokers = brokers
+        self._connection = connection
         self._own = own
 
     async def watch(self, standings: Callable[[], Iterable[Standing]]) -> None:
@@ -50,12 +51,12 @@ class WaitingBehind:
     async def _ask(self, places: Collection[PartitionUse]) -> Transactions:
         if not places:
             return {}
-        async with Cluster(self._brokers) as cluster:
+        async with Cluster(self._connection) as cluster:
             return await cluster.open_transactions({TopicPartition(each.topic, each.partition) for each in places})
 
     def _note(self, found: Mapping[PartitionUse, OpenTransaction]) -> None:
         problems = {
-            place: behind(TopicPartition(place.topic, place.partition), each, self._brokers)
+            place: behind(TopicPartition(place.topic, place.partition), each, str(self._connection))
             for place, each in found.items()
         }
         for place in problems.keys() - self.problems.keys():

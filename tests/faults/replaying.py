@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from larder.config.connection import Connection
 from larder.dead_letters.choosing import Chosen
 from larder.dead_letters.settling import settle
 from tests.faults.field import Field
@@ -19,7 +20,7 @@ MAY_BE = frozenset({"reordered"})
 
 async def replay_all(field: Field) -> None:
     """Replay what is parked; the worker that dies is started again."""
-    replaying = asyncio.create_task(settle(field.rig.kafka, field.prefix, "replayed", Chosen()))
+    replaying = asyncio.create_task(settle(Connection(field.rig.kafka), field.prefix, "replayed", Chosen()))
     await asyncio.sleep(DIES_AFTER_SECONDS)
     await field.kill(DIES)
     outcome = await replaying

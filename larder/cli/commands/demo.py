@@ -10,6 +10,7 @@ import click
 
 from larder.cli.terminal.durations import Duration
 from larder.cli.terminal.output import answer, json_option
+from larder.config.connection import Connection
 from larder.config.errors import AppError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
@@ -65,5 +66,7 @@ def _played(stage: Stage, rate: float, seconds: float | None, *, as_json: bool) 
 
     with new_screen(as_json=as_json) as screen, stage.broker(screen.say) as (bootstrap, broker):
         environment = stage.environment(bootstrap, quick=broker is not None)
-        plan = DemoPlan(bootstrap, broker, stage.directory, environment, rate, seconds, stage.began, own_name())
+        plan = DemoPlan(
+            Connection(bootstrap), broker, stage.directory, environment, rate, seconds, stage.began, own_name()
+        )
         return asyncio.run(play(plan))

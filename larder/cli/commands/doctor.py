@@ -61,12 +61,12 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     settings = load_settings().settings
     services = declared_services(settings.modules)
     only = [service_named(services, service).name] if service else list(services)
-    bootstrap = serving_broker()
+    connection = serving_broker()
     wanted = None if everything else records
-    asked = AuditScope(bootstrap, services, only, settings, absence)
-    findings, read = talk(bootstrap, _visit(asked, wanted), SECONDS_FOR_ALL if everything else SECONDS)
+    asked = AuditScope(connection, services, only, settings, absence)
+    findings, read = talk(connection, _visit(asked, wanted), SECONDS_FOR_ALL if everything else SECONDS)
     found = {
-        "broker": bootstrap,
+        "broker": str(connection),
         "services": only,
         "findings": [finding.as_dict() for finding in findings],
         "read": {topic: {"records": each.records, "of": each.there, "all": each.whole} for topic, each in read.items()},
@@ -82,12 +82,12 @@ async def _visit(asked: AuditScope, wanted: int | None) -> tuple[list[Finding], 
     from larder.kafka.conversations import unavailable  # noqa: PLC0415 - imports Kafka's client
     from larder.kafka.readers import reader  # noqa: PLC0415
 
-    async with reader(asked.bootstrap) as consumer:
+    async with reader(asked.connection) as consumer:
         try:
             async with asyncio.timeout(FACTS_SECONDS):
                 system = await gather(consumer, asked)
         except TimeoutError as error:
-            raise unavailable(asked.bootstrap, f"no answer within {FACTS_SECONDS:g} s") from error
+            raise unavailable(asked.connection, f"no answer within {FACTS_SECONDS:g} s") from error
         audited = audits(system)
         read = {}
         for name, each in audited.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from larder.cli.terminal.output import answer, json_option
+from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
@@ -51,8 +52,8 @@ def command(  # noqa: PLR0913 - each is an option
     if not wanted:
         found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
         raise MistakeError(found)
-    bootstrap = serving_broker()
-    published, token = talk(bootstrap, _publish(bootstrap, services, declared, wanted, owner), PUBLISH_SECONDS)
+    connection = serving_broker()
+    published, token = talk(connection, _publish(connection, services, declared, wanted, owner), PUBLISH_SECONDS)
     _tell(topic, published, len(deleted), token, as_json=as_json)
 
 
@@ -88,7 +89,7 @@ def _respect(claim: Claim | None, given: str | None) -> None:
 
 
 async def _publish(
-    bootstrap: str,
+    connection: Connection,
     services: dict[str, Service],
     topic: EventTopic | OwnerTopic,
     wanted: list[Message],
@@ -100,7 +101,7 @@ async def _publish(
     from larder.store import Token  # noqa: PLC0415
     from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
 
-    async with Cluster(bootstrap) as cluster:
+    async with Cluster(connection) as cluster:
         _respect((await claims(cluster)).get(topic.name), owner)
         # Its number of partitions may be that of another topic.
         facts = await cluster.facts([each.use.name for each in declared_topics(services, None, {})])
@@ -108,7 +109,7 @@ async def _publish(
             await cluster.create(
                 [each.use for each in declared_topics(services, None, facts) if each.use.name == topic.name]
             )
-        published = await publish(bootstrap, topic.name, wanted)
+        published = await publish(connection, topic.name, wanted)
         topic_id = (await cluster.facts([topic.name]))[topic.name].topic_id
     return published, Token(topic_id, published.offsets).text()
 

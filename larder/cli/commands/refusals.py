@@ -13,6 +13,7 @@ from larder.cli.terminal.output import answer, json_option
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from larder.config.connection import Connection
     from larder.dead_letters.pages import LetterPage
     from larder.dead_letters.tallying import Tally
 
@@ -39,8 +40,8 @@ def command(  # noqa: PLR0913 - each is an option
 
     wanted = partial(chosen, state, reason)
 
-    def read(broker: str) -> Coroutine[Any, Any, tuple[LetterPage, Tally | None]]:
-        return newest_letters(broker, service, limit, cursor, wanted, kind=REFUSALS)
+    def read(connection: Connection) -> Coroutine[Any, Any, tuple[LetterPage, Tally | None]]:
+        return newest_letters(connection, service, limit, cursor, wanted, kind=REFUSALS)
 
     found = described_refusals(*talk_about(service, read, LIST_SECONDS))
     answer(found, as_json=as_json, for_people=lambda: show_refusals(service, found))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from larder.cli.terminal.output import answer, json_option, show_columns
+from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
@@ -58,8 +59,8 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
         if service or create:
             given = "--create" if create else service
             raise MistakeError(Problem("--release", "requires to be alone", f"{given} beside it", "leave that out"))
-        bootstrap = serving_broker()
-        claim = talk(bootstrap, _release(bootstrap, released))
+        connection = serving_broker()
+        claim = talk(connection, _release(connection, released))
         said = (
             f"{released} is no longer that of {claim.service}: the next service that declares itself its owner has it"
         )
@@ -68,18 +69,18 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
         return
     services = declared_services(load_settings().settings.modules)
     declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
-    bootstrap = serving_broker()
-    answered = talk(bootstrap, _ask(bootstrap, TopicsWanted(services, service, create)))
+    connection = serving_broker()
+    answered = talk(connection, _ask(connection, TopicsWanted(services, service, create)))
     listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
-    answer({"broker": bootstrap, "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
+    answer({"broker": str(connection), "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
 
 
-async def _ask(bootstrap: str, wanted: TopicsWanted) -> Answered:
+async def _ask(connection: Connection, wanted: TopicsWanted) -> Answered:
     from larder.config.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
     from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
     from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
 
-    async with Cluster(bootstrap) as cluster:
+    async with Cluster(connection) as cluster:
         names = [each.use.name for each in declared_topics(wanted.services, wanted.only, {})]
         facts = await cluster.facts(names)
         created: set[str] = set()
@@ -94,12 +95,12 @@ async def _ask(bootstrap: str, wanted: TopicsWanted) -> Answered:
         return Answered(facts, created, await claims(cluster))
 
 
-async def _release(bootstrap: str, topic: str) -> Claim:
+async def _release(connection: Connection, topic: str) -> Claim:
     """Take back the claim of a topic whose owner has no workers; gives the claim that it was."""
     from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
     from larder.worker.topic_ownership import claims, release  # noqa: PLC0415 - imports Kafka's client
 
-    async with Cluster(bootstrap) as cluster:
+    async with Cluster(connection) as cluster:
         claim = (await claims(cluster)).get(topic)
         if claim is None:
             raise MistakeError(Problem(f"topic {topic}", "requires a claim to release", "none", "check its name"))

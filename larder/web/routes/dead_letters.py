@@ -47,7 +47,7 @@ async def one(request: web.Request) -> web.Response:
     here = sources(request)
     name = "/".join(request.match_info[part] for part in ("topic", "partition", "offset"))
     wanted = letter_id(name)
-    found = await read(request, lambda: letter(here.brokers, here.service, wanted))
+    found = await read(request, lambda: letter(here.connection, here.service, wanted))
     if found is None:
         requires = f"requires to be among the newest 100,000 records of {here.service}.dead-letters"
         raise NoSuchLetterError(Problem(f"dead letter {name}", requires, "no such letter", "see /dead-letters"))

@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.dead_letters import rounds, shelves
 from larder.dead_letters.choosing import Chosen
@@ -69,7 +70,10 @@ class Shop:
         tps = [TopicPartition(topic, partition) for partition in range(partitions)]
 
         async def ended() -> bool:
-            async with reader(self.kafka) as committed, reader(self.kafka, "read_uncommitted") as uncommitted:
+            async with (
+                reader(Connection(self.kafka)) as committed,
+                reader(Connection(self.kafka), "read_uncommitted") as uncommitted,
+            ):
                 return await spans(committed, tps) == await spans(uncommitted, tps)
 
         await until(ended, 20, f"transactions of {topic} to end")
@@ -81,7 +85,7 @@ class Shop:
 
     async def listed(self) -> list[str]:
         await self._ended(self.letters, 2)
-        page = await list_letters(self.kafka, self.service, 1_000)
+        page = await list_letters(Connection(self.kafka), self.service, 1_000)
         assert page.next is None
         return sorted(str(each.id) for each in page.letters)
 
@@ -109,7 +113,7 @@ def of(*ids: str) -> Chosen:
 
 async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
-    outcome = await settle(shop.kafka, shop.service, "republished", of(id_))
+    outcome = await settle(Connection(shop.kafka), shop.service, "republished", of(id_))
     assert list(named(outcome.settled)) == [id_], outcome
     before, after = await shop.read()
     assert (after.key, after.value, after.partition, after.timestamp) == (
@@ -118,7 +122,7 @@ async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) 
     assert list(after.headers) == [*before.headers, ("larder.replayed", id_.encode())]
     assert named(outcome.settled) == {id_: f"{shop.orders}/{after.partition}/{after.offset}"}
     assert await shop.listed() == []
-    found = await letter(shop.kafka, shop.service, letter_id(id_))
+    found = await letter(Connection(shop.kafka), shop.service, letter_id(id_))
     assert found is not None
     whole, settlement = found
     assert whole.value == before.value
@@ -133,11 +137,11 @@ async def test_each_step_that_parked_a_record_gets_it_again_and_nobody_else_does
     steps = ("join j", "decide d")
     whole = [dead_letter(shop.service, shop.orders, order.partition, order, "no", step) for step in steps]
     await send(shop.kafka, shop.letters, [Sent(each.key, each.value, 0, each.headers) for each in whole])
-    early = await settle(shop.kafka, shop.service, "replayed", Chosen())
+    early = await settle(Connection(shop.kafka), shop.service, "replayed", Chosen())
     assert "a letter that names none; --republish publishes it for all readers" in named(early.left)[id_]
     assert f"requires {again}, which the workers of {shop.service} create" in named(early.left)[f"{id_} of join j"]
     await create(shop.kafka, {again: PARTITIONS})
-    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen(cause="no"))
+    outcome = await settle(Connection(shop.kafka), shop.service, "replayed", Chosen(cause="no"))
     ids = [f"{id_} of {step}" for step in steps]
     assert sorted(named(outcome.settled)) == sorted(ids)
     sent = await read(shop.kafka, again)
@@ -153,23 +157,23 @@ async def test_each_step_that_parked_a_record_gets_it_again_and_nobody_else_does
     parked = dead_letter(shop.service, shop.orders, order.partition, sent[0], "no", "join j")
     key = Sent(id_.encode(), parked.value, 0, parked.headers)
     await send(shop.kafka, shop.letters, [key, key])
-    outcome = await settle(shop.kafka, shop.service, "replayed", Chosen(cause="no"))
+    outcome = await settle(Connection(shop.kafka), shop.service, "replayed", Chosen(cause="no"))
     assert list(named(outcome.settled)) == [f"{id_} of join j"]
     assert dict((await read(shop.kafka, again))[-1].headers)["larder.attempt"] in {b"1", b"2"}
     assert await shop.listed() == [id_]
-    await settle(shop.kafka, shop.service, "discarded", Chosen())
+    await settle(Connection(shop.kafka), shop.service, "discarded", Chosen())
 
 
 async def test_what_was_replayed_is_not_listed_and_not_replayed_again(shop: Shop) -> None:
     ids = await shop.park(some(40))
     assert await shop.listed() == sorted(ids)
-    first = await settle(shop.kafka, shop.service, "republished", of(*ids[:5]))
+    first = await settle(Connection(shop.kafka), shop.service, "republished", of(*ids[:5]))
     assert sorted(named(first.settled)) == sorted(ids[:5])
-    again = await settle(shop.kafka, shop.service, "republished", of(*ids[:6]))
+    again = await settle(Connection(shop.kafka), shop.service, "republished", of(*ids[:6]))
     assert (list(named(again.settled)), sorted(named(again.already))) == ([ids[5]], sorted(ids[:5]))
     assert await shop.listed() == sorted(ids[6:])
     for _ in range(2):
-        await settle(shop.kafka, shop.service, "republished", Chosen())
+        await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
         assert await shop.replayed() == sorted(ids)
     assert await shop.listed() == []
 
@@ -182,7 +186,7 @@ async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_
     command = [sys.executable, "-m", "tests.support.dying_replay", shop.kafka, shop.service, step]
     ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL
-    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
+    outcome = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     assert await shop.listed() == []
     if step != "committed":
@@ -197,10 +201,10 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
 
     async def later(seconds: float) -> SettlingOutcome:
         await asyncio.sleep(seconds)
-        return await settle(shop.kafka, shop.service, "republished", Chosen())
+        return await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
 
     ended = await asyncio.gather(*(later(0.2 * number) for number in range(6)), return_exceptions=True)
-    await settle(shop.kafka, shop.service, "republished", Chosen())
+    await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
         assert isinstance(each, SettlingOutcome) or "another one, who has begun since" in str(each), each
@@ -217,10 +221,10 @@ async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: p
         return offsets
 
     monkeypatch.setattr(rounds, "send", slow)
-    slow_one = asyncio.create_task(settle(shop.kafka, shop.service, "republished", Chosen()))
+    slow_one = asyncio.create_task(settle(Connection(shop.kafka), shop.service, "republished", Chosen()))
     await waits.wait()
     monkeypatch.setattr(rounds, "send", send_)
-    quick = await settle(shop.kafka, shop.service, "republished", Chosen())
+    quick = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     goes_on.set()
     with pytest.raises(UnavailableError, match="another one, who has begun since"):
         await slow_one
@@ -230,21 +234,21 @@ async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: p
 
 async def test_a_letter_that_is_parked_again_after_it_was_settled_stays_settled(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
-    await settle(shop.kafka, shop.service, "republished", Chosen())
+    await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     (stored, *_) = await read(shop.kafka, shop.letters)
     await send(shop.kafka, shop.letters, [Sent(stored.key, stored.value, stored.partition, list(stored.headers))])
-    await settle(shop.kafka, shop.service, "republished", Chosen())
+    await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert await shop.replayed() == [id_]
     assert await shop.listed() == []
 
 
 async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: Shop) -> None:
     ids = await shop.park(some(4))
-    outcome = await settle(shop.kafka, shop.service, "discarded", of(*ids[:2]))
+    outcome = await settle(Connection(shop.kafka), shop.service, "discarded", of(*ids[:2]))
     assert named(outcome.settled) == dict.fromkeys(ids[:2])
     assert await shop.listed() == sorted(ids[2:])
-    assert (await tally_letters(shop.kafka, shop.service)).total == 2
-    again = await settle(shop.kafka, shop.service, "republished", of(ids[0], f"{shop.orders}/0/999"))
+    assert (await tally_letters(Connection(shop.kafka), shop.service)).total == 2
+    again = await settle(Connection(shop.kafka), shop.service, "republished", of(ids[0], f"{shop.orders}/0/999"))
     assert [each.how for each in named(again.already).values()] == ["discarded"]
     assert list(named(again.left)) == [f"{shop.orders}/0/999"]
     assert await shop.replayed() == []
@@ -266,7 +270,9 @@ async def test_the_overview_of_a_new_worker_begins_with_the_letters_that_lie_in_
 
     monkeypatch.setattr(shelves.Shelf, "entries", entries)
     inputs = [{"topic": shop.orders, "partition": each, "position": 20, "lag": 0} for each in range(PARTITIONS)]
-    new = replace(sources(brokers=shop.kafka), service=shop.service, status=lambda: STATUS | {"inputs": inputs})
+    new = replace(
+        sources(connection=Connection(shop.kafka)), service=shop.service, status=lambda: STATUS | {"inputs": inputs}
+    )
     async with serving_from(new) as served:
 
         async def first(wanted: str) -> bool:
@@ -280,7 +286,7 @@ async def test_the_overview_of_a_new_worker_begins_with_the_letters_that_lie_in_
         for _ in range(3):
             await until(lambda: first(said), 20, "the letters to be counted")
         assert sorted(readings) == [0, 1], "nothing was written since"
-        await settle(shop.kafka, shop.service, "discarded", Chosen())
+        await settle(Connection(shop.kafka), shop.service, "discarded", Chosen())
         await until(lambda: first(""), 20, "the letters to be settled")
 
 
@@ -288,15 +294,15 @@ async def test_letters_are_chosen_by_topic_and_cause(shop: Shop) -> None:
     await shop.park(some(2), "no customer 'c1'")
     await send(shop.kafka, shop.orders, [Sent("late", {"id": 9}, 0)])
     other = await shop.park([], "is nested too deeply")
-    await settle(shop.kafka, shop.service, "discarded", Chosen(topic="another.topic"))
-    await settle(shop.kafka, shop.service, "discarded", Chosen(cause="Customer"))
+    await settle(Connection(shop.kafka), shop.service, "discarded", Chosen(topic="another.topic"))
+    await settle(Connection(shop.kafka), shop.service, "discarded", Chosen(cause="Customer"))
     assert await shop.listed() == other
 
 
 async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_it_is_there(shop: Shop) -> None:
     large = "x" * 5_000
     ids = await shop.park([Sent("k" * 2_000, large.encode(), 0, [("trace", b"1")])], largest=1_000)
-    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
+    outcome = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert list(named(outcome.settled)) == ids
     before, after = await shop.read()
     assert (after.key, after.value) == (before.key, before.value)
@@ -304,7 +310,7 @@ async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_
     stale = dead_letter(shop.service, shop.orders, 0, before, "late")
     headers = [(name, b"7" if name == "larder.timestamp" else value) for name, value in stale.headers]
     await send(shop.kafka, shop.letters, [Sent(stale.key, None, 0, [*headers, ("larder.left-out", b"the value")])])
-    again = await settle(shop.kafka, shop.service, "republished", Chosen())
+    again = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert "it is gone from" in named(again.left)[f"{shop.orders}/0/0"]
 
 
@@ -320,7 +326,9 @@ async def test_what_was_left_out_of_letters_counts_for_how_much_is_committed_at_
 
     monkeypatch.setattr(rounds, "send", counted)
     ids = await shop.park([Sent(f"o{each}", b"x" * 5_000, 0) for each in range(5)], largest=1_000)
-    assert sorted(named((await settle(shop.kafka, shop.service, "republished", Chosen())).settled)) == sorted(ids)
+    assert sorted(
+        named((await settle(Connection(shop.kafka), shop.service, "republished", Chosen())).settled)
+    ) == sorted(ids)
     assert [each for each in together if each] == [10_000, 10_000, 5_000]
 
 
@@ -330,7 +338,7 @@ async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> Non
         batch.append(key=None, value=None, timestamp=EARLIER)
         await (await producer.send_batch(batch, shop.orders, partition=1))
     await shop.park([Sent(None, b"{", 0), Sent("k", None, 2)])
-    await settle(shop.kafka, shop.service, "republished", Chosen())
+    await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     stored = [(each.partition, each.key, each.value) for each in await shop.read()]
     assert stored == [(0, None, b"{")] * 2 + [(1, None, None)] * 2 + [(2, b"k", None)] * 2
 
@@ -338,18 +346,18 @@ async def test_a_record_without_key_and_value_is_replayed_too(shop: Shop) -> Non
 async def test_rows_are_left_to_their_owner(shop: Shop) -> None:
     ids = await shop.park(some(3))
     await configure(shop.kafka, shop.orders, COMPACTED)
-    outcome = await settle(shop.kafka, shop.service, "republished", Chosen())
+    outcome = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert sorted(named(outcome.left)) == sorted(ids)
     assert all("an old row would take the place" in cause for cause in named(outcome.left).values())
     assert await shop.replayed() == []
-    assert len((await settle(shop.kafka, shop.service, "discarded", Chosen())).settled) == 3
+    assert len((await settle(Connection(shop.kafka), shop.service, "discarded", Chosen())).settled) == 3
 
 
 async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(shop: Shop) -> None:
     ids = await shop.park([*some(8), Sent("new", {"id": 9}, 0)])
     # Those of two hours ago are refused now; the last one is not.
     await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "3600000"})
-    outcome = await settle(shop.kafka, shop.service, "republished", of(*[ids[0], *ids[-1:], ids[1]]))
+    outcome = await settle(Connection(shop.kafka), shop.service, "republished", of(*[ids[0], *ids[-1:], ids[1]]))
     assert len(named(outcome.left)) + len(named(outcome.settled)) == 3
     assert all("requires its topic to take it" in cause for cause in named(outcome.left).values())
     assert await shop.replayed() == sorted(named(outcome.settled))
@@ -357,16 +365,16 @@ async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(s
 
 
 async def test_a_service_without_dead_letters_has_none(kafka: str, prefix: str) -> None:
-    assert (await list_letters(kafka, prefix, 10)) == ([], None, False)
-    assert await letter(kafka, prefix, LetterId("t", 0, 1)) is None
-    outcome = await settle(kafka, prefix, "discarded", of("t/0/1"))
+    assert (await list_letters(Connection(kafka), prefix, 10)) == ([], None, False)
+    assert await letter(Connection(kafka), prefix, LetterId("t", 0, 1)) is None
+    outcome = await settle(Connection(kafka), prefix, "discarded", of("t/0/1"))
     assert (named(outcome.settled), list(named(outcome.left))) == ({}, ["t/0/1"])
 
 
 async def test_letters_are_found_by_keys_that_are_longer_than_lists_show(shop: Shop) -> None:
     keys = [f"{'k' * 300}{number}" for number in range(2)]
     wanted, _ = await shop.park([Sent(key, {}, number, [], EARLIER + number) for number, key in enumerate(keys)])
-    page = await list_letters(shop.kafka, shop.service, 10, None, lambda each: each.key == keys[0].encode())
+    page = await list_letters(Connection(shop.kafka), shop.service, 10, None, lambda each: each.key == keys[0].encode())
     assert [str(each.id) for each in page.letters] == [wanted]
 
 
@@ -376,7 +384,7 @@ async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
     ids = await shop.park(some(90))
     pages, cursor = [], None
     while True:
-        page = await list_letters(shop.kafka, shop.service, 25, cursor)
+        page = await list_letters(Connection(shop.kafka), shop.service, 25, cursor)
         pages.append([str(each.id) for each in page.letters])
         assert all(each.value is None for each in page.letters)
         if (cursor := page.next) is None:
@@ -384,7 +392,7 @@ async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
     assert [len(each) for each in pages] == [25, 25, 25, 15]
     assert sorted(id_ for each in pages for id_ in each) == sorted(ids)
     monkeypatch.setattr(shelves, "MOST_RECORDS", 20)
-    page = await list_letters(shop.kafka, shop.service, 25)
+    page = await list_letters(Connection(shop.kafka), shop.service, 25)
     assert (len(page.letters), page.next, page.beyond) == (20, None, True)
 
 
@@ -392,7 +400,7 @@ async def test_a_first_page_comes_with_the_counts_of_all_letters_and_is_read_onc
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await shop.park(some(90))
-    await settle(shop.kafka, shop.service, "discarded", of(*ids[:3]))
+    await settle(Connection(shop.kafka), shop.service, "discarded", of(*ids[:3]))
     await shop.listed()
     read: list[tuple[int, int]] = []
     plain = shelves.Shelf.entries
@@ -402,11 +410,11 @@ async def test_a_first_page_comes_with_the_counts_of_all_letters_and_is_read_onc
         return plain(shelf, partition, span)
 
     monkeypatch.setattr(shelves.Shelf, "entries", entries)
-    page, tally = await survey_letters(shop.kafka, shop.service, 25)
+    page, tally = await survey_letters(Connection(shop.kafka), shop.service, 25)
     assert len(read) == len(set(read)) > 90
-    assert page == await list_letters(shop.kafka, shop.service, 25)
-    assert tally == await tally_letters(shop.kafka, shop.service)
+    assert page == await list_letters(Connection(shop.kafka), shop.service, 25)
+    assert tally == await tally_letters(Connection(shop.kafka), shop.service)
     assert (len(page.letters), tally.total, tally.whole) == (25, 87, True)
     monkeypatch.setattr(shelves, "MOST_RECORDS", 20)
-    page, tally = await survey_letters(shop.kafka, shop.service, 25)
+    page, tally = await survey_letters(Connection(shop.kafka), shop.service, 25)
     assert (page.next, page.beyond, tally.whole) == (None, True, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
+from larder.config.connection import Connection
 from larder.doctor.sampling import Stretch, sample, stretches
 from larder.kafka.readers import reader
 from tests.support.audited import state
@@ -46,6 +47,6 @@ async def test_what_retention_deletes_meanwhile_is_passed_over(kafka: str, prefi
     await cut(kafka, topic, 12, {})
     offsets: list[int] = []
     before = state(topic, begins={0: 0}, ends={0: 20})
-    async with reader(kafka) as consumer:
+    async with reader(Connection(kafka)) as consumer:
         read = await sample(consumer, before, None, lambda _, some: offsets.extend(each.offset for each in some))
     assert (offsets, read.unread) == (list(range(12, 20)), ())

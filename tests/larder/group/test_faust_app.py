@@ -23,6 +23,7 @@ from faust.transport import consumer as transport
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlQueue
 
+from larder.config.connection import Connection
 from larder.group import consumer_thread, faust_app
 from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group
@@ -87,7 +88,7 @@ async def member(
     kafka: str, group: str, intake: Taken, topics: Collection[str], name: str = "", session: float = 3.0, **more: Any
 ) -> AsyncIterator[App]:
     """A member of a name of its own, unless one is given."""
-    named = Group(group, name or uuid4().hex, kafka, session, 0.3, 30.0, 1 << 20, **more)
+    named = Group(group, name or uuid4().hex, Connection(kafka), session, 0.3, 30.0, 1 << 20, **more)
     app = App(named, intake, topics, intake.failures.append)
     await app.start()
     try:
@@ -299,7 +300,9 @@ async def test_equal_partition_numbers_stay_together_without_faust_tables(
 
 async def test_the_group_is_assigned_by_our_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
     for tables in (False, True):
-        app = App(Group(prefix, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None)
+        app = App(
+            Group(prefix, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None
+        )
         if tables:
             app.Table("counts", partitions=2)
         thread = cast("Consumer", app.consumer)._new_consumer_thread()
@@ -373,7 +376,7 @@ def test_what_is_asked_of_a_consumer_just_as_its_loop_ends_is_cancelled(
 
 async def _begin_to_stop(kafka: str, topic: str) -> threading.Thread:
     """The thread of a consumer that is stopping."""
-    app = App(Group(topic, "one", kafka, 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic], lambda _: None)
+    app = App(Group(topic, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic], lambda _: None)
     await app.start()
     thread = cast("Consumer", app.consumer)._thread._thread
     assert thread is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from larder.config.connection import Connection
 from larder.kafka.broker_probe import feel_pulse
 from larder.local_broker import LocalBroker
 from larder.local_broker.ports import free_port
@@ -17,7 +18,7 @@ async def test_a_broker_is_heard_while_it_answers_and_missed_while_it_is_silent_
     proxy, heard = Proxy(free_port(), free_port()), [False]
     broker = LocalBroker(tmp_path / "broker", listeners=[Listener("PROXIED", proxy.target, proxy.port)])
     feeling = asyncio.create_task(
-        feel_pulse(f"127.0.0.1:{proxy.port}", lambda: heard.append(True), lambda: heard.append(False))
+        feel_pulse(Connection(f"127.0.0.1:{proxy.port}"), lambda: heard.append(True), lambda: heard.append(False))
     )
     await asyncio.to_thread(broker.start)
     try:

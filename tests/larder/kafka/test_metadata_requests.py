@@ -28,6 +28,8 @@ from tests.support.brokers import local_broker
 from tests.support.topics import COMPACTED, admin, consumer, create, delete, ends, existing, until
 from tests.support.workers import running
 
+HOUSE = Path(larder.__file__).parent
+
 AS_SHIPPED = {"auto.create.topics.enable": "true", "num.partitions": "1"}
 """Kafka's defaults, which the local broker changes."""
 
@@ -64,16 +66,18 @@ def test_the_parts_of_aiokafka_that_are_changed_are_those_that_were_read() -> No
         assert not [each for each in asked if "creation" in each], "a client that says itself whether it creates"
 
 
-def test_every_module_that_makes_a_client_imports_what_forbids_creation() -> None:
-    making = [
-        (path.name, text)
-        for path in Path(larder.__file__).parent.rglob("*.py")
-        if re.search(r"\bAIOKafka\w+\(", text := path.read_text(encoding="utf-8"))
-    ]
-    assert len(making) >= 3
-    for name, text in making:
-        # One that is indented, and names what it takes, may be there for types alone.
-        assert re.search(r"^from larder\.kafka|^ *import larder\.kafka", text, re.MULTILINE), name
+def test_clients_are_made_in_one_module_which_forbids_creation() -> None:
+    made = re.compile(
+        r"\b(AIOKafka\w+|BatchConsumer|TransactionalProducer|GroupConsumer)\((?!AIOKafka|BatchConsumer|Static)"
+    )
+    making = {
+        path.relative_to(HOUSE).as_posix()
+        for path in HOUSE.rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if made.search(line) and not line.startswith("class ")
+    }
+    assert making == {"kafka/clients.py"}
+    assert "forbid_creation()" in (HOUSE / "kafka" / "__init__.py").read_text(encoding="utf-8")
 
 
 async def test_no_client_creates_a_topic_by_asking_for_it(creating: str, prefix: str) -> None:

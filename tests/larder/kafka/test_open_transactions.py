@@ -6,6 +6,7 @@ import time
 
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
 from larder.kafka.admin import Cluster
 from larder.kafka.open_transactions import OpenTransaction
 from larder.worker.vitals import PartitionUse, Standing
@@ -20,7 +21,7 @@ async def test_a_partition_tells_whose_transaction_is_open_in_it_and_since_when(
     await create(kafka, {topic: 2})
     await send(kafka, topic, [(b"k", b"{}")] * 3)
     tps = [TopicPartition(topic, 0), TopicPartition(topic, 1), TopicPartition(f"{topic}.none", 0)]
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         assert await cluster.open_transactions(tps) == {}
         before = time.time()
         async with hanging(kafka, topic, f"{topic}.billing"):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
 
+from larder.config.connection import Connection
 from larder.kafka.admin import Cluster
 from larder.kafka.topic_metadata import Copies, copies, describe
 from tests.cluster.stages import create_again
@@ -39,7 +40,7 @@ async def test_topics_tell_how_they_are_copied(kafka: str, topic: str) -> None:
 
 async def test_all_settings_of_topics_and_brokers_are_told_those_that_nobody_set_too(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1}, {"cleanup.policy": "compact"})
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         found = await cluster.topic_settings([topic])
         assert (found[topic]["cleanup.policy"], found[topic]["min.insync.replicas"]) == ("compact", "1")
         assert await cluster.topic_settings([]) == {}

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from larder.config.connection import Connection
 from larder.declaring import topology
 from larder.declaring.operators import Role
 from larder.declaring.problems import DeclarationError
@@ -59,7 +60,7 @@ async def test_a_name_that_collides_with_another_is_refused_with_the_reason_of_t
 ) -> None:
     await create(kafka, {f"{prefix}.a_b": 1})
     uses = [replace(USE, name=f"{prefix}.{name}") for name in ("a.b", "free")]
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         (found,) = await cluster.refusals(uses)
         assert found.topic == f"{prefix}.a.b"
         assert f"{prefix}.a_b" in found.problem.found, "the broker says with which"
@@ -86,7 +87,7 @@ async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_wit
         monkeypatch.setattr(module, "TOO_NEW", {"of.a.later.broker"})
     use = replace(USE, name=f"{prefix}.joined", roles=(Role.JOINED,), retention=FOREVER)
     assert "of.a.later.broker" in use.config
-    async with Cluster(kafka) as connection:
+    async with Cluster(Connection(kafka)) as connection:
         assert await connection.refusals([use]) == []
         await connection.create([use])
         settings = (await connection.topic_settings([use.name]))[use.name]

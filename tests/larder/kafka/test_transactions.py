@@ -14,8 +14,10 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from larder.config.connection import Connection
+from larder.kafka.clients import end_transaction
 from larder.kafka.stable_offsets import stable_offsets
-from larder.kafka.transactions import GroupFencedError, Member, TransactionalProducer, end_transaction
+from larder.kafka.transactions import GroupFencedError, Member, TransactionalProducer
 from tests.support.topics import create, read, until
 
 
@@ -161,7 +163,7 @@ async def test_offsets_of_a_transaction_that_was_left_open_are_pending_until_som
         assert (found.committed, list(found.pending)) == ({one: (1, "before")}, [one])
         # aiokafka asks without caring whether it is stable.
         assert await consumer._coordinator.fetch_committed_offsets([one]) == {one: (1, "before")}
-        await end_transaction(kafka, prefix)
+        await end_transaction(Connection(kafka), prefix)
 
         async def stable() -> bool:
             return not (await stable_offsets(consumer, [one, other])).pending

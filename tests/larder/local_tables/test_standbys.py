@@ -11,6 +11,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Row
+from larder.config.connection import Connection
 from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
 from larder.local_tables.horizon import LogRange
@@ -49,7 +50,7 @@ async def _topic_id(kafka: str, topic: str) -> str:
 
 @asynccontextmanager
 async def following(kafka: str, table: HeldTable) -> AsyncIterator[Standbys]:
-    standbys = Standbys(kafka, {table.topic.name: table})
+    standbys = Standbys(Connection(kafka), {table.topic.name: table})
     running = asyncio.create_task(standbys.run())
     try:
         yield standbys

@@ -13,6 +13,7 @@ from aiohttp import ClientSession, web
 from prometheus_client.parser import text_string_to_metric_families
 
 from larder import EventTopic, Row, Service
+from larder.config.connection import Connection
 from larder.counters.rekey_counts import RekeyCounts
 from larder.counters.traffic import Histogram
 from larder.delivery.delivery import Output
@@ -95,7 +96,9 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
     source, into = EventTopic("orders", Order, key="order_id"), EventTopic("joined", Order, key="order_id")
     service.join(source, held.on("customer_id"), into=into)
     memory = small_memory()
-    runner = ServiceRunner(service, Options("nowhere:1", directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW)
+    runner = ServiceRunner(
+        service, Options(Connection("nowhere:1"), directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW
+    )
     seen_of_it = Observed(runner, memory, lambda: NOW, stall=stall)
     app = make_app(Sources(runner.status, runner.tables, 6, bound="127.0.0.1", **others), seen_of_it)
     port = await start_web(app, "127.0.0.1", 0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from larder import OwnerTopic, Row, Service
+from larder.config.connection import Connection
 from larder.kafka.partitioner import partition_of
 from larder.queries.lookup import NoSuchKeyError, NotSureError, look_up, look_up_after
 from larder.store import BehindError, OtherTopicError, Token, TooStaleError
@@ -48,7 +49,7 @@ async def reading(kafka: str, prefix: str, directory: Path) -> AsyncIterator[Ser
     """A worker of one global table of customers."""
     service = Service(prefix)
     service.global_table(OwnerTopic(f"{prefix}.customers", Customer, key="customer_id", owner="crm"))
-    options = Options(kafka, directory, "one", 6.0, 1.0, 30.0, 0.2)
+    options = Options(Connection(kafka), directory, "one", 6.0, 1.0, 30.0, 0.2)
     runner, stop = ServiceRunner(service, options, Memory(8 * MIB, 8 * MIB)), asyncio.Event()
     running = asyncio.create_task(runner.run(stop))
     try:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
+from larder.config.connection import Connection
 from larder.queries.directory import Directory
 from larder.web import limits
 from larder.web.application import make_app
@@ -105,7 +106,7 @@ async def test_a_defect_is_told_as_described() -> None:
 
 
 async def test_dead_letters_without_a_broker_are_refused_as_described() -> None:
-    async with serving_from(sources(brokers="127.0.0.1:1")) as served:
+    async with serving_from(sources(connection=Connection("127.0.0.1:1"))) as served:
         for path in ("/dead-letters", "/dead-letters/orders/0/0", "/refusals"):
             await _check(served, path, 503)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from larder.config.connection import Connection
 from larder.dead_letters.reading import Counted
 from larder.dead_letters.tallying import Tally
 from larder.kafka.conversations import unavailable
@@ -37,7 +38,7 @@ class Counting:
         self.may_end.wait(20)
         self.now += self.takes
         if self.away:
-            raise unavailable(BROKER, "away")
+            raise unavailable(Connection(BROKER), "away")
         return _counted(1 if last is None else last.tally.total + 1)
 
     async def total(self) -> int | None:

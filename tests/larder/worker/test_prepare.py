@@ -16,6 +16,7 @@ from aiokafka.errors import (
 
 from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.assembly.plan import plan
+from larder.config.connection import Connection
 from larder.declaring.problems import DeclarationError
 from larder.kafka.admin import Cluster
 from larder.kafka.retrying import is_passing
@@ -59,7 +60,7 @@ async def test_topics_of_the_service_are_created_as_declared_once_those_of_other
     kafka: str, prefix: str
 ) -> None:
     said: list[str] = []
-    preparing = asyncio.create_task(prepare(shop(prefix), kafka, said.append))
+    preparing = asyncio.create_task(prepare(shop(prefix), Connection(kafka), said.append))
     await until(lambda: said, 15, "a line")
     assert said[0] == f"waiting for topics of other owners: {prefix}.customers, {prefix}.orders"
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
@@ -89,7 +90,7 @@ async def test_a_topic_by_another_key_gets_as_many_partitions_as_the_table_that_
 ) -> None:
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 7})
-    facts = await prepare(shop(prefix, by_partition=True), kafka, print)
+    facts = await prepare(shop(prefix, by_partition=True), Connection(kafka), print)
     assert facts[f"{prefix}.{prefix}.orders.by.customer_id"].partitions == 5
 
 
@@ -99,9 +100,9 @@ async def test_a_state_is_created_with_the_partitions_of_its_source_once_that_is
     service = Service(prefix)
     orders = EventTopic(f"{prefix}.orders", Order, key="customer_id", owner="checkout")
     service.fold(orders, state=service.table(state))(lambda order, row: row or Customer(customer_id=order.customer_id))
-    preparing = asyncio.create_task(prepare(service, kafka, said.append))
+    preparing = asyncio.create_task(prepare(service, Connection(kafka), said.append))
     await until(lambda: said, 15, "a line")
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         assert state.name not in await cluster.facts([state.name])
     await create(kafka, {orders.name: 2})
     facts = await asyncio.wait_for(preparing, 20)
@@ -111,28 +112,28 @@ async def test_a_state_is_created_with_the_partitions_of_its_source_once_that_is
 async def test_what_is_there_is_left_as_it_is(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1, f"{prefix}.joined": 9}, {"max.message.bytes": "5000"})
-    facts = await prepare(shop(prefix), kafka, print)
+    facts = await prepare(shop(prefix), Connection(kafka), print)
     assert (facts[f"{prefix}.joined"].partitions, facts[f"{prefix}.joined"].max_message_bytes) == (9, 5_000)
-    assert await prepare(shop(prefix), kafka, print) == facts
+    assert await prepare(shop(prefix), Connection(kafka), print) == facts
 
 
 async def test_all_that_does_not_fit_is_told_together_and_nothing_is_created(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 2, f"{prefix}.{prefix}.orders.by.customer_id": 3})
     await create(kafka, {f"{prefix}.orders": 1}, COMPACTED)
     with pytest.raises(DeclarationError) as refused:
-        await prepare(shop(prefix, by_partition=True), kafka, print)
+        await prepare(shop(prefix, by_partition=True), Connection(kafka), print)
     told = str(refused.value)
     assert "an owner topic requires cleanup.policy=compact" in told
     assert "an event topic requires cleanup.policy=delete" in told
     assert "equal partition counts" in told
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         assert f"{prefix}.joined" not in await cluster.facts([f"{prefix}.joined"])
 
 
 async def test_a_broker_that_is_away_is_waited_for(prefix: str) -> None:
     said: list[str] = []
     address = f"127.0.0.1:{unused_port()}"
-    waiting = asyncio.create_task(prepare(shop(prefix), address, said.append))
+    waiting = asyncio.create_task(prepare(shop(prefix), Connection(address), said.append))
     await until(lambda: len(said) > 1, 15, "two lines")
     assert set(said) == {f"waiting for the broker at {address}"}
     waiting.cancel()
@@ -142,7 +143,7 @@ async def test_a_broker_that_is_away_is_waited_for(prefix: str) -> None:
 async def test_two_workers_that_create_the_same_topics_at_once_are_both_content(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1})
-    one, other = await asyncio.gather(*(prepare(shop(prefix), kafka, print) for _ in range(2)))
+    one, other = await asyncio.gather(*(prepare(shop(prefix), Connection(kafka), print) for _ in range(2)))
     assert one == other
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from larder.config.connection import Connection
 from larder.declaring.claims import OWNERS, Claim
 from larder.declaring.problems import DeclarationError
 from larder.kafka.admin import Cluster
@@ -23,7 +24,7 @@ async def records_of(kafka: str, topic: str) -> int:
 
 
 async def test_a_topic_is_claimed_once_however_often_workers_start(kafka: str, topic: str) -> None:
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         for _ in range(3):
             await claim(cluster, "stock", {topic: "id"}, at)
         assert (await claims(cluster))[topic] == Claim(topic, "stock", "id", "2027-01-15T08:00:00+00:00")
@@ -31,7 +32,7 @@ async def test_a_topic_is_claimed_once_however_often_workers_start(kafka: str, t
 
 
 async def test_a_second_owner_is_refused_and_leaves_nothing_behind(kafka: str, topic: str) -> None:
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         await claim(cluster, "stock", {topic: "id"}, at)
         with pytest.raises(DeclarationError, match=f"service sales, owner of {topic}: .*; found stock, which has"):
             await claim(cluster, "sales", {f"{topic}.other": "id", topic: "id"}, at)
@@ -40,7 +41,7 @@ async def test_a_second_owner_is_refused_and_leaves_nothing_behind(kafka: str, t
 
 
 async def test_a_topic_that_was_released_is_for_the_next_one(kafka: str, topic: str) -> None:
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         await claim(cluster, "stock", {topic: "id"}, at)
         await release(cluster, topic)
         assert topic not in await claims(cluster)
@@ -64,7 +65,7 @@ async def test_of_services_that_claim_a_topic_at_the_same_time_one_has_it_and_al
         await write(cluster, values)
 
     monkeypatch.setattr(topic_ownership, "_write", write_together)
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         ended = await asyncio.gather(
             *(claim(cluster, name, {topic: "id"}, at) for name in names), return_exceptions=True
         )
@@ -81,7 +82,7 @@ async def test_of_services_that_claim_a_topic_at_the_same_time_one_has_it_and_al
 async def test_a_record_that_is_no_claim_is_said_and_claims_nothing(
     kafka: str, topic: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with Cluster(kafka) as cluster:
+    async with Cluster(Connection(kafka)) as cluster:
         await claim(cluster, "stock", {f"{topic}.other": "id"}, at)
         await send(kafka, OWNERS, [(f"{topic} somebody", {"service": 1})])
         try:

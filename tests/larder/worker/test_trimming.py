@@ -9,6 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from agents import fulfilment
 from larder.assembly.plan import plan
+from larder.config.connection import Connection
 from larder.declaring.facts import TopicFacts
 from larder.declaring.topology import topics_of
 from larder.worker.trimming import trim
@@ -20,7 +21,7 @@ async def test_records_before_the_processed_offset_are_deleted_and_later_ones_ar
     await fill(kafka, topic, 0, [("key", {"number": number}) for number in range(10)])
     tp = TopicPartition(topic, 0)
     processed = {tp: 0}
-    trimming = asyncio.create_task(trim(kafka, lambda: processed, every=0.02))
+    trimming = asyncio.create_task(trim(Connection(kafka), lambda: processed, every=0.02))
     try:
         async with consumer(kafka) as reader:
 

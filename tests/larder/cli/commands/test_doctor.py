@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Service
+from larder.config.connection import Connection
 from larder.config.settings import Settings
 from larder.doctor.audits.open_transactions import open_transactions
 from larder.doctor.audits.placement import crc32
@@ -374,8 +375,8 @@ async def hanging(patient: Patient) -> list[Finding]:
     service = Service(patient.service)
     service.table(OwnerTopic(patient.customers, Customer, key="customer_id", revision="revision", owner="crm"))
     settings = Settings(kafka=patient.kafka, directory=patient.directory)
-    async with reader(patient.kafka) as consumer:
-        asked = AuditScope(patient.kafka, {service.name: service}, [service.name], settings, None)
+    async with reader(Connection(patient.kafka)) as consumer:
+        asked = AuditScope(Connection(patient.kafka), {service.name: service}, [service.name], settings, None)
         return list(open_transactions(await gather(consumer, asked), long=0.0))
 
 

@@ -1,0 +1,68 @@
+"""The one factory of clients: none is made anywhere else, so that none reaches the brokers in another way.
+
+Those who make them start and stop them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+
+from larder.config.connection import Connection
+from larder.kafka.batch_consumer import FETCH_WAIT_MS, BatchConsumer
+from larder.kafka.transactions import TransactionalProducer
+
+Kind = TypeVar("Kind", bound=BatchConsumer)
+
+
+def new_consumer(connection: Connection, **settings: Any) -> BatchConsumer:
+    """Make a consumer of no group, of committed records, that never resets a position by itself."""
+    usual = {
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "isolation_level": "read_committed",
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+    }
+    return BatchConsumer(**connection.settings, **{**usual, **settings})
+
+
+def new_member(connection: Connection, kind: type[Kind], **settings: Any) -> Kind:
+    """Make a consumer that is a member of a group."""
+    return kind(**connection.settings, **settings)
+
+
+def new_producer(connection: Connection, **settings: Any) -> AIOKafkaProducer:
+    """Make a producer whose records are acknowledged by all replicas, in their order, each once."""
+    return AIOKafkaProducer(**connection.settings, **{"acks": "all", "enable_idempotence": True, **settings})
+
+
+def new_transactional_producer(
+    connection: Connection, transactional_id: str, timeout_ms: int, **settings: Any
+) -> TransactionalProducer:
+    """Make a producer whose transactions the broker ends after `timeout_ms`."""
+    return TransactionalProducer(transactional_id, timeout_ms, **connection.settings, **settings)
+
+
+def new_admin(connection: Connection, **settings: Any) -> AIOKafkaAdminClient:
+    """Make what looks at topics and groups, and creates topics."""
+    return AIOKafkaAdminClient(**connection.settings, **settings)
+
+
+def new_client(connection: Connection) -> AIOKafkaClient:
+    """Make a bare client, for single requests."""
+    return AIOKafkaClient(**connection.settings)
+
+
+async def end_transaction(connection: Connection, transactional_id: str) -> None:
+    """End the open transaction of a producer that is gone, at once instead of at its timeout."""
+    producer = new_transactional_producer(connection, transactional_id, 1_000)
+    try:
+        async with asyncio.timeout(5):
+            await producer.start()
+    finally:
+        await producer.discard()
