@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import PartitionContext, Shared
-from larder.assembly.operator_plan import Facts, build, output_of, plan_operator
+from larder.assembly.operator_plan import Facts, OperatorPlan, build, output_of, plan_operator
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
@@ -28,7 +28,7 @@ from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
 
 
 @dataclass(frozen=True)
-class DecidePlan:
+class DecidePlan(OperatorPlan):
     """A decide, the topics it reads and those it writes; `wake_ups` if its function takes any.
 
     `outputs` are those of `into`, in their order, and after them that of refusals.
@@ -40,11 +40,6 @@ class DecidePlan:
     state: Output
     outputs: tuple[Output, ...]
     wake_ups: Output | None
-
-    @property
-    def step(self) -> str:
-        """What dead letters call it."""
-        return f"decide {self.operator.name}"
 
     @property
     def states(self) -> Collection[str]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import cast
 
 from larder.assembly.context import PartitionContext
-from larder.assembly.operator_plan import Facts, build, output_of, plan_operator
+from larder.assembly.operator_plan import Facts, OperatorPlan, build, output_of, plan_operator
 from larder.declaring.compiled.joins import CompiledJoin, compile_join
 from larder.declaring.facts import input_name, joined_name, waiting_name
 from larder.declaring.joins import Join
@@ -37,7 +37,7 @@ class WaitPlan:
 
 
 @dataclass(frozen=True)
-class JoinPlan:
+class JoinPlan(OperatorPlan):
     """A join, the topic it reads and the one it writes; `waiting` if its orders may wait.
 
     Results that come from several partitions come together in `gathered`, which is an input again.
@@ -45,22 +45,10 @@ class JoinPlan:
 
     operator: Join
     compiled: CompiledJoin
-    input: str
+    inputs: tuple[str, ...]
     output: Output
     waiting: WaitPlan | None
     gathered: Output | None
-
-    states = ()
-
-    @property
-    def step(self) -> str:
-        """What dead letters call it."""
-        return f"join {self.operator.name}"
-
-    @property
-    def inputs(self) -> Collection[str]:
-        """Its source."""
-        return (self.input,)
 
     @property
     def kept(self) -> Collection[str]:
@@ -90,7 +78,7 @@ def _plan(join: Join, service: Service, facts: Facts) -> JoinPlan:
     return JoinPlan(
         join,
         compile_join(join),
-        reads,
+        (reads,),
         output_of(join.into.name, facts),
         _wait_plan(service, join, reads, facts),
         output_of(joined_name(service.name, join), facts) if join.gathers else None,

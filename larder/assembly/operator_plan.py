@@ -6,9 +6,9 @@ takes no records of inputs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import singledispatch
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from larder.declaring.facts import TopicFacts
 from larder.declaring.operators import Operator
@@ -23,36 +23,40 @@ if TYPE_CHECKING:
 Facts = Mapping[str, TopicFacts]
 
 
-class OperatorPlan(Protocol):
-    """An operator that takes records of inputs, with the topics that it reads and writes as the broker has them."""
+class OperatorPlan:
+    """An operator that takes records of inputs, with the topics that it reads and writes as the broker has them.
 
-    @property
-    def operator(self) -> Operator: ...
+    inputs  the topics whose records it takes.
+    """
 
-    @property
-    def inputs(self) -> Collection[str]:
-        """The topics whose records it takes."""
+    operator: Operator
+    inputs: tuple[str, ...]
 
     @property
     def step(self) -> str:
         """What dead letters call it."""
+        return f"{self.operator.kind} {self.operator.name}"
 
     @property
     def states(self) -> Collection[str]:
         """The tables that it decides on."""
+        return ()
 
     @property
     def kept(self) -> Collection[str]:
         """The internal tables with what is kept of its records."""
+        return ()
 
-    def internal(self) -> Iterator[OwnerTopic]:
-        """The tables of which the declarations say nothing."""
+    def internal(self) -> Iterable[OwnerTopic]:
+        """Give the tables of which the declarations say nothing."""
+        return ()
 
-    def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:
-        """The topics by whose number of partitions records of the input `name` are placed.
+    def placed(self, name: str, partitioned: Collection[str]) -> Iterable[str]:  # noqa: ARG002 - for those that are
+        """Give the topics by whose number of partitions records of the input `name` are placed.
 
         `partitioned` are the co-partitioned tables of the service.
         """
+        return ()
 
 
 @singledispatch

@@ -15,7 +15,7 @@ from larder.declaring.checks.kinds import decide_kind_problems
 from larder.declaring.decisions import WakeUp, refusals_name
 from larder.declaring.facts import Facts, dead_letters_name, wake_ups_name
 from larder.declaring.in_memory.decides import run_decide
-from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
 
@@ -29,7 +29,7 @@ _WITH_NEAR = 3
 
 
 @dataclass(eq=False)
-class Decide:
+class Decide(Operator):
     """A function over the events of `inputs` and the rows of `state`, which this service owns.
 
     `folds`: the function gives the new row itself, and nothing is emitted.
@@ -42,7 +42,6 @@ class Decide:
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "decide"
-    reads_as = Role.SOURCE
     goes_on_with_its_own = True
 
     @property

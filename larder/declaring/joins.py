@@ -15,7 +15,7 @@ from larder.declaring.checks.kinds import join_kind_problems
 from larder.declaring.facts import Facts, dead_letters_name, joined_name, waiting_name
 from larder.declaring.in_memory.joins import run_join
 from larder.declaring.missing import Step, Terminal, Wait
-from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Lookup, Source, TableUse, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -28,7 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(eq=False)
-class Join:
+class Join(Operator):
     """Orders of `source`, each with its rows, going `into` a topic.
 
     `lookups` are in the order in which they were declared, and so are the rows that
@@ -42,9 +42,6 @@ class Join:
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "join"
-    reads_as = Role.SOURCE
-    reads_near = False
-    goes_on_with_its_own = False
 
     @property
     def name(self) -> str:

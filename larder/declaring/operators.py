@@ -6,9 +6,9 @@ Topics, checks, partition counts and the topology loop over the operators of a s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -60,55 +60,68 @@ class Edge(NamedTuple):
     label: str = ""
 
 
-class Operator(Protocol):
-    """What is declared on a service, to be done with records."""
+class Operator:
+    """What is declared on a service, to be done with records. A kind says of itself what differs from this one."""
 
-    @property
-    def kind(self) -> str:
-        """In one word: ids of nodes begin with it."""
+    kind: ClassVar[str]
+    """In one word: ids of nodes begin with it."""
+
+    reads_as: ClassVar[Role] = Role.SOURCE
+    """What the topics are to the service that it reads: sources, whose dead letters are replayed, or its own."""
+
+    goes_on_with_its_own: ClassVar[bool] = False
+    """Whether it takes, in one run in memory, what it writes to a topic that it reads."""
 
     @property
     def name(self) -> str:
         """Unlike that of any other operator of its kind in the service."""
-
-    @property
-    def reads_as(self) -> Role:
-        """What the topics are to the service that it reads: sources, whose dead letters are replayed, or its own."""
+        raise NotImplementedError
 
     @property
     def reads_near(self) -> bool:
         """Whether it may read rows of any table of its service."""
-
-    @property
-    def goes_on_with_its_own(self) -> bool:
-        """Whether it takes, in one run in memory, what it writes to a topic that it reads."""
+        return False
 
     def reads(self) -> Sequence[Source]:
-        """What its records come from."""
+        """Give what its records come from."""
+        return ()
 
     def uses(self) -> Sequence[TableUse]:
-        """The tables whose rows it has beside a record."""
+        """Give the tables whose rows it has beside a record."""
+        return ()
 
     def writes(self) -> Sequence[Topic]:
-        """The declared topics that it writes."""
+        """Give the declared topics that it writes."""
+        return ()
 
-    def meets(self) -> Iterator[tuple[Source, Topic]]:
-        """Each source with a table that its records meet by partition: both need equally many."""
+    def meets(self) -> Iterable[tuple[Source, Topic]]:
+        """Give each source with a table that its records meet by partition: both need equally many."""
+        return ()
 
-    def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """What the service of that name keeps for it."""
+    def keeps(self, service: str) -> Iterable[KeptTopic]:
+        """Give what the service of that name keeps for it."""
+        return ()
 
-    def kind_problems(self, service: Service) -> Iterator[Problem]:
-        """What it was given that is of another kind than its place requires; the rest is then not asked for."""
+    def kind_problems(self, service: Service) -> Iterable[Problem]:
+        """Find what it was given that is of another kind than its place requires; the rest is then not asked for."""
+        return ()
 
-    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
-        """All else that is wrong with it."""
+    def problems(self, service: Service, facts: Facts) -> Iterable[Problem]:
+        """Find all else that is wrong with it."""
+        return ()
 
     def run_in_memory(self, run: MemoryRun) -> None:
-        """Take the records of a run, after all that write what it reads."""
+        """Take the records of a run, after all that write what it reads; nothing, for what may do anything."""
 
-    def edges(self, service: str) -> Iterator[Edge]:
-        """How it is drawn in the topology of the service of that name."""
+    def edges(self, service: str) -> Iterable[Edge]:
+        """Draw it in the topology of the service of that name: what it reads, uses and writes."""
+        here = node(self)
+        for source in self.reads():
+            yield from source_edges(service, source, here)
+        for table in self.uses():
+            yield Edge(f"table:{table.name}", here)
+        for topic in self.writes():
+            yield Edge(here, f"topic:{topic.name}")
 
 
 def node(operator: Operator) -> str:

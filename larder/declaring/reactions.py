@@ -17,9 +17,9 @@ from larder.declaring.decoding import decoder
 from larder.declaring.events import Emitted, emitter
 from larder.declaring.facts import Facts
 from larder.declaring.in_memory.reactions import run_reactions
-from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node
+from larder.declaring.operators import Edge, Operator, Role, Topic, node
 from larder.declaring.problems import Problem
-from larder.declaring.sources import Source, TableUse, several
+from larder.declaring.sources import TableUse, several
 from larder.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ Old: TypeAlias = bytes | Unknown | None
 
 
 @dataclass(eq=False)
-class Reaction:
+class Reaction(Operator):
     """A function over the changes of a table; what it gives goes `into` topics."""
 
     table: TableUse
@@ -50,17 +50,11 @@ class Reaction:
 
     kind = "agent"  # in the topology, where both are functions that may do anything
     reads_as = Role.TABLE
-    reads_near = False
-    goes_on_with_its_own = False
 
     @property
     def name(self) -> str:
         """The name of a reaction is that of its function."""
         return getattr(self.function, "__name__", repr(self.function))
-
-    def reads(self) -> Sequence[Source]:
-        """Give nothing: it is called for what its table takes."""
-        return ()
 
     def uses(self) -> Sequence[TableUse]:
         """Give its table."""
@@ -70,19 +64,11 @@ class Reaction:
         """Give the topics of what it emits."""
         return self.into
 
-    def meets(self) -> Iterator[tuple[Source, Topic]]:
-        """Give nothing: it has no source of its own."""
-        return iter(())
-
-    def keeps(self, service: str) -> Iterator[KeptTopic]:  # noqa: ARG002 - as all operators
-        """Give nothing."""
-        return iter(())
-
     def kind_problems(self, service: Service) -> Iterator[Problem]:
         """Find what it was given that is of another kind."""
         return reaction_kind_problems(service, self)
 
-    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as all operators
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all else that is wrong with it."""
         return reaction_problems(service, self)
 
@@ -90,7 +76,7 @@ class Reaction:
         """Run it over the records of a run."""
         run_reactions(run, self)
 
-    def edges(self, service: str) -> Iterator[Edge]:  # noqa: ARG002 - as all operators
+    def edges(self, service: str) -> Iterator[Edge]:
         """Draw changes, and what comes of them."""
         yield Edge(f"table:{self.table.name}", node(self), "changes")
         for topic in self.into:

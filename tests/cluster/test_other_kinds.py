@@ -12,23 +12,18 @@ from tests.support.workers import Worker, running
 
 # Two files' worth: what a user writes, and what a worker does with it.
 COPYING = """
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from larder.assembly.operator_plan import build, plan_operator
-from larder.declaring.operators import Edge, Role, node, source_edges
-from larder.declaring.sources import Source, TableUse
+from larder.assembly.operator_plan import OperatorPlan, build, plan_operator
+from larder.declaring.operators import Operator
 
 
 @dataclass(eq=False)
-class Copying:
+class Copying(Operator):
     source: EventTopic
     into: EventTopic
 
     kind = "copying"
-    reads_as = Role.SOURCE
-    reads_near = False
-    goes_on_with_its_own = False
 
     @property
     def name(self):
@@ -37,55 +32,19 @@ class Copying:
     def reads(self):
         return (self.source,)
 
-    def uses(self):
-        return ()
-
     def writes(self):
         return (self.into,)
 
-    def meets(self):
-        return iter(())
-
-    def keeps(self, service):
-        return iter(())
-
-    def kind_problems(self, service):
-        return iter(())
-
-    def problems(self, service, facts):
-        return iter(())
-
-    def run_in_memory(self, run):
-        pass
-
-    def edges(self, service):
-        yield from source_edges(service, self.source, node(self))
-        yield Edge(node(self), f"topic:{self.into.name}")
-
 
 @dataclass(frozen=True)
-class CopyingPlan:
+class CopyingPlan(OperatorPlan):
     operator: Copying
-    states = kept = ()
-
-    @property
-    def inputs(self):
-        return (self.operator.source.name,)
-
-    @property
-    def step(self):
-        return f"copying {self.operator.name}"
-
-    def internal(self):
-        return iter(())
-
-    def placed(self, name, partitioned):
-        return iter(())
+    inputs: tuple[str, ...]
 
 
 @plan_operator.register
 def _plan(operator: Copying, service, facts):
-    return CopyingPlan(operator)
+    return CopyingPlan(operator, (operator.source.name,))
 
 
 class CopyingStep:

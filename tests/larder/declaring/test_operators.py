@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from larder import EventTopic, OwnerTopic, Row, Service
 from larder.declaring.checks.declarations import problems
 from larder.declaring.facts import TopicFacts
-from larder.declaring.operators import Edge, KeptTopic, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
 from larder.declaring.partition_counts import partitions
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
@@ -32,7 +32,7 @@ copies = EventTopic("copies", Order, key="order_id", owner="copying")
 
 
 @dataclass(eq=False)
-class Copying:
+class Copying(Operator):
     """Publishes each record of a topic once more."""
 
     source: EventTopic
@@ -40,9 +40,6 @@ class Copying:
     table: TableUse
 
     kind = "copying"
-    reads_as = Role.SOURCE
-    reads_near = False
-    goes_on_with_its_own = False
 
     @property
     def name(self) -> str:
