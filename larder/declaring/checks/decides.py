@@ -1,6 +1,6 @@
 """What can be wrong with one decide: its state, its inputs, what it emits, its function.
 
-Pure: values in, problems out. Topics are checked in `topic_checks`.
+Pure: values in, problems out. Topics are checked in `topics` beside it.
 """
 
 from __future__ import annotations

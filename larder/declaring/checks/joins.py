@@ -1,7 +1,7 @@
 """What can be wrong with one join: its steps, its lookups, its partitions.
 
-Pure: values in, problems out. What becomes of an order is checked in `output_checks`
-or `function_checks`, topics in `topic_checks`.
+Pure: values in, problems out. What becomes of an order is checked in `outputs`
+or `functions`, topics in `topics`.
 """
 
 from __future__ import annotations
