@@ -30,12 +30,25 @@ def status(
     now: float,
 ) -> dict[str, Any]:
     """`now` in seconds since the epoch; rates are a second's, freshness is in seconds. No membership: not yet."""
-    waits = waiting(membership)
     return {
         "service": service.name,
         "worker": worker,
         "phase": phase,
         "processed": 0 if membership is None else membership.processing.processed,
+        **_outcomes(service, counts, waiting(membership)),
+        "dead_letters": letter_counts(
+            counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
+        ),
+        "inputs": [] if membership is None else list(_inputs(membership)),
+        "held_back": sorted({*(() if membership is None else membership.problems), *map(str, _row_problems(tables))}),
+        "tables": [_table(tables[use.name], now) for use in service.tables],
+        "partition_counts": {} if membership is None else dict(membership.partition_counts),
+    }
+
+
+def _outcomes(service: Service, counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    """Say what became of the records that each operator took."""
+    return {
         "joins": [
             {
                 "name": join.name,
@@ -65,13 +78,6 @@ def status(
             if node(each) in counts.results
         ],
         "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
-        "dead_letters": letter_counts(
-            counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
-        ),
-        "inputs": [] if membership is None else list(_inputs(membership)),
-        "held_back": sorted({*(() if membership is None else membership.problems), *map(str, _row_problems(tables))}),
-        "tables": [_table(tables[use.name], now) for use in service.tables],
-        "partition_counts": {} if membership is None else dict(membership.partition_counts),
     }
 
 
