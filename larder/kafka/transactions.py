@@ -173,6 +173,17 @@ class _Sender(Sender):
         node = await self._find_coordinator(CoordinationType.GROUP, group_id)
         await _TxnOffsetCommit(self, offsets, self.member).do(node)
 
+    async def _send_produce_req(self, node_id: int, batches: Mapping[TopicPartition, Any]) -> None:
+        """Send batches; one whose answer comes after all have failed is sent to nobody any more.
+
+        aiokafka would send it again, takes it out of its set for the second time, and asyncio tells of that KeyError.
+        """
+        try:
+            await super()._send_produce_req(node_id, batches)
+        except KeyError:
+            if self._message_accumulator._exception is None:
+                raise
+
     async def _transaction_coordinator(self) -> int:
         node: int = await self._find_coordinator(CoordinationType.TRANSACTION, self._txn_manager.transactional_id)
         return node

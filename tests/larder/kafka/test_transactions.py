@@ -7,6 +7,7 @@ import gc
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -227,3 +228,36 @@ def test_what_is_overridden_is_still_there() -> None:
     source = inspect.getsource(sender.Sender._sender_routine)
     assert "_maybe_do_transactional_request" in source
     assert "ProducerFenced" in source, "keeps the class of what fences it"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """All that is looked at of a batch that is to be sent again."""
+
+    tp: TopicPartition
+
+
+async def test_a_batch_whose_answer_comes_after_its_producer_has_failed_is_not_sent_again(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`test_aiokafka_itself_takes_a_batch_out_twice` shows the KeyError."""
+
+    async def again(self: sender.SendProduceReqHandler, _: int) -> None:
+        self._sender._message_accumulator.reenqueue(next(iter(self._batches.values())))
+
+    monkeypatch.setattr(sender.SendProduceReqHandler, "do", again)
+    async with producing(kafka, prefix) as producer:
+        batch = {TopicPartition(prefix, 0): Sent(TopicPartition(prefix, 0))}
+        with pytest.raises(KeyError):
+            await producer._sender._send_produce_req(0, batch)
+        producer._message_accumulator._exception = ProducerFenced()
+        await producer._sender._send_produce_req(0, batch)
+        producer._message_accumulator._batches.clear()
+
+
+async def test_aiokafka_itself_takes_a_batch_out_twice(kafka: str, prefix: str) -> None:
+    async with producing(kafka, prefix) as producer:
+        batch = Sent(TopicPartition(prefix, 0))
+        with pytest.raises(KeyError):
+            producer._message_accumulator.reenqueue(batch)
+        producer._message_accumulator._batches.clear()
