@@ -23,7 +23,7 @@ from larder.declaring.topology import FOREVER, TopicUse
 from larder.kafka import admin, topic_refusals
 from larder.kafka.admin import Cluster
 from larder.kafka.topic_refusals import TopicsUnavailableError, is_too_new, refusal, refused
-from tests.support.topics import create, existing
+from tests.support.topics import create, existing, until
 
 USE = TopicUse("shop.joined", (), owned=True, compacted=False, partitions=4)
 
@@ -90,5 +90,10 @@ async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_wit
     async with Cluster(Connection(kafka)) as connection:
         assert await connection.refusals([use]) == []
         await connection.create([use])
-        settings = (await connection.topic_settings([use.name]))[use.name]
-    assert settings["retention.ms"] == "-1", "all other settings are as they are to be"
+
+        async def made() -> str | None:
+            # A broker knows the settings of a topic some moments after the controller has made it.
+            return (await connection.topic_settings([use.name]))[use.name].get("retention.ms")
+
+        found = await until(made, 10, "settings of a new topic")
+    assert found == "-1", "all other settings are as they are to be"
