@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import urllib.request
-
 import pytest
 
 from tests.cluster.shops import Shop
 from tests.support.topics import until
-from tests.support.workers import Worker, running
+from tests.support.workers import running
 
 # Each batch is finished with a line in a file: what an agent has done is seen from outside.
 AGENT = """
@@ -48,7 +45,7 @@ def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read
         assert seen["agents"] == [
             {"name": "audit", "topic": f"{shop.prefix}.orders", "counts": {"given": 50, "done": 50}}
         ]
-        assert 'larder_agent_records_total{agent="audit",result="done"} 50' in _metrics(worker)
+        assert worker.metrics()["larder_agent_records_total", "audit", "done"] == 50
         page = worker.page("/")
         assert "<code>audit</code>" in page
         assert "done <b>50</b>" in page
@@ -61,12 +58,6 @@ def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read
         worker.start()
         worker.until(lambda _: {*before, *after, "poison"} <= _done(shop), what="the rest, with what had failed")
         assert worker.stop() == 0
-
-
-def _metrics(worker: Worker) -> str:
-    port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)[-1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        return str(answer.read().decode())
 
 
 HANGING = """

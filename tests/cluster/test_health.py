@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from larder.local_broker import LocalBroker
 from larder.local_broker.ports import free_port
@@ -283,7 +281,7 @@ def test_a_worker_that_joins_waits_and_decides_tells_each_metric_of_the_catalogu
         worker.until(lambda _: _join(worker)["waiting"] == 1, what="an order that waits")
         worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="what was decided")
         worker.until_caught_up()
-        told = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in _metrics(worker)}
+        told = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in worker.metrics()}
         # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have those of what it does without.
         without = {"larder_reaction_total", "larder_agent_records_total", "larder_operator_records_total"}
         known = {metric.name for metric in METRICS} - without
@@ -312,21 +310,9 @@ def _until_published(worker: Worker, records: int, timeout: float = 20) -> dict[
     """Wait until so many records are committed, and are counted; answers all metrics."""
     deadline = time.monotonic() + timeout
     while True:
-        measured = _metrics(worker)
+        measured = worker.metrics()
         found = sum(value for name, value in measured.items() if name[0] == "larder_published_records_total")
         if found >= records and not any(value for name, value in measured.items() if name[0] == "larder_input_lag"):
             return measured
         assert time.monotonic() < deadline, f"waited {timeout} s for {records} records; last {measured}"
         time.sleep(0.1)
-
-
-def _metrics(worker: Worker) -> dict[tuple[str, ...], float]:
-    """Values by name and labels, these in alphabetical order."""
-    (*_, port) = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return {
-        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }

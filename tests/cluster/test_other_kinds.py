@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-import urllib.request
 
 from tests.cluster.shops import Shop
 from tests.support.topics import until_count
-from tests.support.workers import Worker, running
+from tests.support.workers import running
 
 # Two files' worth: what a user writes, and what a worker does with it.
 COPYING = """
@@ -93,7 +91,7 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
         )
         made = shop.beside.call(until_count(shop.kafka, copies, 20))
         assert sorted(row["order_id"] for row in made) == sorted(orders)
-        assert f'larder_operator_records_total{{kind="copying",name="{copies}",result="copied"}} 20' in _metrics(worker)
+        assert worker.metrics()["larder_operator_records_total", "copying", copies, "copied"] == 20
         _, drawn = worker.get("/topology") or (0, {})
         assert [each["name"] for each in drawn["nodes"] if each["kind"] == "copying"] == [copies]
         assert "copied <b>20</b>" in worker.page("/")
@@ -101,9 +99,3 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
     (letter,) = shop.parked()
     assert dict(letter.headers)["larder.step"] == f"copying {copies}".encode()
     assert json.loads(letter.value or b"")["order_id"] == "poison"
-
-
-def _metrics(worker: Worker) -> str:
-    port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", worker.text)[-1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        return str(answer.read().decode())

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.support.later import require_retry_after
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,6 +205,17 @@ class Worker:
         asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
         with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the address is loopback
             return str(answer.read().decode())
+
+    def metrics(self) -> dict[tuple[str, ...], float]:
+        """Values by name and labels, these in alphabetical order."""
+        (*_, port) = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        return {
+            (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
 
     def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, Any]] | None:
         """Status and body; None while its web port is not open."""
