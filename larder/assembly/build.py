@@ -53,7 +53,6 @@ class Assembly:
         self._plan = plan
         self._assigned = assigned
         self._tables = tables
-        self._counts = counts
         self._feeds = feeds
         self._begun = begun
         self._delivery = delivery
@@ -96,15 +95,12 @@ class Assembly:
         return {**tables, **internal, **inputs, **replays}
 
     def _table(self, tp: TopicPartition) -> Lane:
+        table, parking = self._tables[tp.topic], self._shared.dead_letters(tp)
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
-            table, parking, counts = (
-                self._tables[tp.topic],
-                self._shared.dead_letters(tp),
-                self._counts.reactions[tp.topic],
-            )
+            counts = self._shared.counts.reactions[tp.topic]
             reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery, counts)
             return Lane(tp, reacting, self._held_table(tp))
-        handler = TableHandler(self._tables[tp.topic], tp.partition, self._shared.dead_letters(tp), self._delivery)
+        handler = TableHandler(table, tp.partition, parking, self._delivery)
         handler.publish_left_over()
         return Lane(tp, handler, self._held_table(tp))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import PartitionContext, Shared
-from larder.assembly.operator_plan import Facts, OperatorPlan, build, output_of, plan_operator
+from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
@@ -64,7 +64,7 @@ class DecidePlan(OperatorPlan):
 
 
 @plan_operator.register
-def _plan(decide: Decide, service: Service, facts: Facts) -> DecidePlan:
+def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
     names = [topic.name for topic in decide.into] + ([] if decide.folds else [service.refusals.name])
     return DecidePlan(
         decide,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import cast
 
 from larder.assembly.context import PartitionContext
-from larder.assembly.operator_plan import Facts, OperatorPlan, build, output_of, plan_operator
+from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
 from larder.declaring.compiled.joins import CompiledJoin, compile_join
 from larder.declaring.facts import input_name, joined_name, waiting_name
 from larder.declaring.joins import Join
@@ -73,7 +73,7 @@ class JoinPlan(OperatorPlan):
 
 
 @plan_operator.register
-def _plan(join: Join, service: Service, facts: Facts) -> JoinPlan:
+def _plan(join: Join, service: Service, facts: KnownFacts) -> JoinPlan:
     reads = input_name(service, join.source)
     return JoinPlan(
         join,
@@ -85,7 +85,7 @@ def _plan(join: Join, service: Service, facts: Facts) -> JoinPlan:
     )
 
 
-def _wait_plan(service: Service, join: Join, reads: str, facts: Facts) -> WaitPlan | None:
+def _wait_plan(service: Service, join: Join, reads: str, facts: KnownFacts) -> WaitPlan | None:
     if join.wait is None:
         return None
     name = waiting_name(service.name, join)

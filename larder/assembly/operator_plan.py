@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from larder.assembly.context import PartitionContext
     from larder.processing.handlers import InputStep
 
-Facts = Mapping[str, TopicFacts]
+KnownFacts = Mapping[str, TopicFacts]
+"""Of all topics of a service: each of them is there by now."""
 
 
 class OperatorPlan:
@@ -60,7 +61,7 @@ class OperatorPlan:
 
 
 @singledispatch
-def plan_operator(operator: object, service: Service, facts: Facts) -> OperatorPlan | None:  # noqa: ARG001 - by kind
+def plan_operator(operator: object, service: Service, facts: KnownFacts) -> OperatorPlan | None:  # noqa: ARG001 - by kind
     """Plan an operator; None for one that takes no records of inputs."""
     return None
 
@@ -72,6 +73,6 @@ def build(plan: object, at: PartitionContext) -> InputStep:
     raise TypeError(message)
 
 
-def output_of(name: str, facts: Facts) -> Output:
+def output_of(name: str, facts: KnownFacts) -> Output:
     """Give a topic as it is written."""
     return Output(name, facts[name].partitions, facts[name].max_message_bytes)

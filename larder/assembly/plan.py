@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from larder.assembly.decides import DecidePlan
 from larder.assembly.joins import JoinPlan
-from larder.assembly.operator_plan import Facts, OperatorPlan, output_of, plan_operator
+from larder.assembly.operator_plan import KnownFacts, OperatorPlan, output_of, plan_operator
 from larder.assembly.rekeying import GatherPlan, RekeyPlan
 from larder.declaring.agents import AgentDeclaration
+from larder.declaring.compiled.reactions import compile_reaction
 from larder.declaring.facts import dead_letters_name, input_name, keys_name, replays_name
-from larder.declaring.reactions import compile_reaction
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.declaring.topology import topics_of
@@ -122,7 +122,7 @@ class ServicePlan:
         return [*self.partitioned, *self.internal, *self.inputs]
 
 
-def plan(service: Service, facts: Facts) -> ServicePlan:
+def plan(service: Service, facts: KnownFacts) -> ServicePlan:
     """Make the plan of a service whose declarations have no problems and whose topics are all there."""
     planned = (plan_operator(each, service, facts) for each in service.operators)
     operators = [each for each in planned if each is not None]
@@ -139,7 +139,7 @@ def plan(service: Service, facts: Facts) -> ServicePlan:
     )
 
 
-def _reactions(service: Service, facts: Facts) -> Mapping[str, Sequence[Reacting]]:
+def _reactions(service: Service, facts: KnownFacts) -> Mapping[str, Sequence[Reacting]]:
     """Reactions by the topic of their table."""
     found: dict[str, list[Reacting]] = {}
     for each in service.reactions:
@@ -161,7 +161,7 @@ def _internal(
                 yield rekeying.places.topic, keys_topic(rekeying.places.topic, rekeying.places.partitions)
 
 
-def _inputs(service: Service, operators: Sequence[OperatorPlan], facts: Facts) -> Mapping[str, InputPlan]:
+def _inputs(service: Service, operators: Sequence[OperatorPlan], facts: KnownFacts) -> Mapping[str, InputPlan]:
     inputs: dict[str, InputPlan] = {}
     for operator in operators:
         for name in operator.inputs:

@@ -1,4 +1,4 @@
-"""Reactions to changes of a table as values, and the function that one comes down to.
+"""Reactions to changes of a table as values.
 
 Nothing is checked where it is declared, so that all mistakes can be reported together.
 """
@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from larder.declaring.calls import call
 from larder.declaring.checks.kinds import reaction_kind_problems
 from larder.declaring.checks.reactions import reaction_problems
-from larder.declaring.decoding import decoder
-from larder.declaring.events import Emitted, emitter
 from larder.declaring.facts import Facts
 from larder.declaring.in_memory.reactions import run_reactions
-from larder.declaring.operators import Edge, Operator, Role, Topic, node
+from larder.declaring.operators import Edge, Operator, Topic, node
 from larder.declaring.problems import Problem
-from larder.declaring.sources import TableUse, several
+from larder.declaring.sources import TableUse
 from larder.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
@@ -49,7 +46,6 @@ class Reaction(Operator):
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "agent"  # in the topology, where both are functions that may do anything
-    reads_as = Role.TABLE
 
     @property
     def name(self) -> str:
@@ -86,20 +82,3 @@ class Reaction(Operator):
         """Take the function; the decorator form is the only one."""
         self.function = function
         return function
-
-
-def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequence[Emitted]]:
-    """Build the function that gives what is emitted for a change; ValueError for what cannot be."""
-    decode = decoder(reaction.table.topic.row)
-    emitted = emitter(f"the function {reaction.name} on {reaction.table.name}", reaction.into)
-
-    def react(old: Old, new: bytes | None) -> Sequence[Emitted]:
-        before = decode(old) if isinstance(old, bytes) else old
-        result = call(reaction.function or _nothing, before, None if new is None else decode(new))
-        return () if result is None else emitted(several(result))
-
-    return react
-
-
-def _nothing(*_: Any) -> None:
-    """Do nothing: the checks refuse a reaction without a function."""

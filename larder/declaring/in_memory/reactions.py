@@ -1,4 +1,4 @@
-"""Reactions in memory: the very functions that the worker uses, told each change that records make."""
+"""Reactions in memory: the very functions that the worker uses, called for each change that records make."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from larder.declaring.compiled.reactions import compile_reaction
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.in_memory.table import MemoryTable
 
@@ -26,9 +27,7 @@ class _Change(NamedTuple):
 
 
 def run_reactions(run: MemoryRun, reaction: Reaction) -> None:
-    """Tell a reaction, and all others on its table, each change; one of them fails for all, as in a worker."""
-    from larder.declaring.reactions import compile_reaction  # noqa: PLC0415 - which calls this
-
+    """Call a reaction, and all others on its table, for each change; if one fails, none emits, as in a worker."""
     table = reaction.table
     together = [each for each in run.service.reactions if each.table.name == table.name]
     if together[0] is not reaction:
@@ -37,7 +36,9 @@ def run_reactions(run: MemoryRun, reaction: Reaction) -> None:
     for change in _changes(run, table.topic):
         try:
             events = [
-                (each.into[into], key, value) for each, react in compiled for into, key, value in react(*change[1:])
+                (each.into[into], key, value)
+                for each, react in compiled
+                for into, key, value in react(change.old, change.new)
             ]
         except ValueError as error:
             if table.held == "global":

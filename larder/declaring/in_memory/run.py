@@ -39,7 +39,7 @@ def run_in_memory(
     they are given, then what it has emitted to itself. Wake-ups that are due at `until`
     come last; without it none comes.
 
-    A reaction is told each change that the records of its table make, one after the other.
+    A reaction gets each change that the records of its table make, one after the other.
 
     The result has a list for each topic that the service publishes into, by the topic or
     its name, and for `<service>.dead-letters`, which also gets rows that tables could not take. Each

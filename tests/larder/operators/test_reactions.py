@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from larder import EventTopic, Row, Service
-from larder.declaring.reactions import compile_reaction
+from larder.declaring.compiled.reactions import compile_reaction
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.local_tables.table import HeldTable

@@ -1,0 +1,31 @@
+"""Reactions as functions from bytes to events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from larder.declaring.calls import call
+from larder.declaring.decoding import decoder
+from larder.declaring.events import Emitted, emitter
+from larder.declaring.sources import several
+
+if TYPE_CHECKING:
+    from larder.declaring.reactions import Old, Reaction
+
+
+def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequence[Emitted]]:
+    """Build the function that gives what is emitted for a change; ValueError for what cannot be."""
+    decode = decoder(reaction.table.topic.row)
+    emitted = emitter(f"the function {reaction.name} on {reaction.table.name}", reaction.into)
+
+    def react(old: Old, new: bytes | None) -> Sequence[Emitted]:
+        before = decode(old) if isinstance(old, bytes) else old
+        result = call(reaction.function or _nothing, before, None if new is None else decode(new))
+        return () if result is None else emitted(several(result))
+
+    return react
+
+
+def _nothing(*_: Any) -> None:
+    """Do nothing: the checks refuse a reaction without a function."""
