@@ -1,1 +1,1 @@
-"""What a process was told: its settings, its addresses, its services."""
+"""The configuration of a process: its settings, its addresses, its services."""

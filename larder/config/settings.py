@@ -191,7 +191,7 @@ def _table(project: Path) -> dict[str, Any] | None:
             return None
         found = found[name]
         if not isinstance(found, dict):
-            problem = Problem(f"settings file {project}", f"requires a table {name}", f"{found!r}", "mend the file")
+            problem = Problem(f"settings file {project}", f"requires a table {name}", f"{found!r}", "fix the file")
             raise MistakeError(problem)
     return found
 

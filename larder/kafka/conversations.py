@@ -1,6 +1,6 @@
 """Short conversations with a broker: bounded in time, with failures a user can read.
 
-For whoever asks something and ends. A worker has its own way, since it goes on when the broker goes away.
+For commands, which ask something and end. A worker goes on when its broker goes away, and waits for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONVERSATION_SECONDS = 20.0
 
 
 def quiet_client() -> None:
-    """Keep Kafka's client from logging: what it fails with is told once, by whoever asked it."""
+    """Keep Kafka's client from logging: the caller reports its failures, once."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 

@@ -1,7 +1,7 @@
 """The broker's jars: fetched once from Maven Central by coordinate, and never used with another hash than the recorded.
 
 `jars.txt` beside this file keeps one line for each jar: SHA-256, then group:artifact:version. It was recorded from
-jgo's resolution of `ENDPOINT`; `python -m larder.local_broker.record_jars` writes it anew. May not know what
+jgo's resolution of `ENDPOINT`; `python -m larder.local_broker.record_jars` writes it again. May not know what
 the jars are for.
 """
 

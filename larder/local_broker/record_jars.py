@@ -1,4 +1,4 @@
-"""Write `jars.txt` anew after the broker's version was changed: `python -m larder.local_broker.record_jars`.
+"""Write `jars.txt` again after the broker's version was changed: `python -m larder.local_broker.record_jars`.
 
 Resolves what `ENDPOINT` needs at run time, fetches it and keeps the hashes. Run by a developer, never by a user.
 """
