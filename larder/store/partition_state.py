@@ -112,7 +112,7 @@ class State:
     def remeasure(self) -> None:
         """Forget that it was caught up: the next end that is observed decides anew.
 
-        At each assignment, and after a pause of the process (CORRECTNESS 6).
+        At each assignment, and after a pause of the process (rule 6).
         """
         self.end = self.target = self.measured_at = None
         self._unmet.clear()

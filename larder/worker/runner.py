@@ -266,7 +266,7 @@ class ServiceRunner:
     ) -> None:
         options = self.options
         processing = Processing(self._clock, options.commit_interval, self.traffic)
-        # One that is reacted to may not be ahead of what the group has committed (CORRECTNESS 26).
+        # One that is reacted to may not be ahead of what the group has committed (rule 26).
         followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
         standbys = Standbys(options.connection, followed)
         self.membership = membership = Membership(

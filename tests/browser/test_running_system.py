@@ -182,7 +182,7 @@ def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System,
 def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(
     system: System, browser: Browser, begin: str, look: str
 ) -> None:
-    """The README names the address that the worker logs: opening it is the first click."""
+    """The documents name the address that the worker logs: opening it is the first click."""
     clicks = 1
     with context_of(browser, look) as context:
         page = context.new_page()

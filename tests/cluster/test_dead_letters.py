@@ -197,7 +197,7 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
 def test_why_an_order_was_not_joined_is_two_commands_away(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
-    """As the README says it: what became of the records of each join names the letter, which is then shown."""
+    """As the documents say it: what became of the records of each join names the letter, which is then shown."""
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=2)
     workers = [stage.worker(KINDS["global"], name=name) for name in ("one", "two")]
 

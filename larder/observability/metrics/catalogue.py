@@ -1,4 +1,4 @@
-"""All metrics of a worker: name, kind, labels, meaning. The README's table is made of this one, as a test says.
+"""All metrics of a worker: name, kind, labels, meaning. docs/reference/metrics.md repeats it, as a test says.
 
 Labels are names that are declared, numbers of partitions, addresses as they are routed, and statuses: there are as many
 as there are declarations. No key, no text of a request is ever one. May not know where values come from.

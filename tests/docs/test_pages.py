@@ -1,0 +1,54 @@
+"""The documents hold together: links lead somewhere, the index has every page, code is code, names exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.support.documents import DOCS, ROOT, anchors, blocks, documents, links
+
+LONGEST = 300
+"""Lines of the longest page: a longer one has two subjects."""
+
+
+def test_links_lead_somewhere() -> None:
+    for document in documents():
+        text = document.read_text(encoding="utf-8")
+        for link in links(text):
+            path, _, anchor = link.partition("#")
+            if link.startswith("http"):
+                continue
+            target = (document.parent / path).resolve() if path else document
+            assert target.exists(), (document, link)
+            if anchor:
+                assert anchor in anchors(target.read_text(encoding="utf-8")), (document, link)
+
+
+def test_the_index_has_every_page() -> None:
+    index = DOCS / "index.md"
+    listed = {(DOCS / link).resolve() for link in links(index.read_text(encoding="utf-8"))}
+    assert set(DOCS.rglob("*.md")) - {index} <= listed
+
+
+def test_no_page_is_long() -> None:
+    for document in documents():
+        assert len(document.read_text(encoding="utf-8").splitlines()) <= LONGEST, document
+
+
+def test_every_python_block_is_python() -> None:
+    for document in documents():
+        for block in blocks(document.read_text(encoding="utf-8")):
+            if block.language == "python":
+                ast.parse(block.text)
+
+
+def test_modules_and_tests_that_documents_name_exist() -> None:
+    folders = ("larder", "agents", "tables", "tests")
+    modules = [path.as_posix() for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")]
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for document in documents():
+        text = document.read_text(encoding="utf-8")
+        for named in re.findall(r"`([\w/]+/[\w/]+\.py)`", text):
+            assert any(module.endswith(f"/{named}") for module in modules), (document, named)
+        for test in re.findall(r"`(test_\w+)`", text):
+            assert f"def {test}(" in tests, (document, test)

@@ -1,0 +1,56 @@
+"""The tables of the reference say what the program says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from larder.cli.main import larder
+from larder.config.settings import SETTINGS
+from larder.config.values import shown
+from larder.observability.metrics.catalogue import METRICS
+from tests.bench.report import KEYS
+from tests.support.documents import ROOT, page, table
+
+
+def test_the_settings_are_those_of_the_program() -> None:
+    assert table(page("reference/settings"), "setting") == [
+        [f"`{each.name}`", f"`{each.variable}`", _code(_default(each.default)), _escaped(each.about)]
+        for each in SETTINGS
+    ]
+
+
+def test_the_metrics_are_those_of_the_program() -> None:
+    assert table(page("reference/metrics"), "metric") == [
+        [f"`{each.name}`", each.kind, ", ".join(each.labels), each.meaning] for each in METRICS
+    ]
+
+
+def test_the_commands_are_those_of_the_program() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "larder", "--help"],
+        cwd=ROOT, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=True,
+    ).stdout.partition("Commands:\n")[2]  # fmt: skip
+    assert [name for name, _ in table(page("reference/commands"), "command")] == [
+        f"`larder {line.split()[0]}`" for line in listed.splitlines() if re.match(r"  \w", line)
+    ]
+    assert larder.name == "larder"
+
+
+def test_the_benchmark_has_a_line_for_each_figure() -> None:
+    assert [row[1] for row in table(page("explanation/benchmarks"), "what")] == [f"`{key.name}`" for key in KEYS]
+
+
+def _default(value: object) -> str:
+    return shown(value).replace(str(Path.home()), "~")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace(">", "&gt;")
