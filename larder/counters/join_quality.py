@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+from larder.clock import now
 from larder.declaring.records import Record
-from larder.store.clock import now
 
 NEWEST = 20
 """So many samples are kept of each kind, for each join and partition: enough to see what they have in common."""

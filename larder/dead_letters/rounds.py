@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.dead_letters.choosing import unfound
 from larder.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
@@ -18,7 +19,6 @@ from larder.dead_letters.records import Outgoing, Span, send, spans
 from larder.delivery.refused_records import REFUSED
 from larder.kafka.readers import reader
 from larder.kafka.retrying import within
-from larder.store.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,8 +28,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 
+from larder.clock import now
 from larder.kafka.checksums import are_intact
-from larder.store.clock import now
 
 if TYPE_CHECKING:
     from larder.declaring.records import Record

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from larder.clock import now
 from larder.config.errors import MistakeError, UnavailableError
 from larder.config.web_address import bound_address, told_address
 from larder.declaring.problems import Problem
@@ -27,7 +28,6 @@ from larder.observability.observer import Observed, looked_at
 from larder.process import open_files, tuning
 from larder.process.ending import Ending, told_to_stop
 from larder.queries.directory import Directory
-from larder.store.clock import now
 from larder.store.storage.memory import MIB, Memory
 from larder.web import Sources, make_app, start_web, stop_web
 from larder.worker.runner import Options, ServiceRunner, WorkerFailedError

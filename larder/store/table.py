@@ -10,12 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
+from larder.clock import now
 from larder.declaring.problems import Problem
 from larder.declaring.records import Record
 from larder.declaring.topics import OwnerTopic
 from larder.store.applying.rereading import reached_end, read_anew, sweep
 from larder.store.applying.revision_regressions import Fell
-from larder.store.clock import now
 from larder.store.errors import NotHeldError, StoreCorruptedError, StoreError
 from larder.store.layout import HEADER_SIZE, FullRead, origin
 from larder.store.partition_state import State

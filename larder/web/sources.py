@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.queries.directory import Directory
-from larder.store.clock import now
 from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 
 if TYPE_CHECKING:

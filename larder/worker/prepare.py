@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from aiokafka.errors import KafkaError
 
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts, problems
 from larder.declaring.problems import DeclarationError
@@ -18,7 +19,6 @@ from larder.declaring.service import Service
 from larder.declaring.topology import missing_topics, topics_of
 from larder.kafka.admin import Cluster
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
-from larder.store.clock import now
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0

@@ -23,6 +23,7 @@ from larder.assembly.counts import COUNTED_APART, Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan, plan
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.counters.cause_log import CauseLog, CauseLogs, say_causes
 from larder.counters.join_quality import QualityOfJoin
@@ -54,7 +55,6 @@ from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import GlobalReacting, ReactionCounts
 from larder.operators.user_agents import AgentCounts, Feed, abandonable, run_agent
 from larder.processing.loop import Processing
-from larder.store.clock import now
 from larder.store.errors import StoreError
 from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION
 from larder.store.storage.memory import Memory

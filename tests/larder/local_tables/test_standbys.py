@@ -11,6 +11,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Row
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
@@ -18,7 +19,6 @@ from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import HeldTable
 from larder.store import Phase, Table
-from larder.store.clock import now
 from tests.larder.store.samples import small_memory
 from tests.support.topics import COMPACTED, Sent, consumer, create, delete, send, until
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from larder import OwnerTopic, Row, Service
+from larder.clock import now
 from larder.config.connection import Connection
 from larder.kafka.partitioner import partition_of
 from larder.queries.lookup import NoSuchKeyError, NotSureError, look_up, look_up_after
 from larder.store import BehindError, OtherTopicError, Token, TooStaleError
-from larder.store.clock import now
 from larder.store.storage.memory import MIB, Memory
 from larder.worker.runner import Options, ServiceRunner
 from tests.support.topics import COMPACTED, create, until

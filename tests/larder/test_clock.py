@@ -1,4 +1,4 @@
-"""The clock that ages are told by."""
+"""The clock of a process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from larder.store import clock
+from larder import clock
 
 
-def test_it_tells_the_time_and_goes_on_when_the_wall_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_runs_on_when_the_wall_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     before = clock.now()
     assert before == pytest.approx(time.time(), abs=60)
     monkeypatch.setattr(time, "time", lambda: 0.0)
