@@ -9,8 +9,8 @@ from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
+from larder.kafka.broker_probe import answers_now
 from larder.local_broker import LocalBroker
-from larder.local_broker.probe import answers_now
 from larder.local_broker.properties import LOOPBACK
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def serving_broker() -> Connection:
     """
     if existing := existing_broker():
         require_answer(existing)
-        return Connection(existing)
+        return existing
     broker = local_broker()
-    running = broker.running
-    if running is None:
+    connection = running_broker(broker)
+    if connection is None:
         problem = Problem(
             f"local broker in {broker.directory}",
             "requires to run",
@@ -37,23 +37,22 @@ def serving_broker() -> Connection:
             "start it (larder broker start, or larder demo), or set KAFKA=host:port to use another one",
         )
         raise UnavailableError(problem)
-    broker.port = running.port
-    require_answer(broker.bootstrap)
-    return Connection(broker.bootstrap)
+    require_answer(connection)
+    return connection
 
 
-def existing_broker() -> str:
-    """Give the address of a broker that the user has set; empty when the local one is meant."""
+def existing_broker() -> Connection | None:
+    """Say how to reach the broker that the user has set; None when the local one is meant."""
     loaded = load_settings()
-    return "" if loaded.origins["kafka"] == "default" else loaded.settings.kafka
+    return None if loaded.origins["kafka"] == "default" else loaded.settings.connection
 
 
 def settings_in_use() -> Loaded:
     """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
     loaded = load_settings()
-    if loaded.origins["kafka"] != "default" or not (address := broker_address(local_broker())):
+    if loaded.origins["kafka"] != "default" or not (connection := running_broker(local_broker())):
         return loaded
-    settings = dataclasses.replace(loaded.settings, kafka=address)
+    settings = dataclasses.replace(loaded.settings, kafka=connection.bootstrap)
     return loaded._replace(settings=settings, origins={**loaded.origins, "kafka": "local broker"})
 
 
@@ -68,12 +67,12 @@ def local_broker(port: int | None = None) -> LocalBroker:
     return broker
 
 
-def require_answer(bootstrap: str) -> None:
+def require_answer(connection: Connection) -> None:
     """Raise `UnavailableError` unless the broker that the user has set answers."""
-    if not answers_now(bootstrap):
+    if not answers_now(connection):
         raise UnavailableError(
             Problem(
-                f"broker {bootstrap} (setting kafka)",
+                f"broker {connection} (setting kafka)",
                 "requires a Kafka broker that answers there",
                 "none",
                 "start it, or leave out KAFKA to use a local one",
@@ -81,6 +80,6 @@ def require_answer(bootstrap: str) -> None:
         )
 
 
-def broker_address(broker: LocalBroker) -> str:
-    """Give the address of the local broker that runs; empty when none does."""
-    return f"{LOOPBACK}:{running.port}" if (running := broker.running) else ""
+def running_broker(broker: LocalBroker) -> Connection | None:
+    """Say how to reach the local broker that runs; None when none does."""
+    return Connection(f"{LOOPBACK}:{running.port}") if (running := broker.running) else None

@@ -15,7 +15,7 @@ from larder.config.settings import load_settings
 from larder.demo.feeding import Feeder, producing
 from larder.demo.ownership import created_topics, read_back
 from larder.kafka.admin import Cluster
-from larder.local_broker.probe import answers
+from larder.kafka.broker_probe import answers
 
 STEP_SECONDS = 0.5
 RATE = 200.0
@@ -40,7 +40,7 @@ async def generate(connection: Connection, rate: float) -> None:
 async def _comes(connection: Connection, stop: asyncio.Event) -> bool:
     """Wait for the broker; False when the process is told to stop first."""
     while not stop.is_set():
-        if await answers(connection.bootstrap):
+        if await answers(connection):
             return True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), STEP_SECONDS)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from larder.client.brokers import existing_broker, local_broker, require_answer
 from larder.client.local_workers import local_workers
+from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
 from larder.demo.workers import ROLES
@@ -37,8 +38,8 @@ class Stage(NamedTuple):
     began: float
 
     @contextlib.contextmanager
-    def broker(self, say: Callable[[str], None]) -> Iterator[tuple[str, LocalBroker | None]]:
-        """Give the address of the broker, and the local broker that was started or found, which may not answer yet."""
+    def broker(self, say: Callable[[str], None]) -> Iterator[tuple[Connection, LocalBroker | None]]:
+        """Say how to reach the broker; and give the local broker, if that is the one, which may not answer yet."""
         if existing := existing_broker():
             require_answer(existing)
             yield existing, None
@@ -55,15 +56,15 @@ class Stage(NamedTuple):
             say(f"starting a Kafka broker; its files are in {broker.directory}")
         try:
             broker.start()
-            yield broker.bootstrap, broker
+            yield Connection(broker.bootstrap), broker
         finally:
             # Also one that was just being started when the end came.
             if not found and broker.stop():
                 say("the broker is stopped")
 
-    def environment(self, bootstrap: str, *, quick: bool) -> dict[str, str]:
+    def environment(self, connection: Connection, *, quick: bool) -> dict[str, str]:
         """Give what the workers are told; `quick` makes them notice the loss of one of them early."""
-        told = {"KAFKA": bootstrap, "LARDER_MODULES": MODULES, "LARDER_DIRECTORY": str(self.directory)}
+        told = {"KAFKA": connection.bootstrap, "LARDER_MODULES": MODULES, "LARDER_DIRECTORY": str(self.directory)}
         if quick and "LARDER_SESSION_TIMEOUT_S" not in os.environ:
             told |= {"LARDER_SESSION_TIMEOUT_S": SESSION_SECONDS, "LARDER_HEARTBEAT_S": "0"}
         return told

@@ -1,6 +1,7 @@
-"""Whether the broker answers: asked again and again on a connection of its own, whatever else the worker waits for.
+"""Whether the broker answers.
 
-What a worker does at a time may wait long and for good reasons; that its broker is away is said all the same.
+A worker probes its broker on a connection of its own. It notices within seconds that the broker is unreachable,
+whatever its other requests are waiting for.
 """
 
 from __future__ import annotations
@@ -9,23 +10,44 @@ import asyncio
 from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from larder.config.connection import Connection
-from larder.kafka.clients import new_client
+from larder.kafka.clients import connect, new_client
 from larder.kafka.topic_metadata import describe
 
-PULSE_SECONDS = 1.0
-"""Between two questions: each is a request of some bytes."""
+PROBE_SECONDS = 1.0
+"""Between two probes: each is a request of a few bytes."""
 
 ANSWER_SECONDS = 2.0
-"""An answer takes a millisecond; a broker that is busy, or collects its garbage, is not away yet."""
+"""An answer takes a millisecond; a broker that is busy or collects garbage may take longer."""
 
 UNANSWERED = 2
-"""So many in a row, each to another broker if there are several: one of them may be restarted."""
+"""Failed probes in a row before the broker counts as unreachable. With several brokers each probe goes to another one,
+and one of them may be restarting."""
 
 
-async def feel_pulse(connection: Connection, heard: Callable[[], None], missed: Callable[[], None]) -> None:
-    """Call `heard` at each answer, and `missed` when there was none for a while; runs until it is cancelled."""
+async def answers(connection: Connection) -> bool:
+    """Say whether the broker at the first address serves requests; an open port alone proves nothing."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            broker = await connect(connection)
+            try:
+                metadata = await broker.send(MetadataRequest([]))
+            finally:
+                broker.close()
+    except (OSError, KafkaError):
+        return False
+    return bool(metadata.brokers)
+
+
+def answers_now(connection: Connection) -> bool:
+    """Do the same from code without an event loop."""
+    return asyncio.run(answers(connection))
+
+
+async def probe(connection: Connection, heard: Callable[[], None], missed: Callable[[], None]) -> None:
+    """Call `heard` after each answer and `missed` after each failure that follows another; run until cancelled."""
     unanswered = 0
 
     def answered() -> None:
@@ -35,16 +57,15 @@ async def feel_pulse(connection: Connection, heard: Callable[[], None], missed: 
 
     while True:
         try:
-            await _ask(connection, answered)
+            await _probe_until_failure(connection, answered)
         except (KafkaError, OSError):
             unanswered += 1
             if unanswered >= UNANSWERED:
                 missed()
-        await asyncio.sleep(PULSE_SECONDS / 2)
+        await asyncio.sleep(PROBE_SECONDS / 2)
 
 
-async def _ask(connection: Connection, answered: Callable[[], None]) -> None:
-    """Ask on one connection until it fails."""
+async def _probe_until_failure(connection: Connection, answered: Callable[[], None]) -> None:
     client = new_client(connection)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -53,6 +74,6 @@ async def _ask(connection: Connection, answered: Callable[[], None]) -> None:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await describe(client, ())
             answered()
-            await asyncio.sleep(PULSE_SECONDS)
+            await asyncio.sleep(PROBE_SECONDS)
     finally:
         await client.close()

@@ -1,6 +1,6 @@
-"""The one factory of clients: none is made anywhere else, so that none reaches the brokers in another way.
+"""The one factory of Kafka clients, so that all of them reach the brokers in the same way.
 
-Those who make them start and stop them.
+The caller starts and stops the client that it gets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection, create_conn
 
 from larder.config.connection import Connection
 from larder.kafka.batch_consumer import FETCH_WAIT_MS, BatchConsumer
@@ -56,6 +57,13 @@ def new_admin(connection: Connection, **settings: Any) -> AIOKafkaAdminClient:
 def new_client(connection: Connection) -> AIOKafkaClient:
     """Make a bare client, for single requests."""
     return AIOKafkaClient(**connection.settings)
+
+
+async def connect(connection: Connection) -> AIOKafkaConnection:
+    """Open one bare connection, to the first address; raises OSError and KafkaError."""
+    settings = connection.settings
+    host, _, port = settings.pop("bootstrap_servers").split(",")[0].rpartition(":")
+    return await create_conn(host, int(port), **settings)
 
 
 async def end_transaction(connection: Connection, transactional_id: str) -> None:

@@ -12,15 +12,16 @@ import subprocess
 import time
 from typing import IO, TYPE_CHECKING
 
+from larder.config.connection import Connection
 from larder.config.errors import NO_ROOM, MistakeError, UnavailableError, no_room
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
+from larder.kafka.broker_probe import answers_now
 from larder.local_broker.failures import cause_of_death, log_tail, port_in_use, silent
 from larder.local_broker.jars import fetched_jars
 from larder.local_broker.java import java_command, no_java
 from larder.local_broker.occupancy import Running, enter, is_occupied, occupy, running
 from larder.local_broker.ports import free_port, is_free
-from larder.local_broker.probe import answers_now
 from larder.local_broker.properties import LOOPBACK, Listener, Node, rendered, server_properties
 from larder.local_broker.storage import cluster_of, format_storage
 
@@ -102,7 +103,8 @@ class LocalBroker:
         Raises `UnavailableError`, with the tail of the broker's log, when it ends first or stays silent for `seconds`.
         """
         deadline = time.monotonic() + seconds
-        while not answers_now(self.bootstrap):
+        connection = Connection(self.bootstrap)
+        while not answers_now(connection):
             if not is_occupied(self.directory):
                 raise self.death()
             if time.monotonic() > deadline:

@@ -41,7 +41,7 @@ from larder.group.consumer_thread import Group
 from larder.group.faust_app import App, Consumer
 from larder.group.peers import Peer
 from larder.group.start_offsets import Fallback
-from larder.kafka.broker_probe import feel_pulse
+from larder.kafka.broker_probe import probe
 from larder.kafka.clients import end_transaction, new_producer, new_transactional_producer
 from larder.kafka.topic_metadata import Described
 from larder.kafka.transactions import TransactionalProducer
@@ -219,7 +219,7 @@ class ServiceRunner:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
-            tasks.create_task(feel_pulse(self.options.connection, self._heard, self._missed))
+            tasks.create_task(probe(self.options.connection, self._heard, self._missed))
             facts = await prepare(self.service, self.options.connection, self._say)
             planned = plan(self.service, facts)
             placement = Placement(planned, self._memo)

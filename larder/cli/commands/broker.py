@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from larder.cli.terminal.output import answer, json_option
-from larder.client.brokers import broker_address, existing_broker, local_broker, require_answer
+from larder.client.brokers import existing_broker, local_broker, require_answer, running_broker
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
-from larder.local_broker.probe import answers_now
+from larder.kafka.broker_probe import answers_now
 
 if TYPE_CHECKING:
     from larder.local_broker import LocalBroker
@@ -38,7 +38,7 @@ def start(*, port: int | None, as_json: bool) -> None:
     """Start the broker, or find it running, and wait until it answers."""
     if existing := existing_broker():
         require_answer(existing)
-        found = {"bootstrap": existing, "started": False, "existing": True}
+        found = {"bootstrap": existing.bootstrap, "started": False, "existing": True}
         answer(
             found,
             as_json=as_json,
@@ -56,7 +56,7 @@ def start(*, port: int | None, as_json: bool) -> None:
 def stop(*, as_json: bool) -> None:
     """Stop the broker that runs in the data directory."""
     broker = local_broker()
-    if existing_broker() != broker_address(broker):
+    if existing_broker() != running_broker(broker):
         _refuse_existing("stop")
     stopped = broker.stop()
     said = "the local broker is stopped" if stopped else "no local broker was running"
@@ -71,16 +71,18 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
     existing = existing_broker()
     broker = local_broker()
     running = broker.running
-    address = existing or broker_address(broker)
-    answering = bool(address) and answers_now(address)
+    connection = existing or running_broker(broker)
+    answering = connection is not None and answers_now(connection)
     found = {
-        "bootstrap": address or None,
+        "bootstrap": connection and connection.bootstrap,
         "answers": answering,
         "existing": bool(existing),
         "pid": running.pid if running and not existing else None,
         "directory": None if existing else str(broker.directory),
     }
-    said = f"{address} {'answers' if answering else 'does not answer'}" if address else "no local broker is running"
+    said = (
+        f"{connection} {'answers' if answering else 'does not answer'}" if connection else "no local broker is running"
+    )
     answer(found, as_json=as_json, for_people=lambda: click.echo(said))
     ctx.exit(0 if answering else NOT_RUNNING)
 

@@ -10,7 +10,6 @@ import click
 
 from larder.cli.terminal.durations import Duration
 from larder.cli.terminal.output import answer, json_option
-from larder.config.connection import Connection
 from larder.config.errors import AppError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
@@ -64,9 +63,7 @@ def _played(stage: Stage, rate: float, seconds: float | None, *, as_json: bool) 
             loop.add_signal_handler(each, stop.set)
         return await run(plan, screen, stop)
 
-    with new_screen(as_json=as_json) as screen, stage.broker(screen.say) as (bootstrap, broker):
-        environment = stage.environment(bootstrap, quick=broker is not None)
-        plan = DemoPlan(
-            Connection(bootstrap), broker, stage.directory, environment, rate, seconds, stage.began, own_name()
-        )
+    with new_screen(as_json=as_json) as screen, stage.broker(screen.say) as (connection, broker):
+        environment = stage.environment(connection, quick=broker is not None)
+        plan = DemoPlan(connection, broker, stage.directory, environment, rate, seconds, stage.began, own_name())
         return asyncio.run(play(plan))

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from larder.config.connection import Connection
 from larder.demo.stage import Stage, forget
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LOCAL = Connection("127.0.0.1:9092")
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +33,14 @@ def test_fresh_removes_topics_and_tables_of_the_demo_and_nothing_else(directory:
 
 
 def test_workers_beside_the_local_broker_notice_a_loss_early(directory: Path) -> None:
-    told = Stage(directory, 0.0).environment("127.0.0.1:9092", quick=True)
+    told = Stage(directory, 0.0).environment(LOCAL, quick=True)
     assert (told["KAFKA"], told["LARDER_SESSION_TIMEOUT_S"]) == ("127.0.0.1:9092", "1.5")
 
 
 def test_a_broker_of_the_user_may_refuse_short_sessions(directory: Path) -> None:
-    assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment("kafka:9092", quick=False)
+    assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment(Connection("kafka:9092"), quick=False)
 
 
 def test_a_session_timeout_that_the_user_has_set_stays(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARDER_SESSION_TIMEOUT_S", "3")
-    assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment("127.0.0.1:9092", quick=True)
+    assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment(LOCAL, quick=True)

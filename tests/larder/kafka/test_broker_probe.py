@@ -1,4 +1,4 @@
-"""Whether the broker answers: felt through a way to it that is held up, cut, and opened again."""
+"""The probe of a broker, through a proxy that is held up, cut and opened again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from larder.config.connection import Connection
-from larder.kafka.broker_probe import feel_pulse
+from larder.kafka.broker_probe import probe
 from larder.local_broker import LocalBroker
 from larder.local_broker.ports import free_port
 from larder.local_broker.properties import Listener
@@ -14,11 +14,11 @@ from tests.support.proxy import Proxy, Way
 from tests.support.topics import until
 
 
-async def test_a_broker_is_heard_while_it_answers_and_missed_while_it_is_silent_or_gone(tmp_path: Path) -> None:
+async def test_a_broker_is_missed_while_it_is_silent_or_gone(tmp_path: Path) -> None:
     proxy, heard = Proxy(free_port(), free_port()), [False]
     broker = LocalBroker(tmp_path / "broker", listeners=[Listener("PROXIED", proxy.target, proxy.port)])
-    feeling = asyncio.create_task(
-        feel_pulse(Connection(f"127.0.0.1:{proxy.port}"), lambda: heard.append(True), lambda: heard.append(False))
+    probing = asyncio.create_task(
+        probe(Connection(f"127.0.0.1:{proxy.port}"), lambda: heard.append(True), lambda: heard.append(False))
     )
     await asyncio.to_thread(broker.start)
     try:
@@ -28,9 +28,9 @@ async def test_a_broker_is_heard_while_it_answers_and_missed_while_it_is_silent_
         for way in ways:
             proxy.set(way)
             await until(lambda way=way: heard[-1] is (way == "open"), 20, f"what a broker is whose way is {way}")
-        assert not feeling.done()
+        assert not probing.done()
     finally:
-        feeling.cancel()
-        await asyncio.gather(feeling, return_exceptions=True)
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
         await proxy.stop()
         await asyncio.to_thread(broker.stop)
