@@ -22,7 +22,7 @@ from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery
 from larder.local_tables.kept_rows import KeptRows
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.reactions import Begun, ReactingHandler
 from larder.operators.user_agents import AgentHandler, Feed
@@ -39,7 +39,7 @@ class Assembly:
         self,
         plan: ServicePlan,
         assigned: Collection[TopicPartition],
-        tables: Mapping[str, HeldTable],
+        tables: Mapping[str, LocalTable],
         counts: Counts,
         feeds: Mapping[str, Feed],
         begun: Mapping[TopicPartition, Begun],
@@ -77,7 +77,7 @@ class Assembly:
             *starmap(KeptRows, self._needed_whole()),
         ]
 
-    def _needed_whole(self) -> Iterator[tuple[HeldTable, int]]:
+    def _needed_whole(self) -> Iterator[tuple[LocalTable, int]]:
         for tp in self._assigned:
             if (table := self._tables.get(tp.topic)) is not None and table.needs_each_row:
                 yield table, tp.partition
@@ -165,7 +165,7 @@ class Assembly:
 
     def _is_open(self, name: str, partition: int) -> bool:
         table = self._tables[name]
-        return table.held == "global" or partition in table.table.partitions
+        return table.held == "global" or partition in table.partitions
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
         """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""

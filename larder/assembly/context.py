@@ -13,7 +13,7 @@ from larder.assembly.counts import Counts
 from larder.declaring.operators import Operator, node
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Output
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
 
@@ -27,7 +27,7 @@ class Shared:
     """What all partitions of an assignment have together; `rooms` are those that were built, by partition."""
 
     plan: ServicePlan
-    tables: Mapping[str, HeldTable]
+    tables: Mapping[str, LocalTable]
     counts: Counts
     generation: int
     delivery: Callable[[], Delivery]
@@ -53,7 +53,7 @@ class PartitionContext:
     decides: DecideParts
 
     @property
-    def tables(self) -> Mapping[str, HeldTable]:
+    def tables(self) -> Mapping[str, LocalTable]:
         """The tables of the service, by topic."""
         return self.shared.tables
 

@@ -19,7 +19,7 @@ from larder.declaring.topics import OwnerTopic
 from larder.delivery.delivery import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.misplaced import OrderPlaces
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.joins.join import Joining
 from larder.operators.joins.row_results import row_results
 from larder.operators.joins.waiting_records import waiting_topic
@@ -114,7 +114,7 @@ def _build(plan: JoinPlan, at: PartitionContext) -> Joining:
 
 
 def _room(
-    plan: WaitPlan, joining: Joining, tables: Sequence[HeldTable], at: PartitionContext, *, by_row_key: bool
+    plan: WaitPlan, joining: Joining, tables: Sequence[LocalTable], at: PartitionContext, *, by_row_key: bool
 ) -> WaitingRoom:
     states = at.shared.plan.states_of(at.tp.topic)
     room = WaitingRoom(
@@ -136,7 +136,7 @@ def _room(
 class _Partner:
     """A table as the orders of one input partition see it; `state`: a decide of this service decides on it."""
 
-    def __init__(self, table: HeldTable, partition: int, *, state: bool) -> None:
+    def __init__(self, table: LocalTable, partition: int, *, state: bool) -> None:
         self._table = table
         self._partition = partition
         self._state = state

@@ -21,7 +21,7 @@ from larder.kafka.clients import new_consumer
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.kafka.topic_metadata import Described, describe
 from larder.local_tables.horizon import LogRange
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 
 log = logging.getLogger("larder")
 
@@ -41,7 +41,7 @@ class Follower:
     standby = False
     """Whether what it follows is processed elsewhere."""
 
-    def __init__(self, connection: Connection, tables: Mapping[str, HeldTable]) -> None:
+    def __init__(self, connection: Connection, tables: Mapping[str, LocalTable]) -> None:
         self._connection = connection
         self._tables = tables
         self._interrupted = False
@@ -143,9 +143,9 @@ class Follower:
         """Apply a batch in slices, with control given back between them."""
         table, records = self._tables[batch.tp.topic], batch.records
         for first in range(0, len(records), SLICE_RECORDS):
-            part = records[first : first + SLICE_RECORDS]
+            some = records[first : first + SLICE_RECORDS]
             if self.follows(batch.tp):
-                table.take(batch.tp.partition, part, part[-1].offset + 1)
+                table.take(batch.tp.partition, some, some[-1].offset + 1)
             await asyncio.sleep(0)
         if self.follows(batch.tp):
             table.take(batch.tp.partition, (), batch.position)

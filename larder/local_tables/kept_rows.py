@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from larder.declaring.problems import Problem
 from larder.delivery.headers import GENERATION_HEADER
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store.applying.revision_regressions import shown
 
 log = logging.getLogger("larder")
@@ -20,7 +20,7 @@ log = logging.getLogger("larder")
 class KeptRows:
     """The rows of one partition of a table of which each is needed."""
 
-    def __init__(self, table: HeldTable, partition: int) -> None:
+    def __init__(self, table: LocalTable, partition: int) -> None:
         self._table = table
         self._partition = partition
 
@@ -37,9 +37,9 @@ class KeptRows:
         return False
 
 
-def unreadable_rows(table: HeldTable, partition: int) -> Problem:
+def unreadable_rows(table: LocalTable, partition: int) -> Problem:
     """What to tell of a table with rows that cannot be read."""
-    sample = next(table.table.part(partition).unreadable.all(partition))
+    sample = next(table.stored.shard(partition).unreadable.all(partition))
     found = (
         f"rows that cannot be read under {table.unreadable(partition)} of its keys, for instance {shown(sample.key)}"
         f" at offset {sample.offset}: {sample.cause}"
@@ -65,7 +65,7 @@ _KEPT_DO = (
 )
 
 
-def held_back_by(tables: Iterable[HeldTable], partition: int) -> str | None:
+def held_back_by(tables: Iterable[LocalTable], partition: int) -> str | None:
     """Why an input's partition is held back by those tables; None where it is not."""
     problems = [unreadable_rows(table, partition) for table in tables if table.unreadable(partition)]
     return f"held back: {'; '.join(map(str, problems))}" if problems else None

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 
 log = logging.getLogger("larder")
 
@@ -23,7 +23,7 @@ IDLE_SECONDS = 1.0
 """How often tables with nothing to do are looked at: only an opened store or an old deletion brings more."""
 
 
-async def tend(tables: Collection[HeldTable]) -> None:
+async def tend(tables: Collection[LocalTable]) -> None:
     """Tend `tables`, and whichever of their partitions are open, until cancelled."""
     while True:
         more = False
@@ -34,10 +34,10 @@ async def tend(tables: Collection[HeldTable]) -> None:
             await asyncio.sleep(IDLE_SECONDS)
 
 
-def _slice(table: HeldTable) -> bool:
-    before = table.table.building
-    more = table.tend(max(1, SLICE_ROWS // max(1, len(table.table.partitions))))
+def _slice(table: LocalTable) -> bool:
+    before = table.stored.building
+    more = table.tend(max(1, SLICE_ROWS // max(1, len(table.partitions))))
     for index in before:
-        if index not in table.table.building:
+        if index not in table.stored.building:
             log.info("table %s: index %s is complete", table.topic.name, index)
     return more

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from larder.declaring.plurals import counted
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store.partition_state import Phase, State
 from larder.store.reading.progress import progress_of
 
@@ -19,7 +19,7 @@ log = logging.getLogger("larder")
 EVERY_SECONDS = 1.0
 
 
-async def tell_progress(tables: Collection[HeldTable], clock: Callable[[], float]) -> None:
+async def tell_progress(tables: Collection[LocalTable], clock: Callable[[], float]) -> None:
     """Log until cancelled; `clock` gives seconds since the epoch."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)

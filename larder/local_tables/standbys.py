@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 from larder.config.connection import Connection
 from larder.kafka.topic_metadata import Described
 from larder.local_tables.follower import Follower
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 
 
 class Standbys(Follower):
@@ -23,7 +23,7 @@ class Standbys(Follower):
 
     standby = True
 
-    def __init__(self, connection: Connection, tables: Mapping[str, HeldTable]) -> None:
+    def __init__(self, connection: Connection, tables: Mapping[str, LocalTable]) -> None:
         super().__init__(connection, {name: table for name, table in tables.items() if table.held == "partition"})
         self.followed: frozenset[TopicPartition] = frozenset()
         self._ids: dict[str, str] = {}

@@ -25,7 +25,7 @@ from larder.local_tables.misplaced import misplaced, of_others
 from larder.store.layout import HEADER_SIZE, ROW, FullReadStage
 from larder.store.partition_state import Phase, State
 from larder.store.records import Applied, Opened, ParkedRecord, Rejected
-from larder.store.shard import Part
+from larder.store.shard import Shard
 from larder.store.table import Held, Table
 
 log = logging.getLogger("larder")
@@ -68,7 +68,7 @@ class TableCounts:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class HeldTable:
+class LocalTable:
     """`partition_count` is the number by which its rows are placed; 0 while no broker has told it.
 
     That is the number of partitions of the topic, or the one of before where others depend on it.
@@ -97,7 +97,7 @@ class HeldTable:
         this service has anything to write there. `losses_accepted`: of which tables rows may be lost, each with the
         row type, see `lost_rows`.
         """
-        self.table = table
+        self.stored = table
         self.decided_on = decided_on
         self.partition_count = 0
         self.topic_id: str | None = None
@@ -112,7 +112,7 @@ class HeldTable:
         self._followed = followed
         self._internal = internal
         self._losses_accepted = losses_accepted
-        self._lost_said: set[Part] = set()
+        self._lost_said: set[Shard] = set()
         self._patience = patience
         self._clock = clock
         self._by_key = by_key
@@ -126,28 +126,41 @@ class HeldTable:
 
     @property
     def topic(self) -> OwnerTopic:
-        return self.table.topic
+        return self.stored.topic
 
     @property
     def held(self) -> Held:
-        return self.table.held
+        return self.stored.held
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are open, in order."""
+        return self.stored.partitions
+
+    def state(self, partition: int) -> State:
+        """Give the state of an open partition; NotHeldError for another."""
+        return self.stored.state(partition)
+
+    def position(self, partition: int) -> int:
+        """Give the next offset to read of an open partition; 0 for a new store."""
+        return self.stored.position(partition)
 
     def states(self, partition: int | None = None) -> Collection[State]:
         """States of all open partitions, or of one: those on which a join of `partition` depends."""
         if self.held == "partition" and partition is not None:
-            return [self.table.state(partition)] if partition in self.table.partitions else []
-        return [self.table.state(each) for each in self.table.partitions]
+            return [self.state(partition)] if partition in self.partitions else []
+        return [self.state(each) for each in self.partitions]
 
     def caught_up(self, partition: int) -> bool:
         """Rows for orders of an input's `partition` are there; for a global table, of all partitions.
 
         Rows that were lost by a rebuild are not there, until somebody accepts that.
         """
-        return self.is_read(partition) and not any(map(self._has_lost, self._parts(partition)))
+        return self.is_read(partition) and not any(map(self._has_lost, self._shards(partition)))
 
-    def lost(self, partition: int) -> Part | None:
+    def lost(self, partition: int) -> Shard | None:
         """What holds back those who depend on rows for an input's `partition`: a store that lost too many of them."""
-        lost = filter(self._has_lost, self._parts(partition))
+        lost = filter(self._has_lost, self._shards(partition))
         return next(lost, None) if self.is_read(partition) else None
 
     def is_read(self, partition: int) -> bool:
@@ -162,37 +175,37 @@ class HeldTable:
             state.phase >= Phase.CAUGHT_UP and self._seen[state.partition].at >= since for state in states
         )
 
-    def _parts(self, partition: int) -> Collection[Part]:
-        open_ = self.table.partitions
+    def _shards(self, partition: int) -> Collection[Shard]:
+        open_ = self.partitions
         if self.held == "global":
-            return [self.table.part(open_[0])] if open_ else []
-        return [self.table.part(partition)] if partition in open_ else []
+            return [self.stored.shard(open_[0])] if open_ else []
+        return [self.stored.shard(partition)] if partition in open_ else []
 
-    def _has_lost(self, part: Part) -> bool:
+    def _has_lost(self, shard: Shard) -> bool:
         """Where each row is needed none may be lost: that holds back by itself, and nobody can accept it."""
-        if self.needs_each_row or part.before is None or (part.before.rows is None and not self._followed):
+        if self.needs_each_row or shard.before is None or (shard.before.rows is None and not self._followed):
             return False
-        return part.lost > 0 and accepted_as(self.topic) not in self._losses_accepted
+        return shard.lost > 0 and accepted_as(self.topic) not in self._losses_accepted
 
-    def _judge(self, part: Part) -> None:
+    def _judge(self, shard: Shard) -> None:
         """Go on with a store that was read again, unless it lost rows: that is said once."""
-        if part.before is None:
+        if shard.before is None:
             return
-        if not self._has_lost(part):
-            if part in self._lost_said or (part.lost and not self.needs_each_row):
-                log.warning("table %s: goes on with the %d rows that it has", self.topic.name, self.table.sizes().rows)
-            part.settle()
-        elif part not in self._lost_said:
-            self._lost_said.add(part)
-            log.error("%s", lost_rows(self.topic, part))
+        if not self._has_lost(shard):
+            if shard in self._lost_said or (shard.lost and not self.needs_each_row):
+                log.warning("table %s: goes on with the %d rows that it has", self.topic.name, self.stored.sizes().rows)
+            shard.settle()
+        elif shard not in self._lost_said:
+            self._lost_said.add(shard)
+            log.error("%s", lost_rows(self.topic, shard))
 
-    def rows(self, partition: int) -> Part | Table:
+    def rows(self, partition: int) -> Shard | Table:
         """What answers `raw_many` for orders of an input's `partition`."""
-        return self.table if self.held == "global" else self.table.part(partition)
+        return self.stored if self.held == "global" else self.stored.shard(partition)
 
     def slices(self, partition: int) -> Iterator[list[bytes]]:
         """The JSON of all rows of a partition, as they are now, a slice of the store at a time."""
-        entries = self.table.part(partition).store.scan_prefix(ROW)
+        entries = self.stored.shard(partition).store.scan_prefix(ROW)
         while some := list(islice(entries, SLICE_ENTRIES)):
             yield [stored[HEADER_SIZE:] for _, stored in some if len(stored) > HEADER_SIZE]
 
@@ -205,12 +218,12 @@ class HeldTable:
 
     def open(self, partitions: Collection[int], topic_id: str | None) -> None:
         """Open stores, and say so where one had to be emptied."""
-        for opened in self.table.open(partitions, topic_id):
+        for opened in self.stored.open(partitions, topic_id):
             self._announce(opened)
             for partition in opened.partitions:
                 self._said.pop(partition, None)
         for partition in partitions:
-            state = self.table.state(partition)
+            state = self.state(partition)
             if self._watched.get(partition) is not state:
                 self._watched[partition] = state
                 state.subscribe(self._changed)
@@ -224,16 +237,20 @@ class HeldTable:
 
     def reopen(self) -> None:
         """Open again what is open, now that the topic's id is known."""
-        partitions, said = self.table.partitions, dict(self._said)
+        partitions, said = self.partitions, dict(self._said)
         if partitions:
-            self.table.close()
+            self.close()
             self.open(partitions, self.topic_id)
             self._said = said
             for partition in partitions:
-                self.table.state(partition).disconnect()
+                self.state(partition).disconnect()
+
+    def close(self, partition: int | None = None) -> None:
+        """Close the store of a partition, or all of them; what is closed stays so."""
+        self.stored.close(partition)
 
     def _local_partitions(self) -> Collection[int]:
-        directory = self.table.directory
+        directory = self.stored.directory
         if self.held == "global":
             return range(self.partition_count) if (directory / "global").is_dir() else ()
         return sorted(int(found.name) for found in directory.glob("*") if found.name.isdigit())
@@ -248,7 +265,7 @@ class HeldTable:
         if strangers:
             elsewhere = {each.record.offset for each in strangers}
             records = [record for record in records if record.offset not in elsewhere]
-        applied = self.table.apply(partition, records, position, strangers)
+        applied = self.stored.apply(partition, records, position, strangers)
         self._note_end(partition)
         self._judge_again(partition)
         self.counts.add(applied)
@@ -262,9 +279,9 @@ class HeldTable:
         return applied.rejected
 
     def _judge_again(self, partition: int) -> None:
-        part = self.table.part(partition)
-        if part in self._lost_said:
-            self._judge(part)
+        shard = self.stored.shard(partition)
+        if shard in self._lost_said:
+            self._judge(shard)
 
     def lies_beyond(self, partition: int) -> bool:
         """The topic has it, and no row belongs there."""
@@ -279,13 +296,13 @@ class HeldTable:
 
     def tend(self, max_rows: int) -> bool:
         """Do a slice of what may be done at any time; gives whether there is more."""
-        removed = self.table.sweep(max_rows)
+        removed = self.stored.sweep(max_rows)
         if removed is not None:
             self.counts.swept += len(removed)
             if self.watch is not None and removed:
                 self.watch(None, removed)
             self._tell(removed)
-        return self.table.tend(max_rows) or removed is not None
+        return self.stored.tend(max_rows) or removed is not None
 
     def _tell(self, changed: Sequence[bytes]) -> None:
         if changed:
@@ -299,21 +316,21 @@ class HeldTable:
 
     def unreadable(self, partition: int) -> int:
         """How many keys of a partition have a newest record that is no row; 0 where the partition is not open."""
-        open_ = partition in self.table.partitions
-        return self.table.part(partition).unreadable.counts.get(partition, 0) if open_ else 0
+        open_ = partition in self.partitions
+        return self.stored.shard(partition).unreadable.counts.get(partition, 0) if open_ else 0
 
     def is_unreadable(self, partition: int, key: bytes | None) -> bool:
         """The newest record of a key was rejected."""
-        return key is not None and self.table.part(partition).unreadable.of(partition, key) is not None
+        return key is not None and self.stored.shard(partition).unreadable.of(partition, key) is not None
 
     def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
         """Rejected records that were not published as dead letters yet, as far as anybody knows."""
-        return self.table.part(partition).parked.untold(partition)
+        return self.stored.shard(partition).parked.untold(partition)
 
     def published(self, partition: int, offsets: Sequence[int]) -> None:
         """Rejected records were published as dead letters."""
-        if partition in self.table.partitions:
-            self.table.part(partition).parked.told(partition, offsets)
+        if partition in self.partitions:
+            self.stored.shard(partition).parked.told(partition, offsets)
 
     def high(self, partition: int) -> int:
         """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
@@ -331,14 +348,14 @@ class HeldTable:
         if self._is_late(partition):
             return True
         if before is not None and seen.at - before.at > self._patience:
-            self.table.state(partition).remeasure()
+            self.state(partition).remeasure()
         self._seen[partition] = seen
-        self.table.observe(partition, seen.end, seen.at)
+        self.stored.observe(partition, seen.end, seen.at)
         self._note_end(partition)
         return False
 
     def _is_late(self, partition: int) -> bool:
-        read, state = self.table.last_full_read(partition), self.table.state(partition)
+        read, state = self.stored.last_full_read(partition), self.state(partition)
         if read is not None and read.stage is FullReadStage.READING and not state.is_read:
             # What it may have missed is known when it comes to the end: it is of use until then.
             return False
@@ -346,17 +363,17 @@ class HeldTable:
 
     def _note_end(self, partition: int) -> None:
         """A full read that came to the end in time has met every row that the topic has."""
-        read = self.table.last_full_read(partition)
+        read = self.stored.last_full_read(partition)
         reading = read is not None and read.stage is FullReadStage.READING
-        if reading and self.table.state(partition).is_read and not self._is_late(partition):
-            self.table.reached_end(partition)
+        if reading and self.state(partition).is_read and not self._is_late(partition):
+            self.stored.reached_end(partition)
 
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Forget how far they were: an end that is asked for from now on decides."""
         for partition in partitions:
             self._seen.pop(partition, None)
             self._measured_from[partition] = self._clock()
-            self.table.state(partition).remeasure()
+            self.state(partition).remeasure()
 
     def start(self, logs: Mapping[int, LogRange], *, standby: bool = False) -> Mapping[int, int]:
         """Where to read partitions on, each measured anew; raises TableHoleError where rows would be missing.
@@ -374,14 +391,14 @@ class HeldTable:
             if found is Resumption.READ_ANEW:
                 self._say_read_anew(partition)
             if found is not Resumption.GO_ON:
-                self.table.read_anew(partition, logs[partition].begin, self._clock())
+                self.stored.read_anew(partition, logs[partition].begin, self._clock())
         self.remeasure(logs)
         for partition in logs:
-            self.table.state(partition).stand_by(standby=standby)
-        for part, behind in self._behind(logs).items():
+            self.state(partition).stand_by(standby=standby)
+        for shard, behind in self._behind(logs).items():
             if behind > FAR_BEHIND_RECORDS:
-                part.catch_up(behind)
-        return {partition: max(self.table.position(partition), found.begin) for partition, found in logs.items()}
+                shard.catch_up(behind)
+        return {partition: max(self.position(partition), found.begin) for partition, found in logs.items()}
 
     def _ways(self, logs: Mapping[int, LogRange]) -> Mapping[int, Resumption]:
         ways = {partition: self._way(partition, found) for partition, found in logs.items()}
@@ -392,22 +409,22 @@ class HeldTable:
             }
         for partition, found in ways.items():
             if found is Resumption.REFUSE:
-                position, read = self.table.position(partition), self.table.last_full_read(partition)
+                position, read = self.position(partition), self.stored.last_full_read(partition)
                 raise TableHoleError(hole(self.topic.name, partition, position, read, logs[partition]))
         return ways
 
     def _way(self, partition: int, found: LogRange) -> Resumption:
-        read = self.table.last_full_read(partition)
-        late = is_late(read, self.table.state(partition), self._clock(), self._delete_retention)
-        return way(self.table.position(partition), read, found, late=late, holes=self._holes)
+        read = self.stored.last_full_read(partition)
+        late = is_late(read, self.state(partition), self._clock(), self._delete_retention)
+        return way(self.position(partition), read, found, late=late, holes=self._holes)
 
     def _is_enough(self, partition: int, found: LogRange) -> bool:
-        return self._holes or is_whole(self.table.last_full_read(partition), found)
+        return self._holes or is_whole(self.stored.last_full_read(partition), found)
 
-    def _behind(self, logs: Mapping[int, LogRange]) -> Mapping[Part, int]:
-        behind: Counter[Part] = Counter()
+    def _behind(self, logs: Mapping[int, LogRange]) -> Mapping[Shard, int]:
+        behind: Counter[Shard] = Counter()
         for partition, found in logs.items():
-            behind[self.table.part(partition)] += found.end - max(self.table.position(partition), found.begin)
+            behind[self.stored.shard(partition)] += found.end - max(self.position(partition), found.begin)
         return behind
 
     def told(self, topic_id: str, partition_count: int, delete_retention: float | None = None) -> None:
@@ -424,28 +441,28 @@ class HeldTable:
 
     def not_ahead(self, partition: int, offset: int) -> None:
         """Rebuild a partition whose store is ahead of `offset`: changes that lie between would never be told."""
-        if self.table.position(partition) > offset:
+        if self.position(partition) > offset:
             log.info("table %s partition %d: rebuilt, so that each change is reacted to", self.topic.name, partition)
-            self.table.discard(partition)
+            self.stored.discard(partition)
             self.open([partition], self.topic_id)
 
     def _rebuild(self, partition: int, found: LogRange) -> None:
-        partitions = self.table.partitions
-        log.warning("%s", outside(self.topic.name, partition, self.table.position(partition), found))
-        self.table.discard(partition)
+        partitions = self.partitions
+        log.warning("%s", outside(self.topic.name, partition, self.position(partition), found))
+        self.stored.discard(partition)
         self.open(partitions if self.held == "global" else [partition], self.topic_id)
 
     def _say_read_anew(self, partition: int) -> None:
         """The first reading goes without saying."""
-        read = self.table.last_full_read(partition)
+        read = self.stored.last_full_read(partition)
         if read is not None:
             log.warning("%s", missed_deletions(self.topic.name, partition, read, self._delete_retention))
 
     def check_connection(self) -> None:
         """Say `disconnected` of partitions of which the broker has told nothing for too long."""
         now = self._clock()
-        for partition in self.table.partitions:
-            state = self.table.state(partition)
+        for partition in self.partitions:
+            state = self.state(partition)
             seen = self._seen.get(partition)
             last = self._measured_from.get(partition, now) if seen is None else seen.at
             if now - last > self._patience and state.phase is not Phase.DISCONNECTED:
@@ -456,16 +473,14 @@ class HeldTable:
         return {state.partition: self._seen.get(state.partition, SeenEnd(0, 0.0)) for state in self.states(partition)}
 
     def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
-        open_ = self.table.partitions
-        return all(
-            partition in open_ and self.table.position(partition) >= seen.end for partition, seen in ends.items()
-        )
+        open_ = self.partitions
+        return all(partition in open_ and self.position(partition) >= seen.end for partition, seen in ends.items())
 
     def _changed(self, state: State) -> None:
-        part = self.table.part(state.partition)
-        if all(each.phase >= Phase.CAUGHT_UP for each in part.states.values()):
-            part.caught_up()
-            self._judge(part)
+        shard = self.stored.shard(state.partition)
+        if all(each.phase >= Phase.CAUGHT_UP for each in shard.states.values()):
+            shard.caught_up()
+            self._judge(shard)
         self.was_caught_up = self.was_caught_up or all(each.phase >= Phase.CAUGHT_UP for each in self.states())
         self._say(state)
 

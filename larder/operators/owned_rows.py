@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from larder.delivery.delivery import Delivery, Headers, Output, Unit
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store.applying.deletions import REVISION_HEADER
 
 UNSTORED_ROWS: Final = 100_000
@@ -39,7 +39,7 @@ class OwnedRows:
     """Rows of `partition`, by encoded key; `generation` is that of the group, as this worker is a member of it."""
 
     def __init__(
-        self, table: HeldTable, partition: int, output: Output, delivery: Callable[[], Delivery], generation: int
+        self, table: LocalTable, partition: int, output: Output, delivery: Callable[[], Delivery], generation: int
     ) -> None:
         self.partition = partition
         self.output = output
@@ -68,15 +68,15 @@ class OwnedRows:
         """What is stored under those keys under which nothing was written since."""
         unstored = self._unstored
         asked = [key for key in keys if key not in unstored] if unstored else list(keys)
-        return dict(zip(asked, self._table.table.part(self.partition).raw_many(asked), strict=True))
+        return dict(zip(asked, self._table.stored.shard(self.partition).raw_many(asked), strict=True))
 
     def raw(self, key: bytes) -> bytes | None:
         written = self._unstored.get(key)
-        return self._table.table.part(self.partition).raw(key) if written is None else written.value
+        return self._table.stored.shard(self.partition).raw(key) if written is None else written.value
 
     def offset(self, key: bytes) -> int:
         """Where the stored row of a key lies in the topic."""
-        origin = self._table.table.origin(key)
+        origin = self._table.stored.origin(key)
         if origin is None:
             raise LookupError(key)
         return origin[1].offset
@@ -88,14 +88,14 @@ class OwnedRows:
     def revision(self, key: bytes) -> int | None:
         """That of the row, or of its deletion; None where there is none."""
         written = self._unstored.get(key)
-        return self._table.table.part(self.partition).revision(key) if written is None else written.revision
+        return self._table.stored.shard(self.partition).revision(key) if written is None else written.revision
 
     def first_revision(self) -> int:
         """One for a key that has none: above all that any row of this partition ever had.
 
         A revision rises by one with each record, and is at most one more than the offset of its record.
         """
-        return self._table.table.position(self.partition) + 1
+        return self._table.position(self.partition) + 1
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
@@ -123,7 +123,7 @@ class OwnedRows:
         """Keep no longer what is in the store: what lies before the position of the table."""
         if not self._committed:
             return
-        position = self._table.table.position(self.partition)
+        position = self._table.position(self.partition)
         stored = [at for at, (end, _) in enumerate(self._committed) if end is not None and end <= position]
         for _ in range(stored[-1] + 1 if stored else 0):
             for row in self._committed.popleft()[1]:

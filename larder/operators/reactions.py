@@ -23,7 +23,7 @@ from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Output
 from larder.kafka.partitioner import partition_of
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.user_code import no_exit
 from larder.store.applying.changes import RowChange, changes
 from larder.store.records import Rejected
@@ -76,7 +76,7 @@ class ReactingHandler:
     def __init__(
         self,
         tp: TopicPartition,
-        table: HeldTable,
+        table: LocalTable,
         reactions: Sequence[Reacting],
         begun: Begun,
         parking: Parking,
@@ -90,7 +90,7 @@ class ReactingHandler:
         self._begun = begun
         self._parking = parking
         self._delivery = delivery
-        self._next = table.table.position(tp.partition)
+        self._next = table.position(tp.partition)
         self._complete = True
         self._batch = 0
         self._unstored: dict[bytes, _Unstored] = {}
@@ -115,16 +115,16 @@ class ReactingHandler:
         self._store(records, position)
 
     def _react(self, records: Sequence[Record], position: int) -> None:
-        partition, part = self._tp.partition, self._table.table.part(self._tp.partition)
+        partition, shard = self._tp.partition, self._table.stored.shard(self._tp.partition)
         strangers = self._table.strangers(partition, records)
         elsewhere = {each.record.offset for each in strangers}
         at_home = [record for record in records if record.offset not in elsewhere]
-        known = part.stored_many([record.key for record in at_home if record.key is not None])
-        unread = part.unreadable.among(partition, list(known))
+        known = shard.stored_many([record.key for record in at_home if record.key is not None])
+        unread = shard.unreadable.among(partition, list(known))
         for key in known.keys() & self._unstored.keys():
             known[key] = self._unstored[key].stored
             (unread.add if self._unstored[key].unread else unread.discard)(key)
-        for each in [*strangers, *changes(at_home, known, unread, partition, part.shape)]:
+        for each in [*strangers, *changes(at_home, known, unread, partition, shard.shape)]:
             if isinstance(each, Rejected):
                 self._counts.parked += 1
                 self._parking.park_rejected(each.record, each.cause)
@@ -174,17 +174,17 @@ class ReactingHandler:
 class GlobalReacting:
     """A global table that is reacted to in this worker, before the rows are stored: again after a crash."""
 
-    def __init__(self, table: HeldTable, reactions: Sequence[Reacting], counts: ReactionCounts) -> None:
+    def __init__(self, table: LocalTable, reactions: Sequence[Reacting], counts: ReactionCounts) -> None:
         self._table = table
         self._reactions = reactions
         self._counts = counts
 
     def __call__(self, partition: int, records: Sequence[Record]) -> None:
-        part = self._table.table.part(partition)
-        fresh = [record for record in records if record.offset >= part.marks[partition].position]
-        known = part.stored_many([record.key for record in fresh if record.key is not None])
-        unread = part.unreadable.among(partition, list(known))
-        for each in changes(fresh, known, unread, partition, part.shape):
+        shard = self._table.stored.shard(partition)
+        fresh = [record for record in records if record.offset >= shard.marks[partition].position]
+        known = shard.stored_many([record.key for record in fresh if record.key is not None])
+        unread = shard.unreadable.among(partition, list(known))
+        for each in changes(fresh, known, unread, partition, shard.shape):
             if isinstance(each, RowChange):
                 self._tell(each, partition)
 

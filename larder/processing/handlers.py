@@ -19,7 +19,7 @@ from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery, Headers, Output
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store.records import Rejected
 
 _has_headers = attrgetter("headers")
@@ -41,7 +41,7 @@ class TableHandler:
     """
 
     def __init__(
-        self, table: HeldTable, partition: int, parking: Parking, delivery: Callable[[], Delivery]
+        self, table: LocalTable, partition: int, parking: Parking, delivery: Callable[[], Delivery]
     ) -> None:  # fmt: skip
         self._table = table
         self._partition = partition

@@ -24,7 +24,7 @@ from larder.queries.lookup import TooBusyError, fields_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.store import State
 
 log = logging.getLogger("larder")
@@ -57,11 +57,11 @@ class Change(NamedTuple):
     def told(self, held: LocalTable) -> dict[str, Any]:
         """Give what watchers are told."""
         return {
-            "key": key_text(held.table.topic, self.key),
-            "row": None if self.json is None else fields_of(held.table, self.json),
+            "key": key_text(held.topic, self.key),
+            "row": None if self.json is None else fields_of(held.stored, self.json),
             "partition": self.partition,
             "offset": self.offset,
-            "revision": self.revision if held.table.topic.revision else None,
+            "revision": self.revision if held.topic.revision else None,
         }
 
 
@@ -86,7 +86,7 @@ class Ring:
 
     def positions(self) -> dict[int, int]:
         """Give where each partition is now."""
-        return {partition: self.held.table.position(partition) for partition in self.held.table.partitions}
+        return {partition: self.held.position(partition) for partition in self.held.partitions}
 
     def look_again(self) -> None:
         """Begin anew if partitions came, went or were read anew since."""
@@ -103,7 +103,7 @@ class Ring:
         self.wake()
 
     def _open(self) -> dict[int, State]:
-        table = self.held.table
+        table = self.held.stored
         return {partition: table.state(partition) for partition in table.partitions}
 
     def take(self, partition: int | None, keys: Sequence[bytes]) -> None:
@@ -116,12 +116,10 @@ class Ring:
             else:
                 self._add(
                     Change(found.key, found.json, partition, found.origin.offset, found.origin.revision)
-                    for found in self.held.table.latest(partition, keys)
+                    for found in self.held.stored.latest(partition, keys)
                 )
         except Exception:
-            log.exception(
-                "changes of table %s could not be shown: whoever watches begins anew", self.held.table.topic.name
-            )
+            log.exception("changes of table %s could not be shown: whoever watches begins anew", self.held.topic.name)
             self._begin_anew()
         self.wake()
 
@@ -149,7 +147,7 @@ class Ring:
 
     def _end_of(self, partition: int) -> int:
         """Give the end as it is known; what was seen on another worker may not have come here yet."""
-        state = self.held.table.state(partition)
+        state = self.held.state(partition)
         return max(state.position, state.end or 0)
 
     def since(self, number: int, limit: int) -> list[Change]:
@@ -206,7 +204,7 @@ class Watches:
             raise TooBusyError(
                 Problem("live changes", f"requires one of {self._limit} places", found, "ask another worker, or later")
             )
-        name = held.table.topic.name
+        name = held.topic.name
         if (dropping := self._dropping.pop(name, None)) is not None:
             dropping.cancel()
         if (ring := self.rings.get(name)) is None:

@@ -33,7 +33,7 @@ from larder.store import require_fresh
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.store import Found
 
 SLICE_SECONDS = 0.003
@@ -71,7 +71,7 @@ def selection(  # noqa: PLR0913 - what a reader may ask for
     held: LocalTable, *, prefix: str | None, from_: str | None, to: str | None, index: str | None, value: str | None
 ) -> Selection:
     """Read what is asked for; raises MistakeError for what does not go together, or is of another type."""
-    topic = held.table.topic
+    topic = held.topic
     texts = {"prefix": prefix, "from": from_, "to": to, "index": index, "value": value}
     given = [(name, text) for name, text in texts.items() if text is not None]
     if index is None:
@@ -88,7 +88,7 @@ def selection(  # noqa: PLR0913 - what a reader may ask for
 
 
 def _bound(held: LocalTable, text: str | None) -> Any:
-    return None if text is None else key_value(held.table.topic, text)
+    return None if text is None else key_value(held.topic, text)
 
 
 def _apart(table: str, what: str, requires: str, found: str, do: str) -> MistakeError:
@@ -148,16 +148,16 @@ def _steps(
     held: LocalTable, selected: Selection, partitions: Collection[int], after: bytes | None
 ) -> Iterator[Found | None]:
     if selected.index:
-        return held.table.steps_by(partitions, selected.index, selected.value, from_=selected.from_, after=after)
-    return held.table.steps(partitions, prefix=selected.prefix, from_=selected.from_, to=selected.to, after=after)
+        return held.stored.steps_by(partitions, selected.index, selected.value, from_=selected.from_, after=after)
+    return held.stored.steps(partitions, prefix=selected.prefix, from_=selected.from_, to=selected.to, after=after)
 
 
 def _row(held: LocalTable, found: Found) -> ListedRow:
     told = {
-        "key": key_text(held.table.topic, found.key),
-        "row": fields_of(held.table, found.json),
-        **told_origin(held.table, found.origin),
-        **told_rejection(held.table, found.key, [found.origin.partition]),
+        "key": key_text(held.topic, found.key),
+        "row": fields_of(held.stored, found.json),
+        **told_origin(held.stored, found.origin),
+        **told_rejection(held.stored, found.key, [found.origin.partition]),
     }
     return ListedRow(found.key, told)
 
@@ -174,24 +174,24 @@ async def rows_of(
     size = 0
     turns = Turns()
     for text in texts:
-        key = encoded_key(held.table.topic, text)
-        found = held.table.origin(key)
+        key = encoded_key(held.topic, text)
+        found = held.stored.origin(key)
         if found is None:
             partitions = partitions_of_key(held, key)
             require_certain(held, f"key {text}", partitions, clock(), max_age)
-            answers.append({"key": text, "row": None, **told_rejection(held.table, key, partitions)})
+            answers.append({"key": text, "row": None, **told_rejection(held.stored, key, partitions)})
         else:
             size += len(found[0])
             if size > MANY_BYTES:
-                asked = f"table {held.table.topic.name}, {counted(len(texts), 'key')}"
+                asked = f"table {held.topic.name}, {counted(len(texts), 'key')}"
                 found_ = "more, before the last of them"
                 raise MistakeError(
                     Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")
                 )
             row, origin = found
-            rejected = told_rejection(held.table, key, [origin.partition])
+            rejected = told_rejection(held.stored, key, [origin.partition])
             answers.append(
-                {"key": text, "row": fields_of(held.table, row), **told_origin(held.table, origin), **rejected}
+                {"key": text, "row": fields_of(held.stored, row), **told_origin(held.stored, origin), **rejected}
             )
         await turns.pause()
     return answers
@@ -204,7 +204,7 @@ def require_listable(
 
     One that is being read on from where it once met the end of the topic was whole: its answer says how old it is.
     """
-    table = held.table
+    table = held.stored
     for partition in partitions:
         if partition not in table.partitions:
             raise not_here(table, "a list", partition)
@@ -222,9 +222,9 @@ def how_far(held: LocalTable, partitions: Collection[int], now: float, worker: s
         {
             "partition": each,
             "worker": worker,
-            **measures(held.table.state(each), now),
-            "unreadable": held.table.part(each).unreadable.counts.get(each, 0),
+            **measures(held.state(each), now),
+            "unreadable": held.stored.shard(each).unreadable.counts.get(each, 0),
         }
         for each in sorted(partitions)
-        if each in held.table.partitions
+        if each in held.partitions
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -20,32 +20,15 @@ from larder.queries.key_texts import encoded_key
 from larder.store import Origin, Phase, State, Table, progress, read_token, require_fresh, until_applied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from larder import Row
+    from larder.local_tables.table import LocalTable
 
 RawFields = dict[str, msgspec.Raw]
 
 LONGEST_RETRY = 30
 """Seconds: an expected end that is farther away may come nearer, so that it is worth asking again before."""
-
-
-class LocalTable(Protocol):
-    """A table as a worker holds it."""
-
-    @property
-    def table(self) -> Table:
-        """The rows."""
-
-    @property
-    def partition_count(self) -> int:
-        """How many partitions its topic has; 0 while no broker has told it."""
-
-    decided_on: bool
-    """It is the state of a decide of the service."""
-
-    watch: Callable[[int | None, Sequence[bytes]], None] | None
-    """Somebody who is told of changed keys by partition, while there is anybody."""
 
 
 class LookupFailedError(LarderError):
@@ -127,8 +110,8 @@ async def look_up_after(  # noqa: PLR0913 - each is something that a reader may 
     does, and StoreErrors: InvalidTokenError, OtherTopicError, NotHeldError, BehindError.
     """
     held = held_table(tables, name)
-    partitions = _asked_of(held, text, encoded_key(held.table.topic, text))
-    await until_applied(held.table, read_token(after), within, partitions)
+    partitions = _asked_of(held, text, encoded_key(held.topic, text))
+    await until_applied(held.stored, read_token(after), within, partitions)
     return look_up(tables, name, text, now=clock(), max_age=max_age, max_staleness=max_staleness)
 
 
@@ -149,10 +132,10 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     errors above, and the StoreErrors TooStaleError and NotHeldError where `max_staleness` is given.
     """
     held = held_table(tables, name)
-    key = encoded_key(held.table.topic, text)
+    key = encoded_key(held.topic, text)
     if max_staleness is not None:
-        require_fresh(held.table, max_staleness, now, _asked_of(held, text, key))
-    found = held.table.origin(key)
+        require_fresh(held.stored, max_staleness, now, _asked_of(held, text, key))
+    found = held.stored.origin(key)
     if found is None:
         partitions = partitions_of_key(held, key)
         require_certain(held, f"key {text}", partitions, now, max_age)
@@ -164,17 +147,17 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     return {
         "table": name,
         "key": text,
-        "row": fields_of(held.table, row),
-        **told_origin(held.table, origin),
-        **told_rejection(held.table, key, [origin.partition]),
-        **measures(held.table.state(origin.partition), now),
+        "row": fields_of(held.stored, row),
+        **told_origin(held.stored, origin),
+        **told_rejection(held.stored, key, [origin.partition]),
+        **measures(held.state(origin.partition), now),
     }
 
 
 def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection | None:
     """Give the newest record of a key where that was rejected: a row of the key, if there is one, is older."""
     for partition in partitions:
-        if (found := table.part(partition).unreadable.of(partition, key)) is not None:
+        if (found := table.shard(partition).unreadable.of(partition, key)) is not None:
             return Rejection(f"{table.topic.name}/{partition}/{found.offset}", partition, found.offset, found.cause)
     return None
 
@@ -187,10 +170,10 @@ def told_rejection(table: Table, key: bytes, partitions: Iterable[int]) -> dict[
 
 def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Iterable[int]) -> None:
     """Raise where the newest record of a key was rejected: there is something, which is no row."""
-    if (found := rejection(held.table, key, partitions)) is not None:
+    if (found := rejection(held.stored, key, partitions)) is not None:
         raise (UnreadableStateError if held.decided_on else UnreadableRowError)(
             Problem(
-                f"table {held.table.topic.name}, key {text}",
+                f"table {held.topic.name}, key {text}",
                 "requires that its newest record is a row",
                 f"a record at offset {found.offset} of partition {found.partition} that was rejected: {found.cause}",
                 "publish a row under this key, or declare the row type as the record is written",
@@ -236,7 +219,7 @@ def told_row(  # noqa: PLR0913, PLR0917 - what an answer shows
     held: LocalTable, text: str, key: bytes, row: bytes, origin: Origin, now: float, worker: str
 ) -> bytes:
     """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""
-    table = held.table
+    table = held.stored
     state = table.state(origin.partition)
     freshness = state.freshness(now)
     return _encode(
@@ -285,13 +268,13 @@ def _asked_of(held: LocalTable, text: str, key: bytes) -> list[int]:
 def partitions_of_key(held: LocalTable, key: bytes) -> list[int]:
     """Give the partitions that may hold a key; a global table is asked whole: its owner may place keys as it likes."""
     count = held.partition_count
-    return [partition_of(key, count)] if held.table.held == "partition" and count else list(range(count))
+    return [partition_of(key, count)] if held.held == "partition" and count else list(range(count))
 
 
 def untold(held: LocalTable, asked: str) -> NotSureError:
     """Say that nobody knows where a key lies: no broker has told."""
     found = "starting: no broker has told yet how many partitions there are"
-    return NotSureError(_uncertain(held.table, asked, found, "ask again"), state="starting")
+    return NotSureError(_uncertain(held.stored, asked, found, "ask again"), state="starting")
 
 
 def require_certain(held: LocalTable, asked: str, partitions: Iterable[int], now: float, max_age: float) -> None:
@@ -299,7 +282,7 @@ def require_certain(held: LocalTable, asked: str, partitions: Iterable[int], now
     if not held.partition_count:
         raise untold(held, asked)
     for partition in partitions:
-        if (doubt := _doubt(held.table, asked, partition, now, max_age)) is not None:
+        if (doubt := _doubt(held.stored, asked, partition, now, max_age)) is not None:
             raise doubt
 
 

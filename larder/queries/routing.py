@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from larder.group.peers import Peer
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
 
 
 def is_mine(held: LocalTable, partition: int) -> bool:
     """Say whether this worker processes a partition, as far as its own store knows; of a global table, always."""
-    if held.table.held == "global":
+    if held.held == "global":
         return True
-    if partition not in held.table.partitions:
+    if partition not in held.partitions:
         return False
-    state = held.table.state(partition)
+    state = held.state(partition)
     return not state.stands_by and state.phase in {Phase.CAUGHT_UP, Phase.RECOVERING}
 
 
@@ -46,8 +46,8 @@ def share(
 
     `unreachable` are workers that did not answer. A copy of this worker's comes before that of another one.
     """
-    topic = held.table.topic.name
-    open_ = held.table.partitions
+    topic = held.topic.name
+    open_ = held.partitions
     here, nowhere = [], []
     elsewhere: defaultdict[str, list[int]] = defaultdict(list)
     by_name = {peer.worker: peer for peer in peers}

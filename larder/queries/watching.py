@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
 
+    from larder.local_tables.table import LocalTable
     from larder.queries.changes import Change, Ring
-    from larder.queries.lookup import LocalTable
 
 LOOK_SECONDS = 1.0
 """How long it may take to notice that partitions came or went while nothing changes."""

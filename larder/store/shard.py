@@ -1,4 +1,4 @@
-"""The part of a table that one store holds: all partitions of a global table, or one.
+"""A shard: the rows of a table that one store holds, of all partitions of a global table or of one.
 
 Applies batches and answers for single keys. It knows one store, and may not know
 consumers, other stores or HTTP. One thread uses it: that of the worker's event loop.
@@ -37,7 +37,7 @@ from larder.store.storage.sweeping import FullReads
 from larder.store.storage.unreadable import UnreadableKeys
 
 
-class Part:
+class Shard:
     """Rows of some partitions, in one store, with position and state for each."""
 
     def __init__(  # noqa: PLR0913  the store, what is in it, and two things of its table

@@ -1,6 +1,6 @@
 """A table: the rows of one owner topic that this process holds, whatever store has them.
 
-What a worker uses: it opens partitions, applies batches and reads. It knows its parts,
+What a worker uses: it opens partitions, applies batches and reads. It knows its shards,
 and may not know consumers, joins or HTTP.
 """
 
@@ -22,7 +22,7 @@ from larder.store.partition_state import State
 from larder.store.reading.rows import LocalRows
 from larder.store.records import Applied, Latest, Opened, Rejected
 from larder.store.row_schema import shape
-from larder.store.shard import Part
+from larder.store.shard import Shard
 from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION, forget
 from larder.store.storage.identity import identity
 from larder.store.storage.memory import Memory
@@ -71,7 +71,7 @@ class Table(LocalRows):
         self._retention = tombstone_retention
         self._fault = fault
         super().__init__(shape(topic))
-        self._parts: dict[int, Part] = {}
+        self._shards: dict[int, Shard] = {}
         self.hot_counts = HotCounts()
 
     def open(
@@ -88,14 +88,14 @@ class Table(LocalRows):
         """
         wanted = (partitions,) if isinstance(partitions, int) else tuple(partitions)
         if self.held == "global" and not self._open:
-            return [self._open_part("global", wanted, topic_id)]
+            return [self._open_shard("global", wanted, topic_id)]
         if self.held == "global":
-            self._take(self._open[0], [number for number in wanted if number not in self._parts])
+            self._take(self._open[0], [number for number in wanted if number not in self._shards])
             return []
         return [
-            self._open_part(str(partition), (partition,), topic_id)
+            self._open_shard(str(partition), (partition,), topic_id)
             for partition in wanted
-            if partition not in self._parts
+            if partition not in self._shards
         ]
 
     def close(self, partition: int | None = None) -> None:
@@ -103,26 +103,26 @@ class Table(LocalRows):
         if partition is None or self.held == "global":
             closing = list(self._open)
         else:
-            closing = [self._parts[partition]] if partition in self._parts else []
-        for part in closing:
-            self._open.remove(part)
-            for number in part.states:
-                del self._parts[number]
-            part.close()
+            closing = [self._shards[partition]] if partition in self._shards else []
+        for shard in closing:
+            self._open.remove(shard)
+            for number in shard.states:
+                del self._shards[number]
+            shard.close()
         self._share_memory()
 
     @property
     def partitions(self) -> list[int]:
         """The partitions that are open, in order."""
-        return sorted(self._parts)
+        return sorted(self._shards)
 
     def state(self, partition: int) -> State:
         """Give the state of an open partition; NotHeldError for another."""
-        return self._part(partition).states[partition]
+        return self.shard(partition).states[partition]
 
     def position(self, partition: int) -> int:
         """Give the next offset to read; 0 for a new store."""
-        return self._part(partition).marks[partition].position
+        return self.shard(partition).marks[partition].position
 
     def apply(
         self,
@@ -141,48 +141,44 @@ class Table(LocalRows):
         found not to belong into this partition: they are rejected with the cause that
         they come with. StoreFullError leaves everything as it was.
         """
-        return self._part(partition).apply(partition, records, next_position, misplaced)
+        return self.shard(partition).apply(partition, records, next_position, misplaced)
 
     def observe(self, partition: int, end: int, fetched_at: float) -> None:
         """Take a freshly fetched end of a partition: see `State.observe`."""
-        part = self._part(partition)
-        state = part.states[partition]
+        shard = self.shard(partition)
+        state = shard.states[partition]
         state.observe(end, fetched_at)
-        if (state.at_end or 0.0) - part.marks[partition].at_end > _AT_END_EVERY:
-            part.keep_at_end(partition)
+        if (state.at_end or 0.0) - shard.marks[partition].at_end > _AT_END_EVERY:
+            shard.keep_at_end(partition)
 
     def read_anew(self, partition: int, first: int, now: float) -> None:
         """Read a partition from the start of its log again, over the rows that are there: see `rereading`."""
-        read_anew(self._part(partition), partition, first, now)
+        read_anew(self.shard(partition), partition, first, now)
 
     def last_full_read(self, partition: int) -> FullRead | None:
         """Give the last reading of a partition from the start of its log on; None where there was none."""
-        return self._part(partition).reads.of(partition)
+        return self.shard(partition).reads.of(partition)
 
     def reached_end(self, partition: int) -> None:
         """Say that a full read came to its end in time: see `rereading`."""
-        reached_end(self._part(partition), partition)
+        reached_end(self.shard(partition), partition)
 
     def sweep(self, max_rows: int) -> list[bytes] | None:
         """Remove rows that a full read did not meet, from among the next `max_rows` of each open store.
 
         Gives their keys, or None when there is no more to do.
         """
-        swept = [keys for part in self._open if (keys := sweep(part, max_rows)) is not None]
+        swept = [keys for shard in self._open if (keys := sweep(shard, max_rows)) is not None]
         return list(chain.from_iterable(swept)) if swept else None
 
     @property
     def fell(self) -> Fell | None:
         """The first revision that fell since the rows were read for the first time: copies may differ."""
-        return next((part.fell for part in self._open if part.fell is not None), None)
-
-    def part(self, partition: int) -> Part:
-        """Give the part with a partition, whose `raw_many` a join asks directly."""
-        return self._part(partition)
+        return next((shard.fell for shard in self._open if shard.fell is not None), None)
 
     def latest(self, partition: int, keys: Sequence[bytes]) -> list[Latest]:
         """Give rows and remembered deletions of a partition, in the order in which they became what they are."""
-        stored = self._part(partition).stored_many(keys)
+        stored = self.shard(partition).stored_many(keys)
         found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
         return sorted(found, key=lambda each: each.origin.offset)
 
@@ -193,10 +189,10 @@ class Table(LocalRows):
         2 us for each of `max_rows`, in each open store.
         """
         more = False
-        for part in self._open:
-            more = part.indexes.step(max_rows) or more
-            if (at_end := part.at_end) is not None:
-                seen = forget(part.store, part.marks, min(at_end, self._clock()), self._retention, max_rows)
+        for shard in self._open:
+            more = shard.indexes.step(max_rows) or more
+            if (at_end := shard.at_end) is not None:
+                seen = forget(shard.store, shard.marks, min(at_end, self._clock()), self._retention, max_rows)
                 more = seen > 0 or more
         return more
 
@@ -206,13 +202,13 @@ class Table(LocalRows):
         For a position that the topic no longer has. A global table loses all of its
         partitions: their rows cannot be told apart once one of them has a hole.
         """
-        store = self._part(partition).store
+        store = self.shard(partition).store
         path = store.path
         remember(path, counted(store))
         self.close(partition)
         discard(path)
 
-    def _open_part(
+    def _open_shard(
         self,
         name: str,
         partitions: tuple[int, ...],
@@ -223,7 +219,7 @@ class Table(LocalRows):
         store, rebuilt = open_store(path, self._memory, expected, self._fault)
         try:
             hot, telling = HotRows(0, self.hot_counts), self.held == "partition"
-            part = Part(
+            shard = Shard(
                 store, self._shape, partitions, hot, self._clock, telling=telling, remembers=bool(self._retention)
             )
         except StoreError as error:
@@ -231,25 +227,26 @@ class Table(LocalRows):
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:
                 raise
             # Marked as damaged by now, so that it is rebuilt.
-            return self._open_part(name, partitions, topic_id)
-        self._open.append(part)
-        self._parts.update(dict.fromkeys(partitions, part))
+            return self._open_shard(name, partitions, topic_id)
+        self._open.append(shard)
+        self._shards.update(dict.fromkeys(partitions, shard))
         self._share_memory()
         return Opened(path, partitions, rebuilt)
 
-    def _take(self, part: Part, added: Sequence[int]) -> None:
+    def _take(self, shard: Shard, added: Sequence[int]) -> None:
         """Answer for partitions that the topic was given meanwhile."""
         for partition in added:
-            part.take(partition)
-            self._parts[partition] = part
+            shard.take(partition)
+            self._shards[partition] = shard
 
     def _share_memory(self) -> None:
-        for part in self._open:
-            part.hot.resize(self._memory.hot_row_bytes // len(self._open))
+        for shard in self._open:
+            shard.hot.resize(self._memory.hot_row_bytes // len(self._open))
 
-    def _part(self, partition: int) -> Part:
-        part = self._parts.get(partition)
-        if part is None:
+    def shard(self, partition: int) -> Shard:
+        """Give the shard with a partition; NotHeldError where it is not open."""
+        shard = self._shards.get(partition)
+        if shard is None:
             table = f"table {self.topic.name}"
             raise NotHeldError(
                 Problem(
@@ -259,4 +256,4 @@ class Table(LocalRows):
                     "open it first, or ask the worker that has it",
                 ),
             )
-        return part
+        return shard

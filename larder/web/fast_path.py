@@ -104,10 +104,10 @@ class ShortWay:
 def _row(here: Sources, asked: FastRequest) -> bytes | None:
     if (held := here.tables.get(asked.table)) is None:
         return None
-    key = encoded_key(held.table.topic, asked.key)
-    if held.table.held != "global" and not asked.hop:
+    key = encoded_key(held.topic, asked.key)
+    if held.held != "global" and not asked.hop:
         count = held.partition_count
         if not count or not is_mine(held, partition_of(key, count)):
             return None
-    found = held.table.origin(key)
+    found = held.stored.origin(key)
     return None if found is None else told_row(held, asked.key, key, *found, here.clock(), here.worker)

@@ -15,7 +15,7 @@ from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
 
 
 def _nobody() -> Directory:

@@ -35,7 +35,7 @@ from larder.kafka.topic_metadata import Described
 from larder.kafka.transactions import GroupFencedError
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.reactions import Begun
 from larder.operators.user_agents import Feed
@@ -66,7 +66,7 @@ class Membership:
         self,
         plan: ServicePlan,
         facts: Mapping[str, TopicFacts],
-        tables: Mapping[str, HeldTable],
+        tables: Mapping[str, LocalTable],
         counts: Counts,
         feeds: Mapping[str, Feed],
         processing: Processing,
@@ -248,7 +248,7 @@ class Membership:
         self._note_topics(topics)
         for table in self._tables.values():
             if table.held == "global":
-                table.remeasure(table.table.partitions)
+                table.remeasure(table.partitions)
         offsets = await offsets_to_go_on_from(self.consumer, assigned, self._guarantee.by, self._end_transaction)
         if self._placement.heed(offsets.placed_by()):
             self._note_topics(topics)
@@ -285,7 +285,7 @@ class Membership:
                 log.warning("%s", problem)
         self._said = {*problems, *(each.declared for each in others.values())}
 
-    def _begin_reacting(self, tp: TopicPartition, table: HeldTable, offsets: Offsets) -> None:
+    def _begin_reacting(self, tp: TopicPartition, table: LocalTable, offsets: Offsets) -> None:
         """What the group has committed decides to which changes there has been no reaction."""
         committed = input_offset(tp, offsets, self._memo.committed, self._topic_ids[tp.topic], self._inputs_from)
         table.not_ahead(tp.partition, committed)
@@ -310,10 +310,10 @@ class Membership:
         """Partitions of co-partitioned tables that another worker has now, and which this one does not follow."""
         for name, table in self._tables.items():
             if table.held == "partition":
-                for partition in table.table.partitions:
+                for partition in table.partitions:
                     tp = TopicPartition(name, partition)
                     if tp not in assigned and not self._standbys.follows(tp):
-                        table.table.close(partition)
+                        table.close(partition)
 
     def _note_stored(self) -> None:
         """How far the stores of co-partitioned tables are, those included that were closed since: they can be opened.
@@ -321,10 +321,10 @@ class Membership:
         A new mapping each time, as it is read in the consumer's thread.
         """
         self.stored = self.stored | {
-            TopicPartition(name, partition): table.table.position(partition)
+            TopicPartition(name, partition): table.position(partition)
             for name, table in self._tables.items()
             if table.held == "partition"
-            for partition in table.table.partitions
+            for partition in table.partitions
         }
 
     async def _look_again(self) -> None:

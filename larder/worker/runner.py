@@ -50,7 +50,7 @@ from larder.local_tables.horizon import Remainder
 from larder.local_tables.maintenance import tend
 from larder.local_tables.progress_log import tell_progress
 from larder.local_tables.standbys import Standbys
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import GlobalReacting, ReactionCounts
 from larder.operators.user_agents import AgentCounts, Feed, abandonable, run_agent
@@ -147,7 +147,7 @@ class ServiceRunner:
         self._reached = reached
         self._directory = options.directory / service.name / options.worker
         self._memo = Memo(self._directory / "worker.json")
-        self.tables: dict[str, HeldTable] = {
+        self.tables: dict[str, LocalTable] = {
             use.name: self._hold(use.topic, use.held, by_key=use.held == "partition") for use in service.tables
         }
         self._waiting_behind = WaitingBehind(options.connection, self._transactional_id)
@@ -213,7 +213,7 @@ class ServiceRunner:
         """A store that cannot be closed has what was written, and must not hide why the worker ends."""
         for table in self.tables.values():
             try:
-                table.table.close()
+                table.close()
             except StoreError as error:
                 log.warning("%s", error)
 
@@ -355,7 +355,7 @@ class ServiceRunner:
                 table.check_connection()
             await asyncio.sleep(self.options.session_timeout / 4)
 
-    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool, internal: bool = False) -> HeldTable:
+    def _hold(self, topic: OwnerTopic, held: Held, *, by_key: bool, internal: bool = False) -> LocalTable:
         # Deletions in a topic that only this service writes are in order: nobody has to remember them.
         retention = timedelta(0) if internal else TOMBSTONE_RETENTION
         table = Table(
@@ -365,7 +365,7 @@ class ServiceRunner:
         holes = self.options.tables_from == "earliest"
         followed = any(use.name == topic.name for use in self.service.tables)
         decided_on = any(decide.state.name == topic.name for decide in self.service.decides)
-        return HeldTable(
+        return LocalTable(
             table, self.options.session_timeout, self._clock, by_key=by_key, holes=holes, decided_on=decided_on,
             followed=followed, internal=internal, losses_accepted=self.options.losses_accepted,
         )  # fmt: skip
@@ -375,7 +375,7 @@ class ServiceRunner:
         for name, table in self.tables.items():
             table.partition_count = self._memo.partitions.get(name, 0)
             for partition in table.open_local():
-                table.table.state(partition).disconnect()
+                table.state(partition).disconnect()
 
     def _confirm(self, facts: Mapping[str, TopicFacts], placement: Placement) -> None:
         """The broker is there: local copies of other topics of the same name are dropped."""
@@ -401,7 +401,7 @@ class ServiceRunner:
             log.info("worker %s of %s: %s", self.options.worker, self.service.name, self._told)
 
 
-def _tell(table: HeldTable, facts: TopicFacts, placement: Placement) -> None:
+def _tell(table: LocalTable, facts: TopicFacts, placement: Placement) -> None:
     count = placement.partitions(table.topic.name, facts.partitions)
     table.told(facts.topic_id, count, facts.delete_retention_ms / 1000)
 

@@ -13,7 +13,7 @@ from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.lost_rows import lost_rows
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store.partition_state import State
 from larder.store.reading.progress import Progress, progress, progress_of
 from larder.worker.membership import Membership
@@ -25,7 +25,7 @@ def status(
     phase: str,
     counts: Counts,
     traffic: Traffic,
-    tables: Mapping[str, HeldTable],
+    tables: Mapping[str, LocalTable],
     membership: Membership | None,
     now: float,
 ) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _outcomes(service: Service, counts: Counts, waits: Mapping[tuple[str, int], 
     }
 
 
-def _row_problems(tables: Mapping[str, HeldTable]) -> Iterator[Problem]:
+def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
     """Why inputs are held back that depend on rows: they cannot be read any more."""
     for table in tables.values():
         for state in table.states():
@@ -116,15 +116,15 @@ def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
             }
 
 
-def _table(table: HeldTable, now: float) -> dict[str, Any]:
-    states, sizes = table.states(), table.table.sizes()
+def _table(table: LocalTable, now: float) -> dict[str, Any]:
+    states, sizes = table.states(), table.stored.sizes()
     return {
         "table": table.topic.name,
         "held": table.held,
         "rows": sizes.rows,
         "parked": sizes.parked,
-        "building": table.table.building,
-        "diverging": None if (fell := table.table.fell) is None else fell.as_dict(),
+        "building": table.stored.building,
+        "diverging": None if (fell := table.stored.fell) is None else fell.as_dict(),
         "counts": table.counts.as_dict(),
         "progress": _going(progress_of(states, now)),
         "partitions": [_partition(state, now) for state in states],

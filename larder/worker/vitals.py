@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import held_back_by
 from larder.local_tables.lost_rows import lost_rows
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.worker.membership import Membership
 
 FAILING_SECONDS = 45.0
@@ -63,7 +63,7 @@ class Vitals(NamedTuple):
 
 def vitals(
     doing: str,
-    tables: Mapping[str, HeldTable],
+    tables: Mapping[str, LocalTable],
     membership: Membership | None,
     now: float,
     *,
@@ -88,10 +88,10 @@ def _excused(standing: Standing, problem: Problem | None) -> Standing:
     return standing._replace(excuse=f"waits: {problem}", end=max(standing.end or 0, standing.high))
 
 
-def _has_none(table: HeldTable, membership: Membership | None) -> bool:
+def _has_none(table: LocalTable, membership: Membership | None) -> bool:
     """Other workers have all partitions of a co-partitioned table."""
     joined = membership is not None and membership.joined
-    return joined and table.held == "partition" and not table.table.partitions
+    return joined and table.held == "partition" and not table.partitions
 
 
 def _failing(membership: Membership, now: float) -> str | None:
@@ -101,7 +101,7 @@ def _failing(membership: Membership, now: float) -> str | None:
     return f"outputs were not acknowledged {now - last.at:.0f} s ago, which is tried again: {last.error}"
 
 
-def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: str | None) -> Iterator[Standing]:
+def _inputs(membership: Membership, tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
     held = set(membership.processing.held_back())
     for tp in membership.processing.assigned:
         if tp.topic in membership.plan.inputs:
@@ -114,22 +114,22 @@ def _inputs(membership: Membership, tables: Mapping[str, HeldTable], failing: st
             yield Standing(PartitionUse("input", *tp), position, end, excuse, membership.highs.get(tp, 0))
 
 
-def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
+def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, LocalTable]) -> str | None:
     return held_back_by([tables[name] for name in membership.plan.needed_whole(tp.topic)], tp.partition)
 
 
-def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, HeldTable]) -> str | None:
+def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, LocalTable]) -> str | None:
     read = [tables[name] for name in sorted(membership.plan.tables_of(tp.topic))]
     lost = [(table.topic, part) for table in read if (part := table.lost(tp.partition)) is not None]
     return f"held back: {'; '.join(str(lost_rows(*each)) for each in lost)}" if lost else None
 
 
-def _held_back(tp: TopicPartition, tables: Mapping[str, HeldTable]) -> str:
+def _held_back(tp: TopicPartition, tables: Mapping[str, LocalTable]) -> str:
     behind = [name for name, table in tables.items() if not table.caught_up(tp.partition)]
     return f"held back until what it is joined with is caught up ({', '.join(behind) or 'what waits is being read'})"
 
 
-def _tables(tables: Mapping[str, HeldTable], failing: str | None) -> Iterator[Standing]:
+def _tables(tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
     for name, table in tables.items():
         # What the group reads is read again after a failure, and stands still as long as that lasts.
         passing = failing if table.held == "partition" else None

@@ -76,7 +76,7 @@ def main() -> None:
         timed("raw, hot", READS, lambda: [table.raw(key) for key in keys])
         timed("raw_many of 500, hot", READS, lambda: [table.raw_many(keys[n : n + 500]) for n in range(0, READS, 500)])
         timed("get, hot", READS, lambda: [table.get(text) for text in texts])
-        store = table.part(0).store
+        store = table.shard(0).store
         timed("past the hot rows", READS, lambda: [store.get(b"r" + key) for key in keys])
         timed("scan of 10,000", 10_000, lambda: list(table.scan(limit=10_000)))
         timed("apply newer revisions", rows, lambda: apply_all(table, second))

@@ -14,6 +14,7 @@ from yarl import URL
 from larder import OwnerTopic
 from larder.group.peers import Peer
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.table import LocalTable
 from larder.queries.directory import Directory
 from larder.queries.paths import row_path
 from larder.store import Table
@@ -25,14 +26,11 @@ NOW = 1_000_000.0
 MAX_AGE = 6.0
 
 
-@dataclass
-class Held:
-    """A table as a worker holds it, with the number of its topic's partitions."""
-
-    table: Table
-    partition_count: int
-    watch: Any = None
-    decided_on: bool = False
+def local_table(stored: Table, partition_count: int) -> LocalTable:
+    """A table as a worker has it whose broker reported that number of partitions."""
+    table = LocalTable(stored, MAX_AGE, lambda: NOW)
+    table.partition_count = partition_count
+    return table
 
 
 def sources(tables: dict[str, Any] | None = None, **others: Any) -> Sources:
@@ -60,7 +58,7 @@ class Served:
 
     @property
     def table(self) -> Table:
-        return self.held.table
+        return self.held.stored
 
     def catch_up(self, *partitions: int) -> None:
         for partition in partitions:
@@ -97,7 +95,7 @@ async def serving_from(here: Sources) -> AsyncIterator[Served]:
 @asynccontextmanager
 async def serving(held: Any, **others: Any) -> AsyncIterator[Served]:
     served = Served(held)
-    app = make_app(sources({held.table.topic.name: held}, clock=lambda: served.now, **others))
+    app = make_app(sources({held.topic.name: held}, clock=lambda: served.now, **others))
     served.port = await start_web(app, "127.0.0.1", 0)
     try:
         yield served
@@ -158,7 +156,7 @@ async def fleet(
             for partition in copies:
                 table.state(partition).stand_by(standby=True)
             served = await stack.enter_async_context(
-                serving(Held(table, made.partitions), worker=name, directory=Directory(made.tell), **others)
+                serving(local_table(table, made.partitions), worker=name, directory=Directory(made.tell), **others)
             )
             made.workers[name] = served
             made.peers.append(Peer(name, served.web, {topic.name: list(numbers)}, {topic.name: list(copies)}))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from larder.counters.join_quality import QualityOfJoin
     from larder.counters.traffic import Traffic
-    from larder.local_tables.table import HeldTable
+    from larder.local_tables.table import LocalTable
     from larder.observability.metrics.requests import Requests
     from larder.store import Memory
     from larder.worker.membership import Membership
@@ -72,7 +72,7 @@ def _read_inputs(families: Families, traffic: Traffic, membership: Membership, s
                 families.add("larder_input_lag", max(0, end - position), place.topic, place.partition)
 
 
-def _read_table(families: Families, name: str, table: HeldTable, now: float) -> None:
+def _read_table(families: Families, name: str, table: LocalTable, now: float) -> None:
     for partition, count in table.taken.records.items():
         families.add("larder_table_received_total", count, name, partition)
     families.add_histogram("larder_table_batch_records", table.taken.sizes, name)
@@ -87,14 +87,14 @@ def _read_table(families: Families, name: str, table: HeldTable, now: float) -> 
             families.add("larder_table_lag", state.lag, name, partition)
         if (freshness := state.freshness(now)) is not None:
             families.add("larder_table_freshness_seconds", freshness, name, partition)
-    sizes = table.table.sizes()
+    sizes = table.stored.sizes()
     families.add("larder_table_rows", sizes.rows, name)
     families.add("larder_table_parked_records", sizes.parked, name)
-    families.add("larder_table_diverging", table.table.fell is not None, name)
+    families.add("larder_table_diverging", table.stored.fell is not None, name)
     families.add("larder_table_disk_bytes", sizes.disk_bytes, name)
     families.add("larder_table_hot_bytes", sizes.hot_bytes, name)
-    families.add("larder_table_hot_hits_total", table.table.hot_counts.hits, name)
-    families.add("larder_table_hot_misses_total", table.table.hot_counts.misses, name)
+    families.add("larder_table_hot_hits_total", table.stored.hot_counts.hits, name)
+    families.add("larder_table_hot_misses_total", table.stored.hot_counts.misses, name)
 
 
 def _read_operators(families: Families, runner: ServiceRunner) -> None:

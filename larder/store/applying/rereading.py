@@ -1,75 +1,75 @@
 """Reading a partition from the start of its log over the rows that are there, and removing those that it no longer has.
 
-Works on one part, and decides nothing: when a log has to be read again its caller knows. It may not know consumers or
-other parts.
+Works on one shard, and decides nothing: when a log has to be read again its caller knows. It may not know consumers or
+other shards.
 """
 
 from collections.abc import Mapping
 
 from larder.store.applying.indexes import entries
 from larder.store.layout import ROW, FullRead, FullReadStage, Mark, pack_mark, position_key
-from larder.store.shard import Part
+from larder.store.shard import Shard
 from larder.store.storage.store import StoreBatch
 
 
-def read_anew(part: Part, partition: int, first: int, now: float) -> None:
+def read_anew(shard: Shard, partition: int, first: int, now: float) -> None:
     """Go back to the start of a partition's log; its rows that are not met until the end will be removed.
 
     `first` is that start, `now` in seconds since 1970. The partition is measured anew, and not caught up before all
     that is done. For a store without rows it is the first reading.
     """
-    read, mark, state = part.reads.of(partition), part.marks[partition], part.states[partition]
+    read, mark, state = shard.reads.of(partition), shard.marks[partition], shard.states[partition]
     unfinished = 0 if read is None or read.stage is FullReadStage.DONE else read.before
     begun = FullRead(FullReadStage.READING, first, now, max(mark.position, unfinished))
     batch = StoreBatch()
-    unreadable = part.unreadable.clear(batch, partition)
-    _write(part, batch, {partition: begun}, {partition: mark._replace(position=first)})
-    part.unreadable.counts = unreadable
+    unreadable = shard.unreadable.clear(batch, partition)
+    _write(shard, batch, {partition: begun}, {partition: mark._replace(position=first)})
+    shard.unreadable.counts = unreadable
     state.begun_again(first)
 
 
-def reached_end(part: Part, partition: int) -> None:
+def reached_end(shard: Shard, partition: int) -> None:
     """Say that the log was read to its end: rows of a time before are removed from now on, where there are any."""
-    read = part.reads.of(partition)
+    read = shard.reads.of(partition)
     if read is None or read.stage is not FullReadStage.READING:
         return
-    stage, state = FullReadStage.SWEEPING if read.before else FullReadStage.DONE, part.states[partition]
-    mark = part.marks[partition]._replace(at_end=state.at_end or 0.0)
-    _write(part, StoreBatch(), {partition: read._replace(stage=stage)}, {partition: mark})
+    stage, state = FullReadStage.SWEEPING if read.before else FullReadStage.DONE, shard.states[partition]
+    mark = shard.marks[partition]._replace(at_end=state.at_end or 0.0)
+    _write(shard, StoreBatch(), {partition: read._replace(stage=stage)}, {partition: mark})
     if stage is FullReadStage.DONE:
         state.swept()
 
 
-def sweep(part: Part, max_rows: int) -> list[bytes] | None:
+def sweep(shard: Shard, max_rows: int) -> list[bytes] | None:
     """Look at the next rows, and remove those that are gone; gives their keys, or None when there is no more to do.
 
     About 2 us for each of `max_rows`. Rows, index entries and counts go together.
     """
-    sweeping = part.reads.sweeping
+    sweeping = shard.reads.sweeping
     if not sweeping:
         return None
-    batch, found = StoreBatch(), part.reads.look(sweeping, max_rows)
+    batch, found = StoreBatch(), shard.reads.look(sweeping, max_rows)
     marks = {}
     for partition, rows in found.rows.items():
-        marks[partition] = part.marks[partition]._replace(rows=part.marks[partition].rows - len(rows))
+        marks[partition] = shard.marks[partition]._replace(rows=shard.marks[partition].rows - len(rows))
         for key, stored in rows.items():
-            for gone in (ROW + key, *entries(stored, key, part.shape)):
+            for gone in (ROW + key, *entries(stored, key, shard.shape)):
                 batch.delete(gone)
     ended = {partition: read._replace(stage=FullReadStage.DONE) for partition, read in sweeping.items() if found.last}
-    _write(part, batch, ended, marks)
+    _write(shard, batch, ended, marks)
     keys = [key for rows in found.rows.values() for key in rows]
-    part.hot.forget(set(keys))
+    shard.hot.forget(set(keys))
     for partition in ended:
-        part.states[partition].swept()
+        shard.states[partition].swept()
     return keys
 
 
-def _write(part: Part, batch: StoreBatch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
+def _write(shard: Shard, batch: StoreBatch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
     """Write a batch with what becomes of full reads and marks, and keep that."""
     for partition, read in reads.items():
-        part.reads.put(batch, partition, read)
+        shard.reads.put(batch, partition, read)
     for partition, mark in marks.items():
         batch.put(position_key(partition), pack_mark(mark))
-    part.store.write(batch)
-    part.reads.keep(reads)
-    part.marks.update(marks)
+    shard.store.write(batch)
+    shard.reads.keep(reads)
+    shard.marks.update(marks)

@@ -68,7 +68,7 @@ def require_fresh(table: Table, max_staleness: float, now: float, partitions: Co
 
 def _state(table: Table, partition: int, token: Token) -> State:
     state = table.state(partition)
-    here = topic_id(table.part(partition).store)
+    here = topic_id(table.shard(partition).store)
     if here != token.topic_id:
         raise OtherTopicError(
             Problem(

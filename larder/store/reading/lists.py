@@ -17,7 +17,7 @@ from larder.store.errors import IndexBuildingError, InvalidRangeError, LimitErro
 from larder.store.layout import HEADER_SIZE, ROW, Origin, after_prefix, entry_prefix, origin
 from larder.store.reading.ranges import Range, ordering, ranges
 from larder.store.row_schema import Shape
-from larder.store.shard import Part
+from larder.store.shard import Shard
 from larder.store.values import encoded
 
 # What one answer may hold: about 2 MB of rows, and 30 ms of work.
@@ -36,37 +36,37 @@ class Found(NamedTuple):
     origin: Origin
 
 
-def scan(parts: Sequence[Part], shape: Shape, prefix: Any, from_: Any, to: Any, limit: int) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
+def scan(shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any, limit: int) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
     """Give rows in the order of their keys; see `Table.scan` for the arguments."""
     check_limit(shape, limit)
-    return _rows_alone(scan_steps(parts, shape, prefix, from_, to, None), limit)
+    return _rows_alone(scan_steps(shards, shape, prefix, from_, to, None), limit)
 
 
-def by(parts: Sequence[Part], shape: Shape, index: str, value: Any, limit: int, from_: Any) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
+def by(shards: Sequence[Shard], shape: Shape, index: str, value: Any, limit: int, from_: Any) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
     """Give rows with a value in an index field, in the order of their keys."""
     check_limit(shape, limit)
-    return _rows_alone(by_steps(parts, shape, index, value, from_, None), limit)
+    return _rows_alone(by_steps(shards, shape, index, value, from_, None), limit)
 
 
 def scan_steps(  # noqa: PLR0913, PLR0917
-    parts: Sequence[Part], shape: Shape, prefix: Any, from_: Any, to: Any, after: bytes | None
+    shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any, after: bytes | None
 ) -> Iterator[Found | None]:
     """As `scan` without a limit, behind the encoded key `after`; None where many entries were passed over.
 
     So whoever takes the steps can do something else in between, however few rows there are.
     """
     wanted = ranges(shape.key_type, prefix, from_, to, after)
-    return _merged([_rows(part, wanted) for part in parts], shape)
+    return _merged([_rows(shard, wanted) for shard in shards], shape)
 
 
 def by_steps(  # noqa: PLR0913, PLR0917
-    parts: Sequence[Part], shape: Shape, index: str, value: Any, from_: Any, after: bytes | None
+    shards: Sequence[Shard], shape: Shape, index: str, value: Any, from_: Any, after: bytes | None
 ) -> Iterator[Found | None]:
     """As `by` without a limit; see `scan_steps`."""
-    _check_index(parts, shape, index)
+    _check_index(shards, shape, index)
     wanted = ranges(shape.key_type, None, from_, None, after)
     start = entry_prefix(index) + encoded(_converted(shape, index, value))
-    return _merged([_entries(part, index, start, wanted) for part in parts], shape)
+    return _merged([_entries(shard, index, start, wanted) for shard in shards], shape)
 
 
 def _rows_alone(steps: Iterator[Found | None], limit: int) -> Iterator[Found]:
@@ -108,26 +108,26 @@ def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
         yield found
 
 
-def _rows(part: Part, wanted: list[Range]) -> Iterator[Found | None]:
+def _rows(shard: Shard, wanted: list[Range]) -> Iterator[Found | None]:
     for first, end in wanted:
         last = after_prefix(ROW) if end is None else ROW + end
-        for key, stored in part.store.scan(ROW + first, last):
+        for key, stored in shard.store.scan(ROW + first, last):
             yield _found(key[1:], stored) if len(stored) > HEADER_SIZE else None
 
 
-def _entries(part: Part, index: str, start: bytes, wanted: list[Range]) -> Iterator[Found | None]:
+def _entries(shard: Shard, index: str, start: bytes, wanted: list[Range]) -> Iterator[Found | None]:
     scans = (
-        part.store.scan(start + first, after_prefix(start) if end is None else start + end) for first, end in wanted
+        shard.store.scan(start + first, after_prefix(start) if end is None else start + end) for first, end in wanted
     )
     for entry, _ in chain.from_iterable(scans):
         key = entry[len(start) :]
-        stored = part.stored(key)
+        stored = shard.stored(key)
         # The entry is as of the beginning, the row as of now: it may have changed.
-        yield _found(key, stored) if stored is not None and _still(part, stored, index, start) else None
+        yield _found(key, stored) if stored is not None and _still(shard, stored, index, start) else None
 
 
-def _still(part: Part, stored: bytes, index: str, start: bytes) -> bool:
-    row = part.shape.decode(stored[HEADER_SIZE:])
+def _still(shard: Shard, stored: bytes, index: str, start: bytes) -> bool:
+    row = shard.shape.decode(stored[HEADER_SIZE:])
     return entry_prefix(index) + encoded(getattr(row, index)) == start
 
 
@@ -148,13 +148,13 @@ def check_limit(shape: Shape, limit: int) -> None:
         )
 
 
-def _check_index(parts: Sequence[Part], shape: Shape, index: str) -> None:
+def _check_index(shards: Sequence[Shard], shape: Shape, index: str) -> None:
     table = f"table {shape.topic}"
     if index not in shape.indexes:
         declared = ", ".join(shape.indexes) or "none"
         do = f"declare it: indexes=[{index!r}]"
         raise NoSuchIndexError(Problem(table, f"requires {index} among its indexes", declared, do))
-    building = next((part for part in parts if index in part.indexes.building), None)
+    building = next((shard for shard in shards if index in shard.indexes.building), None)
     if building is not None:
         do = "ask again when it is complete; it is being built from the rows that are here"
         problem = Problem(table, f"index {index} must be complete", "it is being built", do)

@@ -1,6 +1,6 @@
 """Reading a table: single rows, batches, ranges and indexes, over the stores that are open.
 
-Rows come as their owner's JSON or typed. It knows the parts of one table, and may not
+Rows come as their owner's JSON or typed. It knows the shards of one table, and may not
 know how they got here, consumers or HTTP.
 """
 
@@ -13,7 +13,7 @@ from larder.store.layout import Origin
 from larder.store.reading.lists import Found, by, by_steps, check_limit, scan, scan_steps
 from larder.store.records import ParkedRecord
 from larder.store.row_schema import Shape
-from larder.store.shard import Part
+from larder.store.shard import Shard
 
 
 class TableSizes(NamedTuple):
@@ -31,12 +31,12 @@ class LocalRows:
     def __init__(self, shape: Shape) -> None:
         """Begin without a store."""
         self._shape = shape
-        self._open: list[Part] = []
+        self._open: list[Shard] = []
 
     def raw(self, key: bytes) -> bytes | None:
-        """Give the JSON of the row with an encoded key, from whichever part has it."""
-        for part in self._open:
-            row = part.raw(key)
+        """Give the JSON of the row with an encoded key, from whichever shard has it."""
+        for shard in self._open:
+            row = shard.raw(key)
             if row is not None:
                 return row
         return None
@@ -46,16 +46,16 @@ class LocalRows:
         if len(self._open) == 1:
             return self._open[0].raw_many(keys)
         rows: list[bytes | None] = [None] * len(keys)
-        for part in self._open:
+        for shard in self._open:
             missing = [at for at, row in enumerate(rows) if row is None]
-            found = part.raw_many([keys[at] for at in missing])
+            found = shard.raw_many([keys[at] for at in missing])
             for at, row in zip(missing, found, strict=True):
                 rows[at] = row
         return rows
 
     def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
         """Give the JSON of a row with its partition, offset, timestamp and revision."""
-        found = (part.origin(key) for part in self._open)
+        found = (shard.origin(key) for shard in self._open)
         return next((row for row in found if row is not None), None)
 
     def get(self, key: Any) -> Row | None:
@@ -112,21 +112,21 @@ class LocalRows:
         """Give what `found_by` gives, of some partitions and without a limit: see `scan_steps`."""
         return _only(by_steps(self._having(partitions), self._shape, index, value, from_, after), frozenset(partitions))
 
-    def _having(self, partitions: Collection[int]) -> list[Part]:
-        return [part for part in self._open if not part.states.keys().isdisjoint(partitions)]
+    def _having(self, partitions: Collection[int]) -> list[Shard]:
+        return [shard for shard in self._open if not shard.states.keys().isdisjoint(partitions)]
 
     @property
     def building(self) -> list[str]:
         """The indexes that are not complete in some store."""
-        return sorted({index for part in self._open for index in part.indexes.building})
+        return sorted({index for shard in self._open for index in shard.indexes.building})
 
     def sizes(self) -> TableSizes:
         """Give how much is stored here."""
         return TableSizes(
-            rows=sum(mark.rows for part in self._open for mark in part.marks.values()),
-            parked=sum(part.parked.count for part in self._open),
-            disk_bytes=sum(part.store.disk_bytes() for part in self._open),
-            hot_bytes=sum(part.hot.used_bytes for part in self._open),
+            rows=sum(mark.rows for shard in self._open for mark in shard.marks.values()),
+            parked=sum(shard.parked.count for shard in self._open),
+            disk_bytes=sum(shard.store.disk_bytes() for shard in self._open),
+            hot_bytes=sum(shard.hot.used_bytes for shard in self._open),
         )
 
     def parked(self, limit: int) -> list[ParkedRecord]:
@@ -136,7 +136,7 @@ class LocalRows:
         that is not from 1 to 10,000.
         """
         check_limit(self._shape, limit)
-        newest = (record for part in self._open for record in part.parked.newest(limit))
+        newest = (record for shard in self._open for record in shard.parked.newest(limit))
         return nlargest(limit, newest, key=ParkedRecord.age)
 
     def _typed(self, rows: Iterator[Found]) -> Iterator[Row]:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from larder.group.peers import Peer
+    from larder.local_tables.table import LocalTable
     from larder.queries.changes import Ring
     from larder.queries.directory import Directory
-    from larder.queries.lookup import LocalTable
     from larder.queries.routing import Shares
     from larder.web.peers.client import Hopping
 
@@ -143,7 +143,7 @@ class OfAll:
         """End when one of them has not started in time, or partitions have moved."""
         async with asyncio.timeout(START_SECONDS):
             await self._all_started.wait()
-        topic = self._held.table.topic.name
+        topic = self._held.topic.name
         shared = {peer.worker: list(numbers) for peer, numbers in self._shares.elsewhere}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -153,7 +153,7 @@ class OfAll:
                 return
 
     async def _listen(self, peer: Peer, numbers: Sequence[int]) -> None:
-        topic = self._held.table.topic
+        topic = self._held.topic
         query: list[tuple[str, Any]] = [("local", 1), *(("partition", each) for each in numbers)]
         if self._prefix:
             query.append(("prefix", key_text(topic, self._prefix)))

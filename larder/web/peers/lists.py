@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from larder.group.peers import Peer
+    from larder.local_tables.table import LocalTable
     from larder.queries.lists import Selection
-    from larder.queries.lookup import LocalTable
     from larder.web.read_options import ReadOptions
 
 KEYS_BYTES = 32 * 1024
@@ -92,12 +92,12 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
     local: bool,
 ) -> Gathered:
     """Give a page of a list of all `partitions`, behind the encoded key `after`."""
-    here, topic = sources(request), held.table.topic
+    here, topic = sources(request), held.topic
     mark = selected.mark(topic.name)
     still = _still(wanted)
 
     async def from_here(numbers: Sequence[int]) -> Gathered:
-        await still().written(held.table, numbers)
+        await still().written(held.stored, numbers)
         require_listable(held, numbers, here.clock(), wanted.max_staleness)
         measured = how_far(held, numbers, here.clock(), here.worker)
         found = await page(held, selected, numbers, limit, after)
@@ -116,7 +116,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
         rows = [ListedRow(encoded_key(topic, msgspec.json.decode(each["key"], type=str)), each) for each in theirs.rows]
         return Gathered(rows, theirs.next is not None, theirs.partitions)
 
-    if held.table.held == "global" or local:
+    if held.held == "global" or local:
         return await from_here(partitions)
     pages = await _from_all(request, held, partitions, from_here, from_there)
     return merged(pages, limit, ordering(topic.key_codec))
@@ -165,19 +165,19 @@ async def many(
     request: web.Request, held: LocalTable, texts: Sequence[str], wanted: ReadOptions, *, local: bool
 ) -> dict[str, Any]:
     """Give the rows of keys in the order of the keys; null for one that is not there."""
-    here, topic = sources(request), held.table.topic
+    here, topic = sources(request), held.topic
     by_partition: defaultdict[int, list[str]] = defaultdict(list)
     for text in dict.fromkeys(texts):
         by_partition[partitions_of_key(held, encoded_key(topic, text))[0]].append(text)
     still = _still(wanted)
-    whole = held.table.held == "global"
+    whole = held.held == "global"
     partitions = range(held.partition_count) if whole else sorted(by_partition)
 
     def keys(numbers: Collection[int]) -> list[str]:
         return [text for number in ([*by_partition] if whole else numbers) for text in by_partition[number]]
 
     async def from_here(numbers: Sequence[int]) -> Gathered:
-        await still().written(held.table, numbers)
+        await still().written(held.stored, numbers)
         if wanted.max_staleness is not None:
             require_listable(held, numbers, here.clock(), wanted.max_staleness)
         measured = how_far(held, numbers, here.clock(), here.worker)

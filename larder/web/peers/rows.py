@@ -16,7 +16,7 @@ from larder.queries.routing import candidates, is_mine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.web.peers.client import Hopped, Hopping
     from larder.web.sources import Sources
 
@@ -42,14 +42,14 @@ async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how lon
 ) -> Route:
     """Ask who processes `partition` for `path`; then, when this worker has no copy, who stands by."""
     refusal: Hopped | None = None
-    copy_here = partition in held.table.partitions
+    copy_here = partition in held.partitions
     try:
         async with asyncio.timeout(ROUTE_SECONDS + wait):
             tried: set[tuple[str, str]] = set()
             for anew in (False, True):
                 peers = await here.directory.peers(anew=anew)
-                for peer in candidates(peers, held.table.topic.name, partition, here.worker):
-                    stands_by = not peer.processes(held.table.topic.name, partition)
+                for peer in candidates(peers, held.topic.name, partition, here.worker):
+                    stands_by = not peer.processes(held.topic.name, partition)
                     if (peer.worker, peer.web) in tried or (stands_by and (copy_here or not anew)):
                         continue
                     tried.add((peer.worker, peer.web))
@@ -73,9 +73,9 @@ def is_known_as_mine(here: Sources, held: LocalTable, partition: int) -> bool:
     """Say whether this worker is to answer: its store says so, or the group did last, while no broker answers."""
     if is_mine(held, partition):
         return True
-    if partition not in held.table.partitions or held.table.state(partition).stands_by:
+    if partition not in held.partitions or held.state(partition).stands_by:
         return False
-    topic = held.table.topic.name
+    topic = held.topic.name
     return any(peer.worker == here.worker and peer.processes(topic, partition) for peer in here.directory.known)
 
 
@@ -84,7 +84,7 @@ def unserved(held: LocalTable, asked: str, partitions: Sequence[int]) -> Unserve
     named = ", ".join(map(str, partitions))
     word = "partition" if len(partitions) == 1 else "partitions"
     problem = Problem(
-        f"table {held.table.topic.name}, {asked}",
+        f"table {held.topic.name}, {asked}",
         "requires a worker that serves the partition",
         f"no worker that answers for {word} {named}",
         "ask again when it has been handed over, or start a worker",

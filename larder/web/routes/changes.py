@@ -27,7 +27,7 @@ from larder.web.sources import sources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.queries.watching import EventSource
 
 ALIVE_SECONDS = 10.0
@@ -56,13 +56,13 @@ async def changes(request: web.Request) -> web.StreamResponse:
     held = held_table(here.tables, table_of(request))
     prefix = _prefix(held, asked.text("prefix"))
     only = asked.wholes("partition", 0, max(0, held.partition_count - 1))
-    local = held.table.held == "global" or is_hop(request) or asked.flag("local")
+    local = held.held == "global" or is_hop(request) or asked.flag("local")
     watches = request.app[_WATCHES]
     last = request.headers.get("Last-Event-ID", "")
     with watches.watched(held) as ring:
         ring.look_again()
         if local:
-            partitions = only or held.table.partitions
+            partitions = only or held.partitions
             told: EventSource = Watched(held, ring, prefix, partitions, last)
         else:
             told = await everywhere(request, held, ring, prefix, last)
@@ -72,7 +72,7 @@ async def changes(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         try:
             async with told:
-                await _write_all(response, watches, told, here.worker, held.table.topic.name)
+                await _write_all(response, watches, told, here.worker, held.topic.name)
         except (TimeoutError, ConnectionError):
             if request.transport is not None:
                 request.transport.abort()
@@ -104,10 +104,10 @@ async def _write_all(
 def _prefix(held: LocalTable, text: str | None) -> bytes:
     if text is None:
         return b""
-    if held.table.topic.key_type not in {str, bytes}:
-        kind = held.table.topic.key_type.__name__
+    if held.topic.key_type not in {str, bytes}:
+        kind = held.topic.key_type.__name__
         raise mistake("prefix", "requires keys of text or bytes", kind, "leave it out")  # noqa: EM101 - a name
-    return encoded_key(held.table.topic, text)
+    return encoded_key(held.topic, text)
 
 
 def framed(name: str, data: bytes, positions: Mapping[int, int]) -> bytes:

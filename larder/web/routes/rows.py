@@ -31,7 +31,7 @@ from larder.web.sources import sources
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.web.peers.client import Hopped
     from larder.web.read_options import ReadOptions
     from larder.web.sources import Sources
@@ -46,9 +46,9 @@ async def row(request: web.Request) -> web.Response:
     here, name, text = sources(request), table_of(request), key_of(request)
     wanted = _wanted(request)
     held = held_table(here.tables, name)
-    if held.table.held == "global" or wanted.local or is_hop(request):
+    if held.held == "global" or wanted.local or is_hop(request):
         return await _told(request, held, await _found(here, name, text, wanted))
-    key = encoded_key(held.table.topic, text)
+    key = encoded_key(held.topic, text)
     if not held.partition_count:
         raise untold(held, f"key {text}")
     partition = partition_of(key, held.partition_count)
@@ -79,14 +79,14 @@ async def _found(here: Sources, name: str, text: str, wanted: ReadOptions) -> di
 
 async def _told(request: web.Request, held: LocalTable, found: dict[str, Any]) -> web.Response:
     if prefers_html(request):
-        found["fields"] = described_fields(held.table.topic)
+        found["fields"] = described_fields(held.topic)
     return await respond(request, found, "row")
 
 
 async def _from_elsewhere(
     request: web.Request, held: LocalTable, partition: int, text: str, wanted: ReadOptions
 ) -> web.Response:
-    here, name = sources(request), held.table.topic.name
+    here, name = sources(request), held.topic.name
     query = urlencode(wanted.query())
     path = row_path(name, text) + (f"?{query}" if query else "")
     answer, refusal = await route(here, hopping(request), held, partition, path, wanted.wait)
@@ -153,7 +153,7 @@ async def rows(request: web.Request) -> web.Response:
                 "partitions": page.partitions,
             }
     if prefers_html(request):
-        told = {**told, "indexes": list(held.table.topic.indexes)}
+        told = {**told, "indexes": list(held.topic.indexes)}
     return await respond(request, told, "rows", long="rows")
 
 
@@ -166,7 +166,7 @@ def _value(asked: Query) -> str | None:
 def _position(held: LocalTable, text: str, key: bytes) -> bytes:
     """Give the key of a cursor, if it is one of the table's type."""
     try:
-        held.table.topic.key_codec.decode(key)
+        held.topic.key_codec.decode(key)
     except ValueError as error:
         raise forged(text, "another text") from error
     return key

@@ -63,16 +63,15 @@ def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: 
 
 def _me(here: Sources) -> dict[str, Any]:
     """Say what is here, of a worker that is in no group (yet)."""
-    shared = {name: here.tables[name] for name in here.declared if here.tables[name].table.held == "partition"}
+    shared = {name: here.tables[name] for name in here.declared if here.tables[name].held == "partition"}
     return {
         "worker": here.worker,
         "web": here.address(),
         "partitions": {
-            name: [each for each in held.table.partitions if is_mine(held, each)] for name, held in shared.items()
+            name: [each for each in held.partitions if is_mine(held, each)] for name, held in shared.items()
         },
         "standby": {
-            name: [each for each in held.table.partitions if held.table.state(each).stands_by]
-            for name, held in shared.items()
+            name: [each for each in held.partitions if held.state(each).stands_by] for name, held in shared.items()
         },
     }
 

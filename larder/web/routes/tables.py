@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from larder.group.peers import Peer
-    from larder.queries.lookup import LocalTable
+    from larder.local_tables.table import LocalTable
     from larder.web.sources import Sources
 
 
@@ -44,7 +44,7 @@ async def tables(request: web.Request) -> web.Response:
 
 
 def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
-    table = held.table
+    table = held.stored
     now = here.clock()
     partitions = how_far(held, table.partitions, now, here.worker)
     phases = [table.state(each).phase for each in table.partitions if is_mine(held, each)]
@@ -71,13 +71,13 @@ async def table(request: web.Request) -> web.Response:
     here, name = sources(request), table_of(request)
     held = held_table(here.tables, name)
     local = is_hop(request) or asked.flag("local")
-    topic, sizes = held.table.topic, held.table.sizes()
+    topic, sizes = held.topic, held.stored.sizes()
     mine = _told_here(here, held)
     partitions, silent = (mine, []) if local else await _of_all(request, held, mine)
-    counted = mine if held.table.held == "global" else [each for each in partitions if each["state"] != "standby"]
+    counted = mine if held.held == "global" else [each for each in partitions if each["state"] != "standby"]
     told = {
         "table": name,
-        "held": held.table.held,
+        "held": held.held,
         "topic": topic.name,
         "key": topic.key,
         "key_type": topic.key_codec.name,
@@ -85,7 +85,7 @@ async def table(request: web.Request) -> web.Response:
         "owner": topic.owner,
         "fields": described_fields(topic),
         "indexes": list(topic.indexes),
-        "building": held.table.building,
+        "building": held.stored.building,
         "rows": sum(each["rows"] or 0 for each in counted),
         "parked": sizes.parked,
         "disk_bytes": sizes.disk_bytes,
@@ -100,11 +100,11 @@ async def table(request: web.Request) -> web.Response:
 
 async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) -> dict[str, Any] | None:
     """Give the first rows, for whoever looks at the table; None while there is no list of them."""
-    here, name = sources(request), held.table.topic.name
+    here, name = sources(request), held.topic.name
     if not held.partition_count:
         return None
     selected = selection(held, prefix=None, from_=None, to=None, index=None, value=None)
-    asked = [each for each in held.table.partitions if is_mine(held, each)] if local else range(held.partition_count)
+    asked = [each for each in held.partitions if is_mine(held, each)] if local else range(held.partition_count)
     try:
         with here.slots.one():
             page = await gathered(request, held, selected, asked, FIRST_ROWS, None, NOTHING, local=local)
@@ -119,14 +119,14 @@ async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) ->
 
 
 def _row_counts(held: LocalTable) -> dict[int, int]:
-    return {each: held.table.part(each).marks[each].rows for each in held.table.partitions}
+    return {each: held.stored.shard(each).marks[each].rows for each in held.partitions}
 
 
 def _told_here(here: Sources, held: LocalTable) -> list[dict[str, Any]]:
     rows, web = _row_counts(held), here.address() or None
     return [
         {**each, "web": web, "rows": rows[each["partition"]]}
-        for each in how_far(held, held.table.partitions, here.clock(), here.worker)
+        for each in how_far(held, held.partitions, here.clock(), here.worker)
     ]
 
 
@@ -134,7 +134,7 @@ async def _of_all(
     request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Any], list[str]]:
     """Add what other workers say of theirs, and what is known of those that say nothing, whose names come beside it."""
-    here, name = sources(request), held.table.topic.name
+    here, name = sources(request), held.topic.name
     said = await told_by_others(request, f"{table_path(name)}?local=1", _TheirTables)
     told = [*mine, *(each for theirs in said.values() if theirs is not None for each in theirs.partitions)]
     known = {each["partition"] for each in told if each["state"] != "standby"}
@@ -145,7 +145,7 @@ async def _of_all(
 
 
 def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: int) -> dict[str, Any]:
-    name = held.table.topic.name
+    name = held.topic.name
     others = candidates(peers, name, partition, here.worker)
     owner = next((peer for peer in others if peer.processes(name, partition)), None)
     state = "unserved" if owner is None else "no answer"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.horizon import LogRange
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store import Table
 from larder.store.layout import MET
 from tests.larder.store.samples import Sent, customers, gone, row, small_memory
@@ -65,7 +65,7 @@ class Follower:
 
     def start(self) -> None:
         self.table = Table(customers, self.directory, small_memory(), "global", lambda: self.now)
-        self.held = HeldTable(self.table, PATIENCE, lambda: self.now)
+        self.held = LocalTable(self.table, PATIENCE, lambda: self.now)
         self.held.told("id-1", PARTITIONS, RETENTION)
         self.held.open(range(PARTITIONS), "id-1")
         self.held.listen(lambda keys: self.told.update({key: self.table.raw(key) for key in keys}))
@@ -78,7 +78,7 @@ class Follower:
 
     def crash(self) -> None:
         """End without a last word: when the end was last met is not kept."""
-        self.table.part(0).store.close()
+        self.table.shard(0).store.close()
 
     def read(self, partition: int, count: int) -> None:
         topic = self.topics[partition]
@@ -232,5 +232,5 @@ def test_whatever_was_missed_a_table_ends_as_a_new_followers(happened: list[tupl
         # An unchanged row is told of once, whatever its revision.
         assert {key for key, value in follower.told.items() if value is not None} == wanted.keys()
         check_indexes(follower.table)
-        assert list(follower.table.part(0).store.scan_prefix(MET)) == []
+        assert list(follower.table.shard(0).store.scan_prefix(MET)) == []
         follower.table.close()

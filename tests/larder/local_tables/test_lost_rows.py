@@ -11,7 +11,7 @@ import pytest
 from larder import OwnerTopic
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.lost_rows import accepted_as, lost_rows
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store import Table
 from tests.larder.store.samples import Sent, customers, other, row, small_memory, stricter
 
@@ -20,10 +20,10 @@ NOW, PATIENCE = 1_000.0, 5.0
 
 def read(
     path: Path, topic: OwnerTopic = customers, *, followed: bool = True, accepted: str = "", decided_on: bool = False
-) -> HeldTable:
+) -> LocalTable:
     """Partitions 0 and 1 of a worker's table, as far as they are: five rows of `Customer` in each."""
     table = Table(topic, path, small_memory(), "partition", lambda: NOW)
-    held = HeldTable(
+    held = LocalTable(
         table, PATIENCE, lambda: NOW, followed=followed, decided_on=decided_on, losses_accepted=(accepted,)
     )
     held.told("id-1", 2)
@@ -38,7 +38,7 @@ def read(
 def path(tmp_path: Path) -> Path:
     held = read(tmp_path)
     assert held.caught_up(0)
-    held.table.close()
+    held.close()
     return tmp_path
 
 
@@ -58,24 +58,24 @@ def test_a_table_that_reads_its_rows_no_more_is_not_caught_up_and_says_what_to_d
     assert f"LARDER_ACCEPT_LOST_ROWS={accepted_as(stricter)}" in said[0]
     held.take(0, [Sent(5, b"c09", None)], 6)
     assert len(said) == len([each for each in caplog.records if each.levelno == logging.ERROR]) == 2
-    held.table.close()
+    held.close()
     assert not read(path, stricter).caught_up(0)
 
 
 def test_a_row_type_that_reads_the_rows_again_goes_on(path: Path) -> None:
-    read(path, stricter).table.close()
+    read(path, stricter).close()
     held = read(path)
     assert held.caught_up(0)
-    assert held.table.part(0).before is None
+    assert held.stored.shard(0).before is None
 
 
 def test_a_loss_is_accepted_for_one_row_type_alone_and_for_good(path: Path) -> None:
     held = read(path, stricter, accepted=accepted_as(other))
     assert not held.caught_up(0)
-    held.table.close()
+    held.close()
     held = read(path, stricter, accepted=accepted_as(stricter))
     assert held.caught_up(0)
-    held.table.close()
+    held.close()
     assert read(path, stricter).caught_up(0)
 
 
@@ -92,7 +92,7 @@ def test_rows_that_are_rejected_while_a_table_is_followed_leave_the_rows_of_befo
     held.take(0, [Sent(5 + n, f"c0{n}".encode(), b"{}") for n in range(5)], 10)
     assert held.unreadable(0) == 5
     assert held.caught_up(0)
-    held.table.close()
+    held.close()
     assert read(path).caught_up(0)
 
 

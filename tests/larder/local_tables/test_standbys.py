@@ -17,7 +17,7 @@ from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store import Phase, Table
 from tests.larder.store.samples import small_memory
 from tests.support.topics import COMPACTED, Sent, consumer, create, delete, send, until
@@ -30,17 +30,17 @@ class Customer(Row):
 
 
 @pytest.fixture
-async def table(kafka: str, topic: str, tmp_path: Path) -> AsyncIterator[HeldTable]:
+async def table(kafka: str, topic: str, tmp_path: Path) -> AsyncIterator[LocalTable]:
     """A table of a topic with three partitions, none of them open."""
     await create(kafka, {topic: 3}, COMPACTED)
-    held = HeldTable(
+    held = LocalTable(
         Table(OwnerTopic(topic, Customer, key="customer_id", owner="crm"), tmp_path, small_memory(), "partition"),
         PATIENCE,
         now,
     )
     held.told(await _topic_id(kafka, topic), 3)
     yield held
-    held.table.close()
+    held.close()
 
 
 async def _topic_id(kafka: str, topic: str) -> str:
@@ -49,7 +49,7 @@ async def _topic_id(kafka: str, topic: str) -> str:
 
 
 @asynccontextmanager
-async def following(kafka: str, table: HeldTable) -> AsyncIterator[Standbys]:
+async def following(kafka: str, table: LocalTable) -> AsyncIterator[Standbys]:
     standbys = Standbys(Connection(kafka), {table.topic.name: table})
     running = asyncio.create_task(standbys.run())
     try:
@@ -72,32 +72,32 @@ async def _write(kafka: str, topic: str, count: int, partitions: Collection[int]
     )
 
 
-def _phases(table: HeldTable) -> dict[int, Phase]:
-    return {partition: table.table.state(partition).phase for partition in table.table.partitions}
+def _phases(table: LocalTable) -> dict[int, Phase]:
+    return {partition: table.state(partition).phase for partition in table.partitions}
 
 
-async def test_what_is_followed_changes_while_it_runs(kafka: str, topic: str, table: HeldTable) -> None:
+async def test_what_is_followed_changes_while_it_runs(kafka: str, topic: str, table: LocalTable) -> None:
     zero, one, two = (TopicPartition(topic, partition) for partition in range(3))
     await _write(kafka, topic, 10)
     async with following(kafka, table) as standbys:
         standbys.follow([zero, one, TopicPartition("an input", 0)])
         await until(lambda: _phases(table) == {0: Phase.STANDBY, 1: Phase.STANDBY}, 20, "two standbys")
-        assert table.table.position(0) == 10
+        assert table.position(0) == 10
         standbys.follow([one, two])
-        table.table.close(0)
+        table.close(0)
         await until(lambda: _phases(table) == {1: Phase.STANDBY, 2: Phase.STANDBY}, 20, "two others")
         await _write(kafka, topic, 10)
-        await until(lambda: table.table.position(1) == table.table.position(2) == 20, 10, "what came since")
+        await until(lambda: table.position(1) == table.position(2) == 20, 10, "what came since")
         assert table.counts.repeated == 0
         standbys.follow([])
-        table.table.close()
+        table.close()
         standbys.follow([zero])
         await until(lambda: _phases(table) == {0: Phase.STANDBY}, 20, "one again")
-        assert table.table.position(0) == 20
+        assert table.position(0) == 20
 
 
 async def test_from_the_moment_at_which_a_partition_is_given_up_no_record_of_it_is_applied(
-    kafka: str, topic: str, table: HeldTable
+    kafka: str, topic: str, table: LocalTable
 ) -> None:
     zero, one = TopicPartition(topic, 0), TopicPartition(topic, 1)
     await _write(kafka, topic, 3 * SLICE_RECORDS, [0])
@@ -106,37 +106,37 @@ async def test_from_the_moment_at_which_a_partition_is_given_up_no_record_of_it_
     def give_up(_: object) -> None:
         if not given_up:
             standbys.follow([one])
-            given_up.append(table.table.position(0))
+            given_up.append(table.position(0))
 
     table.listen(give_up)
     async with following(kafka, table) as standbys:
         standbys.follow([zero, one])
         await until(lambda: given_up, 20, "the first slice")
         await _write(kafka, topic, 10, [0, 1])
-        await until(lambda: 1 in table.table.partitions and table.table.position(1) == 10, 20, "the other partition")
+        await until(lambda: 1 in table.partitions and table.position(1) == 10, 20, "the other partition")
         assert given_up[0] < 3 * SLICE_RECORDS, "more of it had been fetched"
-        assert table.table.position(0) == given_up[0]
+        assert table.position(0) == given_up[0]
 
 
 async def test_a_standby_that_is_promoted_keeps_its_store_and_is_caught_up_by_measurement(
-    kafka: str, topic: str, table: HeldTable
+    kafka: str, topic: str, table: LocalTable
 ) -> None:
     await _write(kafka, topic, 10, [0])
     async with following(kafka, table) as standbys:
         standbys.follow([TopicPartition(topic, 0)])
         await until(lambda: _phases(table) == {0: Phase.STANDBY}, 20, "a standby")
-        store = table.table.part(0).store
+        store = table.stored.shard(0).store
         standbys.follow([])
         table.open([0], table.topic_id)
         assert table.start({0: LogRange(0, 12)}) == {0: 10}
-        assert table.table.part(0).store is store
+        assert table.stored.shard(0).store is store
         assert not table.caught_up(0)
-        table.table.observe(0, 10, now())
-        assert table.table.state(0).phase is Phase.CAUGHT_UP
+        table.stored.observe(0, 10, now())
+        assert table.state(0).phase is Phase.CAUGHT_UP
 
 
 async def test_a_topic_that_was_made_anew_is_followed_once_the_table_knows(
-    kafka: str, topic: str, table: HeldTable
+    kafka: str, topic: str, table: LocalTable
 ) -> None:
     await _write(kafka, topic, 10, [0])
     async with following(kafka, table) as standbys:
@@ -147,4 +147,4 @@ async def test_a_topic_that_was_made_anew_is_followed_once_the_table_knows(
         await _write(kafka, topic, 4, [0])
         table.told(await _topic_id(kafka, topic), 3)
         standbys.look_again()
-        await until(lambda: table.table.position(0) == 4, 20, "the rows of the new topic")
+        await until(lambda: table.position(0) == 4, 20, "the rows of the new topic")

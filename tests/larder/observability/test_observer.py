@@ -107,7 +107,7 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
     finally:
         await stop_web(app)
         for table in runner.tables.values():
-            table.table.close()
+            table.close()
 
 
 def applied(each: Seen) -> None:
@@ -120,8 +120,8 @@ def applied(each: Seen) -> None:
 async def test_the_tables_of_a_worker_are_measured_as_they_are(tmp_path: Path) -> None:
     async with seen(tmp_path) as each:
         applied(each)
-        each.table.table.observe(0, 12, NOW - 1)
-        each.table.table.observe(1, 9, NOW - 2)
+        each.table.stored.observe(0, 12, NOW - 1)
+        each.table.stored.observe(1, 9, NOW - 2)
         measured, name = await each.samples(), customers.name
         results = {key[2]: value for key, value in measured.items() if key[0] == "larder_table_records_total" and value}
         assert results == {"new": 2, "stale": 1, "rejected": 1}
@@ -148,7 +148,7 @@ async def test_rows_that_a_join_asks_for_are_counted_as_hot_or_not_also_when_the
         for _ in range(3):
             each.table.rows(0).raw_many([b"ada", b"bob"])
         each.table.rows(0).raw_many([b"ada", b"nobody"])
-        each.table.table.close()
+        each.table.close()
         measured = await each.samples()
         assert measured["larder_table_hot_hits_total", customers.name] == 5
         assert measured["larder_table_hot_misses_total", customers.name] == 3
@@ -304,7 +304,7 @@ async def test_a_worker_looks_at_itself_and_notices_what_stands_still_though_nob
     caplog.set_level("WARNING", "larder")
     async with seen(tmp_path, stall=0.05) as each:
         applied(each)
-        each.table.table.observe(0, 12, NOW)
+        each.table.stored.observe(0, 12, NOW)
 
         def said(word: str) -> str | None:
             return next((each for each in caplog.messages if each.startswith(word)), None)
@@ -330,11 +330,11 @@ async def test_a_table_that_was_caught_up_once_is_no_reason_not_to_be_ready_when
 ) -> None:
     async with seen(tmp_path) as each:
         applied(each)
-        each.table.table.observe(0, 2, NOW)
+        each.table.stored.observe(0, 2, NOW)
         assert not each.runner.vitals().tables[customers.name], "one of two partitions"
-        each.table.table.observe(1, 9, NOW)
+        each.table.stored.observe(1, 9, NOW)
         assert each.runner.vitals().tables[customers.name]
-        each.table.table.state(0).disconnect()
+        each.table.state(0).disconnect()
         assert each.runner.vitals().tables[customers.name]
 
 

@@ -1,6 +1,6 @@
 """A partition of a waiting topic as a table in memory, as far as it has been read.
 
-Stands where `larder.local_tables.table.HeldTable` stands in a worker, for tests that open it many hundred times;
+Stands where `larder.local_tables.table.LocalTable` stands in a worker, for tests that open it many hundred times;
 `test_waiting_orders` and `test_owned` have a real one.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from tests.larder.operators.memory_delivery import Sent
 
 
@@ -22,8 +22,8 @@ class MemoryTable:
         self._position = 0
         self.found: dict[bytes, bytes] = {}
 
-    def as_held(self) -> HeldTable:
-        return cast("HeldTable", self)
+    def as_held(self) -> LocalTable:
+        return cast("LocalTable", self)
 
     def read(self, count: int) -> None:
         """The next records of the log come into the table."""
@@ -47,10 +47,10 @@ class MemoryTable:
             rows = rows[1:]
 
     @property
-    def table(self) -> MemoryTable:
+    def stored(self) -> MemoryTable:
         return self
 
-    def part(self, _: int) -> MemoryTable:
+    def shard(self, _: int) -> MemoryTable:
         return self
 
     def position(self, _: int) -> int:

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 from larder import OwnerTopic, Row
 from larder.delivery.delivery import Output
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators import owned_rows
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.store import Table
@@ -36,7 +36,7 @@ class Stage:
     """A table in its store, whose topic is read when it is said; `rows` are those of one assignment."""
 
     def __init__(self, directory: Path) -> None:
-        self.held = HeldTable(Table(TOPIC, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        self.held = LocalTable(Table(TOPIC, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
         self.held.told("id-1", 1)
         self.held.open([0], "id-1")
         self.delivery = MemoryDelivery()
@@ -53,20 +53,20 @@ class Stage:
 
     def read(self, count: int = 100) -> None:
         """Take records of the topic into the store, and forget what is there."""
-        position = self.held.table.position(0)
+        position = self.held.position(0)
         records = self.log[position : position + count]
         self.held.take(0, records, position + len(records))
         self.rows.forget_stored()
 
     def stored(self) -> bytes | None:
-        return self.held.table.part(0).raw(KEY)
+        return self.held.stored.shard(0).raw(KEY)
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage
-    stage.held.table.close()
+    stage.held.close()
 
 
 def test_what_was_written_is_seen_at_once_and_by_the_owner_alone(stage: Stage) -> None:

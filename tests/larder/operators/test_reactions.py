@@ -16,7 +16,7 @@ from larder import EventTopic, Row, Service
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.reactions import Begun, Reacting, ReactingHandler, ReactionCounts
 from larder.store import Table
 from larder.types import UNKNOWN, Unknown
@@ -43,7 +43,7 @@ class Worker:
     """Partition 0 of customers with a reaction; `delivery` and `directory` outlive it."""
 
     def __init__(self, directory: Path, delivery: MemoryDelivery, end: int) -> None:
-        self.held = HeldTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
+        self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
         self.held.told("id-1", 1)
         self.held.open([0], "id-1")
         self.delivery = delivery
@@ -67,10 +67,10 @@ class Worker:
 
     @property
     def position(self) -> int:
-        return self.held.table.position(0)
+        return self.held.position(0)
 
     def close(self) -> None:
-        self.held.table.close()
+        self.held.close()
 
 
 def told(delivery: MemoryDelivery) -> list[tuple[str, str | None, str | None]]:

@@ -18,7 +18,7 @@ from larder.declaring.missing_fields import Drop
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Headers, Output
 from larder.kafka.partitioner import partition_of
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.processing.handlers import Rekeying, TableHandler
 from larder.store import Table
 from tests.larder.local_tables.test_table import key_in
@@ -155,7 +155,7 @@ class Stage:
     """Partition 0 of a co-partitioned table, and where its dead letters go."""
 
     def __init__(self, directory: Path) -> None:
-        self.held = HeldTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0, by_key=True)
+        self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0, by_key=True)
         self.held.told("id-1", 4)
         self.held.open([0], "id-1")
         self.delivery = MemoryDelivery()
@@ -179,14 +179,14 @@ def test_a_rejected_row_is_published_and_known_to_be_once_that_is_acknowledged(t
     stage.delivery.settle()
     assert stage.letters == [b"shop.customers/0/1", b"shop.customers/0/2"]
     assert stage.unpublished == []
-    stage.held.table.close()
+    stage.held.close()
 
 
 def test_what_was_not_acknowledged_is_published_again_by_whoever_opens_the_store(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.handler.process([TableSent(0, key_in(0).encode(), b"{", 77, [("trace", b"t")])], 1)
     stage.delivery.crash(lambda _: 0)
-    stage.held.table.close()
+    stage.held.close()
     again = Stage(tmp_path)
     again.handler.publish_left_over()
     again.delivery.settle()
@@ -194,16 +194,16 @@ def test_what_was_not_acknowledged_is_published_again_by_whoever_opens_the_store
     assert (letter.key, letter.value, letter.timestamp) == (b"shop.customers/0/0", b"{", 77)
     assert dict(letter.headers)["trace"] == b"t"
     assert "requires JSON" in dict(letter.headers)["larder.cause"].decode()
-    again.held.table.close()
+    again.held.close()
     third = Stage(tmp_path)
     third.handler.publish_left_over()
     assert not third.delivery.pending
-    third.held.table.close()
+    third.held.close()
 
 
 def test_a_partition_that_was_closed_meanwhile_is_no_failure(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.handler.process([TableSent(0, key_in(0).encode(), b"{")], 1)
-    stage.held.table.close()
+    stage.held.close()
     stage.delivery.settle()
     assert len(stage.letters) == 1

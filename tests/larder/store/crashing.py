@@ -127,7 +127,7 @@ class Life:
 
     def switch(self) -> None:
         """Write without the log, or with it again."""
-        part = self.table.part(0)
+        part = self.table.shard(0)
         if self.chosen.random() < 0.5:
             part.catch_up(1_000)
         else:
@@ -181,13 +181,13 @@ class Life:
         else:
             assert stored == before
         assert self.table.sizes().rows == len(stored)
-        store = self.table.part(0).store
+        store = self.table.shard(0).store
         assert {key for key, _ in store.scan_prefix(ENTRY)} == set(self.entries(stored))
         if stage is FullReadStage.DONE:
             assert next(store.scan_prefix(MET), None) is None
 
     def stored(self) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self.table.part(0).store.scan_prefix(ROW):
+        for key, value in self.table.shard(0).store.scan_prefix(ROW):
             if len(value) > HEADER_SIZE:
                 yield key[1:], value[HEADER_SIZE:]
 

@@ -151,11 +151,11 @@ def test_progress_tells_rows_rate_what_remains_and_when_it_will_be_met(state: St
 
 def test_when_the_end_was_last_met_is_kept_with_the_rows(table: Table) -> None:
     table.observe(0, 0, 1_000.0)
-    assert table.part(0).marks[0].at_end == 1_000.0
+    assert table.shard(0).marks[0].at_end == 1_000.0
     table.observe(0, 0, 1_010.0)
-    assert table.part(0).marks[0].at_end == 1_000.0
+    assert table.shard(0).marks[0].at_end == 1_000.0
     table.observe(0, 0, 1_031.0)
-    assert table.part(0).marks[0].at_end == 1_031.0
+    assert table.shard(0).marks[0].at_end == 1_031.0
 
 
 def test_when_the_end_was_last_met_survives_closing(table: Table) -> None:

@@ -58,7 +58,7 @@ def contents(table: Table) -> dict[str, tuple[str | None, str]]:
 
 def check_indexes(table: Table) -> None:
     """The entries are those that the rows ask for, no more and no fewer; the count is right."""
-    store = table.part(0).store
+    store = table.shard(0).store
     wanted = set()
     rows = 0
     for key, stored in store.scan_prefix(ROW):
@@ -99,7 +99,7 @@ def test_any_order_duplication_and_batching_gives_the_same_table(
     with TemporaryDirectory() as directory:
         table = opened(Path(directory))
         if data.draw(st.booleans()):
-            table.part(0).catch_up(len(shuffled))
+            table.shard(0).catch_up(len(shuffled))
         applied_in_batches(table, [sent(offset, event) for offset, event in enumerate(shuffled)], sizes)
         assert contents(table) == expected(happened)
         table.close()
@@ -113,7 +113,7 @@ def test_any_order_duplication_and_batching_gives_the_same_table(
 
 def all_but_the_queue(table: Table) -> dict[bytes, bytes]:
     """Everything stored, but for places in the queue of deletions that a batch never made: those that did not last."""
-    return {key: value for key, value in table.part(0).store.scan(b"", None) if not key.startswith(TOMBSTONE)}
+    return {key: value for key, value in table.shard(0).store.scan(b"", None) if not key.startswith(TOMBSTONE)}
 
 
 # Anything a broker may hold, with deletions that carry no revision and broken values.

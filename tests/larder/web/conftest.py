@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from larder.local_tables.table import LocalTable
 from larder.store import Table
 from tests.larder.store.samples import customers, small_memory
-from tests.support.serving import NOW, Held
+from tests.support.serving import NOW, local_table
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
+def held(tmp_path: Path) -> Iterator[LocalTable]:
     """A global table of two partitions, open and empty."""
     table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
     table.open((0, 1), "id-1")
-    yield Held(table, 2)
+    yield local_table(table, 2)
     table.close()

@@ -14,11 +14,12 @@ from larder.client.local_workers import LocalWorker, ask
 from larder.config.errors import UnavailableError
 from larder.kafka.partitioner import partition_of
 from larder.local_broker.ports import free_port
+from larder.local_tables.table import LocalTable
 from larder.queries.paths import row_path
 from larder.store import Table
 from larder.web import make_app, start_web, stop_web
 from tests.larder.store.samples import Sent, customers, gone, row, small_memory
-from tests.support.serving import MAX_AGE, NOW, Held, serving, sources
+from tests.support.serving import MAX_AGE, NOW, local_table, serving, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,22 +30,22 @@ PROBLEM = {"type", "title", "status", "detail", "declared", "requires", "found",
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[..., Held]]:
+def opened(tmp_path: Path) -> Iterator[Callable[..., LocalTable]]:
     """Opens a table with two partitions, of which some are here."""
-    held: list[Held] = []
+    held: list[LocalTable] = []
 
-    def open_(topic: OwnerTopic = customers, how: str = "global", here: tuple[int, ...] = (0, 1)) -> Held:
+    def open_(topic: OwnerTopic = customers, how: str = "global", here: tuple[int, ...] = (0, 1)) -> LocalTable:
         table = Table(topic, tmp_path, small_memory(), how, lambda: NOW)  # type: ignore[arg-type]
         table.open(here, "id-1")
-        held.append(Held(table, 2))
+        held.append(local_table(table, 2))
         return held[-1]
 
     yield open_
     for each in held:
-        each.table.close()
+        each.close()
 
 
-async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(opened: Callable[..., Held]) -> None:
+async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         served.table.apply(1, [row(7, "ada", 3, name="Ada", country="AT", timestamp=1234)])
         served.catch_up(0, 1)
@@ -70,7 +71,7 @@ async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(ope
 
 
 async def test_a_row_keeps_fields_that_its_type_does_not_know_and_gets_the_defaults_that_were_left_out(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
         value = b'{"customer_id":"ada","revision":1,"huge":12345678901234567890123,"tags":["x"]}'
@@ -87,7 +88,7 @@ async def test_a_row_keeps_fields_that_its_type_does_not_know_and_gets_the_defau
 
 
 async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_such_key(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
         assert (await served.row("bob"))[0] == 503
@@ -104,7 +105,7 @@ async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_s
         assert (status, answer["found"]) == (503, "partition 0, whose end was last met 7.0 s ago")
 
 
-async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opened: Callable[..., Held]) -> None:
+async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         served.table.apply(1, [Sent(7, b"ada", b"{}")])
         served.catch_up(0, 1)
@@ -121,7 +122,7 @@ async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opene
 
 
 async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_absent(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
         served.catch_up(0)
@@ -131,7 +132,7 @@ async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_a
 
 
 async def test_without_a_broker_a_row_is_answered_with_its_age_and_an_absent_key_is_not_called_absent(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, "ada", 1)])
@@ -146,7 +147,7 @@ async def test_without_a_broker_a_row_is_answered_with_its_age_and_an_absent_key
 
 
 async def test_before_any_broker_told_how_many_partitions_there_are_nothing_is_called_absent(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     held = opened()
     held.partition_count = 0
@@ -155,7 +156,7 @@ async def test_before_any_broker_told_how_many_partitions_there_are_nothing_is_c
         assert (await served.row("bob"))[0] == 503
 
 
-async def test_a_worker_without_the_partition_of_a_key_says_so_and_names_it(opened: Callable[..., Held]) -> None:
+async def test_a_worker_without_the_partition_of_a_key_says_so_and_names_it(opened: Callable[..., LocalTable]) -> None:
     keys = {partition_of(key.encode(), 2): key for key in ("a", "b", "c", "d", "e", "f")}
     async with serving(opened(how="partition", here=(0,))) as served:
         served.catch_up(0)
@@ -165,7 +166,7 @@ async def test_a_worker_without_the_partition_of_a_key_says_so_and_names_it(open
         assert answer["do"] == "ask the worker that processes it"
 
 
-async def test_a_new_partition_of_a_global_table_makes_absence_uncertain(opened: Callable[..., Held]) -> None:
+async def test_a_new_partition_of_a_global_table_makes_absence_uncertain(opened: Callable[..., LocalTable]) -> None:
     held = opened()
     held.partition_count = 3
     async with serving(held) as served:
@@ -174,7 +175,7 @@ async def test_a_new_partition_of_a_global_table_makes_absence_uncertain(opened:
         assert (status, answer["found"]) == (503, "partition 2 not on this worker (here: 0, 1)")
 
 
-async def test_a_deleted_row_is_no_such_key(opened: Callable[..., Held]) -> None:
+async def test_a_deleted_row_is_no_such_key(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, "ada", 1), gone(1, "ada")])
         served.catch_up(0, 1)
@@ -182,7 +183,7 @@ async def test_a_deleted_row_is_no_such_key(opened: Callable[..., Held]) -> None
 
 
 async def test_a_table_that_is_not_here_is_told_apart_from_a_key_that_does_not_exist(
-    opened: Callable[..., Held],
+    opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
         served.catch_up(0, 1)
@@ -191,7 +192,7 @@ async def test_a_table_that_is_not_here_is_told_apart_from_a_key_that_does_not_e
 
 
 @pytest.mark.parametrize("key", ["a/b", "a b", "ä€", "..", ".", "a?b#c", "%41", "+", "a%2Fb", ""])
-async def test_any_text_can_be_a_key(opened: Callable[..., Held], key: str) -> None:
+async def test_any_text_can_be_a_key(opened: Callable[..., LocalTable], key: str) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, key, 1, name="here")])
         status, answer = await served.row(key)
@@ -204,7 +205,7 @@ async def test_any_text_can_be_a_key(opened: Callable[..., Held], key: str) -> N
 
 @pytest.mark.parametrize("encoded", ["%FF", "a%ff", "%C3"])
 async def test_a_key_that_is_no_text_is_a_mistake_and_not_the_letters_that_it_was_written_in(
-    opened: Callable[..., Held], encoded: str
+    opened: Callable[..., LocalTable], encoded: str
 ) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, encoded, 1, name="here")])
@@ -244,7 +245,7 @@ SOME_ID = uuid.UUID("6f1b8a3c-0000-4000-8000-00000000abcd")
     ],
 )
 async def test_keys_are_read_by_the_type_of_the_table(
-    opened: Callable[..., Held], topic: OwnerTopic, key: bytes, value: object, text: str
+    opened: Callable[..., LocalTable], topic: OwnerTopic, key: bytes, value: object, text: str
 ) -> None:
     import msgspec  # noqa: PLC0415
 
@@ -265,7 +266,7 @@ async def test_keys_are_read_by_the_type_of_the_table(
     ],
 )
 async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_absence(
-    opened: Callable[..., Held], topic: OwnerTopic, text: str, wanted: str
+    opened: Callable[..., LocalTable], topic: OwnerTopic, text: str, wanted: str
 ) -> None:
     async with serving(opened(topic)) as served:
         served.catch_up(0, 1)
@@ -274,7 +275,7 @@ async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_ab
         assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it so")
 
 
-async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., Held]) -> None:
+async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         status, answer = await served.get("/services")
         assert (status, answer["service"]) == (200, "shipping")
@@ -284,7 +285,7 @@ async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., Hel
         assert answer["requires"] == "an address and a method of this port"
 
 
-async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., Held]) -> None:
+async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         app = make_app(sources())
         with pytest.raises(UnavailableError) as raised:

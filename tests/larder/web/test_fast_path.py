@@ -7,11 +7,12 @@ import json
 
 import pytest
 
+from larder.local_tables.table import LocalTable
 from larder.observability.metrics.requests import Requests
 from larder.web import connections
 from larder.web.fast_path import ADDRESS, FastRequest, ShortWay, read
 from tests.larder.store.samples import Sent, customers, row
-from tests.support.serving import Held, Served, serving, sources
+from tests.support.serving import Served, serving, sources
 
 TABLE = customers.name
 USUAL = f"GET /tables/{TABLE}/rows/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n"
@@ -47,8 +48,8 @@ ROWS = {
 }
 
 
-async def test_both_ways_give_the_same_answer_whatever_the_owner_left_out_or_added(held: Held) -> None:
-    held.table.apply(0, [Sent(number, key.encode(), value) for number, (key, value) in enumerate(ROWS.items())])
+async def test_both_ways_give_the_same_answer_whatever_the_owner_left_out_or_added(held: LocalTable) -> None:
+    held.stored.apply(0, [Sent(number, key.encode(), value) for number, (key, value) in enumerate(ROWS.items())])
     async with serving(held) as served:
         served.catch_up(0, 1)
         for key, published in ROWS.items():
@@ -64,7 +65,7 @@ async def test_both_ways_give_the_same_answer_whatever_the_owner_left_out_or_add
             )
 
 
-async def test_what_is_missing_or_no_key_is_answered_the_whole_way(held: Held) -> None:
+async def test_what_is_missing_or_no_key_is_answered_the_whole_way(held: LocalTable) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         for path, status in (("nobody", 404), ("..", 404), ("%66", 404)):
@@ -113,8 +114,8 @@ def test_what_programs_send_takes_the_short_way(headers: str) -> None:
     assert hop.hop
 
 
-async def test_answers_come_once_and_in_order_however_requests_are_cut(held: Held) -> None:
-    held.table.apply(0, [row(number, key, 1) for number, key in enumerate(("ada", "bea"))])
+async def test_answers_come_once_and_in_order_however_requests_are_cut(held: LocalTable) -> None:
+    held.stored.apply(0, [row(number, key, 1) for number, key in enumerate(("ada", "bea"))])
     ada, bea = (USUAL % (key, "") for key in ("ada", "bea"))
 
     def keys(answers: list[tuple[str, dict[str, str], bytes]]) -> list[str]:
@@ -132,9 +133,11 @@ async def test_answers_come_once_and_in_order_however_requests_are_cut(held: Hel
         assert " 400 " in line
 
 
-async def test_a_client_that_asks_and_then_is_silent_is_dropped(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_asks_and_then_is_silent_is_dropped(
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 0.3)
-    held.table.apply(0, [row(0, "ada", 1)])
+    held.stored.apply(0, [row(0, "ada", 1)])
     async with serving(held) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         async with asyncio.timeout(5):
@@ -147,8 +150,8 @@ async def test_a_client_that_asks_and_then_is_silent_is_dropped(held: Held, monk
         writer.close()
 
 
-def test_what_is_answered_is_counted_where_the_whole_way_counts_it(held: Held) -> None:
-    held.table.apply(0, [row(0, "ada", 1)])
+def test_what_is_answered_is_counted_where_the_whole_way_counts_it(held: LocalTable) -> None:
+    held.stored.apply(0, [row(0, "ada", 1)])
     requests = Requests()
     way = ShortWay(sources({TABLE: held}), requests)
     assert way.answer(FastRequest(TABLE, "ada", "x", hop=False))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from larder.local_tables.table import LocalTable
 from larder.web.fast_path import read
 from tests.larder.store.samples import customers, row
 from tests.larder.web.test_fast_path import exchange
-from tests.support.serving import Held, fleet, serving
+from tests.support.serving import fleet, serving
 
 TABLE = customers.name
 ASKED = "GET {0} HTTP/1.1\r\nHost: {1}\r\n{2}\r\n"
@@ -21,9 +22,9 @@ ROW = f"/tables/{TABLE}/rows/ada"
 
 
 @pytest.fixture
-def filled(held: Held) -> Held:
+def filled(held: LocalTable) -> LocalTable:
     """A table with a row."""
-    held.table.apply(0, [row(0, "ada", 1)])
+    held.stored.apply(0, [row(0, "ada", 1)])
     return held
 
 
@@ -33,7 +34,7 @@ def filled(held: Held) -> Held:
 @pytest.mark.parametrize("host", OTHERS)
 @pytest.mark.parametrize("accepts", ["", BROWSER])
 async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
-    filled: Held, path: str, host: str, accepts: str
+    filled: LocalTable, path: str, host: str, accepts: str
 ) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
@@ -54,7 +55,7 @@ async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
 
 @pytest.mark.parametrize("host", OWN)
 async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and_the_whole(
-    filled: Held, host: str
+    filled: LocalTable, host: str
 ) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
@@ -66,7 +67,7 @@ async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and
             assert (status, json.loads(body)["key"]) == ("HTTP/1.1 200 OK", "ada")
 
 
-async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(filled: Held) -> None:
+async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(filled: LocalTable) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         own, other = (ASKED.format(ROW, name, "") for name in ("127.0.0.1", "evil.example"))
@@ -74,7 +75,7 @@ async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_a
         assert [status.split(" ")[1] for status, _, _ in answers] == ["200", "421"]
 
 
-async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: Held) -> None:
+async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: LocalTable) -> None:
     async with serving(filled) as served:
         served.catch_up(0, 1)
         for host in OTHERS + OWN:

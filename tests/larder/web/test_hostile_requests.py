@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from larder.local_tables.table import LocalTable
 from larder.web import connections, limits, make_app, start_web, stop_web
 from tests.larder.store.samples import customers, row
-from tests.support.serving import Held, Served, serving, sources
+from tests.support.serving import Served, serving, sources
 
 TABLE = customers.name
 
@@ -69,7 +70,7 @@ def problem(answer: bytes) -> dict[str, object]:
         "/tables/shop.customers/rows/%ff",
     ],
 )  # fmt: skip
-async def test_a_path_leads_to_an_address_or_to_a_refusal(held: Held, path: str) -> None:
+async def test_a_path_leads_to_an_address_or_to_a_refusal(held: LocalTable, path: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         answer = await send(served, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -92,7 +93,7 @@ async def test_a_path_leads_to_an_address_or_to_a_refusal(held: Held, path: str)
     ids=["header", "name", "headers", "line", "tls", "length", "smuggled", "smtp"],
 )
 async def test_what_is_no_request_or_too_much_of_one_is_refused_and_the_connection_closed(
-    held: Held, status: int, request_: bytes
+    held: LocalTable, status: int, request_: bytes
 ) -> None:
     async with serving(held) as served:
         answer = await send(served, request_)
@@ -102,14 +103,14 @@ async def test_what_is_no_request_or_too_much_of_one_is_refused_and_the_connecti
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"])
-async def test_nothing_can_be_written(held: Held, method: str) -> None:
+async def test_nothing_can_be_written(held: LocalTable, method: str) -> None:
     async with serving(held) as served:
         answer = await send(served, f"{method} /services HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert problem(answer)["status"] == (413 if method == "CONNECT" else 405)
         assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == (method != "CONNECT")
 
 
-async def test_a_request_brings_no_body(held: Held) -> None:
+async def test_a_request_brings_no_body(held: LocalTable) -> None:
     async with serving(held) as served:
         answer = await send(served, b"GET /services HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\nxxx")
         assert problem(answer)["status"] == 413
@@ -118,7 +119,7 @@ async def test_a_request_brings_no_body(held: Held) -> None:
 SCRIPT = "<script>alert(1)</script>\"'&\u2028"
 
 
-async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(held: Held) -> None:
+async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, SCRIPT, 1, name=SCRIPT, country=SCRIPT)])
         served.catch_up(0, 1)
@@ -137,7 +138,7 @@ async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(he
                 assert b"content-type: text/html" not in raw.lower()
 
 
-async def test_unbounded_ranges_are_bounded(held: Held) -> None:
+async def test_unbounded_ranges_are_bounded(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number:05}", 1, country="AT") for number in range(3_000)])
         served.catch_up(0, 1)
@@ -151,7 +152,9 @@ async def test_unbounded_ranges_are_bounded(held: Held) -> None:
         assert (status, answer["found"]) == (400, "1001")
 
 
-async def test_a_client_that_does_not_take_its_answer_is_dropped(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_take_its_answer_is_dropped(
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.5)
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number}", 1, name="x" * 900_000) for number in range(5)])
@@ -168,7 +171,9 @@ async def test_a_client_that_does_not_take_its_answer_is_dropped(held: Held, mon
         writer.close()
 
 
-async def test_a_client_that_never_ends_its_request_is_dropped(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_never_ends_its_request_is_dropped(
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 0.5)
     async with serving(held) as served:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -180,7 +185,7 @@ async def test_a_client_that_never_ends_its_request_is_dropped(held: Held, monke
         writer.close()
 
 
-async def test_one_connection_too_many_is_told_so(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_connection_too_many_is_told_so(held: LocalTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_web, "__defaults__", (3,))
     async with serving(held) as served:
         held_open = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]

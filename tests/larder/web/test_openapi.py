@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from jsonschema import Draft202012Validator
 
 from larder.config.connection import Connection
+from larder.local_tables.table import LocalTable
 from larder.queries.directory import Directory
 from larder.web import limits
 from larder.web.application import make_app
@@ -19,7 +20,7 @@ from larder.web.routes import dead_letters, observability, refusals
 from larder.web.routes.openapi import whole
 from tests.larder.store.samples import customers, row
 from tests.support.described import require_described, require_refusals
-from tests.support.serving import Held, Served, fleet, serving, serving_from, sources
+from tests.support.serving import Served, fleet, serving, serving_from, sources
 
 TABLE = customers.name
 
@@ -49,7 +50,7 @@ async def _check(served: Served, path: str, status: int) -> str:
         return require_described(path, status, answer.content_type, body, answer.headers)
 
 
-async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -> None:
+async def test_answers_are_as_the_description_says(held: LocalTable, tmp_path: Path) -> None:
     seen = set()
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "bob", 1)])
@@ -74,7 +75,7 @@ async def test_answers_are_as_the_description_says(held: Held, tmp_path: Path) -
 PLACEHOLDERS = {"table": TABLE, "key": "ada", "topic": "orders", "partition": "0", "offset": "0"}
 
 
-async def test_what_is_refused_everywhere_is_refused_as_described(held: Held) -> None:
+async def test_what_is_refused_everywhere_is_refused_as_described(held: LocalTable) -> None:
     paths = [path.format(**PLACEHOLDERS) for path in whole()["paths"].keys() - observability.OPERATIONS.keys()]
     async with serving(held, bound="127.0.0.1") as served:
         await require_refusals(served.port, paths)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from larder.local_tables.table import LocalTable
 from tests.larder.store.samples import Sent, customers
-from tests.support.serving import Held, Served, fleet, serving
+from tests.support.serving import Served, fleet, serving
 
 TABLE = customers.name
 KEYS = [f"k{number:04}" for number in range(1_000)]
@@ -68,10 +69,10 @@ async def _look(served: Served, path: str, accepts: str) -> tuple[int, float]:
 
 
 @pytest.fixture
-def filled(held: Held) -> Held:
+def filled(held: LocalTable) -> LocalTable:
     """A table with all rows."""
     for offset, key in enumerate(KEYS):
-        held.table.apply(0, [Sent(offset, key.encode(), value(key))])
+        held.stored.apply(0, [Sent(offset, key.encode(), value(key))])
     return held
 
 
@@ -79,7 +80,9 @@ def filled(held: Held) -> Held:
     ("path", "accepts", "size"),
     [(LISTED, JSON, 4e6), (ASKED_FOR, JSON, 15e6), (LISTED, HTML, 3e6), (SHOWN, HTML, 3e6)],
 )
-async def test_the_largest_answers_leave_others_their_turn(filled: Held, path: str, accepts: str, size: float) -> None:
+async def test_the_largest_answers_leave_others_their_turn(
+    filled: LocalTable, path: str, accepts: str, size: float
+) -> None:
     async with serving(filled) as served:
         served.catch_up(0, 1)
         got, most = await longest(served, path, accepts)
@@ -97,7 +100,7 @@ async def test_so_do_those_of_several_workers(tmp_path: Path, path: str, accepts
         assert most < LONGEST_MS
 
 
-async def test_a_page_shows_a_hundred_rows_and_leads_on(filled: Held) -> None:
+async def test_a_page_shows_a_hundred_rows_and_leads_on(filled: LocalTable) -> None:
     async with serving(filled) as served, ClientSession(headers={"Accept": HTML}) as session:
         served.catch_up(0, 1)
         async with session.get(served.address(LISTED)) as answer:

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import Problem
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.store import Table
 from larder.worker.membership import Unacknowledged
 from larder.worker.vitals import FAILING_SECONDS, PartitionUse, Standing, vitals
@@ -23,17 +23,17 @@ INPUT = TopicPartition("orders", 1)
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> Iterator[dict[str, HeldTable]]:
+def tables(tmp_path: Path) -> Iterator[dict[str, LocalTable]]:
     """A global and a co-partitioned table; of the latter partition 1 is here."""
     held = {
-        topic.name: HeldTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), 6.0, lambda: NOW)
+        topic.name: LocalTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), 6.0, lambda: NOW)
         for topic, how in ((customers, "global"), (plains, "partition"))  # type: ignore[list-item]
     }
     held[customers.name].open([0], "id")
     held[plains.name].open([1], "id")
     yield held
     for each in held.values():
-        each.table.close()
+        each.close()
 
 
 def member(**changed: Any) -> Any:
@@ -48,12 +48,12 @@ def member(**changed: Any) -> Any:
     return SimpleNamespace(**{**shown, **changed})
 
 
-def standing(tables: dict[str, HeldTable], membership: Any) -> dict[str, Standing]:
+def standing(tables: dict[str, LocalTable], membership: Any) -> dict[str, Standing]:
     seen = vitals("running", tables, membership, NOW, answers=True, waiting={})
     return {each.place.topic: each for each in seen.partitions}
 
 
-def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, HeldTable]) -> None:
+def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, LocalTable]) -> None:
     tables[customers.name].take(0, [row(4, "ada", 1)], 5)
     tables[customers.name].seen(0, SeenEnd(7, NOW))
     found = standing(tables, member())
@@ -62,7 +62,7 @@ def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, He
     assert found[plains.name][1:] == (0, None, None, 0)
 
 
-def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, HeldTable]) -> None:
+def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, LocalTable]) -> None:
     found = standing(tables, member(held=lambda: [INPUT]))
     assert found["orders"].excuse == (
         "held back until what it is joined with is caught up (shop.customers, shop.plains)"
@@ -73,14 +73,14 @@ def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, Held
     assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
 
 
-def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, HeldTable]) -> None:
+def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, LocalTable]) -> None:
     tables[plains.name].partition_count = 1
     assert standing(tables, member())[plains.name].excuse == (
         "held back: the partition was added, and rows are placed by the number of before"
     )
 
 
-def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, HeldTable]) -> None:
+def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, LocalTable]) -> None:
     held = {"held": lambda: [INPUT], "states": [plains.name]}
     tables[plains.name].decided_on = True
     tables[plains.name].take(1, [Sent(4, b"ada", b"{}")], 5)
@@ -92,7 +92,7 @@ def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(
     assert "cannot be read" not in str(standing(tables, member(**held))["orders"].excuse)
 
 
-def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, HeldTable]) -> None:
+def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, LocalTable]) -> None:
     found = standing(tables, member(unacknowledged=Unacknowledged(NOW - 5, "KafkaTimeoutError()")))
     assert found["orders"].excuse == "outputs were not acknowledged 5 s ago, which is tried again: KafkaTimeoutError()"
     assert found[plains.name].excuse == found["orders"].excuse
@@ -102,7 +102,7 @@ def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[
 
 
 def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_held_back(
-    tables: dict[str, HeldTable],
+    tables: dict[str, LocalTable],
 ) -> None:
     problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
     waiting = {PartitionUse("input", *INPUT): problem}
@@ -113,18 +113,18 @@ def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_hel
         assert str(found).startswith(excuse)
 
 
-def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, HeldTable]) -> None:
+def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, LocalTable]) -> None:
     assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables == {
         customers.name: False,
         plains.name: False,
     }
-    tables[plains.name].table.close()
+    tables[plains.name].close()
     assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables[plains.name]
     assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).tables[plains.name]
     assert not vitals("running", tables, None, NOW, answers=True, waiting={}).tables[plains.name]
 
 
-def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, HeldTable]) -> None:
+def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, LocalTable]) -> None:
     assert not vitals("recovering", tables, None, NOW, answers=True, waiting={}).joined
     assert vitals("running", tables, None, NOW, answers=False, waiting={}).joined
     assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).joined

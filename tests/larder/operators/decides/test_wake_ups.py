@@ -17,7 +17,7 @@ from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.table import SLICE_ENTRIES, HeldTable
+from larder.local_tables.table import SLICE_ENTRIES, LocalTable
 from larder.operators.decides.decide import DecideCounts, Decider
 from larder.operators.decides.near_rows import NearRows
 from larder.operators.decides.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
@@ -75,14 +75,14 @@ class Stage:
         for each, end in zip(self.held, (0, len(records)), strict=True):
             each.seen(0, SeenEnd(end, 0.0))
 
-    def _table(self, topic: OwnerTopic, directory: Path) -> HeldTable:
+    def _table(self, topic: OwnerTopic, directory: Path) -> LocalTable:
         table = Table(topic, directory, small_memory(), "partition")
-        held = HeldTable(table, 5.0, lambda: 0.0, internal=topic is WAKES)
+        held = LocalTable(table, 5.0, lambda: 0.0, internal=topic is WAKES)
         held.told("id-1", 1)
         held.open([0], "id-1")
         return held
 
-    def _output(self, held: HeldTable) -> Output:
+    def _output(self, held: LocalTable) -> Output:
         return Output(held.topic.name, 1, 1 << 20)
 
     def log(self, topic: str) -> list[Sent]:
@@ -94,7 +94,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage
     for each in stage.held:
-        each.table.close()
+        each.close()
 
 
 @pytest.mark.parametrize("at", [-62135600400.0, -1e308, 253_402_300_800.0, 1e308])
@@ -148,7 +148,7 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
     stage.delivery.finish()
     assert b"good" in [record.key for record in stage.log(ACCOUNTS.name)]
     for each in stage.held:
-        each.table.close()
+        each.close()
 
 
 def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -> None:

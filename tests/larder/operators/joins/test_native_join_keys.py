@@ -18,7 +18,7 @@ from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.misplaced import OrderPlaces
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.joins.join import Joining
 from larder.processing.handlers import InputHandler
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
@@ -42,14 +42,16 @@ joined = EventTopic("joined", Joined, key="part_id", key_type=uuid.UUID)
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[HeldTable]:
+def held(tmp_path: Path) -> Iterator[LocalTable]:
     table = opened(tmp_path, "partition")
     assert table.take(HERE, [part(0, KEY, 1)], 1) == []
     yield table
-    table.table.close()
+    table.close()
 
 
-def met(held: HeldTable, key: bytes | None, field: bytes, partition: int, settle: Any) -> tuple[list[Sent], list[Sent]]:
+def met(
+    held: LocalTable, key: bytes | None, field: bytes, partition: int, settle: Any
+) -> tuple[list[Sent], list[Sent]]:
     """The results of an order in a partition, and its dead letters."""
     service = Service("shop")
     declared = service.join(orders, service.table(parts).on("part_id", embed="part"), into=joined, missing=settle)
@@ -69,7 +71,7 @@ def met(held: HeldTable, key: bytes | None, field: bytes, partition: int, settle
 @pytest.mark.parametrize("field", [KEY, CAPITALS, BRACES, URN, HEX])
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES, URN, HEX])
 def test_an_order_lies_where_its_row_does_and_meets_it_or_is_parked(
-    held: HeldTable, key: bytes, field: bytes, settle: Any
+    held: LocalTable, key: bytes, field: bytes, settle: Any
 ) -> None:
     results, letters = met(held, key, field, partition_of(key, 4), settle)
     assert len(results) + len(letters) == 1
@@ -80,13 +82,13 @@ def test_an_order_lies_where_its_row_does_and_meets_it_or_is_parked(
 
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES])
 @pytest.mark.parametrize("field", [KEY, CAPITALS, HEX])
-def test_an_order_in_the_partition_of_its_row_meets_it_in_any_form(held: HeldTable, key: bytes, field: bytes) -> None:
+def test_an_order_in_the_partition_of_its_row_meets_it_in_any_form(held: LocalTable, key: bytes, field: bytes) -> None:
     results, letters = met(held, key, field, HERE, Drop)
     assert ([each.key for each in results], letters) == ([KEY], [])
 
 
 def test_an_order_that_lies_where_the_other_form_of_its_key_belongs_is_parked_with_the_form_to_send(
-    held: HeldTable,
+    held: LocalTable,
 ) -> None:
     there = partition_of(CAPITALS, 4)
     assert there != HERE
@@ -98,7 +100,7 @@ def test_an_order_that_lies_where_the_other_form_of_its_key_belongs_is_parked_wi
 
 
 @pytest.mark.parametrize("settle", [PassOn, Drop])
-def test_an_order_whose_row_is_not_there_is_no_order_in_the_wrong_partition(held: HeldTable, settle: Any) -> None:
+def test_an_order_whose_row_is_not_there_is_no_order_in_the_wrong_partition(held: LocalTable, settle: Any) -> None:
     other = next(key for key in (str(uuid.uuid4()).encode() for _ in range(999)) if partition_of(key, 4) == HERE)
     results, letters = met(held, other, other, HERE, settle)
     assert (len(results), letters) == (int(settle is PassOn), [])

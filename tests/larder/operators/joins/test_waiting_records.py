@@ -20,7 +20,7 @@ from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.kept_rows import unreadable_rows
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.joins.waiting_index import WaitingPlace
 from larder.operators.joins.waiting_records import Order, read, waiting_topic, written
@@ -92,7 +92,7 @@ class Kept(Stage):
 
     def __init__(self, directory: Path) -> None:
         topic = waiting_topic(WAITING.topic, 1)
-        self.table = HeldTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
+        self.table = LocalTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
         self.table.told("id-1", 1)
         self.table.open([0], "id-1")
         super().__init__()
@@ -101,7 +101,7 @@ class Kept(Stage):
         parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
         table = TableHandler(self.table, 0, parking, self.delivery.as_delivery)
         log = self.delivery.logs[WAITING]
-        table.process(log[self.table.table.position(0) :], len(log))
+        table.process(log[self.table.position(0) :], len(log))
         self.table.seen(0, SeenEnd(len(log), 0.0))
 
     def rows(self) -> OwnedRows:
@@ -119,7 +119,7 @@ class Kept(Stage):
 def stage(tmp_path: Path) -> Iterator[Kept]:
     stage = Kept(tmp_path)
     yield stage
-    stage.table.table.close()
+    stage.table.close()
 
 
 def nested(offset: int, depth: int) -> Sent:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.delivery.headers import AFTER_HEADER
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.newest_result import Gathering
 from larder.store import Table
@@ -27,15 +27,15 @@ JOINED = TopicPartition("shop.joined", 0)
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[HeldTable]:
-    held = HeldTable(Table(customers, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0)
+def held(tmp_path: Path) -> Iterator[LocalTable]:
+    held = LocalTable(Table(customers, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0)
     held.told("id-1", 1)
     held.open([0], "id-1")
     yield held
-    held.table.close()
+    held.close()
 
 
-def gathered(held: HeldTable, *records: Sent) -> list[list[bytes | None]]:
+def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     """The keys of the rows that come of the results, and those of their dead letters."""
     delivery = MemoryDelivery()
     rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery, 1)
@@ -55,7 +55,7 @@ RESULTS = st.builds(Sent, st.just(0), st.just(1), KEYS, st.none() | st.binary(ma
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(result=RESULTS)
 def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_is_gathered(
-    held: HeldTable, result: Sent
+    held: LocalTable, result: Sent
 ) -> None:
     good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     rows, letters = gathered(held, result, good)
@@ -81,7 +81,7 @@ def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_
     ],
 )
 def test_what_is_no_result_is_parked_with_its_coordinates(
-    held: HeldTable, key: bytes | None, headers: list[tuple[str, bytes | None]]
+    held: LocalTable, key: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
     row = b'{"customer_id":"a","revision":1}'
     assert gathered(held, Sent(7, 1, key, row, headers)) == [[], [b"shop.joined/0/7"]]
@@ -90,13 +90,13 @@ def test_what_is_no_result_is_parked_with_its_coordinates(
 @pytest.mark.parametrize(
     "value", [b"garbage", b"{}", b'{"customer_id":"good"}', b'{"customer_id":5,"revision":4611686018427387904}']
 )
-def test_a_result_that_is_no_row_hides_no_later_result_of_its_key(held: HeldTable, value: bytes) -> None:
+def test_a_result_that_is_no_row_hides_no_later_result_of_its_key(held: LocalTable, value: bytes) -> None:
     forged = Sent(0, 1, b"good", value, [(REVISION_HEADER, b"%d" % 2**62)])
     good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     assert gathered(held, forged, good) == [[b"good"], [b"shop.joined/0/0"]]
 
 
-def test_a_result_that_is_deleted_is_a_deletion_of_its_revision_or_of_that_of_the_row(held: HeldTable) -> None:
+def test_a_result_that_is_deleted_is_a_deletion_of_its_revision_or_of_that_of_the_row(held: LocalTable) -> None:
     row = Sent(0, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     after = Sent(1, 1, b"good", None, [(AFTER_HEADER, b"1")])
     later = Sent(2, 1, b"good", None, [(REVISION_HEADER, b"2")])

@@ -15,7 +15,7 @@ from larder.counters.rekey_counts import RekeyCounts
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.rows import RekeyingRows, RowPlace, keys_topic
 from larder.store import Table
@@ -29,15 +29,15 @@ KEY = b"a1"
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[HeldTable]:
-    held = HeldTable(Table(KEYS, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
+def held(tmp_path: Path) -> Iterator[LocalTable]:
+    held = LocalTable(Table(KEYS, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
     held.told("id-1", 1)
     held.open([0], "id-1")
     yield held
-    held.table.close()
+    held.close()
 
 
-def rekeyed(held: HeldTable, revision: int) -> list[Sent]:
+def rekeyed(held: LocalTable, revision: int) -> list[Sent]:
     """What comes of one row of KEY."""
     delivery = MemoryDelivery()
     places = OwnedRows(held, 0, Output(KEYS.name, 1, 1 << 20), delivery.as_delivery, 1)
@@ -68,16 +68,16 @@ FOREIGN = st.builds(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(foreign=st.lists(FOREIGN, min_size=1, max_size=3))
 def test_whatever_others_write_among_the_places_is_rejected_and_the_next_row_goes_on(
-    held: HeldTable, foreign: list[Sent]
+    held: LocalTable, foreign: list[Sent]
 ) -> None:
-    position = held.table.position(0)
+    position = held.position(0)
     records = [each._replace(offset=position + number) for number, each in enumerate(foreign)]
     rejected = held.take(0, records, position + len(records))
     assert [each.record.offset for each in rejected] == [each.offset for each in records]
     assert [record.key for record in rekeyed(held, 1)] == [KEY]
 
 
-def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own_one(held: HeldTable) -> None:
+def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own_one(held: LocalTable) -> None:
     own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
     held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
     (rejected,) = held.take(0, [Sent(1, 1, KEY, HUGE, [])], 2)
@@ -86,7 +86,7 @@ def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own
     assert len(rekeyed(held, 2)) == 1
 
 
-def test_a_deletion_by_another_writer_does_not_remove_a_place(held: HeldTable) -> None:
+def test_a_deletion_by_another_writer_does_not_remove_a_place(held: LocalTable) -> None:
     own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
     held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
     assert len(held.take(0, [Sent(1, 1, KEY, None, [])], 2)) == 1

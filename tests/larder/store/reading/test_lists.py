@@ -209,7 +209,7 @@ def test_an_index_that_is_no_longer_declared_is_dropped_and_built_anew_when_it_i
     table.apply(0, [row(0, "c1", 1, country="AT")])
     table.close()
     table = opened(tmp_path, indexed())
-    assert list(table.part(0).store.scan_prefix(b"i")) == []
+    assert list(table.shard(0).store.scan_prefix(b"i")) == []
     table.apply(0, [row(1, "c1", 2, country="DE")])
     table.close()
     table = opened(tmp_path, indexed("country"))

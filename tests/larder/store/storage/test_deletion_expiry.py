@@ -14,7 +14,7 @@ NOW = 1_000 * HOUR
 
 
 def remembered(table: Table) -> list[bytes]:
-    store = table.part(0).store
+    store = table.shard(0).store
     queued = sum(1 for _ in store.scan_prefix(TOMBSTONE))
     rows = [key[1:] for key, value in store.scan_prefix(ROW) if len(value) < 40]
     assert queued >= len(rows)
@@ -148,7 +148,7 @@ def test_forgetting_goes_in_bounded_steps(tmp_path: Path, clock: Clock) -> None:
     assert table.tend(10)
     assert len(remembered(table)) == 15
     assert tended(table) == []
-    assert list(table.part(0).store.scan_prefix(TOMBSTONE)) == []
+    assert list(table.shard(0).store.scan_prefix(TOMBSTONE)) == []
     assert table.sizes().rows == 1
 
 
@@ -176,5 +176,5 @@ def test_a_table_without_a_retention_remembers_no_deletion_and_forgets_those_of_
     table.apply(0, [gone(5, "c2")])
     meet_ends(table, clock)
     assert tended(table) == []
-    assert list(table.part(0).store.scan_prefix(ROW)) == []
+    assert list(table.shard(0).store.scan_prefix(ROW)) == []
     assert table.position(0) == 6

@@ -26,6 +26,6 @@ def test_nearly_all_keys_of_a_first_filling_need_not_be_asked_for() -> None:
 def test_rows_that_were_there_before_the_filling_are_asked_for(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "a", 3, name="newest")])
-    table.part(0).catch_up(10)
+    table.shard(0).catch_up(10)
     assert table.apply(0, [row(1, "a", 2, name="older"), row(2, "b", 1)]).stale == 1
     assert table.apply(0, [row(3, "b", 1)]).stale == 1

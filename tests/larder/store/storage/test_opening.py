@@ -61,13 +61,13 @@ def rewritten(path: Path, value: bytes) -> None:
     table, _ = reopen(path)
     batch = StoreBatch()
     batch.put(IDENTITY_KEY, value)
-    table.part(0).store.write(batch)
+    table.shard(0).store.write(batch)
     table.close()
 
 
 def test_a_store_of_another_format_is_rebuilt(path: Path) -> None:
     table, _ = reopen(path)
-    found = msgspec.json.decode(table.part(0).store.get(IDENTITY_KEY) or b"", type=StoreIdentity)
+    found = msgspec.json.decode(table.shard(0).store.get(IDENTITY_KEY) or b"", type=StoreIdentity)
     table.close()
     rewritten(path, msgspec.json.encode(msgspec.structs.replace(found, format=FORMAT + 1)))
     table, how = reopen(path)
@@ -187,7 +187,7 @@ def stored_in_files(path: Path) -> Path:
     """Give the only file of a store whose 2,000 rows were moved from the log into it."""
     table = opened(path)
     table.apply(0, [row(offset, f"c{offset}", 1, name="n" * 200) for offset in range(2_000)])
-    table.part(0).store._db.flush()
+    table.shard(0).store._db.flush()
     table.close()
     return next((path / "shop.customers" / "global").glob("*.sst"))
 

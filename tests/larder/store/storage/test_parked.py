@@ -84,18 +84,18 @@ def test_large_records_are_bounded_by_their_bytes(table: Table, monkeypatch: pyt
 
 
 def untold(table: Table, partition: int) -> Sequence[int]:
-    return [each.offset for each in table.part(partition).parked.untold(partition)]
+    return [each.offset for each in table.shard(partition).parked.untold(partition)]
 
 
 def test_records_of_a_co_partitioned_table_wait_until_they_were_told(tmp_path: Path) -> None:
     table = by_partition(tmp_path)
     table.apply(0, [bad(0), row(1, "c1", 1), bad(2)])
     table.apply(1, [bad(0)])
-    table.part(0).parked.told(0, [0])
+    table.shard(0).parked.told(0, [0])
     table.close()
     again = by_partition(tmp_path)
     assert (untold(again, 0), untold(again, 1)) == ([2], [0])
-    again.part(0).parked.told(0, [2])
+    again.shard(0).parked.told(0, [2])
     assert (untold(again, 0), untold(again, 1)) == ([], [0])
     assert places(again) == [(1, 0), (0, 2), (0, 0)]
 

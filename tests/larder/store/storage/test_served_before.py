@@ -58,23 +58,23 @@ def path(tmp_path: Path) -> Path:
     """Where a store of ten rows is that was read to its end."""
     made = table(tmp_path)
     read(made)
-    made.part(0).settle()
+    made.shard(0).settle()
     made.close()
     return tmp_path
 
 
 def test_a_store_that_is_gone_on_with_has_nothing_in_question(path: Path) -> None:
     made = table(path)
-    assert made.part(0).before is None
-    assert made.part(0).lost == 0
+    assert made.shard(0).before is None
+    assert made.shard(0).lost == 0
 
 
 def test_a_row_type_that_reads_the_rows_no_more_has_lost_them_until_it_is_changed_back(path: Path) -> None:
     for topic, rows in ((stricter, 10), (other, 10), (customers, 0)):
         made = table(path, topic)
         read(made)
-        assert made.part(0).lost == rows
-        assert made.part(0).before == ServedBefore(10)
+        assert made.shard(0).lost == rows
+        assert made.shard(0).before == ServedBefore(10)
         made.close()
 
 
@@ -86,23 +86,23 @@ def test_a_process_that_ended_in_the_middle_of_a_rebuild_has_forgotten_nothing(p
     (path / "shop.customers" / "global").rename(path / "shop.customers" / "global.discarded")
     made = table(path, stricter)
     read(made)
-    assert made.part(0).lost == 10
+    assert made.shard(0).lost == 10
 
 
 def test_a_store_that_went_on_with_what_there_is_does_so_after_a_restart(path: Path) -> None:
     made = table(path, stricter)
     read(made)
-    made.part(0).settle()
+    made.shard(0).settle()
     made.close()
-    assert table(path, stricter).part(0).before is None
+    assert table(path, stricter).shard(0).before is None
 
 
 def test_a_topic_that_was_created_again_owes_no_rows(path: Path) -> None:
-    assert table(path, topic_id="id-2").part(0).before == UNKNOWN
+    assert table(path, topic_id="id-2").shard(0).before == UNKNOWN
 
 
 def test_a_store_that_is_removed_for_its_position_is_compared_with_what_it_had(path: Path) -> None:
     made = table(path)
     made.discard(0)
     made.open((0, 1), "id-1")
-    assert made.part(0).before == ServedBefore(10)
+    assert made.shard(0).before == ServedBefore(10)

@@ -26,7 +26,7 @@ def test_a_first_reading_leaves_no_marks_and_has_nothing_to_remove(tmp_path: Pat
     table = opened(tmp_path)
     table.read_anew(0, 0, 1_000.0)
     table.apply(0, [row(0, "c1", 1)])
-    assert list(table.part(0).store.scan_prefix(MET)) == []
+    assert list(table.shard(0).store.scan_prefix(MET)) == []
     read_to_the_end(table)
     assert table.state(0).phase is Phase.CAUGHT_UP
     assert table.sweep(10) is None
@@ -93,7 +93,7 @@ def test_a_row_whose_newest_record_is_no_row_stays_and_its_key_stays_unreadable(
     assert sweep(table) == [b"c3"]
     assert table.raw(b"c1") is not None
     assert table.sizes().rows == 2
-    assert [each.key for each in table.part(0).unreadable.all(0)] == [b"c1", b"c2"]
+    assert [each.key for each in table.shard(0).unreadable.all(0)] == [b"c1", b"c2"]
     check_indexes(table)
 
 

@@ -11,7 +11,7 @@ from tests.larder.store.samples import Sent, gone, opened, row
 
 
 def keys(table: Table, partition: int = 0) -> dict[bytes, int]:
-    unreadable = table.part(partition).unreadable
+    unreadable = table.shard(partition).unreadable
     found = {each.key: each.offset for each in unreadable.all(partition)}
     assert unreadable.counts.get(partition, 0) == len(found)
     return found
@@ -27,7 +27,7 @@ def test_a_key_is_unreadable_from_its_rejected_record_until_a_good_one_or_a_dele
     assert keys(table) == {b"ada": 1, b"bob": 2, b"cid": 3}
     table.apply(0, [row(4, "ada", 2), gone(5, "bob"), bad(6, "cid")])
     assert keys(table) == {b"cid": 6}
-    found = table.part(0).unreadable.of(0, b"cid")
+    found = table.shard(0).unreadable.of(0, b"cid")
     assert found is not None
     assert "requires the fields of Customer" in found.cause
     table.close()

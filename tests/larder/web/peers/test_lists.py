@@ -19,13 +19,14 @@ from larder import OwnerTopic
 from larder import Row as TableRow
 from larder.config.errors import MistakeError
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.table import LocalTable
 from larder.queries.cursors import cursor_text, read_cursor
 from larder.queries.lists import SLICE_SECONDS, ListedRow, RowPage, page, selection
 from larder.store import Table, Token
 from larder.web.peers import lists
 from larder.web.peers.lists import Gathered, merged
 from tests.larder.store.samples import Customer, Sent, customers, gone, row, small_memory
-from tests.support.serving import NOW, Fleet, Held, Served, fleet, serving
+from tests.support.serving import NOW, Fleet, Served, fleet, local_table, serving
 
 TABLE = customers.name
 SHARES = {"one": [0, 3], "two": [1], "three": [2]}
@@ -211,14 +212,14 @@ async def test_a_partition_that_was_never_whole_is_not_listed_and_one_that_was_s
         ("cursor=" + "A" * 9000, "another text"),
     ],
 )
-async def test_what_cannot_be_meant_is_refused_and_says_why(held: Held, query: str, found: str) -> None:
+async def test_what_cannot_be_meant_is_refused_and_says_why(held: LocalTable, query: str, found: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         status, answer = await served.get(f"/tables/{TABLE}/rows?{quote(query, safe='=&%')}")
         assert (status, answer["type"], answer["found"]) == (400, "urn:larder:mistake", found)
 
 
-async def test_a_form_sends_empty_fields_and_they_count_as_none(held: Held) -> None:
+async def test_a_form_sends_empty_fields_and_they_count_as_none(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT")])
         served.catch_up(0, 1)
@@ -235,7 +236,7 @@ async def test_what_is_not_far_enough_for_what_is_asked_names_its_partition_and_
     table.close()
     table = Table(indexed, tmp_path, small_memory(), "global", lambda: NOW)
     table.open((0, 1), TOPIC_ID)
-    async with serving(Held(table, 2)) as served:
+    async with serving(local_table(table, 2)) as served:
         served.catch_up(0, 1)
         status, answer = await served.get(f"/tables/{TABLE}/rows?index=country&value=AT")
         assert (status, answer["type"]) == (503, "urn:larder:recovering")
@@ -252,7 +253,7 @@ async def test_what_is_not_far_enough_for_what_is_asked_names_its_partition_and_
 
 
 @pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&limit=1"])
-async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others(held: Held, query: str) -> None:
+async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others(held: LocalTable, query: str) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "cid", 1, country="AT")])
         served.table.apply(1, [row(0, "bob", 1, country="AT"), row(1, "dan", 1, country="AT")])
@@ -268,7 +269,7 @@ async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others
         assert {each["partition"] for each in answer["partitions"]} == {0}
 
 
-async def test_a_cursor_goes_on_in_its_own_list_only(held: Held) -> None:
+async def test_a_cursor_goes_on_in_its_own_list_only(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number}", 1) for number in range(5)])
         served.catch_up(0, 1)
@@ -315,7 +316,7 @@ async def test_numbers_are_listed_as_numbers_negative_ones_first(tmp_path: Path,
             assert found == ["-5", "-1", "0", "3"]
 
 
-async def test_a_page_ends_early_when_its_rows_are_large(held: Held) -> None:
+async def test_a_page_ends_early_when_its_rows_are_large(held: LocalTable) -> None:
     async with serving(held) as served:
         large = "x" * 1_500_000
         for number in range(6):
@@ -332,15 +333,15 @@ async def test_a_page_ends_early_when_its_rows_are_large(held: Held) -> None:
         assert (status, answer["do"]) == (400, "ask for fewer")
 
 
-async def test_a_list_gives_control_back_every_few_milliseconds_though_there_is_not_one_row(held: Held) -> None:
+async def test_a_list_gives_control_back_every_few_milliseconds_though_there_is_not_one_row(held: LocalTable) -> None:
     """Forty thousand rows that were deleted lie between the reader and nothing."""
     count = 40_000
     for begin in range(0, count, 4_000):
         keys = range(begin, begin + 4_000)
-        held.table.apply(0, [row(each, f"k{each:06}", 1) for each in keys])
+        held.stored.apply(0, [row(each, f"k{each:06}", 1) for each in keys])
     for begin in range(0, count, 4_000):
-        held.table.apply(0, [gone(count + each, f"k{each:06}") for each in range(begin, begin + 4_000)])
-    held.table.observe(0, held.table.position(0), NOW)
+        held.stored.apply(0, [gone(count + each, f"k{each:06}") for each in range(begin, begin + 4_000)])
+    held.stored.observe(0, held.position(0), NOW)
     selected = selection(held, prefix=None, from_=None, to=None, index=None, value=None)
     gaps: list[float] = []
 
@@ -393,7 +394,7 @@ def test_merged_pages_lose_and_double_nothing_however_short_each_of_them_is(
     assert found == sorted(key for share in shares for key in share)
 
 
-async def test_more_lists_at_once_than_there_are_places_for_are_told_to_come_again(held: Held) -> None:
+async def test_more_lists_at_once_than_there_are_places_for_are_told_to_come_again(held: LocalTable) -> None:
     from larder.web.scan_slots import ScanSlots  # noqa: PLC0415
 
     async with serving(held, slots=ScanSlots(0)) as served:
@@ -403,7 +404,7 @@ async def test_more_lists_at_once_than_there_are_places_for_are_told_to_come_aga
         assert (await served.row("nobody"))[0] == 404, "single rows are no lists"
 
 
-async def test_a_worker_whose_own_lists_take_all_places_makes_its_parts_of_those_of_others(held: Held) -> None:
+async def test_a_worker_whose_own_lists_take_all_places_makes_its_parts_of_those_of_others(held: LocalTable) -> None:
     from larder.web.scan_slots import ScanSlots  # noqa: PLC0415
 
     async with serving(held, slots=ScanSlots(0)) as served:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from larder.local_tables.table import HeldTable
+from larder.local_tables.table import LocalTable
 from larder.queries import changes
 from larder.queries.changes import Ring, Watches, id_text, read_id
 from larder.queries.directory import Directory
@@ -70,16 +70,16 @@ async def listening(served: Served, query: str = "", last: str | None = None) ->
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[HeldTable]:
+def held(tmp_path: Path) -> Iterator[LocalTable]:
     table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    found = HeldTable(table, 6.0, lambda: NOW)
+    found = LocalTable(table, 6.0, lambda: NOW)
     found.told("id-1", 2)
     found.open([0, 1], "id-1")
     yield found
     table.close()
 
 
-async def test_each_change_is_told_once_with_its_row_and_a_deletion_with_none(held: HeldTable) -> None:
+async def test_each_change_is_told_once_with_its_row_and_a_deletion_with_none(held: LocalTable) -> None:
     async with serving(held) as served, listening(served) as ears:
         assert await ears.next() == Event(
             "0.0-1.0", "start", {"table": customers.name, "worker": "one", "partitions": [0, 1]}
@@ -97,7 +97,7 @@ async def test_each_change_is_told_once_with_its_row_and_a_deletion_with_none(he
         )
 
 
-async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_repetition(held: HeldTable) -> None:
+async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_repetition(held: LocalTable) -> None:
     async with serving(held) as served:
         async with listening(served) as ears:
             await ears.next()
@@ -113,7 +113,7 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_
 
 
 @pytest.mark.parametrize("last", ["0.0-1.0", "nonsense", "0.5", "0.5-1.0", "0.99999999999999999999-1.0", "1" * 5_000])
-async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: HeldTable, last: str) -> None:
+async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: LocalTable, last: str) -> None:
     held.take(0, [row(0, "a", 1)], 1)
     async with serving(held) as served, listening(served, last=last) as ears:
         event = await ears.next()
@@ -123,10 +123,10 @@ async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: 
         assert (await ears.next()).data["key"] == "b"
 
 
-async def test_who_has_seen_on_another_worker_what_is_still_to_come_here_goes_on_behind_it(held: HeldTable) -> None:
+async def test_who_has_seen_on_another_worker_what_is_still_to_come_here_goes_on_behind_it(held: LocalTable) -> None:
     held.take(0, [row(0, "a", 1)], 1)
-    held.table.observe(0, 3, NOW)
-    held.table.observe(1, 0, NOW)
+    held.stored.observe(0, 3, NOW)
+    held.stored.observe(1, 0, NOW)
     async with serving(held) as served, listening(served, last="0.2-1.0") as ears:
         event = await ears.next()
         assert (event.id, event.name) == ("0.2-1.0", "start")
@@ -134,14 +134,14 @@ async def test_who_has_seen_on_another_worker_what_is_still_to_come_here_goes_on
         assert (await ears.next()).data["key"] == "c"
 
 
-async def test_only_keys_with_the_prefix_are_told(held: HeldTable) -> None:
+async def test_only_keys_with_the_prefix_are_told(held: LocalTable) -> None:
     async with serving(held) as served, listening(served, "?prefix=b") as ears:
         await ears.next()
         held.take(0, [row(0, "a", 1), row(1, "b1", 1), row(2, "c", 1), row(3, "b2", 1)], 4)
         assert [(await ears.next()).data["key"] for _ in range(2)] == ["b1", "b2"]
 
 
-async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_ends(held: HeldTable) -> None:
+async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_ends(held: LocalTable) -> None:
     async with serving(held) as served, listening(served) as ears:
         await ears.next()
         held.take(0, [row(0, "a", 1)], 1)
@@ -152,7 +152,7 @@ async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_end
         assert await ears.answer.content.read() == b""
 
 
-async def test_all_who_watch_are_told_when_partitions_are_read_anew_and_not_the_first_alone(held: HeldTable) -> None:
+async def test_all_who_watch_are_told_when_partitions_are_read_anew_and_not_the_first_alone(held: LocalTable) -> None:
     async with serving(held) as served, listening(served) as one, listening(served) as two:
         for ears in (one, two):
             await ears.next()
@@ -161,21 +161,21 @@ async def test_all_who_watch_are_told_when_partitions_are_read_anew_and_not_the_
 
 
 async def test_when_changes_cannot_be_shown_whoever_watches_begins_anew(
-    held: HeldTable, monkeypatch: pytest.MonkeyPatch
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError
 
     async with serving(held) as served, listening(served) as ears:
         await ears.next()
-        monkeypatch.setattr(held.table, "latest", broken)
+        monkeypatch.setattr(held.stored, "latest", broken)
         held.take(0, [row(0, "a", 1)], 1)
         event = await ears.next()
         assert (event.name, event.id) == ("reset", "0.1-1.0")
 
 
 async def test_rows_that_are_removed_since_the_topic_lacks_them_are_told_and_who_was_away_begins_anew(
-    held: HeldTable,
+    held: LocalTable,
 ) -> None:
     async with serving(held) as served:
         async with listening(served) as ears:
@@ -193,7 +193,7 @@ async def test_rows_that_are_removed_since_the_topic_lacks_them_are_told_and_who
 
 
 async def test_a_client_that_is_slower_than_what_is_kept_is_dropped_with_a_reset(
-    held: HeldTable, monkeypatch: pytest.MonkeyPatch
+    held: LocalTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "KEPT_BYTES", 4_000_000)
     async with serving(held) as served, listening(served) as ears:
@@ -208,7 +208,7 @@ async def test_a_client_that_is_slower_than_what_is_kept_is_dropped_with_a_reset
         assert await ears.answer.content.read() == b""
 
 
-async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held: HeldTable) -> None:
+async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held: LocalTable) -> None:
     ring = Ring(held, kept=100)
     for offset in range(1_000):
         ring.take(0, held.take(0, [row(offset, f"k{offset}", 1)], offset + 1) or [f"k{offset}".encode()])
@@ -218,7 +218,7 @@ async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held
     assert not ring.has_all_since({0: 899, 1: 0}, [0, 1])
 
 
-async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_after(held: HeldTable) -> None:
+async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_after(held: LocalTable) -> None:
     watches = Watches(limit=2, kept_seconds=0.05)
     assert held.watch is None
     with watches.watched(held) as ring, watches.watched(held) as same:
@@ -236,7 +236,7 @@ async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_af
             await asyncio.sleep(0.01)
 
 
-async def test_a_worker_that_stops_ends_its_streams_at_once(held: HeldTable) -> None:
+async def test_a_worker_that_stops_ends_its_streams_at_once(held: LocalTable) -> None:
     async with asyncio.timeout(5):
         async with serving(held) as served:
             session = ClientSession()
@@ -346,7 +346,7 @@ async def test_a_stream_ends_when_one_of_the_workers_does_not_start_in_time(
     ("path", "status"),
     [(f"{PATH}?partition=x", 400), (f"{PATH}?prefix=a&prefix=b", 400), ("/tables/none/changes", 404)],
 )
-async def test_what_cannot_be_watched_is_refused_as_described(held: HeldTable, path: str, status: int) -> None:
+async def test_what_cannot_be_watched_is_refused_as_described(held: LocalTable, path: str, status: int) -> None:
     async with serving(held) as served, ClientSession() as session, session.get(served.address(path)) as answer:
         assert answer.status == status
         require_described(path, status, answer.content_type, await answer.json(), answer.headers)

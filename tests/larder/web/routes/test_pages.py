@@ -14,11 +14,12 @@ from aiohttp import ClientSession
 
 from larder.group.peers import Peer
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.table import LocalTable
 from larder.queries.directory import Directory
 from larder.store import Table
 from tests.larder.pages.samples import WELL
 from tests.larder.store.samples import customers, row, small_memory
-from tests.support.serving import NOW, Fleet, Held, Served, fleet, serving
+from tests.support.serving import NOW, Fleet, Served, fleet, local_table, serving
 
 TABLE = customers.name
 FILES = {"style.css": "text/css", "live.js": "application/javascript", "icon.svg": "image/svg+xml"}
@@ -26,11 +27,11 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
+def held(tmp_path: Path) -> Iterator[LocalTable]:
     table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
     table.open((0, 1), "id-1")
     table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "<script>", 1)])
-    yield Held(table, 2)
+    yield local_table(table, 2)
     table.close()
 
 
@@ -61,7 +62,7 @@ async def page(served: Served, path: str, status: int = 200) -> str:
         (f"/tables/{TABLE}/rows/ada", "have their declared defaults"),
     ],
 )
-async def test_a_browser_is_answered_with_a_page(held: Held, path: str, says: str) -> None:
+async def test_a_browser_is_answered_with_a_page(held: LocalTable, path: str, says: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         text = await page(served, path)
@@ -73,7 +74,7 @@ async def test_a_browser_is_answered_with_a_page(held: Held, path: str, says: st
     ("path", "status"),
     [(f"/tables/{TABLE}/rows/nobody", 404), ("/tables/none", 404), (f"/tables/{TABLE}/rows?limit=x", 400), ("/x", 404)],
 )
-async def test_a_browser_is_told_of_failures_on_a_page(held: Held, path: str, status: int) -> None:
+async def test_a_browser_is_told_of_failures_on_a_page(held: LocalTable, path: str, status: int) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         assert "What to do" in await page(served, path, status)
@@ -88,12 +89,12 @@ async def test_the_page_of_a_row_has_its_declared_types_whichever_worker_has_the
             assert "str | None" in await page(workers[name], f"/tables/{TABLE}/rows/{key}")
 
 
-async def test_while_rows_cannot_be_listed_the_page_of_their_table_says_so(held: Held) -> None:
+async def test_while_rows_cannot_be_listed_the_page_of_their_table_says_so(held: LocalTable) -> None:
     async with serving(held) as served:
         assert "cannot be listed now" in await page(served, f"/tables/{TABLE}")
 
 
-async def test_files_of_pages_are_served_and_nothing_beside_them(held: Held) -> None:
+async def test_files_of_pages_are_served_and_nothing_beside_them(held: LocalTable) -> None:
     async with serving(held) as served, ClientSession() as session:
         for name, kind in FILES.items():
             async with session.get(served.address(f"/static/{name}")) as answer:
@@ -160,7 +161,9 @@ async def test_the_page_of_a_global_table_shows_its_copies_on_all_workers(tmp_pa
             stack.callback(table.close)
             table.open((0,), "id-1")
             table.apply(0, [row(0, "ada", 1), row(1, "bob", 1)][:rows])
-            served = await stack.enter_async_context(serving(Held(table, 1), worker=name, directory=Directory(tell)))
+            served = await stack.enter_async_context(
+                serving(local_table(table, 1), worker=name, directory=Directory(tell))
+            )
             served.catch_up(0)
             peers.append(Peer(name, served.web, {}, {}))
         peers.append(Peer("three", "http://127.0.0.1:1", {}, {}))
