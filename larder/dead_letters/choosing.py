@@ -12,14 +12,15 @@ from larder.delivery.delivery import RECORD_OVERHEAD
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from larder.dead_letters.letters import Headers, Letter, LetterId
+    from larder.dead_letters.letters import Headers, Letter
+    from larder.declaring.coordinates import Coordinates
     from larder.declaring.facts import TopicFacts
 
 
 class Chosen(NamedTuple):
     """The letters with one of these ids, or all; of a topic, and with a text in their cause, where those are given."""
 
-    ids: frozenset[LetterId] | None = None
+    ids: frozenset[Coordinates] | None = None
     topic: str | None = None
     cause: str | None = None
 
@@ -85,7 +86,7 @@ def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -
     )
 
 
-def unfound(ids: Collection[LetterId], topic: str) -> dict[Name, str]:
+def unfound(ids: Collection[Coordinates], topic: str) -> dict[Name, str]:
     """Say of ids that no letter of a topic has them."""
     return {Name(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from larder.config.errors import MistakeError
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import ATTEMPT, REPLAYED, STEP
 from larder.declaring.problems import Problem
 
@@ -39,18 +40,6 @@ _ATTEMPTS: Final = range(2**31)
 _SHOWN_KEY = 200
 
 
-class LetterId(NamedTuple):
-    """Where the record that a letter is about lies; as text topic/partition/offset, the letter's message key."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        """Give it as it is written on a command line and in an address."""
-        return f"{self.topic}/{self.partition}/{self.offset}"
-
-
 class LetterIdentity(NamedTuple):
     """The record that a letter is about, for certain, and which letter about it; timestamp in ms.
 
@@ -58,7 +47,7 @@ class LetterIdentity(NamedTuple):
     attempt  how often it was replayed to its step before
     """
 
-    id: LetterId
+    id: Coordinates
     timestamp: int
     step: str | None = None
     attempt: int = 0
@@ -72,7 +61,7 @@ class LetterIdentity(NamedTuple):
 class Name(NamedTuple):
     """The id of a letter, and the step that parked the record: each step that could not handle it has a letter."""
 
-    id: LetterId
+    id: Coordinates
     step: str | None = None
 
     def __str__(self) -> str:
@@ -96,7 +85,7 @@ class Letter(NamedTuple):
     attempt   how often it was replayed to its step before.
     """
 
-    id: LetterId
+    id: Coordinates
     service: str
     timestamp: int
     cause: str
@@ -128,18 +117,12 @@ class Settlement(NamedTuple):
     place: LetterPlace
 
 
-def letter_id(text: str) -> LetterId:
+def letter_id(text: str) -> Coordinates:
     """Read an id; raises `MistakeError`."""
-    found = re.fullmatch(r"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})/([0-9]{1,19})", text)
-    if found is None:
-        problem = Problem(
-            f"dead letter {text}",
-            "requires an id as topic/partition/offset",
-            repr(text),
-            "see larder dead-letters list",
-        )
-        raise MistakeError(problem)
-    return LetterId(found[1], int(found[2]), int(found[3]))
+    if (found := Coordinates.read(text)) is None:
+        requires = "requires an id as topic/partition/offset"
+        raise MistakeError(Problem(f"dead letter {text}", requires, repr(text), "see larder dead-letters list"))
+    return found
 
 
 def read_record(partition: int, record: Record) -> Letter | Settlement | None:
@@ -147,9 +130,11 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
     ours = {name: value for name, value in record.headers if name.startswith(PREFIX) and value is not None}
     place = LetterPlace(partition, record.offset, record.timestamp)
     try:
-        about = letter_id((record.key or b"").decode())
+        about = Coordinates.read((record.key or b"").decode())
         timestamp, attempt = _number(ours[TIMESTAMP], _TIMES), _number(ours.get(ATTEMPT, b"0"), _ATTEMPTS)
-    except (MistakeError, ValueError, KeyError):
+    except (ValueError, KeyError):
+        return None
+    if about is None:
         return None
     step = text_of(ours.get(STEP))
     if (how := ours.get(SETTLED)) is not None:

@@ -11,11 +11,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from larder.config.connection import Connection
-from larder.dead_letters.letters import Letter, LetterId, Settlement
+from larder.dead_letters.letters import Letter, Settlement
 from larder.dead_letters.pages import LetterPage, Newest, PartitionLetters, page, read_cursor
 from larder.dead_letters.records import Span
 from larder.dead_letters.shelves import DEAD_LETTERS, LetterKind, Shelf, lowest, shelf_of, windows
 from larder.dead_letters.tallying import counted, tally
+from larder.declaring.coordinates import Coordinates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -109,7 +110,7 @@ def _tally(surveys: Collection[_Survey], kind: LetterKind) -> Tally:
     return tally(every, whole=all(each.whole for each in surveys), subject=kind.subject)
 
 
-async def letter(connection: Connection, service: str, wanted: LetterId) -> tuple[Letter, Settlement | None] | None:
+async def letter(connection: Connection, service: str, wanted: Coordinates) -> tuple[Letter, Settlement | None] | None:
     """Give a letter with its value, and what settled it; None where it is not among the newest records.
 
     Raises KafkaError and OSError.
@@ -131,7 +132,7 @@ def _alone(found: Letter) -> Span:
     return Span(found.place.offset, found.place.offset + 1)
 
 
-async def _met(shelf: Shelf, partition: int, span: Span, wanted: LetterId) -> AsyncIterator[Letter | Settlement]:
+async def _met(shelf: Shelf, partition: int, span: Span, wanted: Coordinates) -> AsyncIterator[Letter | Settlement]:
     """Give the newest letter of an id, the last one, and what lies behind it."""
     async for window in windows(shelf, partition, span, lambda each: each.id == wanted):
         for entry in window:

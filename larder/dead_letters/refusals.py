@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from larder.config.errors import MistakeError
 from larder.dead_letters.choosing import says
 from larder.dead_letters.describing import moment
-from larder.dead_letters.letters import Letter, LetterPlace, letter_id, text_of
+from larder.dead_letters.letters import Letter, LetterPlace, text_of
 from larder.dead_letters.shelves import LetterKind
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.decisions import refusals_name
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def read_refusal(partition: int, record: Record) -> Letter | None:
     """Read a record of the topic of refusals; None for one that is no refusal."""
     try:
         refusal = _read(record.value or b"")
-        about = letter_id(refusal.id)
-    except (MistakeError, msgspec.MsgspecError, ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if (about := Coordinates.read(refusal.id)) is None:
         return None
     place = LetterPlace(partition, record.offset, record.timestamp)
     key = refusal.key.encode(errors="backslashreplace")

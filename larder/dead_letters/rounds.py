@@ -13,9 +13,10 @@ from aiokafka.structs import TopicPartition
 from larder.clock import now
 from larder.config.connection import Connection
 from larder.dead_letters.choosing import unfound
-from larder.dead_letters.letters import Letter, LetterId, Settlement, settling_headers
+from larder.dead_letters.letters import Letter, Settlement, settling_headers
 from larder.dead_letters.outcome import SettlingProgress
 from larder.dead_letters.records import Outgoing, Span, send, spans
+from larder.declaring.coordinates import Coordinates
 from larder.delivery.refused_records import REFUSED
 from larder.kafka.readers import reader
 from larder.kafka.retrying import within
@@ -77,10 +78,10 @@ class Round:
                 unmet -= await self._partition(partition, ends[TopicPartition(self.shelf.topic, partition)])
         self.outcome.left |= unfound(unmet, self.shelf.topic)
 
-    async def _partition(self, partition: int, span: Span) -> set[LetterId]:
+    async def _partition(self, partition: int, span: Span) -> set[Coordinates]:
         """Settle the letters of a partition; gives the ids that were met."""
         settled = await self._settled(partition, span)
-        met: set[LetterId] = set()
+        met: set[Coordinates] = set()
         chunk: list[Ready] = []
         size = 0
         async for entry in self.shelf.entries(partition, span):
@@ -133,7 +134,7 @@ class Round:
         async def publish() -> None:
             offsets = iter(await send(self.producer, [replay for _, replay in ready if replay is not None]))
             places.extend(
-                None if replay is None else f"{replay.tp.topic}/{replay.tp.partition}/{next(offsets)}"
+                None if replay is None else str(Coordinates(replay.tp.topic, replay.tp.partition, next(offsets)))
                 for _, replay in ready
             )
             await send(self.producer, [self._marker(each.letter, at) for each, at in zip(ready, places, strict=True)])

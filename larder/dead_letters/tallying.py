@@ -11,7 +11,8 @@ from larder.counters.letter_counts import MOST_CAUSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from larder.dead_letters.letters import Letter, LetterId
+    from larder.dead_letters.letters import Letter
+    from larder.declaring.coordinates import Coordinates
 
 MOST_SUBJECTS = 50
 """With the most letters: those of a service are its inputs and tables."""
@@ -26,7 +27,7 @@ class CauseCount(NamedTuple):
     subject: str
     cause: str
     letters: int
-    samples: tuple[LetterId, ...]
+    samples: tuple[Coordinates, ...]
 
 
 class Subject(NamedTuple):
@@ -66,7 +67,7 @@ def counted(letter: Letter) -> Letter:
 def tally(letters: Iterable[Letter], *, whole: bool, subject: Callable[[Letter], str]) -> Tally:
     """Count letters by subject and kind of cause."""
     counts: Counter[tuple[str, str]] = Counter()
-    samples: defaultdict[tuple[str, str], list[LetterId]] = defaultdict(list)
+    samples: defaultdict[tuple[str, str], list[Coordinates]] = defaultdict(list)
     subjects: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for letter in letters:
         kind = subject(letter), kind_of(letter.cause)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.records import Record
 
 _PREFIX: Final = "larder."
@@ -63,7 +64,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
     if record.key is not None:
         headers.append((_KEY, record.key))
-    return DeadLetterRecord(f"{topic}/{partition}/{record.offset}".encode(), record.value, headers)
+    return DeadLetterRecord(str(Coordinates(topic, partition, record.offset)).encode(), record.value, headers)
 
 
 def cause_of(error: Exception) -> str:

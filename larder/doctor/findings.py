@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from larder.declaring.coordinates import Coordinates
+
 MOST_SAMPLES: Final = 5
 """Coordinates that are told of one finding: enough to look at, and to see whether they lie together."""
 
@@ -25,18 +27,6 @@ EXIT_CODES: Final = {Severity.HINT: 0, Severity.WARNING: 10, Severity.ERROR: 11}
 """By the worst finding. Apart from those that all commands share (1 to 3), and from a shell's own (126 and above)."""
 
 
-class RecordPlace(NamedTuple):
-    """Where a record lies."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        """Give it as dead letters do."""
-        return f"{self.topic}/{self.partition}/{self.offset}"
-
-
 class Finding(NamedTuple):
     """One thing that is wrong. `do` has the commands and changes that mend it, in their order."""
 
@@ -46,7 +36,7 @@ class Finding(NamedTuple):
     seen: str
     why: str
     do: tuple[str, ...]
-    samples: tuple[RecordPlace, ...] = ()
+    samples: tuple[Coordinates, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values."""
@@ -66,9 +56,9 @@ class Met:
     """How often something was met, and where it was met first."""
 
     count: int = 0
-    samples: list[RecordPlace] = field(default_factory=list)
+    samples: list[Coordinates] = field(default_factory=list)
 
-    def add(self, place: RecordPlace) -> None:
+    def add(self, place: Coordinates) -> None:
         """Count one more."""
         self.count += 1
         if len(self.samples) < MOST_SAMPLES:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.decoding import decoder
 from larder.declaring.fields import fields
-from larder.doctor.findings import RecordPlace
 from larder.store.row_schema import UNREADABLE
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class SeenRecord(NamedTuple):
     `cause` says why there is no row; it is empty for a deletion.
     """
 
-    place: RecordPlace
+    place: Coordinates
     record: Record
     row: Row | None
     fields: Mapping[str, msgspec.Raw] | None
@@ -55,9 +55,9 @@ class ValueReader:
 
     def read(self, partition: int, records: Iterable[Record]) -> list[SeenRecord]:
         """Read records of one partition; bad values are told, not raised."""
-        return [self._read(RecordPlace(self.topic.name, partition, record.offset), record) for record in records]
+        return [self._read(Coordinates(self.topic.name, partition, record.offset), record) for record in records]
 
-    def _read(self, place: RecordPlace, record: Record) -> SeenRecord:
+    def _read(self, place: Coordinates, record: Record) -> SeenRecord:
         if record.value is None:
             return SeenRecord(place, record, None, None)
         try:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import input_name
 from larder.declaring.sources import events_of
 from larder.queries.key_texts import key_text
@@ -63,31 +66,31 @@ def _join(service: Service, join: Join, counts: Counts, waiting: Mapping[tuple[s
                 "partition": partition,
                 **each.counts.as_dict(),
                 "waiting": waiting.get((join.name, partition), 0),
-                "samples": _samples(join, f"{topic}/{partition}", each),
+                "samples": _samples(join, TopicPartition(topic, partition), each),
             }
             for partition, each in sorted(known.partitions.items())
         ],
     }
 
 
-def _samples(join: Join, partition: str, quality: JoinQuality) -> dict[str, list[dict[str, Any]]]:
+def _samples(join: Join, tp: TopicPartition, quality: JoinQuality) -> dict[str, list[dict[str, Any]]]:
     return {
-        "missing": _newest(join, partition, quality.missing),
-        "expired": _newest(join, partition, quality.expired),
-        "parked": _newest(join, partition, quality.parked),
+        "missing": _newest(join, tp, quality.missing),
+        "expired": _newest(join, tp, quality.expired),
+        "parked": _newest(join, tp, quality.parked),
     }
 
 
-def _newest(join: Join, partition: str, samples: Iterable[Sample]) -> list[dict[str, Any]]:
+def _newest(join: Join, tp: TopicPartition, samples: Iterable[Sample]) -> list[dict[str, Any]]:
     """The newest first; an order that was read again, after a rewind, once."""
     by_offset = {sample.offset: sample for sample in samples}
-    return [_sample(join, partition, sample) for sample in sorted(by_offset.values(), reverse=True)]
+    return [_sample(join, tp, sample) for sample in sorted(by_offset.values(), reverse=True)]
 
 
-def _sample(join: Join, partition: str, sample: Sample) -> dict[str, Any]:
+def _sample(join: Join, tp: TopicPartition, sample: Sample) -> dict[str, Any]:
     lookup = None if sample.lookup is None else join.lookups[sample.lookup]
     found = {
-        "id": f"{partition}/{sample.offset}",
+        "id": str(Coordinates(tp.topic, tp.partition, sample.offset)),
         "at": sample.at,
         "key": None if sample.key is None else key_text(events_of(join.source), sample.key),
         "field": None if lookup is None else lookup.field,

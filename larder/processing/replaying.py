@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from aiokafka.structs import TopicPartition
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import REPLAYED, STEP
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
@@ -66,7 +67,5 @@ class ReplayHandler:
 
 def _offset(replayed: bytes | None, source: TopicPartition) -> int | None:
     """The offset of a record of `source`, out of its coordinates; None for any other."""
-    place, _, offset = (replayed or b"").rpartition(b"/")
-    if place != f"{source.topic}/{source.partition}".encode() or not offset.isdigit() or len(offset) > len(str(2**63)):
-        return None
-    return int(offset)
+    found = Coordinates.read((replayed or b"").decode(errors="replace"))
+    return found.offset if found is not None and (found.topic, found.partition) == source else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.decoding import decoder
 from larder.declaring.problems import LarderError, Problem
 from larder.kafka.partitioner import partition_of
@@ -158,7 +159,8 @@ def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection 
     """Give the newest record of a key where that was rejected: a row of the key, if there is one, is older."""
     for partition in partitions:
         if (found := table.shard(partition).unreadable.of(partition, key)) is not None:
-            return Rejection(f"{table.topic.name}/{partition}/{found.offset}", partition, found.offset, found.cause)
+            at = Coordinates(table.topic.name, partition, found.offset)
+            return Rejection(str(at), partition, found.offset, found.cause)
     return None
 
 

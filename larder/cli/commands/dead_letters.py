@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from larder.dead_letters.choosing import Chosen
-    from larder.dead_letters.letters import How, LetterId, Name
+    from larder.dead_letters.letters import How, Name
     from larder.dead_letters.outcome import SettlingOutcome, SettlingProgress
     from larder.dead_letters.pages import LetterPage
+    from larder.declaring.coordinates import Coordinates
 
 SETTLE_SECONDS = 6 * 3600.0
 """For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
@@ -121,7 +122,7 @@ def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str |
     from larder.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
     from larder.dead_letters.letters import letter_id  # noqa: PLC0415
 
-    ids: frozenset[LetterId] | None = frozenset(map(letter_id, letters)) or None
+    ids: frozenset[Coordinates] | None = frozenset(map(letter_id, letters)) or None
     declared = f"larder dead-letters {what}"
     if ids is not None and (every or topic is not None or cause is not None):
         found = "also --all, --topic or --cause"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from larder.declaring.compiled.decides import DecisionVerdict, compile_decide
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.decisions import WakeUp, as_utc
 from larder.declaring.decoding import decoder
@@ -73,7 +74,7 @@ class MemoryDecide:
         """Decide on a record of the input of that number."""
         key, event = self._compiled.events[number](record.value)
         check_event_place(self._compiled.decide.inputs[number], record, self._topic, key, self._count)
-        self._decide(key, event, f"{topic}/0/{record.offset}", record.value)
+        self._decide(key, event, str(Coordinates(topic, 0, record.offset)), record.value)
 
     def due(self, until: datetime | None) -> bytes | None:
         """The key that is to be woken first, if that is due."""

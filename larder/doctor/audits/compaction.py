@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.plurals import counted
-from larder.doctor.findings import MOST_SAMPLES, Finding, RecordPlace, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding, Severity
 from larder.doctor.mending import set_brokers, set_static, set_topic
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _policy(system: System, use: TopicUse, topic: TopicState) -> Iterator[Findin
 
 def _cut(system: System, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
     """A log of rows begins at 0, unless somebody deleted records of it."""
-    cut = [RecordPlace(use.name, partition, begin) for partition, begin in sorted(topic.begins.items()) if begin > 0]
+    cut = [Coordinates(use.name, partition, begin) for partition, begin in sorted(topic.begins.items()) if begin > 0]
     if not (use.compacted and cut):
         return
     followers = [service.name for service, each in system.uses if each.name == use.name]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka.structs import TopicPartition
 
+from larder.declaring.coordinates import Coordinates
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, RecordPlace, Severity
+from larder.doctor.findings import Finding, Severity
 from larder.doctor.mending import set_static
 from larder.group.start_offsets import Offsets, OffsetsLostError, input_offset
 
@@ -74,5 +75,5 @@ def _lost(system: System, service: Service) -> Iterator[Finding]:
                     f"larder worker {service.name} --inputs-from earliest (records may be processed again)",
                     f"or larder worker {service.name} --inputs-from latest (what is there now is passed over)",
                 ),
-                () if committed is None else (RecordPlace(tp.topic, tp.partition, committed.offset),),
+                () if committed is None else (Coordinates(tp.topic, tp.partition, committed.offset),),
             )

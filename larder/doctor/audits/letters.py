@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted, plural
-from larder.doctor.findings import MOST_SAMPLES, Finding, RecordPlace, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,5 +43,5 @@ def _unsettled(service: str, tally: Tally) -> Finding:
             f"larder dead-letters list {name}, and larder dead-letters show {name} {samples[0]} for one with its value",
             f"larder dead-letters replay {name} --cause TEXT once the cause is gone, or discard in place of replay",
         ),
-        tuple(RecordPlace(*sample) for sample in samples[:MOST_SAMPLES]),
+        tuple(samples[:MOST_SAMPLES]),
     )

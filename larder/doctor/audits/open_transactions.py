@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from larder.declaring.coordinates import Coordinates
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, RecordPlace, Severity
+from larder.doctor.findings import Finding, Severity
 from larder.kafka.open_transactions import behind
 
 if TYPE_CHECKING:
@@ -33,5 +34,5 @@ def open_transactions(system: System, long: float = LONG_SECONDS) -> Iterator[Fi
                 f"an open transaction, {began}: {found.whose}",
                 "nobody reads past it: the partition does not move, and a restart of a worker does not change that",
                 (problem.do,),
-                (RecordPlace(tp.topic, tp.partition, found.offset),),
+                (Coordinates(tp.topic, tp.partition, found.offset),),
             )

@@ -15,7 +15,7 @@ from larder.store.row_schema import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from larder.doctor.findings import RecordPlace
+    from larder.declaring.coordinates import Coordinates
     from larder.doctor.records import SeenRecord, ValueReader
 
 AUDIT = "revisions"
@@ -34,7 +34,7 @@ class Last(NamedTuple):
     """
 
     revision: int
-    place: RecordPlace
+    place: Coordinates
     value: int
     deleted: int | None = None
 

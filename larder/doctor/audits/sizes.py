@@ -16,10 +16,10 @@ from larder.doctor.mending import set_topic
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from larder.declaring.coordinates import Coordinates
     from larder.declaring.joins import Join
     from larder.declaring.service import Service
     from larder.doctor.facts import System
-    from larder.doctor.findings import RecordPlace
     from larder.doctor.records import SeenRecord
 
 AUDIT = "sizes"
@@ -48,7 +48,7 @@ class RecordSizes:
         """Begin with nothing seen."""
         self._limits = limits
         self.above = {into: Met() for into in limits}
-        self.largest: list[tuple[int, RecordPlace]] = []
+        self.largest: list[tuple[int, Coordinates]] = []
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
         """Measure some more records."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted
-from larder.doctor.findings import Finding, RecordPlace, Severity
+from larder.doctor.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,8 +88,8 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
                 f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{name}), and start it",
             ),
             (
-                RecordPlace(name, fell["partition"], fell["offset"]),
-                RecordPlace(name, fell["partition"], fell["earlier_offset"]),
+                Coordinates(name, fell["partition"], fell["offset"]),
+                Coordinates(name, fell["partition"], fell["earlier_offset"]),
             ),
         )
     if parked := table.get("parked"):

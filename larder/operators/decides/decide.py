@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.compiled.decides import CompiledDecide, DecisionVerdict, Read
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.decisions import Near, WakeUp, as_utc
 from larder.declaring.events import Emitted
@@ -103,7 +104,7 @@ class Decider:
         rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
         events = list(verdict.emitted)
         if verdict.refusal is not None:
-            where = f"{cause.topic}/{cause.partition}/{cause.offset}"
+            where = str(Coordinates(cause.topic, cause.partition, cause.offset))
             refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
             events.append((len(self._outputs) - 1, *refused))
         self._check(key, rows, events, verdict, cause.timestamp)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from larder.dead_letters.choosing import Chosen, obstacle, stepless, too_large
-from larder.dead_letters.letters import Letter, LetterId, LetterPlace
+from larder.dead_letters.letters import Letter, LetterPlace
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import TopicFacts
 
 LETTER = Letter(
-    LetterId("shop.orders", 5, 7), "s", 1, "shop.customers has no row 'c9'", b"k", b"v", [], None, LetterPlace(1, 0, 0)
+    Coordinates("shop.orders", 5, 7), "s", 1, "shop.customers has no row 'c9'", b"k", b"v", [], None,
+    LetterPlace(1, 0, 0),
 )  # fmt: skip
 FACTS = TopicFacts(6, "delete", 1_000, "id")
 
@@ -19,7 +21,7 @@ FACTS = TopicFacts(6, "delete", 1_000, "id")
     [
         (Chosen(), True),
         (Chosen(frozenset({LETTER.id})), True),
-        (Chosen(frozenset({LetterId("shop.orders", 5, 8)})), False),
+        (Chosen(frozenset({Coordinates("shop.orders", 5, 8)})), False),
         (Chosen(topic="shop.orders"), True),
         (Chosen(topic="shop"), False),
         (Chosen(cause="NO ROW"), True),

@@ -14,7 +14,6 @@ from larder.dead_letters.describing import described_whole
 from larder.dead_letters.letters import (
     REPLAYED,
     Letter,
-    LetterId,
     LetterIdentity,
     LetterPlace,
     Settlement,
@@ -24,6 +23,7 @@ from larder.dead_letters.letters import (
     settling_headers,
 )
 from larder.dead_letters.pages import Newest, PartitionLetters, cursor, page, read_cursor
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import dead_letter, fitting
 
 
@@ -48,7 +48,7 @@ def _parked(record: Stored = ORDER, offset: int = 0) -> Stored:
 def test_a_letter_has_its_record_as_it_came_and_why_it_was_parked() -> None:
     read = read_record(3, _parked(offset=5))
     assert read == Letter(
-        LetterId("shop.orders", 2, 7), "shipping", 123, "no customer", b"o1", b'{"id":1}', [("trace", b"\xff")],
+        Coordinates("shop.orders", 2, 7), "shipping", 123, "no customer", b"o1", b'{"id":1}', [("trace", b"\xff")],
         None, LetterPlace(3, 5, 1_700_000_000_000),
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_a_letter_says_what_was_left_out_of_it() -> None:
 def test_what_settles_a_letter_is_read_as_it_was_written(
     how: str, as_: str | None, step: tuple[str | None, int]
 ) -> None:  # fmt: skip
-    identity = LetterIdentity(LetterId("shop.orders", 2, 7), 123, *step)
+    identity = LetterIdentity(Coordinates("shop.orders", 2, 7), 123, *step)
     stored = Stored(b"shop.orders/2/7", None, settling_headers(identity, how, as_), 9, 456)  # type: ignore[arg-type]
     assert read_record(1, stored) == Settlement(identity, how, as_, LetterPlace(1, 9, 456))
 
@@ -135,7 +135,7 @@ def test_what_a_letter_has_cannot_move_a_terminal(value: str, capsys: pytest.Cap
 
 def _letter(number: int, partition: int = 0, at: int = 0, offset: int = 0, timestamp: int = 1) -> Letter:
     place = LetterPlace(partition, offset, at)
-    return Letter(LetterId("t", partition, number), "s", timestamp, "why", None, None, [], None, place)
+    return Letter(Coordinates("t", partition, number), "s", timestamp, "why", None, None, [], None, place)
 
 
 def _settled(letter: Letter) -> Settlement:

@@ -19,11 +19,12 @@ from larder.config.connection import Connection
 from larder.config.errors import UnavailableError
 from larder.dead_letters import rounds, shelves
 from larder.dead_letters.choosing import Chosen
-from larder.dead_letters.letters import Letter, LetterId, Name, Settlement, letter_id
+from larder.dead_letters.letters import Letter, Name, Settlement, letter_id
 from larder.dead_letters.outcome import SettlingOutcome
 from larder.dead_letters.reading import letter, list_letters, survey_letters, tally_letters
 from larder.dead_letters.records import Outgoing, Span, spans
 from larder.dead_letters.settling import settle
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import dead_letter, fitting
 from larder.kafka.readers import reader
 from larder.kafka.transactions import TransactionalProducer
@@ -366,7 +367,7 @@ async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(s
 
 async def test_a_service_without_dead_letters_has_none(kafka: str, prefix: str) -> None:
     assert (await list_letters(Connection(kafka), prefix, 10)) == ([], None, False)
-    assert await letter(Connection(kafka), prefix, LetterId("t", 0, 1)) is None
+    assert await letter(Connection(kafka), prefix, Coordinates("t", 0, 1)) is None
     outcome = await settle(Connection(kafka), prefix, "discarded", of("t/0/1"))
     assert (named(outcome.settled), list(named(outcome.left))) == ({}, ["t/0/1"])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from larder.dead_letters.letters import Letter, LetterId, LetterPlace
+from larder.dead_letters.letters import Letter, LetterPlace
 from larder.dead_letters.tallying import MOST_SAMPLES, counted, tally
+from larder.declaring.coordinates import Coordinates
 
 
 def letter(offset: int, cause: str, topic: str = "orders") -> Letter:
     place = LetterPlace(0, offset, 1)
-    return Letter(LetterId(topic, 0, offset), "s", 1, cause, b"k", b"v", [("h", b"v")], None, place)
+    return Letter(Coordinates(topic, 0, offset), "s", 1, cause, b"k", b"v", [("h", b"v")], None, place)
 
 
 def by_topic(letter: Letter) -> str:

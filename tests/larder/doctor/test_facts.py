@@ -10,8 +10,8 @@ from aiokafka.structs import TopicPartition
 
 from larder import DeadLetter, Decision, Service, Wait
 from larder.config.settings import Settings
-from larder.dead_letters.letters import LetterId
 from larder.dead_letters.tallying import CauseCount, Tally
+from larder.declaring.coordinates import Coordinates
 from larder.declaring.problems import Problem
 from larder.doctor.audits.compaction import compaction
 from larder.doctor.audits.deletions import READ_RATE, deletions
@@ -377,8 +377,8 @@ def test_a_transaction_that_does_not_end_is_a_warning_with_its_producer_and_the_
 
 def test_dead_letters_that_are_not_settled_are_one_warning_with_causes_and_commands() -> None:
     causes = (
-        CauseCount(ORDERS, "no key", 280_872, (LetterId(ORDERS, 1, 7), LetterId(ORDERS, 1, 5))),
-        CauseCount(ORDERS, "no value", 3, (LetterId(ORDERS, 0, 2),)),
+        CauseCount(ORDERS, "no key", 280_872, (Coordinates(ORDERS, 1, 7), Coordinates(ORDERS, 1, 5))),
+        CauseCount(ORDERS, "no value", 3, (Coordinates(ORDERS, 0, 2),)),
     )
     found = one(letters(HEALTHY._replace(letters={"shipping": Tally(280_880, causes, whole=False)})))
     assert (found.severity, found.about) == (Severity.WARNING, f"dead letters in {LETTERS}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from larder import EventTopic, OwnerTopic, Row
+from larder.declaring.coordinates import Coordinates
 from larder.doctor.audits.keys import Keys
-from larder.doctor.findings import Finding, RecordPlace, Severity
+from larder.doctor.findings import Finding, Severity
 from larder.doctor.records import ValueReader
 from tests.support.audited import Given, found, given, shop
 
@@ -33,7 +34,7 @@ def test_null_keys_are_an_error_for_rows_and_a_warning_for_events() -> None:
     (of_rows,) = audit(CUSTOMERS, given(4, None, ROW), given(5, None, None), given(6, "c1", ROW))
     assert (of_rows.severity, of_rows.samples) == (
         Severity.ERROR,
-        (RecordPlace("shop.customers", 2, 4), RecordPlace("shop.customers", 2, 5)),
+        (Coordinates("shop.customers", 2, 4), Coordinates("shop.customers", 2, 5)),
     )
     assert of_rows.seen == "2 records without a key"
     assert of_rows.do[0] == "have their producer send customer_id as the key of the message"
