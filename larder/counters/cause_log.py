@@ -27,12 +27,13 @@ OTHER = "other causes"
 
 # Quoted text, and words with a digit in them: keys, times, numbers. Names of types in backticks stay.
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|[\w.:+-]*\d[\w.:+-]*")
-_LONGEST = 300
+LONGEST_CAUSE = 300
+"""Characters: what comes after them does not tell causes apart."""
 
 
 def kind_of(cause: str) -> str:
     """Give a cause without the values of its record."""
-    return _VALUE.sub("…", cause[:_LONGEST])
+    return _VALUE.sub("…", cause[:LONGEST_CAUSE])
 
 
 class CauseLog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from larder.counters.cause_log import kind_of
+from larder.counters.cause_log import LONGEST_CAUSE, kind_of
 from larder.counters.letter_counts import MOST_CAUSES
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class Tally(NamedTuple):
 
 
 def counted(letter: Letter) -> Letter:
-    """Give what of a letter counts, so that many of them can be held."""
-    return letter._replace(key=None, value=None, headers=[], cause=kind_of(letter.cause))
+    """Keep only what counts, so that many letters fit into memory; `tally` reduces the causes."""
+    return letter._replace(key=None, value=None, headers=[], cause=letter.cause[:LONGEST_CAUSE])
 
 
 def tally(letters: Iterable[Letter], *, whole: bool, subject: Callable[[Letter], str]) -> Tally:
