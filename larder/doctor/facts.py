@@ -85,7 +85,7 @@ class GroupFacts(NamedTuple):
 
     workers: tuple[str, ...] = ()
     committed: Mapping[TopicPartition, Committed] = {}
-    strangers: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 class Absence(NamedTuple):

@@ -20,7 +20,6 @@ from larder.declaring.facts import dead_letters_name
 from larder.declaring.topology import topics_of
 from larder.doctor.facts import Absence, Brokers, GroupFacts, System, TopicState, WorkerState
 from larder.kafka.admin import Cluster
-from larder.kafka.foreign_members import is_worker_of
 from larder.worker.topic_ownership import claims
 
 if TYPE_CHECKING:
@@ -147,9 +146,8 @@ async def _brokers(cluster: Cluster, own: Mapping[str, TopicFacts]) -> Brokers:
 
 
 async def _group(cluster: Cluster, name: str) -> GroupFacts:
-    members, strangers = await cluster.members(name), await cluster.strangers(name)
-    workers = tuple(member for member in members if is_worker_of(name, member))
-    return GroupFacts(workers, await cluster.committed(name), tuple(strangers))
+    members = await cluster.service_group(name)
+    return GroupFacts(members.workers, await cluster.committed(name), members.foreign)
 
 
 def _worker(reply: Reply) -> WorkerState:

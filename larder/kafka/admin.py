@@ -18,7 +18,7 @@ from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts
 from larder.kafka.clients import new_admin
 from larder.kafka.committed import Committed
-from larder.kafka.foreign_members import is_worker_of
+from larder.kafka.foreign_members import GroupMembers, is_worker_of
 from larder.kafka.newer_members import newer_members
 from larder.kafka.open_transactions import OpenTransaction, open_transactions
 from larder.kafka.topic_metadata import Copies, copies, describe
@@ -120,22 +120,24 @@ class Cluster:
 
     async def members(self, group: str) -> list[str]:
         """Who is in a consumer group now, by client id."""
+        return [client_id for client_id, _ in await self._members(group)]
+
+    async def service_group(self, service: str) -> GroupMembers:
+        """Who is in the group of a service now, whichever protocol each member speaks."""
+        older = await self._members(service)
+        node = await self._admin.find_coordinator(service)
+        newer = await newer_members(partial(self._admin._client.send, node), service)
+        workers = [client_id for client_id, _ in older if is_worker_of(service, client_id)]
+        foreign = [f"{client_id} at {host}" for client_id, host in older if not is_worker_of(service, client_id)]
+        return GroupMembers(tuple(workers), (*foreign, *newer))
+
+    async def _members(self, group: str) -> list[tuple[str, str]]:
+        """Client ids with hosts of the members that speak the older protocol, in order."""
         (answer,) = await self._admin.describe_consumer_groups([group])
         ((code, _, _, _, _, members, *_),) = answer.groups
         if (error := for_code(code)) is not NoError:
             raise error(group)
-        return sorted(client_id for _, client_id, *_ in members)
-
-    async def strangers(self, group: str) -> list[str]:
-        """Who is in the group of a service now and no worker of it, by client id with host."""
-        (answer,) = await self._admin.describe_consumer_groups([group])
-        older = [
-            f"{client_id} at {host}"
-            for _, client_id, host, *_ in answer.groups[0][5]
-            if not is_worker_of(group, client_id)
-        ]
-        node = await self._admin.find_coordinator(group)
-        return sorted(older) + await newer_members(partial(self._admin._client.send, node), group)
+        return sorted((client_id, host) for _, client_id, host, *_ in members)
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         """Delete the records before these offsets."""

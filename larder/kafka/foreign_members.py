@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from larder.declaring.problems import LarderError, Problem
 
@@ -10,6 +11,13 @@ from larder.declaring.problems import LarderError, Problem
 def is_worker_of(service: str, client_id: str) -> bool:
     """Whether a member of the group of a service is one of its workers, by the client id that they give themselves."""
     return client_id.startswith(f"{service}.")
+
+
+class GroupMembers(NamedTuple):
+    """The members of the group of a service: its workers by client id, and all others by client id with host."""
+
+    workers: tuple[str, ...]
+    foreign: tuple[str, ...]
 
 
 class ForeignMembersError(LarderError):

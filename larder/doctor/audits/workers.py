@@ -20,12 +20,12 @@ AUDIT = "workers"
 def workers(system: System) -> Iterator[Finding]:
     """Find what keeps workers out of their group, and those that are silent, wait, rejected rows, or diverge."""
     for name, group in system.groups.items():
-        if group.strangers:
+        if group.foreign:
             yield Finding(
                 Severity.ERROR,
                 AUDIT,
                 f"group {name}",
-                f"members that are no workers of the service: {', '.join(group.strangers)}",
+                f"members that are no workers of the service: {', '.join(group.foreign)}",
                 "the broker lets members of one kind into a group: workers that start are refused, and end",
                 ("stop them, or give them another group",),
             )

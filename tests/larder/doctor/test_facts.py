@@ -335,7 +335,7 @@ def test_a_standby_needs_a_second_worker() -> None:
 
 
 def test_other_clients_in_the_group_of_a_service_are_an_error() -> None:
-    told = one(workers(HEALTHY._replace(groups={"shipping": GroupFacts(strangers=("curious at /10.0.0.1",))})))
+    told = one(workers(HEALTHY._replace(groups={"shipping": GroupFacts(foreign=("curious at /10.0.0.1",))})))
     assert (told.severity, told.about) == (Severity.ERROR, "group shipping")
     assert told.seen.endswith("no workers of the service: curious at /10.0.0.1")
 
