@@ -31,6 +31,8 @@ DYING = [sys.executable, "-m", "tests.support.dying_worker"]
 class Worker:
     """One worker process. `directory` keeps its tables between starts under the same name."""
 
+    program: tuple[str, ...] = ("-m", "larder")
+
     def __init__(
         self,
         kafka: str,
@@ -59,7 +61,7 @@ class Worker:
         As "delivery.sent:3:SIGSTOP" it stops there.
         """
         self._from = self.log.stat().st_size if self.log.exists() else 0
-        command = [*DYING, dying_at] if dying_at else COMMAND
+        command = [*DYING, dying_at] if dying_at else [sys.executable, *self.program]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "worker", self.service, "--name", self.name, *self._arguments],
