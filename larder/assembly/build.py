@@ -44,7 +44,7 @@ class Assembly:
         feeds: Mapping[str, Feed],
         begun: Mapping[TopicPartition, Begun],
         generation: int,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         epoch: Callable[[], int],
         clock: Callable[[], float],
         placement: Placement,

@@ -12,7 +12,8 @@ from aiokafka.structs import TopicPartition
 from larder.assembly.counts import Counts
 from larder.declaring.operators import Operator, node
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
@@ -30,7 +31,7 @@ class Shared:
     tables: Mapping[str, LocalTable]
     counts: Counts
     generation: int
-    delivery: Callable[[], Delivery]
+    delivery: Delivery
     clock: Callable[[], float]
     rooms: dict[TopicPartition, list[WaitingRoom]] = field(default_factory=dict)
 
@@ -63,7 +64,7 @@ class PartitionContext:
         return self.shared.counts
 
     @property
-    def delivery(self) -> Callable[[], Delivery]:
+    def delivery(self) -> Delivery:
         """Where outputs go now."""
         return self.shared.delivery
 

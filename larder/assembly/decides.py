@@ -21,7 +21,7 @@ from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.operators.decides.decide import Decider, Deciding
 from larder.operators.decides.near_rows import NearRows, Source
 from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic

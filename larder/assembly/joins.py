@@ -16,7 +16,7 @@ from larder.declaring.missing import Wait
 from larder.declaring.service import Service
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.misplaced import OrderPlaces
 from larder.local_tables.table import LocalTable

@@ -14,7 +14,7 @@ from larder.declaring.facts import TopicFacts
 from larder.declaring.operators import Operator
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 
 if TYPE_CHECKING:
     from larder.assembly.context import PartitionContext

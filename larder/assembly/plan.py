@@ -19,7 +19,7 @@ from larder.declaring.facts import dead_letters_name, input_name, keys_name, rep
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.declaring.topology import topics_of
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.operators.reactions import Reacting
 from larder.operators.rekeying.rows import keys_topic
 

@@ -12,7 +12,7 @@ from larder.assembly.operator_plan import build
 from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
 from larder.declaring.missing_fields import Drop
 from larder.declaring.topics import OwnerTopic, Rekeyed
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.operators.rekeying.newest_result import Gathering
 from larder.operators.rekeying.rows import RekeyingRows
 from larder.processing.handlers import InputStep, Rekeying

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from larder.counters.cause_log import kind_of
 from larder.dead_letters.letters import Name
 from larder.declaring.plurals import counted
-from larder.delivery.delivery import RECORD_OVERHEAD
+from larder.delivery.output import RECORD_OVERHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Collection

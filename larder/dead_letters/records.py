@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from larder.delivery.delivery import ANSWER_SECONDS, BATCH_BYTES, NO_COMPRESSION
+from larder.delivery.delivery import ANSWER_SECONDS
+from larder.delivery.guarantees import BATCH_BYTES, NO_COMPRESSION
 from larder.kafka.batch_consumer import BATCH_RECORDS, POLL_SECONDS, fetch
 from larder.kafka.retrying import within
 

@@ -6,15 +6,14 @@ fits its topic: one that is refused would be made again for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiokafka.structs import TopicPartition
 
 from larder.counters.cause_log import CauseLog
 from larder.declaring.dead_letters import dead_letter, fitting
 from larder.declaring.one_form import as_sent
 from larder.declaring.records import Record
-from larder.delivery.delivery import RECORD_OVERHEAD, Delivery, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import RECORD_OVERHEAD, Output
 
 
 class Parking:
@@ -25,7 +24,7 @@ class Parking:
         service: str,
         tp: TopicPartition,
         output: Output,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         causes: CauseLog | None = None,
         step: str = "",
     ) -> None:
@@ -46,7 +45,7 @@ class Parking:
         """Send a record to the dead letters that its table rejects, and logs."""
         whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause, self._step)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
-        self._delivery().emit(
+        self._delivery.emit(
             self._output,
             self._tp.partition % self._output.partitions,
             letter.key,

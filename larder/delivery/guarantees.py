@@ -1,47 +1,92 @@
 """How a unit is committed: its offsets after its outputs, or both in one transaction.
 
-What differs between at least once and exactly once is here; the loop, and the units, are the same.
+What differs between at least once and exactly once is here; the loop, and the units, are the same. After an error a
+guarantee is of no more use: the next one, with a producer of its own, replaces it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, Literal, Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
+from larder.config.connection import Connection
+from larder.kafka.clients import new_producer, new_transactional_producer
 from larder.kafka.committed import Committed
+from larder.kafka.retrying import RETRY_SECONDS, answered
 from larder.kafka.transactions import Member, TransactionalProducer
+
+log = logging.getLogger("larder")
 
 Name = Literal["exactly_once", "at_least_once"]
 
+BATCH_BYTES: Final = 512 * 1024
+"""Size of a producer batch: half of the broker's default limit for a message, which is one for a batch. That of a
+topic which allows less is smaller, so that none is refused whole."""
+
+NO_COMPRESSION: Final = 0
+"""In the attributes of a record batch."""
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+"""After so long the broker ends a transaction by itself: that of a worker that is gone, if nobody else did."""
+
+PRODUCER_SETTINGS: Final[Mapping[str, Any]] = {
+    "linger_ms": 0,
+    "max_batch_size": BATCH_BYTES,
+    # A record of the largest topic of ours (8 MiB), with room to spare.
+    "max_request_size": 16 * 1024 * 1024,
+    # How long it tries to get outputs acknowledged before their inputs are read again.
+    "request_timeout_ms": 20_000,
+}
+
+Follow = Callable[[], None]
+
 
 class Guarantee(Protocol):
-    """What one producer does for the units that it is used for; it is used for no more after an error.
+    """One producer, and what it does for the units that it is used for."""
 
-    `begin` is None where there is nothing to begin. `commit` raises KafkaError, of which GroupFencedError and
-    CommitFailedError say that the group has moved on.
-    """
+    overlapping: bool
+    """Outputs of the next unit may be sent while a unit is committed."""
 
     @property
     def producer(self) -> AIOKafkaProducer: ...
 
     @property
     def by(self) -> str:
-        """The transactional id."""
+        """The transactional id; empty where there is none."""
 
-    @property
-    def begin(self) -> Callable[[], Awaitable[None]] | None: ...
+    def new_batch(self, max_bytes: int) -> BatchBuilder:
+        """Make a batch for a topic that takes batches of this size."""
 
-    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None: ...
+    async def begin(self) -> None:
+        """Make ready to send outputs; raises KafkaError."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
+        """Commit offsets, whose outputs are acknowledged.
+
+        Raises KafkaError, of which GroupFencedError and CommitFailedError say that the group has moved on.
+        """
+
+    def with_outputs(self, follow: Follow, afterwards: list[Follow]) -> None:
+        """Do what must be in one with the outputs of a unit, or after them: then it is one of its `afterwards`."""
+
+    async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
+        """Wait until this worker, as a member of its group, may begin a unit; `members` gives transactional ids."""
+
+    async def stop(self) -> None:
+        """Stop the producer; what it had not sent, or not committed, is made again from the committed offsets."""
 
 
 class AtLeastOnce:
     """Offsets are committed to the group after the outputs: after a crash some are published again."""
 
+    overlapping = True
     by = ""
-    begin = None
 
     def __init__(
         self, producer: AIOKafkaProducer, commit: Callable[[Mapping[TopicPartition, Committed]], Awaitable[None]]
@@ -49,18 +94,38 @@ class AtLeastOnce:
         self.producer = producer
         self._commit = commit
 
+    def new_batch(self, max_bytes: int) -> BatchBuilder:
+        return _new_batch(self.producer, max_bytes, transactional=False)
+
+    async def begin(self) -> None:
+        """Nothing to begin."""
+
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         if offsets:
             await self._commit(offsets)
+
+    def with_outputs(self, follow: Follow, afterwards: list[Follow]) -> None:
+        afterwards.append(follow)
+
+    async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
+        """Nothing to wait for: a commit of a worker that is no member is refused, and nothing stays open."""
+
+    async def stop(self) -> None:
+        await self.producer.stop()
 
 
 class ExactlyOnce:
     """Outputs and offsets are committed in one transaction, fenced by the generation of `member`."""
 
+    overlapping = False
+
     def __init__(self, producer: TransactionalProducer, by: str, member: Callable[[], Member]) -> None:
         self.producer = producer
         self.by = by
         self._member = member
+
+    def new_batch(self, max_bytes: int) -> BatchBuilder:
+        return _new_batch(self.producer, max_bytes, transactional=True)
 
     async def begin(self) -> None:
         await self.producer.begin(self._member())
@@ -71,3 +136,39 @@ class ExactlyOnce:
             raise ValueError(message)
         await self.begin()
         await self.producer.commit({tp: committed.written() for tp, committed in offsets.items()})
+
+    def with_outputs(self, follow: Follow, afterwards: list[Follow]) -> None:  # noqa: ARG002 - as every guarantee
+        follow()
+
+    async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
+        """A worker that has lost its place in the group would open a transaction that only its timeout ends."""
+        said = False
+        while self.by not in await answered(members):
+            if not said:
+                log.info("waiting to be let into the group again")
+                said = True
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def stop(self) -> None:
+        await self.producer.discard()
+
+
+def new_guarantee(
+    name: Name,
+    connection: Connection,
+    by: str,
+    commit: Callable[[Mapping[TopicPartition, Committed]], Awaitable[None]],
+    member: Callable[[], Member],
+) -> Guarantee:
+    """Make a guarantee with a producer that is not started; `commit` commits offsets to the group."""
+    if name == "at_least_once":
+        return AtLeastOnce(new_producer(connection, **PRODUCER_SETTINGS), commit)
+    return ExactlyOnce(
+        new_transactional_producer(connection, by, TRANSACTION_TIMEOUT_MS, **PRODUCER_SETTINGS), by, member
+    )
+
+
+def _new_batch(producer: AIOKafkaProducer, max_bytes: int, *, transactional: bool) -> BatchBuilder:
+    if max_bytes < BATCH_BYTES:
+        return BatchBuilder(max_bytes, NO_COMPRESSION, is_transactional=transactional)
+    return producer.create_batch()

@@ -1,4 +1,4 @@
-"""What comes before a worker goes on with partitions that another one had: no transaction may be about to change them.
+"""Before a worker goes on with partitions that another one had, no transaction may be about to change their offsets.
 
 Who committed a partition's offset last is in that offset's metadata, and who is in the group, the group tells.
 """
@@ -14,7 +14,6 @@ from aiokafka.structs import TopicPartition
 
 from larder.group.faust_app import Consumer
 from larder.group.start_offsets import Offsets
-from larder.kafka.retrying import RETRY_SECONDS, answered
 
 log = logging.getLogger("larder")
 
@@ -51,13 +50,3 @@ async def offsets_to_go_on_from(
             )
         await asyncio.sleep(LOOK_SECONDS)
     return offsets
-
-
-async def until_member(consumer: Consumer, by: str) -> None:
-    """Who has lost its place in the group would begin a transaction that nobody but its timeout ends."""
-    said = False
-    while by not in await answered(consumer.members):
-        if not said:
-            log.info("waiting to be let into the group again")
-            said = True
-        await asyncio.sleep(RETRY_SECONDS)

@@ -9,12 +9,14 @@ undone: who goes back to the committed offsets begins with another one of these.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from larder.delivery.delivery import Delivery, Headers, Output, Unit
+from larder.delivery.delivery import Delivery
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
+from larder.delivery.output import Headers, Output
+from larder.delivery.unit import Unit
 from larder.local_tables.table import LocalTable
 from larder.store.applying.deletions import REVISION_HEADER
 
@@ -38,9 +40,7 @@ class Written(NamedTuple):
 class OwnedRows:
     """Rows of `partition`, by encoded key; `generation` is that of the group, as this worker is a member of it."""
 
-    def __init__(
-        self, table: LocalTable, partition: int, output: Output, delivery: Callable[[], Delivery], generation: int
-    ) -> None:
+    def __init__(self, table: LocalTable, partition: int, output: Output, delivery: Delivery, generation: int) -> None:
         self.partition = partition
         self.output = output
         self._table = table
@@ -99,7 +99,7 @@ class OwnedRows:
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
-        delivery = self._delivery()
+        delivery = self._delivery
         if delivery.unit is not self._unit:
             self._unit, self._of_unit = delivery.unit, []
             self._unit.afterwards.append(partial(self._are_committed, self._unit, self._of_unit))

@@ -21,7 +21,8 @@ from larder.declaring.one_form import in_one_form
 from larder.declaring.reactions import UNKNOWN, Old
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import LocalTable
 from larder.operators.user_code import no_exit
@@ -80,7 +81,7 @@ class ReactingHandler:
         reactions: Sequence[Reacting],
         begun: Begun,
         parking: Parking,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         counts: ReactionCounts,
     ) -> None:
         self._tp = tp
@@ -132,7 +133,7 @@ class ReactingHandler:
                 self._tell(each)
         self._batch += 1
         self._unstored |= {key: _Unstored(self._batch, stored, key in unread) for key, stored in known.items()}
-        delivery = self._delivery()
+        delivery = self._delivery
         delivery.done(self._tp, position)
         delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
 
@@ -151,7 +152,7 @@ class ReactingHandler:
             self._parking.park(change.record, cause_of(error))
 
     def _emit(self, events: Sequence[tuple[Output, bytes, bytes]], timestamp: int) -> None:
-        delivery = self._delivery()
+        delivery = self._delivery
         for output, key, value in events:
             if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
                 raise ValueError(refusal)

@@ -108,7 +108,7 @@ class AgentHandler:
     """A partition of an agent's topic. What is left of an epoch that has passed is not counted as done."""
 
     def __init__(
-        self, tp: TopicPartition, row: type[Row], feed: Feed, delivery: Callable[[], Delivery],
+        self, tp: TopicPartition, row: type[Row], feed: Feed, delivery: Delivery,
         epoch: Callable[[], int],
     ) -> None:  # fmt: skip
         self._tp = tp
@@ -123,7 +123,7 @@ class AgentHandler:
         def done() -> None:
             if self._epoch() == began:
                 self._feed.counts.done += len(records)
-                self._delivery().done(self._tp, position)
+                self._delivery.done(self._tp, position)
 
         self._feed.counts.given += len(records)
         self._feed.offer(AgentBatch(self._tp.topic, self._tp.partition, records, self._row), done)

@@ -18,7 +18,8 @@ from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Headers, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import Headers, Output
 from larder.local_tables.table import LocalTable
 from larder.store.records import Rejected
 
@@ -41,7 +42,7 @@ class TableHandler:
     """
 
     def __init__(
-        self, table: LocalTable, partition: int, parking: Parking, delivery: Callable[[], Delivery]
+        self, table: LocalTable, partition: int, parking: Parking, delivery: Delivery
     ) -> None:  # fmt: skip
         self._table = table
         self._partition = partition
@@ -69,8 +70,8 @@ class TableHandler:
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.
-        self._delivery().done(TopicPartition(self._table.topic.name, self._partition), position)
-        self._delivery().unit.afterwards.append(partial(self._table.published, self._partition, offsets))
+        self._delivery.done(TopicPartition(self._table.topic.name, self._partition), position)
+        self._delivery.unit.afterwards.append(partial(self._table.published, self._partition, offsets))
 
     def busy(self) -> bool:
         return False
@@ -83,7 +84,7 @@ class InputHandler:
         self,
         tp: TopicPartition,
         steps: Mapping[str, InputStep],
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         key_type: KeyType = BYTES,
     ) -> None:
         """`key_type`: that of the message keys, which stages get in one form."""
@@ -97,7 +98,7 @@ class InputHandler:
             formed = in_one_form(records, self.key_type)
             for stage in self.steps.values():
                 stage.process(formed)
-        self._delivery().done(self._tp, position)
+        self._delivery.done(self._tp, position)
 
     def busy(self) -> bool:
         return any(stage.busy() for stage in self.steps.values())
@@ -114,7 +115,7 @@ class Rekeying:
         self,
         key_of: Callable[[bytes | None], bytes | None],
         output: Output,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         parking: Parking,
         counts: RekeyCounts,
     ) -> None:
@@ -126,7 +127,7 @@ class Rekeying:
         self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:
-        delivery = self._delivery()
+        delivery = self._delivery
         sure = delivery.takes_all(
             self._output, [each.key for each in records], [each.value for each in records], _headers(records)
         )
@@ -155,9 +156,7 @@ class Rekeying:
             return None
         if sure:
             return key
-        refusal = self._delivery().refusal(
-            self._output, record.key, record.value, record.timestamp, list(record.headers)
-        )
+        refusal = self._delivery.refusal(self._output, record.key, record.value, record.timestamp, list(record.headers))
         if refusal is not None:
             self._parking.park(record, refusal)
             return None

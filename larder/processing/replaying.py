@@ -31,7 +31,7 @@ class ReplayHandler:
         tp: TopicPartition,
         source: TopicPartition,
         handler: InputHandler,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         parking: Callable[[TopicPartition, str], Parking],
     ) -> None:
         self._tp = tp
@@ -43,7 +43,7 @@ class ReplayHandler:
     def process(self, records: Sequence[Record], position: int) -> None:
         for record in records:
             self._replay(record)
-        self._delivery().done(self._tp, position)
+        self._delivery.done(self._tp, position)
 
     def busy(self) -> bool:
         return self._handler.busy()

@@ -20,14 +20,16 @@ from larder.assembly.counts import Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan
+from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery, NotAssignedError
 from larder.delivery.guarantees import Guarantee
 from larder.delivery.refused_records import REFUSED, Refusals
+from larder.delivery.renewal import Renewal
 from larder.group.faust_app import Consumer
 from larder.group.start_offsets import Fallback, Offsets, input_offset
-from larder.group.takeover import offsets_to_go_on_from, until_member
+from larder.group.takeover import offsets_to_go_on_from
 from larder.kafka.batch_consumer import Batch, SeenEnd
 from larder.kafka.committed import Committed
 from larder.kafka.retrying import RETRY_SECONDS, answered, is_passing
@@ -69,19 +71,21 @@ class Membership:
         tables: Mapping[str, LocalTable],
         counts: Counts,
         feeds: Mapping[str, Feed],
-        processing: Processing,
+        traffic: Traffic,
+        commit_interval: float,
         memo: Memo,
         placement: Placement,
         standbys: Standbys,
         replan: Callable[[], Awaitable[ServicePlan]],
-        new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
+        renewal: Renewal,
         end_transaction: Callable[[str], Awaitable[None]],
         inputs_from: Fallback | None,
         clock: Callable[[], float],
         reached: Callable[[str], None],
     ) -> None:
         self.plan = plan
-        self.processing = processing
+        self.delivery = Delivery(self._commit, reached, Refusals(clock), traffic)
+        self.processing = Processing(self.delivery, clock, commit_interval, traffic)
         self.rooms: Mapping[TopicPartition, list[WaitingRoom]] = {}
         self.ends: dict[TopicPartition, int] = {}
         self.highs: dict[TopicPartition, int] = {}
@@ -96,12 +100,10 @@ class Membership:
         self._placement = placement
         self._standbys = standbys
         self._replan = replan
-        self._new_guarantee = new_guarantee
+        self._renewal = renewal
         self._end_transaction = end_transaction
         self._inputs_from = inputs_from
         self._clock = clock
-        self._reached = reached
-        self._refusals = Refusals(clock)
         self._changing = asyncio.Lock()
         self._held_back: dict[TopicPartition, Problem] = {}
         self._said: Collection[str] = ()
@@ -228,7 +230,7 @@ class Membership:
             log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
             await self.processing.abandon()
             await self._renew_delivery()
-        self.processing.delivery.assign(())
+        self.delivery.assign(())
 
     async def start(
         self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
@@ -249,16 +251,18 @@ class Membership:
         for table in self._tables.values():
             if table.held == "global":
                 table.remeasure(table.partitions)
-        offsets = await offsets_to_go_on_from(self.consumer, assigned, self._guarantee.by, self._end_transaction)
+        offsets = await offsets_to_go_on_from(
+            self.consumer, assigned, self.delivery.guarantee.by, self._end_transaction
+        )
         if self._placement.heed(offsets.placed_by()):
             self._note_topics(topics)
         self._close_others(assigned)
-        self.processing.delivery.assign(assigned)
+        self.delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self.ends, self.highs = dict(offsets.ends), {}
         assembly = Assembly(
             self.plan, assigned, self._tables, self._counts, self._feeds, self._begun,
-            self.consumer.member().generation, lambda: self.processing.delivery, lambda: self.processing.epoch,
+            self.consumer.member().generation, self.delivery, lambda: self.processing.epoch,
             self._clock, self._placement, self.partition_counts,
         )  # fmt: skip
         lanes = assembly.lanes()
@@ -290,7 +294,7 @@ class Membership:
         committed = input_offset(tp, offsets, self._memo.committed, self._topic_ids[tp.topic], self._inputs_from)
         table.not_ahead(tp.partition, committed)
         self._begun[tp] = Begun(committed, offsets.ends[tp])
-        self.processing.delivery.done(tp, committed)
+        self.delivery.done(tp, committed)
 
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
@@ -298,7 +302,7 @@ class Membership:
             start = input_offset(tp, offsets, self._memo.committed, topic_id, self._inputs_from)
             self.positions[tp] = start
             # Also where nothing has come yet: a partition without an offset looks like one that was lost.
-            self.processing.delivery.done(tp, start)
+            self.delivery.done(tp, start)
             return start
         table = self._tables[tp.topic]
         table.open([tp.partition], table.topic_id)
@@ -340,8 +344,7 @@ class Membership:
             self._let_go()
             await self.processing.abandon()
             await self._renew_delivery()
-        if self._guarantee.by:
-            await until_member(self.consumer, self._guarantee.by)
+        await self.delivery.guarantee.until_member(self.consumer.members)
         await self.consumer.rewind()
 
     def _let_go(self) -> None:
@@ -351,20 +354,17 @@ class Membership:
             table.forget_listeners()
 
     async def _renew_delivery(self) -> None:
-        """A new producer, for outputs that begin anew; waits for a broker that is away."""
-        self._guarantee = guarantee = await answered(partial(self._new_guarantee, self.consumer))
-        self.processing.delivery = Delivery(
-            guarantee.producer, self._commit, self._reached, self._refusals, guarantee.begin, self.processing.traffic
-        )
+        """Begin again with a new producer; waits for a broker that is away."""
+        self.delivery.renew(await answered(self._renewal.renew))
 
-    def _committed(self, tp: TopicPartition, offset: int) -> Committed:
+    def _committed(self, tp: TopicPartition, offset: int, by: str) -> Committed:
         number = self._placement.number(tp.topic, self.partition_counts[tp.topic])
-        return Committed(offset, self._topic_ids[tp.topic], self._guarantee.by, number)
+        return Committed(offset, self._topic_ids[tp.topic], by, number)
 
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _commit(self, guarantee: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
         try:
-            await self._guarantee.commit({tp: self._committed(tp, offset) for tp, offset in offsets.items()})
+            await guarantee.commit({tp: self._committed(tp, offset, guarantee.by) for tp, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError) as error:
             log.info("offsets were not committed, the group has moved on: %s", error)
             return

@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
-
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from larder.assembly.counts import COUNTED_APART, Counts
 from larder.assembly.memo import Memo
@@ -35,16 +31,15 @@ from larder.declaring.operators import node
 from larder.declaring.problems import LarderError, Problem
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
-from larder.delivery.delivery import BATCH_BYTES
-from larder.delivery.guarantees import AtLeastOnce, ExactlyOnce, Guarantee, Name
+from larder.delivery.guarantees import Guarantee, Name, new_guarantee
+from larder.delivery.renewal import Renewal
 from larder.group.consumer_thread import Group
 from larder.group.faust_app import App, Consumer
 from larder.group.peers import Peer
 from larder.group.start_offsets import Fallback
 from larder.kafka.broker_probe import probe
-from larder.kafka.clients import end_transaction, new_producer, new_transactional_producer
+from larder.kafka.clients import end_transaction
 from larder.kafka.topic_metadata import Described
-from larder.kafka.transactions import TransactionalProducer
 from larder.local_tables.follower import Follower
 from larder.local_tables.horizon import Remainder
 from larder.local_tables.maintenance import tend
@@ -54,7 +49,6 @@ from larder.local_tables.table import LocalTable
 from larder.operators.decides.decide import DecideCounts
 from larder.operators.reactions import GlobalReacting, ReactionCounts
 from larder.operators.user_agents import AgentCounts, Feed, abandonable, run_agent
-from larder.processing.loop import Processing
 from larder.store.errors import StoreError
 from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION
 from larder.store.storage.memory import Memory
@@ -67,26 +61,6 @@ from larder.worker.vitals import ENDING, PartitionUse, Vitals, vitals
 from larder.worker.waiting_behind import WaitingBehind
 
 log = logging.getLogger("larder")
-
-LARGEST_REQUEST = 16 * 1024 * 1024
-"""A record of the largest topic of ours (8 MiB), with room to spare."""
-
-REQUEST_TIMEOUT_MS = 20_000
-"""How long the producer tries to get outputs acknowledged before their inputs are read again."""
-
-PRODUCER_SECONDS = 10.0
-"""How long a producer may take to start before it is said, and tried again."""
-
-_NO_COORDINATOR = Problem(
-    "publishing",
-    "requires a broker that gives producers their ids, and coordinates transactions",
-    f"no answer within {PRODUCER_SECONDS:g} s; it is tried again",
-    "a cluster of less than three brokers needs transaction.state.log.replication.factor=1 and"
-    ' transaction.state.log.min.isr=1; or set guarantee = "at_least_once"',
-)
-
-TRANSACTION_TIMEOUT_MS = 10_000
-"""After so long the broker ends a transaction by itself: that of a worker that is gone, if nobody else did."""
 
 STOP_SECONDS = 2.5
 """How long each step of stopping may take: three of them stay below ten seconds."""
@@ -218,7 +192,7 @@ class ServiceRunner:
                 log.warning("%s", error)
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks, self._guarantees() as new_guarantee:
+        async with asyncio.TaskGroup() as tasks:
             tasks.create_task(probe(self.options.connection, self._heard, self._missed))
             facts = await prepare(self.service, self.options.connection, self._say)
             planned = plan(self.service, facts)
@@ -235,7 +209,7 @@ class ServiceRunner:
             tasks.create_task(tell_progress(self.tables.values(), self._clock))
             await self._follow(tasks, planned)
             if planned.group_topics:
-                await self._join_group(tasks, planned, facts, placement, new_guarantee)
+                await self._join_group(tasks, planned, facts, placement)
             else:
                 # Global tables alone: there is no group to join, and the follower goes on.
                 self._say("running")
@@ -262,88 +236,56 @@ class ServiceRunner:
         planned: ServicePlan,
         facts: Mapping[str, TopicFacts],
         placement: Placement,
-        new_guarantee: Callable[[Consumer], Awaitable[Guarantee]],
     ) -> None:
         options = self.options
-        processing = Processing(self._clock, options.commit_interval, self.traffic)
         # One that is reacted to may not be ahead of what the group has committed (rule 26).
         followed = {name: table for name, table in self.tables.items() if name not in planned.reactions}
         standbys = Standbys(options.connection, followed)
-        self.membership = membership = Membership(
-            planned, facts, self.tables, self.counts, self.feeds, processing, self._memo, placement,
-            standbys, self._replan, new_guarantee, partial(end_transaction, options.connection),
-            options.inputs_from, self._clock, self._reached,
-        )  # fmt: skip
-        group = Group(
-            self.service.name, self._transactional_id, options.connection, options.session_timeout, options.heartbeat,
-            options.poll_interval, options.fetch_bytes, planned.owned,
-            options.standby, options.on_stop == "stay", self.web,
-        )  # fmt: skip
-        app = App(group, membership, planned.group_topics, membership.fail)
-        membership.consumer = cast("Consumer", app.consumer)
-        await membership.prepare()
-        tasks.create_task(membership.watch_group())
-        watching = tasks.create_task(membership.watch_placement())
-        tasks.create_task(standbys.run())
-        if planned.passed_through:
-            tasks.create_task(trim(options.connection, membership.passed_through))
-        try:
-            await app.start()
-            self._say("running")
-            for declared in planned.service.agents:
-                running = run_agent(declared, self.feeds[declared.topic.name])
-                tasks.create_task(abandonable(running, STOP_SECONDS, f"agent {declared.name}"))
-            await membership.run()
-        finally:
-            self._say("stopping")
-            # It asks over the consumer's connection, which is about to be closed.
-            watching.cancel()
+        async with Renewal(lambda: self._guarantee(membership)) as renewal:
+            self.membership = membership = Membership(
+                planned, facts, self.tables, self.counts, self.feeds, self.traffic, options.commit_interval, self._memo,
+                placement, standbys, self._replan, renewal, partial(end_transaction, options.connection),
+                options.inputs_from, self._clock, self._reached,
+            )  # fmt: skip
+            group = Group(
+                self.service.name, self._transactional_id, options.connection, options.session_timeout,
+                options.heartbeat, options.poll_interval, options.fetch_bytes, planned.owned,
+                options.standby, options.on_stop == "stay", self.web,
+            )  # fmt: skip
+            app = App(group, membership, planned.group_topics, membership.fail)
+            membership.consumer = cast("Consumer", app.consumer)
+            await membership.prepare()
+            tasks.create_task(membership.watch_group())
+            watching = tasks.create_task(membership.watch_placement())
+            tasks.create_task(standbys.run())
+            if planned.passed_through:
+                tasks.create_task(trim(options.connection, membership.passed_through))
             try:
-                await _bounded(membership.leave(), "what is done could not be settled")
+                await app.start()
+                self._say("running")
+                for declared in planned.service.agents:
+                    running = run_agent(declared, self.feeds[declared.topic.name])
+                    tasks.create_task(abandonable(running, STOP_SECONDS, f"agent {declared.name}"))
+                await membership.run()
             finally:
-                await _bounded(app.stop(), "the group could not be left")
+                self._say("stopping")
+                # It asks over the consumer's connection, which is about to be closed.
+                watching.cancel()
+                try:
+                    await _bounded(membership.leave(), "what is done could not be settled")
+                finally:
+                    await _bounded(app.stop(), "the group could not be left")
 
     async def _replan(self) -> ServicePlan:
         planned = plan(self.service, await prepare(self.service, self.options.connection, self._say))
         self._say("running")
         return planned
 
-    @asynccontextmanager
-    async def _guarantees(self) -> AsyncIterator[Callable[[Consumer], Awaitable[Guarantee]]]:
-        """Makes guarantees, each with a producer of its own; each new one takes the place of the one before."""
-        current: list[AIOKafkaProducer] = []
-
-        async def renew(consumer: Consumer) -> Guarantee:
-            while current:
-                await _stop(current.pop())
-            guarantee = self._guarantee(consumer)
-            current.append(guarantee.producer)
-            try:
-                async with asyncio.timeout(PRODUCER_SECONDS):
-                    await guarantee.producer.start()
-            except TimeoutError:
-                log.warning("%s", _NO_COORDINATOR)
-                raise
-            return guarantee
-
-        try:
-            yield renew
-        finally:
-            while current:
-                await _stop(current.pop())
-
-    def _guarantee(self, consumer: Consumer) -> Guarantee:
-        settings = {
-            "linger_ms": 0,
-            "max_batch_size": BATCH_BYTES,
-            "max_request_size": LARGEST_REQUEST,
-            "request_timeout_ms": REQUEST_TIMEOUT_MS,
-        }
-        if self.options.guarantee == "at_least_once":
-            return AtLeastOnce(new_producer(self.options.connection, **settings), consumer.commit_offsets)
-        by = self._transactional_id
-        producer = new_transactional_producer(self.options.connection, by, TRANSACTION_TIMEOUT_MS, **settings)
-        return ExactlyOnce(producer, by, consumer.member)
+    def _guarantee(self, membership: Membership) -> Guarantee:
+        options, consumer = self.options, membership.consumer
+        return new_guarantee(
+            options.guarantee, options.connection, self._transactional_id, consumer.commit_offsets, consumer.member
+        )
 
     @property
     def _transactional_id(self) -> str:
@@ -413,15 +355,6 @@ async def _bounded(step: Coroutine[Any, Any, Any], otherwise: str) -> None:
             await step
     except TimeoutError:
         log.warning("%s within %g s: stopping all the same", otherwise, STOP_SECONDS)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; what it had not sent, or not committed, is made again from the committed offsets."""
-    stop = producer.discard() if isinstance(producer, TransactionalProducer) else producer.stop()
-    try:
-        await _bounded(stop, "outputs could not be sent")
-    except KafkaError as error:
-        log.warning("a producer did not stop cleanly: %r", error)
 
 
 def _cause(error: BaseException) -> BaseException:

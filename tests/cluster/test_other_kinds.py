@@ -60,7 +60,7 @@ class CopyingStep:
                 self.parking.park(record, "poison is not copied")
                 continue
             self.results["copied"] += 1
-            self.delivery().emit(self.output, self.partition, record.key, record.value, record.timestamp)
+            self.delivery.emit(self.output, self.partition, record.key, record.value, record.timestamp)
 
     def busy(self):
         return False

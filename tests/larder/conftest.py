@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from larder.delivery.delivery import BATCH_BYTES
-from larder.worker.runner import LARGEST_REQUEST
+from larder.config.connection import Connection
+from larder.delivery.guarantees import PRODUCER_SETTINGS
+from larder.kafka import clients
 
 
 @pytest.fixture
@@ -17,14 +18,7 @@ async def new_producer(kafka: str) -> AsyncIterator[Callable[[], Awaitable[AIOKa
     made = []
 
     async def new() -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=kafka,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=LARGEST_REQUEST,
-        )
+        producer = clients.new_producer(Connection(kafka), **PRODUCER_SETTINGS)
         await producer.start()
         made.append(producer)
         return producer

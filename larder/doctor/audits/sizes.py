@@ -9,7 +9,7 @@ from larder.declaring.facts import input_name, joined_name, waiting_name
 from larder.declaring.plurals import counted
 from larder.declaring.sources import events_of
 from larder.declaring.topics import Rekeyed
-from larder.delivery.delivery import RECORD_OVERHEAD
+from larder.delivery.output import RECORD_OVERHEAD
 from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
 from larder.doctor.mending import set_topic
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from larder.declaring.plurals import counted
+from larder.delivery.guarantees import TRANSACTION_TIMEOUT_MS
 from larder.doctor.findings import Finding, Severity
 from larder.doctor.mending import larder_setting, set_static, set_topic
-from larder.worker.runner import TRANSACTION_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,8 @@ from larder.declaring.partitioning import misplaced
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.joins.waiting_records import Order
@@ -67,7 +68,7 @@ class Decider:
         near: Near,
         parking: Parking,
         outputs: Sequence[Output],
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         counts: DecideCounts,
     ) -> None:
         self.rows = rows
@@ -121,7 +122,7 @@ class Decider:
         for output, events in zip(self._outputs, self._events, strict=True):
             if events:
                 keys, values, timestamps = zip(*events, strict=True)
-                self._delivery().emit_many(output, keys, values, timestamps, keys)
+                self._delivery.emit_many(output, keys, values, timestamps, keys)
                 events.clear()
 
     @no_exit()
@@ -161,7 +162,7 @@ class Decider:
         timestamp: int,
     ) -> None:
         """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
-        state, delivery = self.rows.output, self._delivery()
+        state, delivery = self.rows.output, self._delivery
         for key in verdict.rows:
             if key != home:
                 self._require_here(key)

@@ -6,7 +6,7 @@ worker, and is gone with the transaction that has what came of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Protocol
@@ -50,9 +50,7 @@ class Woken(Protocol):
 class WakeUps:
     """When the rows of one partition are woken. `inputs` are the input partitions by whose offsets it is fenced."""
 
-    def __init__(
-        self, rows: OwnedRows, woken: Woken, inputs: Collection[TopicPartition], delivery: Callable[[], Delivery]
-    ) -> None:
+    def __init__(self, rows: OwnedRows, woken: Woken, inputs: Collection[TopicPartition], delivery: Delivery) -> None:
         self.rows = rows
         self.ready = False
         self._woken = woken
@@ -117,7 +115,7 @@ class WakeUps:
     def _wake(self, wake_up: StoredWakeUp, timestamp: int) -> None:
         key = wake_up.key
         for tp in self._inputs:
-            self._delivery().touch(tp)
+            self._delivery.touch(tp)
         record = Order(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
         self._woken.wake(wake_up, record, self.rows.output.topic)
         if self._at[key] == wake_up.at:

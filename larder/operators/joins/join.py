@@ -7,7 +7,7 @@ something that answers `raw_many`, and topics only as outputs of the delivery.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol, cast
 
@@ -17,7 +17,8 @@ from larder.declaring.dead_letters import cause_of
 from larder.declaring.missing import Drop, PassOn
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import NO_HEADERS, Delivery, Headers, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.local_tables.misplaced import OrderPlaces
 from larder.operators.joins.row_results import RowResults
 from larder.operators.user_code import no_exit
@@ -63,7 +64,7 @@ class Joining:
         compiled: CompiledJoin,
         tables: Sequence[RowSource],
         output: Output,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         parking: Parking,
         quality: JoinQuality,
     ) -> None:
@@ -158,7 +159,7 @@ class Joining:
             self._publish(*zip(*wanted, strict=True))
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-        delivery = self._delivery()
+        delivery = self._delivery
         try:
             headers = self._headers(records)
         except ValueError:
@@ -189,7 +190,7 @@ class Joining:
     def _takes(self, record: Record, key: bytes, value: bytes) -> bool:
         """The output can be published; parks the record if not."""
         (headers,) = self._headers((record,)) or (NO_HEADERS,)
-        refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
+        refusal = self._delivery.refusal(self._output, key, value, record.timestamp, headers)
         if refusal is not None:
             self.park(record, refusal)
         return refusal is None

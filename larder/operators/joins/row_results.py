@@ -15,8 +15,9 @@ from larder.declaring.joins import Join
 from larder.declaring.records import Record
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.delivery import Delivery, Headers, Output
+from larder.delivery.delivery import Delivery
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
+from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 from larder.store.applying.row_checks import RowChecks
@@ -31,7 +32,7 @@ class RowResults:
     def __init__(
         self,
         output: Output,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         revision: Callable[[bytes | None], int] | None,
         checks: RowChecks,
         *,
@@ -77,10 +78,10 @@ class RowResults:
     def _delete(self, record: Record, headers: Headers) -> None:
         if record.key is not None:
             partition = partition_of(record.key, self._output.partitions)
-            self._delivery().emit(self._output, partition, record.key, None, record.timestamp, headers)
+            self._delivery.emit(self._output, partition, record.key, None, record.timestamp, headers)
 
 
-def row_results(join: Join, output: Output, delivery: Callable[[], Delivery]) -> RowResults | None:
+def row_results(join: Join, output: Output, delivery: Delivery) -> RowResults | None:
     """Give what the rows of a join become in `output`; None for a join of events."""
     source = events_of(join.source)
     if not join.of_rows or not isinstance(source, OwnerTopic):

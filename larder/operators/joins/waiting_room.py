@@ -41,7 +41,7 @@ class WaitingRoom:
         wait: Wait,
         rows: OwnedRows,
         partners: Sequence[Partner],
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         clock: Callable[[], float],
         *,
         by_row_key: bool,
@@ -108,7 +108,7 @@ class WaitingRoom:
         row = written(place, order)
         waiting = Written(place.id, row, None)
         headers = self._rows.headers(waiting)
-        refusal = self._delivery().refusal(self._rows.output, place.id, row, order.timestamp, headers)
+        refusal = self._delivery.refusal(self._rows.output, place.id, row, order.timestamp, headers)
         if refusal is not None:
             self._join.park(order, refusal)
             return
@@ -228,8 +228,8 @@ class WaitingRoom:
         """It waits no longer; in the topic it does until what came of it is there, or a crash would lose it."""
         self._places.remove(place)
         self._left[place.id] = place
-        self._delivery().touch(self._tp)
-        self._delivery().with_outputs(partial(self._delete, place, timestamp))
+        self._delivery.touch(self._tp)
+        self._delivery.with_outputs(partial(self._delete, place, timestamp))
 
     def _delete(self, place: WaitingPlace, timestamp: int) -> None:
         """Delete it, if nothing was written in its place since, which is there, or is to be deleted later."""

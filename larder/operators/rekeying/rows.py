@@ -18,8 +18,9 @@ from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery, Headers, Output
+from larder.delivery.delivery import Delivery
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
+from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
@@ -53,7 +54,7 @@ class RekeyingRows:
         read: Callable[[bytes], tuple[bytes | None, int]],
         places: OwnedRows,
         output: Output,
-        delivery: Callable[[], Delivery],
+        delivery: Delivery,
         parking: Parking,
         counts: RekeyCounts,
         *,
@@ -100,7 +101,7 @@ class RekeyingRows:
             self._counts.dropped += 1
             return
         headers = list(record.headers)
-        refusal = self._delivery().refusal(self._output, key, value, record.timestamp, headers)
+        refusal = self._delivery.refusal(self._output, key, value, record.timestamp, headers)
         if refusal is not None:
             raise ValueError(refusal)
         if before is not None and self._partition(before.by) != self._partition(by):
@@ -126,7 +127,7 @@ class RekeyingRows:
         return partition_of(by, self._output.partitions)
 
     def _emit(self, by: bytes, key: bytes, value: bytes | None, record: Record, headers: Headers) -> None:
-        self._delivery().emit(self._output, self._partition(by), key, value, record.timestamp, headers)
+        self._delivery.emit(self._output, self._partition(by), key, value, record.timestamp, headers)
 
     def _write(self, key: bytes, place: RowPlace | None, record: Record) -> None:
         value = None if place is None else msgspec.json.encode(place)

@@ -12,16 +12,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from aiokafka.structs import TopicPartition
 
-from larder.delivery.delivery import (
-    BATCH_BYTES,
-    HEADER_OVERHEAD,
-    RECORD_OVERHEAD,
-    Delivery,
-    Headers,
-    NotAssignedError,
-    Output,
-)
+from larder.delivery.delivery import Delivery, NotAssignedError
+from larder.delivery.guarantees import BATCH_BYTES, AtLeastOnce, Guarantee
+from larder.delivery.output import HEADER_OVERHEAD, RECORD_OVERHEAD, Headers, Output
 from larder.delivery.refused_records import REFUSALS, Refusals
+from larder.kafka.committed import Committed
 from larder.kafka.partitioner import partition_of
 from tests.support.topics import create, read
 
@@ -32,10 +27,10 @@ NOW = int(time.time() * 1000)
 DEFAULT_LARGEST = 1_048_588
 
 
-class Committed(list[dict[TopicPartition, int]]):
+class Commits(list[dict[TopicPartition, int]]):
     """What was committed, call by call."""
 
-    async def __call__(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def __call__(self, _: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
         self.append(dict(offsets))
 
 
@@ -53,11 +48,16 @@ class Sending:
         return await self._send(*args, **settings)
 
 
+async def nowhere(_: Mapping[TopicPartition, Committed]) -> None:
+    """Where a group would be: what is committed is noted before."""
+
+
 def made(
     producer: AIOKafkaProducer, refusals: Refusals | None = None
-) -> tuple[Delivery, Committed, list[str]]:  # fmt: skip
-    committed, steps = Committed(), list[str]()
-    delivery = Delivery(producer, committed, steps.append, refusals or Refusals(time.time))
+) -> tuple[Delivery, Commits, list[str]]:  # fmt: skip
+    committed, steps = Commits(), list[str]()
+    delivery = Delivery(committed, steps.append, refusals or Refusals(time.time))
+    delivery.renew(AtLeastOnce(producer, nowhere))
     delivery.assign([INPUT])
     return delivery, committed, steps
 
@@ -218,8 +218,7 @@ async def test_a_unit_has_what_was_done_while_it_was_open(kafka: str, topic: str
 
 
 async def test_a_task_of_before_an_assignment_moves_no_committed_offset_back() -> None:
-    committed = Committed()
-    delivery = Delivery(cast("AIOKafkaProducer", None), committed, lambda _: None, Refusals(time.time))
+    delivery, committed, _ = made(cast("AIOKafkaProducer", None))
     delivery.assign([INPUT, OTHER])
     delivery.done(INPUT, 5)
     delivery.done(OTHER, 5)
@@ -238,8 +237,7 @@ async def _call(function: Callable[[], None]) -> None:
 
 
 async def test_a_partition_that_comes_back_is_touched_where_it_begins_now() -> None:
-    delivery = Delivery(cast("AIOKafkaProducer", None), Committed(), lambda _: None, Refusals(time.time))
-    delivery.assign([INPUT])
+    delivery, _, _ = made(cast("AIOKafkaProducer", None))
     delivery.done(INPUT, 5)
     await delivery.settle(await delivery.close())
     delivery.assign([])

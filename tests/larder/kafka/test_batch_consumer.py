@@ -362,5 +362,5 @@ def test_the_parts_of_aiokafka_that_are_done_again_here_are_those_that_were_read
 
 
 def test_a_batch_builder_is_made_of_what_it_was_made_of() -> None:
-    """`larder.delivery.delivery` makes its own for topics that take small batches only."""
+    """`larder.delivery.guarantees` makes its own for topics that take small batches only."""
     assert list(inspect.signature(BatchBuilder).parameters)[:2] == ["batch_size", "compression_type"]

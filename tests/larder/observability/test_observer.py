@@ -16,7 +16,7 @@ from larder import EventTopic, Row, Service
 from larder.config.connection import Connection
 from larder.counters.rekey_counts import RekeyCounts
 from larder.counters.traffic import Histogram
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.group.peers import Peer
 from larder.observability.health import STALL_SECONDS
 from larder.observability.metrics.catalogue import BY_NAME, METRICS

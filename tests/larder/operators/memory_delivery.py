@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast
 
 from aiokafka.structs import TopicPartition
 
-from larder.delivery.delivery import NO_HEADERS, Delivery, Headers, Output
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.kafka.partitioner import partitions_of
 
 

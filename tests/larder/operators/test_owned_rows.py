@@ -10,7 +10,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Row
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import LocalTable
 from larder.operators import owned_rows
@@ -40,7 +40,7 @@ class Stage:
         self.held.told("id-1", 1)
         self.held.open([0], "id-1")
         self.delivery = MemoryDelivery()
-        self.rows = OwnedRows(self.held, 0, Output(TOPIC.name, 1, 1 << 20), self.delivery.as_delivery, 7)
+        self.rows = OwnedRows(self.held, 0, Output(TOPIC.name, 1, 1 << 20), self.delivery.as_delivery(), 7)
 
     @property
     def log(self) -> list[Sent]:
@@ -215,7 +215,7 @@ def test_what_was_not_settled_is_no_row_of_the_next_assignment(stage: Stage) -> 
     stage.read()
     stage.write(2)
     stage.delivery.crash(lambda _: 0)
-    again = OwnedRows(stage.held, 0, stage.rows.output, stage.delivery.as_delivery, 8)
+    again = OwnedRows(stage.held, 0, stage.rows.output, stage.delivery.as_delivery(), 8)
     assert (again.raw(KEY), again.revision(KEY)) == (value, 1)
 
 

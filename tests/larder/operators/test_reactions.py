@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from larder import EventTopic, Row, Service
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.reactions import Begun, Reacting, ReactingHandler, ReactionCounts
 from larder.store import Table
@@ -59,10 +59,10 @@ class Worker:
 
         (reaction,) = service.reactions
         reacting = Reacting(compile_reaction(reaction), [Output("changes", 1, 1_000_000)])
-        parking = Parking("s", TP, Output("letters", 1, 1_000_000), delivery.as_delivery)
+        parking = Parking("s", TP, Output("letters", 1, 1_000_000), delivery.as_delivery())
         self.counts = ReactionCounts()
         self.handler = ReactingHandler(
-            TP, self.held, [reacting], Begun(committed, end), parking, delivery.as_delivery, self.counts
+            TP, self.held, [reacting], Begun(committed, end), parking, delivery.as_delivery(), self.counts
         )
 
     @property

@@ -16,7 +16,7 @@ from larder.counters.rekey_counts import RekeyCounts
 from larder.declaring.compiled.joins import compile_rekey
 from larder.declaring.missing_fields import Drop
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Headers, Output
+from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import Rekeying, TableHandler
@@ -52,12 +52,12 @@ def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has
     drawn: list[tuple[bytes | None, bytes | None, Headers]], sizes: list[int]
 ) -> None:
     delivery = MemoryDelivery()
-    parking = Parking("s", INPUT, LETTERS, delivery.as_delivery)
+    parking = Parking("s", INPUT, LETTERS, delivery.as_delivery())
     output = Output("s.orders.by.customer_id", 3, 500)
     rekeying = Rekeying(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         output,
-        delivery.as_delivery,
+        delivery.as_delivery(),
         parking,
         RekeyCounts(),
     )
@@ -86,8 +86,8 @@ def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.Lo
     rekeying = Rekeying(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery,
-        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        delivery.as_delivery(),
+        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
         RekeyCounts(),
     )
     values = [b'{"customer_id":null}', b'{"customer_id":null}', None]
@@ -102,8 +102,8 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
     rekeying = Rekeying(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery,
-        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        delivery.as_delivery(),
+        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
         RekeyCounts(),
     )
     values = [None, b"{", b"{}", b'{"customer_id":null}', b'{"customer_id":7}', b'{"customer_id":"%b"}' % (b"x" * 500)]
@@ -123,8 +123,8 @@ def test_by_leaves_out_and_counts_null_fields_where_missing_is_drop_and_parks_wh
     rekeying = Rekeying(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id", missing=Drop)),
         Output("by", 1, 500),
-        delivery.as_delivery,
-        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        delivery.as_delivery(),
+        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
         counts,
     )
     values = [b'{"customer_id":null}', b"{}", b'{"customer_id":"a"}', b'{"customer_id":null}', None]
@@ -140,8 +140,8 @@ def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -
     rekeying = Rekeying(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery,
-        Parking("s", INPUT, LETTERS, delivery.as_delivery),
+        delivery.as_delivery(),
+        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
         RekeyCounts(),
     )
     value = b'{"order_id":"o","customer_id":"a"}'
@@ -159,8 +159,8 @@ class Stage:
         self.held.told("id-1", 4)
         self.held.open([0], "id-1")
         self.delivery = MemoryDelivery()
-        parking = Parking("s", TopicPartition("shop.customers", 0), LETTERS, self.delivery.as_delivery)
-        self.handler = TableHandler(self.held, 0, parking, self.delivery.as_delivery)
+        parking = Parking("s", TopicPartition("shop.customers", 0), LETTERS, self.delivery.as_delivery())
+        self.handler = TableHandler(self.held, 0, parking, self.delivery.as_delivery())
 
     @property
     def letters(self) -> list[bytes | None]:

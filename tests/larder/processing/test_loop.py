@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any, cast
@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from larder.declaring.records import Record
 from larder.delivery.delivery import Delivery
+from larder.delivery.guarantees import AtLeastOnce, Guarantee
 from larder.delivery.refused_records import Refusals
 from larder.kafka.batch_consumer import Batch
+from larder.kafka.committed import Committed
 from larder.processing.lanes import ENOUGH_RECORDS, SLICE_RECORDS, Lane
 from larder.processing.loop import Processing
 from tests.larder.operators.memory_delivery import Sent
@@ -39,7 +41,7 @@ class Handled:
     def __init__(self, tp: TopicPartition, journal: list[tuple[TopicPartition, int, int]]) -> None:
         self.tp = tp
         self.journal = journal
-        self.delivery: Callable[[], Delivery] | None = None
+        self.delivery: Delivery | None = None
         self.busy_now = False
         self.fails = False
 
@@ -49,7 +51,7 @@ class Handled:
             raise RuntimeError(message)
         self.journal.append((self.tp, len(records), position))
         if self.delivery is not None:
-            self.delivery().done(self.tp, position)
+            self.delivery.done(self.tp, position)
 
     def busy(self) -> bool:
         return self.busy_now
@@ -58,25 +60,33 @@ class Handled:
 class Stage:
     """A loop over lanes of a table and two inputs, whose commits are noted; `commits` waits while `held`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Delivery] = Delivery) -> None:
         self.now = 100.0
         self.journal: list[tuple[TopicPartition, int, int]] = []
         self.committed: list[dict[TopicPartition, int]] = []
         self.commits = asyncio.Event()
         self.commits.set()
         self.is_held = False
-        self.processing = Processing(lambda: self.now, COMMIT_SECONDS)
+        self.refuses = False
+        self.delivery = kind(self._commit, lambda _: None, Refusals(time.time))
+        self.processing = Processing(self.delivery, lambda: self.now, COMMIT_SECONDS)
         self.renew()
         self.handlers = {tp: Handled(tp, self.journal) for tp in (TABLE, INPUT, OTHER)}
         for tp in (INPUT, OTHER):
-            self.handlers[tp].delivery = lambda: self.processing.delivery
+            self.handlers[tp].delivery = self.delivery
 
     def renew(self) -> None:
         producer = cast("AIOKafkaProducer", None)  # these units have no outputs
-        self.processing.delivery = Delivery(producer, self._commit, lambda _: None, Refusals(time.time))
-        self.processing.delivery.assign([TABLE, INPUT, OTHER])
+        self.delivery.renew(AtLeastOnce(producer, self._refuse))
+        self.delivery.assign([TABLE, INPUT, OTHER])
 
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _refuse(self, _: Any) -> None:
+        message = "refused"
+        raise RuntimeError(message)
+
+    async def _commit(self, guarantee: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
+        if self.refuses:
+            await guarantee.commit({tp: Committed(offset, "") for tp, offset in offsets.items()})
         await self.commits.wait()
         self.committed.append(dict(offsets))
 
@@ -128,9 +138,7 @@ class Full(Delivery):
 
 
 async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are_sent() -> None:
-    stage = Stage()
-    stage.processing.delivery = Full(cast("AIOKafkaProducer", None), stage._commit, lambda _: None, Refusals(time.time))
-    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
+    stage = Stage(Full)
     await stage.begin()
     stage.put(batch(INPUT, 0, 500), batch(OTHER, 0, 500), batch(TABLE, 0, 500))
     seen: list[int] = []
@@ -233,9 +241,9 @@ async def test_finishing_settles_what_follows_from_what_was_settled() -> None:
     def follow(times: int) -> None:
         followed.append(times)
         if times:
-            stage.processing.delivery.unit.afterwards.append(lambda: follow(times - 1))
+            stage.delivery.unit.afterwards.append(lambda: follow(times - 1))
 
-    stage.processing.delivery.unit.afterwards.append(lambda: follow(2))
+    stage.delivery.unit.afterwards.append(lambda: follow(2))
     async with asyncio.timeout(5):
         await stage.processing.finish()
     assert followed == [2, 1, 0]
@@ -309,13 +317,7 @@ async def test_what_was_done_of_a_slice_that_failed_is_not_settled() -> None:
 
 async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
     stage = Stage()
-
-    async def refuse(_: Any) -> None:
-        message = "refused"
-        raise RuntimeError(message)
-
-    stage.processing.delivery = Delivery(cast("AIOKafkaProducer", None), refuse, lambda _: None, Refusals(time.time))
-    stage.processing.delivery.assign([TABLE, INPUT, OTHER])
+    stage.refuses = True
     await stage.begin()
     stage.put(batch(INPUT, 0, 10))
     async with running(stage) as task:

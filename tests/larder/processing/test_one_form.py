@@ -14,7 +14,7 @@ from larder import OwnerTopic, Row
 from larder.declaring.keys import UUID
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import InputHandler
@@ -104,7 +104,7 @@ def test_a_row_by_partition_lies_where_its_key_is_looked_up_or_is_rejected_with_
 def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None:
     delivery = MemoryDelivery()
     tp = TopicPartition("orders", 0)
-    parking = Parking("s", tp, Output("s.dead-letters", 1, 1 << 20), delivery.as_delivery)
+    parking = Parking("s", tp, Output("s.dead-letters", 1, 1 << 20), delivery.as_delivery())
     handled: list[bytes | None] = []
 
     class Stage:
@@ -117,7 +117,7 @@ def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None
             return False
 
     sent = [Sent(0, CAPITALS, b"{}"), Sent(1, None, b"{}"), Sent(2, b"no uuid", b"{}"), Sent(3, KEY, b"{}")]
-    InputHandler(tp, {"stage": Stage()}, delivery.as_delivery, UUID).process(sent, 4)
+    InputHandler(tp, {"stage": Stage()}, delivery.as_delivery(), UUID).process(sent, 4)
     assert handled == [KEY, None, b"no uuid", KEY]
     delivery.settle()
     letters = delivery.logs[TopicPartition("s.dead-letters", 0)]

@@ -9,7 +9,7 @@ from aiokafka.structs import TopicPartition
 from larder.declaring.keys import BYTES
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.processing.handlers import InputHandler
 from larder.processing.replaying import ReplayHandler
 from tests.larder.operators.joins.test_waiting_room import ADA, INK, INPUT, LETTERS, Stage
@@ -39,10 +39,10 @@ def replayed(offset: int, step: bytes | None, of: bytes | None, value: bytes | N
 
 def handler(delivery: MemoryDelivery, steps: dict[str, Step]) -> ReplayHandler:
     def parking(tp: TopicPartition, step: str) -> Parking:
-        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), delivery.as_delivery, step=step)
+        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), delivery.as_delivery(), step=step)
 
     return ReplayHandler(
-        REPLAYS, INPUT, InputHandler(INPUT, steps, delivery.as_delivery), delivery.as_delivery, parking
+        REPLAYS, INPUT, InputHandler(INPUT, steps, delivery.as_delivery()), delivery.as_delivery(), parking
     )
 
 
@@ -98,11 +98,11 @@ def test_a_replayed_order_waits_under_its_own_coordinates_and_is_joined_once() -
     stage = Stage()
 
     def parking(tp: TopicPartition, step: str) -> Parking:
-        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), stage.delivery.as_delivery, step=step)
+        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), stage.delivery.as_delivery(), step=step)
 
     def again() -> ReplayHandler:
-        steps = InputHandler(INPUT, {"join j": stage.joining}, stage.delivery.as_delivery, BYTES)
-        return ReplayHandler(REPLAYS, INPUT, steps, stage.delivery.as_delivery, parking)
+        steps = InputHandler(INPUT, {"join j": stage.joining}, stage.delivery.as_delivery(), BYTES)
+        return ReplayHandler(REPLAYS, INPUT, steps, stage.delivery.as_delivery(), parking)
 
     stage.joining.process([stage.order(3)])
     order = stage.order(12)

@@ -6,7 +6,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from larder import DeadLetter, Service
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.doctor.audits.sizes import RecordSizes, limits, sizes
 from larder.doctor.facts import System
 from larder.doctor.findings import Finding, Severity

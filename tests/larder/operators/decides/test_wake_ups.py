@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from larder import Decision, EventTopic, OwnerTopic, Row, Service
 from larder.declaring.compiled.decides import compile_decide
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import SLICE_ENTRIES, LocalTable
 from larder.operators.decides.decide import DecideCounts, Decider
@@ -58,14 +58,14 @@ class Stage:
 
         self.delivery = MemoryDelivery()
         self.held = [self._table(topic, directory) for topic in (ACCOUNTS, WAKES)]
-        rows, stored = (OwnedRows(each, 0, self._output(each), self.delivery.as_delivery, 1) for each in self.held)
-        parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery)
+        rows, stored = (OwnedRows(each, 0, self._output(each), self.delivery.as_delivery(), 1) for each in self.held)
+        parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery())
         (decide,) = service.decides
         self.decider = Decider(
             compile_decide(decide), rows, NearRows("bank", 0, {}), parking, [LETTERS],
-            self.delivery.as_delivery, DecideCounts(),
+            self.delivery.as_delivery(), DecideCounts(),
         )  # fmt: skip
-        self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery)
+        self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery())
         self.decider.set_wake_up = self.wake_ups.set
 
     def take(self, *stored: StoredWakeUp) -> None:

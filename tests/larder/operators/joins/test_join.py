@@ -15,7 +15,7 @@ from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Servic
 from larder.counters.join_quality import NEWEST, TEXT_BYTES, JoinCounts, JoinQuality, QualityOfJoin
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.joins.join import Joining
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
@@ -70,10 +70,10 @@ def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLett
     if function:
         declared(fitting)
     delivery = MemoryDelivery()
-    parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery)
+    parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery())
     output = Output("joined", 3, LARGEST)
     compiled = compile_join(declared)
-    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery, parking, JoinQuality()), delivery
+    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery(), parking, JoinQuality()), delivery
 
 
 IDS = st.sampled_from(["c0", "c1", "c2", "c9", None])

@@ -15,7 +15,7 @@ from larder import Drop, EventTopic, PassOn, Row, Service
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.misplaced import OrderPlaces
 from larder.local_tables.table import LocalTable
@@ -56,13 +56,13 @@ def met(
     service = Service("shop")
     declared = service.join(orders, service.table(parts).on("part_id", embed="part"), into=joined, missing=settle)
     delivery, tp = MemoryDelivery(), TopicPartition("orders", partition)
-    parking = Parking("shop", tp, Output("letters", 1, 1 << 20), delivery.as_delivery)
+    parking = Parking("shop", tp, Output("letters", 1, 1 << 20), delivery.as_delivery())
     output = Output("joined", 1, 1 << 20)
     compiled = compile_join(declared)
-    join = Joining(compiled, [held.rows(partition)], output, delivery.as_delivery, parking, JoinQuality())
+    join = Joining(compiled, [held.rows(partition)], output, delivery.as_delivery(), parking, JoinQuality())
     join.places = OrderPlaces(partition, declared.lookups, [held.partition_count])
     order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
-    InputHandler(tp, {"join": join}, delivery.as_delivery, orders.key_codec).process([order], 1)
+    InputHandler(tp, {"join": join}, delivery.as_delivery(), orders.key_codec).process([order], 1)
     delivery.settle()
     return delivery.logs[TopicPartition("joined", 0)], delivery.logs[TopicPartition("letters", 0)]
 

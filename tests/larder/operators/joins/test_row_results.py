@@ -15,8 +15,8 @@ from larder import DeadLetter, Drop, OwnerTopic, PassOn, Row, Service
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
+from larder.delivery.output import Output
 from larder.operators.joins.join import Joining
 from larder.operators.joins.row_results import row_results
 from larder.store.applying.deletions import REVISION_HEADER
@@ -61,9 +61,9 @@ def joined(
     if function is not None:
         declared(function)
     delivery = MemoryDelivery()
-    parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery)
-    joining = Joining(compile_join(declared), [Customers()], JOINED, delivery.as_delivery, parking, JoinQuality())
-    joining.results = row_results(declared, JOINED, delivery.as_delivery)
+    parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
+    joining = Joining(compile_join(declared), [Customers()], JOINED, delivery.as_delivery(), parking, JoinQuality())
+    joining.results = row_results(declared, JOINED, delivery.as_delivery())
     joining.process(records)
     delivery.finish()
     results, letters = (delivery.logs[TopicPartition(each.topic, 0)] for each in (JOINED, LETTERS))

@@ -20,7 +20,7 @@ from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Servic
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.operators.joins.join import Joining
 from larder.operators.joins.waiting_records import read
@@ -130,7 +130,7 @@ class Waiting(RuleBasedStateMachine):
 
     def open_room(self) -> None:
         """What a worker does with an input partition that it is assigned."""
-        delivery = self.delivery.as_delivery
+        delivery = self.delivery.as_delivery()
         parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), delivery)
         output = Output(JOINED.topic, 1, 1 << 20)
         quality = JoinQuality(lambda: self.customers.now)

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
 from larder.delivery.headers import GENERATION_HEADER
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.table import LocalTable
@@ -98,14 +98,14 @@ class Kept(Stage):
         super().__init__()
 
     def read_back(self) -> None:
-        parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
-        table = TableHandler(self.table, 0, parking, self.delivery.as_delivery)
+        parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery())
+        table = TableHandler(self.table, 0, parking, self.delivery.as_delivery())
         log = self.delivery.logs[WAITING]
         table.process(log[self.table.position(0) :], len(log))
         self.table.seen(0, SeenEnd(len(log), 0.0))
 
     def rows(self) -> OwnedRows:
-        return OwnedRows(self.table, 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1)
+        return OwnedRows(self.table, 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1)
 
     def let_them_go(self) -> None:
         """Both partners come, and everything is settled and read back."""

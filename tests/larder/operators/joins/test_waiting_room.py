@@ -15,7 +15,7 @@ from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.declaring.sources import events_of
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
+from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.operators import owned_rows
 from larder.operators.joins.join import Joining
@@ -102,14 +102,14 @@ class Stage:
         """A room that has read what waits."""
         declared = self.compiled.join.wait
         assert declared is not None
-        parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery)
+        parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery())
         self.joining = Joining(
             self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
-            self.delivery.as_delivery, parking, JoinQuality(lambda: self.now),
+            self.delivery.as_delivery(), parking, JoinQuality(lambda: self.now),
         )  # fmt: skip
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
         self.room = WaitingRoom(
-            INPUT, self.joining, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery,
+            INPUT, self.joining, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery(),
             lambda: self.now, by_row_key=self.by_row_key,
         )  # fmt: skip
         self.joining.room = self.room
@@ -124,7 +124,7 @@ class Stage:
         """The rows of the waiting topic, of which nothing has been read yet."""
         self.store = MemoryTable(self.delivery.logs[WAITING])
         return OwnedRows(
-            self.store.as_held(), 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery, 1
+            self.store.as_held(), 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1
         )  # fmt: skip
 
     def read_back(self) -> None:

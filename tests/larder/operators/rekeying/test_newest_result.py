@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Output
 from larder.delivery.headers import AFTER_HEADER
+from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.newest_result import Gathering
@@ -38,8 +38,8 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     """The keys of the rows that come of the results, and those of their dead letters."""
     delivery = MemoryDelivery()
-    rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery, 1)
-    parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery)
+    rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
+    parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery())
     Gathering(rows, parking, RowChecks(customers)).process(records)
     delivery.finish()
     return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
