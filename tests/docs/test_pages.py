@@ -7,7 +7,7 @@ import re
 
 from tests.support.documents import DOCS, ROOT, anchors, blocks, documents, links
 
-LONGEST = 300
+LONGEST = 250
 """Lines of the longest page: a longer one has two subjects."""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from larder.cli.main import larder
+import larder.doctor.audits
+from larder.cli.main import larder as command
 from larder.config.settings import SETTINGS
 from larder.config.values import shown
 from larder.observability.metrics.catalogue import METRICS
+from larder.web.responses import KINDS
+from larder.web.routes.openapi import whole
 from tests.bench.report import KEYS
 from tests.support.documents import ROOT, page, table
 
@@ -37,11 +42,40 @@ def test_the_commands_are_those_of_the_program() -> None:
     assert [name for name, _ in table(page("reference/commands"), "command")] == [
         f"`larder {line.split()[0]}`" for line in listed.splitlines() if re.match(r"  \w", line)
     ]
-    assert larder.name == "larder"
+    assert command.name == "larder"
 
 
 def test_the_benchmark_has_a_line_for_each_figure() -> None:
     assert [row[1] for row in table(page("explanation/benchmarks"), "what")] == [f"`{key.name}`" for key in KEYS]
+
+
+def test_the_addresses_are_those_of_the_web_port() -> None:
+    listed = [cell for row in table(page("reference/http"), "address") for cell in re.findall(r"`(/[^`?]*)`", row[0])]
+    assert sorted(listed) == sorted(whole()["paths"])
+
+
+def test_the_errors_are_those_of_the_web_port() -> None:
+    assert [row[:2] for row in table(page("reference/http"), "type")] == [
+        [f"`urn:larder:{kind}`", str(failure.status)] for kind, failure in KINDS.items()
+    ]
+
+
+def test_the_audits_are_those_of_doctor() -> None:
+    package = larder.doctor.audits
+    modules = [
+        importlib.import_module(each.name) for each in pkgutil.iter_modules(package.__path__, package.__name__ + ".")
+    ]
+    assert sorted(row[0] for row in table(page("reference/doctor"), "audit")) == sorted(
+        {f"`{module.AUDIT}`" for module in modules}
+    )
+
+
+def test_every_header_is_listed() -> None:
+    text = page("reference/topics-and-headers")
+    for path in (ROOT / "larder").rglob("*.py"):
+        for header in re.findall(r'"(larder\.[a-z]+(?:-[a-z]+)*)"', path.read_text(encoding="utf-8")):
+            if header not in {"larder.toml", "larder.owners"}:
+                assert f"`{header}`" in text, header
 
 
 def _default(value: object) -> str:
