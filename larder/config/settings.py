@@ -12,7 +12,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+from msgspec import Meta
 
 from larder.config.addresses import HIGHEST_PORT, is_address, is_host
 from larder.config.connection import Connection
@@ -35,8 +37,8 @@ Origin = Literal["default", "file", "environment", "local broker"]
 """The last one: the address of Kafka is that of the local broker, which runs."""
 
 
-def _setting(default: Any, about: str, **bounds: float) -> Any:
-    return field(default=default, metadata={"about": about, **bounds})
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
 
 
 @dataclass(frozen=True)
@@ -59,40 +61,35 @@ class Settings:
         "host, or host:port, at which the other workers of a service reach this one's web port; none given: web_host,"
         " unless that stands for all addresses of the machine",
     )
-    web_port: int = _setting(0, "port on which the worker answers; 0 takes a free one", low=0, high=65535)
-    session_timeout_s: float = _setting(
+    web_port: Annotated[int, Meta(ge=0, le=65535)] = _setting(0, "port on which the worker answers; 0 takes a free one")
+    session_timeout_s: Annotated[float, Meta(ge=0.5, le=86_400)] = _setting(
         6.0,
         "a worker that is silent for so long loses its partitions; stock brokers refuse less than 6",
-        low=0.5,
-        high=86_400,
     )
-    heartbeat_s: float = _setting(
+    heartbeat_s: Annotated[float, Meta(ge=0)] = _setting(
         0.0,
         "time between signs of life, by which a worker also learns that partitions move; 0 takes a fifth of"
         " session_timeout_s, at most 0.5",
-        low=0,
     )
-    poll_interval_s: float = _setting(
-        30.0, "a worker that fetches nothing for so long loses its partitions", low=1, high=86_400
+    poll_interval_s: Annotated[float, Meta(ge=1, le=86_400)] = _setting(
+        30.0, "a worker that fetches nothing for so long loses its partitions"
     )
-    stall_s: float = _setting(
+    stall_s: Annotated[float, Meta(ge=1, le=86_400)] = _setting(
         30.0,
         "for so long a partition with lag may stand still before /health/live says no; longer for an agent whose"
         " batches take longer",
-        low=1,
-        high=86_400,
     )
-    commit_interval_ms: int = _setting(200, "time between two commits of the positions in the inputs", low=1)
+    commit_interval_ms: Annotated[int, Meta(ge=1)] = _setting(
+        200, "time between two commits of the positions in the inputs"
+    )
     guarantee: Literal["exactly_once", "at_least_once"] = _setting(
         "exactly_once",
         "exactly_once: outputs and positions in one transaction; at_least_once: after a crash some outputs come again",
     )
-    standby: int = _setting(
+    standby: Annotated[int, Meta(ge=0, le=1)] = _setting(
         0,
         "workers beside the one that processes a partition that keep a warm copy of its tables: 0 or 1; the same in"
         " all workers of a service",
-        low=0,
-        high=1,
     )
     on_stop: Literal["leave", "stay"] = _setting(
         "leave",
@@ -104,8 +101,12 @@ class Settings:
         "tables that may do without the rows that their row type cannot read, each as table:row type; a worker that"
         " holds inputs back says what to write",
     )
-    block_cache_mb: int = _setting(64, "memory for rows being read, of all tables of the process", low=1)
-    write_buffer_mb: int = _setting(64, "memory for rows not yet in files, of all tables of the process", low=1)
+    block_cache_mb: Annotated[int, Meta(ge=1)] = _setting(
+        64, "memory for rows being read, of all tables of the process"
+    )
+    write_buffer_mb: Annotated[int, Meta(ge=1)] = _setting(
+        64, "memory for rows not yet in files, of all tables of the process"
+    )
 
     @property
     def connection(self) -> Connection:
@@ -130,7 +131,7 @@ def _variable(name: str) -> str:
     return KAFKA_VARIABLE if name == "kafka" else PREFIX + name.upper()
 
 
-_HINTS = get_type_hints(Settings)
+_HINTS = get_type_hints(Settings, include_extras=True)
 SETTINGS = tuple(
     Setting(each.name, _HINTS[each.name], each.default, _variable(each.name), **each.metadata)
     for each in fields(Settings)

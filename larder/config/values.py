@@ -1,56 +1,66 @@
-"""One setting: what it means, and how a text or a TOML value becomes its value. Pure; knows no setting by name."""
+"""One setting: its meaning, and how the text of a variable or a TOML value becomes its value.
+
+Pure; knows no setting by name.
+"""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple, get_args
+
+import msgspec
 
 from larder.declaring.problems import Problem
 
+NAMES = tuple[str, ...]
 KINDS = {
     str: "text",
     int: "a whole number",
     float: "a number",
     Path: "a path",
-    tuple[str, ...]: "names with commas between, in a file a list of texts",
+    NAMES: "names with commas between, in a file a list of texts",
 }
 
 
 class Setting(NamedTuple):
-    """What is known of a setting before anybody gave it a value."""
+    """What is known of a setting before it has a value."""
 
     name: str
-    kind: Any  # a key of KINDS, or a Literal of texts
+    type: Any  # a key of KINDS, or a Literal of texts; may be annotated with bounds
     default: Any
     variable: str
     about: str
-    low: float = -math.inf
-    high: float = math.inf
+
+    @property
+    def kind(self) -> Any:
+        """The type without its bounds."""
+        return get_args(self.type)[0] if self._bounds else self.type
 
     @property
     def requirement(self) -> str:
         """What a value must be, in words."""
-        bounds = [f"at least {self.low:g}"] * (self.low > -math.inf) + [f"at most {self.high:g}"] * (
-            self.high < math.inf
-        )
-        return ", ".join([KINDS.get(self.kind) or f"one of {', '.join(get_args(self.kind))}", *bounds])
+        kind = KINDS.get(self.kind) or f"one of {', '.join(get_args(self.kind))}"
+        bounds = [(word, bound) for each in self._bounds for word, bound in (("least", each.ge), ("most", each.le))]
+        return ", ".join([kind, *(f"at {word} {bound:g}" for word, bound in bounds if bound is not None)])
+
+    @property
+    def _bounds(self) -> tuple[msgspec.Meta, ...]:
+        return getattr(self.type, "__metadata__", ())
 
 
 def read(setting: Setting, given: Any, origin: str) -> Any:
-    """Give the value that `given` (a text of the environment, or a TOML value) stands for, or the `Problem`."""
+    """Convert a text of the environment or a TOML value; give the value, or the `Problem`."""
+    is_text = isinstance(given, str)
+    value = _trimmed(setting.kind, given) if is_text else given
     try:
-        value = _converted(setting.kind, given)
-    except (TypeError, ValueError):
-        value = None
-    if value is None or (setting.kind in {int, float} and not setting.low <= value <= setting.high):
+        return msgspec.convert(value, setting.type, strict=not is_text, dec_hook=_path)
+    except msgspec.ValidationError:
         return Problem(
             f"setting {setting.name} ({origin})",
             f"requires {setting.requirement}",
             repr(given),
             f"give it such a value, or leave it out (default {shown(setting.default) or 'none'})",
         )
-    return value
 
 
 def shown(value: Any) -> str:
@@ -58,23 +68,12 @@ def shown(value: Any) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _converted(kind: Any, given: Any) -> Any:
-    if isinstance(given, str):
-        return _parsed(kind, given)
-    if kind == tuple[str, ...] and isinstance(given, list) and all(isinstance(each, str) for each in given):
-        return tuple(given)
-    is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    if is_number and (kind is float or (kind is int and isinstance(given, int))):
-        return kind(given)
-    raise TypeError(given)
+def _trimmed(kind: Any, text: str) -> str | list[str]:
+    if kind == NAMES:
+        return [name for each in text.split(",") if (name := each.strip())]
+    return text.strip() if kind in {int, float} else text
 
 
-def _parsed(kind: Any, text: str) -> Any:
-    if kind == tuple[str, ...]:
-        return tuple(name for each in text.split(",") if (name := each.strip()))
-    if get_origin(kind) is Literal:
-        return {choice: choice for choice in get_args(kind)}.get(text)
-    value = kind(text)
-    if kind is float and not math.isfinite(value):
-        raise ValueError(text)
-    return value
+def _path(kind: type[Path], given: Any) -> Path:
+    """Convert to the one type that msgspec does not know."""
+    return kind(given)
