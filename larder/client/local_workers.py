@@ -7,11 +7,12 @@ process is looked for, too. Answers are bounded in time; a worker that gives non
 from __future__ import annotations
 
 import http.client
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Seconds for connecting, and for each wait of an answer: a worker is at most slices of milliseconds away from it.
 ANSWER_SECONDS = 2.0
+
+decoded: Final = msgspec.json.Decoder(float_hook=float).decode
+"""Reads JSON in which a row may have a number that no float can hold, in a field that its topic does not declare."""
 
 
 class LocalWorker(NamedTuple):
@@ -53,7 +57,7 @@ def local_workers(directory: Path) -> list[LocalWorker]:
     found = []
     for path in sorted((directory / "workers").glob("*/*.json")):
         try:
-            entry = json.loads(path.read_bytes())
+            entry = msgspec.json.decode(path.read_bytes())
             worker = LocalWorker(entry["service"], entry["worker"], int(entry["pid"]), str(entry["web"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # gone since it was listed, or half written by a worker that is starting or was killed
@@ -77,7 +81,7 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
 def read_reply(worker: LocalWorker, answer: http.client.HTTPResponse) -> Reply:
     """Read an answer; what is no JSON object is none."""
     try:
-        body = json.loads(answer.read())
+        body = decoded(answer.read())
     except (ValueError, RecursionError):
         body = None
     return Reply(worker, answer.status, body) if isinstance(body, dict) else Reply(worker, 0, {})

@@ -7,9 +7,10 @@ as it lives: a pid that was given away again is never mistaken for the broker. K
 from __future__ import annotations
 
 import fcntl
-import json
 import time
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ ASKING_SECONDS = 0.2
 STEP_SECONDS = 0.01
 
 
-class Running(NamedTuple):
+class Running(msgspec.Struct, frozen=True):
     """The broker that runs in a directory."""
 
     pid: int
@@ -44,7 +45,7 @@ def occupy(directory: Path) -> IO[str] | None:
 
 def enter(file: IO[str], running: Running) -> None:
     """Write down who runs here."""
-    file.write(json.dumps(running._asdict()))
+    file.write(msgspec.json.encode(running).decode())
     file.flush()
 
 
@@ -63,7 +64,7 @@ def running(directory: Path) -> Running | None:
     if not is_occupied(directory):
         return None
     text = (directory / FILE).read_text(encoding="utf-8")
-    return Running(**json.loads(text)) if text else None
+    return msgspec.json.decode(text, type=Running) if text else None
 
 
 def _taken(file: IO[str]) -> bool:

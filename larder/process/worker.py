@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import uvloop
 
 from larder.clock import now
@@ -164,7 +164,7 @@ def _named(directory: Path, service: str, name: str) -> Iterator[None]:
 def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[None]:
     """While it runs, other commands find this worker by a small file."""
     path = directory / "workers" / service / f"{name}.json"
-    path.write_text(json.dumps({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
+    path.write_bytes(msgspec.json.encode({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
     try:
         yield
     finally:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import click
 
-from larder.cli.terminal.output import answer, json_option, printable_lines
+from larder.cli.terminal.output import answer, json_option, many_lines, printable_lines
 from larder.cli.terminal.rows import older_than
 from larder.client.asking import OK, answered, at_option, workers_at
 from larder.queries.paths import row_path
@@ -36,7 +35,7 @@ def command(ctx: click.Context, *, table: str, key: str, at: str | None, as_json
 
 
 def _show(found: dict[str, Any]) -> None:
-    click.echo(printable_lines(json.dumps(found["row"], ensure_ascii=False, indent=2)))
+    click.echo(printable_lines(many_lines(found["row"])))
     revision = "" if found["revision"] is None else f", revision {found['revision']}"
     age = "" if found["freshness_s"] is None else f", the end of the topic was met {found['freshness_s']:.1f} s ago"
     if "rejected" in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import click
 from larder.cli.terminal.output import json_option, one_line, printable
 from larder.cli.terminal.rows import row_text
 from larder.client.asking import at_option, workers_at
+from larder.client.local_workers import decoded
 from larder.queries.paths import changes_path
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _tell(event: ServerSentEvent, *, as_json: bool) -> None:
         if as_json:
             click.echo(one_line({"reset": True}))
     elif event.name == "row":
-        change = json.loads(event.data)
+        change = decoded(event.data)
         if as_json:
             click.echo(one_line(change))
         else:

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-import orjson
 
 from larder.cli.terminal.columns import columns
 from larder.cli.terminal.output import printable, printable_lines, show_columns
@@ -70,10 +69,10 @@ def show_letter(letter: dict[str, Any]) -> None:
 
 
 def embedded(letter: dict[str, Any]) -> dict[str, Any]:
-    """Give a letter with its value as orjson can write it, in one line and with its numbers as they were."""
+    """Give a letter that is written with its value in one line, numbers unchanged."""
     if letter["shown_as"] != "json":
         return letter
-    return {**letter, "value": orjson.Fragment(msgspec.json.format(bytes(letter["value"]), indent=-1))}
+    return {**letter, "value": msgspec.Raw(msgspec.json.format(bytes(letter["value"]), indent=-1))}
 
 
 def show_settled(service: str, how: str, found: dict[str, Any]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
+import msgspec
 
 from larder.cli.terminal.columns import columns
 
@@ -34,16 +33,18 @@ def show_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], *, righ
 
 
 def one_line(data: Any) -> bytes:
-    """Give `data` as one line of JSON; numbers may be larger than those of orjson."""
-    try:
-        return orjson.dumps(data, default=str)
-    except orjson.JSONEncodeError:
-        return json.dumps(data, default=str, separators=(",", ":")).encode()
+    """Give `data` as one line of JSON."""
+    return msgspec.json.encode(data, enc_hook=str)
+
+
+def many_lines(data: Any) -> str:
+    """Give `data` as JSON that people can read."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
 
 
 def answer_failure(message: str) -> None:
     """Print why there is no other answer, as one line of JSON; people read it on standard error."""
-    click.echo(orjson.dumps({"error": message}))
+    click.echo(one_line({"error": message}))
 
 
 def printable(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from larder.cli.terminal.output import printable, show_columns
+from larder.cli.terminal.output import one_line, printable, show_columns
 from larder.declaring.plurals import counted
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def show_rows(rows: Sequence[dict[str, Any]], following: str | None = None, unre
 
 def row_text(row: Any) -> str:
     """Give a row in one line."""
-    return "-" if row is None else printable(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+    return "-" if row is None else printable(one_line(row).decode())
 
 
 def older_than(rejected: dict[str, Any]) -> str:

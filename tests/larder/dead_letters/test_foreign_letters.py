@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.cli.terminal.letters import embedded, show_letter
+from larder.cli.terminal.output import one_line
 from larder.dead_letters.describing import described_whole, settled
 from larder.dead_letters.letters import (
     REPLAYED_AS,
@@ -60,7 +60,7 @@ def test_whatever_lies_among_dead_letters_is_read_and_can_be_told_and_shown(reco
     elif found is not None:
         whole = described_whole(found, None)
         msgspec.json.encode(whole)
-        orjson.dumps(embedded(whole))
+        one_line(embedded(whole))
         show_letter(whole)
         stepped_headers(found)
 

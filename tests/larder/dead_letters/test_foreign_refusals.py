@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import msgspec
-import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +56,7 @@ def listed(records: list[Stored], limit: int) -> tuple[dict[str, Any], str]:
         read_cursor(found.next)
     counts = tally(map(counted, letters), whole=True, subject=REFUSALS.subject)
     answer = described_refusals(found, counts)
-    assert msgspec.json.decode(msgspec.json.encode(answer)) == orjson.loads(orjson.dumps(answer))
+    assert msgspec.json.decode(msgspec.json.encode(answer)) == json.loads(json.dumps(answer))
     with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.redirect_stderr(io.StringIO()):
         show_refusals("shop", answer)
     return answer, shown.getvalue()
