@@ -12,14 +12,16 @@ from itertools import chain, starmap
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import PartitionContext, Shared
-from larder.assembly.counts import Counts
 from larder.assembly.decides import DecideParts, DecidePlan
 from larder.assembly.joins import JoinPlan
 from larder.assembly.operator_plan import build
 from larder.assembly.placement import Placement
 from larder.assembly.plan import InputPlan, ServicePlan
+from larder.counters.counts import Counts
+from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.problems import Problem
+from larder.declaring.reactions import counted_reactions
 from larder.delivery.delivery import Delivery
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.table import LocalTable
@@ -97,7 +99,7 @@ class Assembly:
     def _table(self, tp: TopicPartition) -> Lane:
         table, parking = self._tables[tp.topic], self._shared.dead_letters(tp)
         if (reactions := self._plan.reactions.get(tp.topic)) is not None:
-            counts = self._shared.counts.reactions[tp.topic]
+            counts = self._shared.counts.under(counted_reactions(tp.topic), ReactionCounts)
             reacting = ReactingHandler(tp, table, reactions, self._begun[tp], parking, self._delivery, counts)
             return Lane(tp, reacting, self._held_table(tp))
         handler = TableHandler(table, tp.partition, parking, self._delivery)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiokafka.structs import TopicPartition
 
-from larder.assembly.counts import Counts
-from larder.declaring.operators import Operator, node
+from larder.counters.counts import Counts
+from larder.counters.operator_counts import Results
+from larder.declaring.operators import Operator
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
@@ -68,9 +68,9 @@ class PartitionContext:
         """Where outputs go now."""
         return self.shared.delivery
 
-    def results(self, operator: Operator) -> Counter[str]:
-        """Give what is counted of an operator: records by result, in one word each."""
-        return self.counts.results[node(operator)]
+    def results(self, operator: Operator) -> Results:
+        """Give what an operator counts whose kind has no form of its own: records by result, in one word each."""
+        return self.counts.of(operator, Results)
 
     def output(self, name: str) -> Output:
         """Give a topic of the service as it is written."""

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import PartitionContext, Shared
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
+from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
@@ -134,7 +135,7 @@ class DecideParts:
         letters = self._shared.dead_letters(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(
             plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._shared.delivery,
-            self._shared.counts.decides[plan.operator.name],
+            self._shared.counts.of(plan.operator, DecideCounts),
         )  # fmt: skip
         if plan.wake_ups is not None:
             wake_ups = WakeUps(

@@ -9,6 +9,7 @@ from typing import cast
 
 from larder.assembly.context import PartitionContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
+from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.compiled.joins import CompiledJoin, compile_join
 from larder.declaring.facts import input_name, joined_name, waiting_name
 from larder.declaring.joins import Join
@@ -102,7 +103,7 @@ def _build(plan: JoinPlan, at: PartitionContext) -> Joining:
         output,
         at.delivery,
         at.dead_letters(plan.step),
-        at.counts.joins[join.name].of(at.tp.partition),
+        at.counts.of(join, QualityOfJoin).of(at.tp.partition),
     )
     joining.results = row_results(join, output, at.delivery)
     if isinstance(source := events_of(join.source), OwnerTopic):

@@ -111,6 +111,14 @@ class QualityOfJoin:
         """That of a partition, from its first assignment on."""
         return self._partitions.setdefault(partition, JoinQuality(self._clock))
 
+    @property
+    def handled(self) -> int:
+        return self.total().joined
+
+    def as_dict(self) -> dict[str, int]:
+        """The sum over all partitions, by what became of orders."""
+        return self.total().as_dict()
+
     def total(self) -> JoinCounts:
         """The sum over all partitions."""
         each = [quality.counts for quality in self._partitions.values()]

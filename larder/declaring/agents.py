@@ -28,12 +28,17 @@ class AgentDeclaration(Operator):
     function: AgentFunction
 
     kind = "agent"
+    listed_as = "agents"
     reads_as = Role.AGENT
 
     @property
     def name(self) -> str:
         """The name of an agent is that of its function."""
         return getattr(self.function, "__name__", repr(self.function))
+
+    def summary(self) -> dict[str, Any]:
+        """Name it, and its topic."""
+        return {"name": self.name, "topic": self.topic.name}
 
     def reads(self) -> Sequence[Source]:
         """Give its topic."""

@@ -42,12 +42,17 @@ class Decide(Operator):
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "decide"
+    listed_as = "decides"
     goes_on_with_its_own = True
 
     @property
     def name(self) -> str:
         """The name of a decide is that of its state."""
         return self.state.name
+
+    def summary(self) -> dict[str, Any]:
+        """Name it and its inputs, and say whether it folds."""
+        return {"name": self.name, "inputs": [source.name for source in self.inputs], "folds": self.folds}
 
     def reads(self) -> Sequence[Source]:
         """Give its inputs."""

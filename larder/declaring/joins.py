@@ -42,11 +42,17 @@ class Join(Operator):
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "join"
+    listed_as = "joins"
+    lets_wait = True
 
     @property
     def name(self) -> str:
         """The name of a join is that of the topic it fills."""
         return self.into.name
+
+    def summary(self) -> dict[str, Any]:
+        """Name it, and its source."""
+        return {"name": self.name, "source": self.source.name}
 
     def reads(self) -> Sequence[Source]:
         """Give its source."""

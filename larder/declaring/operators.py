@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -37,6 +37,10 @@ class Role(Enum):
     WAKE_UPS = "wake-ups"
     REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
+
+
+LISTS: Final = ("joins", "decides", "reactions", "agents", "operators")
+"""The lists of operators in answers, in their order; the last one has all kinds without a list of their own."""
 
 
 class KeptTopic(NamedTuple):
@@ -69,6 +73,12 @@ class Operator:
     reads_as: ClassVar[Role] = Role.SOURCE
     """What the topics are to the service that it reads: sources, whose dead letters are replayed, or its own."""
 
+    listed_as: ClassVar[str] = "operators"
+    """The list in which answers have it: one of `LISTS`."""
+
+    lets_wait: ClassVar[bool] = False
+    """Whether its records may wait for rows."""
+
     goes_on_with_its_own: ClassVar[bool] = False
     """Whether it takes, in one run in memory, what it writes to a topic that it reads."""
 
@@ -76,6 +86,15 @@ class Operator:
     def name(self) -> str:
         """Unlike that of any other operator of its kind in the service."""
         raise NotImplementedError
+
+    @property
+    def counted_as(self) -> str:
+        """The id under which its records are counted: that of its node, unless several count together."""
+        return node(self)
+
+    def summary(self) -> dict[str, Any]:
+        """Say which operator it is, as answers do beside its counts."""
+        return {"kind": self.kind, "name": self.name}
 
     @property
     def reads_near(self) -> bool:

@@ -37,6 +37,11 @@ UNKNOWN: Final = Unknown.UNKNOWN
 Old: TypeAlias = bytes | Unknown | None
 
 
+def counted_reactions(table: str) -> str:
+    """Give the id under which the reactions to a table are counted."""
+    return f"reactions:{table}"
+
+
 @dataclass(eq=False)
 class Reaction(Operator):
     """A function over the changes of a table; what it gives goes `into` topics."""
@@ -46,11 +51,21 @@ class Reaction(Operator):
     function: Callable[..., Any] | None = field(default=None)
 
     kind = "agent"  # in the topology, where both are functions that may do anything
+    listed_as = "reactions"
 
     @property
     def name(self) -> str:
         """The name of a reaction is that of its function."""
         return getattr(self.function, "__name__", repr(self.function))
+
+    @property
+    def counted_as(self) -> str:
+        """All reactions to a table count together."""
+        return counted_reactions(self.table.name)
+
+    def summary(self) -> dict[str, Any]:
+        """Name its table."""
+        return {"table": self.table.name}
 
     def uses(self) -> Sequence[TableUse]:
         """Give its table."""

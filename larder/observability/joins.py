@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
 
+from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import input_name
 from larder.declaring.sources import events_of
@@ -18,7 +19,7 @@ from larder.queries.key_texts import key_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from larder.assembly.counts import Counts
+    from larder.counters.counts import Counts
     from larder.counters.join_quality import JoinQuality, Sample
     from larder.declaring.joins import Join
     from larder.declaring.service import Service
@@ -52,7 +53,7 @@ def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _join(service: Service, join: Join, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-    known = counts.joins[join.name]
+    known = counts.of(join, QualityOfJoin)
     topic = input_name(service, join.source)
     return {
         "join": join.name,

@@ -49,14 +49,6 @@ def counted(runner: ServiceRunner) -> dict[str, int]:
         counts[f"topic:{topic}"] = taken.records.total()
     for name, table in runner.tables.items():
         counts[f"table:{name}"] = counts[f"topic:{table.topic.name}"] = table.taken.records.total()
-    for name, join in runner.counts.joins.items():
-        counts[f"join:{name}"] = join.total().joined
-    for name, decide in runner.counts.decides.items():
-        counts[f"decide:{name}"] = decide.decided
-    for name, results in runner.counts.results.items():
-        counts[name] = results.total()
-    for reaction in runner.service.reactions:
-        counts[node(reaction)] = runner.counts.reactions[reaction.table.name].changes
-    for agent in runner.service.agents:
-        counts[node(agent)] = runner.counts.agents[agent.topic.name].done
+    for operator in runner.service.operators:
+        counts[node(operator)] = runner.counts.handled(operator)
     return counts

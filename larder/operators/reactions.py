@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.events import Emitted
 from larder.declaring.one_form import in_one_form
@@ -35,18 +35,6 @@ React = Callable[[Old, bytes | None], Sequence[Emitted]]
 
 UNSTORED_ROWS = 50_000
 """So many rows may wait for their transaction; then no more are taken."""
-
-
-@dataclass
-class ReactionCounts:
-    """What became of the changes of a table that is reacted to, in this worker since it started."""
-
-    changes: int = 0
-    emitted: int = 0
-    parked: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
 
 
 class Reacting(NamedTuple):

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.structs import TopicPartition
 
+from larder.counters.operator_counts import AgentCounts
 from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.field_reader import TooDeepError
 from larder.declaring.decoding import decoder
@@ -45,17 +46,6 @@ class AgentBatch:
             return [None if record.value is None else decode(record.value) for record in self.records]
         except RecursionError:
             raise TooDeepError from None
-
-
-@dataclass
-class AgentCounts:
-    """Records that an agent was given, and those after which it asked for more, in this worker since it started."""
-
-    given: int = 0
-    done: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
 
 
 class Feed:

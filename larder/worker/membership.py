@@ -16,10 +16,10 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.build import Assembly
-from larder.assembly.counts import Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan
+from larder.counters.counts import Counts
 from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.problems import Problem

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from larder.assembly.counts import COUNTED_APART, Counts
 from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement
 from larder.assembly.plan import ServicePlan, plan
 from larder.clock import now
 from larder.config.connection import Connection
-from larder.counters.cause_log import CauseLog, CauseLogs, say_causes
-from larder.counters.join_quality import QualityOfJoin
-from larder.counters.rekey_counts import RekeyCounts
+from larder.counters.cause_log import CauseLog, say_causes
+from larder.counters.counts import Counts
+from larder.counters.operator_counts import AgentCounts, ReactionCounts
 from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import TopicFacts
 from larder.declaring.facts import input_name
-from larder.declaring.operators import node
 from larder.declaring.problems import LarderError, Problem
+from larder.declaring.reactions import counted_reactions
 from larder.declaring.service import Service
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.guarantees import Guarantee, Name, new_guarantee
@@ -46,9 +44,8 @@ from larder.local_tables.maintenance import tend
 from larder.local_tables.progress_log import tell_progress
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import LocalTable
-from larder.operators.decides.decide import DecideCounts
-from larder.operators.reactions import GlobalReacting, ReactionCounts
-from larder.operators.user_agents import AgentCounts, Feed, abandonable, run_agent
+from larder.operators.reactions import GlobalReacting
+from larder.operators.user_agents import Feed, abandonable, run_agent
 from larder.store.errors import StoreError
 from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION
 from larder.store.storage.memory import Memory
@@ -104,16 +101,9 @@ class ServiceRunner:
         self.options = options
         self._doing = self._told = "starting"
         self._broker_answers = True
-        self.counts = Counts(
-            {join.name: QualityOfJoin(clock) for join in service.joins},
-            {decide.name: DecideCounts() for decide in service.decides},
-            CauseLogs(),
-            {input_name(service, each): RekeyCounts() for each in service.sources if isinstance(each, Rekeyed)},
-            {reaction.table.name: ReactionCounts() for reaction in service.reactions},
-            {agent.topic.name: AgentCounts() for agent in service.agents},
-            {node(each): Counter() for each in service.operators if not isinstance(each, COUNTED_APART)},
-        )
-        self.feeds = {name: Feed(counts) for name, counts in self.counts.agents.items()}
+        rekeyed = [input_name(service, each) for each in service.sources if isinstance(each, Rekeyed)]
+        self.counts = Counts(service.operators, rekeyed, clock)
+        self.feeds = {each.topic.name: Feed(self.counts.of(each, AgentCounts)) for each in service.agents}
         self.membership: Membership | None = None
         self.traffic = Traffic()
         self._memory = memory
@@ -222,7 +212,9 @@ class ServiceRunner:
         followed = {name: table for name, table in self.tables.items() if table.held == "global"}
         for name, table in followed.items():
             if (reactions := planned.reactions.get(name)) is not None:
-                table.react = GlobalReacting(table, reactions, self.counts.reactions[name])
+                table.react = GlobalReacting(
+                    table, reactions, self.counts.under(counted_reactions(name), ReactionCounts)
+                )
         if followed:
             self._say("recovering")
             tasks.create_task(Follower(self.options.connection, followed).run())

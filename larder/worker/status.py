@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from larder.assembly.counts import Counts
+from larder.counters.counts import Counts
 from larder.counters.letter_counts import letter_counts
 from larder.counters.traffic import Traffic
-from larder.declaring.operators import node
+from larder.declaring.operators import LISTS
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.local_tables.kept_rows import unreadable_rows
@@ -35,7 +35,7 @@ def status(
         "worker": worker,
         "phase": phase,
         "processed": 0 if membership is None else membership.processing.processed,
-        **_outcomes(service, counts, waiting(membership)),
+        **_outcomes(counts, waiting(membership)),
         "dead_letters": letter_counts(
             counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
         ),
@@ -46,39 +46,15 @@ def status(
     }
 
 
-def _outcomes(service: Service, counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-    """Say what became of the records that each operator took."""
-    return {
-        "joins": [
-            {
-                "name": join.name,
-                "source": join.source.name,
-                "counts": counts.joins[join.name].total().as_dict(),
-                "waiting": sum(count for (name, _), count in waits.items() if name == join.name),
-            }
-            for join in service.joins
-        ],
-        "decides": [
-            {
-                "name": decide.name,
-                "inputs": [source.name for source in decide.inputs],
-                "folds": decide.folds,
-                "counts": counts.decides[decide.name].as_dict(),
-            }
-            for decide in service.decides
-        ],
-        "reactions": [{"table": name, "counts": each.as_dict()} for name, each in counts.reactions.items()],
-        "agents": [
-            {"name": agent.name, "topic": agent.topic.name, "counts": counts.agents[agent.topic.name].as_dict()}
-            for agent in service.agents
-        ],
-        "operators": [
-            {"kind": each.kind, "name": each.name, "counts": dict(counts.results[node(each)])}
-            for each in service.operators
-            if node(each) in counts.results
-        ],
-        "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()],
-    }
+def _outcomes(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+    """Say what became of the records that each operator took, by the lists that answers have."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
+    for operator, counted in counts.operators:
+        entry = {**operator.summary(), "counts": counted.as_dict()}
+        if operator.lets_wait:
+            entry["waiting"] = sum(count for (name, _), count in waits.items() if name == operator.name)
+        found[operator.listed_as].append(entry)
+    return {**found, "rekeyings": [{"name": name, "dropped": each.dropped} for name, each in counts.rekeyings.items()]}
 
 
 def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from larder.declaring.operators import node
+from larder.counters.join_quality import QualityOfJoin
 from larder.observability.metrics.families import Families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from larder.counters.join_quality import QualityOfJoin
+    from larder.counters.operator_counts import OperatorCounts
     from larder.counters.traffic import Traffic
+    from larder.declaring.operators import Operator
     from larder.local_tables.table import LocalTable
     from larder.observability.metrics.requests import Requests
     from larder.store import Memory
@@ -33,12 +34,13 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
     for name, table in tuple(runner.tables.items()):
         yield
         _read_table(families, name, table, now)
-    for name, join in runner.counts.joins.items():
+    for operator, counts in runner.counts.operators:
         yield
-        _read_join(families, name, join)
+        _read_operator(families, operator, counts)
     for (name, partition), count in runner.waiting().items():
         families.add("larder_join_waiting", count, name, partition)
-    _read_operators(families, runner)
+    for name, rekeying in runner.counts.rekeyings.items():
+        families.add("larder_rekey_dropped_total", rekeying.dropped, name)
 
 
 def read_requests(families: Families, requests: Requests) -> None:
@@ -78,7 +80,7 @@ def _read_table(families: Families, name: str, table: LocalTable, now: float) ->
     families.add_histogram("larder_table_batch_records", table.taken.sizes, name)
     results = table.counts.as_dict()
     families.add("larder_table_swept_total", results.pop("swept"), name)
-    _read_results(families, "larder_table_records_total", name, results)
+    _read_results(families, "larder_table_records_total", [name], results)
     for state in table.states():
         partition = state.partition
         families.add("larder_table_state", state.phase, name, partition)
@@ -97,29 +99,28 @@ def _read_table(families: Families, name: str, table: LocalTable, now: float) ->
     families.add("larder_table_hot_misses_total", table.stored.hot_counts.misses, name)
 
 
-def _read_operators(families: Families, runner: ServiceRunner) -> None:
-    """Add what became of the records of all operators but joins."""
-    for name, decide in runner.counts.decides.items():
-        _read_results(families, "larder_decide_total", name, decide.as_dict())
-    for name, reaction in runner.counts.reactions.items():
-        _read_results(families, "larder_reaction_total", name, reaction.as_dict())
-    for operator in runner.service.operators:
-        for result, count in runner.counts.results.get(node(operator), {}).items():
-            families.add("larder_operator_records_total", count, operator.kind, operator.name, result)
-    for agent in runner.service.agents:
-        _read_results(
-            families, "larder_agent_records_total", agent.name, runner.counts.agents[agent.topic.name].as_dict()
-        )
-    for name, rekeying in runner.counts.rekeyings.items():
-        families.add("larder_rekey_dropped_total", rekeying.dropped, name)
+_RESULTS = {
+    "decides": ("larder_decide_total", "name"),
+    "reactions": ("larder_reaction_total", "table"),
+    "agents": ("larder_agent_records_total", "name"),
+}
+"""Metrics of operators that are counted by result, and the parts of their summary that are labels, by list."""
+
+_OTHER_RESULTS = ("larder_operator_records_total", "kind", "name")
 
 
-def _read_join(families: Families, name: str, join: QualityOfJoin) -> None:
-    for partition, quality in join.partitions.items():
-        for counted, count in quality.counts.as_dict().items():
-            families.add(f"larder_join_{counted}_total", count, name, partition)
+def _read_operator(families: Families, operator: Operator, counts: OperatorCounts) -> None:
+    """Add what became of an operator's records: of joins by partition."""
+    if isinstance(counts, QualityOfJoin):
+        for partition, quality in counts.partitions.items():
+            for result, count in quality.counts.as_dict().items():
+                families.add(f"larder_join_{result}_total", count, operator.name, partition)
+        return
+    metric, *labels = _RESULTS.get(operator.listed_as, _OTHER_RESULTS)
+    summary = operator.summary()
+    _read_results(families, metric, [summary[label] for label in labels], counts.as_dict())
 
 
-def _read_results(families: Families, metric: str, name: str, counts: Mapping[str, int]) -> None:
+def _read_results(families: Families, metric: str, labels: Sequence[str], counts: Mapping[str, int]) -> None:
     for result, count in counts.items():
-        families.add(metric, count, name, result)
+        families.add(metric, count, *labels, result)

@@ -7,11 +7,11 @@ comes of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import CompiledDecide, DecisionVerdict, Read
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import cause_of
@@ -28,21 +28,6 @@ from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.joins.waiting_records import Order
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
-
-
-@dataclass
-class DecideCounts:
-    """What became of the events of a decide, in this worker since it started."""
-
-    decided: int = 0
-    rows: int = 0
-    emitted: int = 0
-    refused: int = 0
-    woken: int = 0
-    parked: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Trigger(NamedTuple):

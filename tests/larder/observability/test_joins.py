@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
-from larder.assembly.counts import Counts
-from larder.counters.cause_log import CauseLogs
+from larder.counters.counts import Counts
 from larder.counters.join_quality import NEWEST, QualityOfJoin
 from larder.observability.joins import of_all, quality
 from tests.larder.operators.memory_delivery import Sent
@@ -46,9 +46,14 @@ service.join(
 )  # fmt: skip
 
 
-def told(join: QualityOfJoin, waiting: dict[tuple[str, int], int] | None = None) -> dict[str, Any]:
-    (told,) = quality(service, Counts({"joined": join}, {}, CauseLogs(), {}, {}), waiting or {})["joins"]
+def told(counts: Counts, waiting: dict[tuple[str, int], int] | None = None) -> dict[str, Any]:
+    (told,) = quality(service, counts, waiting or {})["joins"]
     return told
+
+
+def counted(clock: Callable[[], float] = lambda: 7.0) -> tuple[Counts, QualityOfJoin]:
+    counts = Counts(service.operators, clock=clock)
+    return counts, counts.of(service.joins[0], QualityOfJoin)
 
 
 def order(offset: int, key: bytes | None = str(ORDER).encode()) -> Sent:
@@ -56,10 +61,10 @@ def order(offset: int, key: bytes | None = str(ORDER).encode()) -> Sent:
 
 
 def test_each_join_is_told_with_its_sums_and_its_partitions() -> None:
-    join = QualityOfJoin(lambda: 7.0)
+    counts, join = counted()
     join.of(2).counts.hits += 5
     join.of(0).counts.hits += 1
-    seen = told(join, {("joined", 0): 3, ("joined", 2): 1, ("another", 0): 9})
+    seen = told(counts, {("joined", 0): 3, ("joined", 2): 1, ("another", 0): 9})
     assert {name: seen[name] for name in ("join", "into", "source", "input", "hits", "waiting")} == {
         "join": "joined", "into": "joined", "source": 'orders.by("customer")', "input": "shipping.orders.by.customer",
         "hits": 6, "waiting": 4,
@@ -69,13 +74,13 @@ def test_each_join_is_told_with_its_sums_and_its_partitions() -> None:
 
 
 def test_a_sample_names_the_order_and_what_was_not_there_as_addresses_have_them() -> None:
-    join = QualityOfJoin(lambda: 7.0)
+    counts, join = counted()
     number = (-3).to_bytes(8, "big", signed=True)
     join.of(1).lack([(order(41), (number, b"p1"), (None, None))])
     join.of(1).expires(order(42), (number, b"p1"), (b"{}", None))
     join.of(1).parks(order(43), "customer is null", (None, b"p1"), (None, b"{}"))
     join.of(1).parks(order(44), "no JSON")
-    samples = told(join)["partitions"][0]["samples"]
+    samples = told(counts)["partitions"][0]["samples"]
     assert samples["missing"] == [
         {
             "id": "shipping.orders.by.customer/1/41", "at": 7.0, "key": str(ORDER),
@@ -93,27 +98,27 @@ def test_a_sample_names_the_order_and_what_was_not_there_as_addresses_have_them(
 
 def test_an_order_that_is_read_again_is_one_sample_and_the_newest_come_first() -> None:
     now = 0.0
-    join = QualityOfJoin(lambda: now)
+    counts, join = counted(lambda: now)
     for offset in (*range(NEWEST), 0, 1):
         now += 1
         join.of(0).lack([(order(offset), (b"\0" * 8, b"p1"), (None, b"{}"))])
-    missing = told(join)["partitions"][0]["samples"]["missing"]
+    missing = told(counts)["partitions"][0]["samples"]["missing"]
     assert [each["id"].rpartition("/")[2] for each in missing[:3]] == ["1", "0", str(NEWEST - 1)]
     assert len(missing) == NEWEST
 
 
 def test_a_key_that_is_none_of_the_topic_is_shown_all_the_same() -> None:
-    join = QualityOfJoin(lambda: 7.0)
+    counts, join = counted()
     for offset, key in enumerate((None, b"<script>", b"\xff")):
         join.of(0).lack([(order(offset, key), (b"short", b"\xfe"), (None, b"{}"))])
-    missing = told(join)["partitions"][0]["samples"]["missing"]
+    missing = told(counts)["partitions"][0]["samples"]["missing"]
     assert [each["key"] for each in missing] == ["\\xff", "<script>", None]
     assert {each["reference"] for each in missing} == {"short"}
 
 
 def test_joins_of_several_workers_are_one_with_sums_and_with_who_counted_each_partition() -> None:
-    one, two = QualityOfJoin(lambda: 7.0), QualityOfJoin(lambda: 7.0)
-    for join, partition, hits in ((one, 2, 5), (two, 2, 1), (two, 0, 3)):
+    (one, first), (two, second) = counted(), counted()
+    for join, partition, hits in ((first, 2, 5), (second, 2, 1), (second, 0, 3)):
         join.of(partition).counts.hits += hits
     (found,) = of_all({"one": [told(one, {(joined.name, 2): 4})], "two": [told(two, {(joined.name, 0): 1})]})
     assert (found["hits"], found["waiting"], found["into"]) == (9, 5, joined.name)

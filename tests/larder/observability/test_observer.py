@@ -12,9 +12,11 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client.parser import text_string_to_metric_families
 
-from larder import EventTopic, Row, Service
+from larder import EventTopic, OwnerTopic, Row, Service
 from larder.config.connection import Connection
-from larder.counters.rekey_counts import RekeyCounts
+from larder.counters.counts import Counts
+from larder.counters.join_quality import QualityOfJoin
+from larder.counters.operator_counts import DecideCounts, ReactionCounts
 from larder.counters.traffic import Histogram
 from larder.delivery.output import Output
 from larder.group.peers import Peer
@@ -23,8 +25,6 @@ from larder.observability.metrics.catalogue import BY_NAME, METRICS
 from larder.observability.metrics.families import Families
 from larder.observability.metrics.requests import ELSEWHERE
 from larder.observability.observer import Observed, looked_at
-from larder.operators.decides.decide import DecideCounts
-from larder.operators.reactions import ReactionCounts
 from larder.queries.directory import Directory
 from larder.web import Sources, connection_slots, make_app, start_web, stop_web
 from larder.web.routes import observability
@@ -58,6 +58,10 @@ class Seen:
         self.observed = observed
         self.port = port
         self.web = f"http://127.0.0.1:{port}"
+
+    @property
+    def joined(self) -> QualityOfJoin:
+        return self.runner.counts.of(self.runner.service.joins[0], QualityOfJoin)
 
     @property
     def table(self) -> Any:
@@ -156,7 +160,7 @@ async def test_rows_that_a_join_asks_for_are_counted_as_hot_or_not_also_when_the
 
 async def test_joins_and_outputs_are_measured_by_partition(tmp_path: Path) -> None:
     async with seen(tmp_path) as each:
-        each.runner.counts.joins["joined"].of(3).counts.hits += 5
+        each.joined.of(3).counts.hits += 5
         batch = Output("joined", 4, 1 << 20)
         each.runner.traffic.published[batch.topic, 2] += 7
         each.runner.traffic.commits.observe(0.004)
@@ -184,8 +188,8 @@ async def test_joins_are_those_of_all_workers_and_who_does_not_answer_is_named(t
             Peer("two", two.web, {}, {}),
             Peer("three", "http://127.0.0.1:1", {}, {}),
         ]
-        one.runner.counts.joins["joined"].of(0).counts.hits += 5
-        two.runner.counts.joins["joined"].of(1).counts.missing += 2
+        one.joined.of(0).counts.hits += 5
+        two.joined.of(1).counts.missing += 2
         for each in (one, two):
             status, answer = await each.get("/joins")
             (join,) = answer["joins"]
@@ -196,11 +200,16 @@ async def test_joins_are_those_of_all_workers_and_who_does_not_answer_is_named(t
 
 
 async def test_what_happens_seldom_is_measured_too(tmp_path: Path) -> None:
+    service = Service("stock")
+    reserve = service.decide((), state=service.table(OwnerTopic("reserve", Order, key="order_id")))
+    reaction = service.on_change(service.table(customers))
     async with seen(tmp_path) as each:
         each.runner.traffic.rewinds += 2
-        each.runner.counts.decides["reserve"] = DecideCounts(decided=3, refused=1)
-        each.runner.counts.rekeyings["orders.by.depot"] = RekeyCounts(dropped=2)
-        each.runner.counts.reactions[customers.name] = ReactionCounts(changes=6, emitted=5)
+        each.runner.counts = counts = Counts([reserve, reaction], ["orders.by.depot"])
+        decided, reacted = counts.of(reserve, DecideCounts), counts.of(reaction, ReactionCounts)
+        decided.decided, decided.refused = 3, 1
+        reacted.changes, reacted.emitted = 6, 5
+        counts.rekeyings["orders.by.depot"].dropped = 2
         each.table.counts.swept += 4
         measured = await each.samples()
         assert measured["larder_rewinds_total",] == 2
@@ -360,7 +369,7 @@ def test_names_are_there_once_and_only_those_of_the_table_can_be_given() -> None
 async def test_every_value_has_the_labels_of_the_table(tmp_path: Path) -> None:
     async with seen(tmp_path) as each:
         applied(each)
-        each.runner.counts.joins["joined"].of(0)
+        each.joined.of(0)
         await each.get("/health/live")
         for family in (await each.observed.measured()).collect():
             metric = BY_NAME.get(family.name) or BY_NAME[f"{family.name}_total"]

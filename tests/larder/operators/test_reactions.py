@@ -13,11 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from larder import EventTopic, Row, Service
+from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
-from larder.operators.reactions import Begun, Reacting, ReactingHandler, ReactionCounts
+from larder.operators.reactions import Begun, Reacting, ReactingHandler
 from larder.store import Table
 from larder.types import UNKNOWN, Unknown
 from tests.larder.operators.memory_delivery import MemoryDelivery

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larder import Decision, EventTopic, OwnerTopic, Row, Service
+from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import compile_decide
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import SLICE_ENTRIES, LocalTable
-from larder.operators.decides.decide import DecideCounts, Decider
+from larder.operators.decides.decide import Decider
 from larder.operators.decides.near_rows import NearRows
 from larder.operators.decides.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
 from larder.operators.owned_rows import OwnedRows

@@ -1,0 +1,117 @@
+"""What operators count: how many records each of them is through with, and what became of them.
+
+The forms that the kinds here count in; a kind of another module registers its own with `counts_of`, or counts
+`Results`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import singledispatch
+from typing import Protocol
+
+from larder.counters.join_quality import QualityOfJoin
+from larder.declaring.agents import AgentDeclaration
+from larder.declaring.decides import Decide
+from larder.declaring.joins import Join
+from larder.declaring.reactions import Reaction
+
+
+class OperatorCounts(Protocol):
+    """Numbers of one operator in this worker; they only rise, and start with the worker."""
+
+    @property
+    def handled(self) -> int:
+        """How many records it is through with: its rate is made of this number."""
+
+    def as_dict(self) -> dict[str, int]:
+        """Give records by what became of them, in one word each."""
+
+
+class Results(Counter[str]):
+    """Records by what became of them, of a kind that has no form of its own."""
+
+    @property
+    def handled(self) -> int:
+        return self.total()
+
+    def as_dict(self) -> dict[str, int]:
+        return dict(self)
+
+
+@dataclass
+class DecideCounts:
+    """What became of the events of a decide, and of its wake-ups."""
+
+    decided: int = 0
+    rows: int = 0
+    emitted: int = 0
+    refused: int = 0
+    woken: int = 0
+    parked: int = 0
+
+    @property
+    def handled(self) -> int:
+        return self.decided
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass
+class ReactionCounts:
+    """What became of the changes of a table that is reacted to."""
+
+    changes: int = 0
+    emitted: int = 0
+    parked: int = 0
+
+    @property
+    def handled(self) -> int:
+        return self.changes
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass
+class AgentCounts:
+    """Records that an agent was given, and those after which it asked for more."""
+
+    given: int = 0
+    done: int = 0
+
+    @property
+    def handled(self) -> int:
+        return self.done
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@singledispatch
+def counts_of(operator: object, clock: Callable[[], float]) -> OperatorCounts:  # noqa: ARG001 - by kind
+    """Make what an operator counts, at 0; `clock` gives seconds since the epoch, for samples."""
+    return Results()
+
+
+@counts_of.register
+def _join(_: Join, clock: Callable[[], float]) -> OperatorCounts:
+    return QualityOfJoin(clock)
+
+
+@counts_of.register
+def _decide(_: Decide, _clock: Callable[[], float]) -> OperatorCounts:
+    return DecideCounts()
+
+
+@counts_of.register
+def _reaction(_: Reaction, _clock: Callable[[], float]) -> OperatorCounts:
+    return ReactionCounts()
+
+
+@counts_of.register
+def _agent(_: AgentDeclaration, _clock: Callable[[], float]) -> OperatorCounts:
+    return AgentCounts()
