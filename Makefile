@@ -24,7 +24,7 @@ install: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# The tests of one line of SCENARIOS.md: make scenario S=4.2
+# The tests of one line of docs/design/scenarios.md: make scenario S=4.2
 scenario: $(VENV)/dev.stamp
 	@test -n "$(S)" || { echo 'larder: which scenario? For instance: make scenario S=4.2' >&2; exit 2; }
 	@$(BIN)/python -m pytest --scenario "$(S)" $(ARGS)

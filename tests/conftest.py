@@ -34,7 +34,9 @@ settings.load_profile("larder")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--scenario", metavar="LINE", help="run only what shows this line of SCENARIOS.md, as 4.2")
+    parser.addoption(
+        "--scenario", metavar="LINE", help="run only what shows this line of docs/design/scenarios.md, as 4.2"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

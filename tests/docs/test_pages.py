@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 
-from tests.support.documents import DOCS, ROOT, anchors, blocks, documents, links
+from tests.support.documents import DOCS, ROOT, anchors, blocks, documents, links, page
 
 LONGEST = 250
 """Lines of the longest page: a longer one has two subjects."""
@@ -42,13 +43,24 @@ def test_every_python_block_is_python() -> None:
                 ast.parse(block.text)
 
 
+def test_each_scenario_names_the_files_of_its_tests() -> None:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for line in re.findall(
+            r'^@pytest\.mark\.scenario\("([\d.]+)"\)', path.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            found[line].add(f"`{path.name}`")
+    said = re.findall(r"^\| (\d+\.\d+) \| .* \| (`.*`) \|$", page("design/scenarios"), re.MULTILINE)
+    assert {line: set(files.split(", ")) for line, files in said} == found
+
+
 def test_modules_and_tests_that_documents_name_exist() -> None:
     folders = ("larder", "agents", "tables", "tests")
     modules = [path.as_posix() for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")]
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     for document in documents():
         text = document.read_text(encoding="utf-8")
-        for named in re.findall(r"`([\w/]+/[\w/]+\.py)`", text):
+        for named in re.findall(r"`([\w/]+\.py)`", text):
             assert any(module.endswith(f"/{named}") for module in modules), (document, named)
         for test in re.findall(r"`(test_\w+)`", text):
             assert f"def {test}(" in tests, (document, test)
