@@ -12,7 +12,7 @@ from itertools import count
 
 from aiokafka.structs import TopicPartition
 
-from larder.group.faust_app import Consumer
+from larder.group.faust_consumer import Consumer
 from larder.group.start_offsets import Offsets
 
 log = logging.getLogger("larder")

@@ -27,7 +27,7 @@ from larder.delivery.delivery import Delivery, NotAssignedError
 from larder.delivery.guarantees import Guarantee
 from larder.delivery.refused_records import REFUSED, Refusals
 from larder.delivery.renewal import Renewal
-from larder.group.faust_app import Consumer
+from larder.group.faust_consumer import Consumer
 from larder.group.start_offsets import Fallback, Offsets, input_offset
 from larder.group.takeover import offsets_to_go_on_from
 from larder.kafka.batch_consumer import Batch, SeenEnd

@@ -32,7 +32,8 @@ from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.guarantees import Guarantee, Name, new_guarantee
 from larder.delivery.renewal import Renewal
 from larder.group.consumer_thread import Group
-from larder.group.faust_app import App, Consumer
+from larder.group.faust_app import App
+from larder.group.faust_consumer import Consumer
 from larder.group.peers import Peer
 from larder.group.start_offsets import Fallback
 from larder.kafka.broker_probe import probe
@@ -244,7 +245,7 @@ class ServiceRunner:
                 options.heartbeat, options.poll_interval, options.fetch_bytes, planned.owned,
                 options.standby, options.on_stop == "stay", self.web,
             )  # fmt: skip
-            app = App(group, membership, planned.group_topics, membership.fail)
+            app = App(group, membership, planned.group_topics)
             membership.consumer = cast("Consumer", app.consumer)
             await membership.prepare()
             tasks.create_task(membership.watch_group())

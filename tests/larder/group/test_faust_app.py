@@ -24,10 +24,11 @@ from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlQueue
 
 from larder.config.connection import Connection
-from larder.group import consumer_thread, faust_app
+from larder.group import consumer_thread, faust_app, faust_consumer
 from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group
-from larder.group.faust_app import App, Consumer
+from larder.group.faust_app import App
+from larder.group.faust_consumer import Consumer
 from larder.kafka.batch_consumer import Batch, SeenEnd
 from larder.kafka.committed import Committed
 from larder.local_broker.ports import free_port
@@ -67,6 +68,9 @@ class Taken:
     def out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
         self.lost.update(positions)
 
+    def fail(self, reason: BaseException) -> None:
+        self.failures.append(reason)
+
     async def revoked(self) -> None:
         self.epoch += 1
         self.assigned = []
@@ -89,7 +93,7 @@ async def member(
 ) -> AsyncIterator[App]:
     """A member of a name of its own, unless one is given."""
     named = Group(group, name or uuid4().hex, Connection(kafka), session, 0.3, 30.0, 1 << 20, **more)
-    app = App(named, intake, topics, intake.failures.append)
+    app = App(named, intake, topics)
     await app.start()
     try:
         yield app
@@ -300,9 +304,7 @@ async def test_equal_partition_numbers_stay_together_without_faust_tables(
 
 async def test_the_group_is_assigned_by_our_assignor_with_and_without_faust_tables(kafka: str, prefix: str) -> None:
     for tables in (False, True):
-        app = App(
-            Group(prefix, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"], lambda _: None
-        )
+        app = App(Group(prefix, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [f"{prefix}.in"])
         if tables:
             app.Table("counts", partitions=2)
         thread = cast("Consumer", app.consumer)._new_consumer_thread()
@@ -376,7 +378,7 @@ def test_what_is_asked_of_a_consumer_just_as_its_loop_ends_is_cancelled(
 
 async def _begin_to_stop(kafka: str, topic: str) -> threading.Thread:
     """The thread of a consumer that is stopping."""
-    app = App(Group(topic, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic], lambda _: None)
+    app = App(Group(topic, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic])
     await app.start()
     thread = cast("Consumer", app.consumer)._thread._thread
     assert thread is not None
@@ -389,7 +391,7 @@ OVERRIDDEN = {
         driver.AIOKafkaConsumerThread,
         ["_create_worker_consumer", "verify_event_path", "_start_thread", "set_shutdown"],
     ),
-    faust_app.Consumer: (
+    faust_consumer.Consumer: (
         transport.Consumer,
         ["getmany", "perform_seek", "commit", "wait_empty", "_add_gap", "ack", "_new_consumer_thread", "resume_flow"],
     ),
@@ -397,6 +399,7 @@ OVERRIDDEN = {
         PartitionAssignor,
         ["metadata", "assign", "on_assignment", "assigned_actives", "assigned_standbys"],
     ),
+    faust_consumer.Transport: (driver.Transport, ["create_consumer"]),
     faust_app.BatchTopic: (faust.Topic, ["_compile_decode"]),
     faust_app.Boot: (BootStrategy, ["kafka_producer", "kafka_consumer", "web_server", "sensors"]),
     faust_app.NoTables: (TableManager, ["on_start"]),

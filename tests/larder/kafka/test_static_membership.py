@@ -14,7 +14,7 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from larder.group.faust_app import Consumer
+from larder.group.faust_consumer import Consumer
 from larder.kafka import static_membership
 from larder.kafka.committed import Committed
 from larder.kafka.static_membership import FENCED_INSTANCE, ReplacedError

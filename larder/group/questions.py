@@ -1,0 +1,85 @@
+"""What a member of a group asks the brokers about topics, offsets and members, over its consumer's connections.
+
+Each question runs in the consumer's own loop. Touches aiokafka's client and coordinator behind the consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from aiokafka.errors import NoError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.structs import TopicPartition
+
+from larder.group.peers import STABLE, GroupMember, Peer, read_peers
+from larder.group.start_offsets import Offsets
+from larder.kafka.committed import Committed
+from larder.kafka.newer_members import newer_members
+from larder.kafka.stable_offsets import stable_offsets
+from larder.kafka.static_membership import StaticConsumer
+from larder.kafka.topic_metadata import Described, describe
+
+
+async def topics(consumer: StaticConsumer, names: Collection[str]) -> Mapping[str, Described]:
+    """Describe topics by name, as far as they are there."""
+    return await describe(consumer._client, names)
+
+
+async def offsets(consumer: StaticConsumer, tps: Collection[TopicPartition]) -> Offsets:
+    """Ask for what is committed, and where the logs begin and end."""
+    cluster = consumer._client.cluster
+    everywhere = {
+        TopicPartition(topic, partition)
+        for topic in {tp.topic for tp in tps}
+        for partition in cluster.partitions_for_topic(topic) or ()
+    }
+    # Ends come after offsets: another worker may commit what it reads in between.
+    stable = await stable_offsets(consumer, everywhere.union(tps))
+    begins, ends = await asyncio.gather(consumer.beginning_offsets(list(tps)), consumer.end_offsets(list(tps)))
+    committed = {tp: Committed.read(found) for tp, found in stable.committed.items()}
+    return Offsets(committed, begins, ends, frozenset(stable.pending).intersection(tps))
+
+
+async def members(consumer: StaticConsumer) -> set[str]:
+    """Ask who is in the group, by client id."""
+    return {client_id for _, client_id, *_ in (await _described(consumer))[5]}
+
+
+async def peers(consumer: StaticConsumer, service: str) -> list[Peer] | None:
+    """Ask who is in the group and has what; None while that is being decided."""
+    described = await _described(consumer)
+    if described[2] != STABLE:
+        return None
+    listed = (GroupMember(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in described[5])
+    return read_peers(service, listed)
+
+
+async def foreign_members(consumer: StaticConsumer) -> list[str]:
+    """Ask who is in a group that does not let this worker in, by client id and host."""
+    older = sorted(f"{client_id} at {host}" for _, client_id, host, *_ in (await _described(consumer))[5])
+    return older + await members_of_newer_protocol(consumer)
+
+
+async def members_of_newer_protocol(consumer: StaticConsumer) -> list[str]:
+    """Ask who is in the group by the newer protocol, and keeps this worker out of it."""
+    coordinator = consumer._coordinator
+    await coordinator.ensure_coordinator_known()
+    return await newer_members(coordinator._send_req, coordinator.group_id)
+
+
+async def commit(consumer: StaticConsumer, committed: Mapping[TopicPartition, Committed]) -> None:
+    """Commit offsets as a member of the group."""
+    await consumer.commit({TopicPartition(*tp): each.written() for tp, each in committed.items()})
+
+
+async def _described(consumer: StaticConsumer) -> Any:
+    """Give error, name, state, kind, protocol and members of the group, as the broker has them."""
+    coordinator = consumer._coordinator
+    await coordinator.ensure_coordinator_known()
+    answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
+    (described,) = answer.groups
+    if (error := for_code(described[0])) is not NoError:
+        raise error(coordinator.group_id)
+    return described
