@@ -83,13 +83,10 @@ async def publish(connection: Connection, topic: str, wanted: Sequence[Message])
 
     `wanted` is not empty.
     """
-    from larder.kafka.clients import new_producer  # noqa: PLC0415 - whoever only checks rows needs no client
+    from larder.kafka.publishers import publisher  # noqa: PLC0415 - checking rows alone needs no client
 
-    # Idempotent: a retry must not change the order of two rows of one key.
-    producer = new_producer(connection, linger_ms=5)
-    await producer.start()
     offsets: dict[int, int] = {}
-    try:
+    async with publisher(connection, linger_ms=5) as producer:
         for first in range(0, len(wanted), ON_THE_WAY):
             now = int(time.time() * 1000)
             sends = [
@@ -98,8 +95,6 @@ async def publish(connection: Connection, topic: str, wanted: Sequence[Message])
             ]
             for metadata in await asyncio.gather(*sends):
                 offsets[metadata.partition] = metadata.offset
-    finally:
-        await producer.stop()
     return Published(len(wanted), metadata.partition, metadata.offset, offsets)
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from larder.config.connection import Connection
 from larder.dead_letters.letters import Letter, Settlement
 from larder.dead_letters.pages import LetterPage, Newest, PartitionLetters, page, read_cursor
-from larder.dead_letters.records import Span
 from larder.dead_letters.shelves import DEAD_LETTERS, LetterKind, Shelf, lowest, shelf_of, windows
 from larder.dead_letters.tallying import counted, tally
 from larder.declaring.coordinates import Coordinates
+from larder.kafka.readers import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping

@@ -8,8 +8,9 @@ from aiokafka.structs import TopicPartition
 
 from larder.dead_letters.choosing import obstacle, stepless, too_large
 from larder.dead_letters.letters import PREFIX, replayed_headers, stepped_headers
-from larder.dead_letters.records import Outgoing, Span, records, spans
+from larder.dead_letters.sending import Outgoing
 from larder.declaring.facts import replays_name
+from larder.kafka.readers import Span, records, spans
 
 if TYPE_CHECKING:
     from larder.dead_letters.letters import Letter

@@ -15,10 +15,10 @@ from larder.config.connection import Connection
 from larder.dead_letters.choosing import unfound
 from larder.dead_letters.letters import Letter, Settlement, settling_headers
 from larder.dead_letters.outcome import SettlingProgress
-from larder.dead_letters.records import Outgoing, Span, send, spans
+from larder.dead_letters.sending import Outgoing, send
 from larder.declaring.coordinates import Coordinates
 from larder.delivery.refused_records import REFUSED
-from larder.kafka.readers import reader
+from larder.kafka.readers import Span, reader, spans
 from larder.kafka.retrying import within
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from larder.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Rou
 from larder.dead_letters.shelves import shelf_of
 from larder.declaring.problems import Problem
 from larder.kafka.admin import Cluster
-from larder.kafka.clients import new_transactional_producer
-from larder.kafka.readers import REQUEST_TIMEOUT_MS, reader
+from larder.kafka.clients import REQUEST_TIMEOUT_MS, new_transactional_producer
+from larder.kafka.readers import reader
 from larder.kafka.retrying import within
 
 if TYPE_CHECKING:

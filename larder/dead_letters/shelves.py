@@ -12,10 +12,9 @@ from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
 from larder.dead_letters.letters import Letter, Settlement, read_record
-from larder.dead_letters.records import Span, records, spans
 from larder.declaring.facts import dead_letters_name
 from larder.kafka.admin import Cluster
-from larder.kafka.readers import reader
+from larder.kafka.readers import Span, reader, records, spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

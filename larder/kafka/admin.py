@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts
-from larder.kafka.clients import new_admin
+from larder.kafka.clients import REQUEST_TIMEOUT_MS, new_admin
 from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import GroupMembers, is_worker_of
 from larder.kafka.newer_members import newer_members
@@ -41,7 +41,7 @@ class Cluster:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._admin = new_admin(connection, request_timeout_ms=10_000)
+        self._admin = new_admin(connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
 
     async def __aenter__(self) -> Self:
         try:

@@ -19,6 +19,9 @@ from larder.kafka.transactions import TransactionalProducer
 
 Kind = TypeVar("Kind", bound=BatchConsumer)
 
+REQUEST_TIMEOUT_MS = 10_000
+"""For clients outside a service: a broker that is well answers in milliseconds, and stopping may wait for a request."""
+
 
 def new_consumer(connection: Connection, **settings: Any) -> BatchConsumer:
     """Make a consumer of no group, of committed records, that never resets a position by itself."""

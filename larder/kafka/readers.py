@@ -1,30 +1,76 @@
-"""A consumer of no group, to look at what topics have and to leave nothing behind."""
+"""Reads what topics have, without a consumer group and without a trace."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from larder.kafka.clients import new_consumer
+from aiokafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
+
+from larder.kafka.batch_consumer import BATCH_RECORDS, POLL_SECONDS, fetch
+from larder.kafka.clients import REQUEST_TIMEOUT_MS, new_consumer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Sequence
+
+    from aiokafka.structs import TopicPartition
 
     from larder.config.connection import Connection
+    from larder.declaring.records import Record
     from larder.kafka.batch_consumer import BatchConsumer
 
-REQUEST_TIMEOUT_MS = 10_000
-"""For requests that a broker which is well answers in milliseconds; stopping may wait for one."""
+SILENT_SECONDS = 30.0
+"""A worker's open transaction holds back the records behind it; the broker ends one after ten seconds."""
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
 
+class Span(NamedTuple):
+    """Offsets of a partition: the first, and the one after the last."""
+
+    begin: int
+    end: int
+
+
 @asynccontextmanager
-async def reader(connection: Connection, isolation: Isolation = "read_committed") -> AsyncIterator[BatchConsumer]:
-    """Have a consumer without a group; raises KafkaError and OSError."""
-    consumer = new_consumer(connection, isolation_level=isolation, request_timeout_ms=REQUEST_TIMEOUT_MS)
+async def reader(
+    connection: Connection, isolation: Isolation = "read_committed", *, request_timeout_ms: int = REQUEST_TIMEOUT_MS
+) -> AsyncIterator[BatchConsumer]:
+    """Run a consumer without a group; raises KafkaError and OSError."""
+    consumer = new_consumer(connection, isolation_level=isolation, request_timeout_ms=request_timeout_ms)
     try:
         await consumer.start()
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def spans(consumer: BatchConsumer, tps: Collection[TopicPartition]) -> dict[TopicPartition, Span]:
+    """Give the offsets that partitions have now, for a reader of committed records up to the last stable one."""
+    if not tps:
+        return {}
+    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    return {tp: Span(begins[tp], ends[tp]) for tp in tps}
+
+
+async def records(consumer: BatchConsumer, tp: TopicPartition, span: Span) -> AsyncIterator[Sequence[Record]]:
+    """Read the records between two offsets, a batch at a time; nothing else may use the consumer meanwhile.
+
+    Raises KafkaError, also where the broker gives nothing for `SILENT_SECONDS`.
+    """
+    position, silent = span.begin, 0.0
+    if position >= span.end:
+        return
+    consumer.assign([tp])
+    consumer.seek(tp, position)
+    while position < span.end:
+        fetched = await fetch(consumer, [tp], POLL_SECONDS, BATCH_RECORDS)
+        if tp in fetched.out_of_range:
+            raise OffsetOutOfRangeError({tp: position})
+        silent = 0.0 if fetched.batches else silent + POLL_SECONDS
+        if silent > SILENT_SECONDS:
+            message = f"waited {SILENT_SECONDS:g} s for offset {position} of {tp.topic}/{tp.partition}"
+            raise KafkaTimeoutError(message)
+        for batch in fetched.batches:
+            position = batch.position
+            yield [record for record in batch.records if record.offset < span.end]

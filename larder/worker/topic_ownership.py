@@ -12,21 +12,20 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from larder.declaring.claims import OWNERS, Claim, owners, ownership_problems, read_claim, standing
 from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.records import Record
 from larder.declaring.topology import TopicUse
 from larder.kafka.admin import Cluster
-from larder.kafka.clients import new_consumer, new_producer
+from larder.kafka.publishers import publisher
+from larder.kafka.readers import reader, records, spans
 
 log = logging.getLogger("larder")
 
 REQUEST_TIMEOUT_MS = 5_000
-"""For a few small records: a broker that is well answers in milliseconds. Stopping may wait for one request."""
-
-READ_MS = 50
-"""How long the broker may hold back an empty answer; stopping a reader waits for the one that is under way."""
+"""A worker that is cut off while it starts waits for one request before it can stop."""
 
 _USE = TopicUse(OWNERS, (), owned=True, compacted=True, partitions=1)
 _ALL = TopicPartition(OWNERS, 0)
@@ -65,30 +64,21 @@ async def release(cluster: Cluster, topic: str) -> None:
 
 
 async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
-    """Read the topic to its end as it is now."""
-    reader = new_consumer(cluster.connection, fetch_max_wait_ms=READ_MS, request_timeout_ms=REQUEST_TIMEOUT_MS)
-    try:
-        await reader.start()
-        reader.assign([_ALL])
-        begin, end = await reader.beginning_offsets([_ALL]), await reader.end_offsets([_ALL])
-        reader.seek(_ALL, begin[_ALL])
-        records: list[ConsumerRecord] = []
-        while await reader.position(_ALL) < end[_ALL]:
-            for some in (await reader.getmany(timeout_ms=READ_MS)).values():
-                records += some
-    finally:
-        await reader.stop()
-    for record in {record.key: record for record in records}.values():
+    """Read the topic to its present end."""
+    async with reader(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
+        whole = (await spans(consumer, [_ALL]))[_ALL]
+        found = [record async for some in records(consumer, _ALL, whole) for record in some]
+    for record in {record.key: record for record in found}.values():
         if record.value is not None and _claim(record) is None:
-            _say_stranger(record)
-    return standing((record.key or b"", _claim(record)) for record in records)
+            _warn_of_misplaced(record)
+    return standing((record.key or b"", _claim(record)) for record in found)
 
 
-def _claim(record: ConsumerRecord) -> Claim | None:
+def _claim(record: Record) -> Claim | None:
     return None if record.value is None else read_claim(record.value)
 
 
-def _say_stranger(record: ConsumerRecord) -> None:
+def _warn_of_misplaced(record: Record) -> None:
     log.warning("%s", Problem(
         f"topic {OWNERS}", "requires claims of services alone", f"another record at offset {record.offset}",
         "it is passed over; let nobody else write there",
@@ -98,10 +88,5 @@ def _say_stranger(record: ConsumerRecord) -> None:
 async def _write(cluster: Cluster, values: Mapping[bytes, bytes | None]) -> None:
     if not values:
         return
-    # Idempotent: a claim that was sent twice would lie behind one that came between.
-    producer = new_producer(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
-    try:
-        await producer.start()
+    async with publisher(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as producer:
         await asyncio.gather(*[await producer.send(OWNERS, value, key, partition=0) for key, value in values.items()])
-    finally:
-        await producer.stop()

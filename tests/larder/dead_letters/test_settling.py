@@ -22,11 +22,11 @@ from larder.dead_letters.choosing import Chosen
 from larder.dead_letters.letters import Letter, Name, Settlement, letter_id
 from larder.dead_letters.outcome import SettlingOutcome
 from larder.dead_letters.reading import letter, list_letters, survey_letters, tally_letters
-from larder.dead_letters.records import Outgoing, Span, spans
+from larder.dead_letters.sending import Outgoing
 from larder.dead_letters.settling import settle
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import dead_letter, fitting
-from larder.kafka.readers import reader
+from larder.kafka.readers import Span, reader, spans
 from larder.kafka.transactions import TransactionalProducer
 from larder.pages.troubles import troubles
 from larder.web import unsettled
