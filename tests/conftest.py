@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
+# An entry point names it where Larder is installed; here it need not be.
+pytest_plugins = ["larder.pytest_plugin"]
+
 # Each worker that a test starts imports 1,000 modules. Without bytecode on disk it compiles all of them again, which
 # takes 1.3 of the 2 seconds of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -14,13 +14,11 @@ from larder.declaring.checks.decides import decide_problems
 from larder.declaring.checks.kinds import decide_kind_problems
 from larder.declaring.decisions import WakeUp, refusals_name
 from larder.declaring.facts import Facts, dead_letters_name, wake_ups_name
-from larder.declaring.in_memory.decides import run_decide
 from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
 
 if TYPE_CHECKING:
-    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -85,10 +83,6 @@ class Decide(Operator):
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all else that is wrong with it."""
         return decide_problems(service, self, facts)
-
-    def run_in_memory(self, run: MemoryRun) -> None:
-        """Run it over the records of a run."""
-        run_decide(run, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
         """Draw events, the row, what is emitted, woken and refused."""

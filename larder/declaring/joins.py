@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from larder.declaring.checks.joins import join_problems
 from larder.declaring.checks.kinds import join_kind_problems
 from larder.declaring.facts import Facts, dead_letters_name, joined_name, waiting_name
-from larder.declaring.in_memory.joins import run_join
 from larder.declaring.missing import Step, Terminal, Wait
 from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
 from larder.declaring.problems import Problem
@@ -21,7 +20,6 @@ from larder.declaring.sources import Lookup, Source, TableUse, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 if TYPE_CHECKING:
-    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -86,10 +84,6 @@ class Join(Operator):
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all else that is wrong with it."""
         return join_problems(service, self, facts)
-
-    def run_in_memory(self, run: MemoryRun) -> None:
-        """Run it over the records of a run."""
-        run_join(run, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
         """Draw records, rows, results, and what waits."""

@@ -15,7 +15,6 @@ from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
 if TYPE_CHECKING:
     from larder.declaring.facts import Facts
-    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.problems import Problem
     from larder.declaring.service import Service
 
@@ -128,9 +127,6 @@ class Operator:
     def problems(self, service: Service, facts: Facts) -> Iterable[Problem]:
         """Find all else that is wrong with it."""
         return ()
-
-    def run_in_memory(self, run: MemoryRun) -> None:
-        """Take the records of a run, after all that write what it reads; nothing, for what may do anything."""
 
     def edges(self, service: str) -> Iterable[Edge]:
         """Draw it in the topology of the service of that name: what it reads, uses and writes."""

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from larder.declaring.checks.kinds import reaction_kind_problems
 from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.facts import Facts
-from larder.declaring.in_memory.reactions import run_reactions
 from larder.declaring.operators import Edge, Operator, Topic, node
 from larder.declaring.problems import Problem
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
-    from larder.declaring.in_memory.run import MemoryRun
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -82,10 +80,6 @@ class Reaction(Operator):
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all else that is wrong with it."""
         return reaction_problems(service, self)
-
-    def run_in_memory(self, run: MemoryRun) -> None:
-        """Run it over the records of a run."""
-        run_reactions(run, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
         """Draw changes, and what comes of them."""

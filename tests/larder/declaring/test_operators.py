@@ -15,11 +15,12 @@ from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
 from larder.declaring.topology import topics_of
 from larder.observability.topology import topology
-from larder.testing import run_in_memory
+from larder.testing import MemoryRecord, run_in_memory
+from larder.testing.run import MemoryRun
+from larder.testing.steps import MemoryStep, open_in_memory
 
 if TYPE_CHECKING:
     from larder.declaring.facts import Facts
-    from larder.declaring.in_memory.run import MemoryRun
 
 
 class Order(Row):
@@ -68,14 +69,24 @@ class Copying(Operator):
         if self.into.name == self.source.name:
             yield Problem(f"copying of {service.name}", "requires another topic", self.into.name, "name another one")
 
-    def run_in_memory(self, run: MemoryRun) -> None:
-        for record in run.log(self.source.name):
-            if record.key is not None:
-                run.publish(self.into, (record.key, record.value))
-
     def edges(self, service: str) -> Iterator[Edge]:
         yield from source_edges(service, self.source, node(self))
         yield Edge(node(self), f"topic:{self.into.name}", "copied")
+
+
+class CopyingStep(MemoryStep):
+    def __init__(self, copying: Copying, run: MemoryRun) -> None:
+        self.inputs = {copying.source: self.take}
+        self._copying = copying
+        self._run = run
+
+    def take(self, record: MemoryRecord) -> None:
+        self._run.publish(self._copying.into, record.key, record.value, record.timestamp)
+
+
+@open_in_memory.register
+def _open(copying: Copying, run: MemoryRun) -> MemoryStep:
+    return CopyingStep(copying, run)
 
 
 def copying(into: EventTopic = copies) -> Service:

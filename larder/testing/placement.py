@@ -3,10 +3,10 @@
 A run in memory has all rows in one place. It refuses records that a worker could not find the rows of.
 """
 
-from larder.declaring.in_memory.records import MemoryRecord
 from larder.declaring.partitioning import astray, misplaced, partition_of
 from larder.declaring.sources import Lookup, Source
 from larder.declaring.topics import OwnerTopic, Rekeyed
+from larder.testing.records import MemoryRecord
 
 
 def check_record_place(source: Source, record: MemoryRecord, lookup: Lookup, key: bytes | None, count: int) -> None:

@@ -1,26 +1,19 @@
-"""Running a service over lists of records: no broker, no store, no worker.
-
-Operators run by the very functions that the worker uses, one after the other. Tables are complete before
-the first record is joined, so a partner that is missing will not come: a `Wait` is over at once. Agents
-are not run, since they may do anything.
-"""
+"""A service over lists of records: one operator after the other, each over all that it reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
+from math import inf
 
-from larder.declaring.checks.declarations import problems
-from larder.declaring.dead_letters import cause_of, dead_letter
-from larder.declaring.facts import dead_letters_name
-from larder.declaring.in_memory.records import Given, MemoryRecord, Topic, TopicRecords, records
-from larder.declaring.in_memory.table import MemoryTable
-from larder.declaring.operators import Operator
+from larder.declaring.operators import Operator, Topic
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
 from larder.declaring.sources import events_of
-from larder.declaring.topics import OwnerTopic
+from larder.testing.given import Given, listed, topic_read
+from larder.testing.records import TopicRecords
+from larder.testing.run import MemoryRun
 
 
 def run_in_memory(
@@ -31,6 +24,9 @@ def run_in_memory(
     `given` has, for each topic (or its name), its records in order: rows, or pairs of
     (key, row). A key is a value of the topic's key type; a row may also be raw JSON
     bytes, or None for a deletion. A topic that is not given is empty.
+
+    Tables are complete before the first record is joined, so a partner that is missing will
+    not come: a `Wait` is over at once. A `Driver` takes records one by one instead.
 
     Records lie in the partitions of their keys, as declared: a join finds rows of co-partitioned
     tables, and a decide reads and changes rows, only in the partition of the record.
@@ -53,58 +49,15 @@ def run_in_memory(
     >>> [fulfilled.row.customer.name for fulfilled in result["shop.fulfilments"]]
     ['Ada']
     """
-    found = problems([service])
-    if found:
-        raise DeclarationError(found)
-    run = MemoryRun(service, given, until)
+    names = [topic if isinstance(topic, str) else topic.name for topic in given]
+    run = MemoryRun(service, -inf if until is None else until.timestamp(), complete=True, first=names)
+    records = {name: listed(topic_read(service, name), rows) for name, rows in zip(names, given.values(), strict=True)}
+    for name, each in records.items():
+        for record in each:
+            run.append(name, record)
     for operator in _in_order(service):
-        operator.run_in_memory(run)
+        run.settle(operator)
     return run.produced
-
-
-class MemoryRun:
-    """The records of one run: what was given, what tables hold, what came out; wake-ups come `until` a time."""
-
-    def __init__(
-        self, service: Service, given: Mapping[str | Topic, Sequence[Given]], until: datetime | None = None
-    ) -> None:
-        """Begin with nothing published."""
-        self.service = service
-        self.until = until
-        self._letters = dead_letters_name(service.name)
-        self.produced = TopicRecords({topic.name: [] for topic in service.written})
-        for operator in service.operators:
-            self.produced |= {kept.name: [] for kept in operator.keeps(service.name) if kept.like is None}
-        self.produced[self._letters] = []
-        self.given = records(service, given)
-        self._tables: dict[str, MemoryTable] = {}
-
-    def table(self, topic: OwnerTopic) -> MemoryTable:
-        """Give the rows of a topic, as they are by now."""
-        if topic.name not in self._tables:
-            table = self._tables[topic.name] = MemoryTable(topic)
-            for record in self.log(topic.name):
-                try:
-                    table.apply(record.key, record.value)
-                except (ValueError, RecursionError) as error:
-                    self.park(topic.name, record, cause_of(error))
-        return self._tables[topic.name]
-
-    def log(self, topic: str) -> Sequence[MemoryRecord]:
-        """Give the records of a topic by now: those that were given, and those that were published."""
-        return self.given.get(topic, []) + self.produced.get(topic, [])
-
-    def publish(self, into: Topic, result: tuple[bytes, bytes | None]) -> None:
-        """Add a record of that key and value."""
-        log = self.produced[into.name]
-        offset = len(self.given.get(into.name, [])) + len(log)
-        log.append(MemoryRecord(*result, offset, row_type=into.row))
-
-    def park(self, topic: str, record: MemoryRecord, cause: str) -> None:
-        """Add a dead letter."""
-        letters = self.produced[self._letters]
-        letter = dead_letter(self.service.name, topic, 0, record, cause)
-        letters.append(MemoryRecord(letter.key, letter.value, len(letters), tuple(letter.headers)))
 
 
 def _in_order(service: Service) -> Iterator[Operator]:

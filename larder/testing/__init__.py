@@ -1,0 +1,17 @@
+"""Tests of services without a broker: a driver that takes records one by one, and a run over whole lists."""
+
+from larder.testing import decides, reactions, waiting  # noqa: F401 - each registers its kind of operator
+from larder.testing.driver import Driver, UnreadDeadLettersError
+from larder.testing.lists import run_in_memory
+from larder.testing.records import MemoryLetter, MemoryRecord, TopicRecords
+from larder.testing.tables import TableView
+
+__all__ = [
+    "Driver",
+    "MemoryLetter",
+    "MemoryRecord",
+    "TableView",
+    "TopicRecords",
+    "UnreadDeadLettersError",
+    "run_in_memory",
+]

@@ -1,0 +1,163 @@
+"""A service that a test drives: record by record, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+from larder.declaring.coordinates import Coordinates
+from larder.declaring.operators import Topic
+from larder.declaring.problems import DeclarationError, LarderError, Problem
+from larder.declaring.service import Service
+from larder.declaring.sources import TableUse
+from larder.declaring.topics import OwnerTopic
+from larder.testing.given import OF_THE_ROW, Sent, sent, topic_read
+from larder.testing.records import Headers, MemoryLetter, MemoryRecord
+from larder.testing.run import MemoryRun
+from larder.testing.tables import TableView
+
+START: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""When the clock of a driver begins, if a test says nothing: the same in each run."""
+
+
+class UnreadDeadLettersError(LarderError, AssertionError):
+    """A test ended with dead letters that it has not read."""
+
+
+class Driver:
+    """A service without a broker: send records, move the clock, read results, tables and dead letters.
+
+    A record has had all its effects when `send` returns: results that the service itself reads
+    have flown on, joins that waited for a row are released, wake-ups that are due have come.
+    Agents are left out.
+
+    >>> with Driver(fulfilment) as driver:
+    ...     driver.send(shop.customers, ada)
+    ...     driver.send(shop.orders, order)
+    ...     [fulfilled] = driver.read_rows(shop.fulfilments)
+    >>> fulfilled.customer.name
+    'Ada'
+
+    As a context it requires that all dead letters were read when the block ends, so that no record
+    is lost without the test saying so.
+    """
+
+    def __init__(self, service: Service, *, now: datetime = START) -> None:
+        """Open a service whose topics are empty; DeclarationError if its declarations have problems."""
+        self._run = MemoryRun(service, now.timestamp())
+        self._read = Counter[str]()
+
+    def __enter__(self) -> Self:
+        """Give the driver."""
+        return self
+
+    def __exit__(
+        self, error: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Raise UnreadDeadLettersError for letters that the block has not read, unless it failed anyway."""
+        if error is None and (letters := self.dead_letters()):
+            lines = [f"{Coordinates(each.topic, 0, each.offset)}: {each.cause}" for each in letters]
+            message = "dead letters that the test has not read with dead_letters():\n" + "\n".join(lines)
+            raise UnreadDeadLettersError(message)
+
+    @property
+    def now(self) -> datetime:
+        """What the clock says, in UTC."""
+        return datetime.fromtimestamp(self._run.now, UTC)
+
+    def send(
+        self,
+        topic: str | Topic,
+        value: Sent,
+        *,
+        key: Any = OF_THE_ROW,
+        headers: Mapping[str, bytes | None] | Headers = (),
+        at: datetime | None = None,
+    ) -> None:
+        """Send a record to a topic that the service reads.
+
+        value    a row of the topic; a dict, which is written as JSON; bytes as they are; or
+                 None for a deletion.
+        key      a value of the topic's key type, or bytes as they are. Left out: what the row
+                 or the dict has in the key field; no key for bytes and for None.
+        headers  a dict, or pairs, of names and bytes.
+        at       the record's timestamp; left out, what the clock says.
+
+        DeclarationError for a topic that the service does not read, and for a value that is
+        no row of it.
+        """
+        read = topic_read(self._run.service, topic)
+        timestamp = int((self.now if at is None else at).timestamp() * 1000)
+        offset = len(self._run.log(read.name))
+        pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+        self._run.append(read.name, MemoryRecord(*sent(read, offset, value, key), offset, pairs, timestamp, read.row))
+        self._run.settle()
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Move the clock on: waits expire and wake-ups come, each at its time."""
+        self.advance_to(self.now + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
+
+    def advance_to(self, at: datetime) -> None:
+        """Move the clock on to a time; DeclarationError for one that has passed."""
+        if at < self.now:
+            raise DeclarationError([_backwards(self.now, at)])
+        self._run.advance(at.timestamp())
+
+    def read(self, topic: str | Topic) -> list[MemoryRecord]:
+        """Give the records that the service has published into a topic and that were not read before.
+
+        DeclarationError for a topic that it does not publish into.
+        """
+        name = topic if isinstance(topic, str) else topic.name
+        if name not in self._run.produced:
+            raise DeclarationError([_not_published(self._run, name)])
+        records = self._run.produced[name]
+        unread = records[self._read[name] :]
+        self._read[name] = len(records)
+        return unread
+
+    def read_rows(self, topic: str | Topic) -> list[Any]:
+        """Give the same as typed rows; None for a deletion."""
+        return [record.row for record in self.read(topic)]
+
+    def dead_letters(self) -> list[MemoryLetter]:
+        """Give the dead letters that were not read before, with their causes."""
+        unread = self.read(self._run.dead_letters)
+        return self._run.letters[len(self._run.letters) - len(unread) :]
+
+    def table(self, table: str | OwnerTopic | TableUse) -> TableView:
+        """Give the rows of a table of the service; DeclarationError for one that it does not have."""
+        name = table if isinstance(table, str) else table.name
+        if name not in self._run.tables:
+            raise DeclarationError([_no_table(self._run, name)])
+        return TableView(self._run.tables[name])
+
+
+def _backwards(now: datetime, at: datetime) -> Problem:
+    return Problem(
+        "the clock of a driver",
+        f"requires a time that is not before {now.isoformat()}, which it says now",
+        at.isoformat(),
+        "begin earlier: Driver(service, now=...)",
+    )
+
+
+def _not_published(run: MemoryRun, name: str) -> Problem:
+    return Problem(
+        f"reading {name}",
+        f"requires a topic that {run.service.name} publishes into",
+        f'"{name}"',
+        f"read {', '.join(run.produced)}",
+    )
+
+
+def _no_table(run: MemoryRun, name: str) -> Problem:
+    return Problem(
+        f"table {name}",
+        f"requires a table that {run.service.name} declares",
+        f'"{name}"',
+        f"ask for {', '.join(run.tables) or 'none: it has no tables'}",
+    )
