@@ -6,13 +6,14 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
+SITE := .venv-docs
 
 # --no-deps: the lock files are complete, so that nothing needs resolving. --no-compile: Python compiles what it
 # imports; compiling all packages would cost 10 s of the first demo.
 PIP := -m pip --disable-pip-version-check --no-input install --quiet --no-compile --no-deps
 PROJECT := pyproject.toml requirements/run.txt
 
-.PHONY: demo test install check format bench faults scenario lock clean
+.PHONY: demo test install check format bench faults scenario docs lock clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/larder demo $(ARGS)
@@ -44,6 +45,10 @@ format: $(VENV)/dev.stamp
 bench: $(VENV)/run.stamp $(PEERS)/stamp
 	@$(BIN)/larder bench $(ARGS)
 
+# The documentation as a site: build/site/index.html.
+docs: $(SITE)/stamp
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict --config-file website/mkdocs.yml
+
 # Written for all supported Pythons at once, with hashes and without the name of any registry.
 LOCK = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
@@ -52,9 +57,10 @@ lock:
 	@$(LOCK) pyproject.toml requirements/build.in -o requirements/run.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra dev -c requirements/run.txt -o requirements/dev.txt
 	@test ! -e requirements/bench.in || $(LOCK) requirements/bench.in -o requirements/bench.txt
+	@$(LOCK) requirements/docs.in -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock $(PEERS) *.egg-info
+	rm -rf $(VENV) $(VENV)-lock $(PEERS) $(SITE) *.egg-info
 
 define CHECKED_PYTHON
 import sys
@@ -92,4 +98,12 @@ $(PEERS)/stamp: requirements/bench.txt
 	@echo 'larder: installing the packages of requirements/bench.txt into $(PEERS), once' >&2
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(PIP) --require-hashes -r requirements/bench.txt >&2
+	@touch $@
+
+# What builds the site lives apart: neither the command nor the tests need it.
+$(SITE)/stamp: requirements/docs.txt
+	@$(PYTHON) -c "$$CHECKED_PYTHON"
+	@echo 'larder: installing the packages of requirements/docs.txt into $(SITE), once' >&2
+	@$(PYTHON) -m venv $(SITE)
+	@$(SITE)/bin/python $(PIP) --require-hashes -r requirements/docs.txt
 	@touch $@
