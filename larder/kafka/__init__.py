@@ -1,4 +1,4 @@
-"""Consuming, joining, publishing: what runs a service. Only here, and in app, are Faust and aiokafka known."""
+"""What aiokafka lacks or does otherwise. Knows no table and no Faust."""
 
 from larder.kafka.metadata_requests import forbid_creation, pause_between_updates
 

@@ -1,7 +1,4 @@
-"""Topics as the broker has them, and creating those that a service owns.
-
-Knows the admin protocol, not what the topics are for.
-"""
+"""Inspects topics and groups, and creates topics. Knows the admin protocol, not what the topics are for."""
 
 from __future__ import annotations
 
@@ -30,14 +27,14 @@ if TYPE_CHECKING:
     from larder.declaring.topology import TopicUse
 
 REPLICAS = 3
-"""Copies of a topic that is created here, where there are as many brokers: one may be lost while one is mended."""
+"""Copies of a new topic, if there are as many brokers: one may fail while another one is being repaired."""
 
 _CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.retention.ms": "86400000"}
-"""What is asked of a topic's configuration, with Kafka's defaults."""
+"""The settings of a topic that matter here, with Kafka's defaults."""
 
 
 class Cluster:
-    """A connection for looking at topics and creating them: `async with Cluster(connection) as cluster`."""
+    """An admin client for topics and groups: `async with Cluster(connection) as cluster`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -85,12 +82,12 @@ class Cluster:
         return found
 
     async def topic_settings(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
-        """All settings of topics that exist, by Kafka's names, those that nobody set too."""
+        """All settings of topics that exist, by Kafka's names, defaults included."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         return await self._settings(resources) if resources else {}
 
     async def broker_settings(self) -> Mapping[str, str]:
-        """All settings of one broker; what is secret is left out."""
+        """All settings of one broker, without its secrets."""
         node = min(broker.nodeId for broker in self._admin._client.cluster.brokers())
         return (await self._settings([ConfigResource(ConfigResourceType.BROKER, str(node))]))[str(node)]
 
@@ -102,28 +99,28 @@ class Cluster:
         }
 
     def brokers_up(self) -> int:
-        """How many brokers the cluster has now."""
+        """How many brokers are up."""
         return len(self._admin._client.cluster.brokers())
 
     async def copies(self, names: Collection[str]) -> Mapping[str, Copies]:
-        """How those of `names` are copied that exist."""
+        """The replication of those of `names` that exist."""
         return await copies(self._admin._client, names)
 
     async def open_transactions(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, OpenTransaction]:
-        """The first open transaction of each of these partitions that has one, and whose it is."""
+        """The first open transaction of each partition that has one, and its producer."""
         return await open_transactions(self._admin._client, tps)
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
-        """What a consumer group has committed, whether it has members or not."""
+        """The committed offsets of a consumer group, with or without members."""
         found = await self._admin.list_consumer_group_offsets(group)
         return {tp: Committed.read(offset) for tp, offset in found.items() if offset.offset >= 0}
 
     async def members(self, group: str) -> list[str]:
-        """Who is in a consumer group now, by client id."""
+        """The client ids of a group's members."""
         return [client_id for client_id, _ in await self._members(group)]
 
     async def service_group(self, service: str) -> GroupMembers:
-        """Who is in the group of a service now, whichever protocol each member speaks."""
+        """The members of a service's group, of both protocols."""
         older = await self._members(service)
         node = await self._admin.find_coordinator(service)
         newer = await newer_members(partial(self._admin._client.send, node), service)
@@ -132,7 +129,7 @@ class Cluster:
         return GroupMembers(tuple(workers), (*foreign, *newer))
 
     async def _members(self, group: str) -> list[tuple[str, str]]:
-        """Client ids with hosts of the members that speak the older protocol, in order."""
+        """Client ids and hosts of the members that speak the older protocol, sorted."""
         (answer,) = await self._admin.describe_consumer_groups([group])
         ((code, _, _, _, _, members, *_),) = answer.groups
         if (error := for_code(code)) is not NoError:
@@ -144,7 +141,7 @@ class Cluster:
         await self._admin.delete_records({tp: RecordsToDelete(offset) for tp, offset in before.items()})
 
     async def _controller(self) -> None:
-        """Raise for a broker that has just started, and knows none yet: aiokafka's client trips over that."""
+        """Raise if a broker that has just started knows no controller yet; aiokafka's client fails on that."""
         client = self._admin._client
         if client.cluster.controller is None:
             await client.force_metadata_update()
@@ -153,21 +150,21 @@ class Cluster:
             raise NodeNotReadyError(message)
 
     async def create(self, topics: Collection[TopicUse]) -> None:
-        """Create topics with their declared settings; one that exists by now is left alone.
+        """Create topics with their declared settings, except those that exist by now.
 
-        Raises DeclarationError and TopicsUnavailableError for those that the broker refuses, and KafkaError.
+        Raises KafkaError, and for topics that the broker refuses DeclarationError or TopicsUnavailableError.
         """
         if found := await self._refusals(topics, validate_only=False):
             raise refused(found)
 
     async def refusals(self, topics: Collection[TopicUse]) -> list[TopicRefusal]:
-        """Why the broker would not create these topics; creates none."""
+        """Ask why the broker would refuse to create these topics, without creating any."""
         return await self._refusals(topics, validate_only=True) if topics else []
 
     async def _refusals(
         self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
     ) -> list[TopicRefusal]:
-        """`older`: without the settings that older brokers do not know."""
+        """With `older`, leave out the settings that older brokers do not know."""
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()
         wanted = {topic.name: topic for topic in topics}

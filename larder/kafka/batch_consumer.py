@@ -1,12 +1,13 @@
 """Takes fetched records out of an aiokafka consumer, batch by batch, at the speed of its decoder.
 
+aiokafka makes one dataclass for each record, in a Python generator. Taking the decoder's own records
+halves the cost of a record. A batch comes with the position after it, since gaps (markers, aborted and
+compacted records) leave no record from which to derive it. Fetches use a connection of their own.
+Knows neither tables nor Faust.
+
 The one module that touches the private parts of aiokafka's fetcher (0.14): its table of fetched
-partitions, their record iterators and the positions of the subscription. aiokafka hands out one
-dataclass for each record, made by a Python generator; here the decoder's own records are taken as
-they are, which halves the cost of a record, and the position after a batch comes with it, because
-holes (markers, aborted and compacted records) leave no record to tell it from. Fetches go over a
-connection of their own. Knows neither tables nor Faust. `tests/larder/kafka/test_batch_consumer.py` fails
-when aiokafka changes under it.
+partitions, their record iterators and the positions of the subscription.
+`tests/larder/kafka/test_batch_consumer.py` fails when they change.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ if TYPE_CHECKING:
     from larder.declaring.records import Record
 
 POLL_SECONDS = 0.1
-"""How long one look at the consumer may wait: a partition that becomes wanted meanwhile waits no longer."""
+"""The longest wait of one poll, and so of a partition that becomes wanted meanwhile."""
 
 FETCH_WAIT_MS = 50
-"""How long the broker may hold back an empty answer. aiokafka has one request in flight for each broker,
-so a partition whose records were just taken waits this long at worst for its next ones."""
+"""How long the broker may hold back an empty answer. aiokafka has one request in flight for each broker, so this is
+the longest that a partition whose records were just taken waits for its next ones."""
 
 BATCH_RECORDS = 4_000
-"""Records taken at one look: enough that the hand-over costs nothing, few enough to stay responsive."""
+"""Records taken by one poll: enough to make the hand-over free, few enough to stay responsive."""
 
 
 PIECE_RECORDS = 500
-"""Records decoded at a time: some tens of microseconds, and a batch of a megabyte is many times that."""
+"""Records decoded at a time. They take tens of microseconds; a whole batch of a megabyte takes far longer."""
 
 FETCHES = "fetches"
-"""The connection to a broker over which fetches go, beside aiokafka's two."""
+"""The group of connections for fetches, beside aiokafka's two."""
 
 log = logging.getLogger("larder")
 
@@ -57,7 +58,7 @@ log = logging.getLogger("larder")
 class Batch(NamedTuple):
     """Records of one partition in the order of its log; `position` is the next offset to read.
 
-    `records` may be empty while `position` has moved: only markers or aborted records lay between.
+    `records` may be empty although `position` has moved, past nothing but markers and aborted records.
     """
 
     tp: TopicPartition
@@ -66,9 +67,9 @@ class Batch(NamedTuple):
 
 
 class SeenEnd(NamedTuple):
-    """The end of a partition as the broker last told it; `at` is in seconds since the epoch.
+    """The end of a partition as the broker last reported it; `at` is in seconds since the epoch.
 
-    `high`: the end of all records, those of open transactions included.
+    `high` is the end of all records, those of open transactions included.
     """
 
     end: int
@@ -77,7 +78,7 @@ class SeenEnd(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """What one look at the consumer gave: batches, ends, and partitions whose offset is gone."""
+    """The result of one poll: batches, ends, and partitions whose offset does not exist any more."""
 
     batches: list[Batch]
     seen: Mapping[TopicPartition, SeenEnd]
@@ -85,14 +86,14 @@ class Fetched(NamedTuple):
 
 
 class _Client(AIOKafkaClient):
-    """aiokafka's client, which would let answers about topics and ends wait behind megabytes of records.
+    """aiokafka's client, with a connection of its own for fetches.
 
-    The leader of a group waits for topics before it says who gets what, and is heard of by nobody meanwhile: behind
-    a slow network its session ran out, and the group began anew, each time.
+    In aiokafka metadata and offsets wait behind megabytes of records. The leader of a group needs metadata before it
+    assigns partitions, and sends no heartbeat meanwhile: on a slow network its session expired in every rebalance.
     """
 
     suspects = False
-    """Records came that may be damaged: from here on aiokafka looks at the checksum of each batch."""
+    """Whether records may have arrived damaged; from then on aiokafka verifies the checksum of each batch."""
 
     async def send(self, node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
         if not isinstance(request, FetchRequest):
@@ -104,19 +105,19 @@ class _Client(AIOKafkaClient):
 
 
 class BatchConsumer(AIOKafkaConsumer):
-    """A consumer that can be given to `fetch`: it counts its seeks, and its ends are as old as the asking for them.
+    """A consumer for `fetch`: it counts its seeks, and dates an end by when it sent the request.
 
-    aiokafka stamps an end when it reads the answer, by the wall clock. A process that slept (SIGSTOP, a suspended
-    machine) then reads an answer from before its sleep, and would take an end that has long moved for that of now.
+    aiokafka dates an end by when it reads the answer. A process that slept (SIGSTOP, a suspended machine) reads an
+    answer from before its sleep, and would take an outdated end for the present one.
     """
 
     seeks = 0
 
     def __init__(self, *topics: str, owned: Collection[str] = (), **options: Any) -> None:
-        """`owned`: topics that nobody else writes."""
+        """Name as `owned` the topics that nobody else writes."""
         super().__init__(*topics, **options)
         self.owned = owned
-        self._client.__class__ = _Client  # aiokafka names the class itself; nothing is connected yet
+        self._client.__class__ = _Client  # aiokafka chooses the class; nothing is connected yet
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.seeks += 1
@@ -140,7 +141,7 @@ class BatchConsumer(AIOKafkaConsumer):
         self._fetcher._proc_fetch_request = stamped
 
     async def stop(self) -> None:
-        """Stop; aiokafka lets the end of its own fetches out as a cancellation, which would pass for the caller's."""
+        """Stop. aiokafka may raise the cancellation of its own fetches, which would look like the caller's."""
         stopping = asyncio.create_task(super().stop())
         await asyncio.wait({stopping})
         if stopping.cancelled():
@@ -152,11 +153,10 @@ class BatchConsumer(AIOKafkaConsumer):
 async def fetch(consumer: BatchConsumer, wanted: Collection[TopicPartition], patience: float, limit: int) -> Fetched:
     """Wait up to `patience` seconds for records of the `wanted` partitions; take about `limit`.
 
-    A look during which the consumer is sought or assigned anew takes nothing: whoever asked for records of
-    before would drop them, and they would not be fetched again.
+    Takes nothing if the consumer is sought or reassigned meanwhile: the caller would drop records from before, and
+    they would not be fetched again. Partitions that are not wanted keep their records.
 
-    Must run in the consumer's own event loop. Partitions that are not wanted keep their records.
-    Every call counts as a poll for `max_poll_interval_ms`.
+    Must run in the consumer's own event loop. Every call counts as a poll for `max_poll_interval_ms`.
     """
     with consumer._subscription.fetch_context():
         fetched = _take(consumer, wanted, limit)
@@ -196,7 +196,7 @@ def _take(consumer: BatchConsumer, wanted: Collection[TopicPartition], limit: in
             del fetcher._records[tp]
             out_of_range.update(_lost(result))
     fetcher._notify(fetcher._wait_consume_future)
-    return Fetched(batches, _seen(assignment, consumer.owned), out_of_range)
+    return Fetched(batches, _ends(assignment, consumer.owned), out_of_range)
 
 
 def _assignment(consumer: AIOKafkaConsumer) -> Any:
@@ -206,7 +206,7 @@ def _assignment(consumer: AIOKafkaConsumer) -> Any:
 
 
 def _lost(error: Any) -> dict[TopicPartition, int]:
-    """Positions that the broker refused. A missing committed offset is none: we seek ourselves."""
+    """Positions that the broker refused. A missing committed offset is not one: we seek ourselves."""
     try:
         error.check_raise()
     except OffsetOutOfRangeError as refused:
@@ -216,8 +216,8 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
     return {}
 
 
-def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, SeenEnd]:
-    """The end is that of what is committed; of an owned topic, that of all: what a worker left there may be yet."""
+def _ends(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, SeenEnd]:
+    """Ends of committed records; of an owned topic, of all: records that a dead worker left may still be committed."""
     return {
         tp: SeenEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()
@@ -226,7 +226,7 @@ def _seen(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, SeenE
 
 
 def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int, *, check: bool) -> Batch:
-    """Take whole record batches until `limit` records are reached, and move the position along."""
+    """Take whole record batches up to about `limit` records, and advance the position."""
     state = assignment.state_value(tp)
     source: PartitionRecords | None = result._partition_records
     if source is None or state.paused or state.position != source.next_fetch_offset:
@@ -238,13 +238,13 @@ def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int,
     state.consumed_to(source.next_fetch_offset)
     if not source._records.has_next():
         result._partition_records = None
-        # Its iterator, which is not used here, refers back to it: a cycle that would keep the fetched bytes.
+        # Its unused iterator refers back to it: the cycle would keep the fetched bytes alive.
         source._records_iterator = None
     return Batch(tp, records, source.next_fetch_offset)
 
 
 def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Record], *, check: bool) -> None:
-    """What `PartitionRecords._unpack_records` does for one record batch, without a step per record."""
+    """Do what `PartitionRecords._unpack_records` does for one record batch, without a step per record."""
     batch = source._records.next_batch()
     if check and not batch.validate_crc():
         message = f"invalid checksum in {tp.topic}/{tp.partition} at {source.next_fetch_offset}"
@@ -259,9 +259,9 @@ def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Reco
 
 
 def _all(batch: Any) -> list[Record]:
-    """What `list` gives, which would keep the interpreter from the worker's other thread for a whole batch."""
+    """Do what `list` does, in pieces: `list` would lock out the worker's other thread for a whole batch."""
     records: list[Record] = []
-    left: Iterator[Record] = chain(batch)  # a batch can be iterated over once
+    left: Iterator[Record] = chain(batch)  # a batch can be iterated once
     while some := list(islice(left, PIECE_RECORDS)):
         records += some
     return records

@@ -1,7 +1,7 @@
-"""Checksums of fetched records, whole answers at a time, by the processor's own instruction.
+"""Checksums of fetched records, a whole answer at a time, by the processor's own instruction.
 
-aiokafka's code computes them byte by byte and keeps the interpreter meanwhile: a tenth of what a join costs, and some
-milliseconds for a batch of a megabyte in which nobody is answered.
+aiokafka computes them byte by byte and holds the interpreter lock meanwhile: that was a tenth of the cost of a join,
+and blocked all other work for milliseconds in a batch of a megabyte.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from crc32c import crc32c
 
 _LENGTH_AT, _MAGIC_AT, _CRC_AT, _CHECKED_FROM = 8, 16, 17, 21
-"""Bytes into a record batch, https://kafka.apache.org/documentation/#recordbatch; the length counts from byte 12."""
+"""Positions in a record batch (https://kafka.apache.org/documentation/#recordbatch); its length counts from byte 12."""
 
 _MAGIC = 2
 
@@ -20,13 +20,13 @@ _crc = struct.Struct(">I").unpack_from
 
 
 def are_intact(batches: bytes) -> bool:
-    """Whether all whole record batches are as they were written; those of before Kafka 0.11 count as not."""
+    """Whether all complete record batches are undamaged; those of Kafka before 0.11 count as damaged."""
     whole = memoryview(batches)
     at = 0
     while at + _CHECKED_FROM <= len(whole):
         end = at + 12 + _length(whole, at + _LENGTH_AT)[0]
         if end > len(whole):
-            break  # the last one may be cut off, and is not read
+            break  # the last one may be incomplete, and is not read
         if end < at + _CHECKED_FROM or whole[at + _MAGIC_AT] != _MAGIC:
             return False
         if crc32c(whole[at + _CHECKED_FROM : end]) != _crc(whole, at + _CRC_AT)[0]:

@@ -24,7 +24,7 @@ REQUEST_TIMEOUT_MS = 10_000
 
 
 def new_consumer(connection: Connection, **settings: Any) -> BatchConsumer:
-    """Make a consumer of no group, of committed records, that never resets a position by itself."""
+    """Make a consumer of committed records, without a group, that never resets a position by itself."""
     usual = {
         "group_id": None,
         "enable_auto_commit": False,
@@ -41,7 +41,7 @@ def new_member(connection: Connection, kind: type[Kind], **settings: Any) -> Kin
 
 
 def new_producer(connection: Connection, **settings: Any) -> AIOKafkaProducer:
-    """Make a producer whose records are acknowledged by all replicas, in their order, each once."""
+    """Make a producer whose records all replicas acknowledge, in order and without duplicates."""
     return AIOKafkaProducer(**connection.settings, **{"acks": "all", "enable_idempotence": True, **settings})
 
 
@@ -53,7 +53,7 @@ def new_transactional_producer(
 
 
 def new_admin(connection: Connection, **settings: Any) -> AIOKafkaAdminClient:
-    """Make what looks at topics and groups, and creates topics."""
+    """Make an admin client."""
     return AIOKafkaAdminClient(**connection.settings, **settings)
 
 
@@ -70,7 +70,7 @@ async def connect(connection: Connection) -> AIOKafkaConnection:
 
 
 async def end_transaction(connection: Connection, transactional_id: str) -> None:
-    """End the open transaction of a producer that is gone, at once instead of at its timeout."""
+    """End the open transaction of a dead producer at once, instead of at its timeout."""
     producer = new_transactional_producer(connection, transactional_id, 1_000)
     try:
         async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Committed offsets of a service, with what is to be known of them when they are read again."""
+"""Committed offsets of a service, and what a worker has to know of them when it reads them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 
 class Committed(NamedTuple):
-    """The offset that comes next, the id of the topic that it is for, and the transactional id that committed it.
+    """The next offset, the id of its topic, and the transactional id that committed it.
 
-    `placed_by` is the number of partitions that the service depends on, 0 where it depends on none. All but the offset
-    are empty where nobody said. They travel as the metadata of the offset.
+    `placed_by` is the number of partitions that the service depends on, 0 if it depends on none. All but the offset
+    travel as its metadata, and are empty if it has none.
     """
 
     offset: int
@@ -21,7 +21,7 @@ class Committed(NamedTuple):
 
     @classmethod
     def read(cls, found: OffsetAndMetadata) -> Committed:
-        """As the broker has it."""
+        """Read what the broker has."""
         topic_id, _, rest = (found.metadata or "").partition(" ")
         by, _, count = rest.rpartition(" ")
         if count.isdecimal():
@@ -29,6 +29,6 @@ class Committed(NamedTuple):
         return cls(found.offset, topic_id, rest)
 
     def written(self) -> OffsetAndMetadata:
-        """As it is committed."""
+        """Give what is committed."""
         metadata = f"{self.topic_id} {self.by}"
         return OffsetAndMetadata(self.offset, f"{metadata} {self.placed_by}" if self.placed_by else metadata.strip())

@@ -1,6 +1,6 @@
 """Short conversations with a broker: bounded in time, with failures a user can read.
 
-For commands, which ask something and end. A worker goes on when its broker goes away, and waits for it.
+For commands, which end after an answer. A worker waits for an unreachable broker instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONVERSATION_SECONDS = 20.0
-"""For a few requests, each answered in milliseconds by a broker that is well."""
+"""For a few requests. A healthy broker answers each in milliseconds."""
 
 
 def quiet_client() -> None:
@@ -31,9 +31,9 @@ def quiet_client() -> None:
 
 
 def talk(connection: Connection, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
-    """Run a conversation with the broker to its end, or to its deadline.
+    """Run a conversation with the broker.
 
-    Raises `UnavailableError` for all that Kafka's client raises, and when it takes longer than `seconds`.
+    Raises `UnavailableError` for every error of Kafka's client, and when it takes longer than `seconds`.
     """
     quiet_client()
 
@@ -50,6 +50,6 @@ def talk(connection: Connection, conversation: Coroutine[Any, Any, T], seconds: 
 
 
 def unavailable(connection: Connection, found: str) -> UnavailableError:
-    """Say what a broker did in place of what was asked."""
+    """Report what a broker did instead of answering."""
     problem = Problem(f"broker {connection}", "requires to do what it is asked for", found, "look at the broker's log")
     return UnavailableError(problem)

@@ -1,4 +1,4 @@
-"""Another Kafka client in the group of a service: the broker lets members of one kind alone into a group."""
+"""Other Kafka clients in the group of a service. The broker admits members of one protocol only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from larder.declaring.problems import LarderError, Problem
 
 
 def is_worker_of(service: str, client_id: str) -> bool:
-    """Whether a member of the group of a service is one of its workers, by the client id that they give themselves."""
+    """Whether a member is a worker of the service, by the client id that workers use."""
     return client_id.startswith(f"{service}.")
 
 
@@ -21,7 +21,7 @@ class GroupMembers(NamedTuple):
 
 
 class ForeignMembersError(LarderError):
-    """The group has members that are no workers of this service; `members` are their client ids with hosts."""
+    """The group has members that are not workers of this service; `members` are their client ids and hosts."""
 
     def __init__(self, group: str, members: Collection[str]) -> None:
         super().__init__(

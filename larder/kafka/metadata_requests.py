@@ -1,13 +1,13 @@
-"""How the clients of this process ask a broker for metadata: they create no topic by asking, and they take their time.
+"""Metadata requests of this process: they create no topics, and pause between retries.
 
 A broker with `auto.create.topics.enable=true`, Kafka's default, creates each topic that a Metadata request names,
-unless the request forbids it. aiokafka 0.14 does not forbid it: a worker created the topics that their owner
-had just deleted, with other settings. Touches the default values of aiokafka's `MetadataRequest`, of which all
-of its clients, and Faust's, make their requests.
+unless the request forbids it. aiokafka 0.14 does not forbid it, so that workers created topics that their owner had
+just deleted, with other settings. Touches the default values of aiokafka's `MetadataRequest`, from which all of its
+clients, and Faust's, make their requests.
 
-A consumer of aiokafka 0.14 asks again at once while a partition has no leader: when its topic is deleted, or when a
-broker that shuts down has handed it over to nobody. It sent requests as fast as the broker answered, and where no
-broker answered, it kept a core busy. Touches aiokafka's `AIOKafkaClient._metadata_update`.
+A consumer of aiokafka 0.14 retries at once while a partition has no leader, for instance because its topic was
+deleted. It sent requests as fast as the broker answered, and kept a core busy where no broker answered. Touches
+aiokafka's `AIOKafkaClient._metadata_update`.
 
 `tests/larder/kafka/test_metadata_requests.py` fails when either changes.
 """
@@ -23,18 +23,18 @@ from aiokafka.cluster import ClusterMetadata
 from aiokafka.protocol.metadata import MetadataRequest
 
 PAUSE: Final = 0.1
-"""Seconds until the next request, while a leader is missing: what aiokafka's clients wait before other retries."""
+"""Seconds until the next request while a leader is missing: aiokafka's own pause before other retries."""
 
 _update = AIOKafkaClient._metadata_update
 
 
 def forbid_creation() -> None:
-    """Have each Metadata request of this process forbid the broker to create topics."""
+    """Make each Metadata request of this process forbid the creation of topics."""
     MetadataRequest.__init__.__defaults__ = (None, False)  # topics, allow_auto_topic_creation
 
 
 def pause_between_updates() -> None:
-    """Have each client of this process pause after an update that leaves partitions without a leader."""
+    """Make each client of this process pause after an update that leaves partitions without a leader."""
     AIOKafkaClient._metadata_update = _update_and_pause
 
 

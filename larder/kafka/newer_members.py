@@ -1,7 +1,7 @@
 """Members of a group that speak the newer consumer group protocol (KIP-848, `group.protocol=consumer`).
 
-The broker keeps them apart from members of the older protocol, which our workers speak, and DescribeGroups does not
-show them. aiokafka 0.14 has no ConsumerGroupDescribe: request and answer are described here field by field after
+DescribeGroups does not show them, and workers speak the older protocol. aiokafka 0.14 has no ConsumerGroupDescribe:
+request and answer are described here field by field after
 Kafka's `ConsumerGroupDescribeRequest.json` and `ConsumerGroupDescribeResponse.json` (version 0). Touches aiokafka's
 protocol classes. `tests/cluster/test_foreign_members.py` fails when they change.
 """
@@ -60,13 +60,13 @@ class _Describe(Request[_DescribeRequest]):
 
 
 async def newer_members(ask: Callable[[Request[Any]], Awaitable[Any]], group: str) -> list[str]:
-    """Client ids with hosts of the members, none where a group is of the older protocol; raises KafkaError.
+    """Client ids and hosts of the members, none if the group uses the older protocol; raises KafkaError.
 
     `ask` sends a request to the group's coordinator.
     """
     try:
         answer = await ask(_Describe(group))
-    except IncompatibleBrokerVersion:  # a broker before 3.7 has the older protocol alone
+    except IncompatibleBrokerVersion:  # a broker before 3.7 has only the older protocol
         return []
     (found,) = answer.groups
     error = for_code(found[0])

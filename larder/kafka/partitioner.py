@@ -1,6 +1,6 @@
-"""Which partition a key belongs to, for batches of keys.
+"""Assigns batches of keys to partitions.
 
-Keys of one length are hashed together with numpy, which costs a tenth of a loop over bytes in Python.
+numpy hashes keys of one length together, at a tenth of the cost of a loop in Python.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["partition_of", "partitions_of"]
 _M = np.uint32(0x5BD1E995)
 _SEED = 0x9747B28C
 _FEW = 16
-"""Below this many keys of one length the set-up of numpy costs more than it saves."""
+"""With fewer keys of one length numpy's set-up costs more than it saves."""
 
 
 def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
-    """The partition of each of `keys` in a topic with `count` partitions, in their order."""
+    """Give the partition of each key, in order, in a topic with `count` partitions."""
     if count == 1:
         return [0] * len(keys)
     lengths = set(map(len, keys))

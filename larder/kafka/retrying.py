@@ -1,4 +1,4 @@
-"""Waits that end, and questions that are asked again: what may be tried again, and what is a mistake."""
+"""Bounded waits and retries: which errors pass, and which are mistakes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger("larder")
 T = TypeVar("T")
 
 RETRY_SECONDS = 0.5
-"""How long to wait before a broker that was away, or a topic that was missing, is asked for again."""
+"""Pause before the next request to an unreachable broker, or for a missing topic."""
 
 SAID_SECONDS = 5.0
-"""Between two lines about a broker that does not do what it is asked for."""
+"""Between two log lines about a broker that does not answer."""
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
 
 
 async def answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the broker answers, saying so now and then: one that is away is waited for, a mistake is raised."""
+    """Retry until the broker answers, with a log line now and then; raise an error that no retry resolves."""
     said_at = time.monotonic()
     while True:
         try:
@@ -44,14 +44,14 @@ async def answered(ask: Callable[[], Awaitable[T]]) -> T:
                 raise
             if time.monotonic() - said_at > SAID_SECONDS:
                 said_at = time.monotonic()
-                log.warning("the broker does not do what it is asked for: it is asked again (%r)", error)
+                log.warning("the broker does not do what it is asked for: trying again (%r)", error)
         await asyncio.sleep(RETRY_SECONDS)
 
 
 def is_passing(error: KafkaError | OSError) -> bool:
-    """A broker that is away, or is not ready yet, may be asked again; a mistake may not."""
+    """Whether a retry may help: it does if the broker is unreachable or not ready yet, and not after a mistake."""
     if isinstance(error, OSError | KafkaTimeoutError) or error.retriable:
         return True
-    # aiokafka's producer wraps what cut off its search for a coordinator, and the wrapping says nothing.
+    # aiokafka's producer wraps the error that interrupted its search for a coordinator in one that says nothing.
     cause = error.__cause__
     return type(error) is KafkaError and isinstance(cause, KafkaError | OSError) and is_passing(cause)

@@ -1,10 +1,9 @@
 """Committed offsets that no open transaction is about to change.
 
-A worker that died while it committed leaves offsets pending. aiokafka 0.14 asks with OffsetFetch version 3
-and is told the ones before, from which records would be processed twice. Version 7 tells which partitions
-are pending; it is described here field by field after Kafka's `OffsetFetchRequest.json`. Touches aiokafka's
-protocol classes, and its group coordinator. `tests/larder/kafka/test_stable_offsets.py` fails when they
-change.
+A worker that died during a commit leaves offsets pending. aiokafka 0.14 sends OffsetFetch version 3, which
+answers with the offsets before, and records would be processed twice. Version 7 reports pending partitions;
+it is described here field by field after Kafka's `OffsetFetchRequest.json`. Touches aiokafka's protocol
+classes, and its group coordinator. `tests/larder/kafka/test_stable_offsets.py` fails when they change.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _TEXT, _TAGS = CompactString("utf-8"), ("tags", TaggedFields)
 
 
 class StableOffsets(NamedTuple):
-    """Committed offsets, and the partitions whose offset is about to be changed, or not."""
+    """Committed offsets, and the partitions whose offset an open transaction may still change."""
 
     committed: Mapping[TopicPartition, OffsetAndMetadata]
     pending: Collection[TopicPartition]
@@ -89,9 +88,9 @@ class _OffsetFetchRequest(Request[_OffsetFetchRequestV7]):
 
 
 async def stable_offsets(consumer: AIOKafkaConsumer, tps: Collection[TopicPartition]) -> StableOffsets:
-    """Ask for the offsets of a group's consumer; must run in its event loop. Raises KafkaError.
+    """Fetch the offsets of a group's consumer; must run in its event loop. Raises KafkaError.
 
-    Of a partition that is pending the offset before is told as well.
+    A pending partition comes with its offset from before the open transaction.
     """
     committed, pending = await _fetch(consumer, tps, stable=True)
     if pending:
@@ -116,7 +115,7 @@ async def _fetch(
 
 
 def _read(answer: Any) -> tuple[dict[TopicPartition, OffsetAndMetadata], list[TopicPartition]]:
-    """Committed and pending ones. A coordinator that is still loading says so for the group as a whole."""
+    """Give committed offsets and pending partitions. A coordinator that is loading reports it for the whole group."""
     committed, pending = {}, []
     codes = {answer.error_code}
     for topic, found, _ in answer.topics:

@@ -1,10 +1,10 @@
 """A member of a group that keeps its place over a restart (static membership, KIP-345).
 
-aiokafka 0.14 joins with an instance id, and that is all: its heartbeats and commits carry none, so that a process
-whose place another one has taken is told that it is unknown, joins anew under the same id and takes the place
-back; and it never leaves the group, so that a drain lasts for the session timeout. Here heartbeats, commits and
-leaving carry the id, described field by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json`
-and `LeaveGroupRequest.json`; who was replaced asks the group for nothing any more.
+aiokafka 0.14 sends the instance id only when it joins. Without it in heartbeats and commits, a replaced process
+learns that it is unknown, joins again under the same id and replaces its successor. And aiokafka never leaves the
+group, so that a drain takes the session timeout. Here heartbeats, commits and leaving carry the id, described field
+by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json` and `LeaveGroupRequest.json`. A replaced
+process sends the group nothing more.
 
 Touches aiokafka's group coordinator and protocol classes. `tests/larder/kafka/test_static_membership.py` fails when
 they change.
@@ -29,13 +29,13 @@ from larder.kafka.batch_consumer import BatchConsumer
 log = logging.getLogger("larder")
 
 FENCED_INSTANCE = 82
-"""The error code that says that another process has this member's place; aiokafka does not know it."""
+"""The error code for a member that another process has replaced; aiokafka does not know it."""
 
 _TEXT = String("utf-8")
 
 
 class ReplacedError(LarderError, KafkaError):
-    """Another process has joined under this worker's name, and has its place in the group."""
+    """Another process has joined under this worker's name, and replaced it in the group."""
 
     def __init__(self, group: str, member: str) -> None:
         self.problem = Problem(
@@ -136,13 +136,13 @@ class _LeaveGroup(Request[_LeaveGroupRequestV3]):
 
 
 class _StaticCoordinator(GroupCoordinator):
-    """aiokafka's coordinator, whose requests all say which instance they are of."""
+    """aiokafka's coordinator, with the instance id in all requests."""
 
     replaced = False
     stays = False
 
     async def _send_req(self, request: Any) -> Any:
-        """Send; raises ReplacedError once the broker has said so, and sends nothing more."""
+        """Send a request; once the broker has reported a replacement, send nothing and raise ReplacedError."""
         if not self.replaced:
             answer = await super()._send_req(self._signed(request))
             if FENCED_INSTANCE not in _codes(answer):
@@ -167,7 +167,7 @@ class _StaticCoordinator(GroupCoordinator):
         return request
 
     def check_errors(self) -> None:
-        """As aiokafka's, which would go on asking to be let in."""
+        """Do what aiokafka does, but do not try to join again after a replacement."""
         if self.replaced:
             raise ReplacedError(self.group_id, self._group_instance_id)
         super().check_errors()
@@ -175,7 +175,7 @@ class _StaticCoordinator(GroupCoordinator):
     async def _on_join_complete(
         self, generation: int, member_id: str, protocol: str, member_assignment_bytes: bytes
     ) -> None:  # fmt: skip
-        """Who comes back is given what it had, of topics too that it reads no more, which aiokafka trips over."""
+        """Drop topics that this member reads no more: on its return it may get them, and aiokafka fails on them."""
         given = ConsumerProtocolMemberAssignment.decode(member_assignment_bytes)
         reads = self._subscription.subscription.topics
         known = [(topic, partitions) for topic, partitions in given.assignment if topic in reads]
@@ -183,12 +183,12 @@ class _StaticCoordinator(GroupCoordinator):
         await super()._on_join_complete(generation, member_id, protocol, content)
 
     async def _maybe_leave_group(self) -> None:
-        """Leave, so that others have the partitions at once; unless this worker stops in order to come back."""
+        """Leave, so that others get the partitions at once, unless this worker is to come back."""
         if self.generation > 0 and not (self.stays and self._closing.done()):
             try:
                 await self._send_req(LeaveGroupRequest(self.group_id, self.member_id))
             except KafkaError as error:
-                log.info("the group was not told that this worker leaves: %r", error)
+                log.info("this worker could not leave its group: %r", error)
         self.reset_generation()
 
 
@@ -199,7 +199,7 @@ def _codes(answer: Any) -> set[int]:
 
 
 class StaticConsumer(BatchConsumer):
-    """A consumer of a group, known there by its instance id. `stays`: stopping it does not leave the group."""
+    """A consumer that its group knows by an instance id. With `stays`, stopping does not leave the group."""
 
     def __init__(self, *topics: str, stays: bool = False, **options: Any) -> None:
         super().__init__(*topics, **options)
@@ -207,11 +207,11 @@ class StaticConsumer(BatchConsumer):
 
     async def start(self) -> None:
         await super().start()
-        # aiokafka names the class itself. Nothing was sent yet: there are no topics before `subscribe`.
+        # aiokafka chooses the class. Nothing was sent yet: there are no topics before `subscribe`.
         self._coordinator.__class__ = _StaticCoordinator
         self._coordinator.stays = self._stays
 
     def check_group(self) -> None:
-        """Raise what keeps this member out of its group; nothing does before the consumer has started."""
+        """Raise the error that keeps this member out of its group; there is none before the start."""
         if isinstance(self._coordinator, _StaticCoordinator):
             self._coordinator.check_errors()

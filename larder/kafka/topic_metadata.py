@@ -1,4 +1,4 @@
-"""Ids of topics: what tells a topic that was deleted and created again from the one before.
+"""Ids of topics: a topic that was deleted and created again has another one.
 
 aiokafka 0.14 speaks Metadata up to version 5; ids came with version 10. The request and its answer are
 described here field by field after Kafka's `MetadataRequest.json` and `MetadataResponse.json` (version 10,
@@ -37,14 +37,14 @@ class Described(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """How a topic is copied: the replicas of the partition that has the fewest, and the partitions without a leader."""
+    """The replicas of the partition that has the fewest, and the partitions without a leader."""
 
     replicas: int
     leaderless: tuple[int, ...]
 
 
 class TopicId(AbstractType[UUID]):
-    """Sixteen bytes, as the protocol writes ids of topics."""
+    """The id of a topic on the wire: sixteen bytes."""
 
     @classmethod
     def encode(cls, value: UUID) -> bytes:
@@ -101,7 +101,7 @@ class _DescribeTopics(Request[_MetadataRequestV10]):
 
 
 async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Described]:
-    """Ids and partition counts of those of `names` that exist; raises KafkaError when the broker is away."""
+    """Ids and partition counts of those of `names` that exist; raises KafkaError."""
     return {
         name: Described(str(topic_id), len(partitions))
         for name, (topic_id, partitions) in (await _topics(client, names)).items()
@@ -109,7 +109,7 @@ async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[st
 
 
 async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Copies]:
-    """How those of `names` are copied that exist; raises KafkaError."""
+    """The replication of those of `names` that exist; raises KafkaError."""
     return {
         name: Copies(
             min(len(replicas) for _, _, _, _, replicas, *_ in partitions),
@@ -120,7 +120,7 @@ async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str,
 
 
 async def leaders(client: AIOKafkaClient, names: Collection[str]) -> Mapping[TopicPartition, int]:
-    """Which broker leads each partition of those of `names` that exist; raises KafkaError."""
+    """The leader of each partition of those of `names` that exist; raises KafkaError."""
     return {
         TopicPartition(name, partition): leader
         for name, (_, partitions) in (await _topics(client, names)).items()

@@ -1,6 +1,6 @@
-"""What a broker answers that does not create a topic, in one line with the broker's own reason. Pure.
+"""Why a broker refuses to create a topic: one line with the broker's own reason. Pure.
 
-Two kinds: a declaration has to change (its name, its settings), or the cluster does (rights, brokers).
+Either a declaration has to change (its name, its settings) or the cluster (rights, brokers).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _OUTSIDE: Final = {
 
 
 TOO_NEW: Final = frozenset({AFTER_MAX})
-"""Settings that brokers of before do not know, and can do without: they do not have the limit."""
+"""Settings that older brokers do not know. They do not need them either: they have no such limit."""
 
 
 class TopicRefusal(NamedTuple):
-    """That a broker does not create a topic; `error` is what it answered."""
+    """A broker's refusal to create a topic; `error` is its answer."""
 
     topic: str
     error: type[BrokerResponseError]
@@ -53,7 +53,7 @@ class TopicRefusal(NamedTuple):
 
 
 class TopicsUnavailableError(LarderError):
-    """Topics cannot be created before something outside changes; `problems` has all refusals."""
+    """Topics cannot be created until the cluster changes; `problems` has all refusals."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -61,7 +61,7 @@ class TopicsUnavailableError(LarderError):
 
 
 def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason: str | None) -> TopicRefusal:
-    """Say why a broker does not create `use` with so many copies; `reason` is in its own words."""
+    """Give the refusal of `use` with so many copies; `reason` is in the broker's own words."""
     return TopicRefusal(
         use.name,
         error,
@@ -76,12 +76,12 @@ def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason
 
 
 def is_too_new(refusal: TopicRefusal) -> bool:
-    """Whether a broker refuses a topic for a setting that it does not know."""
+    """Whether the broker does not know a setting of the topic."""
     return refusal.error is InvalidConfigurationError and any(name in refusal.problem.found for name in TOO_NEW)
 
 
 def refused(refusals: Sequence[TopicRefusal]) -> LarderError:
-    """Give the error for refusals: a mistake if there is one among them, which no waiting makes good."""
+    """Give the error for refusals. One mistake among them makes it a mistake: waiting does not help."""
     problems = [each.problem for each in refusals]
     if any(each.error in _MISTAKES for each in refusals):
         return DeclarationError(problems)

@@ -1,9 +1,9 @@
 """Transactions that are fenced by the consumer group's generation (KIP-447).
 
-aiokafka 0.14 sends the offsets of a transaction without the generation (TxnOffsetCommit version 0), so that
-a worker which was paused, and whose partitions another one has by now, would commit all the same. Here
-version 3 is sent, described field by field after Kafka's `TxnOffsetCommitRequest.json`. A producer that has
-failed is never mended: it is discarded, and the next one of its transactional id ends what it left open.
+aiokafka 0.14 sends the offsets of a transaction without the generation (TxnOffsetCommit version 0), so that a
+paused worker could commit although another one has its partitions by now. Here version 3 is sent, described
+field by field after Kafka's `TxnOffsetCommitRequest.json`. A producer that has failed is not repaired but
+discarded; the next one with its transactional id ends the open transaction.
 
 The one module that touches the private parts of aiokafka's producer: its sender, and its transaction
 manager's state. `tests/larder/kafka/test_transactions.py` fails when they change.
@@ -41,19 +41,19 @@ _FENCED = {
     82: "fenced instance",
     120: "transaction abortable",
 }
-"""Error codes that say that this member has no say any more; aiokafka does not know the last two."""
+"""Error codes for a member that the group has fenced; aiokafka does not know the last two."""
 
 _PRODUCER_FENCED = 90
 _CONCURRENT_TRANSACTIONS = 51
 
 _CONCURRENT_SECONDS = 0.001
-"""Pause while the broker still ends the transaction before; aiokafka takes 20 ms and 100 ms."""
+"""Pause while the broker still ends the previous transaction; aiokafka waits 20 ms and 100 ms."""
 
 _TEXT, _TAGS = CompactString("utf-8"), ("tags", TaggedFields)
 
 
 class Member(NamedTuple):
-    """A member of a group in one generation, as it was when its partitions were assigned."""
+    """A member of a group in one generation, from when its partitions were assigned."""
 
     group: str
     generation: int
@@ -62,7 +62,7 @@ class Member(NamedTuple):
 
 
 class GroupFencedError(ProducerFenced):
-    """The group has moved on without this member: nothing of the transaction is committed."""
+    """The group has fenced this member: nothing of the transaction is committed."""
 
 
 class _TxnOffsetCommitResponseV3(Response):
@@ -112,7 +112,7 @@ class _TxnOffsetCommitRequest(Request[_TxnOffsetCommitRequestV3]):
 
 
 class _TxnOffsetCommit(TxnOffsetCommitHandler):
-    """Sends offsets with the generation of the member that they belong to."""
+    """Sends offsets with the generation of their member."""
 
     def __init__(self, sender: _Sender, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: Member) -> None:
         super().__init__(sender, offsets, member.group)
@@ -157,7 +157,7 @@ def _backoff(seconds: float | None, codes: set[int]) -> float | None:
 
 
 class _Sender(Sender):
-    """aiokafka's sender, with requests of our own where those of aiokafka lack something."""
+    """aiokafka's sender, with our own requests where those of aiokafka lack something."""
 
     member: Member
 
@@ -174,9 +174,9 @@ class _Sender(Sender):
         await _TxnOffsetCommit(self, offsets, self.member).do(node)
 
     async def _send_produce_req(self, node_id: int, batches: Mapping[TopicPartition, Any]) -> None:
-        """Send batches; one whose answer comes after all have failed is sent to nobody any more.
+        """Send batches, and do not retry one whose answer comes after all have failed.
 
-        aiokafka would send it again, takes it out of its set for the second time, and asyncio tells of that KeyError.
+        aiokafka would, and asyncio would log a KeyError: it removes the batch from a set twice.
         """
         try:
             await super()._send_produce_req(node_id, batches)
@@ -190,7 +190,7 @@ class _Sender(Sender):
 
 
 class TransactionalProducer(AIOKafkaProducer):
-    """One transaction after the other, each begun by its first output and ended by `commit`."""
+    """A producer of one transaction after the other: the first output begins one, and `commit` ends it."""
 
     def __init__(self, transactional_id: str, timeout_ms: int, **options: Any) -> None:
         super().__init__(transactional_id=transactional_id, transaction_timeout_ms=timeout_ms, **options)
@@ -209,41 +209,41 @@ class TransactionalProducer(AIOKafkaProducer):
         self._txn_manager.add_offsets_to_txn = self._add_offsets_quietly
 
     async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
-        """As the one of aiokafka; of what is acknowledged to nobody any more, no error is told by asyncio.
+        """Do what aiokafka does, but keep asyncio from logging errors that nobody awaits.
 
-        Raises KafkaError, also where the transaction was ended meanwhile.
+        Raises KafkaError, also if the transaction has ended meanwhile.
         """
         sent: asyncio.Future[RecordMetadata] = await self._step(super().send_batch, *args, **options)
-        sent.add_done_callback(_seen)
+        sent.add_done_callback(_retrieved)
         return sent
 
     async def begin(self, member: Member) -> None:
-        """Begin a transaction for a member, if none is open; raises KafkaError."""
+        """Begin a transaction for a member unless one is open; raises KafkaError."""
         self._check()
         if not self._txn_manager.is_in_transaction():
             self._sender.member = member
             await self._step(self.begin_transaction)
 
     async def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        """Commit the outputs of the open transaction together with these offsets; all of them are acknowledged.
+        """Commit the open transaction, whose outputs are all acknowledged, together with these offsets.
 
-        Raises GroupFencedError if the member of `begin` has no say any more, and KafkaError. After an error it
-        is unknown whether all or nothing was committed; the broker knows.
+        Raises GroupFencedError if the group has fenced the member of `begin`, and KafkaError. After an error
+        only the broker knows whether the transaction was committed.
         """
         await self._step(self.send_offsets_to_transaction, dict(offsets), self._sender.member.group)
         await self._step(self.commit_transaction)
 
     async def in_one(self, send: Callable[[], Awaitable[None]]) -> None:
-        """Publish what `send` publishes, all or nothing, without any offsets; raises KafkaError.
+        """Publish what `send` sends in one transaction without offsets; raises KafkaError.
 
-        After an error it is unknown whether all or nothing was committed, and the producer has to be discarded.
+        After an error only the broker knows whether it was committed, and the producer has to be discarded.
         """
         await self._step(self.begin_transaction)
         await send()
         await self._step(self.commit_transaction)
 
     async def discard(self) -> None:
-        """Close it without sending what is left."""
+        """Close the producer without sending the rest."""
         self._closed = True
         try:
             if (sending := self._sender.sender_task) is not None:
@@ -251,25 +251,25 @@ class TransactionalProducer(AIOKafkaProducer):
                 await asyncio.wait([sending])
         finally:
             if (ended := self._txn_manager.wait_for_transaction_end()) is not None and ended.done():
-                _seen(ended)
+                _retrieved(ended)
             await self.client.close()
 
     def _fail_quietly(self, error: BaseException) -> None:
-        """Fail all batches; nobody waits for most of them to be taken, and asyncio would tell of each, with a trace."""
+        """Fail all batches, and keep asyncio from logging a trace for each that nobody awaits."""
         self._fail_all(error)
         waiting = self._message_accumulator
         for batch in chain(*waiting._batches.values(), waiting._pending_batches):
             if batch._drain_waiter.done():
-                _seen(batch._drain_waiter)
+                _retrieved(batch._drain_waiter)
 
     def _add_offsets_quietly(self, *args: Any) -> asyncio.Future[None]:
-        """Add offsets; a commit that is cancelled waits for them no more, and they may fail after it."""
+        """Add offsets. A cancelled commit does not wait for them, and they may fail later."""
         added: asyncio.Future[None] = self._add_offsets(*args)
-        added.add_done_callback(_seen)
+        added.add_done_callback(_retrieved)
         return added
 
     def _check(self) -> None:
-        """Raise what has ended this producer: aiokafka would not go on from there, and trip over its own states."""
+        """Raise the error that ended this producer; aiokafka itself would fail on its own states."""
         if self._txn_manager.is_fatal_error():
             self._txn_manager.wait_for_transaction_end().result()
 
@@ -278,11 +278,11 @@ class TransactionalProducer(AIOKafkaProducer):
         try:
             return await call(*args, **options)
         except (IllegalOperation, AssertionError) as error:
-            message = f"the transaction was ended meanwhile: {error}"
+            message = f"the transaction has ended meanwhile: {error}"
             raise KafkaError(message) from error
 
 
-def _seen(done: asyncio.Future[Any]) -> None:
-    """Who waits for it is told; without this asyncio would tell it again, with a trace, when nobody does."""
+def _retrieved(done: asyncio.Future[Any]) -> None:
+    """Mark an error as retrieved, so that asyncio logs no trace of it. A caller that awaits it still gets it."""
     if not done.cancelled():
         done.exception()

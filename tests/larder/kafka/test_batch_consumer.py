@@ -1,4 +1,4 @@
-"""Fetched batches against a real broker: the same records as any reader gets, whole, in order, with their position."""
+"""Batches from a real broker have the records that any reader gets, in order, with their position."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from larder.kafka.batch_consumer import FETCHES, Batch, BatchConsumer, Fetched, 
 from tests.support.topics import COMPACTED, Sent, admin, create, read, send, until
 
 PATIENCE = 0.2
-"""Seconds that one look may wait for records."""
+"""Seconds that one poll may wait for records."""
 
 
 @asynccontextmanager
 async def reading(kafka: str, topic: str, *positions: int, fetch_bytes: int = 1 << 20) -> AsyncIterator[BatchConsumer]:
-    """A consumer as followers have it, its partitions sought to these positions."""
+    """A consumer like that of followers, at these positions."""
     consumer = BatchConsumer(
         bootstrap_servers=kafka,
         group_id=None,
@@ -76,7 +76,7 @@ def flat(batches: Collection[Batch]) -> list[tuple[int, bytes | None, bytes | No
 
 
 async def transact(kafka: str, topic: str, chance: random.Random) -> None:
-    """Open, committed and aborted transactions of several producers, and records outside of any, all mixed up."""
+    """Mix open, committed and aborted transactions of several producers with records outside of any."""
     producers = [
         AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=f"{topic}-{number}", linger_ms=0)
         for number in range(3)
@@ -101,7 +101,7 @@ async def transact(kafka: str, topic: str, chance: random.Random) -> None:
         await producer.stop()
 
 
-async def test_committed_records_come_and_aborted_ones_do_not_wherever_reading_begins(kafka: str, topic: str) -> None:
+async def test_only_committed_records_are_read_wherever_reading_begins(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await transact(kafka, topic, random.Random(1))  # noqa: S311 - to be repeated, not to be secret
     expected = [(record.offset, record.key, record.value) for record in await read(kafka, topic)]
@@ -133,9 +133,7 @@ async def test_markers_and_aborted_records_at_the_end_move_the_position(kafka: s
         assert (await fetch(consumer, [tp], 0, 10)).seen[tp].end == 4
 
 
-async def test_records_of_an_open_transaction_are_not_read_and_hold_back_what_comes_after(
-    kafka: str, topic: str
-) -> None:
+async def test_an_open_transaction_holds_back_its_records_and_those_behind_it(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic)
     await producer.start()
@@ -154,8 +152,8 @@ async def test_records_of_an_open_transaction_are_not_read_and_hold_back_what_co
     await producer.stop()
 
 
-async def test_an_owned_topic_ends_where_its_last_record_lies_committed_or_not(kafka: str, topic: str) -> None:
-    """What a worker before us wrote and may have committed must not come after we took its partition for caught up."""
+async def test_an_owned_topic_ends_at_its_last_record_committed_or_not(kafka: str, topic: str) -> None:
+    """Records that an earlier worker may have committed must not appear after the partition counts as caught up."""
     await create(kafka, {topic: 1})
     tp = TopicPartition(topic, 0)
     async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic) as producer:
@@ -168,8 +166,8 @@ async def test_an_owned_topic_ends_where_its_last_record_lies_committed_or_not(k
         await producer.abort_transaction()
 
 
-async def test_holes_of_compaction_leave_no_gap_in_the_position(kafka: str, topic: str) -> None:
-    """The last record of a batch may be gone: the batch keeps its end."""
+async def test_the_position_passes_the_gaps_of_compaction(kafka: str, topic: str) -> None:
+    """A batch keeps its end even if its last record is gone."""
     config = {**COMPACTED, "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}
     await create(kafka, {topic: 1}, config)
     for number in range(3):
@@ -177,7 +175,7 @@ async def test_holes_of_compaction_leave_no_gap_in_the_position(kafka: str, topi
     tp = TopicPartition(topic, 0)
 
     async def compacted() -> bool:
-        # A segment is closed when a record comes after its time.
+        # The first record after its time closes a segment.
         await send(kafka, topic, [("last", b"x")])
         return len(await read(kafka, topic)) < 10
 
@@ -187,7 +185,7 @@ async def test_holes_of_compaction_leave_no_gap_in_the_position(kafka: str, topi
         for position in range(end):
 
             async def unchanged(position: int = position) -> bool:
-                """Compaction goes on meanwhile: what is compared was there before and after."""
+                """Compaction goes on: compare only what was there before and after."""
                 before = await read(kafka, topic)
                 consumer.seek(tp, position)
                 found = await batches_to(consumer, {tp: end})
@@ -202,7 +200,7 @@ async def test_holes_of_compaction_leave_no_gap_in_the_position(kafka: str, topi
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "lz4", "snappy", "zstd"])
-async def test_compressed_batches_are_read_also_from_their_middle(
+async def test_compressed_batches_can_be_read_from_their_middle(
     kafka: str, topic: str, compression: str | None
 ) -> None:
     await create(kafka, {topic: 1})
@@ -214,7 +212,7 @@ async def test_compressed_batches_are_read_also_from_their_middle(
     assert flat(found) == [(offset, rows[offset][0].encode(), rows[offset][1]) for offset in range(123, 300)]
 
 
-async def test_keys_values_headers_and_times_are_those_that_were_sent(kafka: str, topic: str) -> None:
+async def test_keys_values_headers_and_times_arrive_unchanged(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     records = [
         Sent(None, b"v", headers=[("a", b"1"), ("a", b"")], timestamp_ms=1_700_000_000_123),
@@ -231,7 +229,7 @@ async def test_keys_values_headers_and_times_are_those_that_were_sent(kafka: str
     assert (third.key, third.value, list(third.headers)) == (b"", b"", [])
 
 
-async def test_a_position_that_the_log_does_not_have_is_told_and_never_reset(kafka: str, topic: str) -> None:
+async def test_a_position_outside_the_log_is_reported_and_never_reset(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 3})
     await send(kafka, topic, [Sent("k", b"v", partition) for partition in range(3) for _ in range(5)])
     async with admin(kafka) as client:
@@ -252,7 +250,7 @@ async def test_a_position_that_the_log_does_not_have_is_told_and_never_reset(kaf
         assert [await consumer.position(TopicPartition(topic, partition)) for partition in range(2)] == [99, 1]
 
 
-async def test_about_as_many_records_come_as_were_asked_for_and_the_rest_comes_later(kafka: str, topic: str) -> None:
+async def test_a_poll_gives_about_as_many_records_as_wanted_and_keeps_the_rest(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     for first in range(0, 100, 10):
         await send(kafka, topic, [(f"k{number}", b"v") for number in range(first, first + 10)])
@@ -271,12 +269,12 @@ async def test_partitions_that_are_not_wanted_keep_their_records(kafka: str, top
         found = await batches_to(consumer, {one: 5})
         assert {batch.tp for batch in found} == {one}
         assert await consumer.position(other) == 0
-        # Its end is known all the same, which tells how far behind it is.
+        # Its end is known all the same, so that its lag is.
         assert (await fetch(consumer, [one], PATIENCE, 10)).seen[other].end == 5
         assert [value for _, _, value in flat(await batches_to(consumer, {other: 5}))] == [b"1", b"3", b"5", b"7", b"9"]
 
 
-async def test_records_from_before_a_seek_do_not_come_after_it(kafka: str, topic: str) -> None:
+async def test_records_fetched_before_a_seek_are_dropped(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"%d" % number) for number in range(20)])
     tp = TopicPartition(topic, 0)
@@ -321,7 +319,7 @@ async def test_a_record_that_is_larger_than_a_fetch_is_read(kafka: str, topic: s
     assert [len(value or b"") for _, _, value in flat(found)] == [5, 900_000, 5]
 
 
-async def test_an_idle_look_comes_back_in_time_and_still_tells_the_end(kafka: str, topic: str) -> None:
+async def test_an_idle_poll_returns_in_time_and_reports_the_end(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     tp = TopicPartition(topic, 0)
     async with reading(kafka, topic, 0) as consumer:
@@ -335,8 +333,8 @@ async def test_an_idle_look_comes_back_in_time_and_still_tells_the_end(kafka: st
     assert (fetched.batches, fetched.seen[tp].end) == ([], 0)
 
 
-async def test_records_and_answers_about_topics_come_over_connections_of_their_own(kafka: str, topic: str) -> None:
-    """What that is good for behind a slow network is seen in `tests/cluster/test_cut_off.py`."""
+async def test_fetches_and_metadata_use_separate_connections(kafka: str, topic: str) -> None:
+    """`tests/cluster/test_cut_off.py` shows why that matters on a slow network."""
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("a", b"v")])
     async with reading(kafka, topic, 0) as consumer:
@@ -356,11 +354,11 @@ async def test_records_and_answers_about_topics_come_over_connections_of_their_o
         (fetcher.FetchError, "10966ad4c7954483"),
     ],
 )
-def test_the_parts_of_aiokafka_that_are_done_again_here_are_those_that_were_read(part: type, digest: str) -> None:
-    """Fails with another aiokafka: read what has changed, then look at `larder.kafka.batch_consumer` again."""
+def test_the_rewritten_parts_of_aiokafka_are_the_known_ones(part: type, digest: str) -> None:
+    """Fails with another aiokafka: read what has changed, then review `larder.kafka.batch_consumer`."""
     assert hashlib.sha256(inspect.getsource(part).encode()).hexdigest()[:16] == digest
 
 
-def test_a_batch_builder_is_made_of_what_it_was_made_of() -> None:
+def test_a_batch_builder_takes_the_same_arguments() -> None:
     """`larder.delivery.guarantees` makes its own for topics that take small batches only."""
     assert list(inspect.signature(BatchBuilder).parameters)[:2] == ["batch_size", "compression_type"]

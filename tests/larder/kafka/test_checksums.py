@@ -1,4 +1,4 @@
-"""Checksums of record batches, beside those that aiokafka computes itself."""
+"""Checksums of record batches, compared with those of aiokafka."""
 
 from __future__ import annotations
 
@@ -37,16 +37,20 @@ def aiokafka_finds(batches: bytes) -> bool:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(CODECS)), max_size=4), st.data())
-def test_whole_batches_are_intact_wherever_the_answer_ends(batches: list[tuple[int, int]], data: st.DataObject) -> None:
+def test_complete_batches_are_intact_wherever_the_answer_ends(
+    batches: list[tuple[int, int]], data: st.DataObject
+) -> None:
     together = b"".join(batch(*each) for each in batches)
     assert are_intact(together)
     assert are_intact(together[: data.draw(st.integers(0, len(together)))])
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from(CODECS)), min_size=1, max_size=3), st.data())
-def test_a_changed_byte_that_aiokafka_would_find_is_found(batches: list[tuple[int, int]], data: st.DataObject) -> None:
+def test_every_damaged_byte_that_aiokafka_detects_is_detected(
+    batches: list[tuple[int, int]], data: st.DataObject
+) -> None:
     together = bytearray(b"".join(batch(*each) for each in batches))
-    # Offset and length of a batch are under no checksum.
+    # The checksum does not cover offset and length of a batch.
     starts = [len(b"".join(batch(*each) for each in batches[:number])) for number in range(len(batches))]
     checked = [at for at in range(len(together)) if not any(start <= at < start + 16 for start in starts)]
     at = data.draw(st.sampled_from(checked))
@@ -63,5 +67,5 @@ def test_batches_of_an_older_format_are_left_to_aiokafka() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_are_an_answer_is_given(garbage: bytes) -> None:
+def test_any_bytes_can_be_checked(garbage: bytes) -> None:
     assert are_intact(garbage) in {True, False}

@@ -1,4 +1,4 @@
-"""Asking a broker for topics creates none, whichever client asks, and is done a few times a second."""
+"""Metadata requests create no topics, and come a few times a second."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AS_SHIPPED = {"auto.create.topics.enable": "true", "num.partitions": "1"}
 
 @pytest.fixture(scope="module")
 def creating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a broker that creates the topics that it is asked for."""
+    """The address of a broker that creates unknown topics."""
     with local_broker(tmp_path_factory.mktemp("creating"), AS_SHIPPED) as address:
         yield address
 
@@ -56,7 +56,7 @@ def test_a_metadata_request_forbids_creation(
     assert (built.topics, built.allow_auto_topic_creation) == (topics, False)
 
 
-def test_the_parts_of_aiokafka_that_are_changed_are_those_that_were_read() -> None:
+def test_the_changed_parts_of_aiokafka_are_the_known_ones() -> None:
     assert list(inspect.signature(MetadataRequest.__init__).parameters) == [
         "self", "topics", "allow_auto_topic_creation",
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def test_the_parts_of_aiokafka_that_are_changed_are_those_that_were_read() -> No
         assert not [each for each in asked if "creation" in each], "a client that says itself whether it creates"
 
 
-def test_clients_are_made_in_one_module_which_forbids_creation() -> None:
+def test_only_one_module_makes_clients_and_it_forbids_creation() -> None:
     made = re.compile(
         r"\b(AIOKafka\w+|BatchConsumer|TransactionalProducer|GroupConsumer)\((?!AIOKafka|BatchConsumer|Static)"
     )
@@ -80,7 +80,7 @@ def test_clients_are_made_in_one_module_which_forbids_creation() -> None:
     assert "forbid_creation()" in (HOUSE / "kafka" / "__init__.py").read_text(encoding="utf-8")
 
 
-async def test_no_client_creates_a_topic_by_asking_for_it(creating: str, prefix: str) -> None:
+async def test_no_client_creates_a_topic_by_a_metadata_request(creating: str, prefix: str) -> None:
     client = AIOKafkaClient(bootstrap_servers=creating, request_timeout_ms=500)
     producer = AIOKafkaProducer(bootstrap_servers=creating, request_timeout_ms=500)
     consumer = AIOKafkaConsumer(bootstrap_servers=creating, request_timeout_ms=500)
@@ -96,7 +96,7 @@ async def test_no_client_creates_a_topic_by_asking_for_it(creating: str, prefix:
         await asyncio.gather(client.close(), producer.stop(), consumer.stop())
 
 
-async def test_a_consumer_asks_a_few_times_a_second_for_a_leader_that_is_missing(
+async def test_a_consumer_polls_a_few_times_a_second_for_a_missing_leader(
     creating: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = f"{prefix}.deleted"

@@ -1,4 +1,4 @@
-"""Whose transactions are open, by requests that aiokafka does not have."""
+"""Open transactions and their producers, by requests that aiokafka does not have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INPUT = PartitionUse("input", "orders", 0)
 TP = TopicPartition("orders", 0)
 
 
-async def test_a_partition_tells_whose_transaction_is_open_in_it_and_since_when(kafka: str, topic: str) -> None:
+async def test_an_open_transaction_is_found_with_its_producer_and_start(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 2})
     await send(kafka, topic, [(b"k", b"{}")] * 3)
     tps = [TopicPartition(topic, 0), TopicPartition(topic, 1), TopicPartition(f"{topic}.none", 0)]
@@ -36,7 +36,7 @@ async def test_a_partition_tells_whose_transaction_is_open_in_it_and_since_when(
         await until(ended, 10, "the end of the transaction")
 
 
-def test_only_partitions_with_lag_and_without_another_reason_are_looked_into() -> None:
+def test_transactions_are_looked_up_only_for_unexplained_lag() -> None:
     assert with_lag(
         [
             Standing(INPUT, 3, 9, None),
@@ -48,7 +48,7 @@ def test_only_partitions_with_lag_and_without_another_reason_are_looked_into() -
     ) == {INPUT: 3, INPUT._replace(partition=4): 9}
 
 
-def test_a_partition_waits_behind_the_transaction_of_another_producer_alone() -> None:
+def test_a_partition_waits_only_for_the_transactions_of_others() -> None:
     theirs = OpenTransaction(3, 7, "billing")
     assert waiting_behind({INPUT: 3}, {TP: theirs}, "shop.one") == {INPUT: theirs}
     assert waiting_behind({INPUT: 3}, {TP: theirs}, "billing") == {}, "a restart ends its own"

@@ -1,4 +1,4 @@
-"""Partitions of keys: for batches as for single ones, and as Java's default partitioner has them."""
+"""Partitions of keys: the same for batches and single keys as in Java's default partitioner."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_key_goes_where_the_client_sends_it(key: bytes, count: int) -> None:
     assert partition_of(key, count) == DefaultPartitioner()(key, everything, everything)
 
 
-# Of `UtilsTest.testMurmur2` in Kafka's own tests (clients, org.apache.kafka.common.utils).
+# From `UtilsTest.testMurmur2` in Kafka's own tests (clients, org.apache.kafka.common.utils).
 KNOWN = [
     (b"21", -973932308),
     (b"foobar", -790332482),
@@ -39,11 +39,11 @@ KNOWN = [
 @pytest.mark.parametrize(("key", "hashed"), KNOWN)
 @pytest.mark.parametrize("copies", [1, 50])
 def test_partitions_are_those_of_javas_default_partitioner(key: bytes, hashed: int, copies: int) -> None:
-    """Java: `Utils.toPositive(Utils.murmur2(key)) % count`; few keys and many take different ways here."""
+    """Java: `Utils.toPositive(Utils.murmur2(key)) % count`; few keys and many are hashed differently here."""
     for count in (2, 3, 7, 64, 997):
         assert partitions_of([key] * copies, count) == [(hashed & 0x7FFFFFFF) % count] * copies
 
 
-def test_overflow_in_hashing_warns_nobody() -> None:
+def test_overflow_in_hashing_gives_no_warning() -> None:
     with np.errstate(all="raise"):
         partitions_of([b"\xff" * 16] * 100, 7)

@@ -1,4 +1,4 @@
-"""What is read out of the broker's answer about committed offsets; asking it is tested with transactions."""
+"""Reading the broker's answer about committed offsets. The request is tested with transactions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_offsets_are_committed_or_pending_or_neither() -> None:
 @pytest.mark.parametrize(
     ("code", "error"), [(14, GroupLoadInProgressError), (16, NotCoordinatorForGroupError), (99, UnknownError)]
 )
-def test_an_error_of_the_group_is_not_taken_for_offsets_that_are_not_there(code: int, error: type[Exception]) -> None:
-    """As after a restart of the broker: all partitions come with -1 and no error of their own."""
+def test_an_error_of_the_group_does_not_pass_for_missing_offsets(code: int, error: type[Exception]) -> None:
+    """A broker that has just restarted gives -1 for all partitions, and no error for any of them."""
     with pytest.raises(error):
         _read(answer((0, -1, -1, "", 0), error_code=code))
     with pytest.raises(error):
         _read(answer((0, -1, -1, "", code)))
 
 
-def test_aiokafka_itself_does_not_look_at_the_error_of_the_group() -> None:
-    """The fault that `_read` mends: a worker took its offsets for lost while the coordinator was loading."""
+def test_aiokafka_itself_ignores_the_error_of_the_group() -> None:
+    """The fault that `_read` fixes: a worker took its offsets for lost while the coordinator was loading."""
     assert "response.error_code" not in inspect.getsource(GroupCoordinator._do_fetch_commit_offsets)

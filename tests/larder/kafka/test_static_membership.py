@@ -1,4 +1,4 @@
-"""Members that keep their place over a restart, on a real broker; and what aiokafka does not do for them."""
+"""Members that keep their place over a restart, on a real broker, and what aiokafka lacks for it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.larder.group.test_faust_app import Taken, member
 from tests.support.topics import create, until
 
 LONG = 30.0
-"""A session that does not end while a test runs: who waits for it fails."""
+"""A session that outlasts each test: a test that waits for it fails."""
 
 
-async def test_a_member_that_comes_back_within_its_session_has_its_partitions_and_nobody_else_notices(
+async def test_a_member_back_within_its_session_keeps_its_partitions_without_a_rebalance(
     kafka: str, prefix: str
 ) -> None:
     topic = f"{prefix}.in"
@@ -41,7 +41,7 @@ async def test_a_member_that_comes_back_within_its_session_has_its_partitions_an
             assert (after.assigned, other.epoch) == (had, epoch)
 
 
-async def test_a_member_that_leaves_is_gone_at_once_however_long_its_session_is(kafka: str, prefix: str) -> None:
+async def test_a_member_that_leaves_frees_its_partitions_at_once(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 4})
     staying, leaving = Taken(), Taken()
@@ -52,9 +52,7 @@ async def test_a_member_that_leaves_is_gone_at_once_however_long_its_session_is(
 
 
 @pytest.mark.parametrize("learns", ["by its heartbeat", "by a commit", "by a transaction"])
-async def test_a_member_that_was_replaced_is_told_and_does_not_take_its_place_back(
-    kafka: str, prefix: str, learns: str
-) -> None:
+async def test_a_replaced_member_ends_with_an_error_and_does_not_return(kafka: str, prefix: str, learns: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     old, new = Taken(), Taken()
@@ -73,7 +71,7 @@ async def test_a_member_that_was_replaced_is_told_and_does_not_take_its_place_ba
         with pytest.raises(ReplacedError):
             await _until_refused(consumer)
         epoch = new.epoch
-        # It would join again within a tenth of a second, and be let in.
+        # Otherwise it would join again within a tenth of a second.
         for _ in range(20):
             await cast("Consumer", app.consumer).check_group()
             await cast("Consumer", app.consumer).commit_offsets({TopicPartition(topic, 0): Committed(0, "id-1")})
@@ -99,8 +97,8 @@ async def _commit_in_transaction(kafka: str, topic: str, consumer: Consumer) -> 
         await producer.discard()
 
 
-def test_aiokafka_itself_says_nothing_of_the_instance() -> None:
-    """Once it does, `static_members` has less to do."""
+def test_aiokafka_itself_sends_no_instance_id() -> None:
+    """Once it does, `static_membership` has less to do."""
     newest = {each.API_KEY: each._CLASSES[-1].API_VERSION for each in (HeartbeatRequest, LeaveGroupRequest)}
     assert newest == {12: 1, 13: 1}
     assert OffsetCommitRequest._CLASSES[-1].API_VERSION < 7
@@ -108,13 +106,13 @@ def test_aiokafka_itself_says_nothing_of_the_instance() -> None:
 
 
 @pytest.mark.parametrize("name", ["_send_req", "_maybe_leave_group", "_on_join_complete", "check_errors"])
-def test_what_is_overridden_of_the_coordinator_is_still_there_and_takes_the_same(name: str) -> None:
+def test_the_overridden_parts_of_the_coordinator_have_the_same_arguments(name: str) -> None:
     theirs, ours = vars(GroupCoordinator)[name], vars(static_membership._StaticCoordinator)[name]
     assert asyncio.iscoroutinefunction(ours) == asyncio.iscoroutinefunction(theirs)
     assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
 
 
-def test_the_requests_of_aiokafka_have_the_fields_that_are_signed_here() -> None:
+def test_aiokafkas_requests_have_the_fields_that_get_an_instance_id() -> None:
     heartbeat: Any = HeartbeatRequest("group", 7, "member")
     assert (heartbeat._generation_id, heartbeat._member_id) == (7, "member")
     assert cast("Any", LeaveGroupRequest("group", "member"))._member_id == "member"

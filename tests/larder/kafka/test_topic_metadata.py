@@ -13,7 +13,7 @@ from tests.cluster.stages import create_again
 from tests.support.topics import create, until
 
 
-async def test_topics_have_ids_and_partition_counts_and_others_are_left_out(kafka: str, prefix: str) -> None:
+async def test_existing_topics_are_described_by_id_and_partitions(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.one": 1, f"{prefix}.four": 4})
     client = AIOKafkaClient(bootstrap_servers=kafka)
     await client.bootstrap()
@@ -28,7 +28,7 @@ async def test_topics_have_ids_and_partition_counts_and_others_are_left_out(kafk
         await client.close()
 
 
-async def test_topics_tell_how_they_are_copied(kafka: str, topic: str) -> None:
+async def test_the_replication_of_topics_is_described(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 3})
     client = AIOKafkaClient(bootstrap_servers=kafka)
     await client.bootstrap()
@@ -38,7 +38,7 @@ async def test_topics_tell_how_they_are_copied(kafka: str, topic: str) -> None:
         await client.close()
 
 
-async def test_all_settings_of_topics_and_brokers_are_told_those_that_nobody_set_too(kafka: str, topic: str) -> None:
+async def test_settings_of_topics_and_brokers_include_defaults(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1}, {"cleanup.policy": "compact"})
     async with Cluster(Connection(kafka)) as cluster:
         found = await cluster.topic_settings([topic])

@@ -1,4 +1,4 @@
-"""Topics that the broker does not create: which answers are mistakes, and what is said of each."""
+"""Topics that the broker refuses to create: which refusals are mistakes, and their texts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ USE = TopicUse("shop.joined", (), owned=True, compacted=False, partitions=4)
         (UnknownError, TopicsUnavailableError),
     ],
 )
-def test_a_refusal_is_a_mistake_or_something_outside_has_to_change(
+def test_a_refusal_is_a_mistake_or_a_matter_of_the_cluster(
     error: type[BrokerResponseError], raised: type[Exception]
 ) -> None:
     told = refused([refusal(USE, 3, error, "Not today.")])
@@ -49,15 +49,13 @@ def test_a_refusal_is_a_mistake_or_something_outside_has_to_change(
     )
 
 
-def test_all_refusals_are_told_together_and_one_mistake_makes_them_a_mistake() -> None:
+def test_all_refusals_are_one_error_and_one_mistake_makes_it_a_mistake() -> None:
     told = refused([refusal(USE, 1, UnknownError, None), refusal(USE, 1, InvalidTopicError, "taken")])
     assert isinstance(told, DeclarationError)
     assert len(told.problems) == 2
 
 
-async def test_a_name_that_collides_with_another_is_refused_with_the_reason_of_the_broker(
-    kafka: str, prefix: str
-) -> None:
+async def test_a_colliding_name_is_refused_with_the_brokers_reason(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.a_b": 1})
     uses = [replace(USE, name=f"{prefix}.{name}") for name in ("a.b", "free")]
     async with Cluster(Connection(kafka)) as cluster:
@@ -71,17 +69,17 @@ async def test_a_name_that_collides_with_another_is_refused_with_the_reason_of_t
         assert await cluster.refusals([replace(USE, name=f"{prefix}.free")]) == []
 
 
-def test_a_setting_that_an_older_broker_does_not_know_is_left_out_and_no_other_is() -> None:
+def test_only_settings_that_an_older_broker_can_do_without_are_left_out() -> None:
     unknown = "Unknown topic config name: message.timestamp.after.max.ms"
     assert is_too_new(refusal(USE, 1, InvalidConfigurationError, unknown))
     assert not is_too_new(refusal(USE, 1, InvalidConfigurationError, "Unknown topic config name: nope"))
     assert not is_too_new(refusal(USE, 1, PolicyViolationError, unknown))
 
 
-async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_without_it(
+async def test_an_older_broker_creates_a_topic_without_newer_settings(
     kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This broker knows them all: one that nobody knows stands for them."""
+    """This broker knows them all, so the test uses one that no broker knows."""
     monkeypatch.setattr(topology, "AFTER_MAX", "of.a.later.broker")
     for module in (admin, topic_refusals):
         monkeypatch.setattr(module, "TOO_NEW", {"of.a.later.broker"})
@@ -92,7 +90,7 @@ async def test_a_broker_that_does_not_know_a_newer_setting_creates_the_topic_wit
         await connection.create([use])
 
         async def made() -> str | None:
-            # A broker knows the settings of a topic some moments after the controller has made it.
+            # A broker learns the settings of a topic moments after the controller has made it.
             return (await connection.topic_settings([use.name]))[use.name].get("retention.ms")
 
         found = await until(made, 10, "settings of a new topic")

@@ -1,4 +1,4 @@
-"""Transactions on a real broker: all or nothing, and nothing from a member that the group has left behind."""
+"""Transactions on a real broker: all or nothing, and nothing from a fenced member."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def member_of(consumer: AIOKafkaConsumer) -> Member:
     return Member(coordinator.group_id, coordinator.generation, coordinator.member_id)
 
 
-async def left_behind(kafka: str, stack: AsyncExitStack, topic: str) -> tuple[AIOKafkaConsumer, Member]:
-    """A consumer, and the member that it was before another one joined."""
+async def fenced(kafka: str, stack: AsyncExitStack, topic: str) -> tuple[AIOKafkaConsumer, Member]:
+    """A consumer, and the member that it was in the generation before."""
     first = await stack.enter_async_context(grouped(kafka, topic, topic))
     before = member_of(first)
     await stack.enter_async_context(grouped(kafka, topic, topic))
@@ -62,7 +62,7 @@ async def producing(kafka: str, by: str) -> AsyncIterator[TransactionalProducer]
 
 
 async def until_read(kafka: str, topic: str, *values: bytes) -> None:
-    """Wait until a reader of committed records has these: the broker writes its markers after it has answered."""
+    """Wait until a reader of committed records has these: the broker writes its markers after its answer."""
 
     async def there() -> bool:
         return [record.value for record in await read(kafka, topic)] == list(values)
@@ -74,9 +74,7 @@ async def send(producer: AIOKafkaProducer, topic: str, value: bytes) -> None:
     await (await producer.send(topic, value, partition=0))
 
 
-async def test_outputs_and_offsets_are_committed_together_one_transaction_after_the_other(
-    kafka: str, prefix: str
-) -> None:
+async def test_outputs_and_offsets_are_committed_in_one_transaction_after_the_other(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -93,12 +91,12 @@ async def test_outputs_and_offsets_are_committed_together_one_transaction_after_
     assert not found.pending
 
 
-async def test_a_member_that_the_group_has_left_behind_commits_nothing(kafka: str, prefix: str) -> None:
+async def test_a_fenced_member_commits_nothing(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     tp = TopicPartition(topic, 0)
     async with AsyncExitStack() as stack:
-        consumer, before = await left_behind(kafka, stack, topic)
+        consumer, before = await fenced(kafka, stack, topic)
         producer = await stack.enter_async_context(producing(kafka, prefix))
         await producer.begin(before)
         await send(producer, topic, b"a zombie's")
@@ -115,12 +113,12 @@ async def test_a_member_that_the_group_has_left_behind_commits_nothing(kafka: st
 
 
 async def test_what_aiokafka_itself_sends_is_not_fenced(kafka: str, prefix: str) -> None:
-    """The fault that `TransactionalProducer` is there for; where this fails, it may be needed no more."""
+    """The fault that `TransactionalProducer` fixes. If this test fails, it may not be needed any more."""
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     tp = TopicPartition(topic, 0)
     async with AsyncExitStack() as stack:
-        consumer, _ = await left_behind(kafka, stack, topic)
+        consumer, _ = await fenced(kafka, stack, topic)
         producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=prefix)
         await stack.enter_async_context(producer)
         await producer.begin_transaction()
@@ -131,9 +129,7 @@ async def test_what_aiokafka_itself_sends_is_not_fenced(kafka: str, prefix: str)
         assert (await stable_offsets(consumer, [tp])).committed == {tp: (7, "")}
 
 
-async def test_the_next_producer_of_an_id_fences_the_one_before_and_ends_what_it_left_open(
-    kafka: str, prefix: str
-) -> None:
+async def test_a_new_producer_fences_the_one_before_and_ends_its_transaction(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 1})
     tp = TopicPartition(topic, 0)
@@ -149,9 +145,7 @@ async def test_the_next_producer_of_an_id_fences_the_one_before_and_ends_what_it
                 await first.commit({tp: OffsetAndMetadata(2, "")})
 
 
-async def test_offsets_of_a_transaction_that_was_left_open_are_pending_until_somebody_ends_it(
-    kafka: str, prefix: str
-) -> None:
+async def test_offsets_in_an_open_transaction_are_pending_until_it_ends(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -162,7 +156,7 @@ async def test_offsets_of_a_transaction_that_was_left_open_are_pending_until_som
         await producer.send_offsets_to_transaction({one: OffsetAndMetadata(2, "never")}, topic)
         found = await stable_offsets(consumer, [one, other])
         assert (found.committed, list(found.pending)) == ({one: (1, "before")}, [one])
-        # aiokafka asks without caring whether it is stable.
+        # aiokafka does not ask for stable offsets.
         assert await consumer._coordinator.fetch_committed_offsets([one]) == {one: (1, "before")}
         await end_transaction(Connection(kafka), prefix)
 
@@ -173,7 +167,7 @@ async def test_offsets_of_a_transaction_that_was_left_open_are_pending_until_som
         assert (await stable_offsets(consumer, [one, other])).committed == {one: (1, "before")}
 
 
-async def test_offsets_that_are_not_there_are_none(kafka: str, prefix: str) -> None:
+async def test_missing_offsets_are_left_out(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 1})
     async with grouped(kafka, topic, topic) as consumer:
@@ -182,7 +176,7 @@ async def test_offsets_that_are_not_there_are_none(kafka: str, prefix: str) -> N
         assert await stable_offsets(consumer, []) == ({}, [])
 
 
-async def test_a_producer_whose_sender_has_died_says_why_at_each_step(kafka: str, prefix: str) -> None:
+async def test_a_producer_whose_sender_died_raises_the_cause_at_each_step(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 1})
     async with grouped(kafka, topic, topic) as consumer, producing(kafka, prefix) as producer:
@@ -197,8 +191,8 @@ async def test_a_producer_whose_sender_has_died_says_why_at_each_step(kafka: str
                 await step
 
 
-async def test_offsets_that_fail_after_their_commit_was_cancelled_are_told_to_nobody(kafka: str, prefix: str) -> None:
-    """As where a worker ends in the middle of a commit: it leaves its group, and has said why it ends."""
+async def test_offsets_that_fail_after_a_cancelled_commit_log_nothing(kafka: str, prefix: str) -> None:
+    """As when a worker ends in the middle of a commit: it leaves its group, and has reported why."""
     told = list[object]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     await _cancel_a_commit_that_fails(kafka, prefix)
@@ -210,7 +204,7 @@ async def _cancel_a_commit_that_fails(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     async with AsyncExitStack() as stack:
-        _, before = await left_behind(kafka, stack, topic)
+        _, before = await fenced(kafka, stack, topic)
         producer = await stack.enter_async_context(producing(kafka, prefix))
         await producer.begin(before)
         await send(producer, topic, b"1")
@@ -220,7 +214,7 @@ async def _cancel_a_commit_that_fails(kafka: str, prefix: str) -> None:
         await until(producer._txn_manager.is_fatal_error, 10, "the error")
 
 
-def test_what_is_overridden_is_still_there() -> None:
+def test_the_overridden_parts_of_aiokafka_exist() -> None:
     for name in ("_do_add_partitions_to_txn", "_do_add_offsets_to_txn", "_do_txn_offset_commit", "_find_coordinator"):
         assert callable(getattr(sender.Sender, name))
     assert list(inspect.signature(sender.TxnOffsetCommitHandler).parameters) == ["sender", "offsets", "group_id"]
@@ -232,15 +226,15 @@ def test_what_is_overridden_is_still_there() -> None:
 
 @dataclass(frozen=True)
 class Sent:
-    """All that is looked at of a batch that is to be sent again."""
+    """The parts of a batch that a retry uses."""
 
     tp: TopicPartition
 
 
-async def test_a_batch_whose_answer_comes_after_its_producer_has_failed_is_not_sent_again(
+async def test_a_batch_answered_after_its_producer_failed_is_not_sent_again(
     kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`test_aiokafka_itself_takes_a_batch_out_twice` shows the KeyError."""
+    """`test_aiokafka_itself_removes_a_batch_twice` shows the KeyError."""
 
     async def again(self: sender.SendProduceReqHandler, _: int) -> None:
         self._sender._message_accumulator.reenqueue(next(iter(self._batches.values())))
@@ -255,7 +249,7 @@ async def test_a_batch_whose_answer_comes_after_its_producer_has_failed_is_not_s
         producer._message_accumulator._batches.clear()
 
 
-async def test_aiokafka_itself_takes_a_batch_out_twice(kafka: str, prefix: str) -> None:
+async def test_aiokafka_itself_removes_a_batch_twice(kafka: str, prefix: str) -> None:
     async with producing(kafka, prefix) as producer:
         batch = Sent(TopicPartition(prefix, 0))
         with pytest.raises(KeyError):
