@@ -52,6 +52,7 @@ class Settings:
     modules: tuple[str, ...] = _setting(
         (), "modules that declare services; none given: those in the folders tables and agents of the working directory"
     )
+    demo: str = _setting("app.demo", "module of the working directory that declares what larder demo runs")
     directory: Path = _setting(Path(".larder"), "where tables and the local broker keep their files")
     cache: Path = _setting(Path.home() / ".cache" / "larder", "where files that are fetched once are kept")
     worker: str = _setting("", "name of the worker and of its directory; none given: <service>-1")

@@ -36,25 +36,41 @@ def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
     file, line and exception), one that another file of the same name hides, two services
     of one name.
     """
-    here = str(Path.cwd())
-    if not {"", here} & set(sys.path):
-        # At the end: a file of the user's must not hide a library of ours.
-        sys.path.append(here)
-    _find_project_first()
     names = modules or project_modules()
     problems = [] if names else [_no_modules()]
     services: dict[str, Service] = {}
     for name in names:
         try:
-            module = importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's module raises
-            problems.append(_import_problem(name, error))
+            module = import_from_project(name)
+        except DeclarationError as error:
+            problems += error.problems
             continue
-        problems += _module_problems(name, module)
+        problems += _empty(name, module)
         problems += _add(services, name, module)
     if problems:
         raise DeclarationError(problems)
     return services
+
+
+def import_from_project(name: str) -> ModuleType:
+    """Import a module; the working directory is on the path.
+
+    DeclarationError for one that does not import (with file, line and exception), and
+    for one that is found elsewhere although the working directory has it.
+    """
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        # At the end: a file of the user's must not hide a library of ours.
+        sys.path.append(here)
+    if not any(isinstance(each, _ProjectFinder) for each in sys.meta_path):
+        sys.meta_path.insert(0, _ProjectFinder())
+    try:
+        module = importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise DeclarationError([_import_problem(name, error)]) from error
+    if hidden := list(_hidden(name)):
+        raise DeclarationError(hidden)
+    return module
 
 
 def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
@@ -74,20 +90,15 @@ def project_modules() -> list[str]:
 
 
 class _ProjectFinder(MetaPathFinder):
-    """Finds `tables` and `agents` in the working directory first: packages of others have these names, too."""
+    """Finds the packages of a project in the working directory first: packages of others have these names, too."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         here = Path.cwd()
-        if path is not None or fullname not in FOLDERS or not any((here / fullname).glob("*.py")):
+        if path is not None or fullname not in {*FOLDERS, "app"} or not any((here / fullname).glob("*.py")):
             return None
         return PathFinder.find_spec(fullname, [str(here)], target)
-
-
-def _find_project_first() -> None:
-    if not any(isinstance(each, _ProjectFinder) for each in sys.meta_path):
-        sys.meta_path.insert(0, _ProjectFinder())
 
 
 def _no_modules() -> Problem:
@@ -122,11 +133,13 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename}, line {frames[-1].lineno}"
 
 
-def _module_problems(name: str, module: ModuleType) -> Iterator[Problem]:
+def _hidden(name: str) -> Iterator[Problem]:
+    """Say where a module of the working directory is hidden by another one of its name."""
     top = name.partition(".")[0]
     found = Path(sys.modules[top].__file__ or "").resolve()
     here = Path.cwd()
-    for wanted in (here / f"{top}.py", here / top / "__init__.py"):
+    wanted_files = [here / top / "__init__.py"] if "." in name else [here / f"{top}.py", here / top / "__init__.py"]
+    for wanted in wanted_files:
         if wanted.is_file() and wanted.resolve() != found:
             yield Problem(
                 f"module {name}",
@@ -134,8 +147,11 @@ def _module_problems(name: str, module: ModuleType) -> Iterator[Problem]:
                 f"{found}, which hides {wanted}",
                 "rename the file",
             )
+
+
+def _empty(name: str, module: ModuleType) -> Iterator[Problem]:
     declares = any(isinstance(value, Service | EventTopic | OwnerTopic) for value in vars(module).values())
-    if not declares and top != "tables":
+    if not declares and name.partition(".")[0] != "tables":
         yield Problem(
             f"module {name}",
             "a module of services requires a Service",

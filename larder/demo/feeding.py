@@ -1,35 +1,38 @@
-"""The shop's messages on their way into its topics, at the rate that was asked for, in whole producer batches.
+"""What a generator gives, on its way into topics at the rate that was set, in whole producer batches.
 
-Knows Kafka's producer, and nothing of who reads.
+Knows Kafka's producer, and nothing of the readers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
-from larder.config.connection import Connection
-from larder.demo.shop import Shop, products
+from larder.client.publishing import Message
+from larder.config.errors import MistakeError
+from larder.declaring.problems import Problem
+from larder.demo.history import created_topics, read_back
+from larder.kafka.admin import Cluster
 from larder.kafka.clients import new_producer
 from larder.kafka.partitioner import partitions_of
-from tables import shop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from aiokafka.producer.message_accumulator import BatchBuilder
 
-    from larder.client.publishing import Message
-    from larder.demo.ownership import Ownership
+    from larder.config.connection import Connection
+    from larder.demo.declared import Demo, Generator, Publication
 
-# Seconds between two sends: orders are at most so old when they leave, and few batches cost little.
+# Seconds between two sends: events are at most this old when they leave, and few batches cost little.
 BEAT_SECONDS = 0.02
-# As fast as possible means so many orders at a time.
+# Events of one beat when they are published as fast as possible.
 MOST_AT_A_TIME = 4_000
 # Half of what a broker takes as one message by default.
 BATCH_BYTES = 512 * 1024
@@ -38,38 +41,31 @@ STOP_SECONDS = 1.0
 
 
 class Feeder:
-    """Publishes the shop's messages until it is told to stop; `orders` counts those that were sent."""
+    """Publishes what a generator gives; `published` counts records by topic."""
 
-    def __init__(self, producer: AIOKafkaProducer, partitions: Mapping[str, int], before: Ownership) -> None:
-        """Prepare; nothing is sent. The producer is started, and stopped, by the caller."""
-        self.orders = 0
+    def __init__(self, producer: AIOKafkaProducer, partitions: Mapping[str, int], generator: Generator) -> None:
+        """Send nothing yet. The caller starts and stops the producer; `partitions` are by topic."""
+        self.published: Counter[str] = Counter()
         self._producer = producer
         self._partitions = partitions
-        self._shop = Shop(before.revisions, before.next_order, random.Random(), time.time())  # noqa: S311 - a game
+        self._generator = generator
+        self._encode = msgspec.json.Encoder().encode
         self._sent: list[asyncio.Future[object]] = []
 
-    @property
-    def someone(self) -> str:
-        """The id of a customer, for people to look up."""
-        return self._shop.someone()
-
     async def open(self) -> None:
-        """Publish the customers that are missing, and the products, and wait until they are acknowledged."""
-        await self._send(shop.products.name, products())
-        await self._send(shop.customers.name, self._shop.open())
+        """Publish what has to be there first, and wait until it is acknowledged."""
+        await self._publish(self._generator.opening())
         await self._settle()
 
     async def run(self, rate: float, stop: asyncio.Event) -> None:
-        """Publish `rate` orders a second, 0: as many as possible, until `stop` is set; raises KafkaError."""
+        """Publish `rate` events a second, 0: as many as possible, until `stop` is set; raises KafkaError."""
         began, given = time.monotonic(), 0
         while not stop.is_set():
             due = int((time.monotonic() - began) * rate) - given if rate else MOST_AT_A_TIME
-            orders = self._shop.orders(min(due, MOST_AT_A_TIME), time.time()) if due > 0 else []
-            given += len(orders)
+            count = max(0, min(due, MOST_AT_A_TIME))
+            given += count
             await self._settle()
-            await self._send(shop.customers.name, self._shop.changes(time.time()))
-            await self._send(shop.orders.name, orders)
-            self.orders += len(orders)
+            await self._publish(self._generator.beat(count, time.time()))
             if due < MOST_AT_A_TIME:
                 await asyncio.sleep(BEAT_SECONDS)
         await self._settle()
@@ -81,9 +77,18 @@ class Feeder:
         for each in (await asyncio.wait(sent))[0] if sent else ():
             each.result()
 
+    async def _publish(self, publications: Iterable[Publication]) -> None:
+        messages: dict[str, list[Message]] = {}
+        for topic, row in publications:
+            message = Message(topic.key_codec.encode(getattr(row, topic.key)), self._encode(row))
+            messages.setdefault(topic.name, []).append(message)
+        for name, those in messages.items():
+            if name not in self._partitions:
+                raise _foreign(name)
+            await self._send(name, those)
+            self.published[name] += len(those)
+
     async def _send(self, topic: str, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
         places = partitions_of([message.key for message in messages], self._partitions[topic])
         now = int(time.time() * 1000)
         batches = [self._producer.create_batch() for _ in range(self._partitions[topic])]
@@ -98,13 +103,30 @@ class Feeder:
 
     async def _send_batch(self, topic: str, partition: int, batch: BatchBuilder) -> None:
         sent = await self._producer.send_batch(batch, topic, partition=partition)
-        # When the demo ends by another failure nobody waits for it any more: that is no failure to be told, too.
+        # When the demo ends by another failure nobody waits for it any more: it is not reported a second time.
         sent.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._sent.append(sent)
 
 
+def _foreign(topic: str) -> MistakeError:
+    requires = "requires a generator that writes the topics of its Demo"
+    return MistakeError(Problem("larder demo", requires, f"a record for {topic}", "add that topic to rows"))
+
+
 @contextlib.asynccontextmanager
-async def producing(connection: Connection) -> AsyncIterator[AIOKafkaProducer]:
+async def opened_feeder(connection: Connection, demo: Demo) -> AsyncIterator[Feeder]:
+    """Create the topics of a demo, publish what has to be there first, and give what publishes the rest."""
+    async with Cluster(connection) as cluster:
+        partitions = await created_topics(cluster, demo.topics)
+    history = await read_back(connection, demo, partitions)
+    async with _producing(connection) as producer:
+        feeder = Feeder(producer, partitions, demo.generator(history))
+        await feeder.open()
+        yield feeder
+
+
+@contextlib.asynccontextmanager
+async def _producing(connection: Connection) -> AsyncIterator[AIOKafkaProducer]:
     """Give a producer for whole batches. What is still on its way at the end has `STOP_SECONDS`."""
     producer = new_producer(connection, enable_idempotence=False, max_batch_size=BATCH_BYTES)
     await producer.start()

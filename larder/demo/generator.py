@@ -1,4 +1,4 @@
-"""The shop's generator alone, for workers that run elsewhere: `python -m larder.demo.generator [ORDERS-A-SECOND]`.
+"""The generator of a demo alone, for workers that run elsewhere: `python -m larder.demo.generator [EVENTS-A-SECOND]`.
 
 Waits for the broker that the settings name, and ends on SIGTERM or Ctrl-C.
 """
@@ -9,36 +9,33 @@ import asyncio
 import contextlib
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from larder.config.connection import Connection
 from larder.config.settings import load_settings
-from larder.demo.feeding import Feeder, producing
-from larder.demo.ownership import created_topics, read_back
-from larder.kafka.admin import Cluster
+from larder.demo.feeding import opened_feeder
+from larder.demo.loading import project_demo
 from larder.kafka.broker_probe import answers
+
+if TYPE_CHECKING:
+    from larder.config.connection import Connection
+    from larder.demo.declared import Demo
 
 STEP_SECONDS = 0.5
 RATE = 200.0
 
 
-async def generate(connection: Connection, rate: float) -> None:
-    """Publish `rate` orders a second until the process is told to stop."""
+async def generate(connection: Connection, demo: Demo, rate: float) -> None:
+    """Publish `rate` events a second until the process is stopped."""
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    if not await _comes(connection, stop):
-        return
-    async with Cluster(connection) as cluster:
-        partitions = await created_topics(cluster)
-    before = await read_back(connection, partitions)
-    async with producing(connection) as producer:
-        feeder = Feeder(producer, partitions, before)
-        await feeder.open()
-        await feeder.run(rate, stop)
+    if await _comes(connection, stop):
+        async with opened_feeder(connection, demo) as feeder:
+            await feeder.run(rate, stop)
 
 
 async def _comes(connection: Connection, stop: asyncio.Event) -> bool:
-    """Wait for the broker; False when the process is told to stop first."""
+    """Wait for the broker; False when the process is stopped first."""
     while not stop.is_set():
         if await answers(connection):
             return True
@@ -47,5 +44,11 @@ async def _comes(connection: Connection, stop: asyncio.Event) -> bool:
     return False
 
 
+def main(arguments: list[str]) -> None:
+    """Run the generator of the project in the working directory."""
+    settings = load_settings().settings
+    asyncio.run(generate(settings.connection, project_demo(settings.demo), float(arguments[0]) if arguments else RATE))
+
+
 if __name__ == "__main__":
-    asyncio.run(generate(load_settings().settings.connection, float(sys.argv[1]) if len(sys.argv) > 1 else RATE))
+    main(sys.argv[1:])

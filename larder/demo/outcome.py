@@ -1,4 +1,4 @@
-"""What came out of the demo: joined orders, counted in the topics that they were published into.
+"""What came out of the demo: records, counted in the topics that they were published into.
 
 Reads the output topics, as any reader of committed records would: their ends count markers of transactions too.
 Knows nothing of workers.
@@ -11,31 +11,30 @@ from typing import TYPE_CHECKING, Self
 
 from aiokafka.structs import TopicPartition
 
-from larder.config.connection import Connection
 from larder.kafka.admin import Cluster
 from larder.kafka.batch_consumer import fetch
 from larder.kafka.clients import new_consumer
-from tables import shop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-OUTPUTS = (shop.enriched_orders.name, shop.fulfilments.name)
+    from larder.config.connection import Connection
+    from larder.demo.declared import Demo
 
 PATIENCE_SECONDS = 0.2
 MOST_AT_A_TIME = 50_000
 
 
 class Outputs:
-    """The output topics since this was entered; a context manager."""
+    """Some topics since this was entered; a context manager."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Prepare; nothing is asked."""
+    def __init__(self, connection: Connection, topics: Iterable[str]) -> None:
+        """Read nothing yet."""
         self._cluster = Cluster(connection)
         self._consumer = new_consumer(connection)
         self._positions: dict[TopicPartition, int] = {}
-        self._counts = dict.fromkeys(OUTPUTS, 0)
+        self._counts = dict.fromkeys(topics, 0)
 
     async def __aenter__(self) -> Self:
         """Remember where the topics end now."""
@@ -68,7 +67,7 @@ class Outputs:
         return dict(self._counts)
 
     async def _new_places(self) -> list[TopicPartition]:
-        missing = set(OUTPUTS) - {place.topic for place in self._positions}
+        missing = set(self._counts) - {place.topic for place in self._positions}
         facts = await self._cluster.facts(missing) if missing else {}
         return [TopicPartition(name, each) for name, known in facts.items() for each in range(known.partitions)]
 
@@ -82,62 +81,67 @@ class Outputs:
 
 @dataclass
 class DemoOutcome:
-    """What is told at the end. Times in seconds; `first_joined` and `last_joined` since the command's start.
+    """What is reported at the end. Times in seconds; `first_out` and `last_out` since the command's start.
 
     `interrupted`: somebody ended it before its time.
     """
 
-    workers: int
-    orders: int = 0
+    demo: Demo
+    published: int = 0
     missing: int = 0
     waiting: int = 0
-    outputs: dict[str, int] = field(default_factory=dict)
-    first_joined: float | None = None
-    last_joined: float | None = None
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    first_out: float | None = None
+    last_out: float | None = None
     interrupted: bool = False
 
     @property
-    def enriched(self) -> int:
-        """How many orders were joined with their customer and their product."""
-        return self.outputs.get(shop.enriched_orders.name, 0)
+    def word(self) -> str:
+        """What becomes of an event first, in one word."""
+        return next(iter(self.demo.outputs))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many records came out, by the word for what became of them."""
+        return {word: self.outputs.get(topic.name, 0) for word, topic in self.demo.outputs.items()}
+
+    @property
+    def came_out(self) -> int:
+        """How many records the first output has."""
+        return self.counts[self.word]
 
     @property
     def per_second(self) -> float:
-        """The rate at which they came out, from the first to the last one seen."""
-        if self.first_joined is None or self.last_joined is None or self.last_joined <= self.first_joined:
+        """The rate at which they came out, from the first to the last observation."""
+        if self.first_out is None or self.last_out is None or self.last_out <= self.first_out:
             return 0.0
-        return self.enriched / (self.last_joined - self.first_joined)
+        return self.came_out / (self.last_out - self.first_out)
 
-    def saw(self, outputs: dict[str, int], now: float) -> None:
-        """Take the counts of a moment."""
-        before = self.enriched
+    def observe(self, outputs: Mapping[str, int], now: float) -> None:
+        """Take the counts of a moment, by topic."""
+        before = self.came_out
         self.outputs = outputs
-        if self.enriched > before:
-            self.last_joined = now
-            if self.first_joined is None:
-                self.first_joined = now
+        if self.came_out > before:
+            self.last_out = now
+            if self.first_out is None:
+                self.first_out = now
 
-    @property
-    def fulfilled(self) -> int:
-        """How many orders went through the co-partitioned join, with their customer or without."""
-        return self.outputs.get(shop.fulfilments.name, 0)
-
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Give the whole in one line for people."""
+        counts = ", ".join(f"{count:,} {word}" for word, count in self.counts.items())
         return (
-            f"{self.orders:,} orders published, {self.enriched:,} enriched, {self.fulfilled:,} fulfilled; "
+            f"{self.published:,} {self.demo.noun} published, {counts}; "
             f"{self.missing:,} missed a row at first, {self.waiting:,} still wait"
         )
 
     def as_dict(self) -> dict[str, object]:
         """Give all of it by the names that scripts know."""
         return {
-            "workers": self.workers,
-            "orders": self.orders,
-            "enriched": self.enriched,
-            "fulfilled": self.fulfilled,
+            "workers": sum(self.demo.workers.values()),
+            self.demo.noun: self.published,
+            **self.counts,
             "missing": self.missing,
             "waiting": self.waiting,
             "per_second": round(self.per_second, 1),
-            "seconds_to_first_joined": None if self.first_joined is None else round(self.first_joined, 2),
+            "seconds_to_first_joined": None if self.first_out is None else round(self.first_out, 2),
         }

@@ -1,4 +1,4 @@
-"""The demo from its first line to its last: topics, generator, workers, what is shown, and the end in reverse order.
+"""A demo from its first line to its last: topics, generator, workers, what is shown, and the end in reverse order.
 
 Each task has an owner here that takes its failure: a generator, a worker or a broker that dies ends the demo with
 its cause.
@@ -14,25 +14,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from larder.client.local_workers import ask_all, local_workers
-from larder.config.connection import Connection
-from larder.demo.feeding import Feeder, producing
+from larder.demo.declared import noun
+from larder.demo.feeding import Feeder, opened_feeder
 from larder.demo.lines import WorkerLine, line
 from larder.demo.outcome import DemoOutcome, Outputs
-from larder.demo.ownership import created_topics, read_back
-from larder.demo.workers import WorkerProcess, running_workers
-from larder.kafka.admin import Cluster
+from larder.demo.workers import WorkerProcess, roles, running_workers
 from larder.kafka.conversations import quiet_client, unavailable
 from larder.queries.paths import row_path
-from tables import shop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from larder.config.connection import Connection
+    from larder.demo.declared import Demo
     from larder.demo.screen import Screen
     from larder.local_broker import LocalBroker
 
-# Seconds between two looks: quick while everybody waits for the first order, then at a reader's pace.
+# Seconds between two looks: quick while everybody waits for the first result, then at a reader's pace.
 FIRST_LOOKS_SECONDS = 0.2
 LOOK_SECONDS = 1.0
 # Seconds that the workers have to join what is there, when the generator has ended.
@@ -40,8 +39,9 @@ REST_SECONDS = 10.0
 
 
 class DemoPlan(NamedTuple):
-    """What the demo is run with. `seconds` None: until it is told to stop; `began` as time.monotonic() gives it."""
+    """What a demo is run with. `seconds` None: until it is stopped; `began` as time.monotonic() gives it."""
 
+    demo: Demo
     connection: Connection
     broker: LocalBroker | None
     directory: Path
@@ -59,10 +59,10 @@ async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcom
     await asyncio.to_thread(logs.mkdir, parents=True, exist_ok=True)
     try:
         # The workers start before the broker is ready: they wait for it, and their start takes as long as its own.
-        async with running_workers(logs, plan.environment) as workers:
+        async with running_workers(roles(plan.demo), logs, plan.environment) as workers:
             if plan.broker:
                 await asyncio.to_thread(plan.broker.wait_ready)
-            outcome = await _Demo(plan, screen, workers).run(stop)
+            outcome = await _Performance(plan, screen, workers).run(stop)
             screen.say("stopping the workers")
     except BaseExceptionGroup as group:
         raise _first(group) from group
@@ -77,28 +77,25 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-class _Demo:
+class _Performance:
     """What happens while workers and broker run."""
 
     def __init__(self, plan: DemoPlan, screen: Screen, workers: list[WorkerProcess]) -> None:
         self._plan = plan
         self._screen = screen
         self._workers = workers
-        self._outcome = DemoOutcome(len(workers))
+        self._outcome = DemoOutcome(plan.demo)
         self._lines: dict[str, WorkerLine] = {}
         self._shown_at = plan.began
 
     async def run(self, stop: asyncio.Event) -> DemoOutcome:
-        connection = self._plan.connection
-        async with Outputs(connection) as outputs:
+        connection, demo = self._plan.connection, self._plan.demo
+        async with Outputs(connection, [topic.name for topic in demo.outputs.values()]) as outputs:
             self._screen.say(f"Kafka answers at {connection} after {self._elapsed():.1f} s")
-            async with Cluster(connection) as cluster:
-                partitions = await created_topics(cluster)
-            before = await read_back(connection, partitions)
-            async with producing(connection) as producer:
-                feeder = Feeder(producer, partitions, before)
-                await feeder.open()
-                self._screen.say(f"customers, products and orders flow after {self._elapsed():.1f} s")
+            async with opened_feeder(connection, demo) as feeder:
+                *others, last = map(noun, demo.topics)
+                what = f"{', '.join(others)} and {last}" if others else last
+                self._screen.say(f"{what} flow after {self._elapsed():.1f} s")
                 await self._watched(feeder, outputs, stop)
         return self._outcome
 
@@ -129,17 +126,17 @@ class _Demo:
 
     async def _look_on(self, feeder: Feeder, outputs: Outputs) -> None:
         while True:
-            was_joining = self._outcome.first_joined is not None
+            flowed = self._outcome.first_out is not None
             await self._look(feeder, outputs)
-            if not was_joining and self._outcome.first_joined is not None:
-                self._tell_first(feeder.someone)
-            self._screen.show(list(self._lines.values()), self._outcome.told())
-            await asyncio.sleep(LOOK_SECONDS if was_joining else FIRST_LOOKS_SECONDS)
+            if not flowed and self._outcome.first_out is not None:
+                self._tell_first()
+            self._screen.show(list(self._lines.values()), self._outcome.in_words())
+            await asyncio.sleep(LOOK_SECONDS if flowed else FIRST_LOOKS_SECONDS)
 
     async def _look(self, feeder: Feeder, outputs: Outputs) -> None:
-        """See what went in, what came out, and ask the workers."""
-        self._outcome.orders = feeder.orders
-        self._outcome.saw(await outputs.counts(), self._elapsed())
+        """Count what went in and what came out, and ask the workers."""
+        self._outcome.published = feeder.published[self._plan.demo.events.name]
+        self._outcome.observe(await outputs.counts(), self._elapsed())
         replies = await asyncio.to_thread(self._asked)
         now = time.monotonic()
         for worker in self._workers:
@@ -156,22 +153,22 @@ class _Demo:
 
     async def _at_rest(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
         """Wait until the workers have read everything and nothing more comes out of it."""
-        before: dict[str, int] | None = None
+        before: Mapping[str, int] | None = None
         while not stop.is_set():
             await self._look(feeder, outputs)
             has_read = all(each.lag == 0 for each in self._lines.values())
-            if has_read and self._outcome.first_joined is not None and self._outcome.outputs == before:
+            if has_read and self._outcome.first_out is not None and self._outcome.outputs == before:
                 return
             before = self._outcome.outputs
             await asyncio.sleep(FIRST_LOOKS_SECONDS)
 
-    def _tell_first(self, customer: str) -> None:
-        command, table = self._plan.command, shop.customers.name
-        self._screen.say(f"the first order was joined after {self._outcome.first_joined:.1f} s")
-        self._screen.say(f"look a row up, from another terminal:  {command} get {table} {customer}")
+    def _tell_first(self) -> None:
+        outcome, (table, key) = self._outcome, self._plan.demo.look_up
+        self._screen.say(f"the first {self._plan.demo.noun} are {outcome.word} after {outcome.first_out:.1f} s")
+        self._screen.say(f"look a row up, from another terminal:  {self._plan.command} get {table.name} {key}")
         web = next((each.web for each in local_workers(self._plan.directory) if each.pid == self._workers[0].pid), None)
         if web:
-            self._screen.say(f"or over HTTP:  curl {web}{row_path(table, customer)}")
+            self._screen.say(f"or over HTTP:  curl {web}{row_path(table.name, key)}")
         if self._plan.seconds is None:
             self._screen.say("Ctrl-C ends the demo; the next one goes on from where this one was")
 

@@ -1,4 +1,4 @@
-"""Where the demo plays: its broker, its directory, and what its workers find in their environment.
+"""Where a demo runs: its broker, its directory, and what its workers find in their environment.
 
 Uses the broker that the user has set, else the local one, which it stops at the end if it started it.
 """
@@ -18,17 +18,16 @@ from larder.client.local_workers import local_workers
 from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
-from larder.demo.workers import ROLES
 from larder.local_broker.ports import holder, is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from larder.demo.workers import WorkerRole
     from larder.local_broker import LocalBroker
 
 # Seconds. A stock broker refuses less than 6; the local one is made for quick failover.
 SESSION_SECONDS = "1.5"
-MODULES = "agents.shipping,agents.fulfilment"
 
 
 class Stage(NamedTuple):
@@ -63,33 +62,29 @@ class Stage(NamedTuple):
                 say("the broker is stopped")
 
     def environment(self, connection: Connection, *, quick: bool) -> dict[str, str]:
-        """Give what the workers are told; `quick` makes them notice the loss of one of them early."""
-        told = {"KAFKA": connection.bootstrap, "LARDER_MODULES": MODULES, "LARDER_DIRECTORY": str(self.directory)}
+        """Give the settings of the workers; `quick` makes them notice the loss of one of them early."""
+        settings = {"KAFKA": connection.bootstrap, "LARDER_DIRECTORY": str(self.directory)}
         if quick and "LARDER_SESSION_TIMEOUT_S" not in os.environ:
-            told |= {"LARDER_SESSION_TIMEOUT_S": SESSION_SECONDS, "LARDER_HEARTBEAT_S": "0"}
-        return told
+            settings |= {"LARDER_SESSION_TIMEOUT_S": SESSION_SECONDS, "LARDER_HEARTBEAT_S": "0"}
+        return settings
 
 
-def refuse_second(directory: Path) -> None:
+def refuse_second(directory: Path, wanted: Sequence[WorkerRole]) -> None:
     """Raise `MistakeError` when workers of the demo run out of `directory` already."""
-    ours = set(ROLES)
     for worker in local_workers(directory):
-        if (worker.service, worker.worker) in ours:
+        if (worker.service, worker.worker) in wanted:
             found = f"{worker.worker}, process {worker.pid}, running out of {directory}"
             do = "end that demo, or that worker, first"
             raise MistakeError(Problem("larder demo", "requires workers of its own", found, do))
 
 
-def forget(directory: Path) -> None:
+def forget(directory: Path, services: Iterable[str]) -> None:
     """Remove topics and tables of earlier demos; raises `MistakeError` when they are not ours alone."""
     if existing := existing_broker():
         found = f"{existing} (setting kafka), whose topics are not ours to remove"
         raise MistakeError(Problem("larder demo --fresh", "requires the local broker", found, "leave out KAFKA"))
     local_broker().stop()
-    for each in (
-        directory / "broker",
-        *(directory / "tables" / service for service in {role.service for role in ROLES}),
-    ):
+    for each in (directory / "broker", *(directory / "tables" / service for service in services)):
         shutil.rmtree(each, ignore_errors=True)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from larder.demo.declared import Demo
+
 # Seconds for a clean stop; it takes 1 to 2.
 STOP_SECONDS = 10.0
 
@@ -31,11 +33,13 @@ class WorkerRole(NamedTuple):
     name: str
 
 
-ROLES = (
-    WorkerRole("shipping", "shipping-1"),
-    WorkerRole("shipping", "shipping-2"),
-    WorkerRole("fulfilment", "fulfilment-1"),
-)
+def roles(demo: Demo) -> list[WorkerRole]:
+    """Give the workers of a demo: shipping-1, shipping-2, ..."""
+    return [
+        WorkerRole(service, f"{service}-{number}")
+        for service, count in demo.workers.items()
+        for number in range(1, count + 1)
+    ]
 
 
 class WorkerProcess:
@@ -95,11 +99,13 @@ async def started_worker(role: WorkerRole, log: Path, environment: Mapping[str, 
 
 
 @contextlib.asynccontextmanager
-async def running_workers(logs: Path, environment: Mapping[str, str]) -> AsyncIterator[list[WorkerProcess]]:
-    """Start the workers of all roles, and stop them at the end; raises `AppError` when one does not end cleanly."""
+async def running_workers(
+    wanted: Sequence[WorkerRole], logs: Path, environment: Mapping[str, str]
+) -> AsyncIterator[list[WorkerProcess]]:
+    """Start workers, and stop them at the end; raises `AppError` when one does not end cleanly."""
     workers: list[WorkerProcess] = []
     try:
-        for role in ROLES:
+        for role in wanted:
             workers += [await started_worker(role, logs / f"{role.name}.log", environment)]
         yield workers
     except BaseException:

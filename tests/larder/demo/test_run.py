@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +24,12 @@ END = 30.0
 
 
 class Demo:
-    """One demo, in a directory of its own."""
+    """The demo of the shop, in a directory of its own."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        for name in ("app", "agents", "tables"):
+            shutil.copytree(ROOT / name, directory / name)
         kept = {name: value for name, value in os.environ.items() if name != "KAFKA" and "LARDER_" not in name}
         self.environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self.process: subprocess.Popen[str] | None = None
