@@ -64,3 +64,21 @@ def test_modules_and_tests_that_documents_name_exist() -> None:
             assert any(module.endswith(f"/{named}") for module in modules), (document, named)
         for test in re.findall(r"`(test_\w+)`", text):
             assert f"def {test}(" in tests, (document, test)
+
+
+def test_rules_and_pages_that_the_code_cites_exist() -> None:
+    rules = set(
+        re.findall(r"^### (\d+)\.", page("design/correctness") + page("design/correctness-tables"), re.MULTILINE)
+    )
+    code = [
+        ROOT / "Makefile",
+        ROOT / "pyproject.toml",
+        *(ROOT / "larder").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in code]
+    cited = {number for text in texts for number in re.findall(r"\brule (\d+)\b", text)}
+    assert cited
+    assert cited <= rules
+    for name in {name for text in texts for name in re.findall(r"\b(?:docs/[\w/-]+|[A-Z]{5,})\.md\b", text)}:
+        assert (ROOT / name).exists(), name
