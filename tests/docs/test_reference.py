@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -11,10 +12,13 @@ import sys
 from pathlib import Path
 
 import larder.doctor.audits
+from larder import Decision, EventTopic, OwnerTopic
 from larder.cli.main import larder as command
 from larder.config.settings import SETTINGS
 from larder.config.values import shown
+from larder.counters.join_quality import JoinCounts
 from larder.observability.metrics.catalogue import METRICS
+from larder.store.partition_state import Phase
 from larder.web.responses import KINDS
 from larder.web.routes.openapi import whole
 from tests.bench.report import KEYS
@@ -76,6 +80,24 @@ def test_every_header_is_listed() -> None:
         for header in re.findall(r'"(larder\.[a-z]+(?:-[a-z]+)*)"', path.read_text(encoding="utf-8")):
             if header not in {"larder.toml", "larder.owners"}:
                 assert f"`{header}`" in text, header
+
+
+def test_the_arguments_of_topics_are_those_of_the_program() -> None:
+    listed = {row[0].strip("`"): row[1] for row in table(page("reference/topics-and-rows"), "argument")}
+    events, rows = (set(inspect.signature(each).parameters) for each in (EventTopic, OwnerTopic))
+    assert {name for name, topics in listed.items() if topics != "`OwnerTopic`"} == events
+    assert {name for name, topics in listed.items() if topics != "`EventTopic`"} == rows
+
+
+def test_the_fields_of_a_decision_are_those_of_the_program() -> None:
+    listed = [row[0].strip("`") for row in table(page("reference/decides"), "field of `Decision`")]
+    assert listed == list(Decision.__struct_fields__)
+
+
+def test_the_states_and_counts_are_those_of_the_program() -> None:
+    text = page("reference/worker-states")
+    assert [row[0] for row in table(text, "state")] == [each.name.lower().replace("_", " ") for each in Phase]
+    assert [row[0].strip("`") for row in table(text, "of a join")] == list(JoinCounts().as_dict())
 
 
 def _default(value: object) -> str:
