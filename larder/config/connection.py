@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Connection:
-    """What all clients of a process are made with; `bootstrap` has addresses, host:port with commas between."""
+    """What all clients of a process are made with; `bootstrap` has the addresses, host:port separated by commas."""
 
     bootstrap: str
 
@@ -23,5 +23,5 @@ class Connection:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What each client of aiokafka takes."""
+        """The arguments for a client of aiokafka."""
         return {"bootstrap_servers": self.bootstrap}

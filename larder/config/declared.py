@@ -1,6 +1,6 @@
-"""The loaded services, checked, and their topics, each once: who owns it, who uses it how, how it is created.
+"""The loaded services, checked, and their topics: the owner, the users and the settings of each.
 
-Reads declarations; knows nothing of what a broker has but the facts it is given.
+Reads declarations. What a broker has comes in as facts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DeclaredTopic:
-    """One topic: how it is created, its owner ("" when nobody is declared), and its roles by service."""
+    """One topic: its settings, its owner ("" if none is declared), and its roles by service."""
 
     use: TopicUse
     owner: str = ""
@@ -39,7 +39,7 @@ class DeclaredTopic:
 
 
 def declared_services(modules: Sequence[str]) -> dict[str, Service]:
-    """Import modules and give their services by name; raises DeclarationError with all that is wrong with them."""
+    """Import modules and give their services by name; raises DeclarationError with all their problems."""
     services = load_services(modules)
     if found := [*problems(list(services.values())), *(() if services else _without_service(modules))]:
         raise DeclarationError(found)
@@ -47,7 +47,7 @@ def declared_services(modules: Sequence[str]) -> dict[str, Service]:
 
 
 def _without_service(modules: Sequence[str]) -> Iterator[Problem]:
-    """Say what there is in modules that declare topics alone, and what is wrong with these."""
+    """Report modules that declare topics but no service, and the problems of these topics."""
     alone = topics_in(modules)
     for topic in alone:
         yield from topic_problems(topic)
@@ -72,12 +72,12 @@ def declared_topics(services: Mapping[str, Service], only: str | None, facts: Fa
 
 
 def owner_of(topic: EventTopic | OwnerTopic, services: Sequence[Service]) -> str:
-    """Name the only service that may write a topic; "" when none is declared and no service publishes into it."""
+    """Name the only service that may write a topic; "" if none is declared and no service publishes to it."""
     return topic.owner or next((service.name for service in services if owns(service, topic)), "")
 
 
 def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
-    """Give the topics that services declare: not those that they name themselves."""
+    """Give the topics that services declare, without internal ones."""
     for service in services:
         yield from (use.topic for use in service.tables)
         for operator in service.operators:
@@ -86,7 +86,7 @@ def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
 
 
 def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTopic:
-    """Give the declaration of a topic; raises `MistakeError` that names those that there are."""
+    """Give the declaration of a topic; raises `MistakeError` with the names of all topics."""
     known = {topic.name: topic for topic in topics(services)}
     if name not in known:
         found = f"none of that name, but {', '.join(known) or 'no topic at all'}{unconfigured()}"
@@ -95,7 +95,7 @@ def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTop
 
 
 def service_named(services: Mapping[str, Service], name: str) -> Service:
-    """Give the declaration of a service; raises `MistakeError` that names those that there are."""
+    """Give the declaration of a service; raises `MistakeError` with the names of all services."""
     if name not in services:
         found = f"none of that name, but {', '.join(services) or 'no service at all'}{unconfigured()}"
         raise MistakeError(Problem(f"service {name}", "requires a declared service", found, _near(name, services)))
@@ -103,7 +103,7 @@ def service_named(services: Mapping[str, Service], name: str) -> Service:
 
 
 def unconfigured() -> str:
-    """Say that nothing names modules, so that those of the project are loaded; "" where something does."""
+    """Say that no setting names modules, so that those of the project were loaded; "" if one does."""
     loaded = load_settings()
     if loaded.origins["modules"] != "default":
         return ""

@@ -1,7 +1,7 @@
-"""What a command may tell its user in place of a traceback, and the exit code that goes with it.
+"""The errors that a command shows instead of a traceback, and their exit codes.
 
-Keeps two kinds: a mistake (the user can mend what was given) and something unavailable (the world has to change).
-Knows nothing of where they come from.
+There are two kinds: a mistake (the user changes what was given), and something unavailable (something else has to
+change). Does not know where they come from.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from larder.declaring.problems import LarderError, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-# A full file system, a used-up quota, and a limit on the size of one file (ulimit -f): all mean "no room here".
+# A full file system, an exhausted quota, and a limit on the size of a file (ulimit -f).
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class AppError(LarderError):
-    """Problems that end a command, one clear line each."""
+    """Problems that end a command, one line each."""
 
     exit_code: ClassVar[int] = 1
 
     def __init__(self, *problems: Problem, details: str = "") -> None:
-        """Keep the problems; `details` (a log's tail, for instance) is shown below them, never parsed."""
+        """Keep the problems; `details`, such as the end of a log, are shown below them."""
         self.problems = problems
         self.details = details
         super().__init__("\n".join([*map(str, problems), *details.splitlines()]))
 
 
 class MistakeError(AppError):
-    """What was asked cannot be done as it stands: change what was given."""
+    """The command cannot do what was asked: change what was given."""
 
     exit_code = 2
 
 
 class UnavailableError(AppError):
-    """Something outside is missing or does not answer: put it right, then ask again."""
+    """Something outside is missing or does not answer: fix that, then try again."""
 
     exit_code = 3
 
 
 def no_room(directory: Path, declared: str = "local broker") -> UnavailableError:
-    """Say that `directory` has no room left for what was declared."""
+    """Give the error for a `directory` without space for what was declared."""
     problem = Problem(
         declared,
         f"requires room to write in {directory}",

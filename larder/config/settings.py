@@ -1,14 +1,13 @@
-"""The settings of a process: one typed value, from defaults, a TOML file and environment variables, in that order.
+"""The settings of a process, from defaults, a TOML file and environment variables, in that order.
 
-Keeps each setting with its meaning and its bounds in one place; `larder settings` shows them. A name that nobody knows
-is refused, since a mistyped setting would silently not be in force. May not know what the settings are used for.
+The one place of each setting, with its type, bounds and meaning; `larder settings` shows them. Unknown names are
+refused, since a mistyped setting would silently have no effect. Does not know what the settings are used for.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,22 +18,20 @@ from msgspec import Meta
 from larder.config.addresses import HIGHEST_PORT, is_address, is_host
 from larder.config.connection import Connection
 from larder.config.errors import MistakeError
+from larder.config.settings_file import FILE_VARIABLE, read_toml, settings_file
 from larder.config.values import Setting, read
 from larder.config.web_address import WILDCARDS
 from larder.declaring.names import folder_problems
 from larder.declaring.problems import Problem
 
 PREFIX = "LARDER_"
-FILE_VARIABLE = "LARDER_CONFIG"
-FILE_NAME = "larder.toml"
-PROJECT_FILE = "pyproject.toml"
 KAFKA_VARIABLE = "KAFKA"
 
 LONGEST_HEARTBEAT = 0.5
-"""In seconds, unless another one is set: when a worker stops, its partitions wait until the others hear of it."""
+"""Seconds. A stopped worker's partitions wait until the next heartbeat of the others."""
 
 Origin = Literal["default", "file", "environment", "local broker"]
-"""The last one: the address of Kafka is that of the local broker, which runs."""
+"""The last one is for the address of Kafka, if it is that of the local broker that runs."""
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -43,70 +40,68 @@ def _setting(default: Any, about: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is in force. A name ends in its unit: `_s` seconds, `_ms` milliseconds, `_mb` megabytes of 2**20 bytes."""
+    """The settings in force. Names end in units: `_s` seconds, `_ms` milliseconds, `_mb` megabytes of 2**20 bytes."""
 
     kafka: str = _setting(
         "127.0.0.1:9092",
-        "addresses of Kafka, host:port with commas between; set nowhere: the local broker's",
+        "addresses of Kafka, host:port separated by commas; if not set, that of the local broker",
     )
     modules: tuple[str, ...] = _setting(
-        (), "modules that declare services; none given: those in the folders tables and agents of the working directory"
+        (), "modules that declare services; if not set, those in the folders tables and agents of the working directory"
     )
     demo: str = _setting("app.demo", "module of the working directory that declares what larder demo runs")
     directory: Path = _setting(Path(".larder"), "where tables and the local broker keep their files")
-    cache: Path = _setting(Path.home() / ".cache" / "larder", "where files that are fetched once are kept")
-    worker: str = _setting("", "name of the worker and of its directory; none given: <service>-1")
-    web_host: str = _setting("127.0.0.1", "address that the worker's web port is bound to")
+    cache: Path = _setting(Path.home() / ".cache" / "larder", "where downloaded files are kept")
+    worker: str = _setting("", "name of the worker and of its directory; if not set, <service>-1")
+    web_host: str = _setting("127.0.0.1", "address to which the worker's web port is bound")
     web_address: str = _setting(
         "",
-        "host, or host:port, at which the other workers of a service reach this one's web port; none given: web_host,"
-        " unless that stands for all addresses of the machine",
+        "host, or host:port, at which the other workers of a service reach this one's web port; if not set, web_host,"
+        " unless that means all addresses of the machine",
     )
-    web_port: Annotated[int, Meta(ge=0, le=65535)] = _setting(0, "port on which the worker answers; 0 takes a free one")
+    web_port: Annotated[int, Meta(ge=0, le=65535)] = _setting(0, "web port of the worker; 0 takes a free one")
     session_timeout_s: Annotated[float, Meta(ge=0.5, le=86_400)] = _setting(
         6.0,
-        "a worker that is silent for so long loses its partitions; stock brokers refuse less than 6",
+        "a worker without a heartbeat for this time loses its partitions; brokers refuse less than 6 by default",
     )
     heartbeat_s: Annotated[float, Meta(ge=0)] = _setting(
         0.0,
-        "time between signs of life, by which a worker also learns that partitions move; 0 takes a fifth of"
-        " session_timeout_s, at most 0.5",
+        "time between heartbeats, which also inform a worker of a rebalance; 0 takes a fifth of session_timeout_s,"
+        " at most 0.5",
     )
     poll_interval_s: Annotated[float, Meta(ge=1, le=86_400)] = _setting(
-        30.0, "a worker that fetches nothing for so long loses its partitions"
+        30.0, "a worker that does not poll for this time loses its partitions"
     )
     stall_s: Annotated[float, Meta(ge=1, le=86_400)] = _setting(
         30.0,
-        "for so long a partition with lag may stand still before /health/live says no; longer for an agent whose"
-        " batches take longer",
+        "how long a partition with lag may stall before /health/live fails; raise it for an agent whose batches take"
+        " longer",
     )
-    commit_interval_ms: Annotated[int, Meta(ge=1)] = _setting(
-        200, "time between two commits of the positions in the inputs"
-    )
+    commit_interval_ms: Annotated[int, Meta(ge=1)] = _setting(200, "time between two commits of the input offsets")
     guarantee: Literal["exactly_once", "at_least_once"] = _setting(
         "exactly_once",
-        "exactly_once: outputs and positions in one transaction; at_least_once: after a crash some outputs come again",
+        "exactly_once: outputs and offsets in one transaction; at_least_once: some outputs are repeated after a crash",
     )
     standby: Annotated[int, Meta(ge=0, le=1)] = _setting(
         0,
-        "workers beside the one that processes a partition that keep a warm copy of its tables: 0 or 1; the same in"
+        "workers that keep a warm copy of a partition's tables beside the worker that processes it: 0 or 1; the same in"
         " all workers of a service",
     )
     on_stop: Literal["leave", "stay"] = _setting(
         "leave",
-        "leave: a worker that stops hands its partitions over at once; stay: they wait for it, until"
-        " session_timeout_s is over",
+        "leave: a worker that stops hands over its partitions at once; stay: they wait for it, for session_timeout_s at"
+        " most",
     )
     accept_lost_rows: tuple[str, ...] = _setting(
         (),
-        "tables that may do without the rows that their row type cannot read, each as table:row type; a worker that"
-        " holds inputs back says what to write",
+        "tables that may lose the rows that their row type cannot read, each as table:row type; a worker that holds"
+        " inputs back logs what to write",
     )
     block_cache_mb: Annotated[int, Meta(ge=1)] = _setting(
-        64, "memory for rows being read, of all tables of the process"
+        64, "memory for rows that are read, of all tables of the process"
     )
     write_buffer_mb: Annotated[int, Meta(ge=1)] = _setting(
-        64, "memory for rows not yet in files, of all tables of the process"
+        64, "memory for rows that are not in files yet, of all tables of the process"
     )
 
     @property
@@ -121,7 +116,7 @@ class Settings:
 
 
 class Loaded(NamedTuple):
-    """The settings in force, where each came from, by name, and the file that is looked at, if it is there."""
+    """The settings in force, the origin of each by name, and the path of the file, which need not exist."""
 
     settings: Settings
     origins: Mapping[str, Origin]
@@ -140,9 +135,9 @@ SETTINGS = tuple(
 
 
 def load_settings(environment: Mapping[str, str] = os.environ, directory: Path = Path()) -> Loaded:
-    """Read what is in force for a process in `directory`; raises `MistakeError` that lists all that is wrong."""
+    """Read the settings for a process in `directory`; raises `MistakeError` with all problems."""
     named = environment.get(FILE_VARIABLE)
-    path, written = _file(Path(named)) if named else _found(directory)
+    path, written = (Path(named), read_toml(Path(named))) if named else settings_file(directory)
     ours = {
         variable: text
         for variable, text in environment.items()
@@ -172,55 +167,15 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
     return Loaded(settings, origins, path)
 
 
-def _found(directory: Path) -> tuple[Path, dict[str, Any]]:
-    """Give the file that has the settings of a directory, and what it says: larder.toml, or else pyproject.toml."""
-    own, project = directory / FILE_NAME, directory / PROJECT_FILE
-    table = _table(project) if project.is_file() else None
-    if table is None:
-        return _file(own) if own.is_file() else (own, {})
-    if own.is_file():
-        found = f"{FILE_NAME}, and [tool.larder] in {PROJECT_FILE}"
-        problem = Problem(f"settings of {directory.absolute()}", "require one file", found, "leave one of them out")
-        raise MistakeError(problem)
-    return project, table
-
-
-def _table(project: Path) -> dict[str, Any] | None:
-    """Give `[tool.larder]` of a pyproject.toml; None where there is none."""
-    _, found = _file(project)
-    for name in ("tool", "larder"):
-        if name not in found:
-            return None
-        found = found[name]
-        if not isinstance(found, dict):
-            problem = Problem(f"settings file {project}", f"requires a table {name}", f"{found!r}", "fix the file")
-            raise MistakeError(problem)
-    return found
-
-
-def _file(path: Path) -> tuple[Path, dict[str, Any]]:
-    try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        found = str(error)
-    problem = Problem(
-        f"settings file {path}",
-        "requires TOML that can be read",
-        found,
-        f"mend the file, or leave out {FILE_VARIABLE}",
-    )
-    raise MistakeError(problem)
-
-
 def _unknown(name: str, known: Mapping[str, Setting], place: str) -> Problem:
-    # The prefix that all variables share says nothing about which of them was meant.
+    # All variables share the prefix, which says nothing about which of them was meant.
     own = {each.removeprefix(PREFIX): each for each in known}
     near = [own[each] for each in difflib.get_close_matches(name.removeprefix(PREFIX), own, 1)]
     return Problem(
         f"setting {name} ({place})",
         "requires a setting of that name",
         "none",
-        f"did you mean {near[0]}?" if near else "see larder settings for those that there are",
+        f"did you mean {near[0]}?" if near else "larder settings lists all settings",
     )
 
 

@@ -18,12 +18,12 @@ KINDS = {
     int: "a whole number",
     float: "a number",
     Path: "a path",
-    NAMES: "names with commas between, in a file a list of texts",
+    NAMES: "names separated by commas, or in a file a list of texts",
 }
 
 
 class Setting(NamedTuple):
-    """What is known of a setting before it has a value."""
+    """A setting without its value."""
 
     name: str
     type: Any  # a key of KINDS, or a Literal of texts; may be annotated with bounds
@@ -64,7 +64,7 @@ def read(setting: Setting, given: Any, origin: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Give a value as it would be written in the environment."""
+    """Write a value as the environment has it."""
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Where a worker's web port is: as it is bound, as other workers are told, and as requests may call it. Pure."""
+"""Addresses of a worker's web port: where it is bound, what other workers use, and what requests may name. Pure."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ WILDCARDS = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104 - what others ca
 
 
 def bound_address(host: str, port: int) -> str:
-    """Give the address at which a port is bound."""
+    """Give the address to which a port is bound."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def told_address(told: str, host: str, port: int) -> str:
-    """Give the address that others are told: `told` (host, or host:port) if it is set; "" when nobody can know it."""
-    if told:
-        return f"http://{told}" if told.rpartition("]")[2].count(":") else f"http://{told}:{port}"
+def public_address(given: str, host: str, port: int) -> str:
+    """Give the address for other workers: `given` (host, or host:port) if it is set; "" if none is known."""
+    if given:
+        return f"http://{given}" if given.rpartition("]")[2].count(":") else f"http://{given}:{port}"
     return "" if host in WILDCARDS else bound_address(host, port)
 
 
 @lru_cache(256)
 def is_name_of(host: str, bound: str) -> bool:
-    """Say whether a request to `host` (a Host header) means a worker that is bound to `bound`.
+    """Say whether a Host header names the worker that is bound to `bound`.
 
-    A site can have its own name resolve to this machine: its pages are then of the same origin as what answers there.
-    An address, and "localhost", can be given to nobody else.
+    A website can let its own name resolve to this machine; to a browser the worker would then be of the same origin.
+    Addresses and "localhost" cannot be abused in this way.
     """
     name = re.sub(r":[0-9]*$", "", host).strip("[]").lower()
     if name in {"localhost", bound.lower()}:

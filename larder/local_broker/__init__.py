@@ -1,4 +1,4 @@
-"""A real Kafka broker without Docker, Java or Kafka on the machine: for the demo, for tests, for a first look."""
+"""A real Kafka broker without Docker, Java or Kafka on the machine: for demos, tests and a first look."""
 
 from larder.local_broker.broker import LocalBroker
 from larder.local_broker.occupancy import Running, running

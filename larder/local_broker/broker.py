@@ -1,7 +1,7 @@
-"""One local broker in one directory: started, reused, waited for, stopped.
+"""Starts, reuses and stops one local broker in one directory.
 
-Keeps nothing that a later process could not find in the directory. Runs in a session of its own, so that Ctrl-C in
-the terminal reaches the workers first and the broker only when its owner stops it.
+All state is in the directory, where a later process finds it. The broker runs in a session of its own, so that Ctrl-C
+in the terminal reaches the workers, and the broker runs until its owner stops it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# Seconds. A start takes 3 to 5 on an idle machine; a stop less than 2, as there is nobody to hand partitions to.
+# Seconds. On an idle machine a start takes 3 to 5, and a stop less than 2.
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 STEP_SECONDS = 0.05
@@ -49,10 +49,10 @@ class LocalBroker:
         joins: LocalBroker | None = None,
         cache: Path | None = None,
     ) -> None:
-        """Describe the broker; nothing is started.
+        """Describe the broker without starting it.
 
-        `port` 0 takes a free one. `properties` have the last word over those of `larder.local_broker.properties`.
-        `joins` makes this a second broker of the cluster that another one controls (give it a `node_id`, too).
+        `port` 0 takes a free one. `properties` override those of `larder.local_broker.properties`. With `joins` this is
+        another broker of that one's cluster, and needs a `node_id` of its own.
         """
         self.directory = directory.absolute()
         self.port = port
@@ -71,24 +71,24 @@ class LocalBroker:
 
     @property
     def controller(self) -> str:
-        """The address of this broker's controller, as voters are written."""
+        """The address of this broker's controller, in the form of `controller.quorum.voters`."""
         return f"{self._node_id}@{LOOPBACK}:{self.controller_port}"
 
     @property
     def log(self) -> Path:
-        """What the broker of the last start said: warnings and errors only."""
+        """The warnings and errors of the broker since its last start."""
         return self.directory / "broker.log"
 
     @property
     def running(self) -> Running | None:
-        """The process that runs in the directory, whoever started it."""
+        """The broker's process, whichever process started it."""
         return running(self.directory)
 
     def start(self) -> bool:
-        """Start a broker, or take the one that runs in the directory; True if this call started it.
+        """Start a broker, or reuse the one that runs in the directory; True if this call started it.
 
-        Raises `UnavailableError` (no network for the jars, no room, no Java, port in use), `MistakeError` when the
-        running one has another port than the one asked for. Returns before the broker answers: see `wait_ready`.
+        Returns before the broker answers: see `wait_ready`. Raises `UnavailableError` (no network for the jars, no
+        disk space, no Java, port in use), and `MistakeError` if the running one has another port.
         """
         try:
             return self._start_or_reuse()
@@ -100,7 +100,7 @@ class LocalBroker:
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until the broker answers a Metadata request.
 
-        Raises `UnavailableError`, with the tail of the broker's log, when it ends first or stays silent for `seconds`.
+        Raises `UnavailableError`, with the end of the broker's log, if it ends first or stays silent for `seconds`.
         """
         deadline = time.monotonic() + seconds
         connection = Connection(self.bootstrap)
@@ -112,11 +112,11 @@ class LocalBroker:
             time.sleep(STEP_SECONDS)
 
     def death(self) -> UnavailableError:
-        """Give the error for a broker that ended by itself, from its log."""
+        """Read from the log why the broker ended by itself."""
         return cause_of_death(self.directory, self.port, log_tail(self.log))
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
-        """Stop whatever broker runs in the directory, by force after `seconds`; False if none was running."""
+        """Stop the broker that runs in the directory, by force after `seconds`; False if none was running."""
         found = self.running
         if not found:
             return False
@@ -125,7 +125,7 @@ class LocalBroker:
         return True
 
     def kill(self) -> None:
-        """End the broker as a power cut would, for tests of what survives that."""
+        """End the broker as a power cut would, for tests."""
         if found := self.running:
             self._ended(found.pid, signal.SIGKILL, STOP_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Why a broker does not run, told from its log in one line. Pure, but for reading the log's tail."""
+"""Why a broker does not run: one line, from its log. Pure, except that it reads the end of the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAIL_BYTES = 16_384
 
 
 def log_tail(log: Path) -> str:
-    """Give the last lines of the log, without stack frames; empty if there is none."""
+    """Give the last lines of the log, without stack frames; empty without a log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - TAIL_BYTES))
@@ -28,7 +28,7 @@ def log_tail(log: Path) -> str:
 
 
 def cause_of_death(directory: Path, port: int, said: str) -> UnavailableError:
-    """Give the error for a broker that ended by itself and `said` this last."""
+    """Give the error for a broker that ended by itself, with these last lines of its log."""
     if re.search(r"No space left on device|File too large|Disk quota exceeded", said):
         return no_room(directory)
     if port and "Address already in use" in said:
@@ -43,7 +43,7 @@ def cause_of_death(directory: Path, port: int, said: str) -> UnavailableError:
 
 
 def port_in_use(port: int) -> UnavailableError:
-    """Say who has the port."""
+    """Give the error for a port that another process has."""
     problem = Problem(
         "local broker",
         f"requires port {port} on 127.0.0.1",

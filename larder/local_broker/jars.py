@@ -1,8 +1,7 @@
-"""The broker's jars: fetched once from Maven Central by coordinate, and never used with another hash than the recorded.
+"""The broker's jars: fetched once from Maven Central, and used only if their hashes are the recorded ones.
 
-`jars.txt` beside this file keeps one line for each jar: SHA-256, then group:artifact:version. It was recorded from
-jgo's resolution of `ENDPOINT`; `python -m larder.local_broker.record_jars` writes it again. May not know what
-the jars are for.
+`jars.txt` beside this file has one line for each jar: SHA-256, then group:artifact:version. jgo resolved them from
+`ENDPOINT`; `python -m larder.local_broker.record_jars` writes the file. Does not know what the jars are for.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from typing import NamedTuple
 from larder.config.errors import NO_ROOM, UnavailableError, no_room
 from larder.declaring.problems import Problem
 
-# slf4j-simple and not -nop: when the broker does not start, its log is the only place that says why.
+# slf4j-simple rather than -nop: if the broker does not start, only its log says why.
 ENDPOINT = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
 RECORDED = Path(__file__).with_name("jars.txt")
-# The jars are small and the latency of the repository dominates: eight at a time need 3 to 12 s for 43 MB.
+# The jars are small, so that latency dominates: eight at a time need 3 to 12 s for 43 MB.
 FETCHERS = 8
-# Seconds for one answer of the repository; without network a name look-up fails at once, a dead route after this.
+# Seconds for one answer of the repository. Without a network the name look-up fails at once; a dead route takes this.
 ANSWER_TIMEOUT = 20
 
 
@@ -35,7 +34,7 @@ class Jar(NamedTuple):
 
     @property
     def filename(self) -> str:
-        """The name of the file in the cache, as Maven names it."""
+        """The name of the file in the cache, and in a Maven repository."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -51,11 +50,10 @@ def fetched_jars(
     recorded: Path = RECORDED,
     repository: str | None = None,
 ) -> list[Path]:
-    """Give the paths of all recorded jars, fetching those that `cache` lacks.
+    """Give the paths of all recorded jars, after fetching those that `cache` lacks.
 
-    Each is hashed on every call (43 MB, some 0.1 s); one that is damaged is fetched again. `repository` stands in for
-    Maven Central, whose address is jgo's to know.
-    Raises `UnavailableError` without network, without room, and for a jar that is not the recorded one.
+    Hashes all jars on every call (43 MB in about 0.1 s), and fetches damaged ones again. `repository` replaces Maven
+    Central, whose address jgo knows. Raises `UnavailableError` without a network or disk space, and for another hash.
     """
     directory = cache / "jars"
     jars = recorded_jars(recorded)
@@ -81,7 +79,7 @@ def _sha256(path: Path) -> str:
 
 def _fetch(jars: list[Jar], directory: Path, repository: str | None) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    # A directory of our own, then a rename: an interrupted or a second process never leaves half a jar.
+    # Fetched elsewhere, then renamed: neither an interrupted process nor a second one leaves half a jar.
     with (
         tempfile.TemporaryDirectory(dir=directory) as staging,
         ThreadPoolExecutor(FETCHERS) as fetchers,
@@ -96,7 +94,7 @@ def _fetch(jars: list[Jar], directory: Path, repository: str | None) -> None:
 
 
 def _fetch_one(jar: Jar, directory: Path, staging: Path, repository: str | None) -> None:
-    # Imported here: a broker that starts from a full cache needs neither jgo nor requests.
+    # A broker that starts from a full cache needs neither jgo nor requests.
     import requests  # noqa: PLC0415
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
@@ -126,7 +124,7 @@ def _fetch_one(jar: Jar, directory: Path, staging: Path, repository: str | None)
             f"jar {jar.filename} of the local broker",
             f"requires SHA-256 {jar.sha256}",
             f"{found} from {source}",
-            "something between you and the repository changes files: do not use it, try another network",
+            "something between you and the repository changes files: try another network",
         )
         raise UnavailableError(problem)
     path.replace(directory / jar.filename)
@@ -136,12 +134,12 @@ def _what_to_do(error: Exception) -> str:
     import requests  # noqa: PLC0415
 
     if isinstance(error, requests.exceptions.SSLError):
-        return "behind a proxy that signs anew, set REQUESTS_CA_BUNDLE to its certificate; or set KAFKA=host:port"
+        return "behind a proxy with its own certificates, set REQUESTS_CA_BUNDLE to them; or set KAFKA=host:port"
     return "check the network, or set KAFKA=host:port to use an existing broker"
 
 
 def _reason(error: Exception) -> str:
-    """Give the innermost cause: requests and urllib3 wrap it in three layers of their own."""
+    """Give the innermost cause, which requests and urllib3 wrap in three layers."""
     cause: BaseException = error
     while inner := cause.__cause__ or cause.__context__:
         cause = inner

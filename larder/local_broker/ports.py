@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine, and a port that nobody listens on. Knows nothing of brokers."""
+"""Ports of this machine: which are free, and which process listens on one. Knows nothing of brokers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ LISTENING = "0A"  # the state in /proc/net/tcp
 
 
 def free_port(but: int = 0) -> int:
-    """Give a loopback port that was free a moment ago (another process may take it first), other than `but`."""
+    """Give a loopback port other than `but` that is free now; another process may still take it first."""
     while True:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = int(listener.getsockname()[1])
-        # The system may give out the same one twice in a row.
+        # The system may give the same port twice in a row.
         if port != but:
             return port
 
 
 def is_free(port: int) -> bool:
-    """Say whether a loopback listener can be bound now."""
+    """Say whether a loopback port can be bound now."""
     with socket.socket() as listener:
-        # As Java does: connections in TIME_WAIT of a broker that just stopped are no obstacle.
+        # As in Java: connections in TIME_WAIT, of a broker that has just stopped, do not matter.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
@@ -34,13 +34,13 @@ def is_free(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Name the process that listens on `port`: "process 123 (java)", as far as the system tells."""
+    """Name the process that listens on `port`: "process 123 (java)", if the system shows it."""
     inodes = _listening_inodes(port)
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             target = str(link.readlink())
         except OSError:
-            continue  # the process or the descriptor is gone, or is another user's
+            continue  # it has ended, or is another user's
         if (match := re.fullmatch(r"socket:\[(\d+)\]", target)) and match[1] in inodes:
             return _described(link.parent.parent)
     return "another process"

@@ -1,4 +1,4 @@
-"""The settings of the local broker, as Kafka names them. Pure: from values to the text of server.properties."""
+"""The settings of the local broker, by Kafka's names, and the text of server.properties. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FIXED = {
     # Failover within a second: sessions from 0.5 s, no pause before the first rebalance.
     "group.min.session.timeout.ms": "500",
     "group.initial.rebalance.delay.ms": "0",
-    # A killed worker's open transaction holds up readers until this clean-up has seen its timeout.
+    # A killed worker's open transaction holds up readers until this clean-up finds its timeout passed.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
-    # One broker: nothing can be replicated, and fifty partitions of each internal topic only cost start time.
+    # One broker cannot replicate, and fifty partitions of each internal topic would only slow its start.
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.num.partitions": "4",
@@ -28,10 +28,10 @@ FIXED = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "default.replication.factor": "1",
-    # A topic comes into being as declared, or not at all.
+    # A topic is created as declared, or not at all.
     "auto.create.topics.enable": "false",
     "num.partitions": "4",
-    # Compaction within a second of a segment's end, so that tests and demos see it; 16 MB index 600,000 keys a pass.
+    # Compaction within a second of a segment's end, so that tests and demos show it; 16 MB index 600,000 keys a pass.
     "log.cleaner.enable": "true",
     "log.cleaner.backoff.ms": "200",
     "log.cleaner.dedupe.buffer.size": "16777216",
@@ -50,9 +50,9 @@ FIXED = {
 
 @dataclass(frozen=True)
 class Listener:
-    """A further way in: bound on loopback `port`, and told to clients as loopback `advertised_port`.
+    """Another listener: bound to loopback `port`, and advertised to clients as loopback `advertised_port`.
 
-    A proxy that stands at `advertised_port` can then cut off the clients that came through it, and only those.
+    A proxy at `advertised_port` can then cut off the clients that use it, and no others.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Node:
-    """What sets one broker apart from another."""
+    """The settings in which brokers differ."""
 
     directory: Path
     port: int
@@ -70,7 +70,7 @@ class Node:
     node_id: int = 1
     controller: str = ""  # "id@host:port" of another broker's controller; empty: this broker is its own
     listeners: tuple[Listener, ...] = ()
-    properties: Mapping[str, str] = field(default_factory=dict)  # the last word over everything else
+    properties: Mapping[str, str] = field(default_factory=dict)  # override all others
 
     @property
     def data(self) -> Path:
@@ -79,7 +79,7 @@ class Node:
 
 
 def server_properties(node: Node) -> dict[str, str]:
-    """Give all settings of a broker; loopback only."""
+    """Give all settings of a broker that listens on loopback only."""
     clients = (Listener("CLIENTS", node.port, node.port), *node.listeners)
     bound = [f"{each.name}://{LOOPBACK}:{each.port}" for each in clients]
     if not node.controller:
@@ -101,6 +101,6 @@ def server_properties(node: Node) -> dict[str, str]:
 
 
 def rendered(properties: Mapping[str, str]) -> str:
-    """Give the text of a properties file; a backslash in a value is doubled, as Java reads it."""
+    """Give the text of a properties file. Java expects a backslash in a value twice."""
     lines = (f"{name}={value}".replace("\\", "\\\\") for name, value in properties.items())
     return "\n".join(lines) + "\n"

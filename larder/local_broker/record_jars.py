@@ -1,6 +1,6 @@
-"""Write `jars.txt` again after the broker's version was changed: `python -m larder.local_broker.record_jars`.
+"""Writes `jars.txt` for a new version of the broker: `python -m larder.local_broker.record_jars`.
 
-Resolves what `ENDPOINT` needs at run time, fetches it and keeps the hashes. Run by a developer, never by a user.
+Resolves and fetches what `ENDPOINT` needs at run time, and keeps the hashes. A tool for developers only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from larder.local_broker.jars import ENDPOINT, RECORDED
 
 
 def resolved_lines() -> list[str]:
-    """Give one line for each jar: SHA-256, then the coordinate; sorted by coordinate."""
+    """Give one line for each jar, sorted by coordinate: SHA-256, then the coordinate."""
     from jgo.maven import MavenContext
 
     with tempfile.TemporaryDirectory() as directory:
@@ -30,4 +30,4 @@ def resolved_lines() -> list[str]:
 
 if __name__ == "__main__":
     RECORDED.write_text("\n".join(resolved_lines()) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{RECORDED} is written: read its difference before committing it\n")
+    sys.stdout.write(f"{RECORDED} is written: read the diff before you commit it\n")

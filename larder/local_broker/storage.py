@@ -1,4 +1,4 @@
-"""The broker's storage before its first start: formatted once, with the id of its cluster."""
+"""Formats the broker's storage with the id of its cluster, once, before its first start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cluster_of(data: Path) -> str:
-    """Give the cluster id that `data` was formatted with; empty if it was not."""
+    """Give the cluster id in `data`; empty if it is not formatted."""
     try:
         text = (data / "meta.properties").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -26,15 +26,15 @@ def cluster_of(data: Path) -> str:
 
 
 def format_storage(jars: Sequence[Path], configuration: Path, cluster: str) -> None:
-    """Format what `configuration` names, for `cluster` or for a new one; raises `UnavailableError`."""
+    """Format the storage of `configuration` for `cluster`, or for a new one; raises `UnavailableError`."""
     identity = cluster or base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    # "=" binds the id to its option: one in sixty-four begins with "-".
+    # With "=", since one id in sixty-four begins with "-".
     arguments = ("format", f"--cluster-id={identity}", "--config", str(configuration), "--ignore-formatted")
     command = java_command(jars, "kafka.tools.StorageTool", *arguments)
     ended = run_short(command)
     if ended.returncode:
         said = f"{ended.stdout}{ended.stderr}".strip()
-        # What the virtual machine itself has to say begins so; Kafka's own complaints do not.
+        # Errors of the virtual machine begin so; Kafka's own do not.
         if not said or said.startswith("Error"):
             raise no_java(command[0], f"exit code {ended.returncode}", said)
         raise cause_of_death(configuration.parent, 0, said)

@@ -19,7 +19,7 @@ import uvloop
 
 from larder.clock import now
 from larder.config.errors import MistakeError, UnavailableError
-from larder.config.web_address import bound_address, told_address
+from larder.config.web_address import bound_address, public_address
 from larder.declaring.problems import Problem
 from larder.group.faust_app import quiet
 from larder.group.start_offsets import Fallback
@@ -114,7 +114,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     with _announced(settings.directory, service.name, name, address):
         try:
             async with looked_at(observed, stop):
-                await runner.run(stop, told_address(settings.web_address, settings.web_host, port))
+                await runner.run(stop, public_address(settings.web_address, settings.web_host, port))
         except WorkerFailedError as error:
             ending.cause = error
             raise

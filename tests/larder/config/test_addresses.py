@@ -32,7 +32,7 @@ def test_a_port_is_a_number_from_1_to_65535_in_ascii(port: str) -> None:
     ["", ".", "a..b", ".a", "ü..b", "a" * 64, "a b", "a\0b", "a\n", "\ud800", "u@h", "http://h", "h/", "h?", "[::1",
      "[::1]x", "[]", "[kafka]", "[10.0.0.5]", "[:::]", ":::"],
 )  # fmt: skip
-def test_a_host_that_nobody_can_look_up_is_none(host: str) -> None:
+def test_a_host_that_cannot_be_looked_up_is_refused(host: str) -> None:
     assert not is_host(host)
     assert not is_address(f"{host}:9092", needs_port=True)
     assert not is_address(host, needs_port=False)

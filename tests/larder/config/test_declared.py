@@ -1,4 +1,4 @@
-"""Declarations as commands take them: what is wrong is refused before anything is created, sent or started."""
+"""Commands refuse wrong declarations before they create, send or start anything."""
 
 from __future__ import annotations
 

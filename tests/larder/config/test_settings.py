@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is refused."""
+"""Settings: their origins, and refused values."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from larder.config.settings import SETTINGS, load_settings
 from larder.local_broker.occupancy import Running, enter, occupy
 
 
-def test_a_variable_that_has_the_prefix_alone_in_common_is_not_suggested(tmp_path: Path) -> None:
-    with pytest.raises(MistakeError, match=r"setting LARDER_FOO .* see larder settings"):
+def test_a_variable_is_not_suggested_for_its_prefix_alone(tmp_path: Path) -> None:
+    with pytest.raises(MistakeError, match=r"setting LARDER_FOO .* larder settings lists"):
         load_settings({"LARDER_FOO": "1"}, tmp_path)
     with pytest.raises(MistakeError, match=r"did you mean LARDER_WEB_PORT\?"):
         load_settings({"LARDER_WEB_PRT": "1"}, tmp_path)
@@ -29,7 +29,7 @@ def test_without_a_file_or_variables_every_setting_has_its_default(tmp_path: Pat
     assert set(origins.values()) == {"default"}
 
 
-def test_the_environment_comes_before_the_file_and_the_file_before_the_default(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file_and_the_file_the_default(tmp_path: Path) -> None:
     (tmp_path / "larder.toml").write_text('web_port = 8001\nblock_cache_mb = 7\nmodules = ["a", "b"]\n')
     settings, origins, _ = load_settings({"LARDER_WEB_PORT": "8002"}, tmp_path)
     assert (settings.web_port, settings.block_cache_mb, settings.write_buffer_mb) == (8002, 7, 64)
@@ -49,7 +49,7 @@ def test_a_file_elsewhere_is_named_by_a_variable(tmp_path: Path) -> None:
     assert settings.heartbeat == pytest.approx(0.4)
 
 
-def test_settings_may_stand_in_the_file_of_the_project(tmp_path: Path) -> None:
+def test_settings_may_be_in_pyproject_toml(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n')
     assert load_settings({}, tmp_path).path == tmp_path / "larder.toml"
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n[tool.larder]\nweb_port = 8002\n')
@@ -71,7 +71,7 @@ def test_settings_in_two_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["tool = 1", "tool.larder = 1"])
-def test_a_table_of_settings_that_is_none_is_refused(table: str, tmp_path: Path) -> None:
+def test_a_value_in_place_of_the_table_of_settings_is_refused(table: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(table)
     with pytest.raises(MistakeError, match=r"pyproject\.toml: requires a table (tool|larder)"):
         load_settings({}, tmp_path)
@@ -83,7 +83,7 @@ def test_kafka_is_set_by_its_own_variable(tmp_path: Path) -> None:
     assert origins["kafka"] == "environment"
 
 
-def test_spaces_around_the_addresses_of_brokers_are_left_out(tmp_path: Path) -> None:
+def test_spaces_around_broker_addresses_are_removed(tmp_path: Path) -> None:
     assert load_settings({"KAFKA": " one:9092, two:9092 "}, tmp_path).settings.kafka == "one:9092,two:9092"
     (tmp_path / "larder.toml").write_text('kafka = "one:9092, two:9092"')
     assert load_settings({}, tmp_path).settings.kafka == "one:9092,two:9092"
@@ -114,13 +114,13 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
         ({"LARDER_CONFIG": "/no/such.toml"}, "settings file /no/such.toml: requires TOML that can be read"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(environment: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_an_invalid_environment_is_refused(environment: dict[str, str], said: str, tmp_path: Path) -> None:
     with pytest.raises(MistakeError, match=said.replace("(", r"\(").replace(")", r"\)")):
         load_settings(environment, tmp_path)
 
 
 @pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "::", "::1", "127.0.0.1", "localhost", "worker-1.svc"])  # noqa: S104
-def test_a_web_host_is_an_address_a_name_or_stands_for_all(host: str, tmp_path: Path) -> None:
+def test_a_web_host_is_an_address_a_name_or_a_wildcard(host: str, tmp_path: Path) -> None:
     assert load_settings({"LARDER_WEB_HOST": host}, tmp_path).settings.web_host == host
 
 
@@ -135,13 +135,13 @@ def test_a_web_host_is_an_address_a_name_or_stands_for_all(host: str, tmp_path: 
         ("web_port = ", "requires TOML that can be read"),
     ],
 )
-def test_what_a_file_cannot_mean_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "larder.toml").write_text(text)
     with pytest.raises(MistakeError, match=said):
         load_settings({}, tmp_path)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "larder.toml").write_text("web_prt = 1\nweb_port = -1\n")
     with pytest.raises(MistakeError) as refused:
         load_settings({"LARDER_NONE": "", "LARDER_BLOCK_CACHE_MB": "0"}, tmp_path)
@@ -158,7 +158,7 @@ def test_each_setting_is_shown_with_value_and_origin(monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_settings_show_the_address_of_the_local_broker_that_runs_unless_another_is_set(tmp_path: Path) -> None:
+def test_settings_show_the_running_local_brokers_address_unless_one_is_set(tmp_path: Path) -> None:
     def shown(**more: str) -> dict[str, str]:
         environment = {"LARDER_DIRECTORY": str(tmp_path), "KAFKA": None, **more}
         answer = CliRunner().invoke(larder, ["settings", "--json"], env=environment)

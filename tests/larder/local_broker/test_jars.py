@@ -1,4 +1,4 @@
-"""Fetching the broker's jars: once, and only those that were recorded."""
+"""The broker's jars are fetched once, and only with recorded hashes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Repository(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """The files of a repository, laid out as Maven does."""
+    """The files of a repository, in Maven's layout."""
     for name, content in JARS.items():
         path = tmp_path / "repository" / "org" / "example" / name / "1.0" / f"{name}-1.0.jar"
         path.parent.mkdir(parents=True)
@@ -52,7 +52,7 @@ def repository(files: Path) -> Iterator[str]:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """The record of both jars."""
+    """The recorded hashes of both jars."""
     path = tmp_path / "jars.txt"
     lines = [f"{hashlib.sha256(content).hexdigest()} org.example:{name}:1.0\n" for name, content in JARS.items()]
     path.write_text("".join(lines))
@@ -65,9 +65,7 @@ def test_jars_are_fetched_once_and_then_need_no_network(tmp_path: Path, reposito
     assert fetched_jars(tmp_path / "cache", recorded=recorded, repository=NOWHERE) == fetched
 
 
-def test_a_jar_with_another_hash_is_refused_and_not_kept(
-    tmp_path: Path, files: Path, repository: str, recorded: Path
-) -> None:
+def test_a_jar_with_another_hash_is_refused(tmp_path: Path, files: Path, repository: str, recorded: Path) -> None:
     next(files.rglob("two-1.0.jar")).write_bytes(b"something else")
     with pytest.raises(UnavailableError, match=r"^jar two-1\.0\.jar .* requires SHA-256 [0-9a-f]{64}; found [^\n]*$"):
         fetched_jars(tmp_path / "cache", recorded=recorded, repository=repository)
@@ -86,17 +84,17 @@ def test_without_network_one_line_says_what_to_do(tmp_path: Path, recorded: Path
         fetched_jars(tmp_path / "cache", recorded=recorded, repository=NOWHERE)
 
 
-def test_a_connection_that_cannot_be_trusted_says_how_it_can(tmp_path: Path, repository: str, recorded: Path) -> None:
+def test_an_untrusted_connection_names_the_way_out(tmp_path: Path, repository: str, recorded: Path) -> None:
     with pytest.raises(UnavailableError, match=r"^jar one[^\n]*; [^\n]*REQUESTS_CA_BUNDLE[^\n]*$"):
         fetched_jars(tmp_path / "cache", recorded=recorded, repository=repository.replace("http:", "https:"))
 
 
-def test_a_jar_that_the_repository_lacks_is_named(tmp_path: Path, files: Path, repository: str, recorded: Path) -> None:
+def test_a_missing_jar_is_named(tmp_path: Path, files: Path, repository: str, recorded: Path) -> None:
     next(files.rglob("one-1.0.jar")).unlink()
     with pytest.raises(UnavailableError, match=r"^jar one-1\.0\.jar [^\n]*$"):
         fetched_jars(tmp_path / "cache", recorded=recorded, repository=repository)
 
 
-def test_the_record_holds_the_broker_itself() -> None:
+def test_the_recorded_jars_contain_the_broker() -> None:
     recorded = {f"{jar.group}:{jar.artifact}:{jar.version}" for jar in recorded_jars()}
     assert recorded >= set(ENDPOINT)
