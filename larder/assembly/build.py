@@ -25,7 +25,7 @@ from larder.declaring.reactions import counted_reactions
 from larder.delivery.delivery import Delivery
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.table import LocalTable
-from larder.operators.joins.waiting_room import WaitingRoom
+from larder.operators.joins.waiting import Waiting
 from larder.operators.reactions import Begun, ReactingHandler
 from larder.operators.user_agents import AgentHandler, Feed
 from larder.processing.handlers import InputHandler, InputStep, TableHandler
@@ -66,15 +66,15 @@ class Assembly:
         self._decides = DecideParts(self._shared, assigned)
 
     @property
-    def rooms(self) -> Mapping[TopicPartition, list[WaitingRoom]]:
-        """Where records wait, by the partition of their input."""
-        return self._shared.rooms
+    def waiting(self) -> Mapping[TopicPartition, list[Waiting]]:
+        """What waits for rows, by the partition of the input."""
+        return self._shared.waiting
 
     @property
     def chores(self) -> Sequence[Chore]:
         """What waits for a row or a time."""
         return [
-            *chain.from_iterable(self.rooms.values()),
+            *chain.from_iterable(self.waiting.values()),
             *self._decides.wake_ups.values(),
             *starmap(KeptRows, self._needed_whole()),
         ]
@@ -173,7 +173,7 @@ class Assembly:
         """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""
         tables = [self._tables[name] for name in self._read(plan)]
         whole = [self._tables[name] for name in self._plan.needed_whole(tp.topic)]
-        waiting = [*self.rooms.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
+        waiting = [*self.waiting.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
 
         def held() -> bool:
             if not all(table.caught_up(tp.partition) for table in tables):

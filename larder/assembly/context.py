@@ -15,7 +15,7 @@ from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
-from larder.operators.joins.waiting_room import WaitingRoom
+from larder.operators.joins.waiting import Waiting
 from larder.operators.owned_rows import OwnedRows
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shared:
-    """What all partitions of an assignment have together; `rooms` are those that were built, by partition."""
+    """What all partitions of an assignment have together; `waiting` has who waits, by the partition of the input."""
 
     plan: ServicePlan
     tables: Mapping[str, LocalTable]
@@ -33,7 +33,7 @@ class Shared:
     generation: int
     delivery: Delivery
     clock: Callable[[], float]
-    rooms: dict[TopicPartition, list[WaitingRoom]] = field(default_factory=dict)
+    waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
     def owned(self, output: Output, partition: int) -> OwnedRows:
         """Give a partition of a table that this service owns."""

@@ -19,10 +19,14 @@ from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.misplaced import OrderPlaces
+from larder.local_tables.misplaced import RecordPlaces
 from larder.local_tables.table import LocalTable
-from larder.operators.joins.join import Joining
+from larder.operators.joins.decisions import JoinRule
+from larder.operators.joins.join import JoinStep
+from larder.operators.joins.lookups import Lookups
+from larder.operators.joins.outcomes import Outcomes
 from larder.operators.joins.row_results import row_results
+from larder.operators.joins.waiting import Waiting
 from larder.operators.joins.waiting_records import waiting_topic
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.store.applying.row_checks import RowChecks
@@ -30,7 +34,7 @@ from larder.store.applying.row_checks import RowChecks
 
 @dataclass(frozen=True)
 class WaitPlan:
-    """How long orders wait, and the topic that they wait in: as a table, and as an output."""
+    """How long records wait, and the topic that they wait in: as a table, and as an output."""
 
     wait: Wait
     topic: OwnerTopic
@@ -39,7 +43,7 @@ class WaitPlan:
 
 @dataclass(frozen=True)
 class JoinPlan(OperatorPlan):
-    """A join, the topic it reads and the one it writes; `waiting` if its orders may wait.
+    """A join, the topic it reads and the one it writes; `waiting` if its records may wait.
 
     Results that come from several partitions come together in `gathered`, which is an input again.
     """
@@ -94,48 +98,46 @@ def _wait_plan(service: Service, join: Join, reads: str, facts: KnownFacts) -> W
 
 
 @build.register
-def _build(plan: JoinPlan, at: PartitionContext) -> Joining:
-    join, tables = plan.operator, [at.tables[table.name] for table in plan.operator.uses()]
-    output = plan.gathered or plan.output
-    joining = Joining(
+def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
+    join, partition = plan.operator, at.tp.partition
+    tables = [at.tables[table.name] for table in join.uses()]
+    places = RecordPlaces(partition, join.lookups, [table.partition_count for table in tables])
+    source, results = events_of(join.source), row_results(join)
+    checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
+    lookups = Lookups(plan.compiled, [table.rows(partition) for table in tables])
+    rule = JoinRule(plan.compiled, places, checks, results)
+    outcomes = Outcomes(
         plan.compiled,
-        [table.rows(at.tp.partition) for table in tables],
-        output,
+        plan.gathered or plan.output,
         at.delivery,
         at.dead_letters(plan.step),
-        at.counts.of(join, QualityOfJoin).of(at.tp.partition),
+        at.counts.of(join, QualityOfJoin).of(partition),
+        results,
     )
-    joining.results = row_results(join, output, at.delivery)
-    if isinstance(source := events_of(join.source), OwnerTopic):
-        joining.checks = RowChecks(source)
-    joining.places = OrderPlaces(at.tp.partition, join.lookups, [table.partition_count for table in tables])
-    if plan.waiting is not None:
-        joining.room = _room(plan.waiting, joining, tables, at, by_row_key=isinstance(source, OwnerTopic))
-    return joining
+    if plan.waiting is None:
+        return JoinStep(lookups, rule, outcomes)
+    waiting = Waiting(_room(plan, plan.waiting, tables, at), lookups, rule, outcomes)
+    for lookup, table in enumerate(tables):
+        table.listen(partial(waiting.came, lookup))
+    at.shared.waiting.setdefault(at.tp, []).append(waiting)
+    return JoinStep(lookups, rule, outcomes, waiting)
 
 
-def _room(
-    plan: WaitPlan, joining: Joining, tables: Sequence[LocalTable], at: PartitionContext, *, by_row_key: bool
-) -> WaitingRoom:
+def _room(plan: JoinPlan, waits: WaitPlan, tables: Sequence[LocalTable], at: PartitionContext) -> WaitingRoom:
     states = at.shared.plan.states_of(at.tp.topic)
-    room = WaitingRoom(
+    return WaitingRoom(
         at.tp,
-        joining,
-        plan.wait,
-        at.owned(plan.output),
+        waits.wait,
+        at.owned(waits.output),
         [_Partner(table, at.tp.partition, state=table.topic.name in states) for table in tables],
         at.delivery,
         at.shared.clock,
-        by_row_key=by_row_key,
+        by_row_key=isinstance(events_of(plan.operator.source), OwnerTopic),
     )
-    for lookup, table in enumerate(tables):
-        table.listen(partial(room.came, lookup))
-    at.shared.rooms.setdefault(at.tp, []).append(room)
-    return room
 
 
 class _Partner:
-    """A table as the orders of one input partition see it; `state`: a decide of this service decides on it."""
+    """A table as it is for the records of one input partition; `state`: a decide of this service decides on it."""
 
     def __init__(self, table: LocalTable, partition: int, *, state: bool) -> None:
         self._table = table

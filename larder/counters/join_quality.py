@@ -1,7 +1,7 @@
-"""What became of the orders of each join, by partition: counts, and the newest of those that lacked a row.
+"""What became of the records of each join, by partition: counts, and the newest of those that lacked a row.
 
 Kept for as long as the worker runs, whoever has the partition meanwhile: counts only rise. What is read again
-after a rewind counts again. A slice whose rows are all there costs one addition; samples are only taken of orders
+after a rewind counts again. A slice whose rows are all there costs one addition; samples are only taken of records
 that are handled one by one.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from larder.clock import now
-from larder.declaring.records import Record
+from larder.declaring.compiled.joins import LookedUp
 
 NEWEST = 20
 """So many samples are kept of each kind, for each join and partition: enough to see what they have in common."""
@@ -24,7 +24,7 @@ TEXT_BYTES = 256
 
 @dataclass
 class JoinCounts:
-    """What became of the orders of a join, in this worker since it started.
+    """What became of the records of a join, in this worker since it started.
 
     `hits`: all of its rows were there when it came; `joined`: there is a result, at once or later; `overridden`: it had
     a field with the name of an embedded row, and the result has the row alone.
@@ -46,15 +46,11 @@ class JoinCounts:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-Keys = Sequence[bytes | None]
-"""Something for each look-up of a join, in their order."""
-
-
 class Sample(NamedTuple):
-    """An order that came to no good, by its offset in the join's input and its message key.
+    """A record that was not joined, by its offset in the join's input and its message key.
 
     `lookup` is the place of the look-up that found no row, and `reference` the key that it asked for (None: the
-    order's field is null); None for both where no row was missing. `at` in seconds since the epoch.
+    record's field is null); None for both where no row was missing. `at` in seconds since the epoch.
     """
 
     at: float
@@ -75,25 +71,25 @@ class JoinQuality:
         self.parked: deque[Sample] = deque(maxlen=NEWEST)
         self._clock = clock
 
-    def lack(self, orders: Sequence[tuple[Record, Keys, Keys]]) -> None:
-        """Orders of a slice came, and not all of their rows are there; each with its references and its rows."""
-        self.counts.missing += len(orders)
-        self.missing.extend(self._sample(*each) for each in orders[-NEWEST:])
+    def lack(self, records: Sequence[LookedUp]) -> None:
+        """Note the records of a slice for which a row was not found."""
+        self.counts.missing += len(records)
+        self.missing.extend(map(self._sample, records[-NEWEST:]))
 
-    def expires(self, order: Record, references: Keys, rows: Keys) -> None:
-        """An order has waited for its rows for as long as it may."""
+    def expire(self, found: LookedUp) -> None:
+        """Note a record that has waited for its rows for as long as it may."""
         self.counts.expired += 1
-        self.expired.append(self._sample(order, references, rows))
+        self.expired.append(self._sample(found))
 
-    def parks(self, order: Record, cause: str, references: Keys = (), rows: Keys = ()) -> None:
-        """An order is parked, for lack of rows where there are any to look for."""
+    def dead_letter(self, found: LookedUp, cause: str) -> None:
+        """Note a record that is dead-lettered, for lack of rows where it needs any."""
         self.counts.parked += 1
-        self.parked.append(self._sample(order, references, rows, cause[:TEXT_BYTES]))
+        self.parked.append(self._sample(found, cause[:TEXT_BYTES]))
 
-    def _sample(self, order: Record, references: Keys, rows: Keys, cause: str | None = None) -> Sample:
-        lookup = rows.index(None) if None in rows else None
-        reference = None if lookup is None else _short(references[lookup])
-        return Sample(self._clock(), order.offset, _short(order.key), lookup, reference, cause)
+    def _sample(self, found: LookedUp, cause: str | None = None) -> Sample:
+        record, lookup = found.record, found.rows.index(None) if None in found.rows else None
+        reference = None if lookup is None else _short(found.references[lookup])
+        return Sample(self._clock(), record.offset, _short(record.key), lookup, reference, cause)
 
 
 class QualityOfJoin:

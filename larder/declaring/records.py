@@ -1,7 +1,7 @@
 """What is known of a record of any topic. Knows no Kafka: whatever has these parts is one."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
@@ -26,3 +26,13 @@ class Record(Protocol):
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
         """A tombstone may carry its revision in `larder.revision`."""
+
+
+class PlainRecord(NamedTuple):
+    """A record as a plain value: one that was kept as it came, or that is made here."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()

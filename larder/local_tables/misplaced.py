@@ -1,7 +1,7 @@
 """Which records do not belong where they lie: in their partition, or in the topic at all.
 
-An order is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
-found from there; or it would be found beside another copy of itself, by an order that went astray as well, and
+A record is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
+found from there; or it would be found beside another copy of itself, by a record that went astray as well, and
 nobody could tell which of the two holds.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from larder.declaring.compiled.joins import LookedUp
 from larder.declaring.one_form import as_sent
 from larder.declaring.partitioning import astray
 from larder.declaring.records import Record
@@ -34,20 +35,20 @@ def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rej
     ]
 
 
-class OrderPlaces:
-    """Whether orders of a partition lie where their rows do; `counts` are the partitions of tables by partition."""
+class RecordPlaces:
+    """Whether records of a partition lie where their rows do; `counts` are the partitions of tables by partition."""
 
     def __init__(self, partition: int, lookups: Sequence[Lookup], counts: Sequence[int]) -> None:
         self._partition = partition
         self._lookups = list(zip(lookups, counts, strict=True))
 
-    def cause(self, order: Record, keys: Sequence[bytes | None], rows: Sequence[bytes | None]) -> str:
-        """Say why a row that an order lacks cannot be found from where it lies; empty if it can."""
-        for (lookup, count), key, row in zip(self._lookups, keys, rows, strict=True):
+    def cause(self, found: LookedUp) -> str:
+        """Say why a row that a record lacks cannot be found from where it lies; empty if it can."""
+        for (lookup, count), key, row in zip(self._lookups, found.references, found.rows, strict=True):
             if row is None and key is not None and count and lookup.table.held == "partition":
                 place = partition_of(key, count)
                 if place != self._partition:
-                    return astray(lookup, key, place, self._partition) + _other_form(order)
+                    return astray(lookup, key, place, self._partition) + _other_form(found.record)
         return ""
 
 

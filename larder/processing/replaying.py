@@ -13,10 +13,9 @@ from aiokafka.structs import TopicPartition
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import REPLAYED, STEP
 from larder.declaring.one_form import in_one_form
-from larder.declaring.records import Record
+from larder.declaring.records import PlainRecord, Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery
-from larder.operators.joins.waiting_records import Order
 from larder.processing.handlers import InputHandler
 
 
@@ -56,7 +55,7 @@ class ReplayHandler:
             cause = f"a replayed record requires the header {REPLAYED} with an offset of {place}"
             self._parking(self._tp, "").park(record, cause)
             return
-        again = Order(offset, record.timestamp, record.key, record.value, record.headers)
+        again = PlainRecord(offset, record.timestamp, record.key, record.value, record.headers)
         if (stage := self._handler.steps.get(step)) is None:
             found = ", ".join(self._handler.steps) or "none"
             cause = f"replaying requires the step {step!r} of the service on {self._source.topic}; found {found}"

@@ -38,7 +38,7 @@ from larder.kafka.transactions import GroupFencedError
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import LocalTable
-from larder.operators.joins.waiting_room import WaitingRoom
+from larder.operators.joins.waiting import Waiting
 from larder.operators.reactions import Begun
 from larder.operators.user_agents import Feed
 from larder.processing.loop import Processing
@@ -86,7 +86,7 @@ class Membership:
         self.plan = plan
         self.delivery = Delivery(self._commit, reached, Refusals(clock), traffic)
         self.processing = Processing(self.delivery, clock, commit_interval, traffic)
-        self.rooms: Mapping[TopicPartition, list[WaitingRoom]] = {}
+        self.waiting: Mapping[TopicPartition, list[Waiting]] = {}
         self.ends: dict[TopicPartition, int] = {}
         self.highs: dict[TopicPartition, int] = {}
         """The ends of all records, those of open transactions included."""
@@ -266,7 +266,7 @@ class Membership:
             self._clock, self._placement, self.partition_counts,
         )  # fmt: skip
         lanes = assembly.lanes()
-        self.rooms = assembly.rooms
+        self.waiting = assembly.waiting
         self._say_held_back(assigned, assembly.held_back)
         await self.processing.replace(lanes, assembly.chores)
         return starts
@@ -349,7 +349,7 @@ class Membership:
 
     def _let_go(self) -> None:
         """Rows that come from now on release nothing: who has the partitions next asks for all that waits."""
-        self.rooms = {}
+        self.waiting = {}
         for table in self._tables.values():
             table.forget_listeners()
 

@@ -68,12 +68,13 @@ def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
 
 
 def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
-    """How many orders wait, by the name of their join and the partition of its input."""
+    """How many records wait, by the name of their join and the partition of its input."""
     if membership is None:
         return {}
     joins = {each.waiting.topic.name: each.operator.name for each in membership.plan.joins if each.waiting is not None}
-    rooms = [(tp.partition, room) for tp, rooms in membership.rooms.items() for room in rooms]
-    return {(joins[room.topic], partition): len(room) for partition, room in rooms}
+    return {
+        (joins[each.topic], tp.partition): len(each) for tp, waiting in membership.waiting.items() for each in waiting
+    }
 
 
 def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:

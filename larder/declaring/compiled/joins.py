@@ -3,7 +3,7 @@
 Everything that can be known before the first record is worked out once, in
 `compile_join`; what is left is a partial decode and a splice for each record. The
 worker and `run_in_memory` use the same functions. No I/O, and nothing here knows a
-table's store, a partition, or what becomes of an order without partner.
+table's store, a partition, or what becomes of a record without partner.
 
 What a record can be blamed for is raised as ValueError, with a cause to read.
 """
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from larder.declaring.compiled.field_reader import Keys, Many, One, reader
 from larder.declaring.compiled.outputs import OutputMany, Produced, outputs_of
 from larder.declaring.fields import scalar
 from larder.declaring.keys import INT64, TEXT
 from larder.declaring.missing_fields import Drop
+from larder.declaring.records import Record
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
 
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
     from larder.declaring.joins import Join
 
 Rows: TypeAlias = Sequence[bytes | None]
+
+
+class LookedUp(NamedTuple):
+    """A record with its keys in the tables and the rows under them, for each lookup; None for what is not there.
+
+    `unreadable` says why there are none: the record's fields cannot be read.
+    """
+
+    record: Record
+    references: Keys = ()
+    rows: Rows = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class CompiledJoin:
         return None if result is None else (made, result)
 
     def why_missing(self, references: Keys, rows: Rows) -> str:
-        """Say which partners an order lacks, for a person who reads dead letters."""
+        """Say which partners a record lacks, for a person who reads dead letters."""
         return "; ".join(
             f"{lookup.field} is null"
             if reference is None

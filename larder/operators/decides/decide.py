@@ -25,7 +25,6 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.decides.wake_ups import StoredWakeUp
-from larder.operators.joins.waiting_records import Order
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
 
@@ -111,7 +110,7 @@ class Decider:
                 events.clear()
 
     @no_exit()
-    def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
+    def wake(self, wake_up: StoredWakeUp, record: Record, topic: str) -> None:
         """Decide on a wake-up that is due; one that cannot be decided on is parked."""
         key = wake_up.key
         try:

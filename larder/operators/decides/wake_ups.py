@@ -15,10 +15,10 @@ import msgspec
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.decisions import LATEST
+from larder.declaring.records import PlainRecord, Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.delivery import Delivery
-from larder.operators.joins.waiting_records import Order
 from larder.operators.owned_rows import OwnedRows, Written
 
 SLICE_WAKE_UPS = 200
@@ -43,7 +43,7 @@ class Woken(Protocol):
     def caught_up(self) -> bool:
         """It has the rows that it decides on."""
 
-    def wake(self, wake_up: StoredWakeUp, record: Order, topic: str) -> None:
+    def wake(self, wake_up: StoredWakeUp, record: Record, topic: str) -> None:
         """Decide; `record` is the wake-up as it lies in its topic."""
 
 
@@ -116,7 +116,7 @@ class WakeUps:
         key = wake_up.key
         for tp in self._inputs:
             self._delivery.touch(tp)
-        record = Order(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
+        record = PlainRecord(self.rows.offset(key), timestamp, key, msgspec.json.encode(wake_up))
         self._woken.wake(wake_up, record, self.rows.output.topic)
         if self._at[key] == wake_up.at:
             del self._at[key]

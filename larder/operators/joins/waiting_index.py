@@ -1,6 +1,6 @@
-"""Who waits for what: an index over the waiting orders of one input partition, and nothing else.
+"""Who waits for what: an index over the waiting records of one input partition, and nothing else.
 
-Orders by id in the order of their arrival, by the rows that may set them free, and by their own key in the
+Records by id in the order of their arrival, by the rows that may set them free, and by their own key in the
 order in which they came. Pure data: no I/O, no clock.
 """
 
@@ -17,7 +17,7 @@ Partner = tuple[int, bytes]
 
 @dataclass(eq=False)
 class WaitingPlace:
-    """One order that waits, under its id; `timestamp` in milliseconds, `deadline` in seconds, since the epoch."""
+    """One record that waits, under its id; `timestamp` in milliseconds, `deadline` in seconds, since the epoch."""
 
     id: bytes
     key: bytes | None
@@ -51,14 +51,18 @@ class Places:
         return self._by_id[self._by_key[oldest.key][0]]
 
     def queued(self, key: bytes | None, offset: int) -> bool:
-        """An order of that key waits that came before `offset`, or at it."""
+        """A record of that key waits that came before `offset`, or at it."""
         first = self.first(key)
         return first is not None and first.offset <= offset
 
     def first(self, key: bytes | None) -> WaitingPlace | None:
-        """The order of that key that has to go before all others of it."""
+        """The record of that key that has to go before all others of it."""
         queue = self._by_key.get(key)
         return self._by_id[queue[0]] if queue else None
+
+    def is_first(self, place: WaitingPlace) -> bool:
+        """It waits, and no other of its key has to go before it."""
+        return self.first(place.key) is place
 
     def add(self, place: WaitingPlace) -> None:
         """Add at the end, under an id that is free.
@@ -78,7 +82,7 @@ class Places:
             del self._by_key[place.key]
 
     def wait_for(self, place: WaitingPlace, partners: Iterable[Partner]) -> None:
-        """Note which rows may set `place` free, in place of those noted before."""
+        """Note which rows may set `place` free, instead of those noted before."""
         for partner in place.partners:
             waiting = self._by_partner.get(partner, {})
             waiting.pop(place.id, None)

@@ -1,18 +1,17 @@
-"""Waiting orders as they lie in their topic: a row for each, with the order's own bytes inside, in base64.
+"""Waiting records as they lie in their topic: a row for each, with the record's own bytes inside, in base64.
 
-So what an order contains can neither make its row one that is not read, nor be read otherwise than it came.
-Public to nobody but the worker that reads them back, on this machine or another; what somebody else writes
-there is no row, or is an order like any other.
+So what a record contains can neither make its row unreadable, nor be read otherwise than it came. Only workers of the
+service read them back, on this machine or another; what somebody else writes there is no row, or is a record like any
+other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
-from larder.declaring.records import Record
+from larder.declaring.records import PlainRecord, Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
 from larder.operators.joins.waiting_index import WaitingPlace
@@ -22,8 +21,8 @@ Timestamp = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
 
 # No unknown fields: skipping what they hold could fail at one depth of the stack and not at another.
-class WaitingOrder(Row, forbid_unknown_fields=True):
-    """One order, as it came. `deadline` in seconds, `timestamp` in milliseconds, since the epoch."""
+class StoredWaitingRecord(Row, forbid_unknown_fields=True):
+    """One record, as it came. `deadline` in seconds, `timestamp` in milliseconds, since the epoch."""
 
     id: str
     offset: Offset
@@ -34,38 +33,28 @@ class WaitingOrder(Row, forbid_unknown_fields=True):
     headers: list[tuple[str, bytes | None]]
 
 
-class Order(NamedTuple):
-    """An order that waits, as the record that it was."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
-
-
 def waiting_topic(name: str, partitions: int) -> OwnerTopic:
-    """The table that keeps waiting orders."""
-    return OwnerTopic(name, WaitingOrder, key="id", partitions=partitions)
+    """The table that keeps waiting records."""
+    return OwnerTopic(name, StoredWaitingRecord, key="id", partitions=partitions)
 
 
-def written(place: WaitingPlace, order: Record) -> bytes:
-    """The row of `order` at its `place`; an order that may wait has a value."""
+def written(place: WaitingPlace, record: Record) -> bytes:
+    """The row of `record` at its `place`; a record that may wait has a value."""
     return msgspec.json.encode(
-        WaitingOrder(
+        StoredWaitingRecord(
             id=place.id.decode(),
-            offset=order.offset,
-            timestamp=order.timestamp,
+            offset=record.offset,
+            timestamp=record.timestamp,
             deadline=place.deadline,
-            key=order.key,
-            value=order.value or b"",
-            headers=list(order.headers or ()),
+            key=record.key,
+            value=record.value or b"",
+            headers=list(record.headers or ()),
         )
     )
 
 
-def read(row: bytes) -> tuple[WaitingPlace, Order]:
-    """The place and the order of a row that was written."""
-    found = msgspec.json.decode(row, type=WaitingOrder)
+def read(row: bytes) -> tuple[WaitingPlace, PlainRecord]:
+    """The place and the record of a row that was written."""
+    found = msgspec.json.decode(row, type=StoredWaitingRecord)
     place = WaitingPlace(found.id.encode(), found.key, found.offset, found.timestamp, found.deadline)
-    return place, Order(found.offset, found.timestamp, found.key, found.value, found.headers)
+    return place, PlainRecord(found.offset, found.timestamp, found.key, found.value, found.headers)

@@ -9,6 +9,7 @@ from typing import Any
 from larder import DeadLetter, EventTopic, OwnerTopic, Row, Service, Wait
 from larder.counters.counts import Counts
 from larder.counters.join_quality import NEWEST, QualityOfJoin
+from larder.declaring.compiled.joins import LookedUp
 from larder.observability.joins import of_all, quality
 from tests.larder.operators.memory_delivery import Sent
 
@@ -76,10 +77,10 @@ def test_each_join_is_told_with_its_sums_and_its_partitions() -> None:
 def test_a_sample_names_the_order_and_what_was_not_there_as_addresses_have_them() -> None:
     counts, join = counted()
     number = (-3).to_bytes(8, "big", signed=True)
-    join.of(1).lack([(order(41), (number, b"p1"), (None, None))])
-    join.of(1).expires(order(42), (number, b"p1"), (b"{}", None))
-    join.of(1).parks(order(43), "customer is null", (None, b"p1"), (None, b"{}"))
-    join.of(1).parks(order(44), "no JSON")
+    join.of(1).lack([LookedUp(order(41), (number, b"p1"), (None, None))])
+    join.of(1).expire(LookedUp(order(42), (number, b"p1"), (b"{}", None)))
+    join.of(1).dead_letter(LookedUp(order(43), (None, b"p1"), (None, b"{}")), "customer is null")
+    join.of(1).dead_letter(LookedUp(order(44)), "no JSON")
     samples = told(counts)["partitions"][0]["samples"]
     assert samples["missing"] == [
         {
@@ -101,7 +102,7 @@ def test_an_order_that_is_read_again_is_one_sample_and_the_newest_come_first() -
     counts, join = counted(lambda: now)
     for offset in (*range(NEWEST), 0, 1):
         now += 1
-        join.of(0).lack([(order(offset), (b"\0" * 8, b"p1"), (None, b"{}"))])
+        join.of(0).lack([LookedUp(order(offset), (b"\0" * 8, b"p1"), (None, b"{}"))])
     missing = told(counts)["partitions"][0]["samples"]["missing"]
     assert [each["id"].rpartition("/")[2] for each in missing[:3]] == ["1", "0", str(NEWEST - 1)]
     assert len(missing) == NEWEST
@@ -110,7 +111,7 @@ def test_an_order_that_is_read_again_is_one_sample_and_the_newest_come_first() -
 def test_a_key_that_is_none_of_the_topic_is_shown_all_the_same() -> None:
     counts, join = counted()
     for offset, key in enumerate((None, b"<script>", b"\xff")):
-        join.of(0).lack([(order(offset, key), (b"short", b"\xfe"), (None, b"{}"))])
+        join.of(0).lack([LookedUp(order(offset, key), (b"short", b"\xfe"), (None, b"{}"))])
     missing = told(counts)["partitions"][0]["samples"]["missing"]
     assert [each["key"] for each in missing] == ["\\xff", "<script>", None]
     assert {each["reference"] for each in missing} == {"short"}

@@ -112,10 +112,10 @@ def test_a_replayed_order_waits_under_its_own_coordinates_and_is_joined_once() -
     # Another worker takes over, and reads the replayed record again.
     stage.opened()
     again().process([sent], 4)
-    assert len(stage.room) == 2
+    assert len(stage.waiting) == 2
     stage.come(stage.customers, "c1", ADA)
     stage.come(stage.products, "p1", INK)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
     stage.settle_and_read_back()
     joined = [log for tp, log in stage.delivery.logs.items() if tp.topic == "joined"]
     assert [len(log) for log in joined] == [2]

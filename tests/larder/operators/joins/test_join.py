@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service
-from larder.counters.join_quality import NEWEST, TEXT_BYTES, JoinCounts, JoinQuality, QualityOfJoin
+from larder.counters.join_quality import NEWEST, TEXT_BYTES, JoinCounts, QualityOfJoin
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
-from larder.operators.joins.join import Joining
+from tests.larder.operators.joins.built import BuiltJoin, built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
 LARGEST = 600
@@ -61,7 +61,7 @@ def fitting(order: Order, customer: Customer | None, *others: Customer | None) -
     return Joined(order_id=order.order_id, customer_id=order.customer_id, note=order.note, **rows)
 
 
-def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLetter) -> tuple[Joining, MemoryDelivery]:
+def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLetter) -> tuple[BuiltJoin, MemoryDelivery]:
     service = Service("s")
     customers = service.global_table(OwnerTopic("customers", Customer, key="customer_id"))
     lookups = [customers.on("customer_id"), *([customers.on("buyer_id", embed="buyer")] if two else [])]
@@ -73,7 +73,7 @@ def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLett
     parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery())
     output = Output("joined", 3, LARGEST)
     compiled = compile_join(declared)
-    return Joining(compiled, [Rows()] * len(lookups), output, delivery.as_delivery(), parking, JoinQuality()), delivery
+    return built(compiled, [Rows()] * len(lookups), output, delivery.as_delivery(), parking), delivery
 
 
 IDS = st.sampled_from(["c0", "c1", "c2", "c9", None])

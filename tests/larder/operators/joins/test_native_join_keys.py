@@ -12,15 +12,14 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder import Drop, EventTopic, PassOn, Row, Service
-from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
-from larder.local_tables.misplaced import OrderPlaces
+from larder.local_tables.misplaced import RecordPlaces
 from larder.local_tables.table import LocalTable
-from larder.operators.joins.join import Joining
 from larder.processing.handlers import InputHandler
+from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.processing.test_one_form import BRACES, CAPITALS, ID, KEY, Part, opened, part, parts
 
@@ -59,10 +58,10 @@ def met(
     parking = Parking("shop", tp, Output("letters", 1, 1 << 20), delivery.as_delivery())
     output = Output("joined", 1, 1 << 20)
     compiled = compile_join(declared)
-    join = Joining(compiled, [held.rows(partition)], output, delivery.as_delivery(), parking, JoinQuality())
-    join.places = OrderPlaces(partition, declared.lookups, [held.partition_count])
+    places = RecordPlaces(partition, declared.lookups, [held.partition_count])
+    join = built(compiled, [held.rows(partition)], output, delivery.as_delivery(), parking, places=places)
     order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
-    InputHandler(tp, {"join": join}, delivery.as_delivery(), orders.key_codec).process([order], 1)
+    InputHandler(tp, {"join": join.step}, delivery.as_delivery(), orders.key_codec).process([order], 1)
     delivery.settle()
     return delivery.logs[TopicPartition("joined", 0)], delivery.logs[TopicPartition("letters", 0)]
 

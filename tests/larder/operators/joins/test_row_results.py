@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder import DeadLetter, Drop, OwnerTopic, PassOn, Row, Service
-from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
 from larder.delivery.output import Output
-from larder.operators.joins.join import Joining
-from larder.operators.joins.row_results import row_results
 from larder.store.applying.deletions import REVISION_HEADER
+from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
 
@@ -62,9 +60,7 @@ def joined(
         declared(function)
     delivery = MemoryDelivery()
     parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
-    joining = Joining(compile_join(declared), [Customers()], JOINED, delivery.as_delivery(), parking, JoinQuality())
-    joining.results = row_results(declared, JOINED, delivery.as_delivery())
-    joining.process(records)
+    built(compile_join(declared), [Customers()], JOINED, delivery.as_delivery(), parking).process(records)
     delivery.finish()
     results, letters = (delivery.logs[TopicPartition(each.topic, 0)] for each in (JOINED, LETTERS))
     return results, letters
@@ -179,3 +175,14 @@ def test_whatever_lies_among_rekeyed_rows_is_joined_or_parked_and_the_next_row_i
     results, letters = joined(foreign, good, settle=settle)
     assert results[-1].key == b"good"
     assert len(results) + len(letters) <= 3
+
+
+def test_of_a_slice_the_deletion_of_a_result_comes_behind_the_results_before_it() -> None:
+    def in_bonn(row: Address, customer: Customer | None) -> Label | None:
+        fields = {"address_id": row.address_id, "customer_id": row.customer_id, "revision": row.revision}
+        return Label(**fields, city=row.city, customer=customer) if row.city == "Bonn" else None
+
+    records = [sent(address(revision=1)), sent(address(city="Graz", revision=2)), sent(address("a2"), key=b"a2")]
+    results, letters = joined(*records, rekeyed=False, function=in_bonn)
+    assert [(each.key, each.value is None) for each in results] == [(b"a1", False), (b"a1", True), (b"a2", False)]
+    assert letters == []

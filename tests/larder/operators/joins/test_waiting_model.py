@@ -18,14 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.counters.join_quality import JoinQuality
-from larder.declaring.compiled.joins import compile_join
+from larder.declaring.compiled.joins import LookedUp, compile_join
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
-from larder.operators.joins.join import Joining
+from larder.operators.joins.decisions import Decision, GiveUp, WaitForRows
 from larder.operators.joins.waiting_records import read
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
+from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.operators.memory_table import MemoryTable
 
@@ -135,38 +136,40 @@ class Waiting(RuleBasedStateMachine):
         output = Output(JOINED.topic, 1, 1 << 20)
         quality = JoinQuality(lambda: self.customers.now)
         self.counts = quality.counts
-        self.joining = Joining(self.compiled, [self.customers], output, delivery, parking, quality)
         self.store = MemoryTable(self.delivery.logs[WAITING])
         rows = OwnedRows(self.store.as_held(), 0, Output(WAITING.topic, 1, 1 << 20), delivery, 1)
         wait = self.compiled.join.wait
         assert wait is not None
-        self.room = WaitingRoom(
-            INPUT, self.joining, wait, rows, [self.customers], delivery,
-            lambda: self.customers.now, by_row_key=self.by_row_key,
-        )  # fmt: skip
-        self.joining.room = self.room
+        room = WaitingRoom(
+            INPUT, wait, rows, [self.customers], delivery, lambda: self.customers.now, by_row_key=self.by_row_key
+        )
+        self.joining = built(self.compiled, [self.customers], output, delivery, parking, quality, room=room)
+        assert self.joining.waiting is not None
+        self.waiting = self.joining.waiting
         self.position = self.delivery.committed.get(INPUT, 0)
         self.watch()
 
     def watch(self) -> None:
         """Note when orders began to wait, and judge the moment at which they are given up."""
-        admit, give_up = self.room.admit, self.joining.give_up
+        arrive, give_up = self.waiting.arrive, self.joining.rule.give_up
 
-        def admitting(order: Any, references: Any) -> None:
-            self.waiting_since.setdefault(order.offset, self.customers.now)
+        def arriving(found: LookedUp, decision: Decision) -> Decision:
             self.crowded = True
-            admit(order, references)
+            decided = arrive(found, decision)
             self.crowded = False
+            if isinstance(decided, WaitForRows):
+                self.waiting_since.setdefault(found.record.offset, self.customers.now)
+            return decided
 
-        def giving_up(order: Any, references: Any, rows: Any) -> None:
-            deadline = self.waiting_since[order.offset] + WAIT_SECONDS
+        def giving_up(found: LookedUp) -> GiveUp:
             if not self.crowded:
-                assert self.customers.now >= deadline, f"{order} was given up before its time"
-                assert self.customers.has_applied_until(deadline), f"{order} was given up while its table lags"
-            give_up(order, references, rows)
+                deadline = self.waiting_since[found.record.offset] + WAIT_SECONDS
+                assert self.customers.now >= deadline, f"{found} was given up before its time"
+                assert self.customers.has_applied_until(deadline), f"{found} was given up while its table lags"
+            return give_up(found)
 
-        self.room.admit = admitting  # type: ignore[method-assign]
-        self.joining.give_up = giving_up  # type: ignore[method-assign]
+        self.waiting.arrive = arriving  # type: ignore[method-assign]
+        self.joining.rule.give_up = giving_up  # type: ignore[method-assign]
 
     @rule(key=KEYS, customer=st.none() | CUSTOMERS)
     def an_order_comes(self, key: str, customer: str | None) -> None:
@@ -174,7 +177,7 @@ class Waiting(RuleBasedStateMachine):
         value = msgspec.json.encode(Order(key=key, number=offset, customer_id=customer))
         self.orders.append(Sent(offset, offset, key.encode(), value, ()))
 
-    @precondition(lambda self: self.room.ready and self.position < len(self.orders))
+    @precondition(lambda self: self.waiting.ready and self.position < len(self.orders))
     @rule(count=st.integers(1, 4))
     def orders_are_processed(self, count: int) -> None:
         records = self.orders[self.position : self.position + count]
@@ -189,12 +192,12 @@ class Waiting(RuleBasedStateMachine):
     @precondition(lambda self: self.customers.position < len(self.customers.log))
     @rule()
     def a_customer_is_applied(self) -> None:
-        self.room.came(0, [self.customers.apply()])
+        self.waiting.came(0, [self.customers.apply()])
 
     @rule(seconds=st.sampled_from([0.1, 3.0, 11.0]))
     def time_passes(self, seconds: float) -> None:
         self.customers.now += seconds
-        while self.room.tick(self.customers.now):
+        while self.waiting.tick(self.customers.now):
             pass
 
     @rule(count=st.integers(1, 5))
@@ -207,7 +210,7 @@ class Waiting(RuleBasedStateMachine):
         self.the_waiting_topic_is_read(10_000)
         while self.customers.position < len(self.customers.log):
             self.a_customer_is_applied()
-        while self.room.tick(self.customers.now):
+        while self.waiting.tick(self.customers.now):
             pass
 
     @rule()
@@ -255,11 +258,11 @@ class Waiting(RuleBasedStateMachine):
 
     @invariant()
     def no_more_wait_than_may(self) -> None:
-        if hasattr(self, "room"):
-            assert len(self.room) <= max(AT_MOST, len(self.store.found))
+        if hasattr(self, "waiting"):
+            assert len(self.waiting) <= max(AT_MOST, len(self.store.found))
 
     def teardown(self) -> None:
-        if not hasattr(self, "room"):
+        if not hasattr(self, "waiting"):
             return
         while self.late:
             self.a_record_of_a_worker_before_comes_late()
@@ -273,7 +276,7 @@ class Waiting(RuleBasedStateMachine):
     def let_everything_happen(self) -> None:
         """Everything is read, processed, settled and read back; nothing is late any more."""
         self.the_waiting_topic_is_read(10_000)
-        while self.room.tick(self.customers.now):
+        while self.waiting.tick(self.customers.now):
             pass
         while self.position < len(self.orders):
             self.orders_are_processed(100)
@@ -286,7 +289,7 @@ class Waiting(RuleBasedStateMachine):
     def judge(self) -> None:
         ended = self.ended()
         waiting = {msgspec.json.decode(row)["offset"] for row in self.store.found.values()}
-        assert len(self.room) == len(waiting), "the room and its topic differ"
+        assert len(self.waiting) == len(waiting), "the room and its topic differ"
         everything = Counter(each.offset for each in ended) + Counter(waiting)
         for order in self.orders:
             count = everything[order.offset]
@@ -364,7 +367,7 @@ class WaitingRows(Waiting):
         came_out = Counter(each.offset for each in ended)
         waiting = {msgspec.json.decode(row)["offset"] for row in self.store.found.values()}
         last = {order.key: order for order in self.orders}
-        assert len(self.room) == len(waiting), "the room and its topic differ"
+        assert len(self.waiting) == len(waiting), "the room and its topic differ"
         newest = {order.offset for order in last.values() if order.value is not None}
         assert waiting <= newest or self.late_came, "an older row waits"
         for order in last.values():

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from larder.declaring.records import PlainRecord
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
@@ -23,7 +24,7 @@ from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.table import LocalTable
 from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.joins.waiting_index import WaitingPlace
-from larder.operators.joins.waiting_records import Order, read, waiting_topic, written
+from larder.operators.joins.waiting_records import read, waiting_topic, written
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.rows import RowPlace
 from larder.processing.handlers import TableHandler
@@ -53,7 +54,7 @@ PLACES = st.builds(
 def test_an_order_is_read_as_it_came(
     place: WaitingPlace, value: bytes, headers: list[tuple[str, bytes | None]]
 ) -> None:
-    order = Order(place.offset, place.timestamp, place.key, value, headers)
+    order = PlainRecord(place.offset, place.timestamp, place.key, value, headers)
     found, waiting = read(written(place, order))
     assert waiting == order
     assert astuple(found) == astuple(place)
@@ -137,11 +138,11 @@ def test_an_order_that_is_nested_as_deeply_as_can_be_read_waits_like_any_other(
     stage.read_back()
     parked = len(stage.settled(LETTERS))
     assert 0 < parked < len(orders)
-    assert len(stage.room) == len(list(chain.from_iterable(stage.table.slices(0)))) == len(orders) - parked
+    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.slices(0)))) == len(orders) - parked
     if taken_over:
         stage.opened()
     stage.let_them_go()
-    assert len(stage.room) == len(list(chain.from_iterable(stage.table.slices(0)))) == 0
+    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.slices(0)))) == 0
     ended = {record.key for record in stage.settled(JOINED)} | {
         dict(letter.headers)["larder.key"] for letter in stage.settled(LETTERS)
     }
@@ -183,7 +184,7 @@ def test_what_is_no_waiting_order_is_parked_and_those_that_wait_go_on(
     assert dict(letter.headers)["larder.cause"]
     assert not list(stage.table.unpublished(0))
     stage.opened()
-    assert len(stage.room) == 2
+    assert len(stage.waiting) == 2
     stage.let_them_go()
     assert len(stage.settled(JOINED)) == 2
 
@@ -207,18 +208,18 @@ def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_
     stage.delivery.finish()
     stage.read_back()
     assert stage.opened().ready
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
 
 
 def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(stage: Kept) -> None:
     for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
-        order = Order(3, 7, b"k", value, [("trace", b"t")])
+        order = PlainRecord(3, 7, b"k", value, [("trace", b"t")])
         row = written(WaitingPlace(name.encode(), b"k", 3, 7, 0.0), order)
         stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, name.encode(), row, 7, OURS)
     stage.delivery.finish()
     stage.read_back()
     stage.opened()
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
     letters = stage.settled(LETTERS)
     assert [letter.value for letter in letters] == [b"{", b"[" * 5_000, b"", b'{"order_id":"o"}']
     assert {dict(letter.headers)["trace"] for letter in letters} == {b"t"}

@@ -13,17 +13,16 @@ from aiokafka.structs import TopicPartition
 from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
-from larder.declaring.sources import events_of
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.operators import owned_rows
-from larder.operators.joins.join import Joining
+from larder.operators.joins.waiting import Waiting
 from larder.operators.joins.waiting_records import read, written
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.user_code import ExitedError
-from larder.store.applying.row_checks import RowChecks
+from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.operators.memory_table import MemoryTable
 
@@ -96,29 +95,28 @@ class Stage:
         self.delivery = MemoryDelivery()
         self.customers, self.products = Rows(), Rows()
         self.now = 100.0
-        self.room = self.opened()
+        self.waiting = self.opened()
 
-    def opened(self, seconds: float | None = None) -> WaitingRoom:
-        """A room that has read what waits."""
+    def opened(self, seconds: float | None = None) -> Waiting:
+        """What waits, taken over from its topic."""
         declared = self.compiled.join.wait
         assert declared is not None
         parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery())
-        self.joining = Joining(
-            self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
-            self.delivery.as_delivery(), parking, JoinQuality(lambda: self.now),
-        )  # fmt: skip
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
-        self.room = WaitingRoom(
-            INPUT, self.joining, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery(),
+        room = WaitingRoom(
+            INPUT, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery(),
             lambda: self.now, by_row_key=self.by_row_key,
         )  # fmt: skip
-        self.joining.room = self.room
-        source = events_of(self.compiled.join.source)
-        self.joining.checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
+        self.joining = built(
+            self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
+            self.delivery.as_delivery(), parking, JoinQuality(lambda: self.now), room=room,
+        )  # fmt: skip
+        assert self.joining.waiting is not None
+        self.waiting = self.joining.waiting
         self.read_back()
-        while self.room.tick(self.now):
+        while self.waiting.tick(self.now):
             pass
-        return self.room
+        return self.waiting
 
     def rows(self) -> OwnedRows:
         """The rows of the waiting topic, of which nothing has been read yet."""
@@ -133,7 +131,7 @@ class Stage:
     def settle_and_read_back(self) -> None:
         self.delivery.finish()
         self.read_back()
-        while self.room.tick(self.now):
+        while self.waiting.tick(self.now):
             pass
 
     def spoil(self, old: bytes, new: bytes) -> None:
@@ -150,7 +148,7 @@ class Stage:
 
     def come(self, table: Rows, key: str, row: Row) -> None:
         table[key.encode()] = msgspec.json.encode(row)
-        self.room.came(0 if table is self.customers else 1, [key.encode()])
+        self.waiting.came(0 if table is self.customers else 1, [key.encode()])
 
     def settled(self, tp: TopicPartition) -> list[Sent]:
         self.delivery.finish()
@@ -164,7 +162,7 @@ class Stage:
         self.now += seconds
         for table in (self.customers, self.products):
             table.seen_at = self.now
-        while self.room.tick(self.now):
+        while self.waiting.tick(self.now):
             pass
 
 
@@ -179,20 +177,20 @@ ADA, INK = Customer(customer_id="c1"), Product(product_id="p1")
 def test_thousands_of_orders_of_one_key_go_in_their_order_when_their_partner_comes(stage: Stage) -> None:
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.joining.process([stage.order(offset) for offset in range(3_000)])
-    assert len(stage.room) == 3_000
+    assert len(stage.waiting) == 3_000
     stage.come(stage.customers, "c1", ADA)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
     assert len(stage.settled(JOINED)) == 3_000
 
 
 def test_an_order_with_two_partners_goes_once_both_are_there(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.come(stage.products, "p1", INK)
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     del stage.products[b"p1"]
-    stage.room.came(1, [b"p1"])
+    stage.waiting.came(1, [b"p1"])
     stage.come(stage.customers, "c1", ADA)
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     stage.come(stage.products, "p1", INK)
     (joined,) = stage.settled(JOINED)
     assert msgspec.json.decode(joined.value or b"")["product"] == {"product_id": "p1"}
@@ -213,7 +211,7 @@ def test_an_order_is_given_up_with_what_it_lacks_when_its_time_is_over(stage: St
     stage.come(stage.customers, "c1", ADA)
     stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
     stage.time_passes(9.9)
-    assert len(stage.room) == 2
+    assert len(stage.waiting) == 2
     stage.time_passes(0.2)
     assert stage.causes() == [
         "products has no row 'p1'",
@@ -238,10 +236,10 @@ def test_a_table_that_lags_does_not_expire_orders(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.customers.end = 5
     stage.time_passes(1_000)
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     stage.customers.position = 5
     stage.time_passes(0)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
 
 
 def test_a_table_that_is_read_anew_from_a_shorter_topic_holds_no_order_back_for_ever(stage: Stage) -> None:
@@ -250,7 +248,7 @@ def test_a_table_that_is_read_anew_from_a_shorter_topic_holds_no_order_back_for_
     stage.time_passes(1)
     stage.customers.end, stage.customers.position = 3, 3
     stage.time_passes(10)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
 
 
 def test_a_wait_that_is_declared_shorter_later_holds_for_those_that_wait_already() -> None:
@@ -260,13 +258,13 @@ def test_a_wait_that_is_declared_shorter_later_holds_for_those_that_wait_already
     stage.opened(seconds=10)
     stage.joining.process([stage.order(1, "other")])
     stage.time_passes(10)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
 
 
 def test_beyond_the_limit_the_oldest_take_the_next_step_at_once() -> None:
     stage = Stage(settle=PassOn, at_most=3)
     stage.joining.process([stage.order(offset, f"k{offset}") for offset in range(5)])
-    assert len(stage.room) == 3
+    assert len(stage.waiting) == 3
     assert [record.key for record in stage.settled(JOINED)] == [b"k0", b"k1"]
 
 
@@ -284,7 +282,7 @@ def test_beyond_the_limit_an_order_whose_partner_is_there_is_joined_all_the_same
 def test_an_order_that_is_too_large_to_wait_is_parked(stage: Stage) -> None:
     stage = Stage(largest=400)
     stage.joining.process([stage.order(0, "k" * 300), stage.order(1)])
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     assert "at most 400 bytes" in stage.causes()[0]
 
 
@@ -296,7 +294,7 @@ def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_o
     stage.opened()
     assert "Expected `str`" in stage.causes()[0]
     assert len(stage.settled(JOINED)) == 1
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
 
 
 def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_is_over(stage: Stage) -> None:
@@ -304,7 +302,7 @@ def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_
     stage.spoil(b'"c1"', b"12345")
     stage.opened()
     stage.time_passes(11)
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
     assert [("no row" in cause, "Expected" in cause) for cause in stage.causes()] == [(True, False), (False, True)]
 
 
@@ -317,7 +315,7 @@ def test_a_late_deletion_of_a_worker_before_sets_those_behind_free_in_time(stage
     stage.settle_and_read_back()
     stage.time_passes(10)
     assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
-    assert len(stage.room) == 0
+    assert len(stage.waiting) == 0
     assert stage.causes() == []
 
 
@@ -328,7 +326,7 @@ def test_an_order_that_was_let_go_late_by_a_worker_before_and_is_read_again_wait
     stage.settle_and_read_back()
     stage.joining.process([stage.order(0)])
     stage.settle_and_read_back()
-    assert len(stage.room) == len(stage.store.found) == 1
+    assert len(stage.waiting) == len(stage.store.found) == 1
 
 
 def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_again(stage: Stage) -> None:
@@ -338,7 +336,7 @@ def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_aga
     stage.delivery.emit(WAITS, 0, late.key, late.value, 0)
     stage.settle_and_read_back()
     stage.opened()
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     stage.come(stage.products, "p1", INK)
     stage.come(stage.customers, "c1", ADA)
     assert len(stage.settled(JOINED)) == 1
@@ -355,7 +353,7 @@ def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_i
     stage.settle_and_read_back()
     stage.opened()
     stage.settle_and_read_back()
-    assert len(stage.room) == len(stage.store.found) == 1
+    assert len(stage.waiting) == len(stage.store.found) == 1
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.come(stage.customers, "c2", Customer(customer_id="c2"))
     assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c2"]
@@ -381,7 +379,7 @@ def test_a_row_that_cannot_wait_still_takes_the_place_of_its_version_before() ->
     stage.joining.process([stage.order(0), stage.order(1, product="p" * 300)])
     stage.settle_and_read_back()
     assert "at most 400 bytes" in stage.causes()[0]
-    assert len(stage.room) == len(stage.store.found) == 0
+    assert len(stage.waiting) == len(stage.store.found) == 0
 
 
 def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_once() -> None:
@@ -396,7 +394,7 @@ def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_onc
     stage.joining.process(rows[1:])
     stage.settle_and_read_back()
     assert [read(row)[1].offset for row in stage.store.found.values()] == [1]
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
 
 
 @pytest.mark.parametrize("value", [b'{"order_id":"k","customer_id":"c1","product_id":"p1"}', None])
@@ -407,7 +405,7 @@ def test_a_row_of_a_topic_that_was_made_anew_takes_the_place_of_one_before(value
     stage.joining.process([Sent(2, 5, b"k", value, ())])
     stage.settle_and_read_back()
     assert [read(row)[1].offset for row in stage.store.found.values()] == ([] if value is None else [2])
-    assert len(stage.room) == len(stage.store.found)
+    assert len(stage.waiting) == len(stage.store.found)
 
 
 def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topic(
@@ -427,7 +425,7 @@ def test_orders_of_a_topic_that_was_made_anew_do_not_take_the_places_of_those_be
     stage.delivery.finish()
     stage.opened()
     stage.joining.process([stage.order(0, "new")])
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     assert [letter.value for letter in stage.settled(LETTERS)] == [stage.order(0, "old").value]
 
 
@@ -455,5 +453,5 @@ def test_an_order_whose_function_ends_the_worker_still_waits(settle: Any) -> Non
     stage.come(stage.customers, "c1", ADA)
     with pytest.raises(ExitedError, match=r"SystemExit\(0\), which ends the worker"):
         stage.come(stage.products, "p1", INK) if settle is DeadLetter else stage.time_passes(11)
-    assert len(stage.room) == 1
+    assert len(stage.waiting) == 1
     assert [record.value is None for record in stage.settled(WAITING)] == [False]

@@ -1,0 +1,181 @@
+"""Acts on what was decided of a join's records: publishes results, deletes them, drops and dead-letters, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from larder.counters.join_quality import JoinQuality
+from larder.declaring.compiled.joins import CompiledJoin, LookedUp
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.missing import DeadLetter, Drop, PassOn
+from larder.declaring.records import Record
+from larder.delivery.dead_letters import Parking
+from larder.delivery.delivery import Delivery
+from larder.delivery.output import NO_HEADERS, Headers, Output
+from larder.kafka.partitioner import partition_of
+from larder.operators.joins.decisions import Decision, DeleteResult, GiveUp, JoinRows, WaitForRows
+from larder.operators.joins.lookups import Columns
+from larder.operators.joins.row_results import RowResults
+from larder.operators.user_code import no_exit
+
+
+class Outcomes:
+    """What comes of the records of one partition; `rows` is what rows become that are joined into rows."""
+
+    def __init__(
+        self,
+        compiled: CompiledJoin,
+        output: Output,
+        delivery: Delivery,
+        parking: Parking,
+        quality: JoinQuality,
+        rows: RowResults | None = None,
+    ) -> None:
+        self.quality = quality
+        self.counts = quality.counts
+        self._compiled = compiled
+        self._output = output
+        self._delivery = delivery
+        self._parking = parking
+        self._rows = rows
+
+    def act(self, found: LookedUp, decision: Decision) -> None:
+        """Do what was decided; a record that waits is kept elsewhere."""
+        match decision:
+            case JoinRows():
+                self._join(found)
+            case GiveUp():
+                self._give_up(found, decision)
+            case DeleteResult():
+                self._delete_result(found, decision)
+            case WaitForRows():
+                pass
+
+    def join_all(self, records: Sequence[Record], columns: Columns) -> bool:
+        """Join a slice whose rows were all found; False, and nothing is done, if one of them cannot be joined."""
+        try:
+            keys, values, overridden = self._compiled.output_many(
+                [record.key for record in records], columns.values, columns.rows
+            )
+        except ValueError:
+            return False
+        self.counts.hits += len(records)
+        self.counts.overridden += overridden
+        self._publish(records, keys, values)
+        return True
+
+    def dead_letter(self, found: LookedUp, cause: str) -> None:
+        """Dead-letter a record; of a row, what an older revision of it had is deleted."""
+        self.quality.dead_letter(found, cause)
+        self._parking.park(found.record, cause)
+        if self._rows is not None:
+            with suppress(ValueError):
+                self._delete(found.record, self._rows.none(found.record))
+
+    @no_exit()
+    def _join(self, found: LookedUp) -> None:
+        """Join one record; `None` among its rows stands for one that it goes on without."""
+        record = found.record
+        try:
+            keys, values, overridden = self._compiled.output_many(
+                (record.key,), (record.value or b"",), [(row,) for row in found.rows]
+            )
+        except ValueError as error:
+            self.dead_letter(LookedUp(record), cause_of(error))
+            return
+        self.counts.overridden += overridden
+        self._publish((record,), keys, values)
+
+    def _give_up(self, found: LookedUp, decision: GiveUp) -> None:
+        if decision.step is DeadLetter:
+            self.dead_letter(found, decision.cause)
+        elif decision.step is PassOn:
+            self.counts.passed_on += 1
+            self._join(found)
+        elif decision.step is Drop:
+            self.counts.dropped += self._has_no_result(found.record)
+
+    def _delete_result(self, found: LookedUp, decision: DeleteResult) -> None:
+        if self._rows is None:
+            self.dead_letter(found, decision.cause)
+        elif (headers := self._rows.deletion(found.record)) is not None:
+            self._delete(found.record, headers)
+
+    def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Publish results; None stands for one that the join's function does not want."""
+        if self._rows is None and None in values:
+            records, keys, values = self._wanted(records, keys, values)
+            if not records:
+                return
+        try:
+            headers = self._headers(records)
+            all_taken = None not in values and self._delivery.takes_all(self._output, keys, values, headers)
+        except ValueError:
+            all_taken = False
+        if all_taken:
+            self._emit(records, keys, values, headers)
+        else:
+            self._publish_each(records, keys, values)
+
+    def _wanted(
+        self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]
+    ) -> tuple[Sequence[Record], Sequence[bytes], Sequence[bytes | None]]:
+        """Count the events whose results are not wanted, and leave them out."""
+        wanted = [number for number, value in enumerate(values) if value is not None]
+        self.counts.unwanted += len(values) - len(wanted)
+        return [records[each] for each in wanted], [keys[each] for each in wanted], [values[each] for each in wanted]
+
+    def _publish_each(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Publish those results that can be. Of rows each in its turn, among the deletions of those that cannot."""
+        results = zip(records, keys, values, strict=True)
+        if self._rows is None:
+            if taken := [each for each in results if self._takes(*each)]:
+                self._emit(*zip(*taken, strict=True))
+            return
+        for record, key, value in results:
+            if self._takes(record, key, value):
+                self._emit((record,), (key,), (value,), self._headers((record,)))
+
+    def _takes(self, record: Record, key: bytes, value: bytes | None) -> bool:
+        """There is a result that can be published; the record ends here if not."""
+        if value is None:
+            self.counts.unwanted += self._has_no_result(record)
+            return False
+        try:
+            (headers,) = self._headers((record,)) or (NO_HEADERS,)
+            cause = self._delivery.refusal(self._output, key, value, record.timestamp, headers)
+        except ValueError as error:
+            cause = cause_of(error)
+        if cause is not None:
+            self.dead_letter(LookedUp(record), cause)
+        return cause is None
+
+    def _emit(
+        self,
+        records: Sequence[Record],
+        keys: Sequence[bytes],
+        values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        self.counts.joined += len(keys)
+        timestamps = [record.timestamp for record in records]
+        self._delivery.emit_many(self._output, keys, values, timestamps, keys, headers)
+
+    def _headers(self, records: Sequence[Record]) -> Sequence[Headers] | None:
+        return None if self._rows is None else self._rows.headers(records)
+
+    def _has_no_result(self, record: Record) -> bool:
+        """Delete what an older revision of the row had; dead-letter what is no row, and say so."""
+        try:
+            if self._rows is not None:
+                self._delete(record, self._rows.none(record))
+        except ValueError as error:
+            self.dead_letter(LookedUp(record), cause_of(error))
+            return False
+        return True
+
+    def _delete(self, record: Record, headers: Headers) -> None:
+        if record.key is not None:
+            partition = partition_of(record.key, self._output.partitions)
+            self._delivery.emit(self._output, partition, record.key, None, record.timestamp, headers)

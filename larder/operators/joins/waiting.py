@@ -1,0 +1,140 @@
+"""Records of a join that wait for a row: the join is asked again when a row comes, and when their time is over.
+
+Release is by level: whenever something may have changed (a row came, the partition was taken over), the join is asked
+again; nothing depends on having observed the moment. Control is never given up between a lookup that finds no row and
+the moment at which the record waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from larder.declaring.compiled.joins import LookedUp
+from larder.declaring.missing import DeadLetter
+from larder.operators.joins.decisions import Decision, GiveUp, JoinRows, JoinRule, WaitForRows
+from larder.operators.joins.lookups import Lookups
+from larder.operators.joins.outcomes import Outcomes
+from larder.operators.joins.waiting_index import Partner, WaitingPlace
+from larder.operators.joins.waiting_room import WaitingRoom
+
+
+class Waiting:
+    """Admits, releases and expires the records of one partition."""
+
+    def __init__(self, room: WaitingRoom, lookups: Lookups, rule: JoinRule, outcomes: Outcomes) -> None:
+        self._room = room
+        self._places = room.places
+        self._lookups = lookups
+        self._rule = rule
+        self._outcomes = outcomes
+
+    @property
+    def topic(self) -> str:
+        """The waiting topic."""
+        return self._room.topic
+
+    @property
+    def ready(self) -> bool:
+        """What waits was taken over."""
+        return self._room.ready
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def full(self) -> bool:
+        return self._room.full()
+
+    def arrive(self, found: LookedUp, decision: Decision) -> Decision:
+        """Keep a record that has to wait, and let go what it replaces; gives what is decided of it then."""
+        room, record = self._room, found.record
+        if isinstance(decision, GiveUp):
+            return decision
+        if record.value is not None and room.replaces(record) and (cause := self._rule.why_no_row(record)):
+            return GiveUp(DeadLetter, cause)
+        if isinstance(decision, JoinRows) and room.blocks(record):
+            decision = WaitForRows()
+        room.supersede(record)
+        if isinstance(decision, WaitForRows):
+            self._admit(found)
+        return decision
+
+    def came(self, lookup: int, keys: Iterable[bytes]) -> None:
+        """Rows of the table of `lookup` changed, and are in its store."""
+        for key in keys if self._places else ():
+            for place in self._places.waiting_for((lookup, key)):
+                self._try_release(place)
+
+    def tick(self, now: float) -> bool:
+        """Take over what waits once all that it needs is there, then expire what is due.
+
+        Gives whether there is more to do at once.
+        """
+        if not self._room.ready:
+            return self._open()
+        for place in self._room.overdue(now):
+            if self._places.is_first(place):
+                self._expire(place)
+        return False
+
+    def _open(self) -> bool:
+        more = self._room.open()
+        if self._room.ready:
+            for place in self._places:
+                self._try_release(place)
+        return more
+
+    def _admit(self, found: LookedUp) -> None:
+        room, record = self._room, found.record
+        if (known := room.known(record)) is not None:
+            if room.holds(known, record):
+                self._try_release(known)
+                return
+            self._expire(known)
+        if (refusal := room.admit(record, _partners(found))) is not None:
+            self._outcomes.dead_letter(LookedUp(record), refusal)
+            return
+        self._outcomes.counts.waited += 1
+        while room.overfull():
+            self._expire(self._places.front())
+
+    def _try_release(self, place: WaitingPlace) -> None:
+        """Let a record go if it is the first of its key and all its rows are there; then those behind it."""
+        if self._places.is_first(place):
+            self._let_go(place.key)
+
+    def _let_go(self, key: bytes | None) -> None:
+        """Let the records of a key go, in their order, until one has to wait on."""
+        while (place := self._places.first(key)) is not None:
+            if (found := self._find(place)) is None:
+                continue
+            decision = self._rule.decide(found)
+            if isinstance(decision, WaitForRows):
+                self._places.wait_for(place, _partners(found))
+                return
+            self._end(place, found, decision)
+
+    def _expire(self, place: WaitingPlace) -> None:
+        """End the wait of a record, whether its rows are there by now or not; then let those behind it go."""
+        if (found := self._find(place)) is not None:
+            decision = self._rule.decide(found)
+            if isinstance(decision, WaitForRows):
+                self._outcomes.quality.expire(found)
+                decision = self._rule.give_up(found)
+            self._end(place, found, decision)
+        self._let_go(place.key)
+
+    def _find(self, place: WaitingPlace) -> LookedUp | None:
+        """A record with its rows as the tables stand; None if it waits no longer."""
+        record = self._room.record(place)
+        return None if record is None else self._lookups.one(record)
+
+    def _end(self, place: WaitingPlace, found: LookedUp, decision: Decision) -> None:
+        """Act, then let the record go: where the join's function ends the worker, it still waits."""
+        self._outcomes.act(found, decision)
+        self._outcomes.counts.released += isinstance(decision, JoinRows)
+        self._room.leave(place, found.record.timestamp)
+
+
+def _partners(found: LookedUp) -> tuple[Partner, ...]:
+    """All rows that a record needs: any of them may be the one that is missing, or may go again."""
+    return tuple((lookup, key) for lookup, key in enumerate(found.references) if key is not None)
