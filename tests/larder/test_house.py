@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -27,3 +29,11 @@ def test_each_room_says_in_its_first_line_what_it_is() -> None:
     for room in rooms:
         told = ast.get_docstring(MODULES[room / "__init__.py"]) or ""
         assert told.splitlines()[:1], room
+
+
+def test_the_architecture_lists_the_rooms_in_the_order_of_their_imports() -> None:
+    """From top to bottom, as the linter holds it."""
+    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [name for layer in layers for name in re.findall(r"\w+", layer) if (HOUSE / name).is_dir()]
+    assert re.findall(r"^    (\w+)/", (HOUSE.parent / "ARCHITECTURE.md").read_text("utf-8"), re.MULTILINE) == rooms
