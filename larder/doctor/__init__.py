@@ -1,4 +1,4 @@
-"""What can be wrong with topics, settings and workers that run: facts and samples in, findings out.
+"""Audits of topics, settings and running workers: facts and samples in, findings out.
 
-Each audit is a module of its own and pure; `gathering` and `sampling` alone talk to the broker and to workers.
+Each audit is a pure module of its own. Only `gathering` and `sampling` talk to the broker and to workers.
 """

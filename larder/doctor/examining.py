@@ -1,4 +1,4 @@
-"""All audits in their order: which of them look at what. Pure; a new audit is named here."""
+"""All audits in order, and what each of them examines. Pure. Add a new audit here."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ OF_FACTS = (
     workers,
     letters,
 )
-"""The audits that need no records."""
+"""The audits that need no records, in order."""
 
 
 class TopicAudits:
-    """The audits of the records of one topic, each record read once for all of them."""
+    """The audits of the records of one topic. Each record is decoded once for all of them."""
 
     def __init__(self, system: System, topic: EventTopic | OwnerTopic) -> None:
-        """Choose them by what the topic is, and by what is done with it."""
+        """Choose the audits by the topic's declaration and by its use."""
         self.topic = topic
         self._reader = ValueReader(topic)
         self.sizes = RecordSizes(limits(system, topic.name))
@@ -74,31 +74,31 @@ class TopicAudits:
             self._audits.append(Revisions(self._reader, topic.revision))
 
     def take(self, partition: int, records: Sequence[Record]) -> None:
-        """Look at some more records of a partition."""
+        """Examine more records of a partition."""
         seen = self._reader.read(partition, records)
         for audit in self._audits:
             audit.take(seen)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what all of them found."""
+        """Return the findings of all audits."""
         return chain.from_iterable(audit.findings() for audit in self._audits)
 
 
 def audits(system: System) -> dict[str, TopicAudits]:
-    """Make the audits of the declared topics that are there, by name."""
+    """Return the audits of the declared topics that exist, by name."""
     known = {topic.name: topic for topic in topics(system.services)}
     return {name: TopicAudits(system, topic) for name, topic in known.items() if name in system.topics}
 
 
 def by_partition(system: System) -> set[str]:
-    """Name the topics whose records have to lie where their keys belong."""
+    """Return the topics in which each record has to be in the partition of its key."""
     held = {table.name for service in system.services for table in service.tables if table.held == "partition"}
     met = {input_name(service, source) for service in system.services for source, _ in meetings(service)}
     return held | met
 
 
 def examine(system: System, audited: Mapping[str, TopicAudits], read: Mapping[str, Read]) -> list[Finding]:
-    """Give all findings, the worst first."""
+    """Return all findings, the worst first."""
     return in_order(
         [
             *chain.from_iterable(audit(system) for audit in OF_FACTS),

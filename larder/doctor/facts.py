@@ -1,4 +1,4 @@
-"""What is known of a running system besides its records, as plain values that somebody else has asked for."""
+"""The facts about a running system, except for its records, as plain values."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class TopicState(NamedTuple):
-    """A topic as the broker has it: settings by Kafka's names, fewest replicas of a partition, log starts and ends.
+    """A topic as the broker describes it: settings by Kafka's names, least replicas, log starts and ends.
 
-    `begins` and `ends` are by partition; an end is that of what is committed. Those of a partition without a leader
-    are not known: they are 0.
+    `begins` and `ends` are by partition; an end is the last stable offset. Both are 0 for a partition without a leader,
+    where they are unknown.
     """
 
     name: str
@@ -40,21 +40,21 @@ class TopicState(NamedTuple):
 
     @property
     def partitions(self) -> int:
-        """How many there are."""
+        """The number of partitions."""
         return len(self.ends)
 
     @property
     def span(self) -> int:
-        """How many offsets its logs span."""
+        """The number of offsets between the starts and the ends of its logs."""
         return sum(end - self.begins[at] for at, end in self.ends.items())
 
     def number(self, name: str, default: int) -> int:
-        """Give a setting that is a number; `default`, as Kafka has it, for what the broker does not tell."""
+        """Return a numeric setting, or Kafka's `default` if the broker does not report it."""
         return int(self.config.get(name) or default)
 
     @property
     def facts(self) -> TopicFacts:
-        """What declarations are checked against."""
+        """The facts that declarations are checked against."""
         return TopicFacts(
             self.partitions,
             self.config.get("cleanup.policy", "delete"),
@@ -65,9 +65,9 @@ class TopicState(NamedTuple):
 
 
 class Brokers(NamedTuple):
-    """How many brokers there are, the settings of one, and the replicas of the transaction log (None: not made yet).
+    """The number of brokers, the settings of one, and the replicas of the transaction log (None: not created yet).
 
-    `transaction_in_sync`: how many of these have to have what is written; brokers tell it to the log when it is made.
+    `transaction_in_sync`: min.insync.replicas of the transaction log, which brokers set when they create it.
     """
 
     up: int
@@ -76,12 +76,12 @@ class Brokers(NamedTuple):
     transaction_in_sync: int = 0
 
     def number(self, name: str, default: int) -> int:
-        """Give a setting that is a number; `default`, as Kafka has it, for what the broker does not tell."""
+        """Return a numeric setting, or Kafka's `default` if the broker does not report it."""
         return int(self.config.get(name) or default)
 
 
 class GroupFacts(NamedTuple):
-    """The consumer group of a service: its workers, what it has committed, and who else is a member."""
+    """The consumer group of a service: its workers, its committed offsets, and foreign members."""
 
     workers: tuple[str, ...] = ()
     committed: Mapping[TopicPartition, Committed] = {}
@@ -89,10 +89,7 @@ class GroupFacts(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """That a worker has not been at the end of its topics for so long, in seconds, or that one is expected to be.
-
-    `who` says which.
-    """
+    """How many seconds a worker has been, or is expected to be, away from the end of its topics. `who` names it."""
 
     who: str
     seconds: float
@@ -100,7 +97,7 @@ class Absence(NamedTuple):
 
 
 class WorkerState(NamedTuple):
-    """A worker that runs here; `status` is what it answers about itself, None when it does not."""
+    """A worker that runs on this machine. `status` is its own answer, or None if it does not answer."""
 
     service: str
     worker: str
@@ -108,14 +105,14 @@ class WorkerState(NamedTuple):
 
 
 class System(NamedTuple):
-    """All that is looked at, but for records.
+    """All facts that audits examine, except for records.
 
-    `remembered`: topic ids of the inputs that workers here have committed for, by service and topic.
-    `placed`: for each worker here, the topics by whose number of partitions it places records, as it first read them.
+    `remembered`: topic ids of the inputs that workers on this machine have committed, by service and topic.
+    `placed`: for each worker on this machine, the topics that determine its placement, as it first read them.
     `owners`: the only service that may write a topic, as declared; `claims`: as claimed in the cluster.
-    `refusals`: why the broker would not create topics that workers create, by topic. `now_ms`: when all this was seen.
-    `open_transactions`: the first one of each partition that had one.
-    `letters`: dead letters that are not settled, by service.
+    `refusals`: why the broker would refuse to create a topic of a worker, by topic. `now_ms`: when this was gathered.
+    `open_transactions`: the first open transaction of each partition that has one.
+    `letters`: unsettled dead letters, by service.
     """
 
     bootstrap: str
@@ -137,22 +134,22 @@ class System(NamedTuple):
 
     @property
     def facts(self) -> dict[str, TopicFacts]:
-        """Topics as declarations are checked against them."""
+        """The facts of all topics, by name, that declarations are checked against."""
         return {name: topic.facts for name, topic in self.topics.items()}
 
     @property
     def longest_absence(self) -> Absence | None:
-        """The longest one that is seen or expected."""
+        """The longest absence, observed or expected."""
         return max(self.absences, key=lambda absence: absence.seconds, default=None)
 
     @property
     def expected_absence(self) -> Absence | None:
-        """The one that somebody has said to expect: a service as a whole may be away for so long."""
+        """The absence that the operator expects (`--absence`): how long a whole service may be away."""
         return next((absence for absence in self.absences if absence.expected), None)
 
     @property
     def uses(self) -> Iterator[tuple[Service, TopicUse]]:
-        """Each topic of each service."""
+        """Each topic of each service, with its use."""
         facts = self.facts
         for service in self.services:
             for use in topics_of(service, facts):
@@ -160,7 +157,7 @@ class System(NamedTuple):
 
 
 def duration(seconds: float) -> str:
-    """Give a length of time as people say it.
+    """Return a duration in words.
 
     >>> duration(90_000)
     '25 h'

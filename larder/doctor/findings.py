@@ -1,4 +1,4 @@
-"""A finding: what was seen and where, why it matters, and the commands that mend it. Values only."""
+"""A finding: what is wrong and where, why it matters, and the commands that fix it. Values only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from larder.declaring.coordinates import Coordinates
 
 MOST_SAMPLES: Final = 5
-"""Coordinates that are told of one finding: enough to look at, and to see whether they lie together."""
+"""Coordinates listed for one finding: enough to look at some, and to see whether they are close together."""
 
 
 class Severity(IntEnum):
-    """How bad it is: worth knowing; goes wrong under circumstances that come; goes wrong now."""
+    """How bad it is: good to know; will go wrong sooner or later; is going wrong now."""
 
     HINT = 1
     WARNING = 2
@@ -24,11 +24,11 @@ class Severity(IntEnum):
 
 
 EXIT_CODES: Final = {Severity.HINT: 0, Severity.WARNING: 10, Severity.ERROR: 11}
-"""By the worst finding. Apart from those that all commands share (1 to 3), and from a shell's own (126 and above)."""
+"""The exit code for the worst finding. All commands share codes 1 to 3; 126 and above are the shell's."""
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong. `do` has the commands and changes that mend it, in their order."""
+    """One thing that is wrong. `do` lists the commands and changes that fix it, in order."""
 
     severity: Severity
     audit: str
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
     samples: tuple[Coordinates, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values, for JSON."""
         return {
             "severity": self.severity.name.lower(),
             "audit": self.audit,
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Met:
-    """How often something was met, and where it was met first."""
+    """How often something occurred, and where it occurred first."""
 
     count: int = 0
     samples: list[Coordinates] = field(default_factory=list)
@@ -66,10 +66,10 @@ class Met:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Give the exit code that the worst of the findings stands for; 0 without any."""
+    """Return the exit code of the worst finding; 0 if there is none."""
     return max((EXIT_CODES[finding.severity] for finding in findings), default=0)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Give each finding once, the worst first, and else as they were found."""
+    """Return each finding once, the worst first, otherwise in the order in which they were found."""
     return sorted(dict.fromkeys(findings), key=lambda finding: -finding.severity)

@@ -1,4 +1,7 @@
-"""Asks the broker, the workers that run here, and their directories for what the audits need. Decides nothing."""
+"""Collects the facts for the audits from the broker, from workers on this machine, and from their directories.
+
+Decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +44,9 @@ _MEMO: Final = "worker.json"
 
 
 class AuditScope(NamedTuple):
-    """What is to be audited: of all declared `services` those in `only`, as they are run with `settings`.
+    """What to audit: the services in `only`, of all declared `services`, as they run with `settings`.
 
-    `absence` is the longest one that is to be expected, in seconds.
+    `absence` is the longest absence to expect, in seconds.
     """
 
     connection: Connection
@@ -54,12 +57,12 @@ class AuditScope(NamedTuple):
 
 
 async def gather(consumer: BatchConsumer, asked: AuditScope) -> System:
-    """Ask for all facts; `consumer` has started. Raises KafkaError."""
+    """Collect all facts. `consumer` has to be started. Raises KafkaError."""
     only, directory = asked.only, asked.settings.directory
     chosen = [asked.services[name] for name in only]
     replies = ask_all(local_workers(directory), "/services")
     async with Cluster(asked.connection) as cluster:
-        # Topics come last, so that no offset that was committed lies behind an end that was seen before it.
+        # Topics come last, so that no committed offset is beyond an end that was read before it.
         own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
         groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
         claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}
@@ -107,7 +110,7 @@ async def _topics(cluster: Cluster, consumer: BatchConsumer, services: Sequence[
 
 
 async def _letters(asked: AuditScope, topics: Mapping[str, TopicState]) -> dict[str, Tally]:
-    """Count what is not settled, where all of it can be read."""
+    """Count unsettled dead letters, of topics that can be read completely."""
     found = {}
     for service in asked.only:
         topic = topics.get(dead_letters_name(service))
@@ -119,7 +122,7 @@ async def _letters(asked: AuditScope, topics: Mapping[str, TopicState]) -> dict[
 async def _refusals(
     cluster: Cluster, services: Sequence[Service], facts: Mapping[str, TopicFacts]
 ) -> dict[str, Problem]:
-    """Why the broker would not create what workers create when they start."""
+    """Return why the broker would refuse to create topics that workers create at their start."""
     missing = [use for service in services for use in topics_of(service, facts) if use.owned and use.name not in facts]
     return {each.topic: each.problem for each in await cluster.refusals(missing)}
 
@@ -128,7 +131,7 @@ async def _open_transactions(
     cluster: Cluster, topics: Mapping[str, TopicState]
 ) -> Mapping[TopicPartition, OpenTransaction]:
     led = {TopicPartition(each.name, at) for each in topics.values() for at in each.ends if at not in each.leaderless}
-    # Brokers before 3.0 do not tell, and others not without the right to read.
+    # Brokers before 3.0 do not report them, nor do others to a client without the right to read.
     with contextlib.suppress(IncompatibleBrokerVersion, TopicAuthorizationFailedError):
         return await cluster.open_transactions(led)
     return {}
@@ -156,11 +159,11 @@ def _worker(reply: Reply) -> WorkerState:
 
 def _expected(seconds: float | None) -> Iterator[Absence]:
     if seconds is not None:
-        yield Absence("the longest absence that is expected (--absence)", seconds, expected=True)
+        yield Absence("the longest expected absence (--absence)", seconds, expected=True)
 
 
 def _absences(directory: Path, services: Collection[str], replies: Sequence[Reply]) -> Iterator[Absence]:
-    """How old the copies of running workers are, and for how long those of stopped ones have not been written."""
+    """Yield how old the copies of running workers are, and since when those of stopped workers were not written."""
     running: defaultdict[str, set[str]] = defaultdict(set)
     for reply in replies:
         running[reply.worker.service].add(reply.worker.worker)
@@ -171,7 +174,7 @@ def _absences(directory: Path, services: Collection[str], replies: Sequence[Repl
             if each["freshness_s"] is not None
         ]
         if ages and reply.worker.service in services:
-            yield Absence(f"worker {reply.worker.worker} of {reply.worker.service}, which runs", max(ages))
+            yield Absence(f"worker {reply.worker.worker} of {reply.worker.service}, which is running", max(ages))
     for service in services:
         for path in _stores(directory, service):
             if path.name not in running[service] and (written := _written(path)):
@@ -180,7 +183,7 @@ def _absences(directory: Path, services: Collection[str], replies: Sequence[Repl
 
 
 def _written(path: Path) -> float:
-    """When anything below a directory was written last, in s since 1970; 0 if there is nothing."""
+    """Return when anything below a directory was last written, in s since 1970; 0 if it is empty."""
     latest = 0.0
     for file in path.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # of a worker that is starting
@@ -193,7 +196,7 @@ def _stores(directory: Path, service: str) -> list[Path]:
 
 
 def _remembered(directory: Path, service: str) -> dict[str, str]:
-    """The inputs that any worker here has committed for, with their topic ids."""
+    """Return the inputs that any worker on this machine has committed, with their topic ids."""
     found: dict[str, str] = {}
     for path in _stores(directory, service):
         found |= Memo(path / _MEMO).committed

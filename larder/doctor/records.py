@@ -1,4 +1,4 @@
-"""Records as the audits of records look at them: each read once, as its row and as its fields. Pure."""
+"""Records as audits see them: each decoded once, as a row and as fields. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class SeenRecord(NamedTuple):
-    """A record. `row` is None if its value is none of the declared type, `fields` if it is no JSON object.
+    """A record. `row` is None if its value is not of the declared type, `fields` if it is not a JSON object.
 
-    `cause` says why there is no row; it is empty for a deletion.
+    `cause` says why there is no row. It is empty for a deletion.
     """
 
     place: Coordinates
@@ -34,17 +34,17 @@ class SeenRecord(NamedTuple):
 
 
 class Audit(Protocol):
-    """An audit of the records of one topic: it takes them in the order of the log, and tells what it found."""
+    """An audit of the records of one topic. It takes them in the order of the log and reports its findings."""
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records of one partition."""
+        """Examine more records of one partition."""
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
 
 
 class ValueReader:
-    """Reads the values of one topic."""
+    """Decodes the values of one topic."""
 
     def __init__(self, topic: EventTopic | OwnerTopic) -> None:
         """Make decoders of its row type, of its fields, and of any object."""
@@ -54,7 +54,7 @@ class ValueReader:
         self._fields = {field.encode_name: decoder(field.type) for field in fields(topic.row).values()}
 
     def read(self, partition: int, records: Iterable[Record]) -> list[SeenRecord]:
-        """Read records of one partition; bad values are told, not raised."""
+        """Decode records of one partition. Bad values are reported, not raised."""
         return [self._read(Coordinates(self.topic.name, partition, record.offset), record) for record in records]
 
     def _read(self, place: Coordinates, record: Record) -> SeenRecord:
@@ -70,9 +70,9 @@ class ValueReader:
             return SeenRecord(place, record, None, found, str(error))
 
     def value(self, seen: SeenRecord, field: str) -> Any:
-        """Give the value of a field by its name in Python, also of a row that is bad otherwise; None if there is none.
+        """Return the value of a field by its Python name, even if the rest of the row is bad; None if it has none.
 
-        Raises `UNREADABLE` for one that is not of its type.
+        Raises `UNREADABLE` if the value is not of the field's type.
         """
         if seen.row is not None:
             return getattr(seen.row, field)
@@ -82,7 +82,7 @@ class ValueReader:
         return self._fields[name](seen.fields[name])
 
     def wrong(self, seen: SeenRecord) -> Iterator[tuple[str, str]]:
-        """Give the fields that are not of their type, by their name in JSON, each with what is wrong."""
+        """Yield the fields that are not of their type, by their JSON name, each with what is wrong."""
         for name, decode in self._fields.items():
             if seen.fields is not None and name in seen.fields:
                 try:

@@ -1,6 +1,7 @@
-"""Reads a bounded sample of a topic, or all of it: the oldest and the newest records of each partition, committed ones.
+"""Reads a bounded sample of a topic, or all of it: the oldest and the newest committed records of each partition.
 
-Which stretches are read is decided purely; a broker that gives nothing for a while ends the reading, and is told.
+Pure functions choose the stretches to read. If the broker returns nothing for a while, reading stops, and that is
+reported.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from larder.kafka.batch_consumer import BatchConsumer
 
 STALLED_SECONDS: Final = 15.0
-"""A broker that is well gives records in milliseconds; one that has lost a replica finds a leader in a few seconds."""
+"""A healthy broker returns records in milliseconds. One that has lost a replica elects a leader within seconds."""
 
 
 class Stretch(NamedTuple):
-    """Offsets from `start` to before `stop`; no more than `most` records of them, None for all."""
+    """Offsets from `start` to before `stop`, and at most `most` records of them; None for all."""
 
     start: int
     stop: int
@@ -33,9 +34,9 @@ class Stretch(NamedTuple):
 
 
 class Read(NamedTuple):
-    """How much was read of a topic: records, whether those are all, and partitions that could not be read to the end.
+    """How much of a topic was read: records, whether those are all, and partitions that could not be read to the end.
 
-    `there`: how many offsets its logs span.
+    `there`: the number of offsets between the starts and the ends of its logs.
     """
 
     records: int
@@ -47,7 +48,7 @@ class Read(NamedTuple):
 def stretches(begin: int, end: int, wanted: int | None) -> tuple[Stretch, ...]:
     """Choose what to read of a log: all of it, or about as many of the oldest as of the newest records.
 
-    The newest are chosen by offset: where compaction, or markers of transactions, left holes, they are fewer.
+    The newest are chosen by offset. There are fewer of them where compaction or transaction markers left gaps.
     """
     if begin >= end:
         return ()
@@ -65,9 +66,9 @@ async def sample(
     take: Callable[[int, Sequence[Record]], None],
     progress: Callable[[int], None] = lambda _: None,
 ) -> Read:
-    """Read `wanted` records of a topic in all, or with None all that there are; `take` gets them in the log's order.
+    """Read `wanted` records of a topic, or all of them with None. `take` gets them in the order of the log.
 
-    `progress` is told from time to time how many have been read. Raises KafkaError.
+    Calls `progress` from time to time with the number of records read. Raises KafkaError.
     """
     share = None if wanted is None else max(2, wanted // max(1, topic.partitions))
     chosen = {TopicPartition(topic.name, at): stretches(topic.begins[at], end, share) for at, end in topic.ends.items()}
@@ -96,7 +97,7 @@ class _Reading:
         self.unread: set[int] = set()
 
     async def through(self, parts: Mapping[TopicPartition, Stretch]) -> None:
-        """Read one stretch of each partition, all at the same time."""
+        """Read one stretch of each partition, all of them concurrently."""
         left = {tp: part for tp, part in parts.items() if tp.partition not in self.unread}
         for tp, part in left.items():
             self._consumer.seek(tp, part.start)
@@ -126,7 +127,7 @@ class _Reading:
             left[tp] = Stretch(position, part.stop, most)
 
     async def _begin_later(self, left: dict[TopicPartition, Stretch], tps: Collection[TopicPartition]) -> None:
-        """Go on where logs begin by now: retention has deleted what lay before."""
+        """Continue where the logs begin now: retention has deleted the records before."""
         begins = await self._consumer.beginning_offsets(tps) if tps else {}
         for tp, begin in begins.items():
             part = left.pop(tp)

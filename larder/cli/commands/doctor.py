@@ -1,4 +1,4 @@
-"""Audit topics, settings and workers: what is wrong, why it matters, and the command that mends it."""
+"""Audit topics, settings and workers: what is wrong, why it matters, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -115,10 +115,10 @@ def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
         styled = click.style(severity, fg=_COLOURS[severity], bold=True)
         click.echo(f"{styled}  {finding.about}: {printable(finding.seen)}")
         if finding.samples:
-            click.echo(f"    seen at  {', '.join(map(str, finding.samples))}")
-        click.echo(f"    matters  {finding.why}")
+            click.echo(f"    found at  {', '.join(map(str, finding.samples))}")
+        click.echo(f"    why       {finding.why}")
         for number, step in enumerate(finding.do):
-            click.echo(f"    {'mend' if not number else '':<9}{step}")
+            click.echo(f"    {'fix' if not number else '':<10}{step}")
         click.echo()
     counts = [
         counted(count, name)

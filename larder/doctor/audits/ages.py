@@ -1,4 +1,4 @@
-"""Results that carry a time older than their topic keeps records: the broker deletes them at once. Pure."""
+"""Results whose timestamp is older than their topic's retention: the broker deletes them at once. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ FOREVER: Final = -1
 class ResultRoute(NamedTuple):
     """Where results of records go, and how long they stay there, in ms.
 
-    `kept_ms`: results with an older time are deleted at once. `rolled_ms`: those that were new when they were written
-    are gone by that age at the latest. `processed`: the offset that comes next, by partition of the records.
+    `kept_ms`: older results are deleted at once. `rolled_ms`: by this age, results that were new when they were
+    written are deleted. `processed`: the next offset to process, by partition of the records.
     """
 
     service: str
@@ -40,10 +40,10 @@ class ResultRoute(NamedTuple):
 
 
 class Ages:
-    """The times of the records of one topic, against the retention of the topics that their results go into."""
+    """Compares the timestamps of a topic's records with the retention of the topics that their results go into."""
 
     def __init__(self, bootstrap: str, topic: str, ways: Sequence[ResultRoute], now_ms: float) -> None:
-        """Begin with nothing seen."""
+        """Start without records."""
         self._bootstrap = bootstrap
         self._topic = topic
         self._ways = ways
@@ -52,7 +52,7 @@ class Ages:
         self._done = [Met() for _ in ways]
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records."""
+        """Examine more records."""
         for way, coming, done in zip(self._ways, self._coming, self._done, strict=True):
             for each in seen:
                 age = self._now_ms - each.record.timestamp
@@ -64,7 +64,7 @@ class Ages:
                     done.add(each.place)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
         for way, coming, done in zip(self._ways, self._coming, self._done, strict=True):
             if coming.count:
                 yield self._finding(way, coming, Severity.WARNING, f"{way.service} has yet to process")
@@ -89,7 +89,7 @@ class Ages:
 
 
 def ways(system: System, topic: str) -> list[ResultRoute]:
-    """Give the outputs with a time retention that results of the records of `topic` go into, each once."""
+    """Return the outputs with a time retention that results of the records of `topic` go into, each once."""
     return list(
         {
             (service.name, into): way
@@ -101,7 +101,7 @@ def ways(system: System, topic: str) -> list[ResultRoute]:
 
 
 def _results(service: Service) -> Iterator[tuple[str, str]]:
-    """Each topic of events whose records have results, and where these go."""
+    """Yield each topic of events whose records have results, and where these go."""
     for operator in service.operators:
         tables = {table.name for table in operator.uses()}
         for events in map(events_of, operator.reads()):
@@ -122,7 +122,7 @@ def _way(system: System, service: Service, topic: str, into: str) -> ResultRoute
 
 
 def _kept_ms(output: TopicState) -> int | None:
-    """How long a broker keeps records by their own time, in ms; None where it does not look at it."""
+    """Return how long the broker keeps records by their own timestamp, in ms; None if it does not look at it."""
     kept = output.number("retention.ms", 604_800_000)
     own = output.config.get("message.timestamp.type", "CreateTime") == "CreateTime"
     return kept if own and kept != FOREVER and "delete" in output.facts.cleanup_policy else None

@@ -1,4 +1,4 @@
-"""Whether topics of rows are compacted and whole, and topics of events are neither compacted nor cut. Pure."""
+"""Whether topics of rows are compacted and complete, and topics of events are not compacted. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUDIT = "compaction"
 
 
 def compaction(system: System) -> Iterator[Finding]:
-    """Compare cleanup.policy with what each topic is declared as, and look for rows that were deleted from logs."""
+    """Compare cleanup.policy with each declaration, and find rows that were deleted from logs."""
     uses: dict[str, TopicUse] = {}
     for _, use in system.uses:
         uses.setdefault(use.name, use)
@@ -35,11 +35,11 @@ def _policy(system: System, use: TopicUse, topic: TopicState) -> Iterator[Findin
     policy = topic.facts.cleanup_policy.replace(" ", "")
     parts = policy.split(",")
     if use.compacted and policy != "compact":
-        lost = "rows that were not written again in time are deleted, and tables lose them"
-        why = lost if "delete" in parts else "the newest row of each key is not what is kept"
+        lost = "the broker deletes rows that were not written again in time, and tables lose them"
+        why = lost if "delete" in parts else "the broker does not keep the newest row of each key"
         wanted = "compact"
     elif not use.compacted and "compact" in parts:
-        why = "every event counts, and compaction keeps the last one of each key"
+        why = "every event counts, but compaction keeps only the last one of each key"
         wanted = "delete"
     else:
         return
@@ -54,7 +54,7 @@ def _policy(system: System, use: TopicUse, topic: TopicState) -> Iterator[Findin
 
 
 def _cut(system: System, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
-    """A log of rows begins at 0, unless somebody deleted records of it."""
+    """A log of rows begins at 0 unless somebody deleted records from it."""
     cut = [Coordinates(use.name, partition, begin) for partition, begin in sorted(topic.begins.items()) if begin > 0]
     if not (use.compacted and cut):
         return
@@ -65,7 +65,7 @@ def _cut(system: System, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
         f"topic {use.name}",
         f"records were deleted: the log begins later than at 0 in {len(cut)} of"
         f" {counted(topic.partitions, 'partition')}",
-        "a table that is read anew would lack rows, so that a worker without a store of it refuses to start",
+        "a table that is rebuilt would lack rows: a worker without a store of it refuses to start",
         (
             f"have the owner of {use.name} publish all its rows again",
             *(f"larder worker {service} --tables-from earliest" for service in followers),
@@ -81,7 +81,7 @@ def _cleaner(system: System) -> Iterator[Finding]:
             AUDIT,
             "the brokers",
             "log.cleaner.enable=false",
-            "nothing is ever compacted: topics of rows grow with each change, and so does the time to read them",
+            "nothing is ever compacted: topics of rows grow with each change, and take longer and longer to read",
             (set_static("log.cleaner.enable", "true"),),
         )
     ratio = float(system.brokers.config.get("log.cleaner.min.cleanable.ratio") or 0)
@@ -91,6 +91,6 @@ def _cleaner(system: System) -> Iterator[Finding]:
             AUDIT,
             "the brokers",
             f"log.cleaner.min.cleanable.ratio={ratio:g}",
-            "a log is compacted only when all of it is new, which is hardly ever",
+            "a log is compacted only when all of it is new, which hardly ever happens",
             (set_brokers(system.bootstrap, log_cleaner_min_cleanable_ratio=0.5),),
         )

@@ -1,4 +1,4 @@
-"""Whether deletions stay in topics of rows for as long as somebody may be away. Pure."""
+"""Whether topics of rows keep deletions for longer than a worker may be away. Pure."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 AUDIT = "deletions"
 
 READ_RATE: Final = 50_000
-"""Records a second that a worker reads of one partition when it is slow: a tenth of what was measured for a restore."""
+"""Records per second that a slow worker reads from one partition: a tenth of the measured rate of a restore."""
 
 ROOM: Final = 2
-"""What a retention that is advised has over what it is measured by."""
+"""The factor between the longest absence and the retention that we advise."""
 
 
 def deletions(system: System) -> Iterator[Finding]:
-    """Compare delete.retention.ms of each table's topic with absences, and with how long a full read takes."""
+    """Compare delete.retention.ms of each table's topic with absences, and with the duration of a full read."""
     names = dict.fromkeys(table.name for service in system.services for table in service.tables)
     for topic in [system.topics[name] for name in names if name in system.topics]:
         kept = topic.facts.delete_retention_ms / 1000
@@ -40,7 +40,7 @@ def deletions(system: System) -> Iterator[Finding]:
 
 
 def _longer(system: System, kept: float) -> Absence | None:
-    """The absence that is longer than deletions are kept, one that is expected before one that was seen."""
+    """Return an absence that is longer than deletions are kept, preferring the expected one to those observed."""
     for absence in (system.expected_absence, system.longest_absence):
         if absence is not None and absence.seconds > kept:
             return absence
@@ -53,20 +53,20 @@ def _short(system: System, topic: TopicState, kept: float) -> Finding:
         AUDIT,
         f"topic {topic.name}",
         f"deletions are kept for {duration(kept)} (delete.retention.ms)",
-        f"a worker takes {LEAST_RETENTION:g} s for the least: in a shorter absence it misses deletions without knowing,"
-        " and goes on with rows that are gone",
+        f"a worker assumes at least {LEAST_RETENTION:g} s: after a shorter absence it may have missed deletions without"
+        " noticing, and keep deleted rows",
         (set_topic(system.bootstrap, topic.name, delete_retention_ms=86_400_000),),
     )
 
 
 def _absent(system: System, topic: TopicState, kept: float, absence: Absence) -> Finding:
     return Finding(
-        # What was seen mends itself, at the cost of a reading; what is expected comes again and again.
+        # An observed absence costs one full read. An expected one costs it again and again.
         Severity.WARNING if absence.expected else Severity.HINT,
         AUDIT,
         f"topic {topic.name}",
         f"deletions are kept for {duration(kept)} (delete.retention.ms); {absence.who}: {duration(absence.seconds)}",
-        "a worker that was away for longer has missed deletions: it reads the whole topic again before it joins",
+        "a worker that was away for longer may have missed deletions: it reads the whole topic before it joins records",
         (set_topic(system.bootstrap, topic.name, delete_retention_ms=_milliseconds(absence.seconds * ROOM)),),
     )
 
@@ -79,11 +79,11 @@ def _slow(system: System, topic: TopicState, kept: float, records: int) -> Findi
         f"topic {topic.name}",
         f"deletions are kept for {duration(kept)} (delete.retention.ms); a partition has up to"
         f" {counted(records, 'record')}, which a slow worker reads in {duration(round(needed))}",
-        "a reading of the whole topic that takes longer than that may miss deletions itself, and is begun again",
+        "a full read that takes longer than that may miss deletions itself, and has to start again",
         (set_topic(system.bootstrap, topic.name, delete_retention_ms=_milliseconds(needed * ROOM)),),
     )
 
 
 def _milliseconds(seconds: float) -> int:
-    """In whole hours, so that it looks like a setting."""
+    """Round up to whole hours, which look like a setting."""
     return math.ceil(seconds / 3_600) * 3_600_000

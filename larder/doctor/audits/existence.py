@@ -1,4 +1,4 @@
-"""Whether the topics of the declared services are there, with all of their partitions. Pure."""
+"""Whether the topics of the declared services exist, with all partitions. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUDIT = "existence"
 
 
 def missing_topics(system: System) -> Iterator[Finding]:
-    """Find topics that the broker does not have: a worker makes its own ones, and waits for those of others."""
+    """Find missing topics. A worker creates its own topics, and waits for those of others."""
     owned: dict[str, list[str]] = {}
     awaited: dict[str, list[str]] = {}
     for service, use in system.uses:
@@ -31,7 +31,7 @@ def missing_topics(system: System) -> Iterator[Finding]:
             AUDIT,
             f"topic {name}",
             "the broker has no such topic",
-            f"workers of {', '.join(waiting)} wait for it and do nothing until its owner has made it",
+            f"workers of {', '.join(waiting)} wait for it and do nothing until its owner creates it",
             (create_topics(),),
         )
     for name, (owner, *_) in owned.items():
@@ -40,8 +40,8 @@ def missing_topics(system: System) -> Iterator[Finding]:
                 Severity.ERROR,
                 AUDIT,
                 f"topic {name}",
-                f"the broker has no such topic, and does not create it for this client: {problem.found}",
-                f"workers of {owner} cannot create it either, and end",
+                f"the broker has no such topic, and refuses to create it for this client: {problem.found}",
+                f"workers of {owner} cannot create it either, and exit",
                 (problem.do, create_topics(owner)),
             )
             continue
@@ -50,13 +50,13 @@ def missing_topics(system: System) -> Iterator[Finding]:
             AUDIT,
             f"topic {name}",
             "the broker has no such topic",
-            f"the first worker of {owner} creates it; if there was one already, the topic has been deleted",
+            f"the first worker of {owner} creates it; if one has run already, somebody deleted the topic",
             (create_topics(owner),),
         )
 
 
 def leaderless(system: System) -> Iterator[Finding]:
-    """Find partitions that no broker leads."""
+    """Find partitions without a leader."""
     for topic in system.topics.values():
         if topic.leaderless:
             yield _silent(
@@ -65,11 +65,11 @@ def leaderless(system: System) -> Iterator[Finding]:
 
 
 def unread(system: System, read: Mapping[str, Read]) -> Iterator[Finding]:
-    """Find partitions whose records did not come when they were read."""
+    """Find partitions that returned no records."""
     for name, how in read.items():
         if how.unread:
             yield _silent(
-                system, name, f"partitions {_numbers(how.unread)} gave no records, though their logs have some"
+                system, name, f"partitions {_numbers(how.unread)} returned no records, though their logs have some"
             )
 
 
@@ -79,7 +79,7 @@ def _silent(system: System, topic: str, seen: str) -> Finding:
         AUDIT,
         f"topic {topic}",
         seen,
-        "workers cannot read them either: tables, and what is joined with them, stand still",
+        "workers cannot read them either: tables, and joins with them, stall",
         (
             f"kafka-topics.sh --bootstrap-server {system.bootstrap} --describe --topic {topic}, and the brokers' logs",
             "start the brokers that have their replicas",

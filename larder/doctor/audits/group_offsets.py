@@ -1,4 +1,4 @@
-"""Whether a service will find its committed offsets again (rule 3). Pure."""
+"""Whether a service will find its committed offsets (rule 3). Pure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 AUDIT = "offsets"
 
 WEEK_MINUTES: Final = 10_080
-"""Kafka's own offsets.retention.minutes: a service that is stopped over some days of rest still has its offsets."""
+"""Kafka's default of offsets.retention.minutes: a service that is stopped for some days keeps its offsets."""
 
 
 def group_offsets(system: System) -> Iterator[Finding]:
-    """Look at how long offsets of a stopped service are kept, and at whether those that there are can be used."""
+    """Check how long the offsets of a stopped service are kept, and whether those that exist can be used."""
     kept = system.brokers.number("offsets.retention.minutes", WEEK_MINUTES)
     absence = system.expected_absence
     needed = 0 if absence is None else int(absence.seconds // 60) + 1
@@ -35,9 +35,9 @@ def group_offsets(system: System) -> Iterator[Finding]:
             Severity.WARNING,
             AUDIT,
             "the brokers",
-            f"offsets of a service without workers are kept for {duration(kept * 60)}"
+            f"the brokers keep offsets of a service without workers for {duration(kept * 60)}"
             f" (offsets.retention.minutes={kept}){who}",
-            "a service that was stopped for longer has lost them, and refuses to start: it does not guess where it was",
+            "a service that was stopped for longer has lost them and refuses to start: it does not guess its position",
             (set_static("offsets.retention.minutes", max(WEEK_MINUTES, 2 * needed)),),
         )
     for service in system.services:
@@ -45,7 +45,7 @@ def group_offsets(system: System) -> Iterator[Finding]:
 
 
 def _lost(system: System, service: Service) -> Iterator[Finding]:
-    """Ask of each input what a worker asks when it starts."""
+    """Check each input as a worker does at its start."""
     group = system.groups.get(service.name)
     if group is None:
         return
@@ -70,10 +70,10 @@ def _lost(system: System, service: Service) -> Iterator[Finding]:
                 AUDIT,
                 f"service {service.name}, {error.problem.declared}",
                 f"committed offset: {error.problem.found}",
-                "the service refuses to start: what lies between was not processed, or would be processed again",
+                "the service refuses to start: it would skip the records in between, or process them again",
                 (
                     f"larder worker {service.name} --inputs-from earliest (records may be processed again)",
-                    f"or larder worker {service.name} --inputs-from latest (what is there now is passed over)",
+                    f"or larder worker {service.name} --inputs-from latest (skips the records that are there now)",
                 ),
                 () if committed is None else (Coordinates(tp.topic, tp.partition, committed.offset),),
             )

@@ -1,4 +1,4 @@
-"""Message keys: there, of their type, and those of their rows. Pure."""
+"""Whether messages have keys, of the declared type, and equal to the key field of the row. Pure."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ AUDIT = "keys"
 
 
 class Keys:
-    """The keys of one topic."""
+    """The message keys of one topic."""
 
     def __init__(self, reader: ValueReader) -> None:
-        """Begin with nothing seen."""
+        """Start without records."""
         self._reader = reader
         self._topic = reader.topic
         self._null, self._strange, self._other = Met(), Met(), Met()
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records."""
+        """Examine more records."""
         for each in seen:
             if each.record.key is None:
                 self._null.add(each.place)
@@ -37,26 +37,26 @@ class Keys:
                 self._other.add(each.place)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
         name, kind, field = self._topic.name, self._topic.key_codec.name, self._topic.key
         yield from self._findings(
             self._null,
             "without a key",
-            "records without a key lie anywhere: they are in no order among each other, meet no row by partition,"
-            " and wait as if they had one key",
+            "records without a key may be in any partition: they have no order, find no row of a co-partitioned table,"
+            " and wait as if they had the same key",
             f"have their producer send {field} as the key of the message",
         )
         yield from self._findings(
             self._strange,
-            f"whose key is no {kind} key, as declared",
+            f"whose key is not of the declared type {kind}",
             "results keep the key, and tables of them reject it",
-            f"have their producer write keys so, or declare key_type of {name} as they are written",
+            f"have their producer write such keys, or declare key_type of {name} as they are written",
         )
         yield from self._findings(
             self._other,
             f"whose key is not the value of {field}",
-            "results keep the key: tables of them reject those of which it is not the key",
-            f"have their producer send {field} as the key, or declare key= as the field that is sent",
+            "results keep the message key: a table of them rejects a row that has another key",
+            f"have their producer send {field} as the key, or declare the field that it sends as key=",
         )
 
     def _findings(self, met: Met, seen: str, of_events: str, do: str) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ class Keys:
         severity, why = Severity.WARNING, of_events
         steps: tuple[str, ...] = (do,)
         if isinstance(self._topic, OwnerTopic):
-            severity, why = Severity.ERROR, "such a record is no row: it is rejected, and tables lack what it says"
+            severity, why = Severity.ERROR, "tables reject such a record, and lack its row"
             steps = (do, f"then have the owner of {self._topic.name} publish these rows again")
         about, told = f"topic {self._topic.name}", f"{counted(met.count, 'record')} {seen}"
         yield Finding(severity, AUDIT, about, told, why, steps, tuple(met.samples))
@@ -78,7 +78,7 @@ class Keys:
         return True
 
     def _differs(self, seen: SeenRecord, key: bytes) -> bool:
-        """Say whether the value tells another key; one that tells none, or a bad one, is the schema's affair."""
+        """Whether the value has another key. The schema audit reports a value without a key, or with a bad one."""
         try:
             value = self._reader.value(seen, self._topic.key)
             codec = self._topic.key_codec

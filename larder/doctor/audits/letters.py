@@ -1,4 +1,4 @@
-"""Dead letters that nobody has settled: how many of each cause. Pure."""
+"""Unsettled dead letters, counted by cause. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUDIT = "letters"
 
 
 def letters(system: System) -> Iterator[Finding]:
-    """Find services with dead letters that were neither replayed nor discarded."""
+    """Find services with dead letters that nobody has replayed or discarded."""
     for service, tally in system.letters.items():
         if tally.total:
             yield _unsettled(service, tally)
@@ -38,10 +38,10 @@ def _unsettled(service: str, tally: Tally) -> Finding:
         AUDIT,
         f"dead letters in {dead_letters_name(service)}",
         f"{least}{many} not settled: {causes}{f'; {rest:,} of other causes' if rest else ''}",
-        "their records have changed nothing, and no result has them",
+        "their records have changed nothing and have no result",
         (
             f"larder dead-letters list {name}, and larder dead-letters show {name} {samples[0]} for one with its value",
-            f"larder dead-letters replay {name} --cause TEXT once the cause is gone, or discard in place of replay",
+            f"larder dead-letters replay {name} --cause TEXT once the cause is fixed, or discard instead of replay",
         ),
         tuple(samples[:MOST_SAMPLES]),
     )

@@ -1,4 +1,4 @@
-"""Transactions that do not end: nobody reads past them. Pure."""
+"""Transactions that do not end: no reader gets past them. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 AUDIT = "transactions"
 
 LONG_SECONDS: Final = 30.0
-"""A transaction of a worker is ended after 10 s. After so long a partition that does not move is looked into."""
+"""The broker ends a worker's transaction after 10 s, so one that has been open for this long needs attention."""
 
 
 def open_transactions(system: System, long: float = LONG_SECONDS) -> Iterator[Finding]:
-    """Find transactions that have been open for `long` seconds, or since nobody knows when."""
+    """Find transactions that have been open for `long` seconds, or for an unknown time."""
     for tp, found in system.open_transactions.items():
         since = None if found.began is None else max(0.0, system.now_ms / 1000 - found.began)
         if since is None or since >= long:
             problem = behind(tp, found, system.bootstrap)
-            began = "nobody knows since when" if since is None else f"for {duration(round(since))}"
+            began = "for an unknown time" if since is None else f"for {duration(round(since))}"
             yield Finding(
                 Severity.WARNING,
                 AUDIT,
                 problem.declared,
                 f"an open transaction, {began}: {found.whose}",
-                "nobody reads past it: the partition does not move, and a restart of a worker does not change that",
+                "no reader gets past it: the partition stalls, and restarting a worker does not change that",
                 (problem.do,),
                 (Coordinates(tp.topic, tp.partition, found.offset),),
             )

@@ -1,4 +1,4 @@
-"""Whether topics belong to whom they are declared to belong to. Pure."""
+"""Whether topics belong to their declared owners. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def owners(system: System) -> Iterator[Finding]:
                 Severity.ERROR,
                 AUDIT,
                 f"topic {topic}",
-                f"claimed by {claimed}; declared as that of {owner}",
+                f"claimed by {claimed}; {owner} is declared as its owner",
                 f"workers of {owner} refuse to start while the claim stands, and {claimed} may go on writing",
                 (f"larder topics --release {topic} (once the workers of {claimed} are stopped)",),
             )

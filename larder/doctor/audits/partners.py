@@ -1,4 +1,4 @@
-"""Whether topics that meet by partition have equally many of them. Pure."""
+"""Whether topics that are joined by partition have the same number of partitions. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AUDIT = "partitions"
 
 
 def partners(system: System) -> Iterator[Finding]:
-    """Compare partition counts of what is joined or decided on by partition, and of what belongs to it."""
+    """Compare partition counts of inputs, of the tables that they meet, and of the internal topics beside them."""
     for service in system.services:
         for source, table in meetings(service):
             yield from _unequal(system, service, source, table)
@@ -35,14 +35,14 @@ def partners(system: System) -> Iterator[Finding]:
 
 
 def meetings(service: Service) -> Iterator[tuple[Source, str]]:
-    """Each input with a co-partitioned table that its records meet."""
+    """Yield each input with a co-partitioned table that its records meet."""
     for operator in service.operators:
         for source, topic in operator.meets():
             yield source, topic.name
 
 
 def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
-    """Each own topic that has to have as many partitions as another, that one, and whether keys place records."""
+    """Yield each internal topic, the topic whose number of partitions it needs, and whether keys place its records."""
     waiting = (
         (waiting_name(service.name, join), input_name(service, join.source), join.placed)
         for join in service.joins
@@ -65,12 +65,12 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
         AUDIT,
         f"service {service.name}, {name} with {table}",
         f"{one.partitions} and {counted(other.partitions, 'partition')}",
-        "a record and the row that it belongs with lie in partitions of different numbers, which may be with different"
-        " workers: the service refuses to start",
+        "a record and its row may be in partitions with different numbers, and so on different workers: the service"
+        " refuses to start",
         (RESTORE,)
         if isinstance(source, Rekeyed) or table in states
         else (
-            f"use {rekeyed} in place of the topic itself, or hold {table} with {service.name}.global_table",
+            f"use {rekeyed} instead of the topic itself, or hold {table} with {service.name}.global_table",
             f"or, while {fewer.name} is empty: {add_partitions(system.bootstrap, fewer.name, more.partitions)}",
         ),
     )
@@ -86,17 +86,18 @@ def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterato
         AUDIT,
         f"topic {name}",
         f"{counted(own.partitions, 'partition')}; {with_it} has {other.partitions}",
-        f"each partition of {with_it} keeps what waits in the partition of that number: the service refuses to start",
+        f"what waits of a partition of {with_it} is kept in the partition with the same number: the service refuses to"
+        " start",
         (RESTORE,)
         if placed
         else (add_partitions(system.bootstrap, name, other.partitions),)
         if more
-        else (f"partitions cannot be taken away: once nothing waits any more, delete {name}; it is made anew",),
+        else (f"partitions cannot be removed: once nothing waits any more, delete {name}; a worker creates it again",),
     )
 
 
 def _grown(system: System, service: Service) -> Iterator[Finding]:
-    """Equal numbers are no proof: compare them with those that workers here remember."""
+    """Equal numbers prove nothing: compare them with those that workers on this machine remember."""
     now = {name: Described(topic.topic_id, topic.partitions) for name, topic in system.topics.items()}
     grown = {
         (name, before)
@@ -110,7 +111,7 @@ def _grown(system: System, service: Service) -> Iterator[Finding]:
             AUDIT,
             f"service {service.name}, topic {name}",
             f"{counted(now[name].partitions, 'partition')}; a worker here first read it with {before}",
-            "the service places records by that number, and the same key belongs elsewhere now: the inputs that depend"
-            " on the topic are held back",
+            "the service places records by that number, and a key belongs to another partition now: the inputs that"
+            " depend on the topic are held back",
             (f"create {name} again with {counted(before, 'partition')}, and write its records again",),
         )

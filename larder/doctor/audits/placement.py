@@ -1,7 +1,7 @@
-"""Records whose partition does not fit their key, and which partitioner they fit instead. Pure.
+"""Records that are not in the partition of their key, and the partitioner that placed them. Pure.
 
 Sources: librdkafka's `rd_crc32` (the CRC-32 of zlib) and `rd_fnv1a` (with the absolute value, as Sarama has it);
-Java's murmur2 is that of the engine.
+Java's murmur2 is in `larder.kafka.partitioner`.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 AUDIT = "placement"
 
 MOST_KEYS: Final = 2_000
-"""Misplaced keys that other partitioners are tried on: one that fits so many by chance is none."""
+"""How many misplaced keys to try other partitioners on: none fits as many by chance."""
 
 CHANCE: Final = 0.01
-"""A partitioner is named if that it fits by chance is less likely than this."""
+"""Name a partitioner only if the probability that it fits by chance is less than this."""
 
 _FNV_BASIS, _FNV_PRIME = 0x811C9DC5, 0x01000193
 
 
 class Partitioner(NamedTuple):
-    """How another client places keys: `place` takes a key and the number of partitions; `mend` is what to set there."""
+    """How another client places keys. `place` takes a key and the number of partitions; `fix` is what to set there."""
 
     name: str
     place: Callable[[bytes, int], int]
-    mend: str
+    fix: str
 
 
 def crc32(key: bytes, count: int) -> int:
-    """Place a key as librdkafka does unless it is told otherwise."""
+    """Place a key as librdkafka does by default."""
     return zlib.crc32(key) % count
 
 
 def fnv1a(key: bytes, count: int) -> int:
-    """Place a key as Sarama and kafka-go do unless they are told otherwise."""
+    """Place a key as Sarama and kafka-go do by default."""
     value = _FNV_BASIS
     for byte in key:
         value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
@@ -66,10 +66,10 @@ PARTITIONERS: Final = (
 
 
 class KeyPlacement:
-    """The partitions of the keys of one topic. `by_partition`: something is joined, or decided on, there."""
+    """The partitions of the keys of one topic. `by_partition`: an operator reads it by partition."""
 
     def __init__(self, topic: str, count: int, *, by_partition: bool) -> None:
-        """Begin with nothing seen; `count` is that of the topic's partitions."""
+        """Start without records; `count` is the topic's number of partitions."""
         self._topic = topic
         self._count = count
         self._by_partition = by_partition
@@ -80,7 +80,7 @@ class KeyPlacement:
         """The form in which a key is looked up, where producers may write it in others."""
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records."""
+        """Examine more records."""
         keyed = [(each, each.record.key) for each in seen if each.record.key is not None]
         self._keyed += len(keyed)
         wanted = [self._looked_up(key) for _, key in keyed]
@@ -91,26 +91,26 @@ class KeyPlacement:
                     self._misplaced[key] = each.place.partition
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
         if not self._met.count:
             return
-        likely, mend = self._likely()
-        needed = "whoever joins it by partition rejects these rows, or looks for partners where they are not"
+        likely, fix = self._likely()
+        needed = "joins by partition reject these rows, or look for their partners in the wrong partition"
         unneeded = (
-            "nothing is joined by partition here; but whoever follows the topic with another client, or joins it so"
-            " later, looks for these keys elsewhere, and a key that lies in two partitions has no order"
+            "nothing is joined by partition here; but another client, or a later join, looks for these keys in other"
+            " partitions, and a key that is in two partitions has no order"
         )
-        again = f"then have the owner of {self._topic} publish all rows again, and delete the copies that lie elsewhere"
-        declare = "or, where only rows are looked up, hold the table whole: SERVICE.global_table(...)"
+        again = f"then have the owner of {self._topic} publish all rows again, and delete the misplaced copies"
+        declare = "or, if its rows are only looked up, hold the whole table: SERVICE.global_table(...)"
         yield Finding(
             Severity.ERROR if self._by_partition else Severity.HINT,
             AUDIT,
             f"topic {self._topic}",
-            f"{self._met.count:,} of {counted(self._keyed, 'record')} {plural(self._met.count, 'lies', 'lie')} in"
+            f"{self._met.count:,} of {counted(self._keyed, 'record')} {plural(self._met.count, 'is', 'are')} in"
             f" another of {counted(self._count, 'partition')} than the one"
             f" that Java's default partitioner (murmur2) has for their key; {likely}",
             needed if self._by_partition else unneeded,
-            (mend, again, declare),
+            (fix, again, declare),
             tuple(self._met.samples),
         )
 
@@ -118,22 +118,23 @@ class KeyPlacement:
         return self.one_form(key) if self._by_partition and self.one_form is not None else key
 
     def _likely(self) -> tuple[str, str]:
-        """Name the partitioner that all of them fit, if that is hardly by chance."""
+        """Name the partitioner that fits all of them, if that is unlikely to be chance."""
         keys = self._misplaced.items()
         usual = "have the producer place keys as Java's default partitioner does, and name no partition itself"
         if all(partition_of(key, self._count) == partition for key, partition in keys):
             return (
-                "all of them lie where their keys belong as they are written, in capitals or in braces",
-                "have the producer write UUIDs in small letters without braces: rows are looked up so",
+                "all of them fit their keys as they are written, in capitals or in braces",
+                "have the producer write UUIDs in lower case without braces: this is how rows are looked up",
             )
         if self._count ** -len(keys) < CHANCE:
             for known in PARTITIONERS:
                 if all(known.place(key, self._count) == partition for key, partition in keys):
-                    return f"all of them fit {known.name}", known.mend
+                    return f"all of them fit {known.name}", known.fix
             for count in range(1, self._count):
                 if all(partition_of(key, count) == partition for key, partition in keys):
+                    fewer = counted(count, "partition")
                     return (
-                        f"all of them lie as if the topic had {counted(count, 'partition')}: some were added since",
+                        f"all of them are where a topic with {fewer} would have them: partitions were added since",
                         usual,
                     )
-        return "they fit no partitioner that is known here", usual
+        return "they fit no known partitioner", usual

@@ -1,4 +1,4 @@
-"""Whether topics that a service made for itself still have the settings that it made them with. Pure."""
+"""Whether the internal topics of a service still have the settings that it created them with. Pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ AUDIT = "retention"
 
 FOREVER: Final = -1
 
-_KEPT_FOR_PEOPLE: Final = "what nobody has looked at yet is deleted: dead letters and refusals are told nowhere else"
+_KEPT_FOR_PEOPLE: Final = (
+    "the broker deletes dead letters and refusals that nobody has looked at, which exist nowhere else"
+)
 _MATTERS: Final = {
-    "max.message.bytes": "records of other topics are kept whole there: one that finds no room is parked, or lost to"
-    " its wait",
-    "message.timestamp.type": "the broker refuses records whose own time is too old or too new for it",
-    AFTER_MAX: "events that are further ahead are refused there, though their source took them",
-    "delete.retention.ms": "a join that is held back for longer does not see that a row was deleted, or moved",
+    "max.message.bytes": "the topic keeps whole records of other topics: one that is too large becomes a dead"
+    " letter, or cannot wait",
+    "message.timestamp.type": "the broker refuses records whose own timestamp is too old or too new for it",
+    AFTER_MAX: "the topic refuses events with a later timestamp, though their source accepted them",
+    "delete.retention.ms": "a join that is held back for longer misses that a row was deleted or moved",
 }
-"""Why each setting is what it is."""
+"""Why each setting has its value."""
 
 
 def retention(system: System) -> Iterator[Finding]:
-    """Compare the settings of internal topics with those they are made with, and look at retention of inputs."""
+    """Compare the settings of internal topics with those they are created with, and check the retention of inputs."""
     for service, use in system.uses:
         topic = system.topics.get(use.name)
         if topic is None:
@@ -49,14 +51,14 @@ def retention(system: System) -> Iterator[Finding]:
             AUDIT,
             f"topic {OWNERS}",
             f"cleanup.policy={claims.facts.cleanup_policy}",
-            "claims are deleted in time, and a second owner of a topic is let in",
+            "the broker deletes old claims, and then a second service can claim the same topic",
             (set_topic(system.bootstrap, OWNERS, cleanup_policy="compact"),),
         )
 
 
 def _changed(system: System, service: Service, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
     wanted = dict(use.config)
-    del wanted["cleanup.policy"]  # an audit of its own
+    del wanted["cleanup.policy"]  # audited in compaction.py
     for name, made_with in wanted.items():
         found = topic.config.get(name)
         if found is None or found == made_with or _is_more(name, found, made_with):
@@ -65,7 +67,7 @@ def _changed(system: System, service: Service, use: TopicUse, topic: TopicState)
             Severity.WARNING,
             AUDIT,
             f"topic {use.name}",
-            f"{name}={found}; {service.name} makes it with {made_with}",
+            f"{name}={found}; {service.name} creates it with {made_with}",
             _why(name, use),
             (set_topic(system.bootstrap, use.name, **{name: made_with}),),
         )
@@ -79,7 +81,7 @@ def _is_more(name: str, found: str, made_with: str) -> bool:
 
 def _why(name: str, use: TopicUse) -> str:
     if name.startswith("retention.") and not PASSING.isdisjoint(use.roles):
-        return "events that the service has not processed yet are deleted: they keep their own time, however old it is"
+        return "the broker deletes events that the service has not processed yet: they keep their own, old timestamps"
     return _MATTERS.get(name, _KEPT_FOR_PEOPLE)
 
 
@@ -93,7 +95,7 @@ def _too_short(system: System, service: Service, topic: TopicState) -> Iterator[
         AUDIT,
         f"topic {topic.name}",
         f"events are kept for {duration(kept / 1000)} (retention.ms); {absence.who}: {duration(absence.seconds)}",
-        f"events that {service.name} has not read by then are gone; it refuses to start until it is told where to"
-        " go on",
+        f"events that {service.name} has not read by then are gone; it refuses to start until you say where it is to"
+        " continue",
         (set_topic(system.bootstrap, topic.name, retention_ms=int(absence.seconds * 2_000)),),
     )

@@ -1,4 +1,4 @@
-"""Revisions of rows: there, and rising for each key in the order of the log. Pure."""
+"""Whether rows have revisions, and whether these rise for each key in the order of the log. Pure."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 AUDIT = "revisions"
 
 MOST_KEYS: Final = 1_000_000
-"""Keys that are compared with what comes later; of more, those that were met first are forgotten (about 300 MB)."""
+"""The number of keys to remember (about 300 MB). Beyond it, those that came first are forgotten."""
 
 REMEMBERED_MS: Final = 86_400_000
-"""How long tables remember the revision of a key that was deleted, as far as the times of records can tell."""
+"""How long tables remember the revision of a deleted key, as far as record timestamps can show."""
 
 
 class Last(NamedTuple):
-    """The highest revision of a key up to now, the record that has it, and when it was deleted, if it was (ms).
+    """The highest revision of a key so far, the record that has it, and when the row was deleted, if it was (ms).
 
-    `value` is the hash of the record's value: values themselves would be too much to keep.
+    `value` is the hash of the record's value: the values themselves would take too much memory.
     """
 
     revision: int
@@ -40,10 +40,10 @@ class Last(NamedTuple):
 
 
 class Revisions:
-    """The revisions of one topic, whose declaration names a field for them."""
+    """The revisions of one topic that declares a revision field."""
 
     def __init__(self, reader: ValueReader, field: str, most_keys: int = MOST_KEYS) -> None:
-        """Begin with nothing seen."""
+        """Start without records."""
         self._reader = reader
         self._topic = reader.topic.name
         self._field = field
@@ -54,7 +54,7 @@ class Revisions:
         self._falls: list[str] = []
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records."""
+        """Examine more records."""
         for each in seen:
             key = each.record.key
             if key is None:
@@ -65,17 +65,17 @@ class Revisions:
                 self._row(each, key)
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
         about = f"topic {self._topic}"
-        again = f"have the owner of {self._topic} publish these rows again, with revisions above all that they had"
+        again = f"have the owner of {self._topic} publish these rows again, with higher revisions than ever before"
         if self._without.count:
             yield Finding(
                 Severity.ERROR,
                 AUDIT,
                 about,
-                f"{counted(self._without.count, 'record')} without a revision of 64 bits in {self._name}",
-                "a row without its revision is rejected, or counts as the oldest that there is: changes are lost",
-                (f"have the owner write {self._name} with each row (with a deletion: in {REVISION_HEADER})", again),
+                f"{counted(self._without.count, 'record')} without a 64-bit revision in {self._name}",
+                "a row without a revision is rejected, or counts as the oldest: changes are lost",
+                (f"have the owner write {self._name} in each row (for a deletion: in {REVISION_HEADER})", again),
                 tuple(self._without.samples),
             )
         if self._fell.count:
@@ -85,9 +85,9 @@ class Revisions:
                 about,
                 f"{counted(self._fell.count, 'record')} with a lower revision than an earlier one of their key:"
                 f" {'; '.join(self._falls)}",
-                "tables keep the higher one, and compaction the later one: copies differ by when they were read, and"
-                " changes are ignored",
-                (again, "then remove the stores of tables that are diverging (larder tables), which are read anew"),
+                "tables keep the highest revision, but compaction keeps the last record: copies differ by when they"
+                " were read, and changes are ignored",
+                (again, "then remove the stores of diverging tables (larder tables): workers rebuild them"),
                 tuple(self._fell.samples),
             )
         if self._same.count:
@@ -95,8 +95,8 @@ class Revisions:
                 Severity.ERROR,
                 AUDIT,
                 about,
-                f"{counted(self._same.count, 'record')} with another value than the one before, and the same revision",
-                "a revision that is not above that of the row is stale: these changes are ignored",
+                f"{counted(self._same.count, 'record')} with another value than the one before but the same revision",
+                "a record whose revision is not higher than the row's is stale: these changes are ignored",
                 (again,),
                 tuple(self._same.samples),
             )
@@ -110,7 +110,7 @@ class Revisions:
 
     def _revision(self, seen: SeenRecord) -> int | None:
         if seen.fields is None or self._name not in seen.fields:
-            return None  # a default of the declaration is not the owner's
+            return None  # a default of the declaration is not a revision of the owner
         try:
             revision = self._reader.value(seen, self._field)
         except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Values against the row type of their topic: fields that are unknown, missing or of another type. Pure."""
+"""Values that do not fit the row type of their topic: unknown or missing fields, and those of another type. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 AUDIT = "schema"
 
 MOST_FIELDS: Final = 200
-"""Fields that are counted of a kind: values that have keys of their own in place of fields could have any number."""
+"""The number of fields to count: objects that are maps instead of rows could have any number of them."""
 
 _SHOWN: Final = 10
 _CHARACTERS: Final = 160
@@ -33,7 +33,7 @@ _EVENT_HAS: Final = ("event", "has", "have")
 
 
 class _Drift:
-    """Records that differ in one way, and how often each field does."""
+    """Records that differ in one way, with a count for each field."""
 
     def __init__(self) -> None:
         self.met = Met()
@@ -41,15 +41,15 @@ class _Drift:
         self.example: dict[str, str] = {}
 
     def add(self, seen: SeenRecord, names: dict[str, str]) -> None:
-        """Count a record with the fields that differ, each with what is wrong, if there is more to say."""
+        """Count a record and the fields that differ, each with what is wrong, or an empty text."""
         self.met.add(seen.place)
         for name, cause in names.items():
             if name in self.fields or len(self.fields) < MOST_FIELDS:
                 self.fields[name] += 1
                 self.example.setdefault(name, cause)
 
-    def told(self) -> str:
-        """Give the fields with their counts, the most frequent first."""
+    def listed(self) -> str:
+        """Return the fields with their counts, the most frequent first."""
         shown = [self._field(name, count) for name, count in self.fields.most_common(_SHOWN)]
         more = len(self.fields) - len(shown)
         return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
@@ -60,10 +60,10 @@ class _Drift:
 
 
 class Schema:
-    """The values of one topic."""
+    """Compares the values of one topic with its row type."""
 
     def __init__(self, reader: ValueReader) -> None:
-        """Begin with nothing seen."""
+        """Start without records."""
         self._reader = reader
         topic = reader.topic
         self._topic, self._rows, self._type = topic.name, isinstance(topic, OwnerTopic), topic.row.__name__
@@ -78,7 +78,7 @@ class Schema:
         self._wrapped: dict[Envelope, _Drift] = {}
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Look at some more records."""
+        """Examine more records."""
         for each in seen:
             if each.record.value is None and self._rows:
                 continue  # a deletion
@@ -105,13 +105,13 @@ class Schema:
             self._wrong.add(seen, wrong or {"the value": seen.cause})
 
     def findings(self) -> Iterator[Finding]:
-        """Give what was found up to now."""
+        """Return the findings so far."""
         rejected = (
-            "they are no rows: tables reject them, a table that is rebuilt has no row of their keys, and a decide or a"
-            " fold on them is held back"
+            "tables reject them, a table that is rebuilt has no row for their keys, and a decide or a fold on them is"
+            " held back"
         )
-        parked = "joins and decides that need these fields send them to the dead letters"
-        why = rejected if self._rows else parked
+        dead = "joins and decides that need these fields send them to the dead letters"
+        why = rejected if self._rows else dead
         declare = f"or declare {self._type} as they are written"
         for found, drift in self._wrapped.items():
             yield self._finding(
@@ -125,31 +125,31 @@ class Schema:
         if self._unread.met.count:
             yield self._finding(
                 self._unread, Severity.ERROR,
-                _IS, f"no JSON object: {_short(self._unread.example[''])}", why,
+                _IS, f"not a JSON object: {_short(self._unread.example[''])}", why,
                 f"have their producer write JSON objects to {self._topic}",
             )  # fmt: skip
         if self._empty.met.count:
             yield self._finding(
                 self._empty, Severity.WARNING, _EVENT_HAS, "no value",
-                "an event says something: these go to the dead letters", "have their producer leave them out",
-                f"or declare {self._topic} as OwnerTopic, if they are deletions of rows",
+                "an event needs a value: these go to the dead letters", "have their producer leave them out",
+                f"or declare {self._topic} as an OwnerTopic, if they are deletions of rows",
             )  # fmt: skip
         if self._missing.met.count:
             yield self._finding(
-                self._missing, Severity.ERROR, _LACKS, f"fields of {self._type}: {self._missing.told()}", why,
+                self._missing, Severity.ERROR, _LACKS, f"fields of {self._type}: {self._missing.listed()}", why,
                 "have their producer write these fields", f"or give them a default in {self._type}",
             )  # fmt: skip
         if self._wrong.met.count:
             yield self._finding(
                 self._wrong, Severity.ERROR,
-                _HAS, f"fields that are not of the type that {self._type} has: {self._wrong.told()}", why,
+                _HAS, f"fields that are not of the type that {self._type} declares: {self._wrong.listed()}", why,
                 "have their producer write the declared types", declare,
             )  # fmt: skip
         if self._unknown.met.count:
             yield self._unknown_fields(declare, why)
 
     def _unknown_fields(self, declare: str, why: str) -> Finding:
-        """Unknown fields are how a type grows; but an optional one that nobody writes may have got another name."""
+        """Types grow by unknown fields. But an optional field that nobody writes may have been renamed."""
         optional = self._known - self._required
         renamed = [
             f"{name} may be {near[0]}, which no value has"
@@ -157,15 +157,15 @@ class Schema:
             if (near := get_close_matches(name, [each for each in sorted(optional) if not self._seldom[each]], 1))
         ]
         severity = Severity.WARNING if renamed else Severity.HINT
-        kept = "they are kept in the bytes, and passed on; code that reads rows does not see them"
+        kept = "they stay in the bytes and are passed on, but code that reads rows does not see them"
         return self._finding(
             self._unknown,
             Severity.ERROR if self._strict else severity,
             _HAS,
-            f"fields that {self._type} does not know: {self._unknown.told()}"
+            f"fields that {self._type} does not know: {self._unknown.listed()}"
             + (f"; {', '.join(renamed)}" if renamed else ""),
             why if self._strict else kept,
-            f"add them to {self._type}, with a default",
+            f"add them to {self._type} with a default",
             *([declare] if renamed else []),
         )
 
@@ -173,8 +173,8 @@ class Schema:
         self, drift: _Drift, severity: Severity, words: tuple[str, str, str], seen: str, why: str, *do: str
     ) -> Finding:
         noun, one, many = words
-        told = f"{drift.met.count:,} of {counted(self._looked_at, noun)} {plural(drift.met.count, one, many)} {seen}"
-        return Finding(severity, AUDIT, f"topic {self._topic}", told, why, do, tuple(drift.met.samples))
+        found = f"{drift.met.count:,} of {counted(self._looked_at, noun)} {plural(drift.met.count, one, many)} {seen}"
+        return Finding(severity, AUDIT, f"topic {self._topic}", found, why, do, tuple(drift.met.samples))
 
 
 def _short(text: str) -> str:

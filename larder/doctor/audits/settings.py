@@ -1,4 +1,4 @@
-"""Settings that do not go together: ours with one another, with those of the brokers, and with what there is. Pure."""
+"""Settings that contradict each other, those of the brokers, or the declarations. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _session(system: System) -> Iterator[Finding]:
             AUDIT,
             "setting session_timeout_s",
             f"{system.settings.session_timeout_s:g} s; the brokers have {name}={bound}",
-            "the brokers do not let workers join their group: they end and say so",
+            "the brokers do not let workers join their group: they exit with an error",
             (larder_setting("session_timeout_s", bound / 1000), f"or {set_static(name, session)}"),
         )
 
@@ -58,7 +58,7 @@ def _services(system: System) -> Iterator[Finding]:
                 AUDIT,
                 f"service {service.name}",
                 f'guarantee = "{settings.guarantee}"; it has tables of its own',
-                "an event that is read again would be decided on once more: its workers refuse to start",
+                "an event that is read twice would be decided on twice: its workers refuse to start",
                 (larder_setting("guarantee", "exactly_once"),),
             )
         if settings.standby and members == 1:
@@ -67,7 +67,7 @@ def _services(system: System) -> Iterator[Finding]:
                 AUDIT,
                 f"service {service.name}",
                 f"standby = {settings.standby}; one worker in its group",
-                "no other worker is there to keep a warm copy: when this one dies, its partitions stand still",
+                "no other worker can keep a warm copy: when this one dies, its partitions stall",
                 (f"larder worker {service.name} --name {service.name}-2",),
             )
         if (most := _partitions(system, service)) and members > most:
@@ -76,19 +76,19 @@ def _services(system: System) -> Iterator[Finding]:
                 AUDIT,
                 f"service {service.name}",
                 f"{counted(members, 'worker')} in its group; its inputs have at most {counted(most, 'partition')}",
-                "a partition is processed by one worker: the others have nothing to do, unless they stand by",
-                ("stop the others, or partition its inputs more finely",),
+                "one worker processes a partition: the others have nothing to do, unless they are standbys",
+                ("stop the others, or give its inputs more partitions",),
             )
 
 
 def _partitions(system: System, service: Service) -> int:
-    """How many partitions the service's inputs have at most, internal ones too."""
+    """Return the highest number of partitions of the service's inputs, internal ones included."""
     inputs = {tp.topic for tp in system.groups[service.name].committed} if service.name in system.groups else set()
     return max((topic.partitions for name, topic in system.topics.items() if name in inputs), default=0)
 
 
 def _in_sync(system: System) -> Iterator[Finding]:
-    """What is published has to be acknowledged by so many replicas; newer brokers ask for no more than there are."""
+    """This many replicas have to acknowledge a record. Newer brokers require no more than there are."""
     for name in dict.fromkeys(use.name for _, use in system.uses if use.owned):
         topic = system.topics.get(name)
         if topic is None or (least := topic.number("min.insync.replicas", 1)) <= topic.replicas:
@@ -107,6 +107,6 @@ def _in_sync(system: System) -> Iterator[Finding]:
             AUDIT,
             "the brokers",
             "unclean.leader.election.enable=true",
-            "a replica that lacks records may become the leader: acknowledged rows and offsets vanish",
+            "a replica that lacks records may become the leader: acknowledged rows and offsets are lost",
             (set_brokers(system.bootstrap, unclean_leader_election_enable="false"),),
         )

@@ -1,4 +1,4 @@
-"""Values that are too large for where they go. Pure: what is measured in one topic, what others take."""
+"""Whether records are too large for the topics that they go into. Pure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 AUDIT = "sizes"
 
 _BASE64 = 4 / 3
-"""How much larger a record is that waits: its bytes are kept in base64."""
+"""How much larger a waiting record is: its bytes are in base64."""
 
 
 class Passage(NamedTuple):
-    """That records of `source` go into `into`, `growth` times as large, with a row of each of `rows` in them."""
+    """Records of `source` go into `into`, `growth` times as large, and contain a row of each of `rows`."""
 
     service: str
     source: str
@@ -39,19 +39,19 @@ class Passage(NamedTuple):
 
 
 class RecordSizes:
-    """The sizes of the records of one topic: the largest, and those that are above a limit.
+    """The sizes of the records of one topic: the largest ones, and those above a limit.
 
-    `limits`: how large a record may be for each topic that it goes into.
+    `limits`: the largest size of a record, in bytes, for each topic that it goes into.
     """
 
     def __init__(self, limits: Mapping[str, int]) -> None:
-        """Begin with nothing seen."""
+        """Start without records."""
         self._limits = limits
         self.above = {into: Met() for into in limits}
         self.largest: list[tuple[int, Coordinates]] = []
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
-        """Measure some more records."""
+        """Measure more records."""
         measured = [
             (len(each.record.key or b"") + len(each.record.value or b"") + RECORD_OVERHEAD, each.place) for each in seen
         ]
@@ -67,7 +67,7 @@ class RecordSizes:
         return self.largest[0][0] if self.largest else 0
 
     def findings(self) -> Iterator[Finding]:
-        """Give nothing: what the sizes mean is seen with those of other topics (`sizes`)."""
+        """Return nothing: only the sizes of all topics together have a meaning (`sizes`)."""
         return iter(())
 
 
@@ -92,7 +92,7 @@ def _of_join(service: Service, join: Join) -> Iterator[Passage]:
 
 
 def limits(system: System, topic: str) -> dict[str, int]:
-    """Give how large a record of `topic` may be for each topic that it goes into."""
+    """Return the largest size of a record of `topic`, in bytes, for each topic that it goes into."""
     return {
         each.into: int(system.topics[each.into].facts.max_message_bytes / each.growth)
         for service in system.services
@@ -102,7 +102,7 @@ def limits(system: System, topic: str) -> dict[str, int]:
 
 
 def sizes(system: System, measured: Mapping[str, RecordSizes]) -> Iterator[Finding]:
-    """Compare what was measured in each topic with what the topics take that its records go into."""
+    """Compare the sizes in each topic with the limits of the topics that its records go into."""
     for service in system.services:
         for passage in dict.fromkeys(passages(service)):
             if passage.source in measured and passage.into in system.topics:
@@ -110,7 +110,7 @@ def sizes(system: System, measured: Mapping[str, RecordSizes]) -> Iterator[Findi
 
 
 def _again(system: System, passage: Passage) -> str:
-    """Rows are not replayed: a newer one may be there."""
+    """Rows are not replayed: there may be newer ones."""
     if "compact" in system.topics[passage.source].facts.cleanup_policy:
         return f"then have the owner of {passage.source} publish these rows again"
     return f"then larder dead-letters replay {passage.service} --cause max.message.bytes"
@@ -122,7 +122,7 @@ def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]
     above = own.above.get(passage.into, Met())
     rows = sum(measured[name].most for name in passage.rows if name in measured)
     needed = int((own.most + rows) * passage.growth)
-    mend = set_topic(system.bootstrap, passage.into, max_message_bytes=needed * 2)
+    fix = set_topic(system.bootstrap, passage.into, max_message_bytes=needed * 2)
     about = f"topic {passage.source}"
     if above.count:
         yield Finding(
@@ -131,8 +131,8 @@ def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]
             about,
             f"{counted(above.count, 'record')} larger than {passage.into} takes (max.message.bytes={limit}); the"
             f" largest has {own.most:,} bytes",
-            f"{passage.service} parks them: what should come of them does not",
-            (mend, _again(system, passage)),
+            f"{passage.service} sends them to its dead letters: they have no result",
+            (fix, _again(system, passage)),
             tuple(above.samples),
         )
     elif needed > limit:
@@ -142,7 +142,7 @@ def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]
             about,
             f"up to {own.most:,} bytes, and {rows:,} with the largest row of {' and of '.join(passage.rows)};"
             f" {passage.into} takes {limit:,} (max.message.bytes)",
-            f"a large record that meets a large row is parked by {passage.service}",
-            (mend,),
+            f"{passage.service} sends a large record that meets a large row to its dead letters",
+            (fix,),
             tuple(place for _, place in own.largest),
         )

@@ -1,4 +1,4 @@
-"""Whether the brokers can do the transactions that workers ask for. Pure."""
+"""Whether the brokers support the transactions that workers need. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_TRANSACTION: Final = 900_000
 
 _TRANSACTIONS: Final = "__transaction_state"
 
-CAPPED: Final = "brokers since 3.7 ask for {} of them, as many as there are; older ones acknowledge nothing"
+CAPPED: Final = "brokers since 3.7 require only {} of them, as many as there are; older ones acknowledge nothing"
 """What follows from a minimum of in-sync replicas above the number of replicas (KAFKA-15583)."""
 
 REPLICAS: Final = 3
@@ -29,7 +29,7 @@ REPLICAS: Final = 3
 
 
 def transactions(system: System) -> Iterator[Finding]:
-    """Compare what workers ask for with what the brokers do; nothing where workers do without."""
+    """Compare what workers need with the settings of the brokers; no findings if workers need no transactions."""
     if system.settings.guarantee != "exactly_once":
         return
     if system.settings.commit_interval_ms >= TRANSACTION_TIMEOUT_MS:
@@ -37,9 +37,8 @@ def transactions(system: System) -> Iterator[Finding]:
             Severity.ERROR,
             AUDIT,
             "setting commit_interval_ms",
-            f"{system.settings.commit_interval_ms}; a transaction is ended by the broker after {TRANSACTION_TIMEOUT_MS}"
-            " ms",
-            "each transaction is ended before it is committed, and its records are processed again for ever",
+            f"{system.settings.commit_interval_ms}; the broker ends a transaction after {TRANSACTION_TIMEOUT_MS} ms",
+            "each transaction ends before it is committed, and its records are processed again and again",
             (larder_setting("commit_interval_ms", 200),),
         )
     longest = system.brokers.number("transaction.max.timeout.ms", LONGEST_TRANSACTION)
@@ -48,15 +47,15 @@ def transactions(system: System) -> Iterator[Finding]:
             Severity.ERROR,
             AUDIT,
             "the brokers",
-            f"transaction.max.timeout.ms={longest}; workers ask for {TRANSACTION_TIMEOUT_MS}",
-            "the brokers give no producer the right to transactions: workers publish nothing",
+            f"transaction.max.timeout.ms={longest}; workers need {TRANSACTION_TIMEOUT_MS}",
+            "the brokers refuse the transactions of workers, which publish nothing",
             (set_static("transaction.max.timeout.ms", LONGEST_TRANSACTION),),
         )
     yield from _transaction_log(system)
 
 
 def _transaction_log(system: System) -> Iterator[Finding]:
-    """The topic that coordinates transactions is made when the first one begins, if there are enough brokers."""
+    """Brokers create the transaction log when the first transaction begins, if there are enough of them."""
     factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
     brokers, made = system.brokers, system.brokers.transaction_replicas is not None
     replicas = brokers.transaction_replicas or brokers.number(factor, REPLICAS)
@@ -70,7 +69,7 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             AUDIT,
             "the brokers",
             f"{factor}={replicas}; brokers that are up: {brokers.up}",
-            "the log of transactions cannot be made: workers wait for a coordinator and publish nothing",
+            "the brokers cannot create the transaction log: workers wait for a coordinator and publish nothing",
             do,
         )
     elif brokers.up > 1 and replicas == 1:
@@ -78,8 +77,8 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             Severity.WARNING,
             AUDIT,
             "the brokers",
-            f"one replica of the log of transactions; brokers that are up: {brokers.up}",
-            "while the broker that has it is away, no worker publishes; if its disk is lost, open transactions hang",
+            f"the transaction log has one replica; brokers that are up: {brokers.up}",
+            "while the broker that has it is down, no worker publishes; if its disk is lost, open transactions hang",
             (
                 (
                     f"kafka-reassign-partitions.sh --bootstrap-server {system.bootstrap} --execute"
@@ -93,8 +92,7 @@ def _transaction_log(system: System) -> Iterator[Finding]:
             Severity.HINT,
             AUDIT,
             "the brokers",
-            f"{'min.insync.replicas' if made else isr}={least}; the log of transactions has"
-            f" {counted(replicas, 'replica')}",
+            f"{'min.insync.replicas' if made else isr}={least}; the transaction log has {counted(replicas, 'replica')}",
             CAPPED.format(replicas),
             (set_topic(system.bootstrap, _TRANSACTIONS, min_insync_replicas=max(1, replicas - 1)), without)
             if made

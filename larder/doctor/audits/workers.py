@@ -1,4 +1,4 @@
-"""What the workers that run here say about themselves. Pure: answers in, findings out."""
+"""What the workers on this machine report about themselves. Pure: answers in, findings out."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ AUDIT = "workers"
 
 
 def workers(system: System) -> Iterator[Finding]:
-    """Find what keeps workers out of their group, and those that are silent, wait, rejected rows, or diverge."""
+    """Find foreign members of a group, and workers that are silent, wait, rejected rows, or diverge."""
     for name, group in system.groups.items():
         if group.foreign:
             yield Finding(
                 Severity.ERROR,
                 AUDIT,
                 f"group {name}",
-                f"members that are no workers of the service: {', '.join(group.foreign)}",
-                "the broker lets members of one kind into a group: workers that start are refused, and end",
-                ("stop them, or give them another group",),
+                f"members that are not workers of the service: {', '.join(group.foreign)}",
+                "the broker admits only one kind of member to a group: it refuses workers, which exit at their start",
+                ("stop these members, or give them another group",),
             )
     named = {service.name for service in system.services}
     for worker in system.workers:
@@ -42,8 +42,8 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
             Severity.WARNING,
             AUDIT,
             about,
-            "its process lives, and its web port does not answer",
-            "it may be stopped (SIGSTOP), or stand still",
+            "its process is alive, but its web port does not answer",
+            "it may be stopped (SIGSTOP), or stuck",
             ("look at its log; kill it and start it again: nothing is lost",),
         )
         return
@@ -58,8 +58,8 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
             AUDIT,
             about,
             warning,
-            "a store that can open no more files ends the worker, and clients wait for places",
-            ("do what it says, and start the worker again",),
+            "a worker that cannot open more files exits, and clients have to wait for connections",
+            ("do what it says, and restart the worker",),
         )
     for problem in worker.status.get("held_back", ()):
         yield Finding(
@@ -67,7 +67,7 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
             AUDIT,
             about,
             f"records are held back: {problem}",
-            "nothing is published for them, and nothing of them is lost",
+            "the worker publishes nothing for them; nothing is lost",
             ("do what it says",),
         )
     for table in worker.status.get("tables", ()):
@@ -82,9 +82,9 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
             AUDIT,
             f"{about}, table {name}",
             f"diverging: key {fell['key']} came with revision {fell['revision']} after {fell['earlier_revision']}",
-            "the copy here and one that is read later may have different rows",
+            "this copy, and one that is read later, may have different rows",
             (
-                "mend the owner, and have it publish that row again with a higher revision",
+                "fix the owner, and have it publish that row again with a higher revision",
                 f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{name}), and start it",
             ),
             (
@@ -99,12 +99,12 @@ def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterato
             f"{about}, table {name}",
             f"{counted(parked, 'rejected record')}, {_kept(worker, table)}",
             "their rows are missing, or older than what their owner published",
-            ("mend the owner as its log says, and have it publish those rows again",),
+            ("fix the owner as the worker's log says, and have it publish those rows again",),
         )
 
 
 def _kept(worker: WorkerState, table: Mapping[str, Any]) -> str:
-    """Say where rejected records are: each worker keeps those of a global table, and one parks those of another."""
+    """Say where rejected records are: in the store for a global table, in the dead letters for another."""
     if table["held"] == "global":
         return "kept in its store"
     if any(each["name"] == table["table"] for each in (worker.status or {}).get("decides", ())):

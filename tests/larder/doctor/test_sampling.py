@@ -15,7 +15,7 @@ OFFSETS = st.integers(0, 10**6)
 
 
 @examples(OFFSETS, OFFSETS, st.integers(1, 10**5))
-def test_what_is_read_lies_in_the_log_and_is_no_more_than_what_was_asked_for(one: int, other: int, wanted: int) -> None:
+def test_a_sample_is_in_the_log_and_no_larger_than_wanted(one: int, other: int, wanted: int) -> None:
     begin, end = sorted((one, other))
     chosen = stretches(begin, end, wanted)
     reached = begin
@@ -40,7 +40,7 @@ def test_half_are_the_oldest_and_half_the_newest() -> None:
     assert stretches(100, 1_000, 10) == (Stretch(100, 995, 5), Stretch(995, 1_000))
 
 
-async def test_what_retention_deletes_meanwhile_is_passed_over(kafka: str, prefix: str) -> None:
+async def test_records_that_retention_deletes_meanwhile_are_skipped(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.events"
     await create(kafka, {topic: 1})
     await send(kafka, topic, [Sent("k", {"number": number}, 0) for number in range(20)])

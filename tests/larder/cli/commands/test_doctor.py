@@ -160,7 +160,7 @@ async def test_nothing_is_found_where_nothing_is_wrong(patient: Patient) -> None
     assert patient("doctor").stdout.splitlines()[-1] == "nothing found; 9 records of 3 topics read"
 
 
-async def test_each_bad_record_is_found_where_it_lies(patient: Patient) -> None:
+async def test_each_bad_record_is_found(patient: Patient) -> None:
     ends_before = await ends(patient.kafka, patient.customers)
     place = partition_of(b"ada", PARTITIONS)
     first = ends_before[place]
@@ -200,12 +200,12 @@ async def test_records_of_a_foreign_partitioner_are_found_and_it_is_named(patien
     finding = told.of("placement", patient.customers)
     assert (told.code, finding["severity"], len(finding["samples"])) == (11, "error", 5)
     misplaced = sum(crc32(key.encode(), PARTITIONS) != partition_of(key.encode(), PARTITIONS) for key in keys)
-    assert finding["seen"].startswith(f"{misplaced} of 53 records lie in another of 4 partitions")
+    assert finding["seen"].startswith(f"{misplaced} of 53 records are in another of 4 partitions")
     assert "all of them fit CRC32 (the default of librdkafka" in finding["seen"]
     assert finding["do"][0] == "set partitioner=murmur2_random in the configuration of the producer (librdkafka)"
 
 
-async def test_topics_with_other_settings_than_declared_are_found_and_the_commands_mend_them(
+async def test_topics_with_other_settings_than_declared_are_found_and_the_commands_fix_them(
     patient: Patient,
 ) -> None:
     planted = {
@@ -406,16 +406,16 @@ async def test_records_that_are_not_committed_are_not_looked_at_and_their_open_t
     assert f"--partition {lies.partition} --start-offset {lies.offset}" in found.do[0]
 
 
-async def test_people_read_what_was_seen_where_why_it_matters_and_what_mends_it(patient: Patient) -> None:
+async def test_people_read_what_was_found_where_why_it_matters_and_the_fix(patient: Patient) -> None:
     await patient.send_without_key(patient.customers, customer("dee"), 0)
     ended = patient("doctor")
     assert ended.returncode == 11
     offset = (await ends(patient.kafka, patient.customers))[0] - 1
     assert ended.stdout.startswith(
         f"error  topic {patient.customers}: 1 record without a key\n"
-        f"    seen at  {patient.at(patient.customers, 0, offset)}\n"
-        "    matters  such a record is no row: it is rejected, and tables lack what it says\n"
-        "    mend     have their producer send customer_id as the key of the message\n"
+        f"    found at  {patient.at(patient.customers, 0, offset)}\n"
+        "    why       tables reject such a record, and lack its row\n"
+        "    fix       have their producer send customer_id as the key of the message\n"
     )
     assert ended.stdout.splitlines()[-1] == "1 error; 7 records of 3 topics read"
 

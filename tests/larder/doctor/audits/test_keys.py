@@ -44,7 +44,7 @@ def test_null_keys_are_an_error_for_rows_and_a_warning_for_events() -> None:
 
 def test_keys_that_are_written_otherwise_than_declared_are_found() -> None:
     (told,) = audit(NUMBERS, given(0, "7", {"number": 7}))
-    assert told.seen == "1 record whose key is no int64 key, as declared"
+    assert told.seen == "1 record whose key is not of the declared type int64"
 
 
 def test_a_row_under_another_key_is_found_also_when_it_is_bad_otherwise() -> None:
@@ -52,11 +52,11 @@ def test_a_row_under_another_key_is_found_also_when_it_is_bad_otherwise() -> Non
     assert told.seen == "2 records whose key is not the value of customer_id"
 
 
-def test_a_value_that_tells_no_key_is_left_to_the_schema() -> None:
+def test_a_value_without_a_key_is_left_to_the_schema() -> None:
     assert not audit(CUSTOMERS, given(0, "c1", b"{"), given(1, "c1", {"customer_id": 7}), given(2, "c1", {}))
 
 
-def test_at_most_five_coordinates_are_told_of_however_many() -> None:
+def test_at_most_five_coordinates_are_listed() -> None:
     (told,) = audit(CUSTOMERS, *(given(offset, None, ROW) for offset in range(1_000)))
     assert [place.offset for place in told.samples] == [0, 1, 2, 3, 4]
     assert told.seen.startswith("1,000 records")

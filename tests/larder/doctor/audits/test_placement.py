@@ -43,7 +43,7 @@ def test_what_javas_partitioner_placed_is_in_its_place(keys: list[bytes], count:
 
 
 @examples(KEYS, st.integers(2, 50))
-def test_exactly_those_that_lie_elsewhere_are_counted(keys: list[bytes], count: int) -> None:
+def test_exactly_the_misplaced_keys_are_counted(keys: list[bytes], count: int) -> None:
     elsewhere = [key for key in keys if crc32(key, count) != partition_of(key, count)]
     told = audit(keys, crc32, count)
     assert len(told) == bool(elsewhere)
@@ -76,19 +76,19 @@ def test_where_one_does_not_fit_none_is_named() -> None:
     keys = [b"customer-%d" % number for number in range(100)]
     odd = next(key for key in keys if len({(crc32(key, 6) + 1) % 6, partition_of(key, 6)}) == 2)
     (told,) = audit(keys, lambda key, count: (crc32(key, count) + (key == odd)) % count, 6)
-    assert "they fit no partitioner that is known here" in told.seen
+    assert "they fit no known partitioner" in told.seen
 
 
 def test_a_few_that_fit_by_chance_name_none() -> None:
     keys = [key for key in (b"k%d" % number for number in range(50)) if crc32(key, 2) != partition_of(key, 2)][:3]
     (told,) = audit(keys, crc32, 2)
-    assert "no partitioner that is known" in told.seen
+    assert "no known partitioner" in told.seen
 
 
 def test_partitions_that_were_added_since_are_recognised() -> None:
     keys = [b"customer-%d" % number for number in range(100)]
     (told,) = audit(keys, lambda key, _: partition_of(key, 4), 8)
-    assert "as if the topic had 4 partitions: some were added since" in told.seen
+    assert "where a topic with 4 partitions would have them: partitions were added since" in told.seen
 
 
 def test_it_is_an_error_only_where_something_is_joined_by_partition() -> None:
@@ -97,11 +97,11 @@ def test_it_is_an_error_only_where_something_is_joined_by_partition() -> None:
     assert audit(keys, crc32, 6, by_partition=False)[0].severity is Severity.HINT
 
 
-def test_uuids_that_lie_by_their_capitals_are_told_so_where_rows_are_looked_up_by_partition() -> None:
+def test_uuids_placed_by_their_capitals_are_recognised_where_rows_are_looked_up_by_partition() -> None:
     keys = [str(uuid.UUID(int=number * 7919)).upper().encode() for number in range(40)]
     elsewhere = [key for key in keys if partition_of(key, 4) != partition_of(key.lower(), 4)]
     (told,) = audit(keys, partition_of, 4, one_form=UUID.one_form)
     assert told.seen.startswith(f"{len(elsewhere)} of 40 records")
     assert "as they are written, in capitals or in braces" in told.seen
-    assert "small letters without braces" in told.do[0]
+    assert "lower case without braces" in told.do[0]
     assert not audit(keys, partition_of, 4, by_partition=False, one_form=UUID.one_form)

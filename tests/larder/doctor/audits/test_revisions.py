@@ -29,7 +29,7 @@ def test_revisions_that_rise_and_rows_that_are_sent_again_are_no_finding() -> No
     assert not audit(given(0, "c1", row(1)), given(1, "c1", row(1)), given(2, "c1", row(5)), given(3, "c2", row(1)))
 
 
-def test_a_revision_that_falls_is_told_with_both_places() -> None:
+def test_a_falling_revision_is_reported_with_both_coordinates() -> None:
     (told,) = audit(given(3, "c1", row(7)), given(9, "c1", row(6)))
     assert told.seen == (
         "1 record with a lower revision than an earlier one of their key: key c1 with 6 after 7 at shop.customers/0/3"
@@ -66,7 +66,7 @@ def test_partitions_are_not_ordered_among_each_other() -> None:
 
 def test_another_row_with_the_same_revision_is_found() -> None:
     (told,) = audit(given(0, "c1", row(1)), given(1, "c1", row(1, "Bo")))
-    assert told.seen == "1 record with another value than the one before, and the same revision"
+    assert told.seen == "1 record with another value than the one before but the same revision"
 
 
 def test_rows_without_a_revision_are_found_whatever_the_type_says() -> None:
@@ -76,7 +76,7 @@ def test_rows_without_a_revision_are_found_whatever_the_type_says() -> None:
         given(2, "c1", row("7")),
         given(3, "c1", row(2**63)),
     )
-    assert (told.seen, len(told.samples)) == ("4 records without a revision of 64 bits in revision", 4)
+    assert (told.seen, len(told.samples)) == ("4 records without a 64-bit revision in revision", 4)
 
 
 def test_a_default_of_the_declaration_is_no_revision_of_the_owner() -> None:
@@ -86,7 +86,7 @@ def test_a_default_of_the_declaration_is_no_revision_of_the_owner() -> None:
 
     reader = ValueReader(OwnerTopic("levels", Level, key="key", revision="version"))
     (told,) = found(Revisions(reader, "version"), reader, {0: [given(0, "a", {"key": "a"})]})
-    assert told.seen == "1 record without a revision of 64 bits in version"
+    assert told.seen == "1 record without a 64-bit revision in version"
 
 
 def test_a_deletion_keeps_the_revision_for_as_long_as_tables_remember_it() -> None:
@@ -101,7 +101,7 @@ def test_the_revision_of_a_deletion_has_to_rise_as_well() -> None:
     assert "with 6 after 7" in told.seen
     assert not audit(given(0, "c1", row(7)), given(1, "c1", None, headers=[("larder.revision", b"8")]))
     (bad,) = audit(given(0, "c1", None, headers=[("larder.revision", b"new")]))
-    assert bad.seen.startswith("1 record without a revision")
+    assert bad.seen.startswith("1 record without a 64-bit revision")
 
 
 def test_however_many_keys_there_are_no_more_are_kept_than_the_bound() -> None:

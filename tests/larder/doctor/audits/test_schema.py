@@ -42,15 +42,15 @@ def test_missing_fields_are_counted_one_by_one() -> None:
     assert told.seen == "2 of 3 values lack fields of Customer: name (2), revision (1)"
 
 
-def test_all_fields_of_another_type_are_told_with_what_is_wrong() -> None:
+def test_all_fields_of_another_type_are_listed_with_what_is_wrong() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", {**ROW, "name": 5, "revision": "1"}), given(1, "c1", {**ROW, "name": 6}))
     assert told.seen == (
-        "2 of 2 values have fields that are not of the type that Customer has: name (2: Expected `str`, got `int`),"
-        " revision (1: Expected `int`, got `str`)"
+        "2 of 2 values have fields that are not of the type that Customer declares: name (2: Expected `str`, got"
+        " `int`), revision (1: Expected `int`, got `str`)"
     )
 
 
-def test_a_field_in_a_row_within_the_row_is_told_with_its_path() -> None:
+def test_a_nested_field_is_listed_with_its_path() -> None:
     class Outer(Row):
         key: str
         inner: dict[str, int]
@@ -101,9 +101,9 @@ def test_an_envelope_of_connect_is_named_also_where_no_field_of_the_type_is_requ
     assert told.do == ("set value.converter.schemas.enable=false for the connector",)
 
 
-def test_what_is_no_json_object_is_an_error() -> None:
+def test_a_value_that_is_not_a_json_object_is_an_error() -> None:
     (told,) = audit(CUSTOMERS, given(0, "c1", b"{"), given(1, "c1", b"[1]"), given(2, "c1", b"\xff"))
-    assert told.seen.startswith("3 of 3 values are no JSON object: ")
+    assert told.seen.startswith("3 of 3 values are not a JSON object: ")
 
 
 def test_an_event_without_a_value_is_a_warning() -> None:
@@ -112,7 +112,7 @@ def test_an_event_without_a_value_is_a_warning() -> None:
     assert (told.severity, told.seen) == (Severity.WARNING, "2 of 3 events have no value")
 
 
-def test_values_with_keys_in_place_of_fields_take_no_more_than_their_bound() -> None:
+def test_maps_instead_of_rows_take_no_more_memory_than_their_bound() -> None:
     reader = ValueReader(CUSTOMERS)
     schema = Schema(reader)
     for at in range(2 * MOST_FIELDS):
@@ -138,5 +138,5 @@ def test_a_value_is_an_error_exactly_when_a_table_would_reject_it(value: object)
 
 
 @examples(st.binary(max_size=30))
-def test_no_bytes_whatever_make_it_fail(value: bytes) -> None:
+def test_no_bytes_make_it_fail(value: bytes) -> None:
     audit(CUSTOMERS, given(0, "c1", value))
