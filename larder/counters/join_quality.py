@@ -112,7 +112,7 @@ class QualityOfJoin:
         return self.total().joined
 
     def as_dict(self) -> dict[str, int]:
-        """The sum over all partitions, by what became of orders."""
+        """The sum over all partitions, by what became of records."""
         return self.total().as_dict()
 
     def total(self) -> JoinCounts:

@@ -1,7 +1,7 @@
-"""Whether a service can read what it keeps: whoever needs it does nothing while a record of it is unreadable.
+"""Whether a service can read what it keeps: operators that need it do nothing while a record of it is unreadable.
 
-Without it a decide would begin again from nothing, and publish that over the rows that it cannot read; an order that
-waits would never be joined, and a wake-up never come.
+Otherwise a decide would start from nothing, and publish over the rows that it cannot read; a waiting record would
+never be joined, and a wake-up would never come.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def unreadable_rows(table: LocalTable, partition: int) -> Problem:
         f"state {where}" if table.decided_on else f"internal topic {where}",
         "a decide requires that it can read each of its rows"
         if table.decided_on
-        else "a service requires that it can read all that it keeps there, orders that wait and wake-ups for instance",
+        else "a service requires that it can read all that it keeps there, waiting records and wake-ups for instance",
         found,
         "records of its inputs are held back, and nothing is lost: " + (_STATE_DO if table.decided_on else _KEPT_DO),
     )

@@ -1,4 +1,4 @@
-"""Why was this order not joined? Each join by partition: counts, and the newest orders that lacked a row. Pure.
+"""Why was this record not joined? Each join by partition: counts, and the newest records that lacked a row. Pure.
 
 From what the engine has counted to plain values, with keys as people write them and coordinates that name a dead
 letter, too.
@@ -83,7 +83,7 @@ def _samples(join: Join, tp: TopicPartition, quality: JoinQuality) -> dict[str, 
 
 
 def _newest(join: Join, tp: TopicPartition, samples: Iterable[Sample]) -> list[dict[str, Any]]:
-    """The newest first; an order that was read again, after a rewind, once."""
+    """The newest first; a record that was read again, after a rewind, once."""
     by_offset = {sample.offset: sample for sample in samples}
     return [_sample(join, tp, sample) for sample in sorted(by_offset.values(), reverse=True)]
 

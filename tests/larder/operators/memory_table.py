@@ -1,7 +1,7 @@
 """A partition of a waiting topic as a table in memory, as far as it has been read.
 
 Stands where `larder.local_tables.table.LocalTable` stands in a worker, for tests that open it many hundred times;
-`test_waiting_orders` and `test_owned` have a real one.
+`test_waiting_records` and `test_owned_rows` have a real one.
 """
 
 from __future__ import annotations

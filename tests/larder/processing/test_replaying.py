@@ -94,7 +94,7 @@ def test_what_nobody_can_process_again_is_parked_and_loses_nothing() -> None:
     assert headers["larder.cause"] == b"replaying requires the step 'join k' of the service on orders; found join j"
 
 
-def test_a_replayed_order_waits_under_its_own_coordinates_and_is_joined_once() -> None:
+def test_a_replayed_record_waits_under_its_own_coordinates_and_is_joined_once() -> None:
     stage = Stage()
 
     def parking(tp: TopicPartition, step: str) -> Parking:

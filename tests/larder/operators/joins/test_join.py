@@ -108,7 +108,7 @@ def test_a_slice_gives_what_its_records_give_one_by_one(
     assert whole.counts == single.counts
 
 
-def test_orders_with_a_field_of_the_name_of_an_embedded_row_are_counted() -> None:
+def test_records_with_a_field_named_like_an_embedded_row_are_counted() -> None:
     join, delivery = joining(two=True)
     orders = [b'{"order_id":"o1","customer_id":"c0","buyer_id":"c0"%b}' % more for more in (b"", b',"buyer":1')]
     join.process([Sent(offset, 100, b"o1", order, ()) for offset, order in enumerate(orders)])
@@ -180,7 +180,7 @@ def test_what_cannot_be_joined_is_parked_with_its_cause_and_the_rest_is_joined(v
     assert cause in dict(letter.headers)["larder.cause"].decode()
 
 
-def test_a_function_that_fails_parks_its_order_with_what_it_raised() -> None:
+def test_a_function_that_fails_dead_letters_its_record_with_what_it_raised() -> None:
     join, delivery = joining(function=True)
     join.process([Sent(0, 1, b"o1", order(note="fail"), ()), Sent(1, 2, b"o1", order(), ())])
     delivery.settle()
@@ -197,7 +197,7 @@ def test_a_slice_whose_rows_are_all_there_is_counted_at_once_and_sampled_not_at_
     assert not [*quality.missing, *quality.expired, *quality.parked]
 
 
-def test_of_orders_that_lack_a_row_the_newest_are_kept_with_what_was_not_there() -> None:
+def test_the_newest_records_that_lack_a_row_are_sampled_with_what_was_missing() -> None:
     join, _ = joining(two=True)
     join.process(
         [

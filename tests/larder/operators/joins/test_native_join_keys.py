@@ -1,4 +1,4 @@
-"""A native join by UUID: whatever form its keys are written in, an order meets its row, or is parked with a reason."""
+"""A native join by UUID: in any form of its key, a record meets its row, or is dead-lettered with a cause."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def met(
 @pytest.mark.parametrize("settle", [PassOn, Drop])
 @pytest.mark.parametrize("field", [KEY, CAPITALS, BRACES, URN, HEX])
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES, URN, HEX])
-def test_an_order_lies_where_its_row_does_and_meets_it_or_is_parked(
+def test_a_record_lies_where_its_row_does_and_meets_it_or_is_dead_lettered(
     held: LocalTable, key: bytes, field: bytes, settle: Any
 ) -> None:
     results, letters = met(held, key, field, partition_of(key, 4), settle)
@@ -81,12 +81,12 @@ def test_an_order_lies_where_its_row_does_and_meets_it_or_is_parked(
 
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES])
 @pytest.mark.parametrize("field", [KEY, CAPITALS, HEX])
-def test_an_order_in_the_partition_of_its_row_meets_it_in_any_form(held: LocalTable, key: bytes, field: bytes) -> None:
+def test_a_record_in_the_partition_of_its_row_meets_it_in_any_form(held: LocalTable, key: bytes, field: bytes) -> None:
     results, letters = met(held, key, field, HERE, Drop)
     assert ([each.key for each in results], letters) == ([KEY], [])
 
 
-def test_an_order_that_lies_where_the_other_form_of_its_key_belongs_is_parked_with_the_form_to_send(
+def test_a_record_that_lies_where_another_form_of_its_key_belongs_is_dead_lettered_with_the_form_to_send(
     held: LocalTable,
 ) -> None:
     there = partition_of(CAPITALS, 4)
@@ -99,7 +99,7 @@ def test_an_order_that_lies_where_the_other_form_of_its_key_belongs_is_parked_wi
 
 
 @pytest.mark.parametrize("settle", [PassOn, Drop])
-def test_an_order_whose_row_is_not_there_is_no_order_in_the_wrong_partition(held: LocalTable, settle: Any) -> None:
+def test_a_record_whose_row_does_not_exist_is_not_called_misplaced(held: LocalTable, settle: Any) -> None:
     other = next(key for key in (str(uuid.uuid4()).encode() for _ in range(999)) if partition_of(key, 4) == HERE)
     results, letters = met(held, other, other, HERE, settle)
     assert (len(results), letters) == (int(settle is PassOn), [])

@@ -1,4 +1,4 @@
-"""Waiting orders in the table that keeps them: each is read as it came, and what is none is parked."""
+"""Waiting records in the table that keeps them: each is read as it came, and what is none is dead-lettered."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PLACES = st.builds(
     value=BYTES,
     headers=st.lists(st.tuples(st.text(max_size=9), st.none() | BYTES), max_size=3),
 )
-def test_an_order_is_read_as_it_came(
+def test_a_record_is_read_as_it_came(
     place: WaitingPlace, value: bytes, headers: list[tuple[str, bytes | None]]
 ) -> None:
     order = PlainRecord(place.offset, place.timestamp, place.key, value, headers)
@@ -129,9 +129,7 @@ def nested(offset: int, depth: int) -> Sent:
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
-def test_an_order_that_is_nested_as_deeply_as_can_be_read_waits_like_any_other(
-    stage: Kept, *, taken_over: bool
-) -> None:
+def test_a_record_nested_as_deeply_as_can_be_read_waits_like_any_other(stage: Kept, *, taken_over: bool) -> None:
     orders = [nested(offset, depth) for offset, depth in enumerate(range(700, 1_100))]
     stage.joining.process(orders)
     stage.delivery.finish()
@@ -171,7 +169,7 @@ ROW = {"id": "f", "offset": 1, "timestamp": 0, "deadline": 0.0, "key": None, "va
         (b"f", b'{"id":' + b"[" * 9_000),
     ],
 )
-def test_what_is_no_waiting_order_is_parked_and_those_that_wait_go_on(
+def test_what_is_no_waiting_record_is_dead_lettered_and_those_that_wait_go_on(
     stage: Kept, key: bytes | None, value: bytes | None
 ) -> None:
     stage.joining.process([stage.order(0)])
@@ -189,7 +187,7 @@ def test_what_is_no_waiting_order_is_parked_and_those_that_wait_go_on(
     assert len(stage.settled(JOINED)) == 2
 
 
-def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_gone(stage: Kept) -> None:
+def test_a_waiting_record_of_another_version_is_kept_and_holds_its_input_back(stage: Kept) -> None:
     stage.joining.process([stage.order(0)])
     newer = msgspec.json.encode({**ROW, "added": 1})
     stage.delivery.emit(Output(WAITING.topic, 1, 1 << 20), 0, b"f", newer, 7, OURS)
@@ -211,7 +209,7 @@ def test_an_order_that_another_version_wrote_is_kept_and_holds_back_until_it_is_
     assert len(stage.waiting) == 1
 
 
-def test_an_order_of_a_foreign_hand_that_is_none_is_parked_under_what_it_says(stage: Kept) -> None:
+def test_a_waiting_record_that_somebody_else_wrote_is_dead_lettered_as_what_it_claims_to_be(stage: Kept) -> None:
     for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
         order = PlainRecord(3, 7, b"k", value, [("trace", b"t")])
         row = written(WaitingPlace(name.encode(), b"k", 3, 7, 0.0), order)

@@ -1,4 +1,4 @@
-"""Waiting orders, case by case; `test_waiting_model` has what must hold in any order of events."""
+"""Waiting records, case by case; `test_waiting_model` has what must hold in any order of events."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def stage() -> Stage:
 ADA, INK = Customer(customer_id="c1"), Product(product_id="p1")
 
 
-def test_thousands_of_orders_of_one_key_go_in_their_order_when_their_partner_comes(stage: Stage) -> None:
+def test_thousands_of_records_of_one_key_are_released_in_order_when_their_partner_comes(stage: Stage) -> None:
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.joining.process([stage.order(offset) for offset in range(3_000)])
     assert len(stage.waiting) == 3_000
@@ -183,7 +183,7 @@ def test_thousands_of_orders_of_one_key_go_in_their_order_when_their_partner_com
     assert len(stage.settled(JOINED)) == 3_000
 
 
-def test_an_order_with_two_partners_goes_once_both_are_there(stage: Stage) -> None:
+def test_a_record_with_two_partners_goes_once_both_are_there(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.come(stage.products, "p1", INK)
     assert len(stage.waiting) == 1
@@ -196,7 +196,7 @@ def test_an_order_with_two_partners_goes_once_both_are_there(stage: Stage) -> No
     assert msgspec.json.decode(joined.value or b"")["product"] == {"product_id": "p1"}
 
 
-def test_an_order_that_goes_is_deleted_after_what_came_of_it_is_acknowledged(stage: Stage) -> None:
+def test_a_released_record_is_deleted_after_its_result_is_acknowledged(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.delivery.settle()
     stage.come(stage.products, "p1", INK)
@@ -207,7 +207,7 @@ def test_an_order_that_goes_is_deleted_after_what_came_of_it_is_acknowledged(sta
     assert [record.value is None for record in stage.settled(WAITING)] == [False, True]
 
 
-def test_an_order_is_given_up_with_what_it_lacks_when_its_time_is_over(stage: Stage) -> None:
+def test_a_record_is_given_up_at_its_deadline_with_what_it_lacks(stage: Stage) -> None:
     stage.come(stage.customers, "c1", ADA)
     stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
     stage.time_passes(9.9)
@@ -219,7 +219,7 @@ def test_an_order_is_given_up_with_what_it_lacks_when_its_time_is_over(stage: St
     ]
 
 
-def test_what_became_of_orders_that_waited_is_counted_and_those_that_waited_in_vain_are_sampled(stage: Stage) -> None:
+def test_waiting_records_are_counted_and_those_that_expire_are_sampled(stage: Stage) -> None:
     stage.come(stage.products, "p1", INK)
     stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
     stage.come(stage.customers, "c1", ADA)
@@ -232,7 +232,7 @@ def test_what_became_of_orders_that_waited_is_counted_and_those_that_waited_in_v
     assert [each.offset for each in quality.missing] == [0, 1]
 
 
-def test_a_table_that_lags_does_not_expire_orders(stage: Stage) -> None:
+def test_a_table_that_lags_does_not_expire_records(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.customers.end = 5
     stage.time_passes(1_000)
@@ -242,7 +242,7 @@ def test_a_table_that_lags_does_not_expire_orders(stage: Stage) -> None:
     assert len(stage.waiting) == 0
 
 
-def test_a_table_that_is_read_anew_from_a_shorter_topic_holds_no_order_back_for_ever(stage: Stage) -> None:
+def test_a_table_that_reads_a_shorter_topic_from_scratch_holds_no_record_back_for_ever(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.customers.end, stage.customers.position = 1_000, 900
     stage.time_passes(1)
@@ -268,7 +268,7 @@ def test_beyond_the_limit_the_oldest_take_the_next_step_at_once() -> None:
     assert [record.key for record in stage.settled(JOINED)] == [b"k0", b"k1"]
 
 
-def test_beyond_the_limit_an_order_whose_partner_is_there_is_joined_all_the_same() -> None:
+def test_beyond_the_limit_a_record_whose_partner_is_there_is_still_joined() -> None:
     stage = Stage(at_most=1)
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.joining.process([stage.order(0, "k0")])
@@ -279,14 +279,14 @@ def test_beyond_the_limit_an_order_whose_partner_is_there_is_joined_all_the_same
     assert stage.causes() == []
 
 
-def test_an_order_that_is_too_large_to_wait_is_parked(stage: Stage) -> None:
+def test_a_record_that_is_too_large_to_wait_is_dead_lettered(stage: Stage) -> None:
     stage = Stage(largest=400)
     stage.joining.process([stage.order(0, "k" * 300), stage.order(1)])
     assert len(stage.waiting) == 1
     assert "at most 400 bytes" in stage.causes()[0]
 
 
-def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_on(stage: Stage) -> None:
+def test_unreadable_waiting_records_are_dead_lettered_and_those_behind_them_go_on(stage: Stage) -> None:
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
     stage.spoil(b'"c1"', b"12345")
     stage.products[b"p1"] = msgspec.json.encode(INK)
@@ -297,7 +297,7 @@ def test_orders_that_no_longer_can_be_read_are_parked_and_those_behind_them_go_o
     assert len(stage.waiting) == 0
 
 
-def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_is_over(stage: Stage) -> None:
+def test_an_unreadable_waiting_record_does_not_end_the_worker_when_it_expires(stage: Stage) -> None:
     stage.joining.process([stage.order(0, customer="c9"), stage.order(1, customer="c1")])
     stage.spoil(b'"c1"', b"12345")
     stage.opened()
@@ -306,7 +306,7 @@ def test_one_that_cannot_be_read_any_more_does_not_end_the_worker_when_its_time_
     assert [("no row" in cause, "Expected" in cause) for cause in stage.causes()] == [(True, False), (False, True)]
 
 
-def test_a_late_deletion_of_a_worker_before_sets_those_behind_free_in_time(stage: Stage) -> None:
+def test_a_late_deletion_by_an_earlier_worker_lets_those_behind_go_in_time(stage: Stage) -> None:
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
@@ -319,7 +319,7 @@ def test_a_late_deletion_of_a_worker_before_sets_those_behind_free_in_time(stage
     assert stage.causes() == []
 
 
-def test_an_order_that_was_let_go_late_by_a_worker_before_and_is_read_again_waits(stage: Stage) -> None:
+def test_a_record_that_an_earlier_worker_released_late_waits_when_it_is_read_again(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.settle_and_read_back()
     stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
@@ -329,7 +329,7 @@ def test_an_order_that_was_let_go_late_by_a_worker_before_and_is_read_again_wait
     assert len(stage.waiting) == len(stage.store.found) == 1
 
 
-def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_again(stage: Stage) -> None:
+def test_a_late_record_of_an_earlier_worker_is_released_when_the_partition_is_assigned_again(stage: Stage) -> None:
     other = Stage()
     other.joining.process([other.order(7)])
     (late,) = other.settled(WAITING)
@@ -343,7 +343,7 @@ def test_a_late_order_of_a_worker_before_goes_when_the_partition_is_assigned_aga
 
 
 @pytest.mark.parametrize("late", ["the row", "its deletion"])
-def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_it(late: str) -> None:
+def test_a_late_write_of_an_earlier_worker_does_not_touch_a_newer_record_of_the_row(late: str) -> None:
     stage, other = Stage(by_row_key=True), Stage(by_row_key=True)
     other.joining.process([other.order(0)])
     (before,) = other.settled(WAITING)
@@ -361,7 +361,7 @@ def test_what_a_worker_before_says_late_of_a_row_does_not_touch_a_newer_one_of_i
 
 @pytest.mark.parametrize("partner", ["c2", "c1"])
 @pytest.mark.parametrize("named", ['"order_id":"other",', '"order_id":7,', ""])
-def test_what_is_no_row_takes_the_place_of_none_that_waits(named: str, partner: str) -> None:
+def test_what_is_no_row_replaces_no_waiting_record(named: str, partner: str) -> None:
     stage = Stage(by_row_key=True)
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
@@ -374,7 +374,7 @@ def test_what_is_no_row_takes_the_place_of_none_that_waits(named: str, partner: 
     assert [msgspec.json.decode(record.value or b"")["customer_id"] for record in stage.settled(JOINED)] == ["c1"]
 
 
-def test_a_row_that_cannot_wait_still_takes_the_place_of_its_version_before() -> None:
+def test_a_row_that_cannot_wait_still_replaces_its_earlier_version() -> None:
     stage = Stage(largest=400, by_row_key=True)
     stage.joining.process([stage.order(0), stage.order(1, product="p" * 300)])
     stage.settle_and_read_back()
@@ -398,7 +398,7 @@ def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_onc
 
 
 @pytest.mark.parametrize("value", [b'{"order_id":"k","customer_id":"c1","product_id":"p1"}', None])
-def test_a_row_of_a_topic_that_was_made_anew_takes_the_place_of_one_before(value: bytes | None) -> None:
+def test_a_row_of_a_recreated_topic_replaces_an_earlier_one(value: bytes | None) -> None:
     stage = Stage(by_row_key=True)
     stage.joining.process([stage.order(100)])
     stage.settle_and_read_back()
@@ -420,7 +420,7 @@ def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topi
     assert not stage.joining.busy()
 
 
-def test_orders_of_a_topic_that_was_made_anew_do_not_take_the_places_of_those_before(stage: Stage) -> None:
+def test_records_of_a_recreated_topic_do_not_replace_those_before(stage: Stage) -> None:
     stage.joining.process([stage.order(0, "old")])
     stage.delivery.finish()
     stage.opened()
@@ -429,7 +429,7 @@ def test_orders_of_a_topic_that_was_made_anew_do_not_take_the_places_of_those_be
     assert [letter.value for letter in stage.settled(LETTERS)] == [stage.order(0, "old").value]
 
 
-def test_an_order_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> None:
+def test_a_record_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> None:
     value = b'{ "order_id":"\xc3\xa9", "unknown":[1, 2.50], "customer_id":"c1","product_id":"p1"}'
     stage.joining.process([Sent(3, 1_234, b"\xff\x00", value, ())])
     stage.delivery.finish()
@@ -442,7 +442,7 @@ def test_an_order_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> N
 
 
 @pytest.mark.parametrize("settle", [DeadLetter, PassOn])
-def test_an_order_whose_function_ends_the_worker_still_waits(settle: Any) -> None:
+def test_a_record_whose_function_ends_the_worker_still_waits(settle: Any) -> None:
     def exits(*_: Any) -> Any:
         raise SystemExit(0)
 
