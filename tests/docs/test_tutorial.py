@@ -86,7 +86,7 @@ class Tour:
 
 
 @pytest.mark.timeout(240)
-def test_the_tour_works_as_it_is_printed(kafka: str, tmp_path: Path) -> None:
+def test_the_tutorial_works_as_it_is_printed(kafka: str, tmp_path: Path) -> None:
     text = page("tutorial")
     for name in NAMES:
         text = re.sub(rf"\b{name}\b", f"{name}{uuid.uuid4().hex[:6]}", text)
