@@ -23,7 +23,7 @@ from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
-from larder.operators.decides.decide import Decider, Deciding
+from larder.operators.decides.decide import Decider, DecideStep
 from larder.operators.decides.near_rows import NearRows, Source
 from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
 
@@ -78,7 +78,7 @@ def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
 
 
 @build.register
-def _build(plan: DecidePlan, at: PartitionContext) -> Deciding:
+def _build(plan: DecidePlan, at: PartitionContext) -> DecideStep:
     return at.decides.stage(at.tp, plan, at.dead_letters(plan.step))
 
 
@@ -95,10 +95,10 @@ class DecideParts:
         self._plans = {each.operator.name: each for each in shared.plan.decides}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
-    def stage(self, tp: TopicPartition, plan: DecidePlan, parking: Parking) -> Deciding:
+    def stage(self, tp: TopicPartition, plan: DecidePlan, parking: Parking) -> DecideStep:
         """A decide on an input partition."""
         read = plan.compiled.events[plan.inputs.index(tp.topic)]
-        return Deciding(tp, read, self._decider(plan, tp.partition), parking)
+        return DecideStep(tp, read, self._decider(plan, tp.partition), parking)
 
     def needed(self, plan: DecidePlan) -> Iterator[str]:
         """The tables that it may read."""

@@ -13,9 +13,10 @@ from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
 from larder.declaring.missing_fields import Drop
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.output import Output
-from larder.operators.rekeying.newest_result import Gathering
-from larder.operators.rekeying.rows import RekeyingRows
-from larder.processing.handlers import InputStep, Rekeying
+from larder.operators.rekeying.events import RekeyEventsStep
+from larder.operators.rekeying.newest_result import NewestResultStep
+from larder.operators.rekeying.rows import RekeyRowsStep
+from larder.processing.handlers import InputStep
 from larder.store.applying.row_checks import RowChecks
 
 
@@ -45,10 +46,10 @@ def _build(plan: RekeyPlan, at: PartitionContext) -> InputStep:
     source, counts = plan.rekeyed.source, at.counts.rekeyings[plan.output.topic]
     parking = at.dead_letters(plan.step)
     if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
-        return Rekeying(compile_rekey(plan.rekeyed), plan.output, at.delivery, parking, counts)
+        return RekeyEventsStep(compile_rekey(plan.rekeyed), plan.output, at.delivery, parking, counts)
     read = compile_row_rekey(plan.rekeyed, source.revision)
     places, drops = at.owned(plan.places), plan.rekeyed.missing is Drop
-    return RekeyingRows(read, places, plan.output, at.delivery, parking, counts, drops=drops)
+    return RekeyRowsStep(read, places, plan.output, at.delivery, parking, counts, drops=drops)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class GatherPlan:
 
 
 @build.register
-def _build_gathering(plan: GatherPlan, at: PartitionContext) -> Gathering:
+def _build_gathering(plan: GatherPlan, at: PartitionContext) -> NewestResultStep:
     # Only the service writes there: what is parked is somebody else's, and is not for this step.
     into = cast("OwnerTopic", plan.of.operator.into)
-    return Gathering(at.owned(plan.of.output), at.dead_letters(), RowChecks(into))
+    return NewestResultStep(at.owned(plan.of.output), at.dead_letters(), RowChecks(into))

@@ -6,10 +6,12 @@ fits its topic: one that is refused would be made again for ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from aiokafka.structs import TopicPartition
 
 from larder.counters.cause_log import CauseLog
-from larder.declaring.dead_letters import dead_letter, fitting
+from larder.declaring.dead_letters import cause_of, dead_letter, fitting
 from larder.declaring.one_form import as_sent
 from larder.declaring.records import Record
 from larder.delivery.delivery import Delivery
@@ -35,6 +37,14 @@ class Parking:
         self._delivery = delivery
         self._step = step
         self._causes = causes or CauseLog(f"input {tp.topic}")
+
+    def handle_each(self, records: Sequence[Record], handle: Callable[[Record], None]) -> None:
+        """Handle records one after the other; one that raises ValueError goes to the dead letters."""
+        for record in records:
+            try:
+                handle(record)
+            except ValueError as error:
+                self.park(record, cause_of(error))
 
     def park(self, record: Record, cause: str) -> None:
         """Send a record of an input to the dead letters."""

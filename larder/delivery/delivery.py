@@ -105,16 +105,17 @@ class Delivery:
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
         headers: Sequence[Headers] | None = None,
     ) -> bool:  # fmt: skip
-        """All these records can be published, as far as that is known at once; else `refusal` tells of each."""
+        """All these records can be published, as far as that is known at once; else `check` says of each."""
         return output.takes_all(keys, values, headers) and not self._refusals.careful()
 
-    def refusal(
+    def check(
         self, output: Output, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = NO_HEADERS
-    ) -> str | None:
-        """Say why a record cannot be published, for the reader of dead letters; None if it can."""
+    ) -> None:
+        """Raise ValueError, with the cause of a dead letter, for a record that cannot be published."""
         if not output.takes(key, value, headers):
-            return output.refusal(key, value, headers)
-        return self._refusals.cause(SentRecord(output.topic, key, timestamp))
+            raise ValueError(output.refusal(key, value, headers))
+        if (cause := self._refusals.cause(SentRecord(output.topic, key, timestamp))) is not None:
+            raise ValueError(cause)
 
     def emit(
         self, output: Output, partition: int, key: bytes | None, value: bytes | None, timestamp: int,

@@ -2,7 +2,7 @@
 
 On a co-partitioned table what they emit goes, with the offset of the record, into the transaction; the row is
 stored after it. So the store is never ahead of what the group has committed: a change that is not committed
-is found again, and one that is committed is stored without being told again.
+is found again, and one that is committed is stored without another reaction.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
-from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import LocalTable
+from larder.operators.emitted_events import EmittedEvents, EventTo
 from larder.operators.user_code import no_exit
 from larder.store.applying.changes import RowChange, changes
 from larder.store.records import Rejected
@@ -79,6 +79,7 @@ class ReactingHandler:
         self._begun = begun
         self._parking = parking
         self._delivery = delivery
+        self._events = EmittedEvents(delivery)
         self._next = table.position(tp.partition)
         self._complete = True
         self._batch = 0
@@ -118,35 +119,30 @@ class ReactingHandler:
                 self._counts.parked += 1
                 self._parking.park_rejected(each.record, each.cause)
             else:
-                self._tell(each)
+                self._react_to(each)
+        self._events.flush()
         self._batch += 1
         self._unstored |= {key: _Unstored(self._batch, stored, key in unread) for key, stored in known.items()}
         delivery = self._delivery
         delivery.done(self._tp, position)
         delivery.unit.afterwards.append(partial(self._stored, self._batch, known, records, position))
 
-    def _tell(self, change: RowChange) -> None:
+    def _react_to(self, change: RowChange) -> None:
         self._counts.changes += 1
         taken = change.old is None and not self._complete and change.record.offset < self._begun.end
         try:
             events = [
-                (reaction.outputs[into], key, value)
+                EventTo(reaction.outputs[into], key, value)
                 for reaction in self._reactions
                 for into, key, value in _react(reaction, UNKNOWN if taken or change.unread else change.old, change.new)
             ]
-            self._emit(events, change.record.timestamp)
+            self._events.check(events, change.record.timestamp)
         except ValueError as error:
             self._counts.parked += 1
             self._parking.park(change.record, cause_of(error))
-
-    def _emit(self, events: Sequence[tuple[Output, bytes, bytes]], timestamp: int) -> None:
-        delivery = self._delivery
-        for output, key, value in events:
-            if (refusal := delivery.refusal(output, key, value, timestamp)) is not None:
-                raise ValueError(refusal)
-        for output, key, value in events:
-            delivery.emit(output, partition_of(key, output.partitions), key, value, timestamp)
-        self._counts.emitted += len(events)
+        else:
+            self._events.collect(events, change.record.timestamp)
+            self._counts.emitted += len(events)
 
     def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:
         """The transaction is committed: what was reacted to may be stored."""
@@ -175,9 +171,9 @@ class GlobalReacting:
         unread = shard.unreadable.among(partition, list(known))
         for each in changes(fresh, known, unread, partition, shard.shape):
             if isinstance(each, RowChange):
-                self._tell(each, partition)
+                self._react_to(each, partition)
 
-    def _tell(self, change: RowChange, partition: int) -> None:
+    def _react_to(self, change: RowChange, partition: int) -> None:
         self._counts.changes += 1
         for reaction in self._reactions:
             try:

@@ -1,7 +1,7 @@
 """One decide on one partition: from events to new rows, events, refusals and wake-ups, all of them or none.
 
-The rows that it changes are an `OwnedRows`. An event that cannot be decided on is parked, and nothing
-comes of it.
+The rows that it changes are an `OwnedRows`. An event that cannot be decided on is a dead letter, and
+nothing comes of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from larder.declaring.compiled.decides import CompiledDecide, DecisionVerdict, R
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.decisions import Near, WakeUp, as_utc
-from larder.declaring.events import Emitted
 from larder.declaring.partitioning import misplaced
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
@@ -25,6 +24,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.decides.wake_ups import StoredWakeUp
+from larder.operators.emitted_events import EmittedEvents, EventTo
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
 
@@ -63,7 +63,7 @@ class Decider:
         self._parking = parking
         self._outputs = outputs
         self._delivery = delivery
-        self._events: list[list[tuple[bytes, bytes, int]]] = [[] for _ in outputs]
+        self._events = EmittedEvents(delivery)
         self.topic = compiled.decide.state.topic
         self._revision = compiled.decide.state.topic.revision
 
@@ -87,31 +87,27 @@ class Decider:
         verdict = self._compiled.judge(event, row, self._near)
         known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
         rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
-        events = list(verdict.emitted)
+        events = [EventTo(self._outputs[into], key, value) for into, key, value in verdict.emitted]
         if verdict.refusal is not None:
             where = str(Coordinates(cause.topic, cause.partition, cause.offset))
             refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
-            events.append((len(self._outputs) - 1, *refused))
-        self._check(key, rows, events, verdict, cause.timestamp)
+            events.append(EventTo(self._outputs[-1], *refused))
+        self._check(key, rows, verdict, cause.timestamp)
+        self._events.check(events, cause.timestamp)
         for written, based_on in rows:
             self.rows.write(written, cause.timestamp, based_on)
-        for into, event_key, value in events:
-            self._events[into].append((event_key, value, cause.timestamp))
+        self._events.collect(events, cause.timestamp)
         for woken, at in verdict.wakes:
             self.set_wake_up(woken, at, cause.timestamp)
         self._count(verdict)
 
     def flush(self) -> None:
-        """Emit what was collected, each topic's events in the order in which they were decided on."""
-        for output, events in zip(self._outputs, self._events, strict=True):
-            if events:
-                keys, values, timestamps = zip(*events, strict=True)
-                self._delivery.emit_many(output, keys, values, timestamps, keys)
-                events.clear()
+        """Emit what was collected, in the order in which it was decided."""
+        self._events.flush()
 
     @no_exit()
     def wake(self, wake_up: StoredWakeUp, record: Record, topic: str) -> None:
-        """Decide on a wake-up that is due; one that cannot be decided on is parked."""
+        """Decide on a wake-up that is due; one that cannot be decided on is a dead letter."""
         key = wake_up.key
         try:
             event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
@@ -127,7 +123,7 @@ class Decider:
         return self.rows.caught_up()
 
     def _next(self, key: bytes, row: Row | None, known: tuple[bytes, int] | None) -> tuple[Written, int | None]:
-        """What is to be written under a key, and the revision that it takes the place of; `known` is one of them."""
+        """What is to be written under a key, and the revision that it replaces; `known` is one of them."""
         revision = based_on = None
         if self._revision is not None:
             based_on = known[1] if known is not None and known[0] == key else self.rows.revision(key)
@@ -138,15 +134,9 @@ class Decider:
         return Written(key, value, revision, typed), based_on
 
     def _check(
-        self,
-        home: bytes,
-        rows: Sequence[tuple[Written, int | None]],
-        events: Sequence[Emitted],
-        verdict: DecisionVerdict,
-        timestamp: int,
+        self, home: bytes, rows: Sequence[tuple[Written, int | None]], verdict: DecisionVerdict, timestamp: int
     ) -> None:
-        """Raise ValueError for what cannot be published, or does not belong here; `home` is a key that does."""
-        state, delivery = self.rows.output, self._delivery
+        """Raise ValueError for a row or a wake-up that does not belong here; `home` is a key that does."""
         for key in verdict.rows:
             if key != home:
                 self._require_here(key)
@@ -154,9 +144,7 @@ class Decider:
             self._require_here(key)
         for row, based_on in rows:
             headers = self.rows.headers(row, based_on)
-            _require_taken(delivery.refusal(state, row.key, row.value, timestamp, headers))
-        for into, key, value in events:
-            _require_taken(delivery.refusal(self._outputs[into], key, value, timestamp))
+            self._delivery.check(self.rows.output, row.key, row.value, timestamp, headers)
 
     def _require_here(self, key: bytes) -> None:
         if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:
@@ -171,7 +159,7 @@ class Decider:
             counts.refused += 1
 
 
-class Deciding:
+class DecideStep:
     """A decide on one input partition: reads its events, and has them decided on one after the other."""
 
     def __init__(self, tp: TopicPartition, read: Read, decider: Decider, parking: Parking) -> None:
@@ -209,8 +197,3 @@ class Deciding:
     def _park(self, record: Record, error: ValueError) -> None:
         self._decider.counts.parked += 1
         self._parking.park(record, cause_of(error))
-
-
-def _require_taken(refusal: str | None) -> None:
-    if refusal is not None:
-        raise ValueError(refusal)

@@ -144,12 +144,11 @@ class Outcomes:
             return False
         try:
             (headers,) = self._headers((record,)) or (NO_HEADERS,)
-            cause = self._delivery.refusal(self._output, key, value, record.timestamp, headers)
+            self._delivery.check(self._output, key, value, record.timestamp, headers)
         except ValueError as error:
-            cause = cause_of(error)
-        if cause is not None:
-            self.dead_letter(LookedUp(record), cause)
-        return cause is None
+            self.dead_letter(LookedUp(record), cause_of(error))
+            return False
+        return True
 
     def _emit(
         self,

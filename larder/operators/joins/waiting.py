@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from larder.declaring.compiled.joins import LookedUp
+from larder.declaring.dead_letters import cause_of
 from larder.declaring.missing import DeadLetter
 from larder.operators.joins.decisions import Decision, GiveUp, JoinRows, JoinRule, WaitForRows
 from larder.operators.joins.lookups import Lookups
@@ -90,8 +91,10 @@ class Waiting:
                 self._try_release(known)
                 return
             self._expire(known)
-        if (refusal := room.admit(record, _partners(found))) is not None:
-            self._outcomes.dead_letter(LookedUp(record), refusal)
+        try:
+            room.admit(record, _partners(found))
+        except ValueError as error:
+            self._outcomes.dead_letter(LookedUp(record), cause_of(error))
             return
         self._outcomes.counts.waited += 1
         while room.overfull():

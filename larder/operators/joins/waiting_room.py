@@ -97,18 +97,16 @@ class WaitingRoom:
         _, waiting = read(row)
         return (waiting.timestamp, waiting.key, waiting.value) == (record.timestamp, record.key, record.value)
 
-    def admit(self, record: Record, partners: Sequence[Partner]) -> str | None:
-        """Keep a record whose name is free; gives why if its topic cannot take it."""
+    def admit(self, record: Record, partners: Sequence[Partner]) -> None:
+        """Keep a record whose name is free; ValueError if its topic cannot take it."""
         deadline = self._clock() + self._wait.seconds
         place = WaitingPlace(self._id(record), record.key, record.offset, record.timestamp, deadline, tuple(partners))
         waiting = Written(place.id, written(place, record), None)
         headers = self._rows.headers(waiting)
-        refusal = self._delivery.refusal(self._rows.output, place.id, waiting.value, record.timestamp, headers)
-        if refusal is None:
-            self.places.add(place)
-            self._left.pop(place.id, None)
-            self._rows.write(waiting, record.timestamp)
-        return refusal
+        self._delivery.check(self._rows.output, place.id, waiting.value, record.timestamp, headers)
+        self.places.add(place)
+        self._left.pop(place.id, None)
+        self._rows.write(waiting, record.timestamp)
 
     def record(self, place: WaitingPlace) -> PlainRecord | None:
         """The record that waits in `place`; None, and the place is free, if a worker before let it go, late."""

@@ -1,4 +1,4 @@
-"""Brings the results of rekeyed rows together by their own key: the newest takes the place of older ones.
+"""Brings the results of rekeyed rows together by their own key: the newest replaces older ones.
 
 They come from several partitions, which are not ordered among each other. The topic of the results is an
 owned table; what is older than its row is dropped. A result that is no row of that table, or has another revision
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from larder.declaring.dead_letters import cause_of
 from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import AFTER_HEADER
@@ -18,7 +17,7 @@ from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 from larder.store.applying.row_checks import RowChecks
 
 
-class Gathering:
+class NewestResultStep:
     """The results of one partition, each with the revision of its row in a header; `checks` are those of the rows."""
 
     def __init__(self, rows: OwnedRows, parking: Parking, checks: RowChecks) -> None:
@@ -30,11 +29,7 @@ class Gathering:
         return self._rows.full()
 
     def process(self, records: Sequence[Record]) -> None:
-        for record in records:
-            try:
-                self._gather(record)
-            except ValueError as error:
-                self._parking.park(record, cause_of(error))
+        self._parking.handle_each(records, self._gather)
 
     def _gather(self, record: Record) -> None:
         key = record.key

@@ -1,7 +1,7 @@
 """Sends rows to where the value of one of their fields belongs, and follows them when that changes.
 
-A deletion has no field, and a row may be given another value: where each row lies is an owned table, by row
-key, partitioned like the input. The message key stays the row's. What leaves a partition is told there: as
+A deletion has no field, and a row may get another value: where each row lies is an owned table, by row key,
+partitioned like the input. The message key stays the row's. A row that leaves a partition is published there as
 deleted, or as moved away, which is no deletion. Only what is newer than before is sent.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from larder.counters.rekey_counts import RekeyCounts
-from larder.declaring.dead_letters import cause_of
 from larder.declaring.problems import LarderError
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
@@ -46,7 +45,7 @@ class NullFieldError(LarderError, ValueError):
         super().__init__("the field that it is partitioned by is null: the row belongs to no partition")
 
 
-class RekeyingRows:
+class RekeyRowsStep:
     """Rekeys the rows of one input partition; `read` gives the key to go by, and the revision."""
 
     def __init__(
@@ -73,11 +72,7 @@ class RekeyingRows:
         return self._places.full()
 
     def process(self, records: Sequence[Record]) -> None:
-        for record in records:
-            try:
-                self._rekey(record)
-            except ValueError as error:
-                self._parking.park(record, cause_of(error))
+        self._parking.handle_each(records, self._rekey)
 
     def _rekey(self, record: Record) -> None:
         if record.key is None:
@@ -101,9 +96,7 @@ class RekeyingRows:
             self._counts.dropped += 1
             return
         headers = list(record.headers)
-        refusal = self._delivery.refusal(self._output, key, value, record.timestamp, headers)
-        if refusal is not None:
-            raise ValueError(refusal)
+        self._delivery.check(self._output, key, value, record.timestamp, headers)
         if before is not None and self._partition(before.by) != self._partition(by):
             self._leave(record, key, before, [(MOVED_HEADER, b"")])
         self._emit(by, key, value, record, headers)

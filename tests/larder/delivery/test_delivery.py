@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.delivery.delivery import Delivery, NotAssignedError
 from larder.delivery.guarantees import BATCH_BYTES, AtLeastOnce, Guarantee
-from larder.delivery.output import HEADER_OVERHEAD, RECORD_OVERHEAD, Headers, Output
+from larder.delivery.output import HEADER_OVERHEAD, NO_HEADERS, RECORD_OVERHEAD, Headers, Output
 from larder.delivery.refused_records import REFUSALS, Refusals
 from larder.kafka.committed import Committed
 from larder.kafka.partitioner import partition_of
@@ -168,12 +168,23 @@ async def test_what_a_topic_refuses_is_said_with_what_to_do() -> None:
     assert told == "a record of joined requires at most 1000 bytes; found 2129; raise max.message.bytes of the topic"
 
 
+def refusal(
+    delivery: Delivery, output: Output, key: bytes, value: bytes, timestamp: int, headers: Headers = NO_HEADERS
+) -> str | None:
+    """Why a record cannot be published; None if it can."""
+    try:
+        delivery.check(output, key, value, timestamp, headers)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 async def test_headers_count_in_what_a_topic_takes_for_one_record_and_for_many() -> None:
     delivery, _, _ = made(cast("AIOKafkaProducer", None))
     output, headers = Output("joined", 1, 1_000), [("trace", b"x" * 900)]
     assert delivery.takes_all(output, [b"k"], [b"v"])
     assert not delivery.takes_all(output, [b"k", b"k"], [b"v", b"v"], [[], headers])
-    told = delivery.refusal(output, b"k", b"v", NOW, headers)
+    told = refusal(delivery, output, b"k", b"v", NOW, headers)
     assert told is not None
     assert "at most 1000 bytes; found 1045" in told
 
@@ -283,12 +294,12 @@ async def test_after_some_refusals_each_record_goes_alone_and_the_refused_one_is
     for _ in range(REFUSALS + 1):
         delivery, committed, _ = made(await new_producer(), refusals)
         delivery.emit_many(output, keys, keys, times, by=keys)
-        assert delivery.refusal(output, keys[60], keys[60], times[60]) is None
+        assert refusal(delivery, output, keys[60], keys[60], times[60]) is None
         with pytest.raises(InvalidTimestampError):
             await delivery.settle(await delivery.close())
         assert committed == []
     assert not delivery.takes_all(output, keys, keys)
-    refused = [number for number in range(100) if delivery.refusal(output, keys[number], b"", times[number])]
+    refused = [number for number in range(100) if refusal(delivery, output, keys[number], b"", times[number])]
     assert refused == [60]
     delivery, _, _ = made(await new_producer(), refusals)
     delivery.emit_many(

@@ -75,10 +75,11 @@ class MemoryDelivery:
     ) -> bool:  # fmt: skip
         return all(map(output.takes, keys, values, headers or [[]] * len(keys)))
 
-    def refusal(
+    def check(
         self, output: Output, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = NO_HEADERS,  # noqa: ARG002
-    ) -> str | None:  # fmt: skip
-        return None if output.takes(key, value, headers) else output.refusal(key, value, headers)
+    ) -> None:  # fmt: skip
+        if not output.takes(key, value, headers):
+            raise ValueError(output.refusal(key, value, headers))
 
     def done(self, tp: TopicPartition, position: int) -> None:
         self._offsets[tp] = position

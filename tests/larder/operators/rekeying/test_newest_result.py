@@ -15,7 +15,7 @@ from larder.delivery.headers import AFTER_HEADER
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
-from larder.operators.rekeying.newest_result import Gathering
+from larder.operators.rekeying.newest_result import NewestResultStep
 from larder.store import Table
 from larder.store.applying.deletions import REVISION_HEADER
 from larder.store.applying.row_checks import RowChecks
@@ -40,7 +40,7 @@ def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     delivery = MemoryDelivery()
     rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
     parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery())
-    Gathering(rows, parking, RowChecks(customers)).process(records)
+    NewestResultStep(rows, parking, RowChecks(customers)).process(records)
     delivery.finish()
     return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
 

@@ -17,7 +17,7 @@ from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
-from larder.operators.rekeying.rows import RekeyingRows, RowPlace, keys_topic
+from larder.operators.rekeying.rows import RekeyRowsStep, RowPlace, keys_topic
 from larder.store import Table
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.store.samples import small_memory
@@ -43,7 +43,7 @@ def rekeyed(held: LocalTable, revision: int) -> list[Sent]:
     places = OwnedRows(held, 0, Output(KEYS.name, 1, 1 << 20), delivery.as_delivery(), 1)
     parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
     delivery.refusal = lambda *_: None  # type: ignore[attr-defined]
-    rekeying = RekeyingRows(lambda _: (b"c1", revision), places, INTO, delivery.as_delivery(), parking, RekeyCounts())
+    rekeying = RekeyRowsStep(lambda _: (b"c1", revision), places, INTO, delivery.as_delivery(), parking, RekeyCounts())
     rekeying.process([Sent(0, 1, KEY, b"{}", [])])
     delivery.finish()
     return [record for (topic, _), log in delivery.logs.items() if topic == INTO.topic for record in log]
