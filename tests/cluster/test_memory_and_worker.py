@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from collections import Counter
 from collections.abc import Iterable
-from types import ModuleType
 from typing import Any
 
 from larder.testing import run_in_memory
 from tests.cluster.shops import Shop
+from tests.support.modules import imported
 from tests.support.topics import COMPACTED, Sent, create, encoded, read, send, until_count
 from tests.support.workers import running
 
@@ -66,7 +65,7 @@ def test_a_worker_makes_the_very_records_that_a_run_in_memory_makes(shop: Shop, 
     call(send(shop.kafka, name("products"), products))
     given = {"customers": customers, "products": products, "sales": sales}
     expected = run_in_memory(
-        _imported(text, shop).service,
+        imported(text, shop.directory).service,
         {name(topic): [(each.key, encoded(each.value)) for each in records] for topic, records in given.items()},
     )
     letters = expected.pop(name("dead-letters"))
@@ -104,12 +103,3 @@ def _sales(chance: random.Random, count: int) -> Iterable[Sent]:
             "note": chance.choice(["ü", 1.5, None]),
         }
         yield Sent(key, chance.choice([row] * 30 + [None, b"{", b"[]", {**row, "customer_id": None}, {"number": 1}]))
-
-
-def _imported(text: str, shop: Shop) -> ModuleType:
-    path = shop.directory / "in_memory.py"
-    path.write_text(text)
-    spec = importlib.util.spec_from_file_location("in_memory", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

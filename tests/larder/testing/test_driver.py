@@ -160,7 +160,10 @@ def test_a_key_in_another_form_is_the_same_key() -> None:
 
 
 def test_an_order_waits_for_its_customer_and_later_ones_of_its_key_wait_behind_it() -> None:
-    with Driver(waiting()) as driver:
+    service = Service("shop")
+    table = service.global_table(customers)
+    service.join(orders, table.on("customer_id"), into=joined, missing=Wait(seconds=60).then(DeadLetter))
+    with Driver(service) as driver:
         driver.send(orders, order("o1"))
         driver.send(orders, order("o2", "c2"))
         driver.send(orders, {"order_id": "o2", "customer_id": "c1", "amount": 2})

@@ -1,0 +1,403 @@
+"""The driver of tests does what a worker does: the same records, in the same order, have the same effects in both.
+
+Examples are drawn by chance and have keys of their own, so that one worker takes a step of each at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from larder.testing import Driver
+from tests.conftest import unique
+from tests.support.beside import Beside
+from tests.support.modules import imported
+from tests.support.topics import COMPACTED, consumer, create, encoded, ends
+from tests.support.workers import Worker, running, until_read
+
+EXAMPLES, STEPS = 60, 12
+
+# Every kind of operator, and each way in which a partner may be missing.
+SERVICE = """
+from datetime import datetime
+
+from larder import (
+    DeadLetter, Decision, Delete, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait, Wake
+)
+from larder.types import Near, Unknown, WakeUp
+
+
+class Customer(Row):
+    customer_id: str
+    name: str
+    revision: int
+
+
+class Product(Row):
+    product_id: str
+    price: int
+
+
+class Order(Row):
+    order_id: str
+    customer_id: str | None
+    product_id: str
+    wake: datetime | None = None
+
+
+class Sold(Order):
+    customer: Customer | None
+    product: Product | None
+
+
+class Address(Row):
+    address_id: str
+    customer_id: str | None
+    revision: int
+
+
+class Label(Address):
+    customer: Customer
+
+
+class Spent(Row):
+    customer_id: str
+    total: int
+    revision: int = 0
+
+
+class Thanks(Row):
+    customer_id: str
+    total: int
+
+
+class Renamed(Row):
+    customer_id: str
+    old: str
+    new: str
+
+
+class Mails(Row):
+    customer_id: str
+    count: int
+    revision: int = 0
+
+
+def owner(name: str, row: type[Row], key: str, revision: str | None = "revision", by: str = "{prefix}") -> OwnerTopic:
+    return OwnerTopic("{prefix}." + name, row, key=key, revision=revision, owner=by)
+
+
+def events(name: str, row: type[Row], key: str, by: str = "{prefix}") -> EventTopic:
+    return EventTopic("{prefix}." + name, row, key=key, owner=by)
+
+
+service = Service("{prefix}")
+customers = service.table(owner("customers", Customer, "customer_id", by="crm"))
+products = service.global_table(owner("products", Product, "product_id", None, by="catalogue"))
+orders = events("orders", Order, "order_id", by="checkout").by("customer_id")
+addresses = owner("addresses", Address, "address_id", by="crm")
+labels = service.table(owner("labels", Label, "address_id"))
+spent = service.table(owner("spent", Spent, "customer_id"))
+mails = service.table(owner("mails", Mails, "customer_id"))
+thanks = events("thanks", Thanks, "customer_id")
+renamed = events("renamed", Renamed, "customer_id")
+
+both = [customers.on("customer_id"), products.on("product_id")]
+service.join(orders, both, into=events("passed", Sold, "order_id"), missing=PassOn)
+service.join(orders, both, into=events("patient", Sold, "order_id"), missing=Wait(seconds=3600).then(Drop))
+service.join(orders, both, into=events("hasty", Sold, "order_id"), missing=Wait(seconds=0.05).then(DeadLetter))
+service.join(addresses.by("customer_id"), customers, into=labels.topic, missing=Wait(seconds=3600).then(Drop))
+
+
+@service.join(orders, products.on("product_id"), into=events("priced", Order, "order_id"), missing=Drop)
+def price(order: Order, product: Product) -> Order | None:
+    if product.price == 13:
+        raise ValueError("nobody buys at that price")
+    return None if product.price == 0 else order
+
+
+@service.decide(orders, state=spent, into=thanks)
+def spend(event: Order | WakeUp, row: Spent | None, near: Near) -> Decision | None:
+    if isinstance(event, WakeUp):
+        if row is None or row.total % 2:
+            return Decision(rows=Delete(event.key), emit=Thanks(customer_id=event.key, total=0))
+        raise LookupError("an even total is not forgotten")
+    product = near.get(products, event.product_id)
+    if product is None:
+        return Decision(refuse="it has no price")
+    total = product.price + (row.total if row else 0)
+    wake = () if event.wake is None else Wake(event.customer_id, event.wake)
+    gone = product.price == 0
+    return Decision(
+        rows=Delete(event.customer_id) if gone else Spent(customer_id=event.customer_id, total=total),
+        emit=[Thanks(customer_id=event.customer_id, total=total)],
+        wake=wake,
+    )
+
+
+@service.on_change(customers, into=renamed)
+def rename(old: Customer | Unknown | None, new: Customer | None) -> Renamed | None:
+    before, after = ("unknown" if isinstance(each, Unknown) else each.name if each else "-" for each in (old, new))
+    if after == "nobody":
+        raise ValueError("nobody is no name")
+    key = new or old
+    return None if isinstance(key, Unknown) else Renamed(customer_id=key.customer_id, old=before, new=after)
+
+
+@service.fold([thanks, renamed], state=mails)
+def mail(event: Thanks | Renamed, row: Mails | None) -> Mails:
+    return Mails(customer_id=event.customer_id, count=1 + (row.count if row else 0))
+"""
+
+JOINED = ("passed", "patient", "hasty", "priced", "labels")
+OUTPUTS = (*JOINED, "spent", "mails", "thanks", "renamed", "refusals", "dead-letters")
+TABLES = ("customers", "products", "labels", "spent", "mails")
+OWN_REVISIONS = ("spent", "mails")
+
+PATIENCE = 15
+"""Seconds that a worker has for a step, which takes it a fraction of one."""
+
+
+class Input(NamedTuple):
+    """A record to be sent, by the name of its topic without the prefix."""
+
+    topic: str
+    key: str
+    value: Any
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@pytest.mark.timeout(240)
+def test_the_driver_has_the_results_tables_and_dead_letters_of_a_worker(
+    kafka: str, beside: Beside, tmp_path: Path, chance: random.Random, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "larder")
+    both = Both(kafka, unique("both"), beside, tmp_path)
+    examples = [list(_example(chance, f"e{number}")) for number in range(EXAMPLES)]
+    with both.running():
+        # Where the worker publishes less, there are no more steps: what is missing is shown below.
+        all(both.take([example[number] for example in examples]) for number in range(STEPS))
+        for topic, key in sorted({*both.driven, *both.worked}):
+            found, expected = both.worked[topic, key], both.driven[topic, key]
+            assert found == expected, _shown(topic, key, found, expected, examples)
+        assert {topic for topic, _ in both.driven} == set(OUTPUTS), "the examples have something of everything"
+        for table in TABLES:
+            assert both.rows_of_worker(table) == both.rows_of_driver(table), table
+
+
+class Effect(NamedTuple):
+    """What a record that came out says, as far as a driver and a worker can say the same."""
+
+    value: Any
+    headers: Any
+    timestamp: Any
+
+
+class Effects(dict[tuple[str, str], list[Effect]]):
+    """What came out, by topic and key; deletions of what there is not say nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = Counter[str]()
+        self._rows: dict[tuple[str, bytes], Any] = {}
+
+    def __missing__(self, key: tuple[str, str]) -> list[Effect]:
+        return self.setdefault(key, [])
+
+    def add(self, topic: str, record: Any) -> None:
+        """Add a record of a topic, which is named without the prefix."""
+        if topic == "dead-letters":
+            self._add(topic, *_letter(record))
+            return
+        value = None if record.value is None else json.loads(record.value)
+        before = self._rows.get((topic, record.key))
+        self._rows[topic, record.key] = value
+        if value is not None or before is not None:
+            self._add(topic, record.key.decode(), _effect(topic, record, value))
+
+    def _add(self, topic: str, key: str, effect: Effect) -> None:
+        self[topic, key].append(effect)
+        self.counts[topic] += 1
+
+
+class Both:
+    """A driver and a worker of one service, which are given the same."""
+
+    def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
+        text = SERVICE.replace("{prefix}", prefix)
+        self.driven, self.worked = Effects(), Effects()
+        self._driver = Driver(imported(text, directory).service, now=datetime.now(UTC))
+        self._worker = Worker(kafka, directory, text, prefix)
+        self._kafka, self._prefix, self._beside = kafka, prefix, beside
+        self._ends: dict[str, dict[int, int]] = defaultdict(dict)
+        beside.call(
+            create(kafka, {self._name(topic): 4 for topic in ("customers", "products", "addresses")}, COMPACTED)
+        )
+        beside.call(create(kafka, {self._name("orders"): 4}))
+        self._producer = beside.call(_producer(kafka))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the worker, and read what it publishes."""
+        with running(self._worker):
+            self._worker.until_running()
+            reading = self._beside.spawn(self._read())
+            yield
+            assert self._worker.stop() == 0
+            reading.cancel()
+            self._beside.call(self._producer.stop())
+
+    def take(self, inputs: Sequence[Input]) -> bool:
+        """Give records to both, and wait until the worker has published as much as the driver; says whether it has."""
+        at = self._driver.now
+        for each in inputs:
+            value, key = encoded(each.value), each.key.encode()
+            self._driver.send(self._name(each.topic), value, key=key, headers=each.headers, at=at)
+        self._driver.advance(seconds=1)
+        for topic in OUTPUTS:
+            for record in self._driver.read(self._name(topic)):
+                self.driven.add(topic, record)
+        self._beside.call(self._send(inputs, int(at.timestamp() * 1000)))
+        for topic, positions in self._ends.items():
+            until_read([self._worker], topic, positions)
+        deadline = time.monotonic() + PATIENCE
+        while not self.worked.counts >= self.driven.counts:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        self._worker.until_caught_up()
+        return True
+
+    def rows_of_driver(self, table: str) -> list[Any]:
+        """The rows of a table, as JSON."""
+        rows = self._driver.table(self._name(table)).rows()
+        return [_unrevised(table, json.loads(encoded(row) or b"")) for row in rows]
+
+    def rows_of_worker(self, table: str) -> list[Any]:
+        """The same of the worker."""
+        _, answer = self._worker.get(f"/tables/{self._name(table)}/rows?limit=1000") or (0, {})
+        return [_unrevised(table, found["row"]) for found in answer["rows"]]
+
+    def _name(self, topic: str) -> str:
+        return f"{self._prefix}.{topic}"
+
+    async def _send(self, inputs: Iterable[Input], timestamp: int) -> None:
+        sent = [
+            await self._producer.send(
+                self._name(each.topic),
+                key=each.key.encode(),
+                value=encoded(each.value),
+                headers=list(each.headers),
+                timestamp_ms=timestamp,
+            )
+            for each in inputs
+        ]
+        for at in await asyncio.gather(*sent):
+            self._ends[at.topic][at.partition] = max(at.offset + 1, self._ends[at.topic].get(at.partition, 0))
+
+    async def _read(self) -> None:
+        async with consumer(self._kafka) as reader:
+            names = {self._name(topic): topic for topic in OUTPUTS}
+            tps = [TopicPartition(name, each) for name in names for each in await ends(self._kafka, name)]
+            reader.assign(tps)
+            await reader.seek_to_beginning()
+            async for record in reader:
+                self.worked.add(names[record.topic], record)
+
+
+def _example(chance: random.Random, name: str) -> Iterable[Input]:
+    """Steps of one example: two customers, products, orders and addresses of its own, and what is none."""
+    kinds = [_customer, _product, _order, _address]
+    for _ in range(STEPS):
+        yield chance.choices(kinds, [3, 2, 5, 3])[0](chance, name)
+
+
+def _customer(chance: random.Random, name: str) -> Input:
+    key = f"{name}-c{chance.randrange(2)}"
+    if chance.random() < 0.25:
+        return Input("customers", key, None, _revision(chance))
+    row = {"customer_id": key, "name": chance.choice(["Ada", "Bob", "nobody"]), "revision": chance.randrange(1, 6)}
+    return Input("customers", key, chance.choice([row] * 6 + [b"{}", b"[", {**row, "customer_id": "other"}]))
+
+
+def _product(chance: random.Random, name: str) -> Input:
+    key = f"{name}-p{chance.randrange(2)}"
+    row = {"product_id": key, "price": chance.choice([0, 1, 2, 13])}
+    return Input("products", key, chance.choice([row] * 4 + [None]))
+
+
+def _order(chance: random.Random, name: str) -> Input:
+    key = f"{name}-o{chance.randrange(3)}"
+    soon = datetime.now(UTC) + chance.choice([-timedelta(hours=1), timedelta(days=1)])
+    row = {
+        "order_id": key,
+        "customer_id": chance.choice([f"{name}-c0", f"{name}-c1", f"{name}-c2"]),
+        "product_id": chance.choice([f"{name}-p0", f"{name}-p1"]),
+        "wake": chance.choice([None, None, soon]),
+    }
+    return Input(
+        "orders", key, chance.choice([row] * 12 + [{**row, "customer_id": None}, {"order_id": key}, b"{", None])
+    )
+
+
+def _address(chance: random.Random, name: str) -> Input:
+    key = f"{name}-a{chance.randrange(2)}"
+    if chance.random() < 0.2:
+        return Input("addresses", key, None, _revision(chance))
+    customer = chance.choice([f"{name}-c0", f"{name}-c0", f"{name}-c1", None])
+    return Input("addresses", key, {"address_id": key, "customer_id": customer, "revision": chance.randrange(1, 8)})
+
+
+def _revision(chance: random.Random) -> tuple[tuple[str, bytes | None], ...]:
+    return chance.choice([(), (("larder.revision", b"%d" % chance.randrange(1, 6)),)])
+
+
+def _effect(topic: str, record: Any, value: Any) -> Effect:
+    if topic == "refusals":
+        # Where the event lies differs, and the broker sets the time at which a refusal was written.
+        return Effect({**value, "id": value["id"].partition("/")[0]}, (), None)
+    headers = [header for header in record.headers if header[0] not in {"larder.generation", "larder.based-on"}]
+    if topic in OWN_REVISIONS:
+        # A worker's revisions begin above all that their partition had; a wake-up has the time at which it comes.
+        return Effect(_unrevised(topic, value), [name for name, _ in headers], None)
+    return Effect(value, headers, None if topic == "thanks" else record.timestamp)
+
+
+def _letter(record: Any) -> tuple[str, Effect]:
+    """What a letter says of its record, by the key of that; where the record lies differs."""
+    headers = dict(record.headers)
+    topic, cause, timestamp = (headers[f"larder.{name}"] for name in ("topic", "cause", "timestamp"))
+    woken = topic.endswith(b".wake-ups")
+    return headers["larder.key"].decode(), Effect(record.value, (topic, cause), None if woken else timestamp)
+
+
+def _unrevised(table: str, row: Any) -> Any:
+    return {**row, "revision": None} if row is not None and table in OWN_REVISIONS else row
+
+
+def _shown(
+    topic: str, key: str, found: Sequence[Effect], expected: Sequence[Effect], examples: Sequence[Sequence[Input]]
+) -> str:
+    """What differs, with the steps of the example that the key belongs to."""
+    (steps,) = (example for number, example in enumerate(examples) if key.startswith(f"e{number}-"))
+    parts = {"a worker": found, "the driver": expected, "steps": steps}
+    told = [f"{name}:\n  " + "\n  ".join(map(str, each)) for name, each in parts.items()]
+    return "\n".join([f"{topic}, {key}", *told])
+
+
+async def _producer(kafka: str) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=2)
+    await producer.start()
+    return producer
