@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from larder.worker.vitals import ENDING
+from larder.worker.activity import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

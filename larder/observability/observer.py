@@ -62,11 +62,11 @@ class Observed:
 
     def joins(self) -> dict[str, Any]:
         """Give the quality of each join."""
-        return joins.quality(self._runner.service, self._runner.counts, self._runner.waiting())
+        return joins.quality(self._runner.runtime.service, self._runner.runtime.counts, self._runner.waiting())
 
     def topology(self) -> dict[str, Any]:
         """Give what the service reads, keeps and writes, with rates of this worker."""
-        return topology(self._runner.service, self._measure())
+        return topology(self._runner.runtime.service, self._measure())
 
     def _measure(self) -> dict[str, float]:
         return self._rates.look(counted(self._runner), time.monotonic())
@@ -109,8 +109,8 @@ class Observed:
         """Give a verdict as it is answered."""
         return {
             name: verdict.good,
-            "service": self._runner.service.name,
-            "worker": self._runner.options.worker,
+            "service": self._runner.runtime.service.name,
+            "worker": self._runner.runtime.options.worker,
             "phase": self._runner.phase,
             "reasons": verdict.reasons,
             "besides": [*verdict.besides, *self._besides],

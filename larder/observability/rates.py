@@ -43,12 +43,12 @@ class Rates:
 def counted(runner: ServiceRunner) -> dict[str, int]:
     """Count what this worker took in, or published, by node of the topology."""
     counts: dict[str, int] = {}
-    for (topic, _), records in runner.traffic.published.items():
+    for (topic, _), records in runner.runtime.traffic.published.items():
         counts[f"topic:{topic}"] = counts.get(f"topic:{topic}", 0) + records
-    for topic, taken in runner.traffic.taken.items():
+    for topic, taken in runner.runtime.traffic.taken.items():
         counts[f"topic:{topic}"] = taken.records.total()
-    for name, table in runner.tables.items():
+    for name, table in runner.runtime.tables.items():
         counts[f"table:{name}"] = counts[f"topic:{table.topic.name}"] = table.taken.records.total()
-    for operator in runner.service.operators:
-        counts[node(operator)] = runner.counts.handled(operator)
+    for operator in runner.runtime.service.operators:
+        counts[node(operator)] = runner.runtime.counts.handled(operator)
     return counts

@@ -30,7 +30,8 @@ from larder.process.ending import Ending, told_to_stop
 from larder.queries.directory import Directory
 from larder.store.storage.memory import MIB, Memory
 from larder.web import Sources, make_app, start_web, stop_web
-from larder.worker.runner import Options, ServiceRunner, WorkerFailedError
+from larder.worker.options import Options
+from larder.worker.runner import ServiceRunner, WorkerFailedError
 
 if TYPE_CHECKING:
     from larder.config.settings import Settings
@@ -94,7 +95,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     declared = [use.name for use in service.tables]
     sources = Sources(
         runner.status,
-        runner.tables,
+        runner.runtime.tables,
         settings.session_timeout_s,
         service.name,
         name,

@@ -41,7 +41,7 @@ class Processing:
         commit_interval: float,
         traffic: Traffic | None = None,
     ) -> None:
-        self._delivery = delivery
+        self.delivery = delivery
         self._clock = clock
         self._commit_interval = commit_interval
         self._lanes: dict[TopicPartition, Lane] = {}
@@ -97,8 +97,8 @@ class Processing:
             self._lanes, self._order, self._chores = {}, [], ()
             await self._settled()
             # What follows on a unit may be outputs again.
-            while not (unit := await self._delivery.close()).empty:
-                await self._delivery.settle(unit)
+            while not (unit := await self.delivery.close()).empty:
+                await self.delivery.settle(unit)
 
     async def abandon(self) -> None:
         """End the epoch without settling: outputs may be out, their offsets are not committed."""
@@ -132,8 +132,8 @@ class Processing:
                 self.processed += records
                 self.traffic.taken[lane.tp.topic].add(lane.tp.partition, records)
                 worked = True
-                if self._delivery.full:
-                    await self._delivery.send_full()
+                if self.delivery.full:
+                    await self.delivery.send_full()
                 await asyncio.sleep(0)
         now = self._clock()
         for chore in self._chores:
@@ -148,12 +148,12 @@ class Processing:
             await self._settled()
         if idle or now - self._closed_at >= self._commit_interval:
             self._closed_at = now
-            unit = await self._delivery.close()
+            unit = await self.delivery.close()
             if not unit.empty:
                 self._settling = asyncio.create_task(self._settle(unit))
 
     async def _settle(self, unit: Unit) -> None:
-        await self._delivery.settle(unit)
+        await self.delivery.settle(unit)
         self._wake.set()
 
     async def _settled(self) -> None:

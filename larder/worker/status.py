@@ -7,42 +7,33 @@ from typing import Any
 
 from larder.counters.counts import Counts
 from larder.counters.letter_counts import letter_counts
-from larder.counters.traffic import Traffic
 from larder.declaring.operators import LISTS
 from larder.declaring.problems import Problem
-from larder.declaring.service import Service
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.lost_rows import lost_rows
 from larder.local_tables.table import LocalTable
 from larder.store.partition_state import State
 from larder.store.reading.progress import Progress, progress, progress_of
 from larder.worker.membership import Membership
+from larder.worker.runtime import Runtime
 
 
-def status(
-    service: Service,
-    worker: str,
-    phase: str,
-    counts: Counts,
-    traffic: Traffic,
-    tables: Mapping[str, LocalTable],
-    membership: Membership | None,
-    now: float,
-) -> dict[str, Any]:
-    """`now` in seconds since the epoch; rates are a second's, freshness is in seconds. No membership: not yet."""
+def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[str, Any]:
+    """Rates are a second's, freshness is in seconds. No membership: not yet."""
+    service, counts, tables, now = runtime.service, runtime.counts, runtime.tables, runtime.clock()
+    taken = {topic: each.records.total() for topic, each in runtime.traffic.taken.items()}
+    held_back = () if membership is None else membership.assignments.problems
     return {
         "service": service.name,
-        "worker": worker,
+        "worker": runtime.options.worker,
         "phase": phase,
         "processed": 0 if membership is None else membership.processing.processed,
         **_outcomes(counts, waiting(membership)),
-        "dead_letters": letter_counts(
-            counts.causes.counts(), {topic: each.records.total() for topic, each in traffic.taken.items()}
-        ),
+        "dead_letters": letter_counts(counts.causes.counts(), taken),
         "inputs": [] if membership is None else list(_inputs(membership)),
-        "held_back": sorted({*(() if membership is None else membership.problems), *map(str, _row_problems(tables))}),
+        "held_back": sorted({*held_back, *map(str, _row_problems(tables))}),
         "tables": [_table(tables[use.name], now) for use in service.tables],
-        "partition_counts": {} if membership is None else dict(membership.partition_counts),
+        "partition_counts": {} if membership is None else dict(membership.topics.partition_counts),
     }
 
 
@@ -72,16 +63,15 @@ def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
     if membership is None:
         return {}
     joins = {each.waiting.topic.name: each.operator.name for each in membership.plan.joins if each.waiting is not None}
-    return {
-        (joins[each.topic], tp.partition): len(each) for tp, waiting in membership.waiting.items() for each in waiting
-    }
+    kept = [(tp.partition, each) for tp, waiting in membership.assignments.waiting.items() for each in waiting]
+    return {(joins[each.topic], partition): len(each) for partition, each in kept}
 
 
 def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
     """Each partition, and those of replayed records while there are any."""
     for tp in membership.processing.assigned:
         if (plan := membership.plan.inputs.get(tp.topic)) is not None:
-            position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
+            position, end = membership.inputs.positions.get(tp, 0), membership.inputs.ends.get(tp)
             if plan.replays is not None and position == end:
                 continue
             yield {

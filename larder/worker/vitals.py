@@ -20,9 +20,6 @@ acknowledgements, and 15 s each for what comes before and after them."""
 
 _BEYOND = "held back: the partition was added, and rows are placed by the number of before"
 
-ENDING = frozenset({"stopping", "stopped"})
-"""What a worker does whether its broker answers or not."""
-
 
 class PartitionUse(NamedTuple):
     """A partition, as an input or as a table: a topic may be both."""
@@ -95,7 +92,7 @@ def _has_none(table: LocalTable, membership: Membership | None) -> bool:
 
 
 def _failing(membership: Membership, now: float) -> str | None:
-    last = membership.unacknowledged
+    last = membership.inputs.unacknowledged
     if last is None or now - last.at > FAILING_SECONDS:
         return None
     return f"outputs were not acknowledged {now - last.at:.0f} s ago, which is tried again: {last.error}"
@@ -106,12 +103,12 @@ def _inputs(membership: Membership, tables: Mapping[str, LocalTable], failing: s
     for tp in membership.processing.assigned:
         if tp.topic in membership.plan.inputs:
             excuse = failing
-            if (problem := membership.held_back.get(tp)) is not None:
+            if (problem := membership.assignments.held_back.get(tp)) is not None:
                 excuse = f"held back: {problem}"
             elif tp in held:
                 excuse = _unreadable(tp, membership, tables) or _lost(tp, membership, tables) or _held_back(tp, tables)
-            position, end = membership.positions.get(tp, 0), membership.ends.get(tp)
-            yield Standing(PartitionUse("input", *tp), position, end, excuse, membership.highs.get(tp, 0))
+            position, end = membership.inputs.positions.get(tp, 0), membership.inputs.ends.get(tp)
+            yield Standing(PartitionUse("input", *tp), position, end, excuse, membership.inputs.highs.get(tp, 0))
 
 
 def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str, LocalTable]) -> str | None:

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> Iterator[None]:
     """Add all that a worker has to tell, a slice at a time; `now` in seconds since the epoch."""
-    families.add("larder_worker_info", 1, runner.service.name, runner.options.worker)
+    families.add("larder_worker_info", 1, runner.runtime.service.name, runner.runtime.options.worker)
     vitals = runner.vitals()
     families.add("larder_broker_answers", vitals.answers)
     for name, used in memory.used().items():
         families.add(f"larder_{name}", used)
-    _read_traffic(families, runner.traffic, runner.membership)
+    _read_traffic(families, runner.runtime.traffic, runner.membership)
     if runner.membership is not None:
-        _read_inputs(families, runner.traffic, runner.membership, vitals.partitions)
-    for name, table in tuple(runner.tables.items()):
+        _read_inputs(families, runner.runtime.traffic, runner.membership, vitals.partitions)
+    for name, table in tuple(runner.runtime.tables.items()):
         yield
         _read_table(families, name, table, now)
-    for operator, counts in runner.counts.operators:
+    for operator, counts in runner.runtime.counts.operators:
         yield
         _read_operator(families, operator, counts)
     for (name, partition), count in runner.waiting().items():
         families.add("larder_join_waiting", count, name, partition)
-    for name, rekeying in runner.counts.rekeyings.items():
+    for name, rekeying in runner.runtime.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
 
 

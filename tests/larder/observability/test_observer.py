@@ -28,7 +28,8 @@ from larder.observability.observer import Observed, looked_at
 from larder.queries.directory import Directory
 from larder.web import Sources, connection_slots, make_app, start_web, stop_web
 from larder.web.routes import observability
-from larder.worker.runner import Options, ServiceRunner
+from larder.worker.options import Options
+from larder.worker.runner import ServiceRunner
 from tests.larder.store.samples import customers, row, small_memory
 from tests.support.described import require_described, require_refusals
 from tests.support.later import require_retry_after
@@ -61,11 +62,11 @@ class Seen:
 
     @property
     def joined(self) -> QualityOfJoin:
-        return self.runner.counts.of(self.runner.service.joins[0], QualityOfJoin)
+        return self.runner.runtime.counts.of(self.runner.runtime.service.joins[0], QualityOfJoin)
 
     @property
     def table(self) -> Any:
-        return self.runner.tables[customers.name]
+        return self.runner.runtime.tables[customers.name]
 
     async def get(self, path: str) -> tuple[int, Any]:
         async with ClientSession() as session, session.get(f"{self.web}{path}") as answer:
@@ -104,13 +105,13 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
         service, Options(Connection("nowhere:1"), directory, "one", 6, 1, 30, 0.2), memory, lambda: NOW
     )
     seen_of_it = Observed(runner, memory, lambda: NOW, stall=stall)
-    app = make_app(Sources(runner.status, runner.tables, 6, bound="127.0.0.1", **others), seen_of_it)
+    app = make_app(Sources(runner.status, runner.runtime.tables, 6, bound="127.0.0.1", **others), seen_of_it)
     port = await start_web(app, "127.0.0.1", 0)
     try:
         yield Seen(runner, seen_of_it, port)
     finally:
         await stop_web(app)
-        for table in runner.tables.values():
+        for table in runner.runtime.tables.values():
             table.close()
 
 
@@ -162,8 +163,8 @@ async def test_joins_and_outputs_are_measured_by_partition(tmp_path: Path) -> No
     async with seen(tmp_path) as each:
         each.joined.of(3).counts.hits += 5
         batch = Output("joined", 4, 1 << 20)
-        each.runner.traffic.published[batch.topic, 2] += 7
-        each.runner.traffic.commits.observe(0.004)
+        each.runner.runtime.traffic.published[batch.topic, 2] += 7
+        each.runner.runtime.traffic.commits.observe(0.004)
         measured = await each.samples()
         assert measured["larder_join_hits_total", "joined", "3"] == 5
         assert measured["larder_published_records_total", "joined", "2"] == 7
@@ -204,8 +205,8 @@ async def test_what_happens_seldom_is_measured_too(tmp_path: Path) -> None:
     reserve = service.decide((), state=service.table(OwnerTopic("reserve", Order, key="order_id")))
     reaction = service.on_change(service.table(customers))
     async with seen(tmp_path) as each:
-        each.runner.traffic.rewinds += 2
-        each.runner.counts = counts = Counts([reserve, reaction], ["orders.by.depot"])
+        each.runner.runtime.traffic.rewinds += 2
+        each.runner.runtime.counts = counts = Counts([reserve, reaction], ["orders.by.depot"])
         decided, reacted = counts.of(reserve, DecideCounts), counts.of(reaction, ReactionCounts)
         decided.decided, decided.refused = 3, 1
         reacted.changes, reacted.emitted = 6, 5

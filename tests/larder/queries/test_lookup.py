@@ -20,7 +20,8 @@ from larder.kafka.partitioner import partition_of
 from larder.queries.lookup import NoSuchKeyError, NotSureError, look_up, look_up_after
 from larder.store import BehindError, OtherTopicError, Token, TooStaleError
 from larder.store.storage.memory import MIB, Memory
-from larder.worker.runner import Options, ServiceRunner
+from larder.worker.options import Options
+from larder.worker.runner import ServiceRunner
 from tests.support.topics import COMPACTED, create, until
 from tests.support.workers import larder
 
@@ -77,7 +78,7 @@ async def test_who_has_published_reads_what_was_written_by_its_token(kafka: str,
 
         async def read(key: str, after: str, within: float = 20) -> str:
             found = await look_up_after(
-                runner.tables, table, key, after=after, within=within, clock=now, max_age=6, max_staleness=10
+                runner.runtime.tables, table, key, after=after, within=within, clock=now, max_age=6, max_staleness=10
             )
             return json.loads(bytes(found["row"]["name"]))
 
@@ -89,20 +90,20 @@ async def test_who_has_published_reads_what_was_written_by_its_token(kafka: str,
         token = shown.splitlines()[-1].removeprefix("token: ")
         with pytest.raises(NoSuchKeyError):
             await read("c0", token)
-        topic_id = runner.tables[table].topic_id
+        topic_id = runner.runtime.tables[table].topic_id
         assert topic_id is not None
         with pytest.raises(BehindError, match=r"must be past what was written within 0\.1 s; found partition 0"):
             await read("c1", Token(topic_id, {0: 10_000}).text(), within=0.1)
         with pytest.raises(OtherTopicError):
             await read("c1", Token("11111111-1111-1111-1111-111111111111", {0: 0}).text())
         with pytest.raises(TooStaleError):
-            look_up(runner.tables, table, "c1", now=now() + 60, max_age=6, max_staleness=10)
+            look_up(runner.runtime.tables, table, "c1", now=now() + 60, max_age=6, max_staleness=10)
 
 
 async def test_while_nobody_knows_where_a_key_lies_no_promise_is_made(prefix: str, tmp_path: Path) -> None:
     table, token = f"{prefix}.customers", Token("11111111-1111-1111-1111-111111111111", {0: 0}).text()
     async with reading("127.0.0.1:1", prefix, tmp_path) as runner:
         with pytest.raises(NotSureError, match="no broker has told yet"):
-            await look_up_after(runner.tables, table, "c0", after=token, within=1, clock=now, max_age=6)
+            await look_up_after(runner.runtime.tables, table, "c0", after=token, within=1, clock=now, max_age=6)
         with pytest.raises(NotSureError, match="no broker has told yet"):
-            look_up(runner.tables, table, "c0", now=now(), max_age=6, max_staleness=10)
+            look_up(runner.runtime.tables, table, "c0", now=now(), max_age=6, max_staleness=10)

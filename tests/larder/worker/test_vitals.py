@@ -14,7 +14,7 @@ from larder.declaring.problems import Problem
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.table import LocalTable
 from larder.store import Table
-from larder.worker.membership import Unacknowledged
+from larder.worker.input_offsets import Unacknowledged
 from larder.worker.vitals import FAILING_SECONDS, PartitionUse, Standing, vitals
 from tests.larder.store.samples import Sent, customers, plain, plains, row, small_memory
 
@@ -40,10 +40,13 @@ def member(**changed: Any) -> Any:
     """What a `Membership` shows, where one input partition is assigned."""
     states = changed.pop("states", [])
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
+    inputs = SimpleNamespace(
+        positions={INPUT: 3}, ends={INPUT: 9}, highs={INPUT: 12}, unacknowledged=changed.pop("unacknowledged", None)
+    )
     shown = {
-        "joined": True, "unacknowledged": None, "held_back": {}, "processing": processing,
+        "joined": True, "inputs": inputs, "processing": processing,
+        "assignments": SimpleNamespace(held_back=changed.pop("held_back", {})),
         "plan": SimpleNamespace(inputs={"orders": None}, needed_whole=lambda _: states, tables_of=lambda _: ()),
-        "positions": {INPUT: 3}, "ends": {INPUT: 9}, "highs": {INPUT: 12},
     }  # fmt: skip
     return SimpleNamespace(**{**shown, **changed})
 

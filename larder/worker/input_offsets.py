@@ -1,0 +1,76 @@
+"""The offsets of a worker's inputs: where each begins, how far it is committed, and where it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.structs import TopicPartition
+
+from larder.delivery.guarantees import Guarantee
+from larder.group.start_offsets import Offsets, input_offset
+from larder.kafka.batch_consumer import SeenEnd
+from larder.worker.runtime import Runtime
+from larder.worker.service_topics import ServiceTopics
+
+log = logging.getLogger("larder")
+
+
+class Unacknowledged(NamedTuple):
+    """Outputs were not, when that was (in seconds since the epoch), and why."""
+
+    at: float
+    error: str
+
+
+class InputOffsets:
+    """Of each partition: the next `positions` to process, the `ends` of what can be read, and those of all records.
+
+    The latter, `highs`, include the records of open transactions. `unacknowledged` is the last failure to publish
+    outputs since the last commit.
+    """
+
+    def __init__(self, runtime: Runtime, topics: ServiceTopics) -> None:
+        self.positions: dict[TopicPartition, int] = {}
+        self.ends: dict[TopicPartition, int] = {}
+        self.highs: dict[TopicPartition, int] = {}
+        self.unacknowledged: Unacknowledged | None = None
+        self._clock = runtime.clock
+        self._memo = runtime.memo
+        self._fallback = runtime.options.inputs_from
+        self._topics = topics
+
+    def begin(self, tp: TopicPartition, offsets: Offsets) -> int:
+        """Give the offset from which an input is processed; raises OffsetsLostError."""
+        return input_offset(tp, offsets, self._memo.committed, self._topics.ids[tp.topic], self._fallback)
+
+    def begin_all(self, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
+        """Note the positions and ends of an assignment."""
+        self.positions.update(positions)
+        self.ends, self.highs = dict(ends), {}
+
+    def seen(self, tp: TopicPartition, seen: SeenEnd) -> None:
+        """Note an end as the broker reported it."""
+        self.ends[tp], self.highs[tp] = seen.end, seen.high
+
+    def of(self, tps: Collection[TopicPartition], topics: Collection[str]) -> Mapping[TopicPartition, int]:
+        """Give the positions of those partitions that belong to these topics."""
+        return {tp: self.positions[tp] for tp in tps if tp.topic in topics}
+
+    def failed(self, error: BaseException) -> None:
+        """Outputs were not acknowledged."""
+        self.unacknowledged = Unacknowledged(self._clock(), repr(error))
+
+    async def commit(self, guarantee: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
+        committed = {tp: self._topics.committed(tp.topic, offset, guarantee.by) for tp, offset in offsets.items()}
+        try:
+            await guarantee.commit(committed)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets were not committed, the group has moved on: %s", error)
+            return
+        self.unacknowledged = None
+        self.positions.update(offsets)
+        self._memo.remember_committed({tp.topic: self._topics.ids[tp.topic] for tp in offsets})
