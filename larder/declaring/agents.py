@@ -1,4 +1,4 @@
-"""Agents as values: functions of users over the batches of a topic."""
+"""Agents as values: users' functions over the batches of a topic."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class AgentDeclaration(Operator):
 
     @property
     def name(self) -> str:
-        """The name of an agent is that of its function."""
+        """The name of its function."""
         return getattr(self.function, "__name__", repr(self.function))
 
     def summary(self) -> dict[str, Any]:
-        """Name it, and its topic."""
+        """Give its name and its topic."""
         return {"name": self.name, "topic": self.topic.name}
 
     def reads(self) -> Sequence[Source]:
@@ -45,9 +45,9 @@ class AgentDeclaration(Operator):
         return (self.topic,)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
-        """Find what it was given that is of another kind."""
+        """Find arguments of the wrong kind."""
         return agent_kind_problems(self)
 
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
-        """Find all else that is wrong with it."""
+        """Find all other problems."""
         return agent_problems(service, self)

@@ -1,8 +1,8 @@
-"""Who has claimed which topic: claims as records of one small compacted topic, and what they mean.
+"""Claims of topics: records of one small compacted topic.
 
-The first claim of a topic that still stands says who owns it. No record ever takes the place of another: each claim
-has a key of its own, so that compaction, which keeps the last record of a key, can neither remove a claim nor change
-which one came first. A record without a value takes the claim of its key back. Pure: bytes and values in and out.
+The first valid claim of a topic decides on its owner. Each claim has a key of its own, so that compaction, which keeps
+the last record of a key, neither removes a claim nor changes which one came first. A record without a value withdraws
+the claim of its key. Pure: bytes and values in and out.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,9 +17,9 @@ OWNERS: Final = "larder.owners"
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """That a service is the only one that writes a topic.
+    """A service's claim to be the only writer of a topic.
 
-    topic_id and since (UTC, ISO 8601) are for the one who reads it: a claim holds for the name of the topic.
+    It holds for the name of the topic; topic_id and since (UTC, ISO 8601) are for people.
     """
 
     topic: str
@@ -28,16 +28,16 @@ class Claim(msgspec.Struct, frozen=True):
     since: str
 
     def key(self, nonce: str) -> bytes:
-        """Give a key that no other claim has, if `nonce` is new; Kafka's names have no spaces."""
+        """Give a unique key, if `nonce` is unique; names in Kafka have no spaces."""
         return f"{self.topic} {self.service} {nonce}".encode()
 
     def value(self) -> bytes:
-        """Give the record's value."""
+        """Encode the claim."""
         return msgspec.json.encode(self)
 
 
 def read_claim(value: bytes) -> Claim | None:
-    """Read a record's value; None if it is no claim."""
+    """Decode a claim; None for any other value."""
     try:
         return msgspec.json.decode(value, type=Claim)
     except (msgspec.MsgspecError, RecursionError):
@@ -45,9 +45,9 @@ def read_claim(value: bytes) -> Claim | None:
 
 
 def standing(records: Iterable[tuple[bytes, Claim | None]]) -> dict[bytes, Claim]:
-    """Give the claims that were not taken back, by their keys, in the order in which they were made.
+    """Give the claims that were not withdrawn, by key, in the order in which they were made.
 
-    `records` in the order of their offsets; None takes back what its key had.
+    `records` come in the order of their offsets; None withdraws the claim of its key.
     """
     found: dict[bytes, Claim] = {}
     for key, claim in records:
@@ -58,7 +58,7 @@ def standing(records: Iterable[tuple[bytes, Claim | None]]) -> dict[bytes, Claim
 
 
 def owners(claims: Iterable[Claim]) -> dict[str, Claim]:
-    """Give the claim that counts, by topic: the first one."""
+    """Give the first claim of each topic, which decides."""
     first: dict[str, Claim] = {}
     for claim in claims:
         first.setdefault(claim.topic, claim)
@@ -66,7 +66,7 @@ def owners(claims: Iterable[Claim]) -> dict[str, Claim]:
 
 
 def ownership_problems(service: str, topics: Collection[str], owned: Mapping[str, Claim]) -> list[Problem]:
-    """Tell of each of `topics`, which `service` declares to be its own, that is another's."""
+    """Find the topics that `service` declares to own although another service does."""
     return [
         Problem(
             f"service {service}, owner of {name}",

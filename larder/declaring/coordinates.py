@@ -1,4 +1,4 @@
-"""Where a record lies in Kafka, and the one text form of that: topic/partition/offset."""
+"""The coordinates of a record, and their one text form: topic/partition/offset."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _TEXT: Final = re.compile(r"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})/([0-9]{1,19})"
 
 
 class Coordinates(NamedTuple):
-    """Where a record lies."""
+    """Topic, partition and offset of a record."""
 
     topic: str
     partition: int
     offset: int
 
     def __str__(self) -> str:
-        """Give the form that addresses, commands, message keys and headers use."""
+        """Give the form in addresses, commands, message keys and headers."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @classmethod

@@ -1,7 +1,6 @@
-"""What a dead letter is made of: the record as it was, and where and why it failed.
+"""Makes dead letters: the record as it was, and where and why it failed.
 
-The names of the headers are written here and nowhere else. Pure; sending it is done
-elsewhere.
+The one place of the names of their headers. Pure; other modules send them.
 """
 
 from typing import Final, NamedTuple
@@ -14,28 +13,26 @@ from larder.declaring.records import Record
 _PREFIX: Final = "larder."
 _KEY: Final = "larder.key"
 STEP: Final = "larder.step"
-"""Which step of the service parked the record, and is to process it when it is replayed."""
+"""The step of the service that dead-lettered the record, and processes it when it is replayed."""
 REPLAYED: Final = "larder.replayed"
-"""On a record that was replayed: where the record lies that its letter is about, as topic/partition/offset."""
+"""On a replayed record: the coordinates of the original, as topic/partition/offset."""
 ATTEMPT: Final = "larder.attempt"
-"""How often the record was replayed to its step before: none where it was not."""
-# A cause may quote what somebody else wrote; so many characters of it are kept.
+"""How often the record was replayed to its step before; absent if never."""
+# A cause may quote foreign text, of which this many characters are kept.
 _CAUSE: Final = 4_000
-# Upper bound of what the record batch format adds to one header.
+# The most bytes that the record batch format adds to a header.
 _HEADER_OVERHEAD: Final = 10
 
 
 class DeadLetterRecord(NamedTuple):
     """A record for `<service>.dead-letters`.
 
-    key      topic/partition/offset of the original, so that parking it twice is the
-             same as once.
-    value    that of the original, unchanged; None when it had none.
-    headers  those of the original, then larder.service, larder.topic,
-             larder.partition, larder.offset, larder.timestamp (ms), larder.cause, all
-             of them text; larder.step, if a step of the service parked it; larder.attempt,
-             if it was replayed to that before; and larder.key, the original's bytes, if it
-             had a key.
+    key      topic/partition/offset of the original, so that writing it twice has the effect of once.
+    value    that of the original, unchanged; None if it had none.
+    headers  those of the original, then larder.service, larder.topic, larder.partition, larder.offset,
+             larder.timestamp (ms) and larder.cause, all as text; larder.step, if a step of the service wrote
+             it; larder.attempt, if it was replayed to that step before; and larder.key, the original's bytes,
+             if it had a key.
     """
 
     key: bytes
@@ -46,7 +43,7 @@ class DeadLetterRecord(NamedTuple):
 def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong with it
     service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
 ) -> DeadLetterRecord:
-    """Make the dead letter of a record; `cause` is for a person to read, `step` is what parked it."""
+    """Make the dead letter of a record; `cause` is for people, `step` wrote it."""
     told = {
         "larder.service": service,
         "larder.topic": topic,
@@ -55,12 +52,12 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
         "larder.timestamp": str(record.timestamp),
         "larder.cause": cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
     }
-    # A record of an internal topic comes with headers of ours, which say less.
+    # The headers that a record of an internal topic already has say less.
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
     if step:
         told[STEP] = step
         headers += [(name, value) for name, value in record.headers or () if name == ATTEMPT]
-    # A cause may quote what is no proper text; that must not keep it from being told.
+    # A cause may quote invalid text.
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
     if record.key is not None:
         headers.append((_KEY, record.key))
@@ -68,7 +65,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
 
 
 def cause_of(error: Exception) -> str:
-    """Say what is wrong with a record, in words for its owner, from what reading it raised."""
+    """Explain to the owner of a record why it could not be read."""
     if isinstance(error, msgspec.ValidationError):
         return f"the value requires the fields of its declared type; found: {error}"
     if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
@@ -77,10 +74,10 @@ def cause_of(error: Exception) -> str:
 
 
 def fitting(letter: DeadLetterRecord, largest: int) -> DeadLetterRecord:
-    """Give the letter in at most `largest` bytes, without what is too large for that.
+    """Shrink a letter to at most `largest` bytes.
 
-    That is the value first, then the headers and the key that the record came with.
-    `larder.left-out` says what; the record itself is still where its coordinates say.
+    Leaves out the value first, then the original's headers and key. `larder.left-out` says what is missing; the
+    original is still at its coordinates.
     """
     if _size(letter) <= largest:
         return letter

@@ -1,6 +1,6 @@
-"""Decides as values: the events, the state that they change, where what is emitted goes.
+"""Decides as values: the events, the state that they change, and the topics of what they emit.
 
-Nothing is checked where it is declared, so that all mistakes can be reported together.
+Declaring checks nothing, so that all mistakes can be reported together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WITH_NEAR = 3
 class Decide(Operator):
     """A function over the events of `inputs` and the rows of `state`, which this service owns.
 
-    `folds`: the function gives the new row itself, and nothing is emitted.
+    With `folds` the function returns the new row itself, and emits nothing.
     """
 
     inputs: tuple[Source, ...]
@@ -45,11 +45,11 @@ class Decide(Operator):
 
     @property
     def name(self) -> str:
-        """The name of a decide is that of its state."""
+        """The name of its state."""
         return self.state.name
 
     def summary(self) -> dict[str, Any]:
-        """Name it and its inputs, and say whether it folds."""
+        """Give its name, its inputs, and whether it folds."""
         return {"name": self.name, "inputs": [source.name for source in self.inputs], "folds": self.folds}
 
     def reads(self) -> Sequence[Source]:
@@ -61,7 +61,7 @@ class Decide(Operator):
         return (self.state,)
 
     def writes(self) -> Sequence[Topic]:
-        """Give the topic of its state, and those of what it emits."""
+        """Give the topics of its state and of what it emits."""
         return (self.state.topic, *self.into)
 
     def meets(self) -> Iterator[tuple[Source, Topic]]:
@@ -70,22 +70,22 @@ class Decide(Operator):
             yield source, self.state.topic
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """Give the topics of wake-ups, and of what is refused."""
+        """Give the topics of wake-ups and of refusals."""
         if self.wakes:
             yield KeptTopic(wake_ups_name(service, self), Role.WAKE_UPS, self.state.topic, compacted=True)
         if not self.folds:
             yield KeptTopic(refusals_name(service), Role.REFUSALS, None, compacted=False)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
-        """Find what it was given that is of another kind."""
+        """Find arguments of the wrong kind."""
         return decide_kind_problems(service, self)
 
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
-        """Find all else that is wrong with it."""
+        """Find all other problems."""
         return decide_problems(service, self, facts)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw events, the row, what is emitted, woken and refused."""
+        """Draw its events, its row, and what it emits, wakes and refuses."""
         here = node(self)
         for source in self.inputs:
             yield from source_edges(service, source, here)
@@ -103,7 +103,7 @@ class Decide(Operator):
 
     @property
     def wakes(self) -> bool:
-        """Whether the function takes wake-ups: its first parameter says so."""
+        """Whether the function takes wake-ups, by the type of its first parameter."""
         if self.function is None or self.folds:
             return False
         try:

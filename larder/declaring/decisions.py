@@ -1,7 +1,4 @@
-"""The words in which a function answers what is to become of an event, and those that it is given.
-
-Plain values. What they do is done where records are.
-"""
+"""The values that a deciding function gets and returns. Other modules act on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,19 +13,19 @@ from larder.declaring.sources import TableUse
 
 @dataclass(frozen=True)
 class Delete:
-    """In the rows of a decision: the row of this key is deleted."""
+    """In the rows of a decision: delete the row of this key."""
 
     key: Any
 
 
 @dataclass(frozen=True)
 class Wake:
-    """In a decision: call the function again for the row of `key`, at a time that has a zone.
+    """In a decision: call the function again for the row of `key`, at a time with a time zone.
 
-    In UTC that time lies in the years 1 to 9999.
+    In UTC the time has to be in the years 1 to 9999.
 
-    A key has one wake-up; a later one takes its place. It survives crashes and moves, and
-    comes at its time or after it, never before.
+    A key has one wake-up; a later one replaces it. It survives crashes and rebalances, and
+    comes at its time or later, never earlier.
     """
 
     key: Any
@@ -36,11 +33,11 @@ class Wake:
 
 
 LATEST: Final = 253_402_300_800.0
-"""The end of the year 9999, in seconds since the epoch: no time that can be lies there, or later."""
+"""The end of the year 9999 in seconds since the epoch, which all times lie before."""
 
 
 def as_utc(at: float) -> datetime:
-    """Give seconds since the epoch as a time in UTC; ValueError for what lies outside the years 1 to 9999."""
+    """Convert seconds since the epoch to a time in UTC; raises ValueError outside the years 1 to 9999."""
     try:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError) as error:
@@ -50,23 +47,23 @@ def as_utc(at: float) -> datetime:
 
 @dataclass(frozen=True)
 class WakeUp:
-    """The event that a `Wake` comes back as."""
+    """The event by which a `Wake` calls the function."""
 
     key: Any
     at: datetime
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What becomes of an event, all of it or none.
+    """What an event leads to, all or nothing.
 
     rows    new rows of the state, or `Delete(key)`. Their keys belong to the partition of
-            the event. Their revision is set when they are written: whatever it says here.
+            the event. Larder assigns their revisions; the values given here are ignored.
     emit    events, each for the topic of `into` that has its row type, under any key.
-    refuse  why the event is refused, for a person to read. It is recorded as an event in
-            `<service>.refusals`; no row is changed and no wake-up set then.
-    wake    when the function is to be called again.
+    refuse  why the event is refused, for people. The refusal is published as an event in
+            `<service>.refusals`; rows do not change, and no wake-up is set.
+    wake    when to call the function again.
 
-    Each may be a single one or several. A decision without anything is one, too.
+    Each may be one value or several. A decision may also be empty.
 
     >>> Decision(rows=level, emit=[Reserved(order_id="o1", product_id="p1")])
     """
@@ -78,28 +75,28 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Near(Protocol):
-    """Rows that lie in the same partition as the event, and those of global tables."""
+    """Rows in the partition of the event, and rows of global tables."""
 
     def get(self, table: TableUse, key: Any) -> Any:
-        """Give the row of a key, with what was decided before; None when there is none.
+        """Give the row of a key, with all earlier decisions; None if there is none.
 
-        ValueError for a key of another partition, and for a table of another service.
+        Raises ValueError for a key of another partition, and for a table of another service.
         """
 
 
 def refusals_name(service: str) -> str:
-    """Name the topic of what the decides of a service refused."""
+    """Name the topic of the refusals of a service."""
     return f"{service}.refusals"
 
 
 class Refusal(Row):
-    """An event that was refused, as `<service>.refusals` has it.
+    """A refused event, in `<service>.refusals`.
 
-    id      where the event lies: topic/partition/offset, or that of a wake-up.
+    id      the coordinates of the event, or of the wake-up: topic/partition/offset.
     state   the table that would have changed.
     key     of its row, as text.
-    reason  what the function said.
-    event   the event as it came; null for a wake-up.
+    reason  what the function gave.
+    event   the original event; null for a wake-up.
     """
 
     id: str

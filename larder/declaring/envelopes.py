@@ -1,7 +1,6 @@
-"""Envelopes that Kafka Connect and Debezium put around rows, told by the fields of a JSON object. Pure.
+"""Recognises the envelopes that Kafka Connect and Debezium put around rows, by the fields of a JSON object. Pure.
 
-A value in an envelope is no row, however well its fields are written: the row lies deeper. This module may not know
-topics.
+A value in an envelope is not a row: the row lies deeper. Does not know topics.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Envelope(NamedTuple):
-    """What lies around the row, and the settings of Connect that take it off."""
+    """The wrapping of a row, and the settings of Connect that remove it."""
 
     name: str
     do: tuple[str, ...]
@@ -52,7 +51,7 @@ def envelope(given: Mapping[str, msgspec.Raw], known: Collection[str]) -> Envelo
 
 
 def envelope_of(value: bytes, known: Collection[str]) -> Envelope | None:
-    """Recognise the envelope of a value as it came."""
+    """Recognise the envelope of an undecoded value."""
     return envelope(_object(value), known)
 
 

@@ -1,4 +1,4 @@
-"""Events that a function gives, as keys and values for the topics that have their row types."""
+"""Encodes the events that a function emits, for the topics that have their row types."""
 
 from collections.abc import Callable, Sequence
 from reprlib import repr as shortened
@@ -16,7 +16,7 @@ Emitted: TypeAlias = tuple[int, bytes, bytes]
 
 
 def emitter(who: str, into: Sequence[Topic]) -> Callable[[Sequence[Any]], Sequence[Emitted]]:
-    """Build the function that encodes events; ValueError, which names `who`, for what has no topic."""
+    """Build the function that encodes events; it raises ValueError, naming `who`, for an event without a topic."""
     encode = msgspec.json.Encoder().encode
     known: dict[type[Row], tuple[int, Topic]] = {topic.row: (at, topic) for at, topic in enumerate(into)}
 

@@ -1,7 +1,6 @@
-"""What a broker says about topics, and the names of those of a service.
+"""What a broker reports about topics, and the names of a service's internal topics.
 
-Facts are plain values that somebody else has asked for. Names of internal topics are
-written here and nowhere else.
+Facts are plain values; other modules ask the broker for them. The one place of the names of internal topics.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TopicFacts(NamedTuple):
-    """What a broker says about one topic."""
+    """What a broker reports about one topic."""
 
     partitions: int
     cleanup_policy: str
@@ -29,48 +28,48 @@ class TopicFacts(NamedTuple):
 
 
 Facts: TypeAlias = Mapping[str, TopicFacts | None]
-"""By topic name; None, or no entry, for a topic that does not exist."""
+"""By topic name; None or missing for a topic that does not exist."""
 
 
 RESTORE: Final = (
-    "create the one that was given partitions again with the number of before; add no partitions to topics of the"
+    "recreate the topic that has grown, with its former number of partitions; add no partitions to topics of the"
     " service"
 )
-"""What to do where topics that belong together have other numbers of partitions: keys then belong elsewhere."""
+"""The instruction for topics whose numbers of partitions differ, so that keys belong to different ones."""
 
 
 def dead_letters_name(service: str) -> str:
-    """Name the topic of what a service could not handle."""
+    """Name the topic of the dead letters of a service."""
     return f"{service}.dead-letters"
 
 
 def waiting_name(service: str, join: Join) -> str:
-    """Name the topic of the orders that wait for their partner."""
+    """Name the topic of the records that wait for their partner."""
     return f"{service}.{join.into.name}.waiting"
 
 
 def keys_name(service: str, rekeyed: Rekeyed) -> str:
-    """Name the topic of the partitions that rekeyed rows lie in."""
+    """Name the topic that keeps the partitions of rekeyed rows."""
     return f"{rekeyed.name_in(service)}.keys"
 
 
 def joined_name(service: str, join: Join) -> str:
-    """Name the topic in which the results of rekeyed rows come together by their own key."""
+    """Name the topic that collects the results of rekeyed rows by their own key."""
     return f"{service}.{join.into.name}.joined"
 
 
 def replays_name(service: str, input_topic: str) -> str:
-    """Name the topic of the records of an input that one step of the service is to process again."""
+    """Name the topic of replayed records of an input."""
     return f"{input_topic if input_topic.startswith(f'{service}.') else f'{service}.{input_topic}'}.replays"
 
 
 def wake_ups_name(service: str, decide: Decide) -> str:
-    """Name the topic of the wake-ups that a decide has asked for."""
+    """Name the topic of the wake-ups of a decide."""
     return f"{service}.{decide.name}.wake-ups"
 
 
 def input_name(service: Service, source: Source) -> str:
-    """Name the topic that a join or a decide reads: internal, when it is rekeyed."""
+    """Name the topic that an operator reads for a source; an internal one if it is rekeyed."""
     if isinstance(source, Rekeyed):
         return source.name_in(service.name)
     return source.name

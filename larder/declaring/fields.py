@@ -1,6 +1,6 @@
-"""Reading the fields of a row type: names, JSON names, which key type fits.
+"""Fields of a row type: their names, their names in JSON, and their key types.
 
-Pure questions about a type. This module may not know topics or services.
+Pure. Does not know topics or services.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ from larder.declaring.keys import BYTES, INT64, TEXT, UUID, KeyType
 
 
 class Scalar(NamedTuple):
-    """What kind of key a field can hold, if any, and whether it may be null."""
+    """The key type of a field, if its values can be keys, and whether it may be null."""
 
     key_type: KeyType | None
     nullable: bool
@@ -31,14 +31,14 @@ _SCALARS: dict[type[msgspec.inspect.Type], KeyType] = {
 
 @cache
 def unreadable(row: object) -> str | None:
-    """Say why values of a row type cannot be read from a JSON object, if so."""
+    """Explain why a row type cannot be read from a JSON object; None if it can."""
     if not (isinstance(row, type) and issubclass(row, msgspec.Struct)):
         return f"{row!r}, which is no row type"
     if row.__struct_config__.array_like:
         return f"{row.__name__} with array_like=True"
     try:
         msgspec.json.Decoder(row)
-        # A decoder is made for any class; only a schema says which of them msgspec does not know.
+        # A decoder can be made for any class; only the schema shows which of them msgspec does not know.
         msgspec.json.schema(row)
     except Exception as error:  # noqa: BLE001 - resolving annotations runs any code
         cause = str(error).rpartition("\n")[2]
@@ -48,25 +48,23 @@ def unreadable(row: object) -> str | None:
 
 @cache
 def fields(row: type) -> dict[str, FieldInfo]:
-    """Give the fields of a row type by the name that Python has for them.
+    """Give the fields of a row type by their names in Python.
 
-    Raises what msgspec and `typing` raise for a type that is no struct or whose
-    annotations cannot be resolved.
+    Raises what msgspec and `typing` raise for a type that is not a struct, or whose annotations cannot be resolved.
     """
     return {field.name: field for field in msgspec.structs.fields(row)}
 
 
 @cache
 def json_names(row: type) -> frozenset[str]:
-    """Give the names that the fields have in the JSON of a row."""
+    """Give the names of the fields in JSON."""
     return frozenset(field.encode_name for field in fields(row).values())
 
 
 def scalar(row: type, field: str) -> Scalar:
-    """Say which key type the values of a field have.
+    """Give the key type of a field; raises KeyError for an unknown field.
 
-    KeyError when there is no such field; `key_type` is None for what is no key, such
-    as a number with a fraction or a list.
+    `key_type` is None for values that cannot be keys, such as fractions or lists.
     """
     found = msgspec.inspect.type_info(fields(row)[field].type)
     return _scalar(found)

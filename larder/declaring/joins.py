@@ -1,7 +1,6 @@
-"""Joins as values: a source, the rows looked up for it, where the result goes.
+"""Joins as values: a source, the rows looked up for it, and the topic of the results.
 
-Frozen but for the function that a decorator adds. Nothing is checked where it is declared,
-so that all mistakes can be reported together (`larder.declaring.checks.declarations`).
+Declaring checks nothing, so that all mistakes can be reported together (`larder.declaring.checks.declarations`).
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(eq=False)
 class Join(Operator):
-    """Orders of `source`, each with its rows, going `into` a topic.
+    """Joins records of `source` with their rows, `into` a topic.
 
-    `lookups` are in the order in which they were declared, and so are the rows that
-    a function gets. `missing` is the chain of steps for an order that lacks a row.
+    `lookups` have the order of their declaration, as have the rows that a function gets. `missing` is the chain of
+    steps for a record that lacks a row.
     """
 
     source: Source
@@ -45,11 +44,11 @@ class Join(Operator):
 
     @property
     def name(self) -> str:
-        """The name of a join is that of the topic it fills."""
+        """The name of its output topic."""
         return self.into.name
 
     def summary(self) -> dict[str, Any]:
-        """Name it, and its source."""
+        """Give its name and its source."""
         return {"name": self.name, "source": self.source.name}
 
     def reads(self) -> Sequence[Source]:
@@ -71,22 +70,22 @@ class Join(Operator):
                 yield self.source, table.topic
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """Give the topics in which results come together, and in which records wait."""
+        """Give the topics that collect results, and in which records wait."""
         if self.gathers:
             yield KeptTopic(joined_name(service, self), Role.JOINED, self.into, compacted=False)
         if self.wait is not None:
             yield KeptTopic(waiting_name(service, self), Role.WAITING, self.source, compacted=True)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
-        """Find what it was given that is of another kind."""
+        """Find arguments of the wrong kind."""
         return join_kind_problems(service, self)
 
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
-        """Find all else that is wrong with it."""
+        """Find all other problems."""
         return join_problems(service, self, facts)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw records, rows, results, and what waits."""
+        """Draw its records, rows and results, and the records that wait."""
         here, into = node(self), f"topic:{self.into.name}"
         yield from source_edges(service, self.source, here)
         for lookup in self.lookups:
@@ -105,21 +104,21 @@ class Join(Operator):
 
     @property
     def of_rows(self) -> bool:
-        """Whether rows are joined into rows of their key: a deletion, or a row without a result, deletes the result."""
+        """Whether rows make rows of the same key: a deletion, or a row without a result, deletes the result."""
         source, into = events_of(self.source), self.into
         rows = isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic)
         return rows and (source.key, source.key_type) == (into.key, into.key_type)
 
     @property
     def gathers(self) -> bool:
-        """Whether results of one key come from several partitions, so that the newest has to be found."""
+        """Whether results of one key come from several partitions, so that the newest has to be determined."""
         return isinstance(self.source, Rekeyed) and self.source.of_rows
 
     @property
     def placed(self) -> bool:
-        """Whether it matters in which partition a record lies: events that meet global tables may lie in any.
+        """Whether records have to be in the partition of their key; events that meet global tables need not.
 
-        A row that waits has to be met by its next revision.
+        The next revision of a row that waits has to arrive in the same partition.
         """
         if any(lookup.table.held == "partition" for lookup in self.lookups):
             return True
@@ -127,12 +126,12 @@ class Join(Operator):
 
     @property
     def wait(self) -> Wait | None:
-        """How long orders wait for their partner, if they do."""
+        """How long records wait for their partner, if they do."""
         return next((step for step in self.missing if isinstance(step, Wait)), None)
 
     @property
     def settle(self) -> Terminal:
-        """What becomes of an order without partner in the end."""
+        """The last step for a record without a partner."""
         return next(step for step in self.missing if isinstance(step, Terminal))
 
     def __call__(self, function: Function) -> Function:

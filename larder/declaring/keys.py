@@ -1,8 +1,7 @@
-"""How keys become bytes and come back.
+"""Encodes and decodes keys.
 
-A key is declared by its Python type. The bytes are those that Java's own
-serializers write, so that other programs find the same partition and the same
-row. This module may not know topics or rows.
+A key is declared by its Python type. The bytes are those of Java's own serializers, so that other programs find the
+same partition and the same row. Does not know topics or rows.
 """
 
 import re
@@ -20,17 +19,16 @@ _UUID: Final = re.compile(rb"%b|\{%b\}" % (_PLAIN_UUID, _PLAIN_UUID))
 
 
 class InvalidKeyError(LarderError, ValueError):
-    """A value, or the bytes of a key, are not of the key type that was declared."""
+    """A value, or the bytes of a key, are not of the declared key type."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyType:
-    """One type of key: its name, its Python type, and its two directions.
+    """One type of key: its name, its Python type, and how to encode and decode it.
 
-    `encode(value)` gives the bytes of the message key, `decode(bytes)` the value;
-    both raise ValueError (most often InvalidKeyError) for what is not of the type.
-    `one_form(bytes)` gives the bytes that `encode` gives for the same key, and what is
-    no key as it is; None where a key can be written in one form only.
+    `encode(value)` gives the bytes of the message key, `decode(bytes)` the value; both raise ValueError (most often
+    InvalidKeyError) for another type. `one_form(bytes)` gives the bytes that `encode` gives for the same key, and
+    invalid keys unchanged. It is None if a key has one form only.
     """
 
     name: str
@@ -82,7 +80,7 @@ def _decode_uuid(key: bytes) -> uuid.UUID:
 
 
 def _one_form_of_uuid(key: bytes) -> bytes:
-    """Write a UUID in small letters without braces: .NET and SQL Server write it otherwise."""
+    """Write a UUID in lower case without braces; .NET and SQL Server do not."""
     return key.strip(b"{}").lower() if _UUID.fullmatch(key) else key
 
 
@@ -96,7 +94,7 @@ TEXT: Final = KeyType("text", str, _encode_text, bytes.decode)
 BYTES: Final = KeyType("bytes", bytes, _encode_bytes, _encode_bytes)
 # Eight bytes, big endian, signed, as LongSerializer.
 INT64: Final = KeyType("int64", int, _encode_int64, _decode_int64)
-# 36 characters of text, as UUIDSerializer; capitals and braces are read too.
+# 36 characters of text, as UUIDSerializer; upper case and braces are accepted.
 UUID: Final = KeyType("uuid", uuid.UUID, _encode_uuid, _decode_uuid, _one_form_of_uuid)
 
 KEY_TYPES: Final[Mapping[type, KeyType]] = MappingProxyType(

@@ -1,8 +1,7 @@
-"""Finding the services: in the project in which a command runs, or in modules that a user names.
+"""Loads services, from the project of the working directory or from modules that the user names.
 
-The one place where declarations are imported. Whatever fails is told with its cause,
-after all modules were tried; nothing is left out with a warning. It starts nothing
-and checks nothing but that there is something to run.
+The one place that imports declarations. It tries all modules, then reports every failure with its cause. It starts
+nothing, and checks only that there is something to run.
 """
 
 import importlib
@@ -21,20 +20,18 @@ from larder.declaring.service import Service
 from larder.declaring.topics import EventTopic, OwnerTopic
 
 FOLDERS: Final = ("tables", "agents")
-"""Where a project declares its topics, and its services: one module for each."""
+"""The folders in which a project declares its topics and its services."""
 
 
 def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
     """Import modules and give the services that they declare, by name.
 
-    Without names these are the modules in the folders `tables` and `agents` of the
-    working directory, each of them. The working directory is on the path. A module
-    without a service may declare topics for others; one without either is refused,
-    unless it lies in `tables`.
+    Without names, all modules in the folders `tables` and `agents` of the working directory. The working directory
+    is on the path. A module without a service may declare topics for others; a module with neither is refused,
+    unless it is in `tables`.
 
-    DeclarationError with all problems: no module at all, one that does not import (with
-    file, line and exception), one that another file of the same name hides, two services
-    of one name.
+    Raises DeclarationError with all problems: no module at all, a failed import (with file, line and exception), a
+    module that another file of the same name hides, two services of one name.
     """
     names = modules or project_modules()
     problems = [] if names else [_no_modules()]
@@ -55,12 +52,12 @@ def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
 def import_from_project(name: str) -> ModuleType:
     """Import a module; the working directory is on the path.
 
-    DeclarationError for one that does not import (with file, line and exception), and
-    for one that is found elsewhere although the working directory has it.
+    Raises DeclarationError for a failed import (with file, line and exception), and for a module that is found
+    elsewhere although the working directory has it.
     """
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
-        # At the end: a file of the user's must not hide a library of ours.
+        # At the end: a file of the user must not hide one of our libraries.
         sys.path.append(here)
     if not any(isinstance(each, _ProjectFinder) for each in sys.meta_path):
         sys.meta_path.insert(0, _ProjectFinder())
@@ -74,7 +71,7 @@ def import_from_project(name: str) -> ModuleType:
 
 
 def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
-    """Give the topics that imported modules declare, each once."""
+    """Give the topics that imported modules declare, without duplicates."""
     values = [value for name in modules for value in vars(sys.modules[name]).values()]
     return list({id(value): value for value in values if isinstance(value, EventTopic | OwnerTopic)}.values())
 
@@ -90,7 +87,7 @@ def project_modules() -> list[str]:
 
 
 class _ProjectFinder(MetaPathFinder):
-    """Finds the packages of a project in the working directory first: packages of others have these names, too."""
+    """Finds the packages of a project in the working directory first, since other packages have these names, too."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -115,12 +112,12 @@ def _import_problem(name: str, error: BaseException) -> Problem:
         f"module {name}",
         "a module of services requires to be imported without error",
         f"{type(error).__name__}: {error} ({_place(error)})",
-        "mend it, or leave it out of LARDER_MODULES",
+        "fix it, or leave it out of LARDER_MODULES",
     )
 
 
 def _place(error: BaseException) -> str:
-    """Say in which file and line an import failed: the last one that is not Python's."""
+    """Give the file and line of a failed import: the last one outside Python itself."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = [
@@ -134,7 +131,7 @@ def _place(error: BaseException) -> str:
 
 
 def _hidden(name: str) -> Iterator[Problem]:
-    """Say where a module of the working directory is hidden by another one of its name."""
+    """Report a module of the working directory that another one of its name hides."""
     top = name.partition(".")[0]
     found = Path(sys.modules[top].__file__ or "").resolve()
     here = Path.cwd()
@@ -161,7 +158,7 @@ def _empty(name: str, module: ModuleType) -> Iterator[Problem]:
 
 
 def _add(services: dict[str, Service], name: str, module: ModuleType) -> Iterator[Problem]:
-    """Add the services of a module; the same one may be seen through several."""
+    """Add the services of a module; several modules may have the same service."""
     for service in vars(module).values():
         if not isinstance(service, Service):
             continue

@@ -1,7 +1,6 @@
-"""What becomes of an order whose partner is missing.
+"""The steps for a record whose partner is missing: one step, or `Wait` and the step after it.
 
-One step, or `Wait` and the step after it. This module keeps the words only; what
-they do is done where records are.
+Words only; other modules act on them.
 """
 
 from dataclasses import dataclass
@@ -14,15 +13,15 @@ __all__ = ["DeadLetter", "Drop", "Missing", "PassOn", "Step", "Terminal", "Wait"
 
 @dataclass(frozen=True)
 class Wait:
-    """Keep an order until its partner comes, but not for ever.
+    """Keep a record until its partner arrives, for a limited time.
 
-    seconds   how long an order waits, measured by the partner's table: the deadline
-              passes only once the table has read what was there at that moment.
-    at_most   how many orders wait in one input partition; beyond it the oldest take
+    seconds   how long a record waits. Its deadline passes only once the partner's table
+              has read everything that was in its topic at that moment.
+    at_most   how many records wait in one input partition; beyond that, the oldest take
               the next step at once.
 
-    Waiting orders lie in a compacted topic of the service, so that they survive the
-    loss of their worker. What follows the wait has to be said:
+    Waiting records are kept in a compacted topic of the service, so that they survive the
+    loss of their worker. The step after the wait is required:
 
     >>> Wait(seconds=30).then(DeadLetter)
     (Wait(seconds=30, at_most=100000), DeadLetter)
@@ -32,7 +31,7 @@ class Wait:
     at_most: int = 100_000
 
     def then(self, step: Terminal) -> "tuple[Wait, Terminal]":
-        """Say what becomes of an order whose partner has not come in time."""
+        """Set the step for a record whose partner does not arrive in time."""
         return (self, step)
 
 
@@ -41,5 +40,5 @@ Missing: TypeAlias = Step | tuple[Step, ...]
 
 
 def steps(missing: Missing) -> tuple[Step, ...]:
-    """Give the chain of steps, also for a single one."""
+    """Give the chain of one or several steps."""
     return missing if isinstance(missing, tuple) else (missing,)

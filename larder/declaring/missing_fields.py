@@ -1,7 +1,4 @@
-"""What becomes of a record that lacks what it needs: a partner, or a field.
-
-Words only; what they do is done where records are.
-"""
+"""The final steps for a record without a partner, or without a field. Words only; other modules act on them."""
 
 from enum import Enum, auto
 from typing import Final
@@ -15,15 +12,15 @@ class Terminal(Enum):
     DEAD_LETTER = auto()
 
     def __repr__(self) -> str:
-        """Show the word that a declaration uses."""
+        """Show the word as declarations use it."""
         return self.name.title().replace("_", "")
 
 
 PassOn: Final = Terminal.PASS_ON
-"""Send the order on without the row: `null` in its place, None to a function."""
+"""Pass the record on without the row: with `null` in its place, or None to a function."""
 
 Drop: Final = Terminal.DROP
-"""Forget the record; it is counted."""
+"""Drop the record, and count it."""
 
 DeadLetter: Final = Terminal.DEAD_LETTER
-"""Park the record in `<service>.dead-letters`, with its cause and coordinates."""
+"""Write the record to `<service>.dead-letters`, with its cause and coordinates."""

@@ -1,7 +1,4 @@
-"""Names that become folders of stores: those of services and of workers.
-
-Pure. What Kafka takes as the name of a topic is asked elsewhere.
-"""
+"""Names of services and workers, which become folders of stores. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -9,12 +6,12 @@ from typing import Final
 
 from larder.declaring.problems import Problem
 
-# A file name has 255 bytes at most, and a topic name 249: both have to hold other things beside this name.
+# A file name has at most 255 bytes, a topic name 249, and both contain more than this name.
 _LEGAL: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
 def folder_problems(declared: str, name: str) -> Iterator[Problem]:
-    """Check that a name is that of one folder, and stays where it was put."""
+    """Check that a name is that of one folder, and cannot point elsewhere."""
     if not _LEGAL.fullmatch(name):
         yield Problem(
             declared,

@@ -1,6 +1,6 @@
-"""Records whose key was written in another form than Larder writes: the same key, in one form.
+"""Brings the keys of records into the one form that Larder writes.
 
-Knows no topics. Where a record lies, and what it was, is still told as it was sent.
+A record can still be shown as it was sent. Knows no topics.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from larder.declaring.records import Record
 
 @dataclass(frozen=True, slots=True)
 class OneForm:
-    """A record under the key that it stands for; `sent` is the record as it came."""
+    """A record under the usual form of its key; `sent` is the original record."""
 
     sent: Record
     key: bytes
@@ -39,13 +39,13 @@ class OneForm:
 
 
 def in_one_form(records: Sequence[Record], key_type: KeyType) -> Sequence[Record]:
-    """Give the records under the keys that they stand for; the same ones where all keys are written so."""
+    """Give the records under the usual form of their keys; the same records if all have it already."""
     form = key_type.one_form
     return records if form is None else [_formed(record, form) for record in records]
 
 
 def as_sent(record: Record) -> Record:
-    """Give a record as it came."""
+    """Give the original record."""
     return record.sent if isinstance(record, OneForm) else record
 
 

@@ -1,7 +1,7 @@
-"""The contract of operators: what each kind of declaration says of itself, so that nothing else spells kinds out.
+"""The contract of operators: what each kind of declaration reports about itself.
 
-An operator is inert: it says what it reads, uses, writes and keeps, what is wrong with it, and how it is drawn.
-Topics, checks, partition counts and the topology loop over the operators of a service.
+An operator is inert: it reports what it reads, uses, writes and keeps, its problems, and its edges in the topology.
+Topics, checks, partition counts and the topology loop over the operators of a service, and know no kinds.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Role(Enum):
 
 
 LISTS: Final = ("joins", "decides", "reactions", "agents", "operators")
-"""The lists of operators in answers, in their order; the last one has all kinds without a list of their own."""
+"""The lists of operators in answers, in order; the last one has all kinds without a list of their own."""
 
 
 class KeptTopic(NamedTuple):
     """A topic that the service keeps for an operator, under a name of its own.
 
-    like       what it has as many partitions as; None for what people are to see.
-    compacted  it has rows; what is no row stays until it was processed.
+    like       the topic whose number of partitions it takes; None for topics that people read.
+    compacted  it has rows; other records stay until they were processed.
     """
 
     name: str
@@ -64,48 +64,48 @@ class Edge(NamedTuple):
 
 
 class Operator:
-    """What is declared on a service, to be done with records. A kind says of itself what differs from this one."""
+    """What a service does with records. Each kind overrides what differs from these defaults."""
 
     kind: ClassVar[str]
-    """In one word: ids of nodes begin with it."""
+    """One word, with which the ids of its nodes begin."""
 
     reads_as: ClassVar[Role] = Role.SOURCE
-    """What the topics are to the service that it reads: sources, whose dead letters are replayed, or its own."""
+    """The role of the topics that it reads: sources, whose dead letters can be replayed, or internal topics."""
 
     listed_as: ClassVar[str] = "operators"
-    """The list in which answers have it: one of `LISTS`."""
+    """Its list in answers, one of `LISTS`."""
 
     lets_wait: ClassVar[bool] = False
     """Whether its records may wait for rows."""
 
     goes_on_with_its_own: ClassVar[bool] = False
-    """Whether it takes, in one run in memory, what it writes to a topic that it reads."""
+    """Whether a run in memory feeds it what it writes to a topic that it reads."""
 
     @property
     def name(self) -> str:
-        """Unlike that of any other operator of its kind in the service."""
+        """Unique among the operators of its kind in the service."""
         raise NotImplementedError
 
     @property
     def counted_as(self) -> str:
-        """The id under which its records are counted: that of its node, unless several count together."""
+        """The id under which its records are counted: that of its node, unless several operators share one."""
         return node(self)
 
     def summary(self) -> dict[str, Any]:
-        """Say which operator it is, as answers do beside its counts."""
+        """Describe it, for answers with its counts."""
         return {"kind": self.kind, "name": self.name}
 
     @property
     def reads_near(self) -> bool:
-        """Whether it may read rows of any table of its service."""
+        """Whether it may read rows of all tables of its service."""
         return False
 
     def reads(self) -> Sequence[Source]:
-        """Give what its records come from."""
+        """Give the sources of its records."""
         return ()
 
     def uses(self) -> Sequence[TableUse]:
-        """Give the tables whose rows it has beside a record."""
+        """Give the tables whose rows it uses."""
         return ()
 
     def writes(self) -> Sequence[Topic]:
@@ -113,23 +113,23 @@ class Operator:
         return ()
 
     def meets(self) -> Iterable[tuple[Source, Topic]]:
-        """Give each source with a table that its records meet by partition: both need equally many."""
+        """Give the pairs of a source and a table that meet by partition, and need equally many partitions."""
         return ()
 
     def keeps(self, service: str) -> Iterable[KeptTopic]:
-        """Give what the service of that name keeps for it."""
+        """Give the topics that the service of that name keeps for it."""
         return ()
 
     def kind_problems(self, service: Service) -> Iterable[Problem]:
-        """Find what it was given that is of another kind than its place requires; the rest is then not asked for."""
+        """Find arguments of the wrong kind; if there are any, `problems` is not called."""
         return ()
 
     def problems(self, service: Service, facts: Facts) -> Iterable[Problem]:
-        """Find all else that is wrong with it."""
+        """Find all other problems."""
         return ()
 
     def edges(self, service: str) -> Iterable[Edge]:
-        """Draw it in the topology of the service of that name: what it reads, uses and writes."""
+        """Draw what it reads, uses and writes in the topology of the service of that name."""
         here = node(self)
         for source in self.reads():
             yield from source_edges(service, source, here)
@@ -145,7 +145,7 @@ def node(operator: Operator) -> str:
 
 
 def source_edges(service: str, source: Source, to: str) -> Iterator[Edge]:
-    """Draw how the records of a source come to a node."""
+    """Draw the way of the records of a source to a node."""
     if not isinstance(source, Rekeyed):
         yield Edge(f"topic:{source.name}", to)
         return

@@ -1,7 +1,7 @@
-"""How many partitions topics have, or are to have: those that meet by partition have equally many.
+"""Decides how many partitions topics have: topics that meet by partition have equally many.
 
-What the broker has counts before what was declared, and that before what the partners of a topic
-have. The default is for topics that nothing else decides on. Pure.
+An existing topic keeps its number. Otherwise the declaration decides, then the partners of the topic, then the
+default. Pure.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from larder.declaring.service import Service
 
 DEFAULT_PARTITIONS: Final = 4
-"""Enough for four workers of a service; what a topic has is seldom changed later."""
+"""Enough for four workers of a service; it can hardly be changed later."""
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 
 
 def partitions(service: Service, topic: Source, facts: Facts) -> int:
-    """Count the partitions of what a service reads or writes, as they are or are to be."""
+    """Give the number of partitions that a topic of a service has, or will have."""
     return known_partitions(service, topic, facts) or DEFAULT_PARTITIONS
 
 
 def known_partitions(service: Service, topic: Source, facts: Facts) -> int | None:
-    """Give the number that the broker, a declaration or a partner decides on; None for a default.
+    """Give the number that the broker, a declaration or a partner decides on; None if the default applies.
 
-    An internal topic takes the number of what it meets, that of its source only if it meets nothing by partition.
+    An internal topic takes the number of its partner, or of its source if it meets nothing by partition.
     """
     partners = list(partners_of(service, topic))
     source = (topic.source,) if isinstance(topic, Rekeyed) and not partners else ()
@@ -54,15 +54,15 @@ def partners_of(service: Service, topic: Source) -> Iterator[Source]:
                 yield other
 
 
-def told_count(service: Service, topic: Source, facts: Facts) -> str:
-    """Say how many partitions a topic has, or is to have where the broker lacks it."""
+def described_count(service: Service, topic: Source, facts: Facts) -> str:
+    """Describe how many partitions a topic has, or will have."""
     name = input_name(service, topic)
     to_be = " as declared" if _declared(topic) else " to be made"
     return f"{partitions(service, topic, facts)} in {name}{'' if facts.get(name) else to_be}"
 
 
 def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:
-    """Each input with a co-partitioned table that its records meet."""
+    """Give each input with a co-partitioned table that its records meet."""
     for operator in service.operators:
         yield from operator.meets()
 

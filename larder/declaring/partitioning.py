@@ -1,4 +1,4 @@
-"""Which partition a key belongs to, and what may not be done where it belongs to another.
+"""Assigns keys to partitions, and makes the errors for keys of another partition.
 
 The hash is murmur2 as Java's default partitioner computes it. Sources:
 `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
@@ -21,7 +21,7 @@ def partition_of(key: bytes, count: int) -> int:
 
 
 def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
-    """Say that a decide may not touch a key of another partition than that of its event."""
+    """Give the error for a decide that changes a row of another partition than its event's."""
     return ValueError(
         f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
         f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
@@ -29,7 +29,7 @@ def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> Valu
 
 
 def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
-    """Say that a join can find no row of another partition than that of its record."""
+    """Give the error for a join whose row is in another partition than its record."""
     topic = lookup.table.topic
     return (
         f"a join with rows by partition requires records in the partition of their rows, {place} for"
@@ -39,14 +39,14 @@ def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
 
 
 def not_near(topic: OwnerTopic, key: Any, place: int, count: int, partition: int) -> ValueError:
-    """Say that a decide may not read a row of another partition than that of its event."""
+    """Give the error for a decide that reads a row of another partition than its event's."""
     return ValueError(
         f"near reads rows of the event's own partition, {partition}; {key!r} of {topic.name} is in {place} of {count}"
     )
 
 
 def never_near(service: str, table: TableUse) -> ValueError:
-    """Say that a decide of a service can read no row of a table."""
+    """Give the error for a decide that reads a table it has no access to."""
     return ValueError(
         f"near reads global tables of {service}, and those with as many partitions as the state; found"
         f" {table.name} of {table.service}"

@@ -1,8 +1,8 @@
-"""Counts in sentences: 1 record, 2 records. Pure; for messages, commands and pages alike."""
+"""Counts in sentences: 1 record, 2 records. Pure; used by messages, commands and pages."""
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """Give the form of a word that a count requires; `many` where an s does not make it.
+    """Give the form of a word for a count; `many` is for words whose plural is not made with an s.
 
     >>> plural(1, "is", "are")
     'is'

@@ -1,7 +1,7 @@
-"""The one form in which a mistake reaches a user, and the root of all errors.
+"""The one form of a mistake that users read, and the root of all errors.
 
-Every message says what was declared or given, what that requires, what was
-found, and what to do. This module may not know what is being checked.
+Every message says what was declared or given, what that requires, what was found, and what to do. Does not know
+what is checked.
 """
 
 from collections.abc import Iterable
@@ -29,13 +29,13 @@ class Problem(NamedTuple):
 
 
 class LarderError(Exception):
-    """The root of every error that this application raises on purpose."""
+    """The root of all errors that Larder raises on purpose."""
 
 
 class DeclarationError(LarderError):
-    """Declarations cannot be used as they are; `problems` has every mistake found.
+    """Declarations have mistakes; `problems` has all of them.
 
-    The message lists them all, one to a line.
+    The message has a line for each.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -1,6 +1,6 @@
 """Reactions to changes of a table as values.
 
-Nothing is checked where it is declared, so that all mistakes can be reported together.
+Declaring checks nothing, so that all mistakes can be reported together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Unknown(Enum):
-    """In the place of a row that nobody can tell any more."""
+    """Stands for a row that is not known any more."""
 
     UNKNOWN = "unknown"
 
@@ -36,13 +36,13 @@ Old: TypeAlias = bytes | Unknown | None
 
 
 def counted_reactions(table: str) -> str:
-    """Give the id under which the reactions to a table are counted."""
+    """Give the id under which the reactions to a table are counted together."""
     return f"reactions:{table}"
 
 
 @dataclass(eq=False)
 class Reaction(Operator):
-    """A function over the changes of a table; what it gives goes `into` topics."""
+    """A function over the changes of a table, whose events go `into` topics."""
 
     table: TableUse
     into: tuple[EventTopic, ...] = ()
@@ -53,16 +53,16 @@ class Reaction(Operator):
 
     @property
     def name(self) -> str:
-        """The name of a reaction is that of its function."""
+        """The name of its function."""
         return getattr(self.function, "__name__", repr(self.function))
 
     @property
     def counted_as(self) -> str:
-        """All reactions to a table count together."""
+        """All reactions to a table are counted together."""
         return counted_reactions(self.table.name)
 
     def summary(self) -> dict[str, Any]:
-        """Name its table."""
+        """Give its table."""
         return {"table": self.table.name}
 
     def uses(self) -> Sequence[TableUse]:
@@ -70,19 +70,19 @@ class Reaction(Operator):
         return (self.table,)
 
     def writes(self) -> Sequence[Topic]:
-        """Give the topics of what it emits."""
+        """Give the topics of its events."""
         return self.into
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
-        """Find what it was given that is of another kind."""
+        """Find arguments of the wrong kind."""
         return reaction_kind_problems(service, self)
 
     def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
-        """Find all else that is wrong with it."""
+        """Find all other problems."""
         return reaction_problems(service, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw changes, and what comes of them."""
+        """Draw the changes and its events."""
         yield Edge(f"table:{self.table.name}", node(self), "changes")
         for topic in self.into:
             yield Edge(node(self), f"topic:{topic.name}")

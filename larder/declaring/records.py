@@ -1,27 +1,27 @@
-"""What is known of a record of any topic. Knows no Kafka: whatever has these parts is one."""
+"""A record of any topic. Knows no Kafka: every object with these attributes is one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
-    """One record of a topic, as a consumer hands it over; timestamp in ms."""
+    """One record of a topic."""
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
+        """Its offset in the partition."""
 
     @property
     def timestamp(self) -> int:
-        """When it was written, ms since 1970; -1 when it has none."""
+        """When it was written, in ms since 1970; -1 if it has no time."""
 
     @property
     def key(self) -> bytes | None:
-        """The message key as it was sent."""
+        """The message key."""
 
     @property
     def value(self) -> bytes | None:
-        """JSON, or whatever was sent; None is a tombstone to a table."""
+        """JSON, usually; None is a tombstone for a table."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:

@@ -1,7 +1,6 @@
-"""Row types: what a value of a topic is made of.
+"""Row types: the values of topics.
 
-A row is a frozen struct that is written as one JSON object. This module knows the
-fields of a row type and may not know topics, keys or services.
+A row is a frozen struct, written as one JSON object. Does not know topics, keys or services.
 """
 
 from typing import Any, dataclass_transform
@@ -10,10 +9,9 @@ import msgspec
 
 
 class RowType(msgspec.StructMeta):
-    """The type of row types: all are frozen and take their fields by name.
+    """The type of row types: all are frozen, and take their fields by name.
 
-    msgspec does not hand `kw_only` down to subclasses; a row type should be able to
-    grow an optional field anywhere.
+    msgspec does not pass `kw_only` on to subclasses, and a row type may get a new optional field anywhere.
     """
 
     def __new__(
@@ -23,12 +21,12 @@ class RowType(msgspec.StructMeta):
         namespace: dict[str, Any],
         **options: Any,
     ) -> "RowType":
-        """Make a frozen struct whose fields are given by name."""
+        """Make a frozen struct that takes its fields by name."""
         options = {"frozen": True, "kw_only": True, **options}
         return super().__new__(cls, name, bases, namespace, **options)
 
 
-# On the class as well as msgspec's own: type checkers take the nearest.
+# msgspec's own, again: type checkers take the nearest.
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
@@ -37,10 +35,10 @@ class RowType(msgspec.StructMeta):
 class Row(msgspec.Struct, metaclass=RowType, frozen=True, kw_only=True):
     """One row of a table, or one event: a JSON object with typed fields.
 
-    Subclass it and annotate the fields. Fields that the JSON has and the type has
-    not are ignored when it is decoded (and kept in the raw bytes), so that an owner
-    can add fields without its readers changing. A field without a default must be
-    there. Rows are frozen and made by name:
+    Subclass it and annotate the fields. Fields of the JSON that the type does not have
+    are ignored (and kept in the raw bytes), so that an owner can add fields without a
+    change of its readers. A field without a default is required. Rows are frozen, and
+    take their fields by name:
 
     >>> class Customer(Row):
     ...     customer_id: str

@@ -1,7 +1,7 @@
 """A service as a value: its name, its tables, and its operators in the order in which they were declared.
 
-This is the whole of what a service is; topic creation, checks, pages and the worker
-read it, and none keeps a second list. Declaring starts nothing and raises nothing.
+The only description of a service: topic creation, checks, pages and workers read it, and none keeps a second list.
+Declaring starts nothing and raises nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Kind = TypeVar("Kind", bound=Operator)
 class Service:
     """An application group: one name, one consumer group, any number of workers.
 
-    name   of the service, of its consumer group, and the beginning of the names of its
-           internal topics. It should stay the same for ever: progress is kept under it.
+    name   of the service and its consumer group, and the prefix of its internal topics.
+           Never change it: progress is kept under it.
 
     Declare a service in a file of its own; `larder worker <name>` runs it.
 
@@ -38,7 +38,7 @@ class Service:
     """
 
     def __init__(self, name: str) -> None:
-        """Start with nothing declared."""
+        """Begin without any declaration."""
         self.name = name
         self.tables: list[TableUse] = []
         self.operators: list[Operator] = []
@@ -48,14 +48,14 @@ class Service:
         return f"Service({self.name!r})"
 
     def global_table(self, topic: OwnerTopic) -> TableUse:
-        """Hold all rows of a topic in every worker; any field can look into it."""
+        """Keep all rows of a topic in every worker; any field can look them up."""
         return self._table(TableUse(self.name, topic, "global"))
 
     def table(self, topic: OwnerTopic) -> TableUse:
-        """Hold the rows of those partitions that a worker also processes.
+        """Keep the rows of those partitions that a worker processes.
 
-        A source that is joined with it has to be partitioned by the same key, into
-        the same number of partitions; `.by` on the source sees to that.
+        A source that is joined with it needs the same partitioning: the same key and the
+        same number of partitions. `.by` on the source provides it.
         """
         return self._table(TableUse(self.name, topic, "partition"))
 
@@ -67,27 +67,25 @@ class Service:
         into: EventTopic | OwnerTopic,
         missing: Missing = DeadLetter,
     ) -> Join:
-        """Send each record of `source`, with the rows that belong to it, into a topic.
+        """Publish each record of `source` with its rows into a topic.
 
         source    the records: an event topic, an owner topic, or `orders.by(field)`.
-        tables    one or several of `table.on(field)`; a co-partitioned table may come
-                  by itself, and is looked up by what the source is partitioned by.
+        tables    one or several of `table.on(field)`. A co-partitioned table may come
+                  without `.on`; it is looked up by the field that partitions the source.
         into      the topic of the results, which this service owns.
-        missing   what becomes of a record if any of its rows is missing, or the field
-                  is null: `DeadLetter`, `PassOn`, `Drop`, or `Wait(...).then(...)`.
+        missing   what to do with a record if one of its rows is missing, or the field is
+                  null: `DeadLetter`, `PassOn`, `Drop`, or `Wait(...).then(...)`.
 
-        The result is the record's own JSON with each row under its name. Where that
-        is not enough, decorate a pure function: it gets the record and the rows, in
-        the order of `tables` (None for one that is missing and passed on), and gives
-        a row of `into`, or None for no result. An exception that it raises parks the
-        record as a dead letter.
+        The result is the record's own JSON with each row under its name. For anything
+        else decorate a pure function: it gets the record and the rows in the order of
+        `tables` (None for a missing one that is passed on), and returns a row of `into`,
+        or None for no result. A record on which it raises becomes a dead letter.
 
         >>> @shipping.join(shop.orders, customers.on("customer_id"), into=shipments)
         ... def shipment(order: Order, customer: Customer) -> Shipment | None: ...
 
-        The key of the result is its field `into.key`. A record without a value, with
-        one that cannot be read, or without the key that is needed, goes to the dead
-        letters.
+        The key of the result is its field `into.key`. A record becomes a dead letter if it
+        has no value, an unreadable one, or lacks a needed key.
         """
         return self.add(Join(source, lookups(source, tables), into, steps(missing)))
 
@@ -98,19 +96,19 @@ class Service:
         state: TableUse,
         into: EventTopic | OwnerTopic | Sequence[EventTopic | OwnerTopic] = (),
     ) -> Decide:
-        """Change the rows of a table of this service's own, event by event, with a pure function.
+        """Change the rows of a table that this service owns, event by event, with a pure function.
 
         inputs    event topics, or `events.by(field)`, partitioned by the key of `state`.
-        state     a co-partitioned table (`table`) whose topic this service owns: it
-                  becomes its only writer, and every other service may follow it.
-        into      topics for what is emitted, each with a row type of its own.
+        state     a co-partitioned table (`table`) whose topic this service owns. The
+                  service is its only writer; all other services may follow it.
+        into      topics for emitted events, each with a row type of its own.
 
-        The function gets the event and the row of its key (None when there is none), and
-        may take a third parameter, `near`, through which it reads other rows of the same
-        partition. It gives a `Decision`, or None for nothing. Rows, events, a refusal and
-        wake-ups of a decision are published together with the progress of the input, or
-        not at all. With `WakeUp` among the types of its first parameter it may ask to be
-        woken. An exception that it raises parks the event as a dead letter.
+        The function gets the event and the row of its key (None if there is none). It may
+        take a third parameter, `near`, to read other rows of the same partition. It
+        returns a `Decision`, or None for nothing. Rows, events, a refusal and wake-ups of
+        a decision are published together with the progress of the input, or not at all.
+        With `WakeUp` among the types of its first parameter it may set wake-ups. An event
+        on which it raises becomes a dead letter.
 
         >>> levels = stock.table(shop.stock_levels)
         >>> @stock.decide(shop.requests.by("product_id"), state=levels, into=shop.reserved)
@@ -119,10 +117,10 @@ class Service:
         return self.add(Decide(several(inputs), state, several(into)))
 
     def fold(self, inputs: Source | Sequence[Source], *, state: TableUse) -> Decide:
-        """Keep in a row what the events of its key come to: a decide that emits nothing.
+        """Aggregate the events of a key in a row: a decide that emits nothing.
 
-        The function gets an event and the row, and gives the new row, `Delete(key)`, or
-        None to leave it as it is.
+        The function gets an event and the row, and returns the new row, `Delete(key)`, or
+        None to leave it unchanged.
 
         >>> @stock.fold(shop.deliveries, state=levels)
         ... def level(delivery: Delivery, level: StockLevel | None) -> StockLevel: ...
@@ -131,37 +129,37 @@ class Service:
 
     @property
     def refusals(self) -> EventTopic:
-        """The events of this service that say what its decides refused, and why."""
+        """The refusals of this service's decides, as events."""
         return EventTopic(refusals_name(self.name), Refusal, key="key", owner=self.name)
 
     @property
     def has_state(self) -> bool:
-        """Whether it keeps rows whose next value depends on the one before, so that each event may count only once."""
+        """Whether it keeps rows that depend on their former value, so that each event may count only once."""
         return bool(self.decides) or any(isinstance(source, Rekeyed) and source.of_rows for source in self.sources)
 
     @property
     def joins(self) -> list[Join]:
-        """The joins, as they were declared."""
+        """The joins, in the order of their declaration."""
         return [each for each in self.operators if isinstance(each, Join)]
 
     @property
     def decides(self) -> list[Decide]:
-        """The decides, folds among them, as they were declared."""
+        """The decides, including folds, in the order of their declaration."""
         return [each for each in self.operators if isinstance(each, Decide)]
 
     @property
     def reactions(self) -> list[Reaction]:
-        """The reactions, as they were declared."""
+        """The reactions, in the order of their declaration."""
         return [each for each in self.operators if isinstance(each, Reaction)]
 
     @property
     def agents(self) -> list[AgentDeclaration]:
-        """The agents, as they were declared."""
+        """The agents, in the order of their declaration."""
         return [each for each in self.operators if isinstance(each, AgentDeclaration)]
 
     @property
     def sources(self) -> Iterator[Source]:
-        """What operators read whose dead letters can be replayed."""
+        """The sources whose dead letters can be replayed."""
         for operator in self.operators:
             if operator.reads_as is Role.SOURCE:
                 yield from operator.reads()
@@ -178,21 +176,20 @@ class Service:
         return operator
 
     def on_change(self, table: TableUse, *, into: EventTopic | Sequence[EventTopic] = ()) -> Reaction:
-        """React to each change of a table's row with a function: of the old row, and the new one.
+        """React to each change of a table's row with a function of the old and the new row.
 
-        table   co-partitioned: one worker reacts to a change. Global: each worker does,
-                and there is nothing to emit.
-        into    topics for what the function gives, each with a row type of its own.
+        table   if co-partitioned, one worker reacts to a change; if global, each worker
+                does, and cannot emit events.
+        into    topics for emitted events, each with a row type of its own.
 
-        The function gets the row before the change and after it, None where there is
-        none, and gives an event, several, or None. What it gives is published exactly
-        once. What it does besides is done at least once: again after a crash. An
-        exception that it raises parks the record as a dead letter (on a global table it
-        is told in the log); the row changes all the same. A reaction that is new sees
-        each row as a new one.
+        The function gets the row before and after the change (None if there is none), and
+        returns one event, several, or None. Its events are published exactly once. Its
+        side effects happen at least once: again after a crash. If it raises, the record
+        becomes a dead letter (on a global table, a line in the log), and the row changes
+        all the same. A new reaction gets each existing row as a new one.
 
-        After a store was rebuilt, `UNKNOWN` is in the place of an old row that the topic
-        no longer has.
+        After a rebuild of the store, `UNKNOWN` stands for an old row that is no longer in
+        the topic.
 
         >>> @crm.on_change(customers, into=shop.moves)
         ... def moved(old: Customer | Unknown | None, new: Customer | None) -> Move | None: ...
@@ -200,7 +197,7 @@ class Service:
         return self.add(Reaction(table, several(into)))
 
     def agent(self, topic: EventTopic | OwnerTopic) -> Callable[[Agent], Agent]:
-        """Handle the batches of a topic with code of your own: a plain Faust agent.
+        """Process the batches of a topic with your own code: a plain Faust agent.
 
         >>> @shipping.agent(shop.orders)
         ... async def audit(batches):

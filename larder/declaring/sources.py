@@ -1,4 +1,4 @@
-"""What operators read: sources of records, and tables in which rows are looked up. Values only."""
+"""What operators read: sources of records, and tables of rows. Values only."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,9 @@ Source: TypeAlias = EventTopic | OwnerTopic | Rekeyed
 
 @dataclass(frozen=True)
 class TableUse:
-    """A table as one service holds it: whole ("global") or by "partition".
+    """A table of one service: whole ("global"), or by "partition".
 
-    `service` is the name of the service that declared it.
+    `service` is the name of the service that declares it.
     """
 
     service: str
@@ -25,16 +25,16 @@ class TableUse:
 
     @property
     def name(self) -> str:
-        """The name of the table is that of its topic."""
+        """The name of its topic."""
         return self.topic.name
 
     def on(self, field: str, embed: str | None = None) -> "Lookup":
-        """Look a row up by a field of the order, which holds the table's key.
+        """Look up a row by a field of the record that has the table's key.
 
-        field   of the source's row type; its type must be that of the table's key. An
-                order with null in it has no partner.
-        embed   the name under which the row goes into the result; left out, that of
-                the row type in small letters (`OrderItem` becomes `order_item`).
+        field   of the source's row type, of the same type as the table's key. A record
+                with null in it has no partner.
+        embed   the name of the row in the result; by default that of the row type in
+                lower case (`OrderItem` becomes `order_item`).
 
         >>> customers.on("buyer_id", embed="buyer")
         """
@@ -43,9 +43,9 @@ class TableUse:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One row for each order: `field` of the order is the key in `table`.
+    """One row for each record, whose `field` is the key in `table`.
 
-    `implied`: nobody wrote `.on`; the field is what the source is partitioned by.
+    `implied` if it was declared without `.on`: the field is the one that the source is partitioned by.
     """
 
     table: TableUse
@@ -55,7 +55,7 @@ class Lookup:
 
     @property
     def embed(self) -> str:
-        """The name under which the row goes into the result."""
+        """The name of the row in the result."""
         return self.given_name or _snake_case(self.table.topic.row.__name__)
 
 
@@ -63,11 +63,10 @@ def lookups(
     source: Source,
     tables: TableUse | Lookup | Sequence[TableUse | Lookup],
 ) -> tuple[Lookup, ...]:
-    """Give the lookups that were declared, each with its field.
+    """Give the declared lookups, each with its field.
 
-    A co-partitioned table that came without `.on` is looked up by what the source is
-    partitioned by. A global one has no such field: it stays empty, for the checks. What
-    is no table stays as it is, for the checks too.
+    A co-partitioned table without `.on` is looked up by the field that the source is partitioned by. For a global
+    one the field stays empty, and what is not a table stays as it is: the checks report both.
     """
     several = tuple(tables) if isinstance(tables, Iterable) else (tables,)
     return tuple(
@@ -77,12 +76,12 @@ def lookups(
 
 
 def partitioned_by(source: Source) -> str:
-    """Give the field whose value decides the partition of a source's records."""
+    """Give the field that decides on the partition of a source's records."""
     return source.field if isinstance(source, Rekeyed) else source.key
 
 
 def events_of(source: Source) -> EventTopic | OwnerTopic:
-    """Give the declared topic that the records of a source come from."""
+    """Give the declared topic of the records of a source."""
     return source.source if isinstance(source, Rekeyed) else source
 
 
@@ -96,7 +95,7 @@ def _snake_case(name: str) -> str:
 
 
 def several(given: Any) -> tuple[Any, ...]:
-    """Give what was declared as a tuple, also a single one."""
+    """Give one declared thing or several as a tuple."""
     if isinstance(given, Row):
         return (given,)
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

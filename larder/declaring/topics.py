@@ -1,8 +1,7 @@
 """Declarations of topics: name, row type, key, owner.
 
-Frozen values: making one starts nothing and checks nothing. Mistakes are found when
-a service starts, all at once (`larder.declaring.checks.declarations`). This module may not know
-services, brokers or stores.
+Frozen values: making one starts nothing and checks nothing. A service reports all mistakes at its start
+(`larder.declaring.checks.declarations`). Knows no services, brokers or stores.
 """
 
 from collections.abc import Sequence
@@ -16,21 +15,21 @@ from larder.declaring.rows import Row
 
 @dataclass(frozen=True)
 class EventTopic:
-    """A topic of things that happened: every record counts.
+    """A topic of events: every record counts.
 
     name        of the Kafka topic.
     row         type of its values, which are JSON objects.
-    key         field of `row` that the message key is made of.
-    key_type    how the key is written: `str` (UTF-8 text), `bytes`, `int` (64 bits as
-                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer; capitals and
-                braces are read too).
-    partitions  when it is created; what an existing topic has is left alone. Left out: as
-                many as the topics that it meets by partition have, else 4.
-    owner       name of the only service that writes it. Left out: whichever service
-                publishes into it.
-    retention   how long events are kept; left out: as the broker has it.
-    key_is      the name that tables have for the same key, where it differs from `key`:
-                `key="buyer", key_is="customer_id"`. Without it, records meet rows of
+    key         field of `row` with the message key.
+    key_type    how the key is encoded: `str` (UTF-8 text), `bytes`, `int` (64 bits as
+                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer; upper case
+                and braces are accepted).
+    partitions  of a new topic; an existing one keeps its own. By default as many as the
+                topics that it meets by partition, or 4.
+    owner       name of the only service that writes it. By default the service that
+                publishes to it.
+    retention   how long events are kept; by default that of the broker.
+    key_is      the name of the same key in tables, if it differs from `key`:
+                `key="buyer", key_is="customer_id"`. Without it, records meet rows with
                 another key field only through `.by`.
 
     >>> orders = EventTopic("shop.orders", Order, key="order_id")
@@ -47,17 +46,16 @@ class EventTopic:
 
     @property
     def key_codec(self) -> KeyType:
-        """How keys are written and read; KeyError for a `key_type` that has no way."""
+        """How keys are encoded; raises KeyError for an unknown `key_type`."""
         return KEY_TYPES[self.key_type]
 
     def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
-        """Partition the same events by another field, to meet a table that is so.
+        """Partition the same events by another field, for a table that is partitioned by it.
 
-        The service that uses it gets an internal topic for it, created and named
-        `<service>.<topic>.by.<field>`. The message key stays the row's own key; the
-        order of events with equal values in `field` is kept. An event that lacks the
-        field goes to the dead letters; so does one that has null in it, unless
-        `missing=Drop` leaves it out and counts it.
+        The service that uses it gets an internal topic, `<service>.<topic>.by.<field>`. The
+        message key does not change; events with equal values in `field` keep their order.
+        An event without the field becomes a dead letter; so does one with null in it,
+        unless `missing=Drop` drops and counts it.
 
         >>> fulfilment.join(shop.orders.by("customer_id"), customers, into=...)
         """
@@ -69,16 +67,14 @@ class OwnerTopic:
     """A compacted topic that one service writes: a full row for each key.
 
     name, row, key, key_type, partitions, owner, key_is   as for `EventTopic`.
-    revision    integer field of `row` that its owner raises with each change of the
-                row. A record whose revision is not above the row's is stale: it is
-                ignored and counted, however late or often it comes.
-                Left out, the offset decides: the record that comes later in its
-                partition wins. That is right while the owner alone writes each key,
-                in the order in which it changed. It cannot tell a retry or a second
-                writer that sends an old row again from a change: the old row wins,
-                because it came last.
-    indexes     fields of `row` by which rows can be looked up. They are the reader's
-                own: another service declares others.
+    revision    integer field of `row` that the owner raises with each change of the
+                row. A record whose revision is not above that of the row is stale: it
+                is ignored and counted, however late or often it arrives.
+                Without it the offset decides: the later record wins. That is correct
+                as long as only the owner writes a key, in the order of its changes.
+                If a retry or a second writer sends an old row again, it wins.
+    indexes     fields of `row` by which rows can be looked up. Each service that reads
+                the topic declares its own.
 
     A record without a value (tombstone) deletes the row of its key.
 
@@ -97,24 +93,24 @@ class OwnerTopic:
     key_is: str | None = None
 
     def __post_init__(self) -> None:
-        """Freeze the indexes; a single name is one index, not one for each letter."""
+        """Freeze the indexes; a single name is one index."""
         one = isinstance(self.indexes, str)
         indexes = (str(self.indexes),) if one else tuple(self.indexes)
         object.__setattr__(self, "indexes", indexes)
 
     @property
     def key_codec(self) -> KeyType:
-        """How keys are written and read; KeyError for a `key_type` that has no way."""
+        """How keys are encoded; raises KeyError for an unknown `key_type`."""
         return KEY_TYPES[self.key_type]
 
     def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
-        """Partition the same rows by another field, to meet a table that is so.
+        """Partition the same rows by another field, for a table that is partitioned by it.
 
-        As for events; and a row whose field changes moves to the other partition, and a
-        row that is deleted is deleted there. What is joined with it goes into an owner
-        topic of the same key and revision, where it takes the place of what was joined
-        with an older revision, wherever that lay. A row that gets null in the field is
-        deleted there, and `missing` says what else becomes of it.
+        As for events. In addition, a row whose field changes moves to the other partition,
+        and a deleted row is deleted there. The results of a join go into an owner topic of
+        the same key and revision, where a newer one replaces an older one from any
+        partition. A row that gets null in the field is deleted there, and `missing` says
+        what else to do with it.
 
         >>> fulfilment.join(shop.addresses.by("customer_id"), customers, into=shop.labels)
         """
@@ -131,7 +127,7 @@ class Rekeyed:
 
     @property
     def name(self) -> str:
-        """What messages call it; the topic's own name is `name_in(service)`."""
+        """Its name in messages; the topic is `name_in(service)`."""
         return f'{self.source.name}.by("{self.field}")'
 
     @property
@@ -141,24 +137,24 @@ class Rekeyed:
 
     @property
     def key(self) -> str:
-        """The field of the message key, which stays that of the source."""
+        """The field of the message key, as in the source."""
         return self.source.key
 
     @property
     def key_type(self) -> type:
-        """The type of the message key, which stays that of the source."""
+        """The type of the message key, as in the source."""
         return self.source.key_type
 
     @property
     def key_codec(self) -> KeyType:
-        """How message keys are written and read: as those of the source."""
+        """How message keys are encoded, as in the source."""
         return self.source.key_codec
 
     @property
     def of_rows(self) -> bool:
-        """Whether these are rows, which can move and be deleted, and not events."""
+        """Whether these are rows, which can move and be deleted, rather than events."""
         return isinstance(self.source, OwnerTopic)
 
     def name_in(self, service: str) -> str:
-        """Give the literal name of the internal topic in a service."""
+        """Give the name of the internal topic of a service."""
         return f"{service}.{self.source.name}.by.{self.field}"

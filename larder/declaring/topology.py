@@ -1,7 +1,6 @@
-"""Every topic that a service reads or writes, worked out from its declaration.
+"""Derives every topic that a service reads or writes from its declaration.
 
-One list, for creating topics, for checks, for pages and for the worker. Facts about
-the broker come in as values; nothing here asks for them.
+Topic creation, checks, pages and workers use this one list. Facts about the broker come in as values.
 """
 
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from larder.declaring.service import Service
 from larder.declaring.sources import Source, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
-# Records of other topics are kept whole here, with more headers than they came with;
-# a record that was just small enough for its own topic (1 MB) must find room.
+# Records of other topics are kept whole here, with additional headers: a record of the
+# largest size of its own topic (1 MB) must fit.
 INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 KEPT_PARTITIONS: Final = 4
 FOREVER: Final = timedelta.max
@@ -26,7 +25,7 @@ MOVED_RETENTION: Final = timedelta(days=7)
 
 _STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
 PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
-"""What events pass through on their way to another step of the service."""
+"""Topics of events on their way to another step of the service."""
 _INTERNAL: Final = _STAMPED | PASSING
 
 # Brokers since 3.6 know it, and brokers since 4.0 set it to an hour (KIP-937).
@@ -36,16 +35,16 @@ NO_LIMIT_MS: Final = str(2**63 - 1)
 
 @dataclass(frozen=True)
 class TopicUse:
-    """One topic of a service: why it is there, and how it is created.
+    """One topic of a service: its roles and its settings.
 
-    owned              this service writes it and creates it if it is missing; what it
-                       does not own is waited for.
-    compacted          cleanup.policy is compact, else delete.
-    partitions         as the broker has it; as it is to be created if it has none.
-    retention          None: as the broker has it.
-    max_message_bytes  None: as the broker has it.
-    waits              its number of partitions is that of a topic that another service has
-                       yet to make: it is created after that.
+    owned              this service writes it, and creates it if it is missing. A worker
+                       waits for topics that its service does not own.
+    compacted          cleanup.policy is compact rather than delete.
+    partitions         the number that the topic has, or will be created with.
+    retention          None for that of the broker.
+    max_message_bytes  None for that of the broker.
+    waits              it takes its number of partitions from a topic that another service
+                       has not created yet, and is created after that.
     """
 
     name: str
@@ -59,41 +58,41 @@ class TopicUse:
 
     @property
     def internal(self) -> bool:
-        """Whether the service named the topic itself."""
+        """Whether it is an internal topic of the service."""
         return not _INTERNAL.isdisjoint(self.roles)
 
     @property
     def declared(self) -> bool:
-        """Whether the topic was declared by the user."""
+        """Whether the user declared the topic."""
         return not _INTERNAL.issuperset(self.roles)
 
     @property
     def config(self) -> dict[str, str]:
-        """The topic settings to create it with, by Kafka's names."""
+        """The settings of a new topic, by Kafka's names."""
         config = {"cleanup.policy": "compact" if self.compacted else "delete"}
         if self.retention is not None:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.retention == FOREVER:
             config["retention.bytes"] = "-1"
         if not PASSING.isdisjoint(self.roles):
-            # Records keep the time that they came with, however far ahead it is: another topic took it.
+            # Records keep their time, however far ahead it is: another topic has accepted it.
             config[AFTER_MAX] = NO_LIMIT_MS
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
         if not _STAMPED.isdisjoint(self.roles):
-            # The broker takes its own time for sure; that of the record is in a header, or in the value.
+            # The broker always accepts its own time; that of the record is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
         if self.compacted and Role.REKEYED in self.roles:
-            # A join that is held back for so long still sees that a row was deleted, or moved.
+            # A join that is held back for this time still learns that a row was deleted, or moved.
             config["delete.retention.ms"] = _milliseconds(MOVED_RETENTION)
         return config
 
 
 def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, ...]:
-    """List the topics of a service in the order of declaration, each once.
+    """List the topics of a service in the order of declaration, without duplicates.
 
-    Partition counts of its internal topics follow those of other topics: ask again
-    with the facts once nothing is missing (`missing_topics`) before creating any.
+    Internal topics take their partition counts from other topics. Before creating any, call it again with the facts
+    once nothing is missing (`missing_topics`).
     """
     uses: dict[str, TopicUse] = {}
     for use in _uses(service, facts or {}):
@@ -105,12 +104,12 @@ def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, .
 
 
 def missing_topics(service: Service, facts: Facts) -> tuple[str, ...]:
-    """Name the topics that have to be waited for: not there, and another's to make."""
+    """Name the missing topics that other services create."""
     return tuple(use.name for use in topics_of(service, facts) if not use.owned and facts.get(use.name) is None)
 
 
 def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
-    """Whether a service is the one that writes, and creates, a topic."""
+    """Whether a service writes and creates a topic."""
     if topic.owner is not None:
         return topic.owner == service.name
     return any(written.name == topic.name for written in service.written)
@@ -152,7 +151,7 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
 
 
 def _replays(service: Service, read: str, count: int, facts: Facts) -> TopicUse:
-    """Rows are never replayed: a newer one may be on its way."""
+    """Give the topic for replays; rows are never replayed, since a newer one may be on its way."""
     name = replays_name(service.name, read)
     return _internal(name, Role.REPLAYS, _existing(name, facts) or count, compacted=False)
 
@@ -183,7 +182,7 @@ def _internal(name: str, role: Role, count: int, *, compacted: bool) -> TopicUse
         owned=True,
         compacted=compacted,
         partitions=count,
-        # What is no row is trimmed once it is processed, or kept until a person has seen it.
+        # Records that are not rows are deleted once they are processed, or kept for people.
         retention=None if compacted else FOREVER,
         max_message_bytes=INTERNAL_MAX_MESSAGE_BYTES,
     )
@@ -200,5 +199,5 @@ def _existing(name: str, facts: Facts) -> int | None:
 
 
 def _milliseconds(retention: timedelta) -> str:
-    # Kafka writes "for ever" as -1.
+    # Kafka writes "forever" as -1.
     return "-1" if retention == FOREVER else str(retention // timedelta(milliseconds=1))

@@ -1,1 +1,1 @@
-"""All that can be wrong with declarations, by what is declared. Pure."""
+"""Checks of declarations, one module for each kind. Pure."""

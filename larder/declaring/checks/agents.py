@@ -1,4 +1,4 @@
-"""What can be wrong with one agent: its function.
+"""Checks of an agent: its function.
 
 Pure: values in, problems out.
 """

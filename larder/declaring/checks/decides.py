@@ -1,6 +1,6 @@
-"""What can be wrong with one decide: its state, its inputs, what it emits, its function.
+"""Checks of a decide: its state, its inputs, the topics of its events, its function.
 
-Pure: values in, problems out. Topics are checked in `topics` beside it.
+Pure: values in, problems out. `topics` checks the topics themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from larder.declaring.checks.topics import rekey_problems, type_name
 from larder.declaring.decisions import Decision, Delete
 from larder.declaring.facts import RESTORE, Facts, wake_ups_name
 from larder.declaring.fields import unreadable
-from larder.declaring.partition_counts import partitions, told_count
+from larder.declaring.partition_counts import described_count, partitions
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, events_of, partitioned_by
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
-    """Check a decide; what hangs on a row type that cannot be read is left out."""
+    """Check a decide; skip checks that depend on an unreadable row type."""
     declared = f"{'fold' if decide.folds else 'decide'} {decide.name}"
     yield from _state_problems(declared, service, decide)
     yield from emit_problems(declared, decide.into)
@@ -88,7 +88,7 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
         yield Problem(
             declared,
             "a state requires as many partitions as its inputs",
-            f"{told_count(service, topic, facts)}, {told_count(service, source, facts)}",
+            f"{described_count(service, topic, facts)}, {described_count(service, source, facts)}",
             _level_out(source, topic, counts[0], facts),
         )
     if events_of(source).name == topic.name:
@@ -96,7 +96,7 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
 
 
 def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> str:
-    """Say how a state and an input come to have equally many partitions; `count` is what the input has."""
+    """Say how a state and an input get equally many partitions; the input has `count`."""
     ways_out = [] if isinstance(source, Rekeyed) else [f'use {source.name}.by("{source.key}")']
     if facts.get(topic.name) is None:
         ways_out.append(f"declare {topic.name} with partitions={count}")
@@ -104,7 +104,7 @@ def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> s
 
 
 def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
-    """Check that an event's type tells where it goes."""
+    """Check that the type of an event decides on its topic."""
     rows = Counter(topic.row for topic in into)
     for row, count in rows.items():
         if count > 1:

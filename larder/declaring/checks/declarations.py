@@ -1,7 +1,7 @@
-"""All that can be wrong with declarations, found at once before anything starts.
+"""Finds all mistakes in declarations at once, before anything starts.
 
-Pure: services and facts about the broker in, problems out. This module has what
-concerns several services at once, and gathers the rest.
+Pure: services and facts about the broker in, problems out. Has the checks of several services together, and calls
+all others.
 """
 
 from collections import Counter
@@ -25,11 +25,10 @@ Topic: TypeAlias = EventTopic | OwnerTopic
 
 
 def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[Problem, ...]:
-    """Find every mistake in the services, each once, in the order of declaration.
+    """Find every mistake in the services once, in the order of declaration.
 
-    `facts` says what the broker has, by topic name; a topic that is not in it is not
-    checked against the broker. A topic that does not exist is no problem: see
-    `missing_topics`.
+    `facts` has the broker's topics by name; other topics are not checked against the broker. A topic that does not
+    exist is not a problem: see `missing_topics`.
     """
     found = [problem for service in services for problem in _kind_problems(service)]
     sound = [_sound(service) for service in services]
@@ -42,7 +41,7 @@ def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[P
 
 
 def _kind_problems(service: Service) -> Iterator[Problem]:
-    """Find what is of another kind than its place requires."""
+    """Find arguments of the wrong kind."""
     for table in service.tables:
         yield from table_problems(table)
     for operator in service.operators:
@@ -50,7 +49,7 @@ def _kind_problems(service: Service) -> Iterator[Problem]:
 
 
 def _sound(service: Service) -> Service:
-    """Give the service without what has such problems, or uses a table that has: all other checks rely on kinds."""
+    """Remove what has such problems, or uses a table that has: all other checks rely on kinds."""
     sound = Service(service.name)
     sound.tables = [table for table in service.tables if not any(table_problems(table))]
     sound.operators = [
@@ -104,7 +103,7 @@ def _owner_problems(name: str, topics: Sequence[Topic], services: Sequence[Servi
 
 
 def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
-    # Owners have a problem of their own; indexes and `key_is` are each reader's own.
+    # Owners are checked elsewhere; each reader has its own indexes and `key_is`.
     differences = [
         f"{name} {_show(getattr(one, name, None))} and {_show(getattr(other, name, None))}"
         for name in dict.fromkeys(a.name for a in (*attributes(one), *attributes(other)))
@@ -124,7 +123,7 @@ def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
 
 
 def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
-    """Give every declaration of a topic that the services use, each once."""
+    """Give all declarations of topics that the services use, without duplicates."""
     used: dict[Topic, None] = {}
     for service in services:
         for table in service.tables:

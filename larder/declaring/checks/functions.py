@@ -1,6 +1,6 @@
-"""Whether a function fits what it is declared for: how many parameters, of which types.
+"""Checks of functions: the number and the types of their parameters.
 
-Pure: the function is looked at, never called.
+Pure: functions are inspected, never called.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def function_problems(declared: str, join: Join, function: Callable[..., Any]) -> Iterator[Problem]:
-    """Check the signature; a type that is not annotated is taken as it is."""
+    """Check the signature; parameters without annotation are accepted."""
     name = getattr(function, "__name__", repr(function))
     declared = f"{declared}, function {name}"
     if not is_plain(function):
@@ -39,7 +39,7 @@ def function_problems(declared: str, join: Join, function: Callable[..., Any]) -
 
 
 def takes(signature: inspect.Signature, count: int) -> bool:
-    """Whether a function can be called with so many values, one after the other."""
+    """Whether a function can be called with so many positional arguments."""
     try:
         signature.bind(*range(count))
     except TypeError:
@@ -63,12 +63,12 @@ def _type_problems(declared: str, join: Join, function: Callable[..., Any], name
 
 
 def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether a call of a function gives its result."""
+    """Whether calling the function gives its result."""
     return not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
 
 
 def not_plain(declared: str, what: str) -> Problem:
-    """Say that a function is not."""
+    """Give the problem of a function that is not plain."""
     return Problem(
         declared,
         f"{what} requires a pure function, written with def",
@@ -78,7 +78,7 @@ def not_plain(declared: str, what: str) -> Problem:
 
 
 def hints_of(declared: str, what: str, function: Callable[..., Any]) -> dict[str, Any] | Problem:
-    """Give the types of a function's parameters and result, as far as they are annotated."""
+    """Give the annotated types of a function's parameters and result."""
     try:
         return get_type_hints(function)
     except (NameError, TypeError) as error:
@@ -91,7 +91,7 @@ def hints_of(declared: str, what: str, function: Callable[..., Any]) -> dict[str
 
 
 def accepts(annotation: Any, row: type, *, nullable: bool) -> bool:
-    """Whether a parameter takes a row, and None if that may come."""
+    """Whether a parameter takes a row, and with `nullable` also None."""
     options = _options(annotation)
     takes_row = any(option is Any or (isinstance(option, type) and issubclass(row, option)) for option in options)
     takes_none = bool({Any, object, NoneType} & set(options))
@@ -99,7 +99,7 @@ def accepts(annotation: Any, row: type, *, nullable: bool) -> bool:
 
 
 def gives(annotation: Any, *wanted: type) -> bool:
-    """Whether a result is of the wanted types, or None."""
+    """Whether a result is one of these types, or None."""
     return all(
         option in {Any, NoneType} or (isinstance(option, type) and issubclass(option, wanted))
         for option in _options(annotation)
@@ -117,7 +117,7 @@ def _named(row: type, *, nullable: bool) -> str:
 
 
 def unfit(declared: str, what: str, wanted: str, found: Any) -> Problem:
-    """Say that a parameter, or the result, is of another type than is wanted."""
+    """Give the problem of a parameter or a result of the wrong type."""
     return Problem(
         declared,
         f"{what} requires the type {wanted}",

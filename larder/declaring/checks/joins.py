@@ -1,7 +1,6 @@
-"""What can be wrong with one join: its steps, its lookups, its partitions.
+"""Checks of a join: its steps, its lookups, its partitions.
 
-Pure: values in, problems out. What becomes of an order is checked in `outputs`
-or `functions`, topics in `topics`.
+Pure: values in, problems out. `outputs` and `functions` check its results, `topics` its topics.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
-    """Check a join; what hangs on a row type that cannot be read is left out."""
+    """Check a join; skip checks that depend on an unreadable row type."""
     declared = f"join {join.source.name} into {join.into.name}"
     yield from _step_problems(declared, join)
     yield from _waiting_problems(declared, service, join, facts)
@@ -77,13 +76,13 @@ def _step_problems(declared: str, join: Join) -> Iterator[Problem]:
 
 
 def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
-    """Orders wait in the partition of their input: a source that was given more needs more to wait in."""
+    """Records wait in the partition of their input: a source that has grown needs more partitions to wait in."""
     name = waiting_name(service.name, join)
     found, wanted = facts.get(name), partitions(service, join.source, facts)
     if join.wait is not None and found is not None and found.partitions != wanted:
         yield Problem(
             declared,
-            f"orders that wait require {counted(wanted, 'partition')} in {name}, as many as {join.source.name} has",
+            f"records that wait require {counted(wanted, 'partition')} in {name}, as many as {join.source.name} has",
             str(found.partitions),
             RESTORE if join.placed else f"add partitions to {name}; what waits there stays where it is",
         )
@@ -95,7 +94,7 @@ def _is_bounded(wait: Wait) -> bool:
 
 
 def _rows_problems(declared: str, service: Service, join: Join) -> Iterator[Problem]:
-    """Rekeyed rows move: only revisions can tell which of their results is the newest."""
+    """Rekeyed rows move, so that only revisions show which of their results is the newest."""
     source = events_of(join.source)
     if not (join.gathers and isinstance(source, OwnerTopic)):
         return
@@ -195,15 +194,15 @@ def _copartition_problems(
 
 
 def _level_out(service: Service, source: Source, facts: Facts) -> str | None:
-    """Say what to do about an internal topic that exists with another count."""
+    """Say what to do about an internal topic with another number of partitions."""
     name = input_name(service, source)
     if not isinstance(source, Rekeyed) or facts.get(name) is None:
         return None
-    return f"delete the internal topic {name}, so that it is created anew"
+    return f"delete the internal topic {name}, so that it is created again"
 
 
 def _likely_field(source: Source, lookup: Lookup) -> str:
-    """Guess the field that holds the table's key, for advice."""
+    """Guess the field with the table's key, for an instruction."""
     key = lookup.table.topic.key
     if lookup.field not in {"", source.key} or key not in fields(source.row):
         return lookup.field or key

@@ -1,7 +1,7 @@
-"""Whether the key of a source is the key of the rows that it meets.
+"""Checks that the key of a source is the key of the rows that it meets.
 
-Pure. Two fields of one type may hold quite different values. So what nobody rekeyed has to
-have the key under the same name, or say under which name tables have it (`key_is`).
+Pure. Two fields of one type may hold quite different values. So a source that is not rekeyed has to have the key under
+the same name, or to declare the name that tables have for it (`key_is`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from larder.declaring.topics import OwnerTopic, Rekeyed
 
 
 def input_key_problems(declared: str, source: Source, state: OwnerTopic) -> Iterator[Problem]:
-    """Check the key of what a decide reads against that of its state."""
+    """Compare the key of a decide's input with that of its state."""
     if not is_keyed_as(source, state):
         yield Problem(
             declared,
@@ -24,7 +24,7 @@ def input_key_problems(declared: str, source: Source, state: OwnerTopic) -> Iter
 
 
 def source_key_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Problem]:
-    """Check the key of what is joined with a co-partitioned table, where no `.on` says what to look up."""
+    """Check the key of a source that is joined with a co-partitioned table without `.on`."""
     table = lookup.table.topic
     if lookup.implied and not is_keyed_as(source, table):
         yield Problem(
@@ -41,7 +41,7 @@ def is_keyed_as(source: Source, table: OwnerTopic) -> bool:
 
 
 def advice(source: Source, table: OwnerTopic) -> str:
-    """Say by which field to partition a source, so that it meets the rows of a table."""
+    """Say by which field to partition a source, so that its records meet the rows of a table."""
     name, row = events_of(source).name, source.row
     fitting = [field for field in fields(row) if holds_key_of(table, row, field)]
     if table.key in fitting:
@@ -54,7 +54,7 @@ def advice(source: Source, table: OwnerTopic) -> str:
 
 
 def holds_key_of(table: OwnerTopic, row: type, field: str) -> bool:
-    """Whether a field has the type of a table's key; equal names do not see to that."""
+    """Whether a field has the type of a table's key, which the name alone does not show."""
     found = scalar(row, field).key_type if field in fields(row) else None
     return found is not None and found.python is table.key_type
 

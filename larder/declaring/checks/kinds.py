@@ -1,7 +1,7 @@
-"""Whether what was given to a service is of the kind that is wanted: topics, tables, events.
+"""Checks that the arguments of declarations are of the right kind: topics, tables, events.
 
-A declaration need not keep to its types. What does not is told here and left out of all other checks, which can
-then rely on them. Pure: values in, problems out.
+Python does not enforce types. What has a wrong kind is reported here and left out of all other checks, which can
+rely on kinds then. Pure: values in, problems out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def table_problems(table: TableUse) -> Iterator[Problem]:
-    """Look at what a table was given."""
+    """Check the arguments of a table."""
     if not _is_a(OwnerTopic, table.topic):
         yield Problem(
             f"table {_named(table.topic)}",
@@ -33,7 +33,7 @@ def table_problems(table: TableUse) -> Iterator[Problem]:
 
 
 def join_kind_problems(service: Service, join: Join) -> Iterator[Problem]:
-    """Look at what a join was given."""
+    """Check the arguments of a join."""
     declared = f"join {_named(join.source)} into {_named(join.into)}"
     if not _is_a(Source, join.source):
         yield Problem(
@@ -62,7 +62,7 @@ def join_kind_problems(service: Service, join: Join) -> Iterator[Problem]:
 
 
 def decide_kind_problems(service: Service, decide: Decide) -> Iterator[Problem]:
-    """Look at what a decide was given."""
+    """Check the arguments of a decide."""
     declared = f"decide {_named(decide.state)}"
     if not _is_a(TableUse, decide.state):
         yield Problem(
@@ -90,7 +90,7 @@ def decide_kind_problems(service: Service, decide: Decide) -> Iterator[Problem]:
 
 
 def reaction_kind_problems(service: Service, reaction: Reaction) -> Iterator[Problem]:
-    """Look at what a reaction was given."""
+    """Check the arguments of a reaction."""
     declared = f"on_change of {_named(reaction.table)}"
     if not _is_a(TableUse, reaction.table):
         yield Problem(
@@ -114,7 +114,7 @@ def _into_problems(declared: str, what: str, into: Iterable[object]) -> Iterator
 
 
 def agent_kind_problems(agent: AgentDeclaration) -> Iterator[Problem]:
-    """Look at what an agent was given."""
+    """Check the arguments of an agent."""
     if not _is_a(EventTopic | OwnerTopic, agent.topic):
         yield Problem(
             f"agent {agent.name}",

@@ -1,7 +1,7 @@
-"""Whether an order with its rows makes a row of the topic that it goes into.
+"""Checks that a record with its rows makes a row of the output topic.
 
-For joins without a function, whose result is the order's own JSON with the rows in it.
-Pure: values in, problems out.
+For joins without a function, whose result is the record's own JSON with the rows in it. Pure: values in, problems
+out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def output_problems(declared: str, join: Join) -> Iterator[Problem]:
-    """Check the names under which rows go in, and the key and fields that come out."""
+    """Check the names of the rows in the result, its key and its fields."""
     yield from _embed_problems(declared, join)
     yield from _output_key_problems(declared, join)
     yield from _output_field_problems(declared, join)
@@ -79,7 +79,7 @@ def _output_field_problems(declared: str, join: Join) -> Iterator[Problem]:
 
 
 def _null_problems(declared: str, join: Join) -> Iterator[Problem]:
-    """A row that is missing and passed on is null in the result, which has to be read again."""
+    """Check that results can be read: a missing row that is passed on is null in them."""
     row = join.into.row
     names = {field.encode_name: name for name, field in fields(row).items()}
     for name in [names[lookup.embed] for lookup in join.lookups if lookup.embed in names]:

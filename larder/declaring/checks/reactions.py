@@ -1,4 +1,4 @@
-"""What can be wrong with one reaction to changes: its table, what it emits, its function.
+"""Checks of a reaction: its table, the topics of its events, its function.
 
 Pure: values in, problems out.
 """

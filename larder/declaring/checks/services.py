@@ -1,6 +1,6 @@
-"""What can be wrong with one service: its names, its tables, what reads one topic.
+"""Checks of a service: its names, its tables, and the readers of each topic.
 
-Pure: values in, problems out. What is wrong with an operator it says itself.
+Pure: values in, problems out. Operators report their own problems.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ def _name_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
-    """Refuse an agent, or a co-partitioned table, beside anything else: one loop reads an input partition."""
+    """Refuse an agent, or a co-partitioned table, beside another reader: one loop reads an input partition."""
     read = {events_of(source).name: "the source of a join or a decide" for source in service.sources}
     for table in [table for table in service.tables if table.held == "partition"]:
         other = read.get(table.name)
@@ -69,7 +69,7 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
-    """Refuse two declarations of one `.by` that differ: one topic has the records of both."""
+    """Refuse two different declarations of one `.by`, which share a topic."""
     found: dict[str, set[str]] = {}
     for source in service.sources:
         if isinstance(source, Rekeyed):
@@ -85,7 +85,7 @@ def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _named_after_wrong(use: TopicUse) -> bool:
-    """Whether a topic has characters from its input that a name may not have: the input has that problem."""
+    """Whether the name is invalid because that of the input is, which is a problem of the input."""
     return Role.REPLAYS in use.roles and any(name_problems("", use.name[-LONGEST_NAME:]))
 
 

@@ -1,6 +1,6 @@
-"""What can be wrong with one topic: its name, its row type, its fields, its broker.
+"""Checks of a topic: its name, its row type, its fields, and what the broker has.
 
-Pure: each check gives the problems it finds, and looks at values only.
+Pure: values in, problems out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEGAL_NAME: Final = re.compile(rf"[a-zA-Z0-9._-]{{1,{LONGEST_NAME}}}")
 
 
 def name_problems(declared: str, name: str) -> Iterator[Problem]:
-    """Check a name against what Kafka takes, internal names too."""
+    """Check that Kafka accepts a name."""
     if not _LEGAL_NAME.fullmatch(name) or name in {".", ".."}:
         yield Problem(
             declared,
@@ -37,7 +37,7 @@ def name_problems(declared: str, name: str) -> Iterator[Problem]:
 
 
 def topic_problems(topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
-    """Check all that can be known of a topic without a broker."""
+    """Check a topic as far as that is possible without a broker."""
     declared = f"topic {topic.name}"
     yield from name_problems(declared, topic.name)
     yield from _number_problems(declared, topic)
@@ -58,7 +58,7 @@ def topic_problems(topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
 
 
 def field_problems(declared: str, what: str, row: type, field: str) -> Iterator[Problem]:
-    """Check that a row type has a field; `what` says what it is needed for."""
+    """Check that a row type has the field that `what` needs."""
     if field not in fields(row):
         yield Problem(
             declared,
@@ -69,7 +69,7 @@ def field_problems(declared: str, what: str, row: type, field: str) -> Iterator[
 
 
 def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
-    """Check the field that events are to be partitioned by."""
+    """Check the field of `.by`."""
     unknown = list(field_problems(declared, ".by", source.row, source.field))
     yield from unknown
     if not unknown and scalar(source.row, source.field).key_type is None:
@@ -89,7 +89,7 @@ def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
 
 
 def type_name(row: type, field: str) -> str:
-    """Give the type of a field as a user wrote it, for a message."""
+    """Give the type of a field as the user wrote it."""
     if field not in fields(row):
         return "no such field"
     found = fields(row)[field].type
@@ -97,7 +97,7 @@ def type_name(row: type, field: str) -> str:
 
 
 def broker_problems(use: TopicUse, found: TopicFacts) -> Iterator[Problem]:
-    """Check what the broker has against what was declared."""
+    """Compare what the broker has with what was declared."""
     policy = found.cleanup_policy.replace(" ", "")
     if use.compacted and policy != "compact":
         yield Problem(

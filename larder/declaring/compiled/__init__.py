@@ -1,1 +1,1 @@
-"""Declarations as fast functions from bytes to bytes."""
+"""Compiles declarations into fast functions from bytes to bytes."""

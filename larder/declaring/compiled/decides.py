@@ -1,10 +1,9 @@
-"""Decides as functions from bytes and rows to what is to be written.
+"""Compiles decides into functions from bytes and rows to what has to be written.
 
-Everything that can be known before the first event is worked out once, in `compile_decide`.
-The worker and `run_in_memory` use the same functions. No I/O, and nothing here knows a
-store, a partition or a transaction.
+`compile_decide` works out once whatever does not depend on the event. Workers and runs in memory use the same
+functions. No I/O; knows no store, no partition and no transaction.
 
-What an event can be blamed for is raised as ValueError, with a cause to read.
+Faults of an event are raised as ValueError with a readable cause.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ Read: TypeAlias = Callable[[bytes | None], tuple[bytes, Any]]
 
 
 class DecisionVerdict(NamedTuple):
-    """What a decision comes to.
+    """The outcome of a decision.
 
     rows     by encoded key: the new row, or None for a deletion.
-    emitted  the number of a topic in `into`, the key and the value of each event.
+    emitted  for each event the number of its topic in `into`, its key and its value.
     refusal  the reason of a refusal.
     wakes    by encoded key, in seconds since 1970.
     """
@@ -50,14 +49,13 @@ class DecisionVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledDecide:
-    """What a decide does with an event, as functions.
+    """The functions of a decide.
 
-    events(value)          for each input: the encoded key of the row, and the typed event.
-    typed(json)            the row that a table stored.
-    judge(event, row, near)
-                           what the function decides.
-    written(row, revision) a row of a verdict as JSON with its revision, and typed as it
-                           will be read. ValueError for one that readers could not read.
+    events(value)           one for each input: give the encoded key of the row, and the typed event.
+    typed(json)             decodes a stored row.
+    judge(event, row, near) calls the user's function.
+    written(row, revision)  encodes a row of a verdict with its revision, and gives it as readers will
+                            decode it. ValueError if they could not.
     """
 
     decide: Decide
@@ -171,7 +169,7 @@ def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, fl
     def seconds(wake: Wake) -> float:
         at = wake.at.timestamp()
         try:
-            # It comes back as a time in UTC.
+            # It is called with a time in UTC.
             as_utc(at)
         except ValueError:
             must = f"give Wake(key, at) with a time in the years 1 to 9999 in UTC; it gave {wake.at.isoformat()}"
@@ -197,7 +195,7 @@ def _writer(decide: Decide, typed: Callable[[bytes], Row]) -> Callable[[Row, int
             row = msgspec.structs.replace(row, **{revision_field: revision})
         try:
             json = encode(row)
-            # A row type does not check what it is made of in Python; readers do.
+            # Python does not check the types of a row's fields, but readers do.
             return json, typed(json)
         except Exception as error:
             raise failed(writing, error) from error
@@ -206,7 +204,7 @@ def _writer(decide: Decide, typed: Callable[[bytes], Row]) -> Callable[[Row, int
 
 
 def _key_text(key: Any) -> str:
-    """Write a key as people do; bytes in base64url."""
+    """Write a key for people; bytes in base64url."""
     return urlsafe_b64encode(key).rstrip(b"=").decode() if isinstance(key, bytes) else str(key)
 
 

@@ -1,7 +1,7 @@
-"""Reading single fields out of raw JSON, as encoded keys.
+"""Reads single fields out of raw JSON, as encoded keys.
 
-A struct with only the needed fields is decoded; the rest of the record is checked to
-be JSON and skipped. It knows a row type and key types, and may not know joins.
+Decodes a struct with only the needed fields; the rest of the record is checked to be JSON and skipped. Knows a row
+type and key types, but no joins.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,10 +27,10 @@ _NO_VALUE: Final = "the record has no value"
 
 
 class TooDeepError(LarderError, ValueError):
-    """A record's JSON is nested more deeply than it can be read."""
+    """A record's JSON is nested too deeply to be read."""
 
     def __init__(self) -> None:
-        """Say so; what was raised says less."""
+        """Replace an error that says less."""
         super().__init__("JSON is nested too deeply to be read")
 
 
@@ -51,7 +51,7 @@ class FieldReader(NamedTuple):
 
 def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> FieldReader:
     """Build the reader of some fields of a row type, each with its key type."""
-    # Two tables may be looked up by one field; it is decoded once.
+    # A field that two tables are looked up by is decoded once.
     names = list(dict.fromkeys(name for name, _ in needed))
     part = _partial_type(row, names)
     columns = [(names.index(name), _encoder(key_type)) for name, key_type in needed]
@@ -62,8 +62,7 @@ def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> FieldReader:
 def _partial_type(row: type, names: Sequence[str]) -> type:
     """Give a type with only the named fields, as attributes f0, f1, ...
 
-    A field keeps its type and its default, so that what is missing is refused, or
-    null, just as it would be if the whole row were decoded.
+    A field keeps its type and its default, so that missing fields are refused or null as in the whole row.
     """
     known = fields(row)
     needed = [(f"f{number}", known[name].type, _same_default(known[name])) for number, name in enumerate(names)]
@@ -79,18 +78,18 @@ def _same_default(field: FieldInfo) -> Any:
 
 
 def _check_text(value: bytes) -> None:
-    """Raise UnicodeDecodeError, a ValueError, for what is no UTF-8: what is skipped in decoding is not looked at."""
+    """Raise UnicodeDecodeError, a ValueError, unless a value is UTF-8; decoding does not check what it skips."""
     if not value.isascii():
         value.decode()
 
 
 def _encoder(key_type: KeyType) -> Encode:
-    # The decoder has checked the type already, so text need not be checked again.
+    # The decoder has checked that text is text.
     return str.encode if key_type is TEXT else key_type.encode
 
 
 def _one(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> One:
-    """Build the function for one record; most joins look one or two rows up."""
+    """Build the function for one record, with special cases for one and two rows."""
     match columns:
         case [(0, encode)]:
             return _one_of_one(decode, encode)
@@ -153,7 +152,7 @@ def _many(strict: Decode, decode: Decode, columns: Sequence[tuple[int, Encode]])
 
 
 def _decoded(strict: Decode, decode: Decode, values: Sequence[bytes | None]) -> list[Any]:
-    """Decode a batch strictly; a batch that is refused, with the decoder that costs a call for each record."""
+    """Decode a batch strictly, and a refused one with the decoder that costs a call for each record."""
     try:
         return [strict(value) for value in values]
     except msgspec.DecodeError:
@@ -161,7 +160,7 @@ def _decoded(strict: Decode, decode: Decode, values: Sequence[bytes | None]) -> 
 
 
 def _column(number: int, encode: Encode) -> Callable[[Sequence[Any]], list[Key]]:
-    """Build the keys of one field; the first two without a call for each record."""
+    """Build the function that encodes the keys of one field; the first two cases need no call for each record."""
     if number == 0:
         return lambda parts: [None if part.f0 is None else encode(part.f0) for part in parts]
     if number == 1:

@@ -1,11 +1,10 @@
-"""Joins as fast functions from bytes to bytes.
+"""Compiles joins into fast functions from bytes to bytes.
 
-Everything that can be known before the first record is worked out once, in
-`compile_join`; what is left is a partial decode and a splice for each record. The
-worker and `run_in_memory` use the same functions. No I/O, and nothing here knows a
-table's store, a partition, or what becomes of a record without partner.
+`compile_join` works out once whatever does not depend on the record, so that each record costs a partial decode and
+a splice. Workers and runs in memory use the same functions. No I/O; knows no store, no partition, and no steps for
+a record without a partner.
 
-What a record can be blamed for is raised as ValueError, with a cause to read.
+Faults of a record are raised as ValueError with a readable cause.
 """
 
 from __future__ import annotations
@@ -43,27 +42,26 @@ class LookedUp(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledJoin:
-    """What a join does with a record, as functions over bytes.
+    """The functions of a join, over bytes.
 
-    references(value)        the encoded key in each table, in the order of the
-                             lookups; None where the field is null. ValueError for a
-                             record without a value, or one that cannot be read.
-    references_many(values)  the same for a batch, a list of keys for each lookup, and
-                             quicker. It raises if any value is bad, without saying
-                             which: then go through them one by one.
-    output(key, value, rows) key and value of the result, given the record's own and
-                             the raw row for each lookup (None: goes on without);
-                             None when the join's function wants no result.
-                             ValueError as above, and when the function fails.
+    references(value)        gives the encoded key in each table, in the order of the
+                             lookups; None if the field is null. ValueError for a record
+                             without a value, or one that cannot be read.
+    references_many(values)  does the same for a batch, faster: a list of keys for each
+                             lookup. It raises if any value is bad, without saying which;
+                             then process them one by one.
+    output(key, value, rows) gives key and value of the result for a record and the raw row
+                             of each lookup (None if it is passed on without); None if the
+                             join's function returns no result. ValueError as above, and
+                             if the function fails.
     output_many(keys, values, rows)
-                             the same for a batch, with a column of rows for each
-                             lookup: a list of keys and one of values, with None for a
-                             value that is not wanted, and the number of records of which
-                             a field with the name of an embedded row was left out. It
-                             raises as references_many.
+                             does the same for a batch, with a column of rows for each
+                             lookup: gives keys, values (None for no result), and the
+                             number of records from which a field with the name of an
+                             embedded row was removed. Raises as references_many does.
 
-    Only the fields that are needed are decoded and checked; the rest of a record is
-    checked to be JSON, and goes through as it is.
+    Only the needed fields are decoded and checked; the rest of a record is checked to be
+    JSON, and passes through unchanged.
     """
 
     join: Join
@@ -77,7 +75,7 @@ class CompiledJoin:
         return None if result is None else (made, result)
 
     def why_missing(self, references: Keys, rows: Rows) -> str:
-        """Say which partners a record lacks, for a person who reads dead letters."""
+        """Say which partners a record lacks, for readers of dead letters."""
         return "; ".join(
             f"{lookup.field} is null"
             if reference is None
@@ -99,7 +97,7 @@ def compile_join(join: Join) -> CompiledJoin:
 def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
     """Build the function that gives the encoded key by which events are partitioned, or None for null.
 
-    ValueError for an event without a value or without the field, and for null unless `missing` drops it.
+    It raises ValueError for an event without a value or the field, and for null unless `missing` drops it.
     """
     key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
     read, _ = reader(rekeyed.row, [(rekeyed.field, key_type)])
@@ -115,9 +113,9 @@ def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
 
 
 def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None], tuple[bytes | None, int]]:
-    """Build the function that gives the encoded key by which rows are partitioned, or None for null; and the revision.
+    """Build the function that gives the encoded key by which rows are partitioned, or None for null, and the revision.
 
-    ValueError for a row without the fields. `revision` is the field that has it.
+    It raises ValueError for a row without these fields. `revision` names the field of the revision.
     """
     key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
     read, _ = reader(rekeyed.row, [(rekeyed.field, key_type), (revision, INT64)])
@@ -130,7 +128,7 @@ def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None
 
 
 def revision_reader(join: Join) -> Callable[[bytes | None], int] | None:
-    """Build the function that gives the revision of a row that is joined; None where results have none."""
+    """Build the function that gives the revision of a joined row; None if results have no revision."""
     source, into = events_of(join.source), join.into
     if not (isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic) and source.revision and into.revision):
         return None

@@ -1,7 +1,7 @@
-"""What a join makes of an order and its rows: key and value of the result.
+"""Makes the key and the value of a join's result.
 
-Either the order's own JSON with the rows spliced in, or what a function gives. Bytes
-in, bytes out; nothing here knows where the rows came from.
+Either the record's own JSON with the rows spliced in, or the result of a function. Bytes in, bytes out; does not
+know where rows come from.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ _UNWANTED: Final = (b"", None)
 
 
 class NullKeyError(LarderError, ValueError):
-    """A result has null in the field that its topic's key is made of."""
+    """A result has null in the key field of its topic."""
 
 
 def outputs_of(join: Join) -> OutputMany:
-    """Build the function that makes the results of a join: their keys, and their values, None where none is wanted.
+    """Build the function that makes the results of a join: their keys, and their values, None for no result.
 
-    It takes keys and values of the orders, and a column of rows for each lookup. It also
-    gives the number of orders of which a field with the name of an embedded row was left
-    out.
+    It takes keys and values of records, and a column of rows for each lookup. It also gives the number of records
+    from which a field with the name of an embedded row was removed.
     """
     return _spliced(join) if join.function is None else _called(join, join.function)
 
@@ -48,29 +47,30 @@ def outputs_of(join: Join) -> OutputMany:
 def _spliced(join: Join) -> OutputMany:
     source = fields(join.source.row)
     key_of, keeps_key = _key_in_source(join), _keeps_key(join)
-    # Any bytes are a key of bytes, and a key of text goes through as it came.
+    # All bytes are valid keys of bytes, and keys of text pass through unchanged.
     checked = None if join.into.key_codec in {TEXT, BYTES} else join.into.key_codec.decode
     splice = splicer(
         [lookup.embed for lookup in join.lookups],
         never_empty=any(field.required for field in source.values()),
     )
 
-    def outputs(keys: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
+    def outputs(keys: Sequence[bytes | None], records: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
         if keeps_key and None not in keys:
             known = cast("Sequence[bytes]", keys)
             if checked is not None:
                 deque(map(checked, known), maxlen=0)
         else:
             known = [
-                key_of(order) if key is None or not keeps_key else key for key, order in zip(keys, orders, strict=True)
+                key_of(record) if key is None or not keeps_key else key
+                for key, record in zip(keys, records, strict=True)
             ]
-        return known, *splice(orders, rows)
+        return known, *splice(records, rows)
 
     return outputs
 
 
 def _keeps_key(join: Join) -> bool:
-    """Whether the result has the key of the record, so that it need not be read."""
+    """Whether the result has the key of the record, which then need not be read."""
     return (
         _json_name(join.into.row, join.into.key) == _json_name(join.source.row, join.source.key)
         and join.into.key_type is join.source.key_type
@@ -97,33 +97,33 @@ def _json_name(row: type, field: str) -> str:
 
 
 def _called(join: Join, function: Callable[..., Any]) -> OutputMany:
-    decode_order = decoder(join.source.row)
+    decode_record = decoder(join.source.row)
     decodes = [decoder(lookup.table.topic.row) for lookup in join.lookups]
     publish, row_types = _publisher(join), f"a row type of join {join.name}"
 
     def output(value: bytes, rows: Sequence[bytes | None]) -> Produced | tuple[bytes, None]:
         try:
-            order = decode_order(value)
+            record = decode_record(value)
             typed = [None if row is None else decode(row) for decode, row in zip(decodes, rows, strict=True)]
         except ValueError:
             raise
         except RecursionError:
             raise TooDeepError from None
         except Exception as error:
-            # Row types may have code of their own.
+            # Row types may run user code.
             raise failed(row_types, error) from error
-        result = call(function, order, *typed)
+        result = call(function, record, *typed)
         return _UNWANTED if result is None else publish(result)
 
-    def outputs(_: Sequence[bytes | None], orders: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
-        keys, values = zip(*map(output, orders, zip(*rows, strict=True)), strict=True)
+    def outputs(_: Sequence[bytes | None], records: Sequence[bytes], rows: Sequence[Column]) -> Outputs:
+        keys, values = zip(*map(output, records, zip(*rows, strict=True)), strict=True)
         return keys, values, 0
 
     return outputs
 
 
 def _publisher(join: Join) -> Callable[[Any], Produced]:
-    """Build the function that encodes what the function gave."""
+    """Build the function that encodes the result of the user's function."""
     row, field, encode_key = join.into.row, join.into.key, join.into.key_codec.encode
     encode, writing = msgspec.json.Encoder().encode, f"writing the result of join {join.name}"
 

@@ -1,4 +1,4 @@
-"""Reactions as functions from bytes to events."""
+"""Compiles reactions into functions from bytes to events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequence[Emitted]]:
-    """Build the function that gives what is emitted for a change; ValueError for what cannot be."""
+    """Build the function that encodes the events of a change; it raises ValueError for those that it cannot encode."""
     decode = decoder(reaction.table.topic.row)
     emitted = emitter(f"the function {reaction.name} on {reaction.table.name}", reaction.into)
 

@@ -1,8 +1,8 @@
-"""Putting rows into orders without decoding either.
+"""Splices rows into records without decoding either.
 
-The raw JSON of each row goes in front of the order's last brace. Works on bytes that
-are known to be one JSON object each, and may not know joins or topics. Column by
-column over a batch, since a call for each order would cost as much as its splice.
+The raw JSON of each row goes in front of the record's last brace. The bytes must be one JSON object each. Works
+column by column over a batch, since a call for each record would cost as much as its splice. Knows no joins and no
+topics.
 """
 
 import operator
@@ -20,40 +20,38 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
-    """Build the function that puts rows into orders under these names.
+    """Build the function that splices rows into records under these names.
 
-    It takes the orders, and a column of rows for each name; a row that is None is
-    written as `null`. A field of an order that has one of the names is left out: a
-    parser that takes the first of two would see it instead of the row. It gives the
-    results, and of how many orders a field was left out. `never_empty` says that an
-    order has at least one field, so that a comma is always right in front of the first
-    name.
+    It takes the records, and a column of rows for each name; None becomes `null`. It removes fields of a record
+    that have one of the names, since a parser that takes the first of two would read them instead of the row. It
+    gives the results, and the number of records from which it removed a field. With `never_empty` records have at
+    least one field, so that the first name always needs a comma.
     """
     quoted = [msgspec.json.encode(name) for name in names]
-    # The escape that can spell a name in another way: in an identifier, only that of a code point.
+    # Escapes can spell a name differently; in an identifier, only those of code points.
     escape = b"\\u" if all(name.isidentifier() for name in names) else b"\\"
     heads = [b"," + msgspec.json.encode(name) + b":" for name in names]
     result = b"%b" + b"".join(head.replace(b"%", b"%%") + b"%b" for head in heads) + b"}"
 
-    def without_forged(orders: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
-        # One search of the batch costs less than one of each order.
-        batch = b"".join(orders)
+    def without_forged(records: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
+        # One search of the batch costs less than one of each record.
+        batch = b"".join(records)
         if escape not in batch and not any(name in batch for name in quoted):
-            return orders, 0
-        ours = [_without(order, names) for order in orders]
-        return ours, sum(map(operator.is_not, ours, orders))
+            return records, 0
+        ours = [_without(record, names) for record in records]
+        return ours, sum(map(operator.is_not, ours, records))
 
-    def splice(orders: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
-        ours, forged = without_forged(orders)
+    def splice(records: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
+        ours, forged = without_forged(records)
         return join(ours, rows), forged
 
-    def join(orders: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
-        opened = [order[:-1] if order[-1] == _BRACE else order.rstrip()[:-1] for order in orders]
+    def join(records: Sequence[bytes], rows: Sequence[Column]) -> list[bytes]:
+        opened = [record[:-1] if record[-1] == _BRACE else record.rstrip()[:-1] for record in records]
         return [result % parts for parts in zip(opened, *map(_written, rows), strict=True)]
 
-    def splice_any(orders: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
-        ours, forged = without_forged(orders)
-        empty = [order.strip()[1:-1].isspace() or order.strip() == b"{}" for order in ours]
+    def splice_any(records: Sequence[bytes], rows: Sequence[Column]) -> tuple[list[bytes], int]:
+        ours, forged = without_forged(records)
+        empty = [record.strip()[1:-1].isspace() or record.strip() == b"{}" for record in ours]
         results = [
             b"{" + spliced.partition(b",")[2] if alone else spliced
             for alone, spliced in zip(empty, join(ours, rows), strict=True)
@@ -63,11 +61,11 @@ def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
     return splice if never_empty else splice_any
 
 
-def _without(order: bytes, names: Sequence[str]) -> bytes:
-    """`order` without fields of these names; as it is where it has none, as names may be values, or lie deeper."""
-    found = _FIELDS.decode(order)
+def _without(record: bytes, names: Sequence[str]) -> bytes:
+    """Remove fields of these names; a record has none if the names are values, or nested deeper."""
+    found = _FIELDS.decode(record)
     if found.keys().isdisjoint(names):
-        return order
+        return record
     return msgspec.json.encode({name: raw for name, raw in found.items() if name not in names})
 
 

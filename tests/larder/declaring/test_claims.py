@@ -1,4 +1,4 @@
-"""Claims of topics as values: which one counts, whatever was taken back and in whatever way the topic is compacted."""
+"""The claim that decides on the owner of a topic, whatever is withdrawn or compacted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def claim(topic: str, service: str) -> Claim:
     return Claim(topic, service, "an id", "2026-11-21T19:00:00+00:00")
 
 
-def test_the_first_claim_that_was_not_taken_back_counts() -> None:
+def test_the_first_claim_that_was_not_withdrawn_counts() -> None:
     first, second, third = claim("stock", "a"), claim("stock", "b"), claim("stock", "c")
     records: list[tuple[bytes, Claim | None]] = [(b"1", first), (b"2", second), (b"3", third)]
     assert owners(standing(records).values()) == {"stock": first}
@@ -22,18 +22,18 @@ def test_the_first_claim_that_was_not_taken_back_counts() -> None:
     assert owners(standing([*records, (b"1", None), (b"2", None), (b"3", None)]).values()) == {}
 
 
-def test_each_claim_has_a_key_of_its_own_and_is_read_as_it_was_written() -> None:
+def test_each_claim_has_a_key_of_its_own_and_is_read_back() -> None:
     made = claim("stock", "a")
     assert made.key("1") != made.key("2")
     assert read_claim(made.value()) == made
 
 
-def test_what_is_no_claim_is_none() -> None:
+def test_other_values_are_not_claims() -> None:
     for value in (b"", b"{}", b"[" * 100_000, b'{"topic": 1}'):
         assert read_claim(value) is None
 
 
-def test_another_owner_is_told_by_name_with_what_to_do() -> None:
+def test_another_owner_is_reported_by_name() -> None:
     owned = owners([claim("stock", "stock-keeping"), claim("prices", "sales")])
     (problem,) = ownership_problems("sales", ["stock", "prices", "free"], owned)
     assert str(problem) == (
@@ -48,7 +48,7 @@ MADE = st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", "z"]))
 
 @given(st.lists(st.one_of(MADE, st.integers(0, 20)), max_size=20), st.data())
 def test_compaction_changes_no_owner(steps: list[tuple[str, str] | int], data: st.DataObject) -> None:
-    """Numbers take back what an earlier step has made. Compaction may remove any record with a later one of its key."""
+    """Numbers withdraw the claim of an earlier step. Compaction may remove any record with a later one of its key."""
     records: list[tuple[bytes, Claim | None]] = []
     for number, step in enumerate(steps):
         if isinstance(step, int):
@@ -67,10 +67,10 @@ FORMS = st.dictionaries(st.sampled_from(["topic", "service", "topic_id", "since"
 
 
 @given(st.lists(st.tuples(st.binary(max_size=9), st.none() | st.binary(max_size=40) | FORMS), max_size=9))
-def test_whatever_lies_among_claims_is_passed_over_unless_it_is_a_claim(
+def test_other_records_among_claims_are_skipped(
     records: list[tuple[bytes, bytes | None]],
 ) -> None:
-    """And a claim of a topic that none of them names counts, wherever it lies among them."""
+    """A claim among them still counts, wherever it lies."""
     made = claim("own topic", "a")
     read = [
         (key, None if value is None else read_claim(value))

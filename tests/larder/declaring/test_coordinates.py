@@ -1,4 +1,4 @@
-"""Where a record lies, as text and back."""
+"""Coordinates of records as text, and back."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_dead_letter_has_the_record_its_coordinates_and_the_cause() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"\xff", b""])
-def test_the_value_is_unchanged_whatever_it_is(value: bytes | None) -> None:
+def test_any_value_stays_unchanged(value: bytes | None) -> None:
     assert dead_letter("s", "t", 0, Failed(value=value), "x").value == value
 
 
@@ -42,21 +42,21 @@ def test_a_record_without_a_key_has_no_key_header() -> None:
     assert "larder.key" not in dict(dead_letter("s", "t", 0, Failed(key=None), "x").headers)
 
 
-def test_headers_of_ours_that_a_record_came_with_are_replaced() -> None:
+def test_headers_of_ours_that_a_record_already_has_are_replaced() -> None:
     record = Failed(headers=[("larder.topic", b"first")])
     assert [value for name, value in dead_letter("s", "t", 0, record, "x").headers if name == "larder.topic"] == [b"t"]
 
 
-def test_a_cause_that_quotes_what_is_no_text_is_told_all_the_same() -> None:
+def test_a_cause_may_quote_invalid_text() -> None:
     assert dict(dead_letter("s", "t", 0, Failed(), "bad \ud800").headers)["larder.cause"] == b"bad \\ud800"
 
 
-def test_a_letter_that_fits_is_left_as_it_is() -> None:
+def test_a_letter_that_fits_does_not_change() -> None:
     letter = dead_letter("shipping", "shop.orders", 3, Failed(), "is malformed")
     assert fitting(letter, 1_000) is letter
 
 
-def test_a_letter_that_is_too_large_goes_without_its_value_and_says_so() -> None:
+def test_a_letter_that_is_too_large_loses_its_value_and_says_so() -> None:
     letter = dead_letter("shipping", "shop.orders", 3, Failed(value=b"x" * 5_000, headers=[("trace", b"t1")]), "why")
     smaller = fitting(letter, 1_000)
     assert (smaller.key, smaller.value) == (letter.key, None)
@@ -73,7 +73,7 @@ def test_a_letter_whose_key_or_headers_are_too_large_keeps_cause_and_coordinates
 
 
 @given(size=st.integers(0, 5_000), largest=st.integers(600, 5_000))
-def test_a_letter_is_never_larger_than_allowed_and_never_smaller_than_need_be(size: int, largest: int) -> None:
+def test_a_letter_keeps_as_much_as_fits(size: int, largest: int) -> None:
     letter = dead_letter("shipping", "shop.orders", 3, Failed(value=b"x" * size, headers=[("h", b"v" * size)]), "why")
     smaller = fitting(letter, largest)
     assert len(smaller.key) + len(smaller.value or b"") + sum(len(n) + len(v) for n, v in smaller.headers) <= largest

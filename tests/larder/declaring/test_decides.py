@@ -1,6 +1,6 @@
-"""Decides as values and in memory: what is refused at declaration, and what comes of events."""
+"""Decides as values and in memory: refused declarations, and the outcome of events."""
 
-# ruff: noqa: ARG001, ARG005 - a decide takes its event and its row, whether it looks at them or not
+# ruff: noqa: ARG001, ARG005 - a decide takes its event and its row, whether it uses them or not
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
@@ -128,7 +128,7 @@ def test_a_row_is_woken_at_its_time_and_may_be_deleted() -> None:
 
 
 @pytest.mark.parametrize("at", [datetime(1, 1, 1, tzinfo=EAST), datetime(9999, 12, 31, 23, 30, tzinfo=WEST)])
-def test_a_wake_up_at_a_time_that_utc_does_not_have_parks_the_event(at: datetime) -> None:
+def test_a_wake_up_at_a_time_outside_utc_dead_letters_the_event(at: datetime) -> None:
     service = Service("bank")
     accounts = service.table(accounts_topic)
 
@@ -176,7 +176,7 @@ def test_a_fold_gives_the_row_itself_and_reads_near() -> None:
         (Decision(rows=Account(account=3, balance=1)), "a text key requires a value of that type; found 3"),  # type: ignore[arg-type]
     ],
 )
-def test_what_a_function_may_not_give_parks_the_event_and_changes_nothing(result: Any, cause: str) -> None:
+def test_an_invalid_decision_dead_letters_the_event_and_changes_nothing(result: Any, cause: str) -> None:
     service = Service("bank")
     accounts = service.table(accounts_topic)
 
@@ -199,7 +199,7 @@ def test_a_state_is_a_co_partitioned_table_of_the_service_that_owns_its_topic() 
     assert "service shop into bank.accounts: only the owner of a topic writes it; found owner bank" in found
 
 
-def test_mistakes_of_a_decide_are_told_all_at_once() -> None:
+def test_all_mistakes_of_a_decide_are_reported_at_once() -> None:
     service = Service("bank")
     accounts = service.table(accounts_topic)
 
@@ -260,13 +260,13 @@ def test_rekeyed_rows_require_results_with_their_key_and_revision() -> None:
     assert "rekeyed rows require that their results are held by partition" in said(service)
 
 
-def test_a_decide_takes_no_rekeyed_rows() -> None:
+def test_a_decide_refuses_rekeyed_rows() -> None:
     service = Service("bank")
     service.decide(accounts_topic.by("account"), state=service.table(accounts_topic))(lambda event, row: None)
     assert "a decide requires events, also where they are rekeyed; found OwnerTopic bank.accounts" in said(service)
 
 
-def test_mistakes_of_a_reaction_are_told_all_at_once() -> None:
+def test_all_mistakes_of_a_reaction_are_reported_at_once() -> None:
     service, other = Service("bank"), Service("other")
     owned, everywhere = service.table(accounts_topic), service.global_table(opened_rows)
     service.fold(credits, state=owned)(lambda event, row: None)

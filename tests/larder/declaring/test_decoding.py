@@ -1,4 +1,4 @@
-"""JSON of other languages, and what is said of JSON that cannot be read."""
+"""JSON of other languages, and explanations of unreadable JSON."""
 
 import time
 
@@ -27,12 +27,12 @@ class Sample(Row):
         (rb'{"name":"\"1.0","count":1.0}', Sample(name='"1.0', count=1)),
     ],
 )
-def test_a_whole_float_is_an_integer_and_texts_stay_as_they_are(value: bytes, expected: Sample) -> None:
+def test_a_whole_float_is_an_integer_and_texts_do_not_change(value: bytes, expected: Sample) -> None:
     assert decoder(Sample)(value) == expected
 
 
 @pytest.mark.parametrize("number", [b"1.5", b"1e-3", b"1e30", b"1e999999", b"1e-999999", b"1" * 100 + b".0"])
-def test_a_float_that_is_no_integer_of_64_bits_is_refused(number: bytes) -> None:
+def test_a_float_outside_64_bit_integers_is_refused(number: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         decoder(Sample)(b'{"count":' + number + b"}")
 
@@ -50,13 +50,13 @@ def test_a_float_that_is_no_integer_of_64_bits_is_refused(number: bytes) -> None
         (b"{", "truncated"),
     ],
 )
-def test_what_cannot_be_read_is_named_as_what_it_is(value: bytes, cause: str) -> None:
+def test_unreadable_values_are_explained(value: bytes, cause: str) -> None:
     with pytest.raises(msgspec.DecodeError, match=cause):
         decoder(Sample)(value)
 
 
 @pytest.mark.parametrize("part", [b'\\"', b"1", b'"', b"1.", b"1e"])
-def test_the_time_for_a_refused_value_grows_with_its_length_alone(part: bytes) -> None:
+def test_a_refused_value_takes_time_linear_in_its_length(part: bytes) -> None:
     started = time.process_time()
     with_integers(b'"' + part * 300_000)
     with_integers(part * 300_000)

@@ -1,4 +1,4 @@
-"""Envelopes of Kafka Connect and of Debezium: recognised, and named where a value is refused."""
+"""Envelopes of Kafka Connect and Debezium are recognised, and named when a value is refused."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def wrapped(payload: object) -> dict[str, Any]:
         ([1], None),
     ],
 )
-def test_an_envelope_is_told_by_its_fields(value: object, expected: object) -> None:
+def test_an_envelope_is_recognised_by_its_fields(value: object, expected: object) -> None:
     assert envelope_of(msgspec.json.encode(value), {"customer_id", "name"}) == expected
 
 
-def test_a_row_type_that_declares_the_envelope_itself_reads_it_on_purpose() -> None:
+def test_a_row_type_may_declare_the_fields_of_an_envelope() -> None:
     assert envelope_of(msgspec.json.encode(wrapped(ROW)), {"schema", "payload"}) is None
     assert envelope_of(msgspec.json.encode(CHANGE), {"before", "after", "op"}) is None
 
 
 @pytest.mark.parametrize(("value", "name"), [(CHANGE, DEBEZIUM.name), (wrapped(ROW), CONNECT.name)])
-def test_the_cause_for_which_a_value_is_refused_names_its_envelope_and_what_to_do(value: object, name: str) -> None:
+def test_a_refused_value_is_explained_by_its_envelope(value: object, name: str) -> None:
     with pytest.raises(msgspec.ValidationError) as told:
         decoder(Customer)(msgspec.json.encode(value))
     assert "missing required field `customer_id`" in str(told.value)
     assert f"; the value is {name}: " in str(told.value)
 
 
-def test_other_causes_stay_as_they_are() -> None:
+def test_other_causes_do_not_change() -> None:
     with pytest.raises(msgspec.ValidationError) as told:
         decoder(Customer)(b'{"customer_id":"c1"}')
     assert str(told.value) == "Object missing required field `name`"

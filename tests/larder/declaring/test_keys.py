@@ -1,4 +1,4 @@
-"""Keys: both directions, and what is refused."""
+"""Keys: encoding, decoding, and refused values."""
 
 import uuid
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_a_uuid_in_any_case_and_in_braces_is_the_same_key(
 
 
 @given(st.binary(max_size=40))
-def test_what_is_no_uuid_has_no_other_form(key: bytes) -> None:
+def test_an_invalid_uuid_has_no_other_form(key: bytes) -> None:
     assert UUID.one_form is not None
     try:
         UUID.decode(key)

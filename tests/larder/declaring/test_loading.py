@@ -1,4 +1,4 @@
-"""Loading services: those of a project, or those that are named, and everything that goes wrong."""
+"""Loading services from a project or by name, and all errors."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SERVICE = 'from larder import Service\nmine = Service("{}")\n'
 
 @pytest.fixture(autouse=True)
 def _forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in a directory of its own, and forget afterwards what was imported from it."""
+    """Work in an empty directory, and forget what was imported from it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     for name in [name for name in sys.modules if name.partition(".")[0] in FOLDERS]:
@@ -33,7 +33,7 @@ def refused(*modules: str) -> str:
     return str(caught.value)
 
 
-def test_without_names_the_modules_in_the_folders_of_the_working_directory_are_loaded(
+def test_without_names_the_modules_of_the_working_directory_are_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -53,7 +53,7 @@ def test_a_module_in_a_package_of_the_user_is_found(tmp_path: Path) -> None:
     assert list(load_services(["my_package.posting"])) == ["posting"]
 
 
-def test_every_module_that_does_not_import_is_told_with_file_line_and_exception(tmp_path: Path) -> None:
+def test_every_failed_import_is_reported_with_file_line_and_exception(tmp_path: Path) -> None:
     (tmp_path / "raising_one.py").write_text("x = 1\ny = x / 0\n")
     (tmp_path / "spelt_badly.py").write_text("x = 1\n\ndef\n")
     (tmp_path / "leaving_one.py").write_text("import sys\nsys.exit(3)\n")
@@ -67,7 +67,7 @@ def test_every_module_that_does_not_import_is_told_with_file_line_and_exception(
     assert str(tmp_path) in found
 
 
-def test_an_import_that_fails_further_in_is_told_where(tmp_path: Path) -> None:
+def test_a_nested_failure_of_an_import_is_reported_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "outer_one.py").write_text("\nimport inner_one\n")
     (tmp_path / "inner_one.py").write_text("\n\nimport nothing_like_it\n")
     assert f"'nothing_like_it' ({tmp_path / 'inner_one.py'}, line 3)" in refused("outer_one")
@@ -96,15 +96,13 @@ def test_a_service_that_two_modules_share_is_one_service(tmp_path: Path) -> None
     assert list(load_services(["sharing_one", "sharing_two"])) == ["shared"]
 
 
-def test_a_users_file_that_a_library_hides_is_told_with_both_paths(tmp_path: Path) -> None:
+def test_a_file_that_a_library_hides_is_reported_with_both_paths(tmp_path: Path) -> None:
     (tmp_path / "colorsys.py").write_text(SERVICE.format("hidden"))
     found = refused("colorsys")
     assert f"which hides {tmp_path / 'colorsys.py'}; rename the file" in found
 
 
-def test_packages_of_others_that_are_named_as_folders_of_a_project_are_not_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_foreign_packages_do_not_hide_the_folders_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("agents", "tables"):
         (tmp_path / "others" / name).mkdir(parents=True)
         (tmp_path / "others" / name / "__init__.py").write_text(f"raise RuntimeError('the {name} of somebody else')")
@@ -123,7 +121,7 @@ def test_packages_of_others_that_are_named_as_folders_of_a_project_are_not_in_th
     assert list(load_services()) == ["own"]
 
 
-def test_a_package_of_somebody_else_is_imported_where_the_project_has_no_such_folder(
+def test_a_foreign_package_is_imported_if_the_project_has_no_such_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "others" / "tables").mkdir(parents=True)

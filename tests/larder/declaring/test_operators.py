@@ -1,4 +1,4 @@
-"""A kind of operator that only this test knows: topics, checks, topology and runs in memory find it."""
+"""A kind of operator that only this test knows appears in topics, checks, topology and runs in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ copies = EventTopic("copies", Order, key="order_id", owner="copying")
 
 @dataclass(eq=False)
 class Copying(Operator):
-    """Publishes each record of a topic once more."""
+    """Publishes each record of a topic again."""
 
     source: EventTopic
     into: EventTopic
@@ -95,7 +95,7 @@ def copying(into: EventTopic = copies) -> Service:
     return service
 
 
-def test_its_topics_are_those_of_the_service() -> None:
+def test_the_topics_of_a_new_kind_of_operator_are_those_of_the_service() -> None:
     found = {use.name: use for use in topics_of(copying())}
     assert {"orders", "orders.replays", "rows", "copies", "copying.copied"} <= {
         name.removeprefix("copying.") if name.endswith(".replays") else name for name in found
@@ -104,12 +104,12 @@ def test_its_topics_are_those_of_the_service() -> None:
     assert found["copying.copied"].internal
 
 
-def test_its_topics_meet_by_partition() -> None:
+def test_the_topics_of_a_new_kind_of_operator_meet_by_partition() -> None:
     facts = {"rows": TopicFacts(7, "compact", 1_000_000, "id")}
     assert partitions(copying(), orders, facts) == 7
 
 
-def test_its_problems_are_found() -> None:
+def test_the_problems_of_a_new_kind_of_operator_are_found() -> None:
     (problem,) = [each for each in problems([copying(orders)]) if each.declared == "copying of copying"]
     assert problem.requires == "requires another topic"
     service = copying()
@@ -118,13 +118,13 @@ def test_its_problems_are_found() -> None:
     assert problem.requires == "requires events"
 
 
-def test_it_is_drawn() -> None:
+def test_a_new_kind_of_operator_has_edges_in_the_topology() -> None:
     found = topology(copying(), {})
     assert {"id": "copying:copies", "kind": "copying", "name": "copies", "rate": None} in found["nodes"]
     assert {"from": "copying:copies", "to": "topic:copies", "label": "copied"} in found["edges"]
 
 
-def test_it_runs_in_memory() -> None:
+def test_a_new_kind_of_operator_runs_in_memory() -> None:
     result = run_in_memory(copying(), {orders: [Order(order_id="o1")]})
     assert [record.row for record in result[copies]] == [Order(order_id="o1")]
     assert result["copying.copied"] == []

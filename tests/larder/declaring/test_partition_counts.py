@@ -1,6 +1,6 @@
-"""Numbers of partitions: what exists counts before any default, and partners take each other's."""
+"""Numbers of partitions: existing topics decide before defaults, and partners have equal numbers."""
 
-# ruff: noqa: ARG005 - a fold takes its event and its row, whether it looks at them or not
+# ruff: noqa: ARG005 - a fold takes its event and its row, whether it uses them or not
 from typing import Any
 
 from larder import EventTopic, OwnerTopic, Row, Service
@@ -47,7 +47,7 @@ def use(service: Service, name: str, facts: Facts | None = None) -> TopicUse:
     return {each.name: each for each in topics_of(service, facts)}[name]
 
 
-def test_a_state_that_is_to_be_made_takes_the_partitions_of_its_source() -> None:
+def test_a_new_state_takes_the_partitions_of_its_source() -> None:
     service = folded(counted(), flights())
     found = {"air.flights": has(2)}
     assert said(service, found) == ""
@@ -61,13 +61,13 @@ def test_a_declared_number_is_not_compared_with_the_default_of_a_partner() -> No
     assert said(folded(counted(), flights(2))) == ""
 
 
-def test_a_declared_number_that_contradicts_the_partner_is_refused_by_both_numbers() -> None:
+def test_a_declared_number_that_contradicts_the_partner_is_refused() -> None:
     found = said(folded(counted(4), flights()), {"air.flights": has(2)})
     assert "found 4 in air.counted as declared, 2 in air.flights" in found
     assert 'use air.flights.by("dest"), or declare air.counted with partitions=2' in found
 
 
-def test_inputs_that_have_other_numbers_than_one_another_are_refused() -> None:
+def test_inputs_with_different_partition_counts_are_refused() -> None:
     service = folded(counted(), flights(), flights(name="air.more"))
     found = said(service, {"air.flights": has(2), "air.more": has(6)})
     assert "found 2 in air.counted to be made, 6 in air.more" in found
@@ -78,14 +78,14 @@ def test_what_exists_counts_before_what_is_declared() -> None:
     assert said(service, {"air.flights": has(2), "air.counted": has(2, "compact")}) == ""
 
 
-def test_a_table_that_is_to_be_made_takes_the_partitions_of_an_internal_topic_that_exists() -> None:
+def test_a_new_table_takes_the_partitions_of_an_existing_internal_topic() -> None:
     service = folded(counted(), flights().by("dest"))
     found = {"air.flights": has(2), "s.air.flights.by.dest": has(6)}
     assert said(service, found) == ""
     assert use(service, "air.counted", found).partitions == 6
 
 
-def test_a_result_that_is_joined_again_takes_the_partitions_of_the_table_that_it_meets() -> None:
+def test_a_result_that_is_joined_again_takes_its_next_partners_partitions() -> None:
     service = Service("s")
     into, again = (EventTopic(name, Seen, key="dest", owner="s") for name in ("air.seen", "air.again"))
     service.join(flights().by("dest"), service.global_table(counted()).on("dest"), into=into)
@@ -96,7 +96,7 @@ def test_a_result_that_is_joined_again_takes_the_partitions_of_the_table_that_it
     assert use(service, "air.again", found).partitions == 4
 
 
-def test_what_takes_its_partitions_from_a_topic_that_is_not_there_yet_waits_for_it() -> None:
+def test_a_topic_that_takes_its_partitions_from_a_missing_one_waits_for_it() -> None:
     assert use(folded(counted(), flights()), "air.counted").waits
     assert not use(folded(counted(2), flights()), "air.counted").waits
     assert not use(folded(counted(), flights(2)), "air.counted").waits

@@ -16,15 +16,15 @@ NOUNS = "records|rows|partitions|keys|replicas|offsets|topics|brokers"
 @pytest.mark.parametrize(
     ("count", "told"), [(0, "0 records"), (1, "1 record"), (2, "2 records"), (3_000, "3,000 records")]
 )
-def test_one_record_is_no_records(count: int, told: str) -> None:
+def test_one_record_is_singular(count: int, told: str) -> None:
     assert counted(count, "record") == told
 
 
-def test_words_that_take_no_s_have_their_own_plural() -> None:
+def test_irregular_words_have_their_own_plural() -> None:
     assert [plural(count, "is", "are") for count in (1, 2)] == ["is", "are"]
 
 
-def test_no_message_of_doctor_and_of_the_checks_puts_a_plural_behind_any_count() -> None:
+def test_no_message_has_a_fixed_plural_behind_a_count() -> None:
     fixed = re.compile(rf"\{{[^{{}}]*\}} ({NOUNS})\b")
     sources = [path for folder in ("larder/doctor", "larder/declaring") for path in (ROOT / folder).glob("*.py")]
     found = {f"{path.name}: {hit[0]}" for path in sources for hit in fixed.finditer(path.read_text())}

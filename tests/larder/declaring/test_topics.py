@@ -1,4 +1,4 @@
-"""Declarations of topics and rows: inert values that say what they are."""
+"""Declarations of topics and rows are inert values."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ class Parcel(Row):
     count: int = 1
 
 
-def test_a_row_is_frozen_and_made_by_name_with_defaults_anywhere() -> None:
+def test_a_row_is_frozen_and_takes_its_fields_by_name() -> None:
     parcel = Parcel(parcel_id="p1")
     assert (parcel.note, parcel.weight) == (None, 1.0)
     with pytest.raises(AttributeError):
@@ -28,7 +28,7 @@ def test_a_row_is_frozen_and_made_by_name_with_defaults_anywhere() -> None:
         Parcel("p1")  # type: ignore[call-arg]
 
 
-def test_a_row_ignores_fields_that_it_does_not_know() -> None:
+def test_a_row_ignores_unknown_fields() -> None:
     decoded = msgspec.json.decode(b'{"parcel_id": "p1", "colour": "red"}', type=Parcel)
     assert decoded == Parcel(parcel_id="p1")
 
@@ -43,17 +43,17 @@ def test_one_index_given_as_a_string_is_one_index() -> None:
     assert OwnerTopic("t", Parcel, key="parcel_id", indexes="note").indexes == ("note",)
 
 
-def test_rekeyed_events_keep_their_key_and_are_named_by_service_topic_and_field() -> None:
+def test_the_topic_of_rekeyed_events_is_named_by_service_topic_and_field() -> None:
     rekeyed = EventTopic("shop.parcels", Parcel, key="parcel_id").by("note")
     assert rekeyed.name_in("post") == "post.shop.parcels.by.note"
     assert (rekeyed.key, rekeyed.row, rekeyed.key_codec) == ("parcel_id", Parcel, TEXT)
 
 
-def test_a_declaration_with_mistakes_is_made_without_an_error() -> None:
+def test_declaring_a_mistake_raises_nothing() -> None:
     EventTopic("no name!", int, key="x", key_type=float, partitions=-1)  # type: ignore[arg-type]
 
 
-def test_the_type_of_a_field_says_which_key_it_can_hold() -> None:
+def test_the_type_of_a_field_decides_on_its_key_type() -> None:
     assert scalar(Parcel, "parcel_id") == (TEXT, False)
     assert scalar(Parcel, "note") == (TEXT, True)
     assert scalar(Parcel, "count") == (INT64, False)
@@ -72,7 +72,7 @@ def test_fields_have_the_names_that_json_has() -> None:
     assert json_names(Renamed) == {"parcelId"}
 
 
-def test_a_row_type_that_cannot_be_read_says_why() -> None:
+def test_an_unreadable_row_type_is_explained() -> None:
     class Strange(Row):
         thing: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
 
@@ -86,7 +86,7 @@ class Unknown:
 
 
 @pytest.mark.parametrize("unknown", [object, complex, Path, Unknown, list[Unknown], Unknown | None])
-def test_a_field_of_a_type_that_msgspec_does_not_know_makes_a_row_unreadable(unknown: Any) -> None:
+def test_a_field_of_an_unknown_type_makes_a_row_unreadable(unknown: Any) -> None:
     row: Any = msgspec.defstruct("Strange", [("key", str), ("thing", unknown)])
     assert (unreadable(row) or "").startswith("Strange with TypeError: type <class ")
     assert (unreadable(row) or "").endswith(" is not supported")

@@ -1,4 +1,4 @@
-"""The topics of a service: roles, ownership, and how they are created."""
+"""The topics of a service: roles, ownership and settings."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ events = EventTopic("events", Thing, key="key", owner="s", retention=timedelta(d
 results = EventTopic("results", Thing, key="key", partitions=3)
 
 
-def test_a_service_reads_and_writes_these_topics() -> None:
+def test_the_topics_of_a_service_are_listed() -> None:
     found = {use.name: (use.roles, use.owned) for use in topics_of(shipping.shipping)}
     assert found == {
         "shop.customers": ((Role.TABLE,), False),
@@ -45,10 +45,10 @@ PASSING = {
     "max.message.bytes": "8388608",
     "message.timestamp.after.max.ms": "9223372036854775807",
 }
-"""Of events on their way through a service: no time, no size and no clock keeps any of them out."""
+"""Settings for events on their way through a service, which accept every time and size."""
 
 
-def test_topics_are_created_with_what_was_declared() -> None:
+def test_topics_are_created_with_their_declared_settings() -> None:
     service = Service("s")
     service.join(events.by("key"), service.table(things), into=results, missing=Wait(seconds=1).then(DeadLetter))
     found = {use.name: (use.partitions, use.config) for use in topics_of(service)}
@@ -98,7 +98,7 @@ def test_internal_topics_follow_what_the_broker_has() -> None:
     assert counts["s.dead-letters"] == 1
 
 
-def test_rekeyed_for_a_global_table_alone_it_has_the_partitions_of_its_source() -> None:
+def test_a_rekeyed_topic_for_a_global_table_has_the_partitions_of_its_source() -> None:
     service = Service("s")
     service.join(events.by("key"), service.global_table(things).on("key"), into=results)
     assert {use.name: use.partitions for use in topics_of(service)}["s.events.by.key"] == 4
@@ -110,7 +110,7 @@ def test_a_topic_in_two_roles_is_listed_once() -> None:
     assert topics_of(service)[0].roles == (Role.TABLE, Role.SOURCE)
 
 
-def test_what_another_service_owns_is_waited_for_and_what_is_its_own_is_not() -> None:
+def test_only_missing_topics_of_other_services_are_waited_for() -> None:
     assert missing_topics(shipping.shipping, {}) == ("shop.customers", "shop.products", "shop.orders")
     known = {name: TopicFacts(4, "compact", 1, "id") for name in ("shop.customers", "shop.products")}
     assert missing_topics(shipping.shipping, known | {"shop.orders": None}) == ("shop.orders",)

@@ -1,4 +1,4 @@
-"""Mistakes in declarations: each is found at start, with the words to mend it."""
+"""Mistakes in declarations are found at start, with an instruction."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ def test_the_shipped_services_have_no_problems() -> None:
     assert said(shipping.shipping, fulfilment.fulfilment) == ""
 
 
-def test_all_problems_are_reported_together_and_each_once() -> None:
+def test_all_problems_are_reported_once_and_together() -> None:
     topic = OwnerTopic("bad name", Customer, key="nope", revision="gone")
     one, other = Service("one"), Service("two")
     one.global_table(topic)
@@ -132,11 +132,11 @@ def test_all_problems_are_reported_together_and_each_once() -> None:
         (EventTopic("..", Order, key="order_id"), 'found ".."'),
     ],
 )
-def test_a_mistake_in_a_topic_is_told(topic: Any, message: str) -> None:
+def test_a_mistake_in_a_topic_is_reported(topic: Any, message: str) -> None:
     assert message in of_topic(topic)
 
 
-def test_a_row_type_that_cannot_be_decoded_is_told_with_its_cause() -> None:
+def test_a_row_type_that_cannot_be_decoded_is_reported_with_its_cause() -> None:
     class Strange(Row):
         key: str
         thing: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
@@ -173,7 +173,7 @@ def test_an_event_topic_that_is_compacted_is_refused() -> None:
     assert "\n" not in found
 
 
-def test_different_partition_counts_are_refused_with_both_ways_out() -> None:
+def test_different_partition_counts_are_refused_with_two_instructions() -> None:
     service = Service("s")
     visits = EventTopic("shop.visits", Customer, key="customer_id")
     service.join(visits, service.table(customers), into=shipments)
@@ -184,14 +184,14 @@ def test_different_partition_counts_are_refused_with_both_ways_out() -> None:
     ) in found
 
 
-def test_a_topic_that_is_not_there_yet_counts_as_declared() -> None:
+def test_a_missing_topic_counts_as_declared() -> None:
     service = Service("s")
     six = EventTopic("mine", Order, key="customer_id", partitions=6, owner="s")
     service.join(six, service.table(customers), into=results)
     assert "found 6 and 4" in said(service, known={"shop.customers": facts("compact"), "mine": None})
 
 
-def test_rekeying_settles_partition_counts_unless_the_internal_topic_is_older() -> None:
+def test_rekeying_decides_on_partition_counts_unless_the_internal_topic_exists() -> None:
     service = Service("s")
     service.join(orders.by("customer_id"), service.table(customers), into=results)
     known = {"shop.orders": facts(partitions=6), "shop.customers": facts("compact", 8)}
@@ -200,7 +200,7 @@ def test_rekeying_settles_partition_counts_unless_the_internal_topic_is_older() 
     assert "found 4 and 8; delete the internal topic s.shop.orders.by.customer_id" in found
 
 
-def test_orders_wait_in_as_many_partitions_as_their_source_has() -> None:
+def test_records_wait_in_as_many_partitions_as_their_source_has() -> None:
     service = Service("s")
     lookup = service.global_table(customers).on("customer_id")
     service.join(orders, lookup, into=results, missing=Wait(5).then(DeadLetter))
@@ -212,16 +212,16 @@ def test_orders_wait_in_as_many_partitions_as_their_source_has() -> None:
     )
 
 
-def test_orders_that_wait_by_partition_are_not_given_partitions_where_keys_would_belong_elsewhere() -> None:
+def test_waiting_records_of_keyed_partitions_get_no_advice_to_add_partitions() -> None:
     service = Service("s")
     service.join(orders.by("customer_id"), service.table(customers), into=results, missing=Wait(5).then(DeadLetter))
     rekeyed = {"shop.customers": facts("compact", 8), "s.shop.orders.by.customer_id": facts(partitions=8)}
     found = said(service, known=rekeyed | {"s.shop.results.waiting": facts("compact", 4)})
-    assert "found 4; create the one that was given partitions again with the number of before" in found
+    assert "found 4; recreate the topic that has grown, with its former number of partitions" in found
     assert "add partitions to" not in found
 
 
-def test_a_co_partitioned_table_is_no_input_of_its_own_service() -> None:
+def test_a_co_partitioned_table_cannot_be_an_input_of_its_service() -> None:
     service = Service("s")
     service.table(customers)
     products = OwnerTopic("products", Customer, key="customer_id")
@@ -242,7 +242,7 @@ def test_one_rekeyed_topic_cannot_meet_tables_of_different_counts() -> None:
     assert "found 4 and 8" in found
 
 
-def test_a_co_partitioned_table_is_looked_up_by_what_partitions_the_source() -> None:
+def test_a_co_partitioned_table_is_looked_up_by_the_partitioning_field() -> None:
     service = Service("s")
     service.join(orders, service.table(customers).on("customer_id"), into=results)
     assert (
@@ -257,7 +257,7 @@ def test_a_global_table_requires_its_field() -> None:
     assert 'found the table without .on; use .on("customer_id")' in said(service)
 
 
-def test_unknown_fields_of_on_and_by_are_told() -> None:
+def test_unknown_fields_of_on_and_by_are_reported() -> None:
     assert 'join shop.orders with shop.customers: .on requires a field of Order; found "buyer"' in said(
         joined(field="buyer")[0]
     )
@@ -266,7 +266,7 @@ def test_unknown_fields_of_on_and_by_are_told() -> None:
     assert '.by requires a field of Order; found "buyer"' in said(service)
 
 
-def test_a_field_that_cannot_be_a_key_partitions_nothing() -> None:
+def test_a_field_that_cannot_be_a_key_cannot_partition() -> None:
     found = said(joined(orders.by("amount"))[0])
     assert ".by requires a field of type str, bytes, int or UUID; found Order.amount: float" in found
 
@@ -278,7 +278,7 @@ def test_a_lookup_field_requires_the_type_of_the_tables_key(field: str, shown: s
 
 
 @pytest.mark.parametrize("name", ["order_id", "amount"])
-def test_an_embedding_that_hits_a_field_of_the_order_is_refused(name: str) -> None:
+def test_an_embedding_with_the_name_of_a_field_is_refused(name: str) -> None:
     found = said(joined(embed=name)[0])
     assert f'a row requires a name of its own in the result; found "{name}" for shop.customers' in found
 
@@ -329,7 +329,7 @@ class Loose(Order):
 
 
 @pytest.mark.parametrize("missing", [PassOn, Wait(1).then(PassOn)])
-def test_a_row_that_is_passed_on_as_null_requires_a_field_that_takes_null(missing: Any) -> None:
+def test_a_missing_row_that_is_passed_on_requires_a_field_that_accepts_null(missing: Any) -> None:
     found = said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0])
     assert found == (
         "join shop.orders into bought: missing=PassOn requires a field of Bought that may be null for each row; "
@@ -339,7 +339,7 @@ def test_a_row_that_is_passed_on_as_null_requires_a_field_that_takes_null(missin
         assert said(joined(into=EventTopic("bought", row, key="order_id"), missing=missing)[0]) == ""
 
 
-def test_a_row_that_is_always_there_need_not_take_null() -> None:
+def test_a_row_that_is_never_missing_need_not_accept_null() -> None:
     for missing in (Drop, DeadLetter, Wait(1).then(Drop)):
         assert said(joined(into=EventTopic("bought", Bought, key="order_id"), missing=missing)[0]) == ""
 
@@ -364,7 +364,7 @@ def test_a_key_of_the_result_requires_the_type_that_the_order_has() -> None:
         (Wait(1, at_most=0).then(PassOn), "at_most=0"),
     ],
 )
-def test_steps_for_missing_partners_that_cannot_be_taken_are_refused(missing: Any, message: str) -> None:
+def test_invalid_steps_for_missing_partners_are_refused(missing: Any, message: str) -> None:
     assert message in said(joined(missing=missing)[0])
 
 
@@ -476,13 +476,13 @@ async def two(batches: Any, more: Any) -> None:
         ("no function", "'no function'"),
     ],
 )
-def test_an_agent_that_is_no_async_function_of_one_parameter_is_refused(function: Any, shown: str) -> None:
+def test_an_agent_requires_an_async_function_of_one_parameter(function: Any, shown: str) -> None:
     service = Service("s")
     service.agent(orders)(function)
     assert f"an agent requires an async function of one parameter, its batches; found {shown}; write" in said(service)
 
 
-def test_an_agent_may_have_more_parameters_that_need_not_be_given() -> None:
+def test_an_agent_may_have_optional_parameters() -> None:
     async def wide(batches: Any, *, clock: Any = None) -> None: ...
 
     service = Service("s")
@@ -491,7 +491,7 @@ def test_an_agent_may_have_more_parameters_that_need_not_be_given() -> None:
 
 
 @pytest.mark.parametrize("tables", [customers, [customers], (orders.by("customer_id"),), [None, "customers"]])
-def test_what_is_no_table_in_a_join_is_told_together_with_all_else(tables: Any) -> None:
+def test_a_join_with_something_else_than_a_table_is_reported_with_all_problems(tables: Any) -> None:
     service = Service("s")
     service.join(orders, tables, into=results)
     service.agent(EventTopic("t", Order, key="nope"))(agent)
@@ -521,14 +521,14 @@ def test_a_join_requires_topics_on_both_sides() -> None:
     assert "join shop.orders into 'results': a join requires a topic for its results; found 'results'" in found
 
 
-def test_rows_that_are_partitioned_by_another_field_need_an_owner_topic_for_their_results() -> None:
+def test_rekeyed_rows_need_an_owner_topic_for_their_results() -> None:
     assert "rekeyed rows require an owner topic with their revision for their results" in said(
         joined(customers.by("country"))[0]
     )
 
 
 @pytest.mark.parametrize("given", [Order, customers.by("country"), "shop.customers"])
-def test_what_is_no_topic_makes_neither_table_nor_agent(given: Any) -> None:
+def test_tables_and_agents_require_topics(given: Any) -> None:
     service = Service("s")
     service.join(orders, service.global_table(given).on("order_id"), into=results)
     service.agent(given)(agent)
@@ -561,7 +561,7 @@ def test_names_of_internal_topics_are_checked_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "my service", "../up", "a/b", ".", "..", ".hidden", "x" * 101, "café"])
-def test_the_name_of_a_service_is_that_of_one_folder(name: str) -> None:
+def test_the_name_of_a_service_must_be_that_of_one_folder(name: str) -> None:
     service = Service(name)
     service.join(orders.by("customer_id"), service.table(customers), into=results)
     assert said(service) == (
@@ -604,26 +604,26 @@ def test_a_function_with_other_types_is_refused() -> None:
     assert "the result requires the type Order | None; found Shipment" in found
 
 
-def test_a_row_that_is_passed_on_as_none_has_to_be_typed_so() -> None:
+def test_a_missing_row_that_is_passed_on_requires_a_parameter_that_accepts_none() -> None:
     def strict(order: Order, customer: Customer) -> Order: ...  # type: ignore[empty-body]
 
     found = with_function(strict, missing=Wait(1).then(PassOn))
     assert "parameter customer requires the type Customer | None; found Customer" in found
 
 
-def test_annotations_that_cannot_be_resolved_are_told() -> None:
+def test_annotations_that_cannot_be_resolved_are_reported() -> None:
     def lost(order: "Nowhere", customer: Customer) -> Order: ...  # type: ignore[name-defined, empty-body]  # noqa: F821
 
     assert "annotations that can be resolved; found NameError: name 'Nowhere' is not defined" in with_function(lost)
 
 
-def test_an_async_function_makes_no_join() -> None:
+def test_an_async_function_of_a_join_is_refused() -> None:
     async def slow(order: Order, customer: Customer) -> Order: ...  # type: ignore[empty-body]
 
     assert "a join requires a pure function, written with def" in with_function(slow)
 
 
-def test_two_bys_of_one_field_require_the_same_answer_to_null() -> None:
+def test_two_bys_of_one_field_require_the_same_step_for_null() -> None:
     service = Service("s")
     table = service.table(customers)
     for topic, missing in (("shop.one", Drop), ("shop.two", DeadLetter)):

@@ -1,4 +1,4 @@
-"""The key of a source has to be the key of the rows that it meets; a forgotten `.by` is found at start."""
+"""The key of a source must be that of the rows that it meets; a forgotten `.by` is found at start."""
 
 import uuid
 from dataclasses import replace
@@ -58,7 +58,7 @@ def met(source: Any, on: str | None = None, table: OwnerTopic = arrivals) -> str
     return "\n".join(map(str, problems([service])))
 
 
-def test_a_fold_over_events_of_another_key_is_refused_with_the_by_that_it_needs() -> None:
+def test_a_fold_over_events_of_another_key_is_refused_with_the_by_it_needs() -> None:
     assert folded(flights) == (
         'fold air.arrivals by air.flights: a state requires inputs with its own key, "dest"; found the key "flight_id"'
         ' in air.flights; use air.flights.by("dest"); if "flight_id" has the same values, declare key_is="dest" in'
@@ -67,13 +67,13 @@ def test_a_fold_over_events_of_another_key_is_refused_with_the_by_that_it_needs(
     assert folded(flights.by("dest")) == ""
 
 
-def test_the_by_that_is_needed_is_named_with_unequal_counts_too() -> None:
+def test_unequal_counts_are_refused_with_the_by_that_is_needed() -> None:
     found = folded(flights, {"air.flights": TopicFacts(6, "delete", 1_048_588, "id")})
     assert 'use air.flights.by("dest")' in found
     assert '.by("flight_id")' not in found
 
 
-def test_a_decide_over_events_of_another_key_is_refused_too() -> None:
+def test_a_decide_over_events_of_another_key_is_refused() -> None:
     service = Service("s")
     service.decide([flights.by("dest"), flights], state=service.table(arrivals))(lambda _event, _row: None)
     assert 'decide air.arrivals by air.flights: a state requires inputs with its own key, "dest"' in "\n".join(
@@ -81,7 +81,7 @@ def test_a_decide_over_events_of_another_key_is_refused_too() -> None:
     )
 
 
-def test_a_join_with_a_co_partitioned_table_of_another_key_is_refused_with_the_by_that_it_needs() -> None:
+def test_a_join_with_a_table_of_another_key_is_refused_with_the_by_it_needs() -> None:
     assert met(flights) == (
         "join air.flights with air.arrivals: a co-partitioned table without .on requires a source with its own key,"
         ' "dest"; found the key "flight_id" in air.flights; use air.flights.by("dest"), or make air.arrivals global;'
@@ -90,15 +90,15 @@ def test_a_join_with_a_co_partitioned_table_of_another_key_is_refused_with_the_b
 
 
 @pytest.mark.parametrize("source", [flights.by("dest"), flights.by("origin"), replace(flights, key_is="dest")])
-def test_what_says_which_of_its_fields_is_the_key_is_taken(source: Any) -> None:
+def test_key_is_declares_that_keys_are_the_same(source: Any) -> None:
     assert folded(source) == met(source) == ""
 
 
-def test_the_field_of_on_says_what_a_co_partitioned_table_is_looked_up_by() -> None:
+def test_a_co_partitioned_table_with_on_is_looked_up_by_that_field() -> None:
     assert met(flights, on="flight_id") == ""
 
 
-def test_equal_names_are_not_enough_where_types_differ() -> None:
+def test_equal_names_of_different_types_are_not_enough() -> None:
     numbered = EventTopic("air.numbered", Numbered, key="dest", key_type=int)
     for found in (folded(numbered), met(numbered)):
         assert "a key of air.arrivals requires a field of type str; found Numbered.dest: int" in found
@@ -106,7 +106,7 @@ def test_equal_names_are_not_enough_where_types_differ() -> None:
     assert "requires a field of type str; found Numbered.dest: int" in folded(replace(numbered, key_is="dest"))
 
 
-def test_without_a_field_of_that_name_those_that_could_be_meant_are_told() -> None:
+def test_an_unknown_field_is_reported_with_similar_ones() -> None:
     told = folded(EventTopic("legs", Leg, key="leg_id", key_type=int))
     assert 'use legs with .by("start") or .by("stop")' in told
     assert "key_is" not in told, "a number is not the same key as a text"
@@ -115,7 +115,7 @@ def test_without_a_field_of_that_name_those_that_could_be_meant_are_told() -> No
     )
 
 
-def test_another_reader_need_not_know_what_a_key_is_elsewhere() -> None:
+def test_key_is_may_differ_between_readers() -> None:
     one, other = Service("one"), Service("other")
     other.join(flights, other.global_table(arrivals).on("dest"), into=EventTopic("air.others", Flight, key="flight_id"))
     one.join(replace(flights, key_is="dest"), one.table(arrivals), into=joined)
@@ -123,7 +123,7 @@ def test_another_reader_need_not_know_what_a_key_is_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("key_type", [float, "str"])
-def test_a_key_that_cannot_be_is_told_with_the_rest(key_type: Any) -> None:
+def test_an_invalid_key_is_reported_with_all_other_problems(key_type: Any) -> None:
     found = met(flights, table=replace(arrivals, key_type=key_type))
     assert "key_type requires str, bytes, int or uuid.UUID" in found
     assert "a field of Flight" in folded(replace(flights, key="nowhere"))
@@ -132,5 +132,5 @@ def test_a_key_that_cannot_be_is_told_with_the_rest(key_type: Any) -> None:
     )
 
 
-def test_a_key_that_is_no_field_of_its_row_is_told_as_such() -> None:
+def test_a_key_that_is_not_a_field_of_the_row_is_reported() -> None:
     assert "Hop.dest: no such field" in folded(EventTopic("air.hops", Hop, key="dest"))

@@ -1,4 +1,4 @@
-"""Compiled joins: what they read out of raw orders and what they put into them."""
+"""Compiled joins: the fields that they read from raw records, and the rows that they splice in."""
 
 import json
 import uuid
@@ -103,7 +103,7 @@ def test_references_are_those_of_a_full_decode(order: dict[str, Any], end: str, 
     st.sampled_from(["", " \n"]),
     st.integers(1, 3),
 )
-def test_a_spliced_result_decodes_to_the_order_with_its_rows(
+def test_a_spliced_result_decodes_to_the_record_with_its_rows(
     order: dict[str, Any], rows: list[dict[str, Any] | None], end: str, count: int
 ) -> None:
     names = ["customer_id", "depot", "device"][:count]
@@ -120,7 +120,7 @@ def test_a_spliced_result_decodes_to_the_order_with_its_rows(
     st.sampled_from([None, 1]),
     st.none() | st.just(b'{"customer_id":"c"} '),
 )
-def test_an_order_without_fields_takes_rows_without_a_stray_comma(
+def test_a_record_without_fields_gets_rows_without_a_stray_comma(
     order: dict[str, Any], indent: int | None, row: bytes | None
 ) -> None:
     join = compiled("customer_id", source=loose)
@@ -134,7 +134,7 @@ def test_an_order_without_fields_takes_rows_without_a_stray_comma(
 
 @pytest.mark.parametrize("source", [orders, loose])
 @pytest.mark.parametrize("forged", [b'"customer":{"name":"evil"}', b'"\\u0063ustomer" : null, "customer":[1]'])
-def test_a_field_with_the_name_of_an_embedded_row_is_left_out_of_the_result(source: EventTopic, forged: bytes) -> None:
+def test_a_field_with_the_name_of_an_embedded_row_is_removed(source: EventTopic, forged: bytes) -> None:
     join = compiled("customer_id", source=source)
     honest = b'{"order_id":"o1","customer_id":"c1","deeper":{"customer":1,"customer":2}}'
     order = honest[:-1] + b"," + forged + b"} "
@@ -143,7 +143,7 @@ def test_a_field_with_the_name_of_an_embedded_row_is_left_out_of_the_result(sour
     assert (values, overridden) == ([expected, expected], 1)
 
 
-def test_of_a_duplicated_look_up_field_the_last_one_counts() -> None:
+def test_the_last_of_duplicated_look_up_fields_counts() -> None:
     order = b'{"order_id":"o1","customer_id":"c1","customer_id":"c2"}'
     join = compiled("customer_id")
     assert join.references(order) == (b"c2",)
@@ -157,7 +157,7 @@ def test_one_field_may_be_looked_up_in_two_tables() -> None:
     assert several == ([b"\0" * 7 + b"\7"], [b"c1"], [b"\0" * 7 + b"\7"])
 
 
-def test_an_embedding_with_a_quote_or_a_percent_sign_is_written_properly() -> None:
+def test_an_embedding_may_have_quotes_and_percent_signs() -> None:
     service = Service("s")
     table = service.global_table(customers)
     tables = [table.on("customer_id", embed=name) for name in ('a"b', "100%d", "ü")]
@@ -182,7 +182,7 @@ def test_an_embedding_with_a_quote_or_a_percent_sign_is_written_properly() -> No
         (b'{"customer_id":"c1","x":' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deeply"),
     ],
 )
-def test_an_order_that_cannot_be_read_says_why(value: bytes | None, cause: str) -> None:
+def test_an_unreadable_record_is_explained(value: bytes | None, cause: str) -> None:
     for join in (compiled("customer_id"), compiled("customer_id", "depot")):
         with pytest.raises(ValueError, match=cause):
             join.references(value)
@@ -190,7 +190,7 @@ def test_an_order_that_cannot_be_read_says_why(value: bytes | None, cause: str) 
             join.references_many([ORDER, value])
 
 
-def test_a_number_that_is_no_64_bit_key_is_refused() -> None:
+def test_a_number_outside_64_bits_is_refused_as_a_key() -> None:
     with pytest.raises(ValueError, match="int64 key requires"):
         compiled("depot").references(b'{"order_id":"o","depot":9223372036854775808}')
 
@@ -202,7 +202,7 @@ def test_a_whole_float_looks_up_the_row_of_the_integer() -> None:
     assert join.references_many([order]) == join.references_many([b'{"order_id":"o","depot":7}'])
 
 
-def test_the_key_of_the_record_is_kept_where_the_result_has_the_same_key_field() -> None:
+def test_a_result_with_the_same_key_field_keeps_the_key_of_the_record() -> None:
     output = compiled("customer_id").output
     result = ORDER[:-1] + b',"customer":null}'
     assert output(b"key", ORDER, [None]) == (b"key", result)
@@ -222,7 +222,7 @@ def test_a_null_in_the_key_of_the_result_is_refused() -> None:
         join.output(b"o1", b'{"customer_id":null}', [None])
 
 
-def test_a_renamed_field_is_read_by_the_name_that_json_has() -> None:
+def test_a_renamed_field_is_read_by_its_name_in_json() -> None:
     class Camel(Row, rename="camel"):
         order_id: str
         customer_id: str
@@ -252,7 +252,7 @@ def test_a_function_gets_typed_rows_and_its_result_is_keyed_and_encoded() -> Non
     assert join.output(b"other", ORDER, [row]) == (b"o1", b'{"order_id":"o1","name":"Ada"}')
 
 
-def test_a_function_gets_none_for_a_missing_row_and_may_want_no_result() -> None:
+def test_a_function_gets_none_for_a_missing_row_and_may_return_no_result() -> None:
     assert with_function(lambda _, customer: customer).output(b"o1", ORDER, [None]) is None
 
 
@@ -261,13 +261,13 @@ def test_a_function_that_raises_is_named_with_its_error() -> None:
         with_function(lambda *_: 1 / 0).output(b"o1", ORDER, [None])
 
 
-def test_a_function_that_gives_something_else_than_a_row_is_refused() -> None:
+def test_a_function_that_returns_no_row_is_refused() -> None:
     with pytest.raises(ValueError, match="join results must give Result or None; it gave 'x'"):
         with_function(lambda *_: "x").output(b"o1", ORDER, [None])
 
 
 class Unwritable:
-    """Nothing can be told of it."""
+    """An error without a readable message."""
 
     def __repr__(self) -> str:
         raise LookupError
@@ -303,10 +303,10 @@ def raising(error: BaseException) -> Any:
         (lambda *_: DEEP, r"it gave \[\[\["),
         (lambda *_: raising(RecursionError("deep")), "result raised RecursionError: deep"),
         (lambda *_: raising(CancelledError("who?")), "result raised CancelledError: who?"),
-        (lambda *_: raising(SilentError()), "result raised SilentError: it cannot be said why"),
+        (lambda *_: raising(SilentError()), "result raised SilentError: its message cannot be read"),
     ],
 )
-def test_whatever_a_function_does_is_said_of_its_order(give: Any, cause: str) -> None:
+def test_any_failure_of_a_function_is_an_error_of_its_record(give: Any, cause: str) -> None:
     with pytest.raises(ValueError, match=cause):
         with_function(give).output(b"o1", ORDER, [None])
 
@@ -316,7 +316,7 @@ class Coded(Order):
         raise KeyError(self.order_id)
 
 
-def test_a_row_type_whose_own_code_fails_is_said_of_its_order() -> None:
+def test_a_row_type_whose_code_fails_is_an_error_of_its_record() -> None:
     service = Service("s")
     source = EventTopic("orders", Coded, key="order_id")
     join = service.join(source, service.global_table(customers).on("customer_id"), into=results)
@@ -326,7 +326,7 @@ def test_a_row_type_whose_own_code_fails_is_said_of_its_order() -> None:
 
 
 @pytest.mark.parametrize("deep", ["order", "row"])
-def test_what_is_nested_too_deeply_for_a_whole_decode_is_said_of_its_order(deep: str) -> None:
+def test_json_that_is_nested_too_deeply_is_an_error_of_its_record(deep: str) -> None:
     note = b"[" * 5_000 + b"]" * 5_000
     order = ORDER[:-1] + b',"note":%b}' % note if deep == "order" else ORDER
     row = b'{"customer_id":"c1","note":%b}' % note if deep == "row" else b'{"customer_id":"c1"}'
@@ -334,7 +334,7 @@ def test_what_is_nested_too_deeply_for_a_whole_decode_is_said_of_its_order(deep:
         with_function(lambda *_: None).output(b"o1", order, [row])
 
 
-def test_what_is_missing_is_said_for_each_table() -> None:
+def test_each_missing_row_is_explained() -> None:
     join = compiled("customer_id", "depot", "device")
     keys = join.references(ORDER)
     assert join.why_missing(keys, [None, b"{}", None]) == "customers has no row 'c1'; device is null"
