@@ -1,1 +1,1 @@
-"""Conversations with running workers and with the broker, from outside of them."""
+"""Clients of running workers and of the broker."""

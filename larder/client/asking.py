@@ -1,7 +1,7 @@
-"""Questions to any worker, and what commands make of the answers.
+"""Queries to any worker, and what commands make of the answers.
 
-Any worker answers for every table of its service: the first one that knows is believed. What a worker cannot say is not
-what it says there is not: both are told apart by the kind of problem (`urn:larder:<kind>`).
+Any worker answers for every table of its service, so the first answer counts. "I do not know" and "there is no such
+row" are different answers: the kind of the problem (`urn:larder:<kind>`) distinguishes them.
 """
 
 from __future__ import annotations
@@ -28,18 +28,16 @@ if TYPE_CHECKING:
 OK = 200
 
 LIST_SECONDS = 15.0
-"""For a list: several workers may have to be asked for it."""
+"""The timeout for a list, which several workers may have to answer."""
 
 PAGE_ROWS = 1_000
 """Rows in one answer, at most."""
 
-at_option = click.option(
-    "--at", metavar="URL", help="Ask the worker that answers at URL, in place of those that run here."
-)
+at_option = click.option("--at", metavar="URL", help="Query the worker at URL instead of those on this machine.")
 
 
 def workers_at(at: str | None) -> list[LocalWorker]:
-    """Give the worker at an address, or those that run out of the data directory; raises `MistakeError`."""
+    """Return the worker at an address, or those that use the data directory; raises `MistakeError`."""
     if at is None:
         return local_workers(load_settings().settings.directory)
     try:
@@ -48,16 +46,18 @@ def workers_at(at: str | None) -> list[LocalWorker]:
     except ValueError:
         complete = False
     if not complete:
-        raise MistakeError(Problem("--at", "requires http://host:port", repr(at), "see what a worker logs first"))
+        raise MistakeError(
+            Problem("--at", "requires http://host:port", repr(at), "see the first line of a worker's log")
+        )
     return [LocalWorker("", at, 0, f"http://{parts.netloc}")]
 
 
 def answered(
     workers: Sequence[LocalWorker], table: str, asked: str, path: str, seconds: float = ANSWER_SECONDS
 ) -> Reply:
-    """Give the first reply that has what was asked for, or says for certain that there is no such key.
+    """Return the first reply that has an answer, or that says for certain that there is no such key.
 
-    `asked` says what that is, as "key c1". Raises `MistakeError` and `UnavailableError`.
+    `asked` describes the query, as "key c1". Raises `MistakeError` and `UnavailableError`.
     """
     replies = []
     for worker in workers:
@@ -70,13 +70,13 @@ def answered(
 
 
 def refuse_mistake(reply: Reply) -> None:
-    """Raise `MistakeError` where a worker says that what was asked cannot be asked."""
+    """Raise `MistakeError` if a worker says that the query is invalid."""
     if reply.kind == "mistake":
         raise MistakeError(_problem(reply))
 
 
 def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Look many keys up; rows in the order of the keys, without a row for one that is not there."""
+    """Look many keys up. Rows come in the order of the keys, without those that do not exist."""
     rows: list[dict[str, Any]] = []
     for some in some_keys(keys):
         path = rows_path(table, [("key", key) for key in some])
@@ -85,7 +85,7 @@ def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]
 
 
 class RowList(NamedTuple):
-    """Rows, the cursor behind them, and of how many keys of the table the newest record was rejected."""
+    """Rows, the cursor after them, and the number of keys in the table whose newest record was rejected."""
 
     rows: list[dict[str, Any]]
     next: str | None
@@ -95,7 +95,7 @@ class RowList(NamedTuple):
 def rows_in_pages(
     workers: Sequence[LocalWorker], table: str, chosen: Sequence[tuple[str, str]], limit: int, cursor: str | None
 ) -> RowList:
-    """Give up to `limit` rows from a cursor on, page by page."""
+    """Return up to `limit` rows from a cursor on, page by page."""
     rows: list[dict[str, Any]] = []
     while True:
         asked = [*chosen, ("limit", str(min(limit - len(rows), PAGE_ROWS)))]
@@ -113,18 +113,18 @@ def _problem(reply: Reply) -> Problem:
 
 
 def nobody(table: str, asked: str, replies: Sequence[Reply]) -> MistakeError | UnavailableError:
-    """Say why no worker could answer."""
+    """Return why no worker could answer."""
     if replies and all(reply.kind == "no-such-table" for reply in replies) and not replies[0].worker.service:
-        return MistakeError(_problem(replies[0]))  # that of --at
+        return MistakeError(_problem(replies[0]))  # the worker of --at
     holder = _holder(table) if not replies or replies[0].worker.service else ""
     requires = "requires a worker that knows the answer"
     found = "; ".join(f"{each.worker.worker}: {each.said}" for each in replies) or "no local worker at all"
-    do = f"start one: larder worker {holder}" if not replies else "ask again, or start the worker that is missing"
+    do = f"start one: larder worker {holder}" if not replies else "try again, or start the missing worker"
     return UnavailableError(Problem(f"table {table}, {asked}", requires, found, do))
 
 
 def _holder(table: str) -> str:
-    """Name a service that has a table; raises `MistakeError` where none is declared to."""
+    """Return a service that has a table; raises `MistakeError` if none declares it."""
     from larder.config.declared import declared_services, unconfigured  # noqa: PLC0415 - imports what the user wrote
 
     services = declared_services(load_settings().settings.modules).values()

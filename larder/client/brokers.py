@@ -1,4 +1,4 @@
-"""Which broker a command talks to: the one that is set, else the local one that runs."""
+"""Which broker a command uses: the one in the settings, else the running local one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def serving_broker() -> Connection:
-    """Say how to reach the broker in use: the one that was set, else the local one; it answers.
+    """Return the connection to the broker in use: the one in the settings, else the local one.
 
-    Raises `UnavailableError` when it does not, or when none runs.
+    Raises `UnavailableError` if it does not answer, or if none runs.
     """
     if existing := existing_broker():
         require_answer(existing)
@@ -32,7 +32,7 @@ def serving_broker() -> Connection:
     if connection is None:
         problem = Problem(
             f"local broker in {broker.directory}",
-            "requires to run",
+            "requires a running broker",
             "none running",
             "start it (larder broker start, or larder demo), or set KAFKA=host:port to use another one",
         )
@@ -42,13 +42,13 @@ def serving_broker() -> Connection:
 
 
 def existing_broker() -> Connection | None:
-    """Say how to reach the broker that the user has set; None when the local one is meant."""
+    """Return the connection to the broker in the settings; None if they leave it to the local one."""
     loaded = load_settings()
     return None if loaded.origins["kafka"] == "default" else loaded.settings.connection
 
 
 def settings_in_use() -> Loaded:
-    """Give the settings, `kafka` as commands use it: what was set, else the address of a local broker that runs."""
+    """Return the settings with `kafka` as commands use it: the one that is set, else the running local broker."""
     loaded = load_settings()
     if loaded.origins["kafka"] != "default" or not (connection := running_broker(local_broker())):
         return loaded
@@ -57,18 +57,18 @@ def settings_in_use() -> Loaded:
 
 
 def local_broker(port: int | None = None) -> LocalBroker:
-    """Describe the local broker of the working directory; nothing is started."""
+    """Describe the local broker of the working directory, without starting it."""
     settings = load_settings().settings
     directory: Path = settings.directory / "broker"
     broker = LocalBroker(directory, cache=settings.cache)
     default = int(settings.kafka.rpartition(":")[2])
-    # A running broker keeps its port, whatever the default is; only a port that was asked for is insisted on.
+    # A running broker keeps its port, whatever the default is. Only a port that the user set has to match.
     broker.port = port or (0 if broker.running else default)
     return broker
 
 
 def require_answer(connection: Connection) -> None:
-    """Raise `UnavailableError` unless the broker that the user has set answers."""
+    """Raise `UnavailableError` unless the broker in the settings answers."""
     if not answers_now(connection):
         raise UnavailableError(
             Problem(
@@ -81,5 +81,5 @@ def require_answer(connection: Connection) -> None:
 
 
 def running_broker(broker: LocalBroker) -> Connection | None:
-    """Say how to reach the local broker that runs; None when none does."""
+    """Return the connection to the running local broker; None if none runs."""
     return Connection(f"{LOOPBACK}:{running.port}") if (running := broker.running) else None

@@ -1,4 +1,4 @@
-"""Follows the changes of a table over HTTP, whichever worker answers, and goes on behind the last one that was seen."""
+"""Follows the changes of a table over HTTP, from whichever worker answers, and resumes after the last change."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from larder.client.local_workers import LocalWorker
 
 SILENT_SECONDS = 30.0
-"""A worker that says nothing for so long may be stopped or cut off: it is asked again, or another one is."""
+"""A worker that sends nothing for this long may be stopped or cut off: reconnect, to it or to another one."""
 
 RETRY_SECONDS = 0.5
 
 GONE_SECONDS = 60.0
-"""So long nobody can be followed, and it is no restart any more."""
+"""Give up after a minute without a worker; a restart takes less."""
 
 
 class Watch:
-    """Changes of one table; `say` gets what goes wrong meanwhile."""
+    """The changes of one table; `say` gets a line for each interruption."""
 
     def __init__(self, table: str, path: str, say: Callable[[str], None]) -> None:
-        """Begin with what changes from now on."""
+        """Start with the next change."""
         self._table = table
         self._path = path
         self._say = say
@@ -38,9 +38,9 @@ class Watch:
         self._followed_at: float | None = None
 
     def events(self, workers: Callable[[], Sequence[LocalWorker]]) -> Iterator[ServerSentEvent]:
-        """Give events for ever, of whichever of the `workers` of the moment.
+        """Yield events without end, from any of the current `workers`.
 
-        Raises `MistakeError`, and `UnavailableError` when none can be followed, at first or for a minute.
+        Raises `MistakeError`, and `UnavailableError` if no worker can be followed, at the start or for a minute.
         """
         while True:
             replies: list[Reply] = []
@@ -48,7 +48,7 @@ class Watch:
                 reply = yield from self._of(worker)
                 refuse_mistake(reply)
                 if reply.status == OK:
-                    self._say(f"{worker.worker} sends no more changes: going on behind the last one")
+                    self._say(f"{worker.worker} sends no more changes: resuming after the last one")
                     break
                 replies.append(reply)
             else:
@@ -57,7 +57,7 @@ class Watch:
             time.sleep(RETRY_SECONDS)
 
     def _of(self, worker: LocalWorker) -> Generator[ServerSentEvent, None, Reply]:
-        """Give what one worker sends until it ends; returns its reply, without a body if it was followed."""
+        """Yield the events of one worker until it ends; returns its reply, without a body if it was followed."""
         connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=SILENT_SECONDS)
         status = 0
         try:
@@ -74,7 +74,7 @@ class Watch:
                     self._last_id = event.id
                     yield event
         except (OSError, http.client.HTTPException, ValueError):
-            pass  # told by the status: none, or that of an answer that has ended
+            pass  # the status says so: none, or that of an answer that has ended
         finally:
             connection.close()
         return Reply(worker, status, {})

@@ -1,15 +1,15 @@
-"""Server-sent events, as the lines of a response say them. Pure."""
+"""Server-sent events, parsed from the lines of a response. Pure."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 LARGEST_LINE = 32 * 1024 * 1024
-"""Bytes; also the characters of all data of an event: more than any row has. What goes on and on is no worker's."""
+"""The limit of a line in bytes, and of the data of an event in characters: more than any row has."""
 
 
 class ServerSentEvent(NamedTuple):
-    """One event: its name, its data, and the id to go on from."""
+    """One event: its name, its data, and the id to resume from."""
 
     name: str
     data: str
@@ -17,16 +17,16 @@ class ServerSentEvent(NamedTuple):
 
 
 class EventReader:
-    """Makes events of lines, by the rules of the HTML standard."""
+    """Parses lines into events, by the rules of the HTML standard."""
 
     def __init__(self, last_id: str = "") -> None:
-        """Begin behind the event of that id."""
+        """Start after the event with this id."""
         self._id = last_id
         self._name = ""
         self._data: list[str] = []
 
     def line(self, line: str) -> ServerSentEvent | None:
-        """Take a line without its end; gives the event that it ends, if any. Raises ValueError for one too large."""
+        """Take a line without its line end; returns the event that it completes. Raises ValueError if too large."""
         if not line:
             return self._ended()
         field, _, value = line.partition(":")

@@ -1,7 +1,7 @@
-"""The workers that run on this machine, out of one data directory, and questions to their web ports.
+"""The workers on this machine that use one data directory, and requests to their web ports.
 
-A running worker keeps `<directory>/workers/<service>/<name>.json`; one that was killed leaves it behind, so that its
-process is looked for, too. Answers are bounded in time; a worker that gives none is told apart from one that says no.
+A running worker has a file `<directory>/workers/<service>/<name>.json`. A killed one leaves it behind, so that we also
+check its process. Requests have a timeout; no answer is distinguished from a negative one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# Seconds for connecting, and for each wait of an answer: a worker is at most slices of milliseconds away from it.
+# Seconds for connecting, and for each read of an answer, which a worker sends within milliseconds.
 ANSWER_SECONDS = 2.0
 
 decoded: Final = msgspec.json.Decoder(float_hook=float).decode
-"""Reads JSON in which a row may have a number that no float can hold, in a field that its topic does not declare."""
+"""Decodes JSON with numbers that no float can hold, which undeclared fields of a row may have."""
 
 
 class LocalWorker(NamedTuple):
-    """A worker that runs here; `web` is the address of its web port, as http://host:port."""
+    """A worker on this machine; `web` is the address of its web port, as http://host:port."""
 
     service: str
     worker: str
@@ -35,7 +35,7 @@ class LocalWorker(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a worker answered: 0 and no body for one that gave no answer in time."""
+    """The answer of a worker; status 0 and no body if it gave none in time."""
 
     worker: LocalWorker
     status: int
@@ -43,31 +43,31 @@ class Reply(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of problem that was answered; "" where it was none."""
+        """The kind of problem in the answer; "" if it has none."""
         return str(self.body.get("type", "")).removeprefix("urn:larder:")
 
     @property
     def said(self) -> str:
-        """The reason that a worker gave for not answering with what was asked for."""
+        """The reason that the worker gave for not answering the query."""
         return str(self.body.get("found", f"status {self.status}")) if self.status else "no answer"
 
 
 def local_workers(directory: Path) -> list[LocalWorker]:
-    """Give the workers whose process is alive, by service and name."""
+    """Return the workers whose process is alive, by service and name."""
     found = []
     for path in sorted((directory / "workers").glob("*/*.json")):
         try:
             entry = msgspec.json.decode(path.read_bytes())
             worker = LocalWorker(entry["service"], entry["worker"], int(entry["pid"]), str(entry["web"]))
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # gone since it was listed, or half written by a worker that is starting or was killed
+            continue  # gone since it was listed, or half written by a worker that was starting or killed
         if _is_alive(worker.pid):
             found.append(worker)
     return found
 
 
 def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Reply:
-    """Ask a worker's web port for `path`, which is encoded already."""
+    """Request `path`, which is already encoded, from a worker's web port."""
     connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
         connection.request("GET", path, headers={"Accept": "application/json"})
@@ -79,7 +79,7 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
 
 
 def read_reply(worker: LocalWorker, answer: http.client.HTTPResponse) -> Reply:
-    """Read an answer; what is no JSON object is none."""
+    """Read an answer; anything but a JSON object counts as none."""
     try:
         body = decoded(answer.read())
     except (ValueError, RecursionError):
@@ -88,7 +88,7 @@ def read_reply(worker: LocalWorker, answer: http.client.HTTPResponse) -> Reply:
 
 
 def ask_all(workers: Sequence[LocalWorker], path: str) -> list[Reply]:
-    """Ask all of them at the same time; replies in the order of the workers."""
+    """Send a request to all workers concurrently; replies come in the order of the workers."""
     if not workers:
         return []
     with ThreadPoolExecutor(len(workers)) as threads:

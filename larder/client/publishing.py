@@ -1,6 +1,6 @@
-"""Rows that somebody wants to publish: read, checked, and sent to their topic.
+"""Reads and checks rows to publish, and sends them to their topic.
 
-All of them are checked before the first is sent. Knows the declaration of one topic, and Kafka's client.
+All of them are checked before the first is sent.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
     from larder.declaring.topics import EventTopic
 
-# Enough to see what is wrong with a file, and no screenful of the same.
+# Enough to see what is wrong with a file without filling the screen.
 SHOWN_PROBLEMS = 10
-# Records on their way at a time: enough to fill batches, and a bound on what is held in memory.
+# Unacknowledged records at a time: enough to fill batches, and a bound on memory.
 ON_THE_WAY = 5_000
 
 
 class Message(NamedTuple):
-    """One record to be published; without a value it deletes the row of its key."""
+    """One record to publish; without a value it deletes the row of its key."""
 
     key: bytes
     value: bytes | None
 
 
 class Published(NamedTuple):
-    """How many records were acknowledged, where the last of them lies, and the last offset in each partition."""
+    """The number of acknowledged records, the coordinates of the last one, and the last offset in each partition."""
 
     records: int
     partition: int
@@ -46,9 +46,9 @@ class Published(NamedTuple):
 
 
 def messages(topic: EventTopic | OwnerTopic, rows: Iterable[str], key: str | None = None) -> list[Message]:
-    """Read rows, each a JSON object; `key` is filled in where the key field was left out.
+    """Read rows, each a JSON object; `key` fills in a missing key field.
 
-    Raises `MistakeError` that says of each row what is wrong with it.
+    Raises a `MistakeError` that says what is wrong with each row.
     """
     found: list[Message] = []
     problems: list[Problem] = []
@@ -70,7 +70,7 @@ def messages(topic: EventTopic | OwnerTopic, rows: Iterable[str], key: str | Non
 
 
 def deletions(topic: EventTopic | OwnerTopic, keys: Iterable[str]) -> list[Message]:
-    """Give the tombstones of rows; raises `MistakeError` for a topic of events, which nothing can delete."""
+    """Return the tombstones of rows; raises `MistakeError` for a topic of events, which cannot be deleted."""
     wanted = list(keys)
     if wanted and not isinstance(topic, OwnerTopic):
         found = "a topic of events, where every record counts"
@@ -79,9 +79,9 @@ def deletions(topic: EventTopic | OwnerTopic, keys: Iterable[str]) -> list[Messa
 
 
 async def publish(connection: Connection, topic: str, wanted: Sequence[Message]) -> Published:
-    """Send records in their order, each to the partition of its key; raises KafkaError, with those before it sent.
+    """Send records in order, each to the partition of its key. `wanted` is not empty.
 
-    `wanted` is not empty.
+    Raises KafkaError; the records before it were sent.
     """
     from larder.kafka.publishers import publisher  # noqa: PLC0415 - checking rows alone needs no client
 

@@ -1,6 +1,6 @@
-"""The dead letters of a service as an operator has them: read, shown, replayed, discarded.
+"""The dead letters of a service, for operators: list, show, replay, discard.
 
-`letters` and `pages` are pure, `reading` reads the topic, `settling` writes into it. A letter that was replayed or
-discarded is settled: a record without a value, under the letter's own key and in its partition, says so. That is a
-tombstone to whoever reads by key, and it hides the letter whether the topic is compacted or not.
+`letters` and `pages` are pure, `reading` reads the topic, `settling` writes to it. A replayed or discarded letter is
+settled: a record without a value, with the letter's key and in its partition, says so. To readers by key it is a
+tombstone. It hides the letter whether the topic is compacted or not.
 """

@@ -1,4 +1,4 @@
-"""Which letters are meant, and which of them can be replayed. Pure."""
+"""Which letters are chosen, and which of them can be replayed. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """The letters with one of these ids, or all; of a topic, and with a text in their cause, where those are given."""
+    """The letters with one of these ids, or all; optionally only those of a topic, or with a text in their cause."""
 
     ids: frozenset[Coordinates] | None = None
     topic: str | None = None
     cause: str | None = None
 
     def takes(self, letter: Letter) -> bool:
-        """Whether a letter is among them."""
+        """Whether a letter is chosen."""
         return (
             (self.ids is None or letter.id in self.ids)
             and (self.topic is None or letter.id.topic == self.topic)
@@ -33,37 +33,37 @@ class Chosen(NamedTuple):
         )
 
     def partitions(self, count: int) -> list[int]:
-        """Give the partitions of the dead letters' topic to read, those that are likely to have them first."""
+        """Return the partitions of the dead letters' topic to read, those that are likely to have the letters first."""
         wanted = {each.partition for each in self.ids or ()}
         return sorted(range(count), key=lambda partition: partition not in {each % count for each in wanted})
 
 
 def says(cause: str, text: str) -> bool:
-    """Whether a cause has a text, which may be a kind of cause, with the values left out."""
+    """Whether a cause contains a text, or is of the kind that the text names, with the values left out."""
     return text in cause.casefold() or text in kind_of(cause).casefold()
 
 
 def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
-    """Say why a record cannot be replayed, by the `facts` of its topic; None if it can."""
+    """Return why a record cannot be replayed, by the `facts` of its topic; None if it can."""
     topic, partition, _ = letter.id
     if partition >= facts.partitions:
         return f"replaying requires its partition; found {facts.partitions} of {topic}"
     if "compact" in facts.cleanup_policy:
         return (
-            f"replaying requires a topic of events; found {topic}, which is compacted: an old row would take the place"
-            " of a newer one; have the owner publish the row again, then discard the letter"
+            f"replaying requires a topic of events; found {topic}, which is compacted: an old row would replace"
+            " a newer one; have the owner publish the row again, then discard the letter"
         )
     return None
 
 
 def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
-    """Say why a letter cannot be replayed to the step that parked it; empty if it can.
+    """Return why a letter cannot be replayed to the step that wrote it; empty if it can.
 
-    `partitions` are those of `topic`, in which the step would read it; None where there is no such topic.
+    `partitions`: their number in `topic`, from which the step would read it; None if there is no such topic.
     """
     do = f"--republish publishes it for all readers of {letter.id.topic}"
     if letter.step is None:
-        return f"replaying requires the step that parked it; found a letter that names none; {do}"
+        return f"replaying requires the step that wrote the letter; found a letter that names none; {do}"
     if partitions is None:
         return (
             f"replaying requires {topic}, which the workers of {letter.service} create; found none; start one, or {do}"
@@ -75,7 +75,7 @@ def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
 
 
 def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -> str | None:
-    """Say that a letter has become too large for the topic that it is replayed in; None if it has not."""
+    """Return that a letter is too large for the topic that it would be replayed in; None if it is not."""
     size = RECORD_OVERHEAD + sum(map(_length, [letter.key, letter.value]))
     size += sum(len(name.encode()) + _length(value) for name, value in headers)
     if size <= facts.max_message_bytes:
@@ -87,7 +87,7 @@ def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -
 
 
 def unfound(ids: Collection[Coordinates], topic: str) -> dict[Name, str]:
-    """Say of ids that no letter of a topic has them."""
+    """Return that no letter of a topic has these ids."""
     return {Name(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
 
 

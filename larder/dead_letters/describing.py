@@ -1,4 +1,4 @@
-"""Letters as answers have them, for programs and for pages. Pure."""
+"""Letters as plain values, for programs and for pages. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def described(letter: Letter) -> dict[str, Any]:
-    """Tell of a letter as a line of a list does."""
+    """Describe a letter for a line of a list."""
     return {
         "id": str(letter.id),
         "at": moment(letter.place.at),
@@ -28,7 +28,7 @@ def described(letter: Letter) -> dict[str, Any]:
 
 
 def described_whole(letter: Letter, settlement: Settlement | None) -> dict[str, Any]:
-    """Tell all of a letter: also its value, as JSON where it is that, its headers, and whether it is settled."""
+    """Describe all of a letter: also its value, as JSON if it is JSON, its headers, and how it was settled."""
     return {
         **described(letter),
         "service": letter.service,
@@ -41,24 +41,24 @@ def described_whole(letter: Letter, settlement: Settlement | None) -> dict[str, 
 
 
 def settled(settlement: Settlement) -> dict[str, Any]:
-    """Tell how and when a letter was settled."""
+    """Describe how and when a letter was settled."""
     return {"how": settlement.how, "at": moment(settlement.place.at), "replayed_as": settlement.replayed_as}
 
 
 def moment(timestamp: int) -> str:
-    """Give a time in ms as ISO 8601 in UTC."""
+    """Return a time in ms as ISO 8601 in UTC."""
     try:
         return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):
-        return str(timestamp)  # any 64 bits may stand there
+        return str(timestamp)  # a record can have any 64 bits as its time
 
 
 def _value(value: bytes | None) -> dict[str, Any]:
-    """Give a value and how it is shown: `json`, or `text`, in which what is no UTF-8 is escaped."""
+    """Return a value and its format: `json`, or `text`, in which bytes that are not UTF-8 are escaped."""
     if value is None:
         return {"value": None, "shown_as": None}
     try:
-        # Decoded to see that it can be; the bytes themselves are shown, numbers and order of fields as they were.
+        # Decoded only to see that it is JSON. The bytes themselves are shown, with their numbers and order of fields.
         msgspec.json.decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {"value": text_of(value), "shown_as": "text"}

@@ -1,7 +1,7 @@
-"""Letters and what settles them, as records of `<service>.dead-letters` have them. Pure.
+"""Letters, and the records that settle them, in the format of `<service>.dead-letters`. Pure.
 
-The record that a letter is about is known by its coordinates and its timestamp: a topic that was deleted and created
-again has other records at the same coordinates. May not know how records are read or written.
+Coordinates and timestamp identify the record of a letter: a topic that was deleted and created again has other records
+at the same coordinates. Knows nothing of how records are read or written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, bytes | None]]
 How = Literal["replayed", "republished", "discarded"]
-"""What is replayed reaches the step that parked it alone; what is republished goes to its topic, for all readers."""
+"""A replayed record reaches only the step that wrote its letter; a republished one goes to its topic, for all."""
 
 PREFIX: Final = "larder."
 SETTLED: Final = "larder.settled"
@@ -33,18 +33,18 @@ TIMESTAMP: Final = "larder.timestamp"
 _HOWS: Final[Mapping[bytes, How]] = {each.encode(): each for each in get_args(How)}
 
 _TIMES: Final = range(-(2**63), 2**63)
-"""Whatever a record may have."""
+"""The bounds of a number in a record."""
 _ATTEMPTS: Final = range(2**31)
 
-# Enough to know a key by, in a list of many.
+# Enough to recognise a key in a long list.
 _SHOWN_KEY = 200
 
 
 class LetterIdentity(NamedTuple):
-    """The record that a letter is about, for certain, and which letter about it; timestamp in ms.
+    """Identifies the record of a letter, and which letter of that record it is; timestamp in ms.
 
-    step     the step of the service that parked it; None where it was none
-    attempt  how often it was replayed to its step before
+    step     the step of the service that wrote the letter; None if it was not a step
+    attempt  how often the record was replayed to its step before
     """
 
     id: Coordinates
@@ -54,23 +54,23 @@ class LetterIdentity(NamedTuple):
 
     @property
     def name(self) -> Name:
-        """What people call it."""
+        """Its id for people."""
         return Name(self.id, self.step)
 
 
 class Name(NamedTuple):
-    """The id of a letter, and the step that parked the record: each step that could not handle it has a letter."""
+    """The id of a letter, and the step that wrote it: each step that could not handle the record wrote a letter."""
 
     id: Coordinates
     step: str | None = None
 
     def __str__(self) -> str:
-        """Give it as people read it."""
+        """Return it as text for people."""
         return str(self.id) if self.step is None else f"{self.id} of {self.step}"
 
 
 class LetterPlace(NamedTuple):
-    """Where a record of the dead letters' own topic lies, and when it was written there (ms)."""
+    """Where a record of the dead letters' topic is, and when it was written (ms)."""
 
     partition: int
     offset: int
@@ -78,11 +78,11 @@ class LetterPlace(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A record that could not be handled: `key`, `value` and `headers` as it came, `timestamp` in ms.
+    """A record that could not be handled, with its original `key`, `value` and `headers`, `timestamp` in ms.
 
-    left_out  what of it was too large to be kept; None where it is whole.
-    step      the step of the service that parked it, and processes it when it is replayed; None where it was none.
-    attempt   how often it was replayed to its step before.
+    left_out  the part of the record that was too large to keep; None if the record is complete.
+    step      the step of the service that wrote the letter, and gets the record on a replay; None if there is none.
+    attempt   how often the record was replayed to its step before.
     """
 
     id: Coordinates
@@ -99,17 +99,17 @@ class Letter(NamedTuple):
 
     @property
     def identity(self) -> LetterIdentity:
-        """The record that it is about."""
+        """The record of this letter."""
         return LetterIdentity(self.id, self.timestamp, self.step, self.attempt)
 
     def summary(self) -> Letter:
-        """Give it without what may be large."""
+        """Return the letter without its value and headers, which may be large."""
         key = None if self.key is None else self.key[:_SHOWN_KEY]
         return self._replace(key=key, value=None, headers=[])
 
 
 class Settlement(NamedTuple):
-    """That a letter was replayed or discarded, and where the replayed record lies, if any."""
+    """A letter was replayed or discarded; with the coordinates of the replayed record, if there is one."""
 
     identity: LetterIdentity
     how: How
@@ -126,7 +126,7 @@ def letter_id(text: str) -> Coordinates:
 
 
 def read_record(partition: int, record: Record) -> Letter | Settlement | None:
-    """Read a record of the dead letters' topic; None for one that is neither a letter nor settles one."""
+    """Read a record of the dead letters' topic; None if it is not a letter and does not settle one."""
     ours = {name: value for name, value in record.headers if name.startswith(PREFIX) and value is not None}
     place = LetterPlace(partition, record.offset, record.timestamp)
     try:
@@ -155,25 +155,25 @@ def read_record(partition: int, record: Record) -> Letter | Settlement | None:
 
 
 def _number(text: bytes, within: range) -> int:
-    """Read a number as letters have it; raises ValueError. What is larger can be written into no answer."""
+    """Read a number of a letter; raises ValueError, also for a number that JSON cannot hold."""
     if re.fullmatch(rb"-?[0-9]{1,19}", text) is None or (number := int(text)) not in within:
         raise ValueError(text)
     return number
 
 
 def replayed_headers(letter: Letter) -> Headers:
-    """Give the headers that a record has which all readers of its topic get again."""
+    """Return the headers of a record that is republished for all readers of its topic."""
     return [*letter.headers, (REPLAYED, str(letter.id).encode())]
 
 
 def stepped_headers(letter: Letter) -> Headers:
-    """Give the headers that a record has which the step of a letter is to process again."""
+    """Return the headers of a record that is replayed to the step of its letter."""
     step, attempt = (letter.step or "").encode(), str(letter.attempt + 1).encode()
     return [*replayed_headers(letter), (STEP, step), (ATTEMPT, attempt)]
 
 
 def settling_headers(identity: LetterIdentity, how: How, replayed_as: str | None) -> Headers:
-    """Give the headers of the record, under the letter's key and without a value, that settles a letter."""
+    """Return the headers of the record that settles a letter."""
     headers: Headers = [(SETTLED, how.encode()), (TIMESTAMP, str(identity.timestamp).encode())]
     if identity.step is not None:
         headers += [(STEP, identity.step.encode()), (ATTEMPT, str(identity.attempt).encode())]
@@ -189,5 +189,5 @@ def _settlement(
 
 
 def text_of(value: bytes | None) -> str | None:
-    """Give bytes as text, in which what is no UTF-8 is escaped."""
+    """Return bytes as text, with bytes that are not UTF-8 escaped."""
     return None if value is None else value.decode(errors="backslashreplace")

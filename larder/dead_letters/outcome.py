@@ -1,4 +1,4 @@
-"""What became of the letters that were to be settled, and how far it has come. Plain values."""
+"""The outcome of settling letters, and its progress. Plain values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class SettlingProgress(NamedTuple):
-    """Records of the dead letters that were looked at, of how many (each is twice), and letters settled by now."""
+    """Records read of the dead letters' topic, their total number (each is read twice), and letters settled so far."""
 
     looked_at: int
     records: int
@@ -19,11 +19,11 @@ class SettlingProgress(NamedTuple):
 
 @dataclass
 class SettlingOutcome:
-    """What became of the letters that were chosen, by name.
+    """The outcome for each chosen letter, by name.
 
-    settled  replayed or discarded just now; with where the replayed record lies, if any
-    already  asked for by id, and settled before
-    left     could not be replayed, and why
+    settled  replayed or discarded just now; with the coordinates of the replayed record, if there is one
+    already  chosen by id, but settled before
+    left     cannot be replayed, and why
     """
 
     settled: dict[Name, str | None] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Pages of a list of letters, newest first, out of what was read backwards from the end of each partition. Pure.
+"""Pages of a list of letters, newest first, from entries that were read backwards from each partition's end. Pure.
 
-What settles a letter lies behind it, so that whoever reads backwards meets that first.
+The record that settles a letter comes after it, so that a backward reader finds it first.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from larder.dead_letters.letters import LetterIdentity
 
 
-# Characters: so many write down four hundred partitions.
+# Characters: enough for the offsets of four hundred partitions.
 LONGEST_CURSOR = 10_000
 
 
 class LetterPage(NamedTuple):
     """Letters, newest first, without their values.
 
-    next    where the next page begins; None after the last one.
-    beyond  there are older records, which were not looked at.
+    next    the cursor of the next page; None after the last one.
+    beyond  there are older records, which were not read.
     """
 
     letters: list[Letter]
@@ -36,55 +36,55 @@ class LetterPage(NamedTuple):
 
 
 class PartitionLetters(NamedTuple):
-    """What was found of one partition: letters, newest first, and whether there are older records."""
+    """The letters of one partition, newest first, and whether there are older records."""
 
     letters: list[Letter]
     beyond: bool
 
 
 class Newest:
-    """Collects letters that are not settled, each once, out of what is read backwards."""
+    """Collects unsettled letters, each once, from entries that are read backwards."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without letters."""
         self._letters: dict[LetterIdentity, Letter] = {}
         self._settled: set[LetterIdentity] = set()
 
     @property
     def letters(self) -> list[Letter]:
-        """What was found so far, newest first."""
+        """The letters found so far, newest first."""
         return list(self._letters.values())
 
     def take(self, entries: Iterable[Letter | Settlement]) -> None:
-        """Go on with older entries, from the newest to the oldest."""
+        """Take older entries, from the newest to the oldest."""
         for entry in entries:
             if isinstance(entry, Settlement):
                 self._settled.add(entry.identity)
-                # One that was parked again lies behind what has settled it.
+                # A letter that was written again comes after the record that settled it.
                 self._letters.pop(entry.identity, None)
             elif entry.identity not in self._settled:
                 self._letters.setdefault(entry.identity, entry)
 
 
 def page(found: Mapping[int, PartitionLetters], limit: int, before: Mapping[int, int]) -> LetterPage:
-    """Give the newest `limit` of what was found in all partitions; `before` as it was when that was sought."""
+    """Return the newest `limit` letters of all partitions; `before` is the cursor that the search started from."""
     streams = [each.letters for each in found.values()]
     newest = heapq.merge(*streams, key=lambda letter: -letter.place.at)
     letters = [letter for letter, _ in zip(newest, range(limit), strict=False)]
     more = len(letters) < sum(map(len, streams))
-    # Of each partition the offsets fall along the list, so that the last one is the lowest.
+    # The offsets of each partition fall along the list, so that the last one is the lowest.
     lowest = {**before, **{letter.place.partition: letter.place.offset for letter in letters}}
     beyond = not more and any(each.beyond for each in found.values())
     return LetterPage(letters, cursor(lowest) if more else None, beyond)
 
 
 def cursor(before: Mapping[int, int]) -> str:
-    """Write down, for each partition, below which offset the next page begins."""
+    """Write, for each partition, the offset below which the next page begins."""
     return ".".join(f"{partition}-{offset}" for partition, offset in sorted(before.items()))
 
 
 def read_cursor(text: str) -> dict[int, int]:
-    """Read what `cursor` wrote; raises `MistakeError` for anything else."""
+    """Read a cursor that `cursor` wrote; raises `MistakeError` for any other text."""
     if len(text) > LONGEST_CURSOR or not re.fullmatch(r"[0-9]{1,6}-[0-9]{1,19}(\.[0-9]{1,6}-[0-9]{1,19})*", text):
         problem = Problem("cursor", "requires what an answer gave as next", repr(text[:80]), "leave it out")
         raise MistakeError(problem)

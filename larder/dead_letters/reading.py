@@ -1,7 +1,7 @@
 """Lists and counts the letters of a service, and finds one: dead letters, or another kind.
 
-Lists are bounded: so many letters, out of so many of the newest records, read in windows from the end backwards. A
-letter that is parked again long after it was settled may be listed; who replays reads all, and knows better.
+Lists are bounded in letters and in records read, from the end backwards in windows. A letter that is written again long
+after it was settled may be listed; a replay reads all records, and leaves it settled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from larder.dead_letters.tallying import Tally
 
 TALLY_SECONDS = 3.0
-"""For counting letters, which may be large: whoever looks at a page waits for it."""
+"""The time for counting letters, of which there may be many: a page waits for it."""
 
 
 async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kind
@@ -36,7 +36,7 @@ async def list_letters(  # noqa: PLR0913 - where, which of them, and of what kin
     *,
     kind: LetterKind = DEAD_LETTERS,
 ) -> LetterPage:
-    """Give the newest letters that are not settled, from a cursor on; raises MistakeError, KafkaError and OSError."""
+    """Return the newest unsettled letters, from a cursor on; raises MistakeError, KafkaError and OSError."""
     before = {} if cursor is None else read_cursor(cursor)
     async with shelf_of(connection, service, kind) as shelf:
         ends = await shelf.spans()
@@ -57,7 +57,7 @@ async def survey_letters(
     *,
     kind: LetterKind = DEAD_LETTERS,
 ) -> tuple[LetterPage, Tally]:
-    """Give the first page of a list, and count all that are not settled: read once; raises KafkaError and OSError."""
+    """Return the first page and a count of all unsettled letters, in one read; raises KafkaError and OSError."""
     async with shelf_of(connection, service, kind) as shelf:
         spans = await shelf.spans()
         surveys = await _surveys(shelf, spans, _Sought(limit + 1, wanted), TALLY_SECONDS)
@@ -75,19 +75,19 @@ async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what k
     *,
     kind: LetterKind = DEAD_LETTERS,
 ) -> tuple[LetterPage, Tally | None]:
-    """Give a page of a list, and with the first one how many letters there are; raises what the others here do."""
+    """Return a page of a list, and with the first one a count of all letters; raises what the others here raise."""
     if cursor is None:
         return await survey_letters(connection, service, limit, wanted, kind=kind)
     return await list_letters(connection, service, limit, cursor, wanted, kind=kind), None
 
 
 async def tally_letters(connection: Connection, service: str, seconds: float = TALLY_SECONDS) -> Tally:
-    """Count the letters that are not settled, as far as that takes so long; raises KafkaError and OSError."""
+    """Count the unsettled letters, for a limited time; raises KafkaError and OSError."""
     return (await count_again(connection, service, None, seconds)).tally
 
 
 class Counted(NamedTuple):
-    """A tally, and the offsets of the topic that it was made of."""
+    """A tally, and the offsets of the topic that it covers."""
 
     spans: Mapping[int, Span]
     tally: Tally
@@ -96,7 +96,7 @@ class Counted(NamedTuple):
 async def count_again(
     connection: Connection, service: str, before: Counted | None, seconds: float = TALLY_SECONDS
 ) -> Counted:
-    """Count as `tally_letters` does; what was counted `before` is given back where nothing has come since."""
+    """Count as `tally_letters` does; return `before` if no record was written since."""
     async with shelf_of(connection, service) as shelf:
         spans = await shelf.spans()
         if before is not None and before.spans == spans:
@@ -111,13 +111,13 @@ def _tally(surveys: Collection[_Survey], kind: LetterKind) -> Tally:
 
 
 async def letter(connection: Connection, service: str, wanted: Coordinates) -> tuple[Letter, Settlement | None] | None:
-    """Give a letter with its value, and what settled it; None where it is not among the newest records.
+    """Return a letter with its value, and what settled it; None if it is not among the newest records.
 
     Raises KafkaError and OSError.
     """
     async with shelf_of(connection, service) as shelf:
         ends = await shelf.spans()
-        # Where a worker of today puts it comes first.
+        # The partition in which workers of this version write it comes first.
         for partition in sorted(ends, key=lambda each: each != wanted.partition % shelf.partitions):
             met = [each async for each in _met(shelf, partition, ends[partition], wanted)]
             if met and isinstance(found := met[-1], Letter):
@@ -133,7 +133,7 @@ def _alone(found: Letter) -> Span:
 
 
 async def _met(shelf: Shelf, partition: int, span: Span, wanted: Coordinates) -> AsyncIterator[Letter | Settlement]:
-    """Give the newest letter of an id, the last one, and what lies behind it."""
+    """Return the newest letter with an id, and the entries after it."""
     async for window in windows(shelf, partition, span, lambda each: each.id == wanted):
         for entry in window:
             if entry.identity.id == wanted:
@@ -154,14 +154,14 @@ async def _newest(
 
 
 class _Sought(NamedTuple):
-    """How many letters are to be found of each partition, and which."""
+    """How many letters to find in each partition, and which."""
 
     limit: int
     takes: Callable[[Letter], bool]
 
 
 class _Survey(NamedTuple):
-    """Of one partition: the newest letters that are wanted; all, as they count; and whether all records were read."""
+    """Of one partition: the newest wanted letters, all letters for counting, and whether all records were read."""
 
     found: PartitionLetters
     counted: list[Letter]
@@ -174,7 +174,7 @@ async def _surveys(shelf: Shelf, spans: Mapping[int, Span], sought: _Sought, sec
 
 
 async def _survey(shelf: Shelf, partition: int, span: Span, sought: _Sought, until: float) -> _Survey:
-    """Look for the letters that are sought however long that takes, and count until then."""
+    """Look for the wanted letters, however long that takes, and count until then."""
     newest, every, full = Newest(), Newest(), sought.limit == 0
     async for window in windows(shelf, partition, span, lambda _: True):
         every.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)

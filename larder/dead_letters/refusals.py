@@ -1,6 +1,6 @@
-"""What decides refused, as letters: their cause is the reason, their step the state that would have changed. Pure.
+"""Refusals of decides as letters: the cause is the reason, the step is the state that would have changed. Pure.
 
-Nothing settles a refusal: it is a result, and is listed and counted alone.
+Nothing settles a refusal. It is a result, and has lists and counts of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Refusal(msgspec.Struct):
-    """What a line of a list has of a refusal; the event may be large."""
+    """The fields of a refusal in a list. The event may be large and is left out."""
 
     id: str
     state: str
@@ -35,7 +35,7 @@ _read = msgspec.json.Decoder(_Refusal).decode
 
 
 def read_refusal(partition: int, record: Record) -> Letter | None:
-    """Read a record of the topic of refusals; None for one that is no refusal."""
+    """Read a record of the topic of refusals; None if it is not a refusal."""
     try:
         refusal = _read(record.value or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -51,12 +51,12 @@ REFUSALS = LetterKind(refusals_name, read_refusal, lambda letter: letter.step or
 
 
 def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
-    """Whether a refusal has this state, and a text in its reason, where those are given."""
+    """Whether a refusal has this state, and this text in its reason, if they are given."""
     return (state is None or letter.step == state) and (reason is None or says(letter.cause, reason.casefold()))
 
 
 def described_refusals(page: LetterPage, counts: Tally | None) -> dict[str, Any]:
-    """Give a page of refusals as answers have it, and how many there are by reason, where that was counted."""
+    """Return a page of refusals as plain values, and their number by reason, if they were counted."""
     return {
         "refusals": [_described(each) for each in page.letters],
         "next": page.next,

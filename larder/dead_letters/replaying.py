@@ -1,4 +1,4 @@
-"""Makes the record that a letter is replayed as; what the letter left out is fetched where the original lies."""
+"""Makes the record to replay for a letter, with what the letter left out fetched from its original topic."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Originals:
-    """The topics that letters of a service came from, and those that its steps read again.
+    """The original topics of a service's letters, and the topics in which it replays them.
 
-    `republish`: records go to the topics that they came from, for all readers.
+    `republish`: records go to their original topics, for all readers.
     """
 
     def __init__(self, service: str, cluster: Cluster, consumer: BatchConsumer, *, republish: bool) -> None:
-        """Ask a cluster, and read with a consumer that is used for nothing else."""
+        """Use a cluster, and a consumer that has no other use."""
         self._service = service
         self._cluster = cluster
         self._consumer = consumer
@@ -34,15 +34,15 @@ class Originals:
         self._facts: dict[str, TopicFacts | None] = {}
 
     async def replay(self, letter: Letter) -> Outgoing | str:
-        """Give the record that a letter is replayed as, or why it cannot be; raises KafkaError."""
+        """Return the record to replay for a letter, or why it cannot be replayed; raises KafkaError."""
         found = await self._topic(letter)
         if isinstance(found, str):
             return found
         topic, facts = found
         whole = letter if letter.left_out is None else await self._whole(letter)
         if whole is None:
-            lost = f"{letter.left_out}, and it is gone from {letter.id.topic}"
-            return f"replaying requires the whole record; found all but {lost}"
+            lost = f"{letter.left_out}, which is gone from {letter.id.topic}"
+            return f"replaying requires the complete record; found all but {lost}"
         headers = replayed_headers(whole) if self._republish else stepped_headers(whole)
         if (refusal := too_large(whole, topic, headers, facts)) is not None:
             return refusal
@@ -50,7 +50,7 @@ class Originals:
         return Outgoing(tp, whole.key, whole.value, whole.timestamp, headers, facts.max_message_bytes)
 
     async def _topic(self, letter: Letter) -> tuple[str, TopicFacts] | str:
-        """Give the topic that a letter is replayed in, or why it cannot be."""
+        """Return the topic to replay a letter in, or why it cannot be replayed."""
         topic = letter.id.topic
         if (facts := await self._known(topic)) is None:
             return f"replaying requires its topic; found no {topic}"
@@ -69,7 +69,7 @@ class Originals:
         return self._facts[topic]
 
     async def _whole(self, letter: Letter) -> Letter | None:
-        """Give a letter with all that its original has; None if that is not there any more."""
+        """Return a letter completed from its original record; None if that is gone."""
         topic, partition, offset = letter.id
         tp = TopicPartition(topic, partition)
         there = (await spans(self._consumer, [tp]))[tp]

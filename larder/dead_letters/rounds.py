@@ -1,6 +1,6 @@
-"""One go through the dead letters of a service: what is settled is read first, then the letters that are not.
+"""One pass through the dead letters of a service: first it reads what is settled, then it settles the other letters.
 
-Has a producer that has just begun, so that nobody else can commit meanwhile: `settling` sees to that.
+It needs a producer that has just been initialised, so that no other one can commit meanwhile: see `settling`.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from larder.kafka.transactions import TransactionalProducer
 
 TRANSACTION_LETTERS, TRANSACTION_BYTES = 500, 4 * 1024 * 1024
-"""What is committed at a time: enough that committing costs little, few enough to be held in memory."""
+"""Letters per transaction: enough to make commits cheap, few enough to hold in memory."""
 
 TRANSACTION_TIMEOUT_MS = 30_000
-"""For one of them; the next one who replays does not wait for it, readers of committed records do."""
+"""The timeout of one transaction. The next replay does not wait for it, but readers of committed records do."""
 
 
 class RefusedError(Exception):
-    """The broker refused a record: what was sent is not committed, and the producer cannot go on."""
+    """The broker refused a record: the transaction is not committed, and the producer cannot continue."""
 
 
 class Ready(NamedTuple):
-    """A letter to be settled, in short, and the record that it is replayed as; None where it is discarded."""
+    """A letter to settle, without its value, and the record to replay for it; None to discard the letter."""
 
     letter: Letter
     replay: Outgoing | None
@@ -51,7 +51,7 @@ class Ready(NamedTuple):
 
 @dataclass
 class Round:
-    """One go through the letters, with a producer that has just begun."""
+    """One pass through the letters, with a producer that has just been initialised."""
 
     connection: Connection
     shelf: Shelf
@@ -66,9 +66,9 @@ class Round:
     _records: int = 0
 
     async def go(self) -> None:
-        """Settle all letters that are chosen and open; raises RefusedError and KafkaError."""
+        """Settle all chosen letters that are unsettled; raises RefusedError and KafkaError."""
         tps = [TopicPartition(self.shelf.topic, partition) for partition in range(self.shelf.partitions)]
-        # What was committed behind a transaction that is open counts, too: up to the high watermark.
+        # Records that were committed after the start of an open transaction count: read up to the high watermark.
         async with reader(self.connection, "read_uncommitted") as consumer:
             ends = await spans(consumer, tps)
         self._records = 2 * sum(span.end - span.begin for span in ends.values())
@@ -79,7 +79,7 @@ class Round:
         self.outcome.left |= unfound(unmet, self.shelf.topic)
 
     async def _partition(self, partition: int, span: Span) -> set[Coordinates]:
-        """Settle the letters of a partition; gives the ids that were met."""
+        """Settle the letters of a partition; returns the ids that it found."""
         settled = await self._settled(partition, span)
         met: set[Coordinates] = set()
         chunk: list[Ready] = []
@@ -101,7 +101,7 @@ class Round:
         return met
 
     async def _settled(self, partition: int, span: Span) -> dict[LetterIdentity, Settlement | None]:
-        """Give what is settled; None will stand for what is settled in this round."""
+        """Return what is settled, by letter; this pass will add its own as None."""
         found: dict[LetterIdentity, Settlement | None] = {}
         async for entry in self.shelf.entries(partition, span):
             self._tell()
@@ -119,7 +119,7 @@ class Round:
         return False
 
     async def _ready(self, letter: Letter) -> Ready | None:
-        """Make ready what can be settled; why another one cannot be goes to what is left."""
+        """Prepare the letters that can be settled, and record why the others cannot."""
         replay = await self.originals.replay(letter) if self.how != "discarded" else None
         if isinstance(replay, str):
             self.outcome.left[letter.identity.name] = replay
@@ -145,7 +145,7 @@ class Round:
         except REFUSED as error:
             if self.alone:
                 self.outcome.left[ready[0].letter.identity.name] = (
-                    f"replaying requires its topic to take it; found {error}"
+                    f"replaying requires its topic to accept it; found {error}"
                 )
             raise RefusedError from error
         names = [letter.identity.name for letter, _ in ready]

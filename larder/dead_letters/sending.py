@@ -1,4 +1,4 @@
-"""Sends records in a transaction. Thin: it decides nothing."""
+"""Sends records in a transaction. Decides nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Outgoing(NamedTuple):
-    """A record to send; its timestamp is in ms, and `largest` is the most bytes that its topic takes."""
+    """A record to send. Its timestamp is in ms; `largest` is the size limit of its topic in bytes."""
 
     tp: TopicPartition
     key: bytes | None
@@ -31,7 +31,7 @@ class Outgoing(NamedTuple):
 
 
 async def send(producer: TransactionalProducer, outgoing: Sequence[Outgoing]) -> list[int]:
-    """Send records in an open transaction, in order by partition; give their offsets. Raises KafkaError."""
+    """Send records in an open transaction, in order by partition, and return their offsets. Raises KafkaError."""
     by_partition: dict[TopicPartition, list[int]] = {}
     for number, record in enumerate(outgoing):
         by_partition.setdefault(record.tp, []).append(number)
@@ -49,7 +49,7 @@ async def send(producer: TransactionalProducer, outgoing: Sequence[Outgoing]) ->
 
 
 def _batches(outgoing: Sequence[Outgoing], numbers: Sequence[int]) -> list[tuple[BatchBuilder, list[int]]]:
-    """Put records of one partition into batches that its topic takes."""
+    """Put records of one partition into batches that its topic accepts."""
     made: list[tuple[BatchBuilder, list[int]]] = []
     for number in numbers:
         record = outgoing[number]

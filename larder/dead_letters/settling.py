@@ -1,8 +1,8 @@
 """Replays and discards dead letters, each once.
 
-A replayed record and what settles its letter are committed in one transaction. The transactional id is one for each
-service: whoever begins ends what another one has left open, and fences it off, and only then reads what is settled,
-up to the high watermark. So whatever was committed before is known, and nothing can be committed besides.
+One transaction commits a replayed record and the record that settles its letter. Each service has one transactional id:
+a new replay ends what an earlier one has left open and fences it, and only then reads what is settled, up to the high
+watermark. So it knows all that was committed before, and nobody else can commit.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from larder.dead_letters.outcome import SettlingProgress
 
 BEGINNINGS = 20
-"""A record that the broker refuses ends a transaction and its producer, twice until it is known. Ten of them are a
-topic to be mended first."""
+"""The number of producers to try. A record that the broker refuses ends its transaction and producer, twice until it is
+identified. After ten such records, fix the topic first."""
 
 
 async def settle(
@@ -44,7 +44,7 @@ async def settle(
 ) -> SettlingOutcome:
     """Replay, republish or discard the chosen letters, the oldest of each partition first.
 
-    Cut short at any time, it can be asked for again: what is committed is not done again. Raises UnavailableError,
+    It can be repeated after it was interrupted: what is committed is not done again. Raises UnavailableError,
     KafkaError and OSError.
     """
     outcome = SettlingOutcome()
@@ -52,7 +52,7 @@ async def settle(
     for _ in range(BEGINNINGS):
         producer = new_transactional_producer(
             connection,
-            f"{service}/dead-letters",  # workers have no slash in theirs
+            f"{service}/dead-letters",  # transactional ids of workers have no slash
             TRANSACTION_TIMEOUT_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
@@ -81,14 +81,16 @@ def _fenced(service: str) -> UnavailableError:
     return UnavailableError(
         Problem(
             f"dead letters of {service}",
-            "requires to be the only one who replays or discards them",
-            "another one, who has begun since",
-            "wait until that one has ended, then ask again: what was done is not done twice",
+            "requires that nobody else replays or discards them",
+            "another command, which has started since",
+            "wait until that one has ended, then repeat this one: nothing is done twice",
         )
     )
 
 
 def _refusing(service: str, outcome: SettlingOutcome) -> UnavailableError:
-    found = next(reversed(outcome.left.values()), "refusals, time after time")
-    do = "see max.message.bytes and message.timestamp.* of the topics, then ask again: what was done is not done twice"
-    return UnavailableError(Problem(f"dead letters of {service}", "requires topics that take their records", found, do))
+    found = next(reversed(outcome.left.values()), "refusals, again and again")
+    do = "check max.message.bytes and message.timestamp.* of the topics, then repeat the command: nothing is done twice"
+    return UnavailableError(
+        Problem(f"dead letters of {service}", "requires topics that accept their records", found, do)
+    )

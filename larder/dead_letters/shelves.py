@@ -1,6 +1,6 @@
-"""Topics of letters, read from outside: committed records alone, in no consumer group, backwards from the end.
+"""Reads topics of letters from outside: only committed records, without a consumer group, backwards from the end.
 
-Reading is bounded: so many of the newest records, in windows.
+A read is bounded to a number of the newest records, and proceeds in windows.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from larder.kafka.batch_consumer import BatchConsumer
 
 MOST_RECORDS = 100_000
-"""Looked at for one answer, the newest ones of all partitions: a second or two of reading."""
+"""Records to read for one answer, the newest of all partitions: one or two seconds."""
 
 FIRST_WINDOW, LARGEST_WINDOW = 500, 10_000
-"""Records: what a page mostly needs, and what of them is held at a time, without their values."""
+"""Records of a window: what a page mostly needs, and the number held in memory, without their values."""
 
 
 class LetterKind(NamedTuple):
     """A kind of letters.
 
-    topic    the name of a service's topic of them
-    read     gives a record of a partition as a letter; None for one that is none
-    subject  what a letter is counted under, beside its cause
+    topic    the name of a service's topic for them
+    read     returns a record of a partition as a letter; None if it is not a letter
+    subject  what letters are counted by, beside their cause
     """
 
     topic: Callable[[str], str]
@@ -47,10 +47,10 @@ DEAD_LETTERS = LetterKind(dead_letters_name, read_record, lambda letter: letter.
 
 
 class Shelf:
-    """A service's topic of letters: its partitions, 0 while there is none, and the largest record it takes."""
+    """A service's topic of letters: its number of partitions, 0 if there is none, and its size limit of a record."""
 
     def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer, kind: LetterKind) -> None:
-        """Read with a consumer that is started."""
+        """Read with a consumer that has been started."""
         self.topic = topic
         self._read = kind.read
         self.partitions = 0 if facts is None else facts.partitions
@@ -58,12 +58,12 @@ class Shelf:
         self._consumer = consumer
 
     async def spans(self) -> dict[int, Span]:
-        """Give the offsets of what is committed, by partition."""
+        """Return the offsets of the committed records, by partition."""
         tps = [TopicPartition(self.topic, partition) for partition in range(self.partitions)]
         return {tp.partition: span for tp, span in (await spans(self._consumer, tps)).items()}
 
     async def entries(self, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
-        """Read what lies between two offsets, in its order; raises KafkaError."""
+        """Read the records between two offsets, in order; raises KafkaError."""
         async for some in records(self._consumer, TopicPartition(self.topic, partition), span):
             for record in some:
                 if (entry := self._read(partition, record)) is not None:
@@ -72,7 +72,7 @@ class Shelf:
 
 @asynccontextmanager
 async def shelf_of(connection: Connection, service: str, kind: LetterKind = DEAD_LETTERS) -> AsyncIterator[Shelf]:
-    """Have the letters of a service to read; raises KafkaError and OSError."""
+    """Open the letters of a service; raises KafkaError and OSError."""
     topic = kind.topic(service)
     async with Cluster(connection) as cluster:
         facts = (await cluster.facts([topic])).get(topic)
@@ -83,7 +83,7 @@ async def shelf_of(connection: Connection, service: str, kind: LetterKind = DEAD
 async def windows(
     shelf: Shelf, partition: int, span: Span, wanted: Callable[[Letter], bool]
 ) -> AsyncIterator[list[Letter | Settlement]]:
-    """Read wanted letters, and what settles any, backwards from the end, in windows that grow, and without values."""
+    """Read the wanted letters, and what settles them, backwards from the end, in growing windows, without values."""
     end, size, first = span.end, FIRST_WINDOW, lowest(shelf, span)
     while end > first:
         begin = max(first, end - size)
@@ -97,5 +97,5 @@ async def windows(
 
 
 def lowest(shelf: Shelf, span: Span) -> int:
-    """Give the first offset that is looked at."""
+    """Return the first offset to read."""
     return max(span.begin, span.end - MOST_RECORDS // shelf.partitions)

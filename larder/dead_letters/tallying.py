@@ -1,4 +1,4 @@
-"""How many letters are not settled, and why they were written: totals and the most frequent causes. Pure."""
+"""The number of unsettled letters and their most frequent causes. Pure."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from larder.declaring.coordinates import Coordinates
 
 MOST_SUBJECTS = 50
-"""With the most letters: those of a service are its inputs and tables."""
+"""Subjects to list, those with the most letters: they are inputs and tables of a service."""
 
 MOST_SAMPLES = 5
-"""Letters that are named of each cause, the newest of each partition."""
+"""Letters to list for each cause, the newest of each partition."""
 
 
 class CauseCount(NamedTuple):
-    """A cause without the values of its records, how many letters of a subject have it, and some of them."""
+    """A cause without values of records, the number of letters of a subject that have it, and some of them."""
 
     subject: str
     cause: str
@@ -31,7 +31,7 @@ class CauseCount(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """How many letters a subject has, and the lowest offset among their records, by partition."""
+    """The number of letters of a subject, and the lowest offset of their records, by partition."""
 
     name: str
     letters: int
@@ -39,7 +39,7 @@ class Subject(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Letters that are not settled. `whole`: all records were counted, and not only the newest ones."""
+    """Unsettled letters. `whole`: all records were counted, not only the newest."""
 
     total: int
     causes: tuple[CauseCount, ...]
@@ -60,7 +60,7 @@ class Tally(NamedTuple):
 
 
 def counted(letter: Letter) -> Letter:
-    """Keep only what counts, so that many letters fit into memory; `tally` reduces the causes."""
+    """Keep only what is needed for counting, so that many letters fit into memory; `tally` reduces the causes."""
     return letter._replace(key=None, value=None, headers=[], cause=letter.cause[:LONGEST_CAUSE])
 
 

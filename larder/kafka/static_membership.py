@@ -40,9 +40,9 @@ class ReplacedError(LarderError, KafkaError):
     def __init__(self, group: str, member: str) -> None:
         self.problem = Problem(
             f"worker {member}",
-            f"requires a name that nobody else has in the group {group}",
+            f"requires a name that no other worker has in the group {group}",
             "another process that has joined under it, and has its partitions now",
-            "stop that one, or give this one a name of its own (--name)",
+            "stop that process, or give this worker another name (--name)",
         )
         super().__init__(str(self.problem))
 

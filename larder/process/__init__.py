@@ -1,1 +1,1 @@
-"""One worker process: what a service needs, built from the settings, run, and ended in time."""
+"""One worker process: it builds what a service needs from the settings, runs it, and ends in time."""

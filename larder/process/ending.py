@@ -1,8 +1,8 @@
-"""The end of a process has a deadline: after it, the process says what hangs and ends all the same.
+"""Stopping has a deadline. When it passes, the process logs what hangs and exits anyway.
 
-A task that swallows its cancellation, code that blocks the event loop, or a thread that is no daemon, would keep the
-process for ever: neither an event loop nor an interpreter ends before them. Its partitions and its name would stay with
-it.
+A task that swallows its cancellation, code that blocks the event loop, or a thread that is not a daemon would keep the
+process alive: neither an event loop nor an interpreter ends before them. The process would keep its partitions and its
+name.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from contextlib import suppress
 log = logging.getLogger("larder")
 
 DEADLINE_SECONDS = 12.0
-"""From SIGTERM, or from the end of what the worker runs. All steps of stopping together take less than ten seconds, and
-orchestrators wait for thirty."""
+"""From SIGTERM, or from the end of the worker's main task. Stopping takes less than ten seconds in all; orchestrators
+wait for thirty."""
 
 EXIT_CODE = 1
 
 
 class Ending:
-    """Ends this process some time after `begin`, unless it ended by itself."""
+    """Ends this process some time after `begin`, unless it has ended before."""
 
     def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
-        """Make it inside the running event loop; `seconds` from `begin` to the end of the process."""
+        """Create it inside the running event loop; `seconds` from `begin` to the end of the process."""
         self.cause: BaseException | None = None
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
@@ -37,23 +37,23 @@ class Ending:
         threading.Thread(target=self._end, daemon=True).start()
 
     def begin(self) -> None:
-        """Start the clock, if it does not run. Takes no lock: a signal may come while its thread has any."""
+        """Start the clock, unless it runs. Takes no lock: a signal may interrupt a thread that holds one."""
         os.write(self._begins, b".")
 
     def _end(self) -> None:
         os.read(self._begun, 1)
         time.sleep(self._seconds)
         hanging = ", ".join(hangs(self._loop)) or "the interpreter"
-        log.error("the worker has not ended within %g s: ending the process; what hangs: %s", self._seconds, hanging)
+        log.error("the worker has not stopped within %g s: exiting; still running: %s", self._seconds, hanging)
         if self.cause is not None:
-            log.error("it was ending because of %s", self.cause, exc_info=self.cause.__cause__)
+            log.error("it was stopping because of %s", self.cause, exc_info=self.cause.__cause__)
         os._exit(EXIT_CODE)
 
 
 def told_to_stop(stop: asyncio.Event, ending: Ending) -> None:
     """Have SIGTERM and SIGINT set `stop`, and start the clock of `ending`.
 
-    The event loop's own handlers would run in it: code that blocks the loop would keep them from that.
+    Handlers of the event loop would run inside it, and code that blocks the loop would block them.
     """
     loop = asyncio.get_running_loop()
 
@@ -67,7 +67,7 @@ def told_to_stop(stop: asyncio.Event, ending: Ending) -> None:
 
 
 def hangs(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    """Name what keeps a process: tasks of `loop`, with the line that each waits at, and threads that are no daemons."""
+    """List what keeps a process alive: tasks of `loop`, each with the line where it waits, and non-daemon threads."""
     for task in asyncio.all_tasks(loop):
         stack = task.get_stack(limit=1)
         where = f" at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else ""

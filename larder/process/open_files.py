@@ -1,7 +1,7 @@
-"""How many files and connections a worker may have open at the same time: the limit of its process (ulimit -n).
+"""How many files and connections a worker may have open at a time: the limit of its process (ulimit -n).
 
-A shell's usual soft limit of 1,024 is less than a thousand clients and the files of the stores need. A store that
-cannot open a file ends the worker, so the clients get fewer places where the limit is low.
+The usual soft limit of 1,024 is less than the stores' files and a thousand clients need. A store that cannot open a
+file ends the worker, so a low limit leaves less room for clients.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from larder.web.connection_slots import CONNECTIONS, KEPT_FREE
 log = logging.getLogger("larder")
 
 ENOUGH = 65_536
-"""Hundreds of stores at 20 files, and all clients. Some systems have a hard limit of a thousand million."""
+"""Hundreds of stores with 20 files each, and all clients. Some systems have a hard limit of a billion."""
 
 LEAST = 4_096
-"""All clients, and 3,000 for the stores: a dozen whole tables of 256 files at most, or 150 partitions of 20."""
+"""All clients, and 3,000 files of stores: a dozen global tables of at most 256 files, or 150 partitions of 20."""
 
 
 def raised(soft: int, hard: int) -> int:
-    """Give the soft limit to set: enough, if the hard one allows it; never less than now."""
+    """Return the soft limit to set: enough, if the hard limit allows it, and never less than now."""
     if soft == resource.RLIM_INFINITY:
         return soft
     return max(soft, ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH))
 
 
 def clients(allowed: int) -> int:
-    """Give the number of places for clients: all of them, or a quarter of what is allowed."""
+    """Return the number of connections for clients: all of them, or a quarter of the limit."""
     if allowed == resource.RLIM_INFINITY or allowed >= LEAST:
         return CONNECTIONS
     return max(1, allowed // 4 - KEPT_FREE)
 
 
 def shortage(allowed: int) -> Problem | None:
-    """Say that the limit is too low, if it is."""
+    """Return that the limit is too low; None if it is not."""
     if allowed == resource.RLIM_INFINITY or allowed >= LEAST:
         return None
     return Problem(
         "open files",
         f"requires a limit of {LEAST:,} for the files of all tables and {CONNECTIONS:,} clients",
-        f"{allowed:,}, so that there are places for {clients(allowed):,} clients",
+        f"{allowed:,}, which leaves connections for {clients(allowed):,} clients",
         "raise the hard limit (ulimit -Hn; LimitNOFILE= of systemd; --ulimit nofile= of Docker)",
     )
 
 
 def raise_limit() -> int:
-    """Raise the limit of this process as far as it may and needs to; gives what is allowed now, and logs a shortage."""
+    """Raise the limit of this process as far as allowed and needed; returns the new limit, and logs a shortage."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # MacOS refuses more than a limit of its kernel, whatever the hard limit says.
     with contextlib.suppress(ValueError, OSError):

@@ -8,20 +8,20 @@ import sys
 from typing import Final
 
 GARBAGE: Final = (50_000, 20, 20)
-"""When garbage is looked for: the record's path makes none that needs it, and each look stops everything."""
+"""The garbage collector's threshold: the record's path makes no cycles, and a collection stops everything."""
 
 SWITCH_SECONDS: Final = 0.0005
-"""How long the consumer's thread may keep the interpreter when the event loop wants it (Python's: 5 ms)."""
+"""How long the consumer's thread may hold the interpreter while the event loop waits (Python's default: 5 ms)."""
 
 MIB: Final = 1 << 20
 
 MALLOC: Final = {"M_TRIM_THRESHOLD": (-1, 256 * MIB), "M_TOP_PAD": (-2, 16 * MIB), "M_MMAP_THRESHOLD": (-3, 32 * MIB)}
-"""Parameters of glibc's mallopt(3), by number. Fetched batches and requests are megabytes that come and go: as glibc
-begins, each is asked of the kernel and given back, which cost a join 5 % of its rate in page faults."""
+"""Parameters of glibc's mallopt(3), by number. Fetched batches and requests are short-lived megabytes. glibc
+takes each from the kernel and returns it, which cost joins 5 % of their rate."""
 
 
 def for_records() -> None:
-    """Call once, when everything is imported and before the first record."""
+    """Call once, after all imports and before the first record."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)

@@ -1,6 +1,6 @@
-"""One worker process: builds what a service needs from the settings, runs it, and ends it cleanly.
+"""One worker process: builds what a service needs from the settings, runs it, and stops it cleanly.
 
-The composition root: the only place that knows declarations, engines, settings and the web port together.
+The composition root: the only place that knows declarations, engine, settings and web port together.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = logging.getLogger("larder")
 def run_worker(
     service: Service, settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None
 ) -> None:
-    """Run until SIGTERM or SIGINT. Raises MistakeError before anything is started."""
+    """Run until SIGTERM or SIGINT. Raises MistakeError before it starts anything."""
     if service.has_state and settings.guarantee != "exactly_once":
         raise MistakeError(_uncertain(service, settings.guarantee))
     _log_to_stderr()
@@ -62,14 +62,14 @@ def run_worker(
 
 
 def _unwritable(directory: Path, error: BaseException | None) -> UnavailableError | None:
-    """What to tell of an error about a file; None of any other one."""
+    """Return the problem for an error about a file; None for any other error."""
     if not isinstance(error, OSError) or error.filename is None:
         return None
     problem = Problem(
         f"directory {directory}",
-        "requires a place that can be written to",
+        "requires a directory that is writable",
         f"{error.strerror}: {error.filename}",
-        "make room, give this user the right to write there, or choose another one (LARDER_DIRECTORY)",
+        "free some space, give this user write permission, or choose another directory (LARDER_DIRECTORY)",
     )
     return UnavailableError(problem)
 
@@ -78,9 +78,9 @@ def _uncertain(service: Service, guarantee: str) -> Problem:
     return Problem(
         f"service {service.name}",
         'a table of its own (decide, fold, rekeyed rows) requires guarantee = "exactly_once": an event that is read'
-        " again would be decided on once more",
+        " twice would be decided on twice",
         f'"{guarantee}"',
-        "leave the setting out, or keep what needs it in another service",
+        "remove the setting, or move what needs it to another service",
     )
 
 
@@ -144,7 +144,7 @@ def _options(settings: Settings, name: str, inputs_from: Fallback | None, tables
 
 @contextlib.contextmanager
 def _named(directory: Path, service: str, name: str) -> Iterator[None]:
-    """Have a name, and the directory that goes with it, alone: the lock ends with the process, however it ends."""
+    """Hold a name and its directory exclusively: the lock ends with the process, however that ends."""
     path = directory / "workers" / service / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
@@ -153,9 +153,9 @@ def _named(directory: Path, service: str, name: str) -> Iterator[None]:
         except BlockingIOError:
             problem = Problem(
                 f"worker {name} of {service}",
-                f"requires a name that nobody else has in {directory}",
-                "another process that runs under it",
-                "stop that one, or give this one a name of its own (--name)",
+                f"requires a name that no other worker has in {directory}",
+                "another process with this name",
+                "stop that process, or give this worker another name (--name)",
             )
             raise MistakeError(problem) from None
         yield
@@ -163,7 +163,7 @@ def _named(directory: Path, service: str, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[None]:
-    """While it runs, other commands find this worker by a small file."""
+    """While it runs, a small file lets other commands find this worker."""
     path = directory / "workers" / service / f"{name}.json"
     path.write_bytes(msgspec.json.encode({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
     try:
@@ -177,6 +177,6 @@ def _log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log.setLevel(logging.INFO)
-    # A request that is no HTTP is answered; whoever sends many of them is not to fill the log.
+    # A request that is not HTTP is answered; a client that sends many of them must not fill the log.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     quiet()

@@ -172,7 +172,7 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
         stage.send("orders", [("o1", b"{")])
         stage.until_letters(2)
         left = operator("replay", "--topic", stage.name("customers"), code=1)["left"]
-        assert "an old row would take the place of a newer one" in left[0]["cause"]
+        assert "an old row would replace a newer one" in left[0]["cause"]
         shown = operator("show", left[0]["id"])["letter"]
         assert (shown["value"], shown["settled"]) == ({"name": "no id, no revision"}, None)
         assert len(operator("discard", "--cause", "requires JSON")["discarded"]) == 1

@@ -53,5 +53,5 @@ def test_a_directory_that_cannot_be_written_to_is_told_as_such(kafka: str, prefi
     worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix, environment=settings)
     with running(worker):
         assert worker.exit_code() == 3
-    assert "requires a place that can be written to; found Not a directory" in worker.text
+    assert "requires a directory that is writable; found Not a directory" in worker.text
     assert "Traceback" not in worker.text

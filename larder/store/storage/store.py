@@ -30,7 +30,7 @@ class StoreBatch:
     """What is written together or not at all."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without letters."""
         self.writes = WriteBatch(raw_mode=True)
         self.put = self.writes.put
         self.delete = self.writes.delete

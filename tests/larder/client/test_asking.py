@@ -39,7 +39,7 @@ def test_paths_carry_any_text() -> None:
 
 
 @given(st.lists(st.text(max_size=600), max_size=80))
-def test_many_keys_are_asked_for_in_questions_that_an_address_has_room_for(keys: list[str]) -> None:
+def test_many_keys_are_split_into_requests_that_fit_into_an_address(keys: list[str]) -> None:
     questions = list(some_keys(keys))
     assert [key for some in questions for key in some] == keys
     for some in questions:
@@ -63,7 +63,7 @@ def test_many_rows_come_in_the_order_of_their_keys_and_a_missing_one_ends_with_1
     assert [each["row"] for each in json.loads(told.stdout)["rows"]] == [{"id": "b"}, None]
 
 
-def test_a_key_whose_newest_record_was_rejected_is_told_so_by_many_and_scan_and_ends_many_with_3() -> None:
+def test_many_and_scan_report_keys_whose_newest_record_was_rejected() -> None:
     rejected = {"at": "t/0/9", "partition": 0, "offset": 9, "cause": "no JSON"}
     found = [{**row("a"), "rejected": rejected}, {"key": "b", "row": None, "rejected": rejected}]
     body = {"table": "t", "rows": found, "next": None, "partitions": [{"unreadable": 1}, {"unreadable": 1}]}
@@ -79,7 +79,7 @@ def test_a_key_whose_newest_record_was_rejected_is_told_so_by_many_and_scan_and_
     assert json.loads(told.stdout)["unreadable"] == 2
 
 
-def test_a_scan_follows_cursors_up_to_its_limit_and_says_where_to_go_on() -> None:
+def test_a_scan_follows_cursors_up_to_its_limit_and_prints_the_next() -> None:
     keys = [f"k{number:04}" for number in range(2_600)]
 
     def answers(request: Request) -> Answer:
@@ -101,7 +101,7 @@ def test_a_scan_follows_cursors_up_to_its_limit_and_says_where_to_go_on() -> Non
         assert some.stderr == "larder: there are more: --cursor 1\n"
 
 
-def test_by_asks_for_a_value_of_an_index() -> None:
+def test_by_queries_a_value_of_an_index() -> None:
     with web(lambda _: Answer(200, {"table": "t", "rows": [], "next": None})) as worker:
         ended = run("by", "t", "city", "New York", "--at", worker.address)
         assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "larder: no rows\n")
@@ -118,21 +118,21 @@ def test_by_asks_for_a_value_of_an_index() -> None:
         (problem("recovering", 503, found="partition 3 recovering"), 3, "partition 3 recovering"),
         (problem("unreadable-row", 404, found="a record that was rejected"), 3, "a record that was rejected"),
         (problem("unserved", 503), 3, "requires a worker that knows the answer"),
-        (problem("too-busy", 429), 3, "ask again"),
+        (problem("too-busy", 429), 3, "try again"),
         (problem("defect", 500), 3, "requires a worker that knows the answer"),
         (Answer(200, "<html>"), 3, "no answer"),
         (Answer(200, [1]), 3, "no answer"),
         (Answer(404, {"detail": "?"}), 3, "status 404"),
     ],
 )
-def test_four_different_answers_are_four_different_ends(answer: Answer, exit_code: int, said: str) -> None:
+def test_four_kinds_of_answers_have_four_exit_codes(answer: Answer, exit_code: int, said: str) -> None:
     with web(lambda _: answer) as worker:
         ended = run("get", "t", "k", "--at", worker.address)
     assert (ended.exit_code, ended.stdout) == (exit_code, "")
     assert said in ended.stderr
 
 
-def test_what_a_row_has_cannot_move_a_terminal_and_keeps_its_numbers() -> None:
+def test_a_row_cannot_control_a_terminal_and_keeps_its_numbers() -> None:
     wild = row("\x1b[2J", big=123456789012345678901234567890, text="\u202e\n")
     with web(lambda _: Answer(200, {"table": "t", "rows": [wild], "next": None})) as worker:
         shown = run("scan", "t", "--at", worker.address)
@@ -179,7 +179,7 @@ def test_joins_are_shown_by_partition_with_the_records_that_lacked_a_partner() -
         assert told["joins"][0]["partitions"] == QUALITY["joins"][0]["partitions"]
 
 
-def test_the_newest_five_records_without_a_partner_are_named_or_as_many_as_are_asked_for() -> None:
+def test_the_newest_five_records_without_a_partner_are_listed_or_as_many_as_wanted() -> None:
     missing = [{"id": f"shop.orders/2/{at}", "at": float(at), "key": f"o{at}", "table": None} for at in range(8)]
     partition = {**QUALITY["joins"][0]["partitions"][0], "samples": {"missing": missing}}
     with web(lambda _: Answer(200, {"joins": [{**QUALITY["joins"][0], "partitions": [partition]}]})) as worker:
@@ -204,7 +204,7 @@ DECIDING = {
 }  # fmt: skip
 
 
-def test_decides_folds_and_reactions_are_shown_in_tables_of_their_own_and_none_of_what_there_is_not() -> None:
+def test_decides_folds_and_reactions_have_tables_of_their_own_if_there_are_any() -> None:
     with web(lambda _: Answer(200, DECIDING)) as worker:
         lines = run("joins", "stock", "--at", worker.address).stdout.splitlines()
         told = json.loads(run("joins", "--at", worker.address, "--json").stdout)
@@ -221,7 +221,7 @@ def test_decides_folds_and_reactions_are_shown_in_tables_of_their_own_and_none_o
     assert told["reactions"][0]["service"] == "stock"
 
 
-def test_joins_of_a_service_at_an_address_of_another_one_are_a_mistake() -> None:
+def test_joins_of_a_service_at_the_address_of_another_are_a_mistake() -> None:
     with web(lambda _: Answer(200, DECIDING)) as worker:
         ended = run("joins", "shipping", "--at", worker.address)
         alone = json.loads(run("joins", "stock", "--at", worker.address, "--json").stdout)
@@ -243,7 +243,7 @@ def test_services_are_those_of_the_worker_at_an_address() -> None:
     assert told["others"] == []
 
 
-def test_a_service_of_reactions_alone_has_the_lag_of_its_tables_and_what_by_left_out_is_counted() -> None:
+def test_a_service_of_only_reactions_shows_the_lag_of_its_tables_and_counts_what_by_left_out() -> None:
     table = {
         "table": "shop.customers",
         "partitions": [{"phase": "caught_up", "lag": 2}, {"phase": "caught_up", "lag": 5}],
@@ -262,7 +262,7 @@ def test_a_service_of_reactions_alone_has_the_lag_of_its_tables_and_what_by_left
         (Answer(500, {}), None, "{0} does not answer"),
     ],
 )
-def test_a_worker_at_an_address_that_is_of_no_declared_service_is_told(
+def test_a_worker_of_an_undeclared_service_at_an_address_is_reported(
     answer: Answer, service: str | None, said: str
 ) -> None:
     with web(lambda _: answer) as worker:

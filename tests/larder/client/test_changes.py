@@ -35,14 +35,14 @@ def test_events_are_read_as_they_were_written(events: list[tuple[str, str, str]]
     assert found == [ServerSentEvent(*each) for each in events]
 
 
-def test_comments_and_events_without_data_are_none_and_an_id_stays() -> None:
+def test_comments_and_events_without_data_are_ignored_and_an_id_stays() -> None:
     reader = EventReader("7")
     lines = [":", "", "event: row", "", "retry: 5", "data", "", "id: 8", "", "data:x", ""]
     events = [event for line in lines if (event := reader.line(line)) is not None]
     assert events == [ServerSentEvent("message", "", "7"), ServerSentEvent("message", "x", "8")]
 
 
-def test_who_watches_goes_on_behind_the_last_change_with_whichever_worker_answers() -> None:
+def test_watching_resumes_after_the_last_change_with_any_worker() -> None:
     said: list[str] = []
     first = iter([Answer(200, sent(1) + sent(2) + "id: 0-3\ndata: half of an"), problem("not-here", 503)])
     second = iter([Answer(200, sent(3))])
@@ -53,18 +53,18 @@ def test_who_watches_goes_on_behind_the_last_change_with_whichever_worker_answer
         events.close()
         assert [each.headers.get("Last-Event-ID") for each in one.asked] == [None, "0-2"]
         assert [each.headers.get("Last-Event-ID") for each in two.asked] == ["0-2"]
-    assert said == ["one sends no more changes: going on behind the last one"]
+    assert said == ["one sends no more changes: resuming after the last one"]
 
 
 @pytest.mark.parametrize("body", [["no", "object"], "[" * 100_000])
-def test_what_is_no_answer_of_a_worker_is_none(body: object) -> None:
+def test_an_invalid_answer_of_a_worker_counts_as_none(body: object) -> None:
     with web(lambda _: Answer(404, body)) as other:
         events = Watch("shop.customers", "/", print).events(lambda: [LocalWorker("s", "w", 0, other.address)])
         with pytest.raises(UnavailableError):
             next(events)
 
 
-def test_nobody_to_watch_from_the_start_is_told_at_once() -> None:
+def test_no_worker_to_watch_at_the_start_is_reported_at_once() -> None:
     with web(lambda _: problem("no-such-table", 404)) as other:
         worker = LocalWorker("s", "one", 0, other.address)
         with pytest.raises(UnavailableError, match="its changes: requires a worker that knows"):
@@ -85,7 +85,7 @@ def test_nobody_to_watch_from_the_start_is_told_at_once() -> None:
         ),
     ],
 )
-def test_changes_are_lines_until_ctrl_c_which_is_no_failure(
+def test_changes_are_lines_until_ctrl_c_which_is_not_a_failure(
     tmp_path: Path, arguments: tuple[str, ...], lines: list[str]
 ) -> None:
     text = sent(1) + "event: reset\ndata: {}\n\n" + sent(2).replace('{"n": 2}', "null")

@@ -39,14 +39,14 @@ def test_partitions_that_are_likely_to_have_a_letter_are_read_first() -> None:
     assert Chosen(frozenset({LETTER.id})).partitions(0) == []
 
 
-def test_a_letter_is_replayed_into_a_topic_of_events_alone() -> None:
+def test_a_letter_is_replayed_only_to_a_topic_of_events() -> None:
     assert obstacle(LETTER, FACTS) is None
     compacted = obstacle(LETTER, FACTS._replace(cleanup_policy="compact,delete"))
-    assert "an old row would take the place of a newer one" in (compacted or "")
+    assert "an old row would replace a newer one" in (compacted or "")
     assert "requires its partition; found 5" in (obstacle(LETTER, FACTS._replace(partitions=5)) or "")
 
 
-def test_a_letter_that_has_become_too_large_for_its_topic_is_found_before_it_is_sent() -> None:
+def test_a_letter_too_large_for_its_topic_is_found_before_it_is_sent() -> None:
     assert too_large(LETTER, "again", [("h", None)], FACTS) is None
     assert "requires at most 1000 bytes in again" in (too_large(LETTER, "again", [("h", b"x" * 900)], FACTS) or "")
 

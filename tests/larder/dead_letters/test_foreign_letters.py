@@ -52,7 +52,7 @@ RECORDS = st.builds(
 
 
 @given(RECORDS)
-def test_whatever_lies_among_dead_letters_is_read_and_can_be_told_and_shown(record: Stored) -> None:
+def test_any_record_among_dead_letters_can_be_read_listed_and_shown(record: Stored) -> None:
     found = read_record(0, record)
     if isinstance(found, Settlement):
         msgspec.json.encode(settled(found))
@@ -75,7 +75,7 @@ def test_whatever_lies_among_dead_letters_is_read_and_can_be_told_and_shown(reco
         (TIMESTAMP, b"1_0"),
     ],
 )
-def test_a_record_with_a_time_or_a_count_that_no_letter_has_is_none(name: str, value: bytes) -> None:
+def test_a_record_with_an_impossible_time_or_count_is_no_letter(name: str, value: bytes) -> None:
     letter = _parked()
     assert isinstance(read_record(0, letter), Letter)
     others = [each for each in letter.headers if each[0] != name]

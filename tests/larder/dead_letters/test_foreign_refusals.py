@@ -63,15 +63,13 @@ def listed(records: list[Stored], limit: int) -> tuple[dict[str, Any], str]:
 
 
 @given(st.lists(stored(BYTES | FORMED), max_size=5), st.integers(1, 3))
-def test_whatever_lies_among_refusals_is_listed_counted_and_shown_or_passed_over(
-    records: list[Stored], limit: int
-) -> None:
+def test_any_record_among_refusals_is_listed_counted_and_shown_or_skipped(records: list[Stored], limit: int) -> None:
     _, shown = listed(records, limit)
     assert all(each.isprintable() for each in shown.split("\n")), "nothing steers the terminal"
 
 
 @given(stored(BYTES | FORMED), stored(WHOLE.map(lambda fields: json.dumps(fields).encode())))
-def test_a_refusal_is_listed_and_counted_whatever_lies_beside_it(foreign: Stored, good: Stored) -> None:
+def test_a_refusal_is_listed_and_counted_beside_any_records(foreign: Stored, good: Stored) -> None:
     answer, _ = listed([foreign, good], 2)
     letter = read_refusal(0, good)
     assert letter is not None

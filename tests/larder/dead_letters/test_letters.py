@@ -45,7 +45,7 @@ def _parked(record: Stored = ORDER, offset: int = 0) -> Stored:
     return Stored(letter.key, letter.value, letter.headers, offset)
 
 
-def test_a_letter_has_its_record_as_it_came_and_why_it_was_parked() -> None:
+def test_a_letter_has_its_original_record_and_the_cause() -> None:
     read = read_record(3, _parked(offset=5))
     assert read == Letter(
         Coordinates("shop.orders", 2, 7), "shipping", 123, "no customer", b"o1", b'{"id":1}', [("trace", b"\xff")],
@@ -53,7 +53,7 @@ def test_a_letter_has_its_record_as_it_came_and_why_it_was_parked() -> None:
     )  # fmt: skip
 
 
-def test_a_replayed_record_tells_of_its_last_letter_alone_and_loses_that_when_it_is_parked_again() -> None:
+def test_a_replayed_record_names_only_its_last_letter() -> None:
     read = read_record(0, _parked())
     assert isinstance(read, Letter)
     again = Stored(read.key, read.value, replayed_headers(read), 8, read.timestamp)
@@ -72,7 +72,7 @@ def test_a_letter_says_what_was_left_out_of_it() -> None:
 
 @pytest.mark.parametrize(("how", "as_"), [("replayed", "shop.orders/2/9"), ("replayed", None), ("discarded", None)])
 @pytest.mark.parametrize("step", [(None, 0), ("join shop.joined", 2)])
-def test_what_settles_a_letter_is_read_as_it_was_written(
+def test_a_settlement_is_read_as_it_was_written(
     how: str, as_: str | None, step: tuple[str | None, int]
 ) -> None:  # fmt: skip
     identity = LetterIdentity(Coordinates("shop.orders", 2, 7), 123, *step)
@@ -91,14 +91,14 @@ def test_what_settles_a_letter_is_read_as_it_was_written(
         Stored(b"t/0", b"{}", [("larder.timestamp", b"1")]),
     ],
 )
-def test_what_somebody_else_wrote_is_no_letter(strange: Stored) -> None:
+def test_a_foreign_record_is_no_letter(strange: Stored) -> None:
     assert read_record(0, strange) is None
 
 
 @pytest.mark.parametrize(
     "text", ["", "t", "t/0", "t/0/", "t/0/1/2", "t/-1/1", "../0/1/x", "t/0/1\n", "t t/0/1", "t/0/\u0661"]
 )
-def test_what_is_no_id_is_a_mistake(text: str) -> None:
+def test_an_invalid_id_is_a_mistake(text: str) -> None:
     with pytest.raises(MistakeError, match="requires an id as topic/partition/offset"):
         letter_id(text)
 
@@ -116,7 +116,7 @@ def test_a_value_that_is_json_is_shown_byte_for_byte(value: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "shown"), [(b"{", "{"), (b"\xff\x00", "\\xff\x00"), (b'{"a":' * 50_000, '{"a":' * 50_000), (b"", "")]
 )
-def test_a_value_that_is_no_json_is_shown_as_text(value: bytes, shown: str) -> None:
+def test_a_value_that_is_not_json_is_shown_as_text(value: bytes, shown: str) -> None:
     letter = read_record(0, _parked(ORDER._replace(value=value)))
     assert isinstance(letter, Letter)
     told = described_whole(letter, None)
@@ -124,7 +124,7 @@ def test_a_value_that_is_no_json_is_shown_as_text(value: bytes, shown: str) -> N
 
 
 @pytest.mark.parametrize("value", ['{"a":"\x9b2J\u2028"}', "\x1b[2J\n"])
-def test_what_a_letter_has_cannot_move_a_terminal(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_letter_cannot_control_a_terminal(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     letter = read_record(0, _parked(ORDER._replace(value=value.encode())))
     assert isinstance(letter, Letter)
     show_letter(described_whole(letter, None))
@@ -149,7 +149,7 @@ def _open(*windows: list[Letter | Settlement]) -> list[Letter]:
     return newest.letters
 
 
-def test_a_settled_letter_is_not_listed_wherever_it_lies_and_another_record_of_its_coordinates_is() -> None:
+def test_a_settled_letter_is_not_listed_but_another_record_at_its_coordinates_is() -> None:
     one, two, other = _letter(1), _letter(2), _letter(1, timestamp=2)
     assert _open([_settled(one), other], [one, two, two, one]) == [other, two]
     assert _open([one, two], [_settled(one), two, one]) == [two]

@@ -31,11 +31,11 @@ def test_a_refusal_is_described_by_its_event_its_row_and_its_reason() -> None:
 @pytest.mark.parametrize(
     "value", [None, b"", b"[", b"{}", b"[" * 5_000, b'{"id":"x","state":"s","key":"k","reason":"r"}', b"\xff"]
 )
-def test_what_somebody_else_wrote_among_refusals_is_passed_over(value: bytes | None) -> None:
+def test_foreign_records_among_refusals_are_skipped(value: bytes | None) -> None:
     assert read_refusal(0, Sent(0, b"k", value)) is None
 
 
-def test_refusals_are_counted_by_state_and_by_reason_without_its_values() -> None:
+def test_refusals_are_counted_by_state_and_kind_of_reason() -> None:
     some = [*(refusal(at, f"only {at} left") for at in range(4)), refusal(9, "closed", state="shop.sums")]
     counts = tally(some, whole=True, subject=REFUSALS.subject)
     counted = described_refusals(LetterPage([], None, beyond=False), counts)["counted"]

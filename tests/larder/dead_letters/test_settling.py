@@ -112,7 +112,7 @@ def of(*ids: str) -> Chosen:
     return Chosen(frozenset(map(letter_id, ids)))
 
 
-async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) -> None:
+async def test_a_replayed_record_is_unchanged_and_marked_as_replayed(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
     outcome = await settle(Connection(shop.kafka), shop.service, "republished", of(id_))
     assert list(named(outcome.settled)) == [id_], outcome
@@ -131,7 +131,7 @@ async def test_a_replayed_record_is_what_it_was_and_says_what_it_is(shop: Shop) 
     assert (settlement.how, settlement.replayed_as) == ("republished", named(outcome.settled)[id_])
 
 
-async def test_each_step_that_parked_a_record_gets_it_again_and_nobody_else_does(shop: Shop) -> None:
+async def test_only_the_steps_that_failed_get_a_record_again(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
     (order,) = await shop.read()
     again = f"{shop.orders}.replays"
@@ -165,7 +165,7 @@ async def test_each_step_that_parked_a_record_gets_it_again_and_nobody_else_does
     await settle(Connection(shop.kafka), shop.service, "discarded", Chosen())
 
 
-async def test_what_was_replayed_is_not_listed_and_not_replayed_again(shop: Shop) -> None:
+async def test_a_replayed_letter_is_not_listed_and_not_replayed_again(shop: Shop) -> None:
     ids = await shop.park(some(40))
     assert await shop.listed() == sorted(ids)
     first = await settle(Connection(shop.kafka), shop.service, "republished", of(*ids[:5]))
@@ -180,9 +180,7 @@ async def test_what_was_replayed_is_not_listed_and_not_replayed_again(shop: Shop
 
 
 @pytest.mark.parametrize("step", ["replayed", "settled", "committed"])
-async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_asked_again(
-    shop: Shop, step: str
-) -> None:
+async def test_a_replay_that_was_killed_and_repeated_has_replayed_each_letter_once(shop: Shop, step: str) -> None:
     ids = await shop.park(some(30))
     command = [sys.executable, "-m", "tests.support.dying_replay", shop.kafka, shop.service, step]
     ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, timeout=60, check=False)
@@ -194,9 +192,7 @@ async def test_who_is_killed_while_it_replays_has_replayed_each_once_when_it_is_
         assert sorted(named(outcome.settled)) == sorted(ids)
 
 
-async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_one_has(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_concurrent_replays_replay_each_letter_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "TRANSACTION_LETTERS", 5)
     ids = await shop.park(some(60))
 
@@ -208,10 +204,10 @@ async def test_of_those_who_replay_at_the_same_time_none_replays_what_another_on
     await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert await shop.replayed() == sorted(ids)
     for each in ended:
-        assert isinstance(each, SettlingOutcome) or "another one, who has begun since" in str(each), each
+        assert isinstance(each, SettlingOutcome) or "another command, which has started since" in str(each), each
 
 
-async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_earlier_replay_is_fenced_with_a_message(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await shop.park(some(10))
     send_, waits, goes_on = rounds.send, asyncio.Event(), asyncio.Event()
 
@@ -227,13 +223,13 @@ async def test_who_began_before_is_fenced_and_told_so(shop: Shop, monkeypatch: p
     monkeypatch.setattr(rounds, "send", send_)
     quick = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     goes_on.set()
-    with pytest.raises(UnavailableError, match="another one, who has begun since"):
+    with pytest.raises(UnavailableError, match="another command, which has started since"):
         await slow_one
     assert sorted(named(quick.settled)) == sorted(ids)
     assert await shop.replayed() == sorted(ids)
 
 
-async def test_a_letter_that_is_parked_again_after_it_was_settled_stays_settled(shop: Shop) -> None:
+async def test_a_letter_that_is_written_again_after_it_was_settled_stays_settled(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
     await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     (stored, *_) = await read(shop.kafka, shop.letters)
@@ -255,7 +251,7 @@ async def test_discarded_letters_are_gone_and_cannot_be_replayed_any_more(shop: 
     assert await shop.replayed() == []
 
 
-async def test_the_overview_of_a_new_worker_begins_with_the_letters_that_lie_in_the_topic_until_they_are_settled(
+async def test_the_overview_of_a_new_worker_begins_with_the_unsettled_letters_of_the_topic(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shop.park(some(60))
@@ -300,7 +296,7 @@ async def test_letters_are_chosen_by_topic_and_cause(shop: Shop) -> None:
     assert await shop.listed() == other
 
 
-async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_it_is_there(shop: Shop) -> None:
+async def test_what_a_letter_left_out_is_read_from_its_topic_while_it_is_there(shop: Shop) -> None:
     large = "x" * 5_000
     ids = await shop.park([Sent("k" * 2_000, large.encode(), 0, [("trace", b"1")])], largest=1_000)
     outcome = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
@@ -312,10 +308,10 @@ async def test_what_was_left_out_of_a_letter_is_taken_from_its_topic_as_long_as_
     headers = [(name, b"7" if name == "larder.timestamp" else value) for name, value in stale.headers]
     await send(shop.kafka, shop.letters, [Sent(stale.key, None, 0, [*headers, ("larder.left-out", b"the value")])])
     again = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
-    assert "it is gone from" in named(again.left)[f"{shop.orders}/0/0"]
+    assert "which is gone from" in named(again.left)[f"{shop.orders}/0/0"]
 
 
-async def test_what_was_left_out_of_letters_counts_for_how_much_is_committed_at_a_time(
+async def test_transactions_are_bounded_including_what_letters_left_out(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "TRANSACTION_BYTES", 9_000)
@@ -349,18 +345,18 @@ async def test_rows_are_left_to_their_owner(shop: Shop) -> None:
     await configure(shop.kafka, shop.orders, COMPACTED)
     outcome = await settle(Connection(shop.kafka), shop.service, "republished", Chosen())
     assert sorted(named(outcome.left)) == sorted(ids)
-    assert all("an old row would take the place" in cause for cause in named(outcome.left).values())
+    assert all("an old row would replace" in cause for cause in named(outcome.left).values())
     assert await shop.replayed() == []
     assert len((await settle(Connection(shop.kafka), shop.service, "discarded", Chosen())).settled) == 3
 
 
-async def test_a_record_that_the_broker_refuses_is_left_and_keeps_no_other_one(shop: Shop) -> None:
+async def test_a_refused_record_is_left_and_delays_no_other(shop: Shop) -> None:
     ids = await shop.park([*some(8), Sent("new", {"id": 9}, 0)])
     # Those of two hours ago are refused now; the last one is not.
     await configure(shop.kafka, shop.orders, {"message.timestamp.before.max.ms": "3600000"})
     outcome = await settle(Connection(shop.kafka), shop.service, "republished", of(*[ids[0], *ids[-1:], ids[1]]))
     assert len(named(outcome.left)) + len(named(outcome.settled)) == 3
-    assert all("requires its topic to take it" in cause for cause in named(outcome.left).values())
+    assert all("requires its topic to accept it" in cause for cause in named(outcome.left).values())
     assert await shop.replayed() == sorted(named(outcome.settled))
     assert len(named(outcome.settled)) == 1
 
@@ -379,9 +375,7 @@ async def test_letters_are_found_by_keys_that_are_longer_than_lists_show(shop: S
     assert [str(each.id) for each in page.letters] == [wanted]
 
 
-async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_list_is_bounded_in_letters_and_in_records_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = await shop.park(some(90))
     pages, cursor = [], None
     while True:
@@ -397,7 +391,7 @@ async def test_a_list_is_bounded_in_letters_and_in_what_is_looked_at(
     assert (len(page.letters), page.next, page.beyond) == (20, None, True)
 
 
-async def test_a_first_page_comes_with_the_counts_of_all_letters_and_is_read_once(
+async def test_a_first_page_has_the_counts_of_all_letters_from_one_read(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = await shop.park(some(90))

@@ -16,7 +16,7 @@ def by_topic(letter: Letter) -> str:
     return letter.id.topic
 
 
-def test_letters_are_counted_by_topic_and_by_cause_without_its_values_the_most_frequent_first() -> None:
+def test_letters_are_counted_by_topic_and_cause_the_most_frequent_first() -> None:
     letters = [letter(1, "no value"), *(letter(at, f"no row 'c{at}'") for at in range(2, 12)), letter(3, "late", "x")]
     found = tally(letters, whole=True, subject=by_topic)
     assert found.total == 12
@@ -29,7 +29,7 @@ def test_letters_are_counted_by_topic_and_by_cause_without_its_values_the_most_f
     assert [each.offset for each in found.causes[0].samples] == list(range(2, 2 + MOST_SAMPLES))
 
 
-def test_what_is_counted_of_a_letter_is_small_and_counts_as_the_letter_does() -> None:
+def test_the_counted_part_of_a_letter_is_small_and_counts_the_same() -> None:
     whole = letter(2, "no row 'c2'")
     small = counted(whole)
     assert (small.key, small.value, small.headers, small.identity) == (None, None, [], whole.identity)

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
         (256, 256, 256),
     ],
 )
-def test_the_soft_limit_rises_as_far_as_it_may_and_needs_to(soft: int, hard: int, expected: int) -> None:
+def test_the_soft_limit_rises_as_far_as_allowed_and_needed(soft: int, hard: int, expected: int) -> None:
     assert raised(soft, hard) == expected
 
 
 @pytest.mark.parametrize("allowed", [LEAST, ENOUGH, RLIM_INFINITY])
-def test_all_clients_have_places_where_enough_files_are_allowed(allowed: int) -> None:
+def test_all_clients_can_connect_where_enough_files_are_allowed(allowed: int) -> None:
     assert clients(allowed) == CONNECTIONS
     assert shortage(allowed) is None
 
@@ -83,7 +83,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, 1_024))
 """
 
 
-def test_a_worker_that_may_open_too_few_files_lives_and_says_so_wherever_it_is_asked(tmp_path: Path) -> None:
+def test_a_worker_with_too_low_a_limit_of_files_stays_live_and_reports_it_everywhere(tmp_path: Path) -> None:
     worker = Worker("127.0.0.1:1", tmp_path, STOCK.format(prefix="shop") + LOW, "shop")
     with running(worker):
         worker.until_said(r"answers at http://127\.0\.0\.1:\d+")

@@ -34,8 +34,8 @@ def test_a_service_that_decides_is_refused_where_an_event_may_be_decided_on_twic
     assert ended.returncode == 2
     assert ended.stderr == (
         "larder: service shop: a table of its own (decide, fold, rekeyed rows) requires guarantee = "
-        '"exactly_once": an event that is read again would be decided on once more; found "at_least_once"; leave the '
-        "setting out, or keep what needs it in another service\n"
+        '"exactly_once": an event that is read twice would be decided on twice; found "at_least_once"; remove the '
+        "setting, or move what needs it to another service\n"
     )
 
 
