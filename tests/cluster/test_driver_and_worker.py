@@ -251,12 +251,14 @@ class Both:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the worker, and read what it publishes."""
-        with running(self._worker):
-            self._worker.until_running()
-            reading = self._beside.spawn(self._read())
-            yield
-            assert self._worker.stop() == 0
-            reading.cancel()
+        try:
+            with running(self._worker):
+                self._worker.until_running()
+                reading = self._beside.spawn(self._read())
+                yield
+                assert self._worker.stop() == 0
+                reading.cancel()
+        finally:
             self._beside.call(self._producer.stop())
 
     def take(self, inputs: Sequence[Input]) -> bool:
