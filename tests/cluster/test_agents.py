@@ -32,7 +32,7 @@ async def audit(batches):
     ],
     ids=["raises", "returns", "exits"],
 )
-def test_an_agent_that_ends_ends_its_worker_and_what_it_had_not_finished_is_read_again(
+def test_an_agent_that_ends_stops_its_worker_and_its_unfinished_records_are_read_again(
     shop: Shop, failure: str, cause: str
 ) -> None:
     text = shop.module(AGENT.replace("{directory}", str(shop.directory)).replace("{failure}", failure))
@@ -76,7 +76,7 @@ async def audit(batches):
 """
 
 
-def test_an_agent_that_never_ends_and_a_thread_of_its_own_do_not_keep_the_process_which_names_both(shop: Shop) -> None:
+def test_an_endless_agent_and_its_thread_do_not_keep_the_process_alive(shop: Shop) -> None:
     worker = shop.worker(shop.module(HANGING))
     with running(worker):
         worker.until_running()
@@ -95,7 +95,7 @@ async def audit(batches):
 """
 
 
-def test_an_agent_that_blocks_the_event_loop_does_not_keep_the_process_which_names_it(shop: Shop) -> None:
+def test_an_agent_that_blocks_the_event_loop_does_not_keep_the_process_alive(shop: Shop) -> None:
     done = f'import time\nDONE = pathlib.Path("{shop.directory}") / "done"'
     worker = shop.worker(shop.module(done + BLOCKING))
     with running(worker):

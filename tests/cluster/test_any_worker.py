@@ -85,7 +85,7 @@ def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: S
         _answer_everywhere(shop, workers)
 
 
-def test_a_partition_without_a_worker_is_named_until_somebody_has_it(shop: Shop) -> None:
+def test_a_partition_without_a_worker_is_named_until_one_has_it(shop: Shop) -> None:
     workers, table = _workers(shop, session_timeout_s="6", on_stop="stay"), f"{shop.prefix}.customers"
     with running(*workers):
         for worker in workers:
@@ -128,7 +128,7 @@ def test_a_worker_that_comes_back_within_its_session_is_found_at_its_new_port(sh
         assert next(each["web"] for each in told if each["worker"] == "three") in workers[2].text
 
 
-def test_a_copy_answers_for_an_owner_that_hangs_and_says_how_old_it_is(shop: Shop) -> None:
+def test_a_copy_answers_for_a_hanging_owner_and_reports_its_age(shop: Shop) -> None:
     workers, table = _workers(shop, "1", session_timeout_s="8"), f"{shop.prefix}.customers"
     with running(*workers):
         for worker in workers:
@@ -145,7 +145,7 @@ def test_a_copy_answers_for_an_owner_that_hangs_and_says_how_old_it_is(shop: Sho
         workers[2].signal(signal.SIGCONT)
 
 
-def test_the_overview_of_any_worker_says_which_one_hangs_and_which_of_its_partitions_nobody_processes(
+def test_any_overview_names_the_worker_that_hangs_and_its_unprocessed_partitions(
     shop: Shop,
 ) -> None:
     workers = _workers(shop, session_timeout_s="30")[:2]

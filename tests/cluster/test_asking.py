@@ -129,7 +129,7 @@ def pair(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Pair:
     return Pair(kafka, prefix, beside, tmp_path)
 
 
-def test_whichever_worker_is_asked_all_rows_are_told(pair: Pair) -> None:
+def test_any_worker_lists_all_rows(pair: Pair) -> None:
     table, keys = pair.customers, [customer(number)[0] for number in range(40)]
 
     def told(*arguments: str) -> list[str]:
@@ -157,7 +157,7 @@ def test_whichever_worker_is_asked_all_rows_are_told(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
-def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair, killed: bool) -> None:  # noqa: FBT001
+def test_watching_resumes_with_another_worker_until_ctrl_c(pair: Pair, killed: bool) -> None:  # noqa: FBT001
     with running(pair.one, pair.two):
         pair.until_shared()
         watching = Watching(pair.watch("--json"))
@@ -184,7 +184,7 @@ def test_who_watches_goes_on_with_another_worker_until_ctrl_c(pair: Pair, killed
             watching.process.wait()
 
 
-def test_who_has_published_reads_what_was_written_at_whichever_worker_by_the_token(pair: Pair) -> None:
+def test_a_publisher_reads_its_writes_from_any_worker_by_the_token(pair: Pair) -> None:
     with running(pair.one, pair.two):
         pair.until_shared()
         for number in range(6):
@@ -200,7 +200,7 @@ def test_who_has_published_reads_what_was_written_at_whichever_worker_by_the_tok
             assert (status, {each["key"]: each["revision"] for each in answer["rows"]}["c007"]) == (200, 3)
 
 
-def test_who_watches_without_json_is_shown_a_line_for_each_change(pair: Pair) -> None:
+def test_watching_without_json_prints_a_line_for_each_change(pair: Pair) -> None:
     with running(pair.one, pair.two):
         pair.until_shared()
         watching = Watching(pair.watch("--prefix", "c003"))

@@ -37,7 +37,7 @@ def until_deleted(kafka: str, topic: str, beside: Beside, old_ms: int) -> None:
         beside.call(until(gone, 20, f"the broker to delete what is old in {topic}"))
 
 
-def test_a_backfill_survives_a_worker_that_is_stopped_while_the_broker_deletes_old_records(
+def test_a_backfill_survives_a_stopped_worker_while_the_broker_deletes_old_records(
     deleting: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(deleting, prefix, beside, tmp_path, partitions=2)

@@ -35,7 +35,7 @@ shop.join(orders, held.on("customer"), into=joined)
 """
 
 
-def test_all_mistakes_of_a_declaration_are_told_at_once_without_any_broker(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_declaration_are_reported_at_once_without_a_broker(tmp_path: Path) -> None:
     done = larder("worker", "shop", kafka="127.0.0.1:1", directory=tmp_path, module=MISTAKES)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -66,14 +66,14 @@ def test_all_mistakes_of_a_declaration_are_told_at_once_without_any_broker(tmp_p
         ("x = 1\n", "a module of services requires a Service; found none"),
     ],
 )
-def test_a_module_that_does_not_import_is_told_with_its_cause(tmp_path: Path, module: str, told: str) -> None:
+def test_a_module_that_fails_to_import_is_reported_with_the_cause(tmp_path: Path, module: str, told: str) -> None:
     done = larder("worker", "shop", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_service_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_an_unknown_service_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     module = 'from larder import Service\nservice = Service("shipping")\n'
     done = larder("worker", "shopp", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert done.returncode == 2
@@ -81,7 +81,7 @@ def test_a_service_that_is_not_there_is_told_with_those_that_are(tmp_path: Path)
     assert "shipping" in done.stderr
 
 
-def test_topics_that_do_not_fit_are_told_together(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
+def test_all_unsuitable_topics_are_reported_together(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
     """What only the broker knows: here two topics of the wrong kind."""
     stage = Stage(kafka, prefix, beside, tmp_path)
     stage.configure("customers", {"cleanup.policy": "delete"})
@@ -94,7 +94,7 @@ def test_topics_that_do_not_fit_are_told_together(kafka: str, prefix: str, besid
         assert "Traceback" not in worker.text
 
 
-def test_a_broker_that_cannot_be_reached_is_waited_for_and_the_wait_ends_when_it_is_told_to(
+def test_a_worker_waits_for_an_unreachable_broker_until_it_is_stopped(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)

@@ -40,7 +40,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bad_orders_are_parked_each_with_its_cause_and_all_others_come_out(
+def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -87,7 +87,7 @@ def test_bad_orders_are_parked_each_with_its_cause_and_all_others_come_out(
     assert len(stage.letters()) == len(BAD), "none was lost, none came twice"
 
 
-def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
+def test_orders_too_large_for_the_output_become_dead_letters_even_while_others_wait(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     """An order of a megabyte waits for its customer, and is found to be too large once that has come."""
@@ -109,7 +109,7 @@ def test_orders_too_large_for_the_output_are_parked_also_while_others_wait(
 
 @pytest.mark.parametrize("missing", ["DeadLetter", "Wait(1).then(DeadLetter)"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_letter_has_the_headers_of_its_order_wherever_that_went_before(
+def test_a_dead_letter_has_the_headers_of_its_order_wherever_that_has_been(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str, missing: str
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -147,7 +147,7 @@ def wilful(order: Order, customer: Customer) -> Joined | None:
 """
 
 
-def test_a_function_may_do_what_it_likes_to_its_order_and_ends_its_worker_with_a_word(
+def test_a_function_may_change_its_order_and_may_end_its_worker(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -171,7 +171,7 @@ def test_a_function_may_do_what_it_likes_to_its_order_and_ends_its_worker_with_a
     assert len(stage.letters()) == 4
 
 
-def test_orders_nested_as_deeply_as_can_be_read_wait_and_what_others_write_where_they_wait_is_parked(
+def test_deeply_nested_orders_can_wait_and_foreign_records_beside_them_become_dead_letters(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     """How deep can be read depends on where it is read: each order comes out, or is parked as too deep."""

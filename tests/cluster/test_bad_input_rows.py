@@ -37,7 +37,7 @@ def stage(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Iterator[S
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_that_are_none_are_kept_with_their_cause_and_all_others_are_there(stage: Stage, kind: str) -> None:
+def test_bad_rows_are_kept_with_their_cause_and_all_others_are_stored(stage: Stage, kind: str) -> None:
     bad = [record for record, _ in BAD]
     stage.without_compaction("customers", [customer("c1", name="before"), *bad, customer("c2", name="after")])
     stage.send("orders", [order("o1", "c1"), order("o2", "c2")])

@@ -38,7 +38,7 @@ def until_whole(stage: Stage, worker: Worker) -> None:
     assert all(stage.until_joined(ids)[each]["customer"] for each in ids)
 
 
-def test_a_store_of_another_format_and_a_damaged_one_are_read_anew_and_said_so(stage: Stage) -> None:
+def test_a_store_of_another_format_and_a_damaged_one_are_rebuilt_with_a_log_line(stage: Stage) -> None:
     worker = stage.worker(GLOBAL)
     with running(worker):
         until_whole(stage, worker)

@@ -19,7 +19,7 @@ def stage(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Stage:
     return Stage(kafka, prefix, beside, tmp_path)
 
 
-def test_empty_topics_are_caught_up_with_and_so_are_deletions_of_nothing(stage: Stage) -> None:
+def test_empty_topics_and_deletions_of_missing_rows_are_caught_up(stage: Stage) -> None:
     worker = stage.worker(COPARTITIONED, missing="PassOn")
     with running(worker):
         worker.until_caught_up()
@@ -32,7 +32,7 @@ def test_empty_topics_are_caught_up_with_and_so_are_deletions_of_nothing(stage: 
         assert worker.stop() == 0
 
 
-def test_a_topic_of_deletions_alone_is_caught_up_with(stage: Stage) -> None:
+def test_a_topic_of_only_deletions_is_caught_up(stage: Stage) -> None:
     stage.send("customers", [(f"c{number}", None) for number in range(5)])
     stage.send("orders", [order("o1")])
     worker = stage.worker(GLOBAL, missing="PassOn")
@@ -43,7 +43,7 @@ def test_a_topic_of_deletions_alone_is_caught_up_with(stage: Stage) -> None:
         assert worker.stop() == 0
 
 
-def test_a_tables_topic_that_was_made_anew_is_read_anew_and_said_so(stage: Stage) -> None:
+def test_a_recreated_table_topic_is_read_again_with_a_log_line(stage: Stage) -> None:
     stage.send("customers", [customer("c1", 5, name="old"), customer("gone", 5)])
     worker = stage.worker(GLOBAL, missing="PassOn")
     with running(worker):
@@ -62,7 +62,7 @@ def test_a_tables_topic_that_was_made_anew_is_read_anew_and_said_so(stage: Stage
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_tables_topic_that_is_made_anew_meanwhile_is_read_anew(stage: Stage, kind: str) -> None:
+def test_a_table_topic_that_is_recreated_meanwhile_is_read_again(stage: Stage, kind: str) -> None:
     stage.send("customers", [customer(f"c{number}", 5, name="old") for number in range(9)])
     worker = stage.worker(KINDS[kind], missing="PassOn")
     with running(worker):
@@ -78,7 +78,7 @@ def test_a_tables_topic_that_is_made_anew_meanwhile_is_read_anew(stage: Stage, k
         assert worker.stop() == 0
 
 
-def test_an_input_that_is_made_anew_is_refused_until_somebody_says_how_to_go_on(stage: Stage) -> None:
+def test_an_input_that_is_recreated_is_refused_until_the_operator_says_how_to_continue(stage: Stage) -> None:
     stage.send("customers", [customer("c1")])
     stage.send("orders", [order(f"o{number}") for number in range(3)])
     worker = stage.worker(GLOBAL)
@@ -108,7 +108,7 @@ def test_an_input_that_is_made_anew_is_refused_until_somebody_says_how_to_go_on(
         assert worker.stop() == 0
 
 
-def test_an_input_in_whose_other_partitions_nothing_ever_came_is_no_loss(
+def test_an_input_with_partitions_that_never_had_records_is_no_loss(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     """A worker that has committed for one partition is left with others, which never had a record."""
@@ -131,7 +131,7 @@ def test_an_input_in_whose_other_partitions_nothing_ever_came_is_no_loss(
         assert (first.stop(), other.stop()) == (0, 0)
 
 
-def test_a_row_in_the_wrong_partition_is_parked_and_neither_joined_nor_in_the_way(
+def test_a_misplaced_row_becomes_a_dead_letter_and_is_not_joined(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=3)

@@ -49,7 +49,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[LocalBroker]:
         broker.stop()
 
 
-async def test_tables_and_joins_go_on_when_the_broker_comes_back_and_the_log_stays_short(
+async def test_tables_and_joins_continue_when_the_broker_comes_back_and_the_log_stays_short(
     broker: LocalBroker, tmp_path: Path
 ) -> None:
     worker = Worker(broker.bootstrap, tmp_path, MODULE, "shipping")
@@ -68,7 +68,7 @@ async def test_tables_and_joins_go_on_when_the_broker_comes_back_and_the_log_sta
         assert len(worker.text.splitlines()) < 40, worker.text
 
 
-async def test_a_session_that_the_broker_refuses_ends_the_worker_with_what_to_do(
+async def test_a_session_timeout_that_the_broker_refuses_ends_the_worker_with_advice(
     broker: LocalBroker, tmp_path: Path
 ) -> None:
     worker = Worker(broker.bootstrap, tmp_path, MODULE, "shipping", environment={"LARDER_SESSION_TIMEOUT_S": "0.5"})

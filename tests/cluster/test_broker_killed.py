@@ -37,7 +37,7 @@ def kafka(broker: LocalBroker) -> str:
     return broker.bootstrap
 
 
-def test_a_broker_that_is_killed_and_comes_back_costs_no_order_and_no_row(
+def test_a_killed_broker_that_comes_back_costs_no_order_and_no_row(
     broker: LocalBroker,
     kafka: str,
     prefix: str,
@@ -79,7 +79,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_no_order_and_no_row(
 
 
 @pytest.mark.scenario("1.2")
-def test_without_a_broker_workers_answer_for_one_another_and_call_nothing_absent(
+def test_without_a_broker_workers_answer_for_each_other_and_call_nothing_absent(
     broker: LocalBroker, shop: Shop
 ) -> None:
     module, table = shop.module(KINDS["copartitioned"]), f"{shop.prefix}.customers"
@@ -106,7 +106,7 @@ def test_without_a_broker_workers_answer_for_one_another_and_call_nothing_absent
             assert (status, len(answer.get("rows", ()))) == (200, len(shop.rows)), answer
 
 
-def test_a_worker_whose_broker_is_away_stops_within_ten_seconds_in_whatever_it_does(
+def test_a_worker_without_its_broker_stops_within_ten_seconds_whatever_it_is_doing(
     broker: LocalBroker, shop: Shop, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS["copartitioned"], missing="Wait(seconds=60).then(DeadLetter)")

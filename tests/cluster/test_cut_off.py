@@ -201,7 +201,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("phase", "way", "kind"), CASES)
-def test_a_worker_that_is_cut_off_says_so_answers_goes_on_and_stops(
+def test_a_worker_that_is_cut_off_reports_it_answers_continues_and_stops(
     field: Field, phase: str, way: Way, measured: Callable[[str], None]
 ) -> None:
     one, two = field.workers
@@ -235,7 +235,7 @@ def test_a_worker_that_is_cut_off_says_so_answers_goes_on_and_stops(
 @pytest.mark.parametrize(
     ("way", "kind", "phase"), [("cut", "copartitioned", "stopping"), ("held", "global", "stopping")]
 )
-def test_a_worker_that_is_cut_off_while_it_stops_ends_all_the_same(
+def test_a_worker_that_is_cut_off_while_it_stops_still_ends(
     field: Field, way: Way, measured: Callable[[str], None]
 ) -> None:
     one, two = field.workers

@@ -31,7 +31,7 @@ class Operator:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_replayed_order_is_joined_once_its_customer_is_there_and_once_alone(
+def test_a_replayed_order_is_joined_exactly_once_after_its_customer_came(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -87,7 +87,7 @@ def count(order: Order, row: Count | None) -> Count:
 """
 
 
-def test_a_replayed_record_reaches_the_step_that_parked_it_and_nothing_else(
+def test_a_replayed_record_reaches_only_the_step_that_failed(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -128,7 +128,7 @@ def test_a_replayed_record_reaches_the_step_that_parked_it_and_nothing_else(
     assert len(stage.read("joined")) == 2
 
 
-def test_what_no_step_can_take_is_parked_again_with_its_cause(
+def test_a_replay_that_no_step_accepts_is_a_dead_letter_again(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -194,9 +194,7 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
         assert worker.stop() == 0
 
 
-def test_why_an_order_was_not_joined_is_two_commands_away(
-    kafka: str, prefix: str, beside: Beside, tmp_path: Path
-) -> None:
+def test_two_commands_show_why_an_order_was_not_joined(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
     """As the documents say it: what became of the records of each join names the letter, which is then shown."""
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=2)
     workers = [stage.worker(KINDS["global"], name=name) for name in ("one", "two")]

@@ -141,9 +141,7 @@ def test_a_hundred_requests_for_ten_pieces_give_ten_reservations_and_ninety_refu
         stock.require_listed(worker)
 
 
-def test_requests_that_come_while_workers_are_killed_are_each_answered_once(
-    stock: Stock, chance: random.Random
-) -> None:
+def test_requests_while_workers_are_killed_are_each_answered_once(stock: Stock, chance: random.Random) -> None:
     products = [f"p{number}" for number in range(12)]
     stock.deliver(dict.fromkeys(products, 40))
     workers = [stock.worker(name) for name in ("one", "two", "three")]
@@ -164,7 +162,7 @@ def test_requests_that_come_while_workers_are_killed_are_each_answered_once(
         stock.judge()
 
 
-def test_pieces_that_were_held_are_given_back_by_a_wake_up_although_the_worker_that_set_it_is_gone(
+def test_a_wake_up_gives_held_pieces_back_after_its_worker_is_gone(
     stock: Stock,
 ) -> None:
     stock.deliver({"p1": 5, "p2": 5})
@@ -185,7 +183,7 @@ def test_pieces_that_were_held_are_given_back_by_a_wake_up_although_the_worker_t
             assert {product: row["held"] for product, row in stock.levels().items()} == {"p1": {}, "p2": {}}
 
 
-def test_events_that_lie_elsewhere_and_rows_that_belong_elsewhere_are_parked(stock: Stock) -> None:
+def test_misplaced_events_and_rows_become_dead_letters(stock: Stock) -> None:
     home = {product: partition_of(product.encode(), PARTITIONS) for product in ("p1", "p2", "p3", "p4", "p5")}
     stray = next(product for product, partition in home.items() if partition != 0)
     with running(worker := stock.worker()):
@@ -197,7 +195,7 @@ def test_events_that_lie_elsewhere_and_rows_that_belong_elsewhere_are_parked(sto
         assert stock.levels() == {}
 
 
-def test_a_decide_whose_rows_cannot_be_read_any_more_is_held_back_until_they_can(stock: Stock) -> None:
+def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stock: Stock) -> None:
     """And a fold; and what needs a wake-up that another version wrote."""
     home, wake_ups = partition_of(b"p1", PARTITIONS), f"{stock.prefix}.{stock.prefix}.levels.wake-ups"
     seen_twice = [Sent("p1", {"product_id": "p1"}), Sent("p2", {"product_id": "p2"})]

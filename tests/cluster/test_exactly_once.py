@@ -22,9 +22,7 @@ STEPS = ["delivery.sent", "delivery.acknowledged"]
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it_and_says_so(
-    shop: Shop, kind: str, step: str
-) -> None:
+def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it(shop: Shop, kind: str, step: str) -> None:
     module = shop.module(KINDS[kind], missing=WAITING)
     sleeper, other = shop.worker(module, "sleeper"), shop.worker(module, "other")
     with none_left(sleeper, other):
@@ -50,7 +48,7 @@ def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it_and_says_so(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_transaction_that_a_killed_worker_left_open_is_ended_by_the_one_that_takes_over(
+def test_the_successor_ends_the_open_transaction_of_a_killed_worker(
     shop: Shop, step: str, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITING)
@@ -72,7 +70,7 @@ def test_a_transaction_that_a_killed_worker_left_open_is_ended_by_the_one_that_t
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_least_once_is_there_for_those_who_want_it(shop: Shop, kind: str) -> None:
+def test_at_least_once_is_an_option(shop: Shop, kind: str) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing=WAITING), guarantee="at_least_once")
     with none_left(worker):
         with shop.open():
@@ -88,7 +86,7 @@ def test_at_least_once_is_there_for_those_who_want_it(shop: Shop, kind: str) -> 
     assert not shop.parked()
 
 
-def test_a_result_is_committed_at_once_where_little_comes(shop: Shop, measured: Callable[[str], None]) -> None:
+def test_a_result_is_committed_at_once_under_low_load(shop: Shop, measured: Callable[[str], None]) -> None:
     worker = shop.worker(shop.module(KINDS["global"]))
     taken = []
     with running(worker):
@@ -104,7 +102,7 @@ def test_a_result_is_committed_at_once_where_little_comes(shop: Shop, measured: 
     assert taken[50] < 0.1, taken
 
 
-def test_a_broker_that_coordinates_no_transactions_is_told_with_what_to_do(
+def test_a_broker_that_cannot_coordinate_transactions_is_reported_with_advice(
     tmp_path: Path, prefix: str, beside: Beside
 ) -> None:
     """As a single broker with Kafka's own defaults: three replicas of the transaction log, on one broker."""

@@ -42,7 +42,7 @@ def examined(stage: Stage, worker: Worker) -> str:
     return str(found["seen"])
 
 
-def test_a_worker_whose_group_another_client_is_in_ends_and_names_the_client(
+def test_a_worker_ends_and_names_a_foreign_client_in_its_group(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -63,7 +63,7 @@ def test_a_worker_whose_group_another_client_is_in_ends_and_names_the_client(
         assert worker.stop() == 0
 
 
-def test_a_worker_whose_group_a_client_of_the_newer_protocol_is_in_ends_and_names_it(
+def test_a_worker_ends_and_names_a_client_of_the_newer_protocol_in_its_group(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)

@@ -109,7 +109,7 @@ def _pointed_at(name: str) -> list[Sent]:
     return ROWS if ".addresses.by" in name else []
 
 
-def test_foreign_records_in_each_internal_topic_end_no_worker_and_cost_no_record(
+def test_foreign_records_in_internal_topics_end_no_worker_and_cost_no_record(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)

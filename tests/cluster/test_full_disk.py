@@ -26,7 +26,7 @@ ROWS = 2_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
-async def test_a_worker_without_room_on_its_disk_says_so_and_goes_on_when_there_is_some(
+async def test_a_worker_with_a_full_disk_reports_it_and_continues_when_there_is_space(
     kafka: str, prefix: str, tmp_path: Path
 ) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
@@ -47,7 +47,7 @@ async def test_a_worker_without_room_on_its_disk_says_so_and_goes_on_when_there_
         assert seen["tables"][0]["rows"] == ROWS
 
 
-def test_a_directory_that_cannot_be_written_to_is_told_as_such(kafka: str, prefix: str, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_writable_is_reported(kafka: str, prefix: str, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     settings = {"LARDER_DIRECTORY": str(tmp_path / "a file" / "below it")}
     worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix, environment=settings)

@@ -31,7 +31,7 @@ def stage(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Stage:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_deletions_that_went_while_a_worker_was_away_are_found_out_before_it_joins(stage: Stage, kind: str) -> None:
+def test_deletions_that_compaction_removed_during_an_absence_are_found_before_joining(stage: Stage, kind: str) -> None:
     stage.configure("customers", AT_ONCE)
     stage.send("customers", [customer(f"c{number}") for number in range(50)])
     worker = stage.worker(KINDS[kind], missing="PassOn")
@@ -57,7 +57,7 @@ def test_deletions_that_went_while_a_worker_was_away_are_found_out_before_it_joi
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_revision_that_fell_is_told_once_and_shown_until_the_store_is_rebuilt(stage: Stage, kind: str) -> None:
+def test_a_falling_revision_is_logged_once_and_shown_until_the_store_is_rebuilt(stage: Stage, kind: str) -> None:
     stage.send("customers", [customer("c1", 5), customer("c2", 5)])
     worker = stage.worker(KINDS[kind])
     with running(worker):

@@ -84,7 +84,7 @@ class Flights:
         self.beside.call(until(there, 30, f"{len(rows)} rows"))
 
 
-def test_a_state_that_is_given_partitions_while_it_runs_is_decided_on_by_its_old_number_only(
+def test_a_state_that_gets_partitions_while_it_runs_is_decided_on_only_by_its_old_number(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     flights = Flights(kafka, prefix, beside, tmp_path)

@@ -24,7 +24,7 @@ WAITS = "Wait(seconds=60).then(DeadLetter)"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_worker_that_is_told_to_stop_hands_its_partitions_over_without_a_gap(
+def test_a_stopping_worker_hands_its_partitions_over_without_a_gap(
     shop: Shop, kind: str, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS[kind], missing=WAITS)
@@ -46,7 +46,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_partitions_over_without_a_gap(
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped, to stay"])
-def test_a_worker_that_comes_back_within_its_session_goes_on_and_nobody_else_has_a_pause(
+def test_a_worker_that_restarts_within_its_session_continues_and_no_other_one_pauses(
     shop: Shop, how: str, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
@@ -73,7 +73,7 @@ def test_a_worker_that_comes_back_within_its_session_goes_on_and_nobody_else_has
     measured(f"coming back, {how}: {took:.2f} s until all partitions are processed, {paused:.2f} paused")
 
 
-def test_a_worker_whose_name_is_taken_elsewhere_ends_and_says_why(shop: Shop) -> None:
+def test_a_worker_whose_name_is_used_elsewhere_ends_with_the_reason(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
     first = shop.worker(module, session_timeout_s=str(SESSION))
     second = shop.worker(module, session_timeout_s=str(SESSION), directory=str(shop.directory / "elsewhere"))

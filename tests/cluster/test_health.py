@@ -56,7 +56,7 @@ def visit(order: Order, row: Visits | None) -> Visits:
 """
 
 
-def test_a_worker_whose_agent_hangs_is_not_live_and_says_where(
+def test_a_worker_whose_agent_hangs_is_not_live_and_names_the_agent(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -72,7 +72,7 @@ def test_a_worker_whose_agent_hangs_is_not_live_and_says_where(
         assert (worker.get("/health/ready") or (0, {}))[0] == 200, "it can answer all the same"
 
 
-def test_who_asks_a_worker_for_the_first_time_is_told_what_stood_still_before_and_how_fast_records_go(
+def test_the_first_request_reports_earlier_stalls_and_current_rates(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -88,7 +88,7 @@ def test_who_asks_a_worker_for_the_first_time_is_told_what_stood_still_before_an
         assert rates == {stage.name("customers"): 0.0}
 
 
-def test_a_worker_whose_join_blocks_for_ever_gives_no_answer(
+def test_a_worker_whose_join_blocks_forever_gives_no_answer(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -118,7 +118,7 @@ def test_a_worker_that_works_is_live_however_short_the_limit_is(
         assert worker.stop() == 0
 
 
-def test_records_that_are_held_back_on_purpose_are_no_reason_for_a_restart(
+def test_records_held_back_on_purpose_do_not_make_a_worker_unhealthy(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -138,7 +138,7 @@ def test_records_that_are_held_back_on_purpose_are_no_reason_for_a_restart(
         assert worker.stop() == 0
 
 
-async def test_a_partition_behind_the_open_transaction_of_another_says_whose_it_is_and_is_no_reason_for_a_restart(
+async def test_a_partition_behind_a_foreign_open_transaction_names_it_and_the_worker_stays_healthy(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = await asyncio.to_thread(Stage, kafka, prefix, beside, tmp_path)
@@ -160,7 +160,7 @@ async def test_a_partition_behind_the_open_transaction_of_another_says_whose_it_
         assert await asyncio.to_thread(worker.stop) == 0
 
 
-async def test_an_input_at_the_open_transaction_of_another_says_whose_it_is_and_is_no_reason_for_a_restart(
+async def test_an_input_at_a_foreign_open_transaction_names_it_and_the_worker_stays_healthy(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = await asyncio.to_thread(Stage, kafka, prefix, beside, tmp_path)
@@ -191,7 +191,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[LocalBroker]:
         broker.stop()
 
 
-async def test_while_the_broker_is_away_nothing_is_a_reason_for_a_restart_and_rows_go_on_being_served(
+async def test_without_the_broker_a_worker_stays_healthy_and_serves_rows(
     broker: LocalBroker, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = await asyncio.to_thread(Stage, broker.bootstrap, prefix, beside, tmp_path)
@@ -230,7 +230,7 @@ def test_a_worker_is_ready_once_its_tables_were_caught_up_and_its_group_is_joine
         assert worker.stop() == 0
 
 
-def test_why_an_order_was_not_joined_is_told_by_the_worker_that_had_it(
+def test_the_worker_that_had_an_order_reports_why_it_was_not_joined(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -269,7 +269,7 @@ def test_why_an_order_was_not_joined_is_told_by_the_worker_that_had_it(
         assert worker.stop() == 0
 
 
-def test_a_worker_that_joins_waits_and_decides_tells_each_metric_of_the_catalogue(
+def test_a_worker_that_joins_waits_and_decides_reports_each_metric_of_the_catalogue(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)

@@ -19,7 +19,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_worker_that_is_killed_at_any_time_loses_neither_rows_nor_orders(
+def test_a_worker_killed_at_any_time_loses_neither_rows_nor_orders(
     shop: Shop, kind: str, chance: random.Random
 ) -> None:
     worker = shop.worker(shop.module(KINDS[kind]))
@@ -40,7 +40,7 @@ def test_a_worker_that_is_killed_at_any_time_loses_neither_rows_nor_orders(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_worker_that_is_killed_between_any_two_steps_loses_nothing(shop: Shop, kind: str) -> None:
+def test_a_worker_killed_between_any_two_steps_loses_nothing(shop: Shop, kind: str) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing="Wait(seconds=60).then(DeadLetter)"))
     # Rows that nobody changes later: what is lost of them stays lost.
     shop.publish(f"still{number}" for number in range(40))
@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_between_any_two_steps_loses_nothing(shop: Shop,
     assert not shop.parked()
 
 
-def test_a_worker_that_is_killed_in_a_long_restore_and_just_after_it_loses_no_row(shop: Shop) -> None:
+def test_a_worker_killed_in_a_long_restore_and_right_after_it_loses_no_row(shop: Shop) -> None:
     worker = shop.worker(shop.module(KINDS["global"]))
     shop.flood(60_000, shop.neighbours("c0"))
     with none_left(worker):

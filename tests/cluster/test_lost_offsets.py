@@ -32,7 +32,7 @@ MODULE = """
 
 
 @pytest.mark.parametrize(("inputs_from", "joined"), [("earliest", ["o1", "o2"]), ("latest", ["o1"])])
-async def test_an_input_that_was_made_anew_is_refused_until_it_is_said_where_to_read(
+async def test_a_recreated_input_is_refused_until_the_operator_says_where_to_read(
     kafka: str, prefix: str, tmp_path: Path, inputs_from: str, joined: list[str]
 ) -> None:
     module = MODULE.format(p=prefix)
@@ -66,7 +66,7 @@ async def test_an_input_that_was_made_anew_is_refused_until_it_is_said_where_to_
     assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == joined
 
 
-async def test_offsets_that_the_group_lost_are_refused_until_it_is_said_where_to_read(
+async def test_lost_offsets_are_refused_until_the_operator_says_where_to_read(
     kafka: str, prefix: str, tmp_path: Path
 ) -> None:
     module = MODULE.format(p=prefix)

@@ -12,7 +12,7 @@ from tests.support.workers import Worker, none_left, running
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_three_and_four_workers_come_and_go_and_every_order_is_joined_with_a_row_of_its_customer(
+def test_workers_come_and_go_and_every_order_is_joined_with_a_row_of_its_customer(
     shop: Shop, kind: str, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS[kind], SIGNED, missing="Wait(seconds=60).then(DeadLetter)")

@@ -54,7 +54,7 @@ def price(sale: Sale, product: Product | None) -> Priced | None:
 """
 
 
-def test_a_worker_makes_the_very_records_that_a_run_in_memory_makes(shop: Shop, chance: random.Random) -> None:
+def test_a_worker_makes_the_same_records_as_a_run_in_memory(shop: Shop, chance: random.Random) -> None:
     customers = [Sent(key, each.row) for key, all_ in shop.published.items() for each in all_]
     products = [Sent(f"p{number}", {"product_id": f"p{number}", "price": number}) for number in range(20)]
     sales = list(_sales(chance, 400))

@@ -108,7 +108,7 @@ def customers(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Custom
 
 
 @pytest.mark.scenario("1.9")
-def test_each_change_of_a_row_is_told_once_with_the_row_before_and_after_it(customers: Customers) -> None:
+def test_each_change_of_a_row_is_reported_once_with_the_rows_before_and_after(customers: Customers) -> None:
     with running(worker := customers.worker()):
         worker.until_caught_up()
         customers.change([("c1", "AT"), ("c1", "AT"), ("c2", "DE"), ("c1", "IT"), ("c2", None), ("c1", "AT")])
@@ -120,7 +120,7 @@ def test_each_change_of_a_row_is_told_once_with_the_row_before_and_after_it(cust
         customers.until_told()
 
 
-def test_changes_while_workers_are_killed_are_each_told_once(customers: Customers, chance: random.Random) -> None:
+def test_changes_while_workers_are_killed_are_each_reported_once(customers: Customers, chance: random.Random) -> None:
     workers = [customers.worker(name) for name in ("one", "two")]
     names, countries = [f"c{number}" for number in range(20)], ["AT", "DE", "IT", None]
     with running(*workers):
@@ -136,7 +136,7 @@ def test_changes_while_workers_are_killed_are_each_told_once(customers: Customer
         customers.until_told()
 
 
-def test_a_store_that_is_ahead_of_what_was_committed_is_rebuilt_and_no_change_is_passed_over(
+def test_a_store_ahead_of_the_committed_offset_is_rebuilt_and_no_change_is_skipped(
     customers: Customers,
 ) -> None:
     customers.change([("c1", "AT"), ("c2", "DE")])
@@ -150,7 +150,7 @@ def test_a_store_that_is_ahead_of_what_was_committed_is_rebuilt_and_no_change_is
         assert "rebuilt, so that each change is reacted to" in worker.text
 
 
-def test_a_reaction_that_fails_parks_the_record_and_the_row_changes_all_the_same(customers: Customers) -> None:
+def test_a_failing_reaction_writes_a_dead_letter_and_the_row_still_changes(customers: Customers) -> None:
     with running(worker := customers.worker()):
         worker.until_caught_up()
         customers.change([("c1", "nowhere")])

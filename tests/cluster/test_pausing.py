@@ -14,7 +14,7 @@ from tests.support.workers import Worker, running
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_worker_that_slept_through_its_session_measures_anew_before_it_joins(shop: Shop, kind: str) -> None:
+def test_a_worker_that_slept_through_its_session_measures_again_before_it_joins(shop: Shop, kind: str) -> None:
     module = shop.module(KINDS[kind], SIGNED)
     sleeper, other = shop.worker(module, "sleeper"), shop.worker(module, "other")
     with running(sleeper, other):
@@ -40,9 +40,7 @@ def test_a_worker_that_slept_through_its_session_measures_anew_before_it_joins(s
     assert not shop.parked()
 
 
-def test_a_worker_that_slept_never_says_that_a_row_is_absent_which_was_written_meanwhile(
-    shop: Shop, chance: random.Random
-) -> None:
+def test_a_worker_that_slept_never_denies_a_row_that_was_written_meanwhile(shop: Shop, chance: random.Random) -> None:
     worker = shop.worker(shop.module(KINDS["global"]))
     table = f"{shop.prefix}.customers"
     with running(worker):

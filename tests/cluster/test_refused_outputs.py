@@ -17,7 +17,7 @@ from tests.support.workers import running
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_that_were_refused_are_made_again_from_what_was_committed(shop: Shop, kind: str) -> None:
+def test_refused_outputs_are_made_again_from_the_committed_offset(shop: Shop, kind: str) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing="Wait(seconds=60).then(DeadLetter)"))
     with running(worker):
         worker.until_running()
@@ -41,7 +41,7 @@ DAY_MS = 86_400_000
 
 
 @pytest.mark.parametrize("kind", STAGE_KINDS)
-def test_what_a_topic_goes_on_to_refuse_is_parked_and_everything_else_comes_out(
+def test_records_that_a_topic_keeps_refusing_become_dead_letters_and_all_others_come_out(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str
 ) -> None:
     """Records of 1970, or of tomorrow, for a topic that takes those of today: a batch with one is refused whole."""
@@ -71,7 +71,7 @@ def test_what_a_topic_goes_on_to_refuse_is_parked_and_everything_else_comes_out(
     assert len({each.record.value for each in stage.letters()}) == 3, "before it is found, rekeyed orders come again"
 
 
-def test_a_limit_that_was_lowered_is_seen_and_kept(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
+def test_a_lowered_limit_is_noticed_and_kept(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
     stage.create("joined")
     stage.send("customers", [customer("c1")])

@@ -107,9 +107,7 @@ def labels(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Labels:
 
 @pytest.mark.scenario("4.3")
 @pytest.mark.parametrize("revised", [True, False])
-def test_a_row_that_is_given_to_another_customer_or_deleted_takes_its_label_along(
-    labels: Labels, *, revised: bool
-) -> None:
+def test_the_label_follows_a_row_that_moves_to_another_customer_or_is_deleted(labels: Labels, *, revised: bool) -> None:
     with running(worker := labels.worker()):
         worker.until_running()
         labels.change([("a1", "c1"), ("a2", "c2"), ("a3", "c3")], revised=revised)
@@ -122,7 +120,7 @@ def test_a_row_that_is_given_to_another_customer_or_deleted_takes_its_label_alon
         assert labels.beside.call(rows(labels.kafka, f"{labels.prefix}.dead-letters")) == []
 
 
-def test_a_row_whose_customer_there_is_not_loses_the_label_that_it_had(labels: Labels) -> None:
+def test_a_row_without_a_customer_loses_its_label(labels: Labels) -> None:
     with running(worker := labels.worker()):
         worker.until_running()
         labels.change([("a1", "c1"), ("a2", "c1")])
@@ -132,7 +130,7 @@ def test_a_row_whose_customer_there_is_not_loses_the_label_that_it_had(labels: L
         assert [row["address_id"] for row in labels.addresses.values() if row] == ["a1", "a2"]
 
 
-def test_a_row_that_gets_null_in_the_field_of_by_loses_its_label_and_is_counted_where_by_says_drop(
+def test_a_row_with_null_in_the_field_of_by_loses_its_label_and_is_counted_as_dropped(
     labels: Labels,
 ) -> None:
     with running(worker := labels.worker(by=", missing=Drop")):
@@ -146,7 +144,7 @@ def test_a_row_that_gets_null_in_the_field_of_by_loses_its_label_and_is_counted_
         assert labels.beside.call(rows(labels.kafka, f"{labels.prefix}.dead-letters")) == []
 
 
-def test_a_row_that_moves_away_waits_no_longer_where_it_was(labels: Labels) -> None:
+def test_a_row_that_moves_away_no_longer_waits_in_its_old_partition(labels: Labels) -> None:
     with running(worker := labels.worker(missing="Wait(60).then(DeadLetter)")):
         worker.until_running()
         labels.change([("a1", "c98"), ("a2", "c97")])
@@ -159,7 +157,7 @@ def test_a_row_that_moves_away_waits_no_longer_where_it_was(labels: Labels) -> N
         labels.until_right()
 
 
-def test_rows_that_move_while_workers_are_killed_end_with_the_labels_that_they_are_to_have(
+def test_rows_that_move_while_workers_are_killed_end_with_the_right_labels(
     labels: Labels, chance: random.Random
 ) -> None:
     workers = [labels.worker(name) for name in ("one", "two")]

@@ -17,7 +17,7 @@ STORED = 20_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_restart_reads_what_was_missed_and_not_what_is_stored(
+def test_a_restart_reads_only_what_it_missed(
     kafka: str,
     prefix: str,
     beside: Beside,

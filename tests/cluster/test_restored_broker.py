@@ -41,7 +41,7 @@ def broker(tmp_path: Path) -> Iterator[Restorable]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_table_that_is_ahead_of_its_topic_is_read_anew_and_said_so(
+def test_a_table_ahead_of_its_topic_is_rebuilt_with_a_log_line(
     broker: Restorable, prefix: str, beside: Beside, tmp_path: Path, kind: str
 ) -> None:
     kafka, customers = broker.address, f"{prefix}.customers"

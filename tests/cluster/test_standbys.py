@@ -14,7 +14,7 @@ WAITS = "Wait(seconds=60).then(DeadLetter)"
 STORED = 40_000
 
 
-def test_the_next_best_worker_follows_tables_and_waiting_orders_and_goes_on_with_the_last_records(
+def test_a_standby_follows_tables_and_waiting_records_and_takes_over_with_the_last_ones(
     shop: Shop, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
@@ -46,7 +46,7 @@ def test_the_next_best_worker_follows_tables_and_waiting_orders_and_goes_on_with
         assert not shop.parked()
 
 
-def test_a_copy_says_that_it_is_one_and_never_that_a_key_is_absent_and_its_worker_asks_the_owner(shop: Shop) -> None:
+def test_a_copy_says_that_it_is_a_copy_never_denies_a_key_and_asks_the_owner(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
     workers = [shop.worker(module, name, standby="1") for name in ("one", "two")]
     table = f"{shop.prefix}.customers"
@@ -74,7 +74,7 @@ def _here(worker: Worker, table: str, key: str) -> tuple[int, dict[str, Any]]:
     return worker.get(f"/tables/{table}/rows/{key}?local=1") or (0, {})
 
 
-def test_without_the_setting_nobody_stands_by(shop: Shop) -> None:
+def test_without_the_setting_there_is_no_standby(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
     workers = [shop.worker(module, name) for name in ("one", "two")]
     with running(*workers):

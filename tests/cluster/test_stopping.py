@@ -15,7 +15,7 @@ MAY_TAKE = 10  # seconds
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_busy_worker_stops_at_once_and_the_next_goes_on_where_it_was(
+def test_a_busy_worker_stops_at_once_and_the_next_continues_from_there(
     shop: Shop, kind: str, measured: Callable[[str], None]
 ) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing="Wait(seconds=60).then(DeadLetter)"))

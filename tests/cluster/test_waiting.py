@@ -23,7 +23,7 @@ def waits(seconds: float) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_orders_that_wait_outlive_their_worker_and_are_released_by_another(shop: Shop, kind: str) -> None:
+def test_waiting_orders_outlive_their_worker_and_another_releases_them(shop: Shop, kind: str) -> None:
     module = shop.module(KINDS[kind], missing=waits(60))
     one, two, three = workers = [shop.worker(module, name) for name in ("one", "two", "three")]
     late = [f"late{number}" for number in range(10)]
@@ -46,7 +46,7 @@ def test_orders_that_wait_outlive_their_worker_and_are_released_by_another(shop:
     assert not shop.parked()
 
 
-def test_orders_of_one_key_stay_in_their_order_behind_one_that_waits(shop: Shop) -> None:
+def test_orders_of_one_key_keep_their_order_behind_one_that_waits(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=waits(60))
     one, two = workers = [shop.worker(module, name) for name in ("one", "two")]
     # Rekeyed orders meet only where their customers share a partition.
@@ -68,9 +68,7 @@ def test_orders_of_one_key_stay_in_their_order_behind_one_that_waits(shop: Shop)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_deadline_does_not_expire_orders_whose_customer_came_in_time_to_a_table_that_lags(
-    shop: Shop, kind: str
-) -> None:
+def test_a_lagging_table_does_not_expire_orders_whose_customer_came_in_time(shop: Shop, kind: str) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing=waits(8)), session_timeout_s="20")
     late = [f"late{number}" for number in range(8)]
     with running(worker):
@@ -91,7 +89,7 @@ def test_a_deadline_does_not_expire_orders_whose_customer_came_in_time_to_a_tabl
         shop.judge()
 
 
-def test_an_order_whose_customer_does_not_come_expires_and_says_why(shop: Shop) -> None:
+def test_an_order_whose_customer_does_not_come_expires_with_the_cause(shop: Shop) -> None:
     worker = shop.worker(shop.module(KINDS["global"], missing=waits(0.5)))
     with running(worker):
         shop.order(3, ["nobody"])
@@ -111,7 +109,7 @@ def test_an_order_whose_customer_does_not_come_expires_and_says_why(shop: Shop) 
     assert all("nobody" in dict(each.headers)["larder.cause"].decode() for each in parked)
 
 
-def test_a_newer_revision_or_a_deletion_takes_the_place_of_a_row_that_waits(shop: Shop) -> None:
+def test_a_newer_revision_or_a_deletion_replaces_a_waiting_row(shop: Shop) -> None:
     carts = f"{shop.prefix}.carts"
     worker = shop.worker(shop.module(CARTS))
     shop.beside.call(create(shop.kafka, {carts: 4}, COMPACTED))
@@ -161,7 +159,7 @@ def _until_passed(moment: float) -> None:
         time.sleep(0.02)
 
 
-def test_a_new_partition_that_has_nowhere_to_wait_is_told_once_and_goes_on_when_it_has(
+def test_a_new_partition_without_its_waiting_topic_is_logged_once_and_continues_when_it_exists(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)

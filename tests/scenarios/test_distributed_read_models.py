@@ -33,7 +33,7 @@ FULL_STATE = """
 
 
 @pytest.mark.scenario("1.1")
-async def test_ten_thousand_keys_written_five_times_each_are_as_many_rows_the_last_ones_in_every_follower(
+async def test_every_follower_has_the_last_row_of_ten_thousand_keys_written_five_times(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, module = f"{prefix}.customers", FULL_STATE.format(p=prefix)
@@ -116,7 +116,7 @@ OWNER_AND_FOLLOWER = """
 
 
 @pytest.mark.scenario("1.2")
-async def test_with_the_owner_gone_and_then_the_broker_a_restarted_worker_serves_what_it_had_and_says_its_age(
+async def test_without_owner_and_broker_a_restarted_worker_serves_its_rows_with_their_age(
     broker: Broker, prefix: str, start: Start
 ) -> None:
     await broker.start()
@@ -255,7 +255,7 @@ CHAIN = """
 
 @pytest.mark.scenario("1.3")
 @pytest.mark.parametrize("order", list(permutations(["crm", "shipping", "billing"])), ids="-".join)
-async def test_services_that_are_started_in_any_order_reach_the_same_state(
+async def test_services_started_in_any_order_reach_the_same_state(
     kafka: str, prefix: str, start: Start, order: tuple[str, ...]
 ) -> None:
     module = CHAIN.format(p=prefix)
@@ -331,9 +331,7 @@ async def test_two_services_that_each_follow_a_topic_of_the_other_do_not_wait_fo
 
 
 @pytest.mark.scenario("1.3")
-async def test_a_worker_that_is_started_before_the_broker_waits_says_so_and_starts_when_it_comes(
-    broker: Broker, prefix: str, start: Start
-) -> None:
+async def test_a_worker_started_before_the_broker_waits_for_it(broker: Broker, prefix: str, start: Start) -> None:
     worker = start(FULL_STATE.format(p=prefix), f"{prefix}.everything", kafka=broker.address)
     worker.until_said(f"waiting for the broker at {broker.address}")
     status, answer = worker.row(f"{prefix}.customers", "c1")
@@ -374,7 +372,7 @@ TWO_OWNERS = """
 
 @pytest.mark.scenario("1.4")
 @pytest.mark.parametrize("service", ["crm", "sales"])
-async def test_a_second_service_that_declares_itself_owner_of_a_topic_is_refused_naming_both(
+async def test_a_second_owner_of_a_topic_is_refused_naming_both(
     kafka: str, prefix: str, start: Start, service: str
 ) -> None:
     second = f'second = OwnerTopic("{prefix}.customers", Customer, key="customer_id", owner="{prefix}.sales")'
@@ -387,7 +385,7 @@ async def test_a_second_service_that_declares_itself_owner_of_a_topic_is_refused
 
 
 @pytest.mark.scenario("1.4")
-async def test_a_service_that_publishes_into_a_topic_of_another_owner_is_refused(prefix: str, start: Start) -> None:
+async def test_a_service_that_publishes_to_a_topic_of_another_owner_is_refused(prefix: str, start: Start) -> None:
     worker = start(TWO_OWNERS.format(p=prefix, second="second = crms"), f"{prefix}.sales")
     assert worker.exit_code() == 2
     (said,) = worker.text.splitlines()
@@ -396,9 +394,7 @@ async def test_a_service_that_publishes_into_a_topic_of_another_owner_is_refused
 
 
 @pytest.mark.scenario("1.4")
-async def test_a_follower_has_no_way_to_write_to_the_table_that_it_follows(
-    kafka: str, prefix: str, start: Start
-) -> None:
+async def test_a_follower_cannot_write_to_the_table_that_it_follows(kafka: str, prefix: str, start: Start) -> None:
     table, row = f"{prefix}.customers", {"customer_id": "c1", "name": "Ada", "revision": 1}
     await create(kafka, {table: 4}, COMPACTED)
     await send(kafka, table, [("c1", row)])
@@ -434,7 +430,7 @@ def _customer(key: str, revision: int) -> dict[str, Any]:
 
 
 @pytest.mark.scenario("1.5")
-async def test_a_deleted_row_is_gone_everywhere_and_does_not_come_back_by_a_late_older_event(
+async def test_a_deleted_row_is_gone_everywhere_and_a_late_older_event_does_not_restore_it(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, module = f"{prefix}.customers", INDEXED.format(p=prefix, indexes=["country", "city"])
@@ -510,9 +506,7 @@ async def test_a_deleted_row_comes_back_with_a_newer_event(kafka: str, prefix: s
 
 
 @pytest.mark.scenario("1.6")
-async def test_a_full_state_message_that_changes_nothing_is_dropped_before_it_triggers_anything(
-    kafka: str, prefix: str, start: Start
-) -> None:
+async def test_a_message_that_changes_nothing_triggers_nothing(kafka: str, prefix: str, start: Start) -> None:
     table = f"{prefix}.customers"
     await create(kafka, {table: 2}, COMPACTED)
     worker = start(INDEXED.format(p=prefix, indexes=["city"]), f"{prefix}.everything")
@@ -556,7 +550,7 @@ CAUSES = """
 
 
 @pytest.mark.scenario("1.6")
-async def test_a_topic_whose_messages_say_their_cause_keeps_every_one(kafka: str, prefix: str, start: Start) -> None:
+async def test_a_topic_whose_messages_have_a_cause_keeps_every_one(kafka: str, prefix: str, start: Start) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.moved": 1})
     moved = [{"customer_id": "c1", "city": "Graz", "cause": cause} for cause in ("visit", "visit", "letter")]
@@ -605,7 +599,7 @@ def _member(key: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.scenario("1.7")
-async def test_a_field_that_an_owner_adds_survives_and_one_that_it_changed_or_took_away_is_parked_with_its_place(
+async def test_a_field_that_an_owner_adds_survives_and_a_changed_or_removed_one_is_a_dead_letter(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, service, module = f"{prefix}.customers", f"{prefix}.divided", GROWN.format(p=prefix)
@@ -661,7 +655,7 @@ def _letter(worker: Worker, place: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.scenario("1.8")
-async def test_an_index_that_a_reader_adds_is_built_from_its_local_rows_while_the_table_serves(
+async def test_a_new_index_is_built_from_local_rows_while_the_table_serves(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, service = f"{prefix}.customers", f"{prefix}.everything"

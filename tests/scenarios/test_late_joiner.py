@@ -140,7 +140,7 @@ LINE = r"{table}: ([\d,]+) rows, ([\d,]+) rows/s, ([\d,]+) remaining, end expect
 
 
 @pytest.mark.scenario("5.4")
-async def test_while_it_catches_up_a_worker_says_how_many_rows_at_which_rate_what_remains_and_when_it_will_end(
+async def test_while_it_catches_up_a_worker_reports_rows_rate_remainder_and_expected_end(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, count = f"{prefix}.products", 100_000

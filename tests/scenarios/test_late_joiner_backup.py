@@ -28,7 +28,7 @@ KINDS = ["global_table", "table"]
 
 @pytest.mark.scenario("5.2")
 @pytest.mark.parametrize("held", KINDS)
-async def test_a_backup_is_complete_with_the_topic_from_its_offset_on_and_is_refused_without(
+async def test_a_backup_is_complete_with_the_topic_from_its_offset_and_refused_without_it(
     kafka: str, prefix: str, tmp_path: Path, start: Start, held: str
 ) -> None:
     customers, module, backup = f"{prefix}.customers", MODULE.format(p=prefix, held=held), tmp_path / "backup"

@@ -54,9 +54,7 @@ async def _send_rows(kafka: str, topic: str, key: str, values: list[dict[str, An
 
 
 @pytest.mark.scenario("4.1")
-async def test_orders_joined_with_a_global_and_with_a_copartitioned_table_are_the_same_enriched_orders(
-    kafka: str, prefix: str, start: Start
-) -> None:
+async def test_global_and_copartitioned_joins_make_the_same_orders(kafka: str, prefix: str, start: Start) -> None:
     module, orders = BOTH_WAYS.format(p=prefix), _orders(3_000)
     await create(kafka, {f"{prefix}.customers": 4}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 4})
@@ -76,7 +74,7 @@ async def test_orders_joined_with_a_global_and_with_a_copartitioned_table_are_th
 
 @pytest.mark.scenario("4.1")
 @pytest.mark.parametrize(("service", "joined", "shared"), [("shipping", "shipped", 2), ("fulfilment", "fulfilled", 4)])
-async def test_while_rows_change_each_order_meets_a_published_row_of_its_key_not_older_than_the_end_that_was_seen(
+async def test_while_rows_change_each_order_meets_a_row_no_older_than_the_measured_end(
     kafka: str, prefix: str, start: Start, service: str, joined: str, shared: int
 ) -> None:
     customers, orders = f"{prefix}.customers", f"{prefix}.orders"
@@ -130,7 +128,7 @@ UNEQUAL = """
 
 @pytest.mark.scenario("4.2")
 @pytest.mark.parametrize("where", ["in the declarations", "on the broker"])
-async def test_different_partition_counts_of_two_copartitioned_topics_are_refused_at_start_with_the_ways_out(
+async def test_different_partition_counts_are_refused_at_start_with_the_ways_out(
     kafka: str, prefix: str, start: Start, where: str
 ) -> None:
     if where == "on the broker":
@@ -210,7 +208,7 @@ REKEYED = """
 
 
 @pytest.mark.scenario("4.3")
-async def test_rekeying_keeps_the_order_within_a_key_and_parks_what_has_no_key_to_go_by(
+async def test_rekeying_keeps_the_order_within_a_key_and_dead_letters_records_without_it(
     kafka: str, prefix: str, start: Start
 ) -> None:
     await create(kafka, {f"{prefix}.customers": 3}, COMPACTED)
@@ -345,7 +343,7 @@ EARLY = """
 
 
 @pytest.mark.scenario("4.5")
-async def test_an_order_that_comes_before_its_customer_takes_the_step_that_was_declared_and_is_counted(
+async def test_an_order_before_its_customer_takes_the_declared_step_and_is_counted(
     kafka: str, prefix: str, start: Start
 ) -> None:
     await create(kafka, {f"{prefix}.customers": 2}, COMPACTED)
@@ -415,7 +413,7 @@ PARTITIONS = 3
 
 
 @pytest.mark.scenario("4.6")
-async def test_while_workers_come_and_read_their_shares_any_worker_is_right_or_says_that_it_cannot_say(
+async def test_while_workers_restore_any_worker_is_right_or_says_that_it_does_not_know(
     kafka: str, prefix: str, start: Start
 ) -> None:
     table, count = f"{prefix}.customers", 40_000

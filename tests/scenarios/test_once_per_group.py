@@ -50,7 +50,7 @@ TWO_APPLICATIONS = """
 
 
 @pytest.mark.scenario("6.1")
-async def test_of_two_applications_with_two_workers_each_exactly_one_worker_of_each_handles_an_event(
+async def test_exactly_one_worker_of_each_of_two_applications_handles_an_event(
     kafka: str, prefix: str, tmp_path: Path, start: Start
 ) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)

@@ -62,7 +62,7 @@ def counting(shop: str, name: str, owner: str = "") -> str:
 
 
 @pytest.mark.scenario("1.4")
-async def test_a_second_service_that_declares_itself_the_owner_of_a_topic_is_refused_at_start_naming_both(
+async def test_a_second_owner_of_a_topic_is_refused_at_start_naming_both(
     kafka: str, shop: str, start: Start, tmp_path: Path
 ) -> None:
     """Two programs that know nothing of each other, the second one written later."""
@@ -99,9 +99,7 @@ async def test_a_topic_gets_another_owner_on_purpose(kafka: str, shop: str, star
 
 
 @pytest.mark.scenario("1.4")
-async def test_a_follower_has_no_way_to_write_to_a_table_that_it_follows(
-    kafka: str, shop: str, start: Start, tmp_path: Path
-) -> None:
+async def test_a_follower_cannot_write_to_a_followed_table(kafka: str, shop: str, start: Start, tmp_path: Path) -> None:
     """Not by declaring a join into it, nor by what a declared table can do, nor over HTTP, nor with a command."""
     refused = start(counting(shop, "selling", owner=f"{shop}.keeping"), f"{shop}.selling")
     assert refused.exit_code() == 2
@@ -128,7 +126,7 @@ async def test_a_follower_has_no_way_to_write_to_a_table_that_it_follows(
 
 
 @pytest.mark.scenario("1.4")
-async def test_who_stands_in_for_a_service_is_told_that_its_workers_write_the_topic_too(
+async def test_publishing_as_a_service_warns_that_its_workers_write_the_topic_too(
     kafka: str, shop: str, start: Start, tmp_path: Path
 ) -> None:
     owner = f"{shop}.keeping"
