@@ -13,7 +13,7 @@ SITE := .venv-docs
 PIP := -m pip --disable-pip-version-check --no-input install --quiet --no-compile --no-deps
 PROJECT := pyproject.toml requirements/run.txt
 
-.PHONY: demo test install check format bench faults scenario docs lock clean
+.PHONY: demo test install check format bench faults scenario docs wheel lock clean
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/larder demo $(ARGS)
@@ -49,18 +49,24 @@ bench: $(VENV)/run.stamp $(PEERS)/stamp
 docs: $(SITE)/stamp
 	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict --config-file website/mkdocs.yml
 
+# What users install: dist/larder_streams-*.whl.
+wheel: $(VENV)/run.stamp
+	@rm -rf build/lib dist
+	@$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist
+
 # Written for all supported Pythons at once, with hashes and without the name of any registry.
 LOCK = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_ARGS)
 lock:
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet 'uv>=0.8,<0.14' >&2
-	@$(LOCK) pyproject.toml requirements/build.in -o requirements/run.txt
-	@$(LOCK) pyproject.toml requirements/build.in --extra dev -c requirements/run.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra broker -o requirements/run.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra broker --extra dev -c requirements/run.txt -o requirements/dev.txt
 	@test ! -e requirements/bench.in || $(LOCK) requirements/bench.in -o requirements/bench.txt
 	@$(LOCK) requirements/docs.in -o requirements/docs.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-lock $(PEERS) $(SITE) *.egg-info
+	rm -rf $(VENV) $(VENV)-lock $(PEERS) $(SITE) dist *.egg-info
 
 define CHECKED_PYTHON
 import sys

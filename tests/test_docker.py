@@ -13,6 +13,7 @@ import yaml
 from larder.cli.main import larder
 from larder.config.settings import SETTINGS
 from larder.declaring.loading import load_services
+from tests.package.installed import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
@@ -49,8 +50,8 @@ def test_the_generator_is_a_module_that_there_is() -> None:
 
 
 def test_the_image_is_made_of_files_that_there_are() -> None:
-    copied = [line.split()[1] for line in DOCKERFILE.splitlines() if line.startswith("COPY")]
-    assert copied
+    copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
+    assert set(SOURCES) <= set(copied)
     let_through = (ROOT / "docker" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     for name in copied:
         assert (ROOT / name).exists(), name

@@ -102,7 +102,7 @@ def _first_line(path: Path) -> str:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="larder")
+@click.version_option(package_name="larder-streams")
 def larder() -> None:
     """Keep local read models of what other services own, and join streams with them."""
 

@@ -19,7 +19,7 @@ from larder.declaring.problems import Problem
 from larder.kafka.broker_probe import answers_now
 from larder.local_broker.failures import cause_of_death, log_tail, port_in_use, silent
 from larder.local_broker.jars import fetched_jars
-from larder.local_broker.java import java_command, no_java
+from larder.local_broker.java import java_command, java_runtime, no_java
 from larder.local_broker.occupancy import Running, enter, is_occupied, occupy, running
 from larder.local_broker.ports import free_port, is_free
 from larder.local_broker.properties import LOOPBACK, Listener, Node, rendered, server_properties
@@ -130,6 +130,7 @@ class LocalBroker:
             self._ended(found.pid, signal.SIGKILL, STOP_SECONDS)
 
     def _start_or_reuse(self) -> bool:
+        java_runtime()  # before 43 MB are fetched for it
         jars = fetched_jars(self._cache)
         deadline = time.monotonic() + READY_SECONDS
         while (file := occupy(self.directory)) is None:

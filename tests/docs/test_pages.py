@@ -55,7 +55,7 @@ def test_each_scenario_names_the_files_of_its_tests() -> None:
 
 
 def test_modules_and_tests_that_documents_name_exist() -> None:
-    folders = ("larder", "agents", "tables", "tests")
+    folders = ("larder", "app", "agents", "tables", "tests")
     modules = [path.as_posix() for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")]
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     for document in documents():

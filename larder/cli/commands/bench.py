@@ -9,6 +9,9 @@ from pathlib import Path
 
 import click
 
+from larder.config.errors import MistakeError
+from larder.declaring.problems import Problem
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -20,6 +23,9 @@ def command(arguments: tuple[str, ...]) -> None:
     --quick does less of everything, in less than eight minutes; --json PATH writes the results; --only PART (join,
     decide, restore, get, http, transactions, failover, freshness, memory) leaves out the other parts.
     """
+    if not (ROOT / "tests" / "bench").is_dir():
+        found = f"an installed package in {ROOT}"
+        raise MistakeError(Problem("larder bench", "requires a checkout of larder", found, "run make bench in one"))
     program = [sys.executable, "-m", "tests.bench", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     raise SystemExit(subprocess.run(program, env=environment, check=False).returncode)  # noqa: S603 - our own program

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from larder.template.writing import write_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +28,7 @@ class Demo:
     """The demo of the shop, in a directory of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        for name in ("app", "agents", "tables"):
-            shutil.copytree(ROOT / name, directory / name)
+        self.directory = write_project("shop", directory)
         kept = {name: value for name, value in os.environ.items() if name != "KAFKA" and "LARDER_" not in name}
         self.environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self.process: subprocess.Popen[str] | None = None

@@ -1,0 +1,20 @@
+"""Write a new project: tables, services, a demo and tests, to be changed into your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from larder.cli.terminal.output import answer, json_option
+from larder.template.writing import write_project
+
+
+@click.command("new")
+@click.argument("name")
+@json_option
+def command(*, name: str, as_json: bool) -> None:
+    """Write a new project into the directory NAME: tables, services, a demo and tests, to be changed into your own."""
+    directory = write_project(name, Path.cwd())
+    said = f"{directory} has tables, services, a demo and tests; next: cd {name} && make demo"
+    answer({"name": name, "directory": str(directory)}, as_json=as_json, for_people=lambda: click.echo(said))
