@@ -8,13 +8,13 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from larder.config.errors import MistakeError
 from larder.config.settings import load_settings
 from larder.declaring.checks.declarations import problems
 from larder.declaring.checks.topics import topic_problems
-from larder.declaring.loading import load_services, topics_in
+from larder.declaring.loading import load_services, project_modules, topics_in
 from larder.declaring.plurals import plural
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.sources import events_of
@@ -38,20 +38,48 @@ class DeclaredTopic:
     roles: dict[str, list[str]] = field(default_factory=dict)
 
 
+class CheckedProject(NamedTuple):
+    """A project without mistakes: its modules, its services, and all topics that they declare."""
+
+    modules: Sequence[str]
+    services: Sequence[Service]
+    topics: Sequence[EventTopic | OwnerTopic]
+
+
 def declared_services(modules: Sequence[str]) -> dict[str, Service]:
     """Import modules and give their services by name; raises DeclarationError with all their problems."""
     services = load_services(modules)
-    if found := [*problems(list(services.values())), *(() if services else _without_service(modules))]:
-        raise DeclarationError(found)
+    _refuse_mistakes(services, modules, () if services else _unused(services, modules))
     return services
 
 
-def _without_service(modules: Sequence[str]) -> Iterator[Problem]:
-    """Report modules that declare topics but no service, and the problems of these topics."""
-    alone = topics_in(modules)
-    for topic in alone:
-        yield from topic_problems(topic)
-    yield Problem(
+def checked_project(modules: Sequence[str]) -> CheckedProject:
+    """Check everything that modules declare, including topics that no service uses; raises DeclarationError."""
+    services = load_services(modules)
+    unused = _unused(services, modules)
+    _refuse_mistakes(services, modules, unused)
+    used = {topic.name: topic for topic in topics(list(services.values()))}
+    return CheckedProject(modules or project_modules(), list(services.values()), [*used.values(), *unused])
+
+
+def _unused(services: Mapping[str, Service], modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
+    used = {topic.name for topic in topics(list(services.values()))}
+    return [topic for topic in topics_in(modules or project_modules()) if topic.name not in used]
+
+
+def _refuse_mistakes(
+    services: Mapping[str, Service], modules: Sequence[str], alone: Sequence[EventTopic | OwnerTopic]
+) -> None:
+    """Raise DeclarationError with the problems of all services, and of topics that none of them uses."""
+    found = [*problems(list(services.values())), *(problem for topic in alone for problem in topic_problems(topic))]
+    if not services:
+        found.append(_no_service(modules or project_modules(), alone))
+    if found:
+        raise DeclarationError(found)
+
+
+def _no_service(modules: Sequence[str], alone: Sequence[EventTopic | OwnerTopic]) -> Problem:
+    return Problem(
         f"{plural(len(modules), 'module')} {', '.join(modules)}",
         "larder requires a Service",
         f"{plural(len(alone), 'topic')} {', '.join(topic.name for topic in alone)}, and no service",
