@@ -81,14 +81,14 @@ class Assembly:
 
     def _needed_whole(self) -> Iterator[tuple[LocalTable, int]]:
         for tp in self._assigned:
-            if (table := self._tables.get(tp.topic)) is not None and table.needs_each_row:
+            if (table := self._tables.get(tp.topic)) is not None and table.role.needs_each_row:
                 yield table, tp.partition
 
     def lanes(self) -> dict[TopicPartition, Lane]:
         """Lanes in the order of their priority."""
         assigned = self._assigned
         for table in self._tables.values():
-            table.forget_listeners()
+            table.changes.forget_listeners()
         sources = {tp: self._plan.inputs[tp.topic].replays for tp in _of(assigned, self._plan.inputs)}
         inputs = {tp: self._input(tp) for tp, source in sources.items() if source is None}
         replays = {tp: self._replay(tp, source, inputs) for tp, source in sources.items() if source is not None}
@@ -167,18 +167,18 @@ class Assembly:
 
     def _is_open(self, name: str, partition: int) -> bool:
         table = self._tables[name]
-        return table.held == "global" or partition in table.partitions
+        return table.held == "global" or table.stored.is_open(partition)
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
         """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""
-        tables = [self._tables[name] for name in self._read(plan)]
-        whole = [self._tables[name] for name in self._plan.needed_whole(tp.topic)]
+        tables = [self._tables[name].at(tp.partition) for name in self._read(plan)]
+        whole = [self._tables[name].at(tp.partition) for name in self._plan.needed_whole(tp.topic)]
         waiting = [*self.waiting.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
 
         def held() -> bool:
-            if not all(table.caught_up(tp.partition) for table in tables):
+            if not all(table.caught_up() for table in tables):
                 return True
-            return not all(each.ready for each in waiting) or any(each.unreadable(tp.partition) for each in whole)
+            return not all(each.ready for each in waiting) or any(each.unreadable() for each in whole)
 
         return held
 

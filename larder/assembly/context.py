@@ -37,7 +37,7 @@ class Shared:
 
     def owned(self, output: Output, partition: int) -> OwnedRows:
         """Give a partition of a table that this service owns."""
-        return OwnedRows(self.tables[output.topic], partition, output, self.delivery, self.generation)
+        return OwnedRows(self.tables[output.topic].at(partition), output, self.delivery, self.generation)
 
     def dead_letters(self, tp: TopicPartition, step: str = "") -> Parking:
         """Give where records of a partition go that a step could not handle."""

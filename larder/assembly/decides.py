@@ -153,9 +153,10 @@ class DecideParts:
         if (plan := self._plans.get(use.name)) is not None:
             return Source(lambda key: self._decider(plan, partition).row(key), plan.state.partitions)
         table, typed = self._tables[use.name], decoder(use.topic.row)
+        rows = table.at(partition)
 
         def row(key: bytes) -> object:
-            raw = table.rows(partition).raw(key)
+            raw = rows.raw(key)
             return None if raw is None else typed(raw)
 
         return Source(row, 0 if use.held == "global" else table.partition_count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -18,7 +18,6 @@ from larder.declaring.service import Service
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.misplaced import RecordPlaces
 from larder.local_tables.table import LocalTable
 from larder.operators.joins.decisions import JoinRule
@@ -104,7 +103,7 @@ def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
     places = RecordPlaces(partition, join.lookups, [table.partition_count for table in tables])
     source, results = events_of(join.source), row_results(join)
     checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
-    lookups = Lookups(plan.compiled, [table.rows(partition) for table in tables])
+    lookups = Lookups(plan.compiled, [table.at(partition) for table in tables])
     rule = JoinRule(plan.compiled, places, checks, results)
     outcomes = Outcomes(
         plan.compiled,
@@ -118,39 +117,18 @@ def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
         return JoinStep(lookups, rule, outcomes)
     waiting = Waiting(_room(plan, plan.waiting, tables, at), lookups, rule, outcomes)
     for lookup, table in enumerate(tables):
-        table.listen(partial(waiting.came, lookup))
+        table.changes.listen(partial(waiting.came, lookup))
     at.shared.waiting.setdefault(at.tp, []).append(waiting)
     return JoinStep(lookups, rule, outcomes, waiting)
 
 
 def _room(plan: JoinPlan, waits: WaitPlan, tables: Sequence[LocalTable], at: PartitionContext) -> WaitingRoom:
-    states = at.shared.plan.states_of(at.tp.topic)
     return WaitingRoom(
         at.tp,
         waits.wait,
         at.owned(waits.output),
-        [_Partner(table, at.tp.partition, state=table.topic.name in states) for table in tables],
+        [table.at(at.tp.partition) for table in tables],
         at.delivery,
         at.shared.clock,
         by_row_key=isinstance(events_of(plan.operator.source), OwnerTopic),
     )
-
-
-class _Partner:
-    """A table as it is for the records of one input partition; `state`: a decide of this service decides on it."""
-
-    def __init__(self, table: LocalTable, partition: int, *, state: bool) -> None:
-        self._table = table
-        self._partition = partition
-        self._state = state
-
-    def caught_up(self) -> bool:
-        """Also that the rows of a state can be read."""
-        readable = not (self._state and self._table.unreadable(self._partition))
-        return readable and self._table.caught_up(self._partition)
-
-    def ends(self) -> Mapping[int, SeenEnd]:
-        return self._table.ends(self._partition)
-
-    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
-        return self._table.has_passed(ends)

@@ -67,7 +67,7 @@ class Follower:
         """Take what the broker says of the topics; answers those that were made anew, and are to be read again."""
         anew = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
         for name, topic in topics.items():
-            self._tables[name].told(*topic)
+            self._tables[name].set_topic(*topic)
         return anew
 
     def look_again(self) -> None:
@@ -105,7 +105,7 @@ class Follower:
             late = [
                 tp
                 for tp, seen in fetched.seen.items()
-                if self.follows(tp) and self._tables[tp.topic].seen(tp.partition, seen)
+                if self.follows(tp) and self._tables[tp.topic].observe_end(tp.partition, seen)
             ]
             if late or fetched.out_of_range:
                 await self._seek(consumer, {tp.topic for tp in [*late, *fetched.out_of_range]}, assigned)
@@ -134,8 +134,10 @@ class Follower:
             mine = sorted(tp for tp in tps if tp.topic == topic and self.follows(tp))
             if not mine:
                 continue
-            table.open([tp.partition for tp in mine], table.topic_id)
-            positions = table.start({tp.partition: LogRange(begins[tp], ends[tp]) for tp in mine}, standby=self.standby)
+            table.open([tp.partition for tp in mine])
+            positions = table.resume(
+                {tp.partition: LogRange(begins[tp], ends[tp]) for tp in mine}, standby=self.standby
+            )
             for tp in mine:
                 consumer.seek(tp, positions[tp.partition])
 
@@ -145,7 +147,7 @@ class Follower:
         for first in range(0, len(records), SLICE_RECORDS):
             some = records[first : first + SLICE_RECORDS]
             if self.follows(batch.tp):
-                table.take(batch.tp.partition, some, some[-1].offset + 1)
+                table.apply(batch.tp.partition, some, some[-1].offset + 1)
             await asyncio.sleep(0)
         if self.follows(batch.tp):
-            table.take(batch.tp.partition, (), batch.position)
+            table.apply(batch.tp.partition, (), batch.position)

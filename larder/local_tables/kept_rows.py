@@ -6,15 +6,12 @@ never be joined, and a wake-up would never come.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from larder.declaring.problems import Problem
 from larder.delivery.headers import GENERATION_HEADER
 from larder.local_tables.table import LocalTable
 from larder.store.applying.revision_regressions import shown
-
-log = logging.getLogger("larder")
 
 
 class KeptRows:
@@ -26,19 +23,16 @@ class KeptRows:
 
     def tick(self, now: float) -> bool:  # noqa: ARG002  it waits for rows, not for a time
         """Say once that there are rows that cannot be read, and once that there are none any more."""
-        said = self._table.said_unreadable
-        if not self._table.unreadable(self._partition):
-            if self._partition in said:
-                said.remove(self._partition)
-                log.info("table %s partition %d: all rows can be read again", self._table.topic.name, self._partition)
-        elif self._partition not in said and self._table.caught_up(self._partition):
-            said.add(self._partition)
-            log.error("%s", unreadable_rows(self._table, self._partition))
+        view = self._table.at(self._partition)
+        if not view.unreadable():
+            self._table.announcements.readable(self._partition)
+        elif view.is_read():
+            self._table.announcements.unreadable(self._partition, unreadable_rows(self._table, self._partition))
         return False
 
 
 def unreadable_rows(table: LocalTable, partition: int) -> Problem:
-    """What to tell of a table with rows that cannot be read."""
+    """What to say about a table with rows that cannot be read."""
     sample = next(table.stored.shard(partition).unreadable.all(partition))
     found = (
         f"rows that cannot be read under {table.unreadable(partition)} of its keys, for instance {shown(sample.key)}"
@@ -46,12 +40,13 @@ def unreadable_rows(table: LocalTable, partition: int) -> Problem:
     )
     where = f"{table.topic.name}, partition {partition}"
     return Problem(
-        f"state {where}" if table.decided_on else f"internal topic {where}",
+        f"state {where}" if table.role.decided_on else f"internal topic {where}",
         "a decide requires that it can read each of its rows"
-        if table.decided_on
+        if table.role.decided_on
         else "a service requires that it can read all that it keeps there, waiting records and wake-ups for instance",
         found,
-        "records of its inputs are held back, and nothing is lost: " + (_STATE_DO if table.decided_on else _KEPT_DO),
+        "records of its inputs are held back, and nothing is lost: "
+        + (_STATE_DO if table.role.decided_on else _KEPT_DO),
     )
 
 

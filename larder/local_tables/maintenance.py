@@ -1,4 +1,4 @@
-"""Tends tables in the background: builds indexes that were declared later, forgets old deletions, sweeps.
+"""Maintains tables in the background: builds indexes that were declared later, forgets old deletions, sweeps.
 
 A slice at a time, with control given back between slices, while the tables serve. Knows tables only.
 """
@@ -23,8 +23,8 @@ IDLE_SECONDS = 1.0
 """How often tables with nothing to do are looked at: only an opened store or an old deletion brings more."""
 
 
-async def tend(tables: Collection[LocalTable]) -> None:
-    """Tend `tables`, and whichever of their partitions are open, until cancelled."""
+async def maintain(tables: Collection[LocalTable]) -> None:
+    """Maintain `tables`, and whichever of their partitions are open, until cancelled."""
     while True:
         more = False
         for table in tables:
@@ -36,7 +36,7 @@ async def tend(tables: Collection[LocalTable]) -> None:
 
 def _slice(table: LocalTable) -> bool:
     before = table.stored.building
-    more = table.tend(max(1, SLICE_ROWS // max(1, len(table.partitions))))
+    more = table.maintain(max(1, SLICE_ROWS // max(1, len(table.partitions))))
     for index in before:
         if index not in table.stored.building:
             log.info("table %s: index %s is complete", table.topic.name, index)

@@ -1,4 +1,4 @@
-"""What to tell of a table that does not fit its topic any more, in the one form. Pure."""
+"""What to say about a table that no longer fits its topic, in the one form. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from larder.store.applying.revision_regressions import Fell, shown
 from larder.store.layout import FullRead, FullReadStage
 
 
-def hole(topic: str, partition: int, position: int, read: FullRead | None, log: LogRange) -> Problem:
-    """A table that is refused, since it would lack rows; `read` is its last full read."""
+def gap(topic: str, partition: int, position: int, read: FullRead | None, log: LogRange) -> Problem:
+    """A table is refused because it would lack rows; `read` is its last full read."""
     stands = "no store here" if read is None else f"position {position} here"
     return Problem(
         _named(topic, partition),
@@ -21,7 +21,7 @@ def hole(topic: str, partition: int, position: int, read: FullRead | None, log: 
 
 
 def outside(topic: str, partition: int, position: int, log: LogRange) -> Problem:
-    """A table that is rebuilt."""
+    """A table is rebuilt."""
     return Problem(
         _named(topic, partition),
         "its position must be in the topic",
@@ -31,7 +31,7 @@ def outside(topic: str, partition: int, position: int, log: LogRange) -> Problem
 
 
 def missed_deletions(topic: str, partition: int, read: FullRead, delete_retention: float) -> Problem:
-    """A table that is compared with its topic as a whole, again if it was being compared; seconds."""
+    """A table is compared with its whole topic, again if it was being compared; `delete_retention` in seconds."""
     again = read.stage is FullReadStage.READING
     return Problem(
         _named(topic, partition),
@@ -44,7 +44,7 @@ def missed_deletions(topic: str, partition: int, read: FullRead, delete_retentio
 
 
 def diverging(topic: str, fell: Fell) -> Problem:
-    """A table whose owner published a revision that is lower than the one before."""
+    """The owner of a table published a revision that is lower than the one before."""
     return Problem(
         _named(topic, fell.partition),
         "the revisions of a key rise in the order of the log",

@@ -24,7 +24,7 @@ async def tell_progress(tables: Collection[LocalTable], clock: Callable[[], floa
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         for table in tables:
-            line = progress_line(table.states(), clock())
+            line = progress_line(table.states, clock())
             if line is not None:
                 log.info("table %s: %s", table.topic.name, line)
 

@@ -17,7 +17,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
 from larder.delivery.output import Headers, Output
 from larder.delivery.unit import Unit
-from larder.local_tables.table import LocalTable
+from larder.local_tables.partition_view import PartitionView
 from larder.store.applying.deletions import REVISION_HEADER
 
 UNSTORED_ROWS: Final = 100_000
@@ -38,12 +38,12 @@ class Written(NamedTuple):
 
 
 class OwnedRows:
-    """Rows of `partition`, by encoded key; `generation` is that of the group, as this worker is a member of it."""
+    """Rows of one partition, by encoded key; `generation` is that of the group, as this worker is a member of it."""
 
-    def __init__(self, table: LocalTable, partition: int, output: Output, delivery: Delivery, generation: int) -> None:
-        self.partition = partition
+    def __init__(self, stored: PartitionView, output: Output, delivery: Delivery, generation: int) -> None:
+        self.partition = stored.partition
         self.output = output
-        self._table = table
+        self._stored = stored
         self._delivery = delivery
         self._headers: Headers = [(GENERATION_HEADER, b"%d" % generation)]
         self._unstored: dict[bytes, Written] = {}
@@ -53,7 +53,7 @@ class OwnedRows:
 
     def caught_up(self) -> bool:
         """All that its topic has was read, and can be read."""
-        return self._table.caught_up(self.partition) and not self._table.unreadable(self.partition)
+        return self._stored.caught_up()
 
     def full(self) -> bool:
         """There are enough rows on their way."""
@@ -68,34 +68,31 @@ class OwnedRows:
         """What is stored under those keys under which nothing was written since."""
         unstored = self._unstored
         asked = [key for key in keys if key not in unstored] if unstored else list(keys)
-        return dict(zip(asked, self._table.stored.shard(self.partition).raw_many(asked), strict=True))
+        return dict(zip(asked, self._stored.raw_many(asked), strict=True))
 
     def raw(self, key: bytes) -> bytes | None:
         written = self._unstored.get(key)
-        return self._table.stored.shard(self.partition).raw(key) if written is None else written.value
+        return self._stored.raw(key) if written is None else written.value
 
     def offset(self, key: bytes) -> int:
         """Where the stored row of a key lies in the topic."""
-        origin = self._table.stored.origin(key)
-        if origin is None:
-            raise LookupError(key)
-        return origin[1].offset
+        return self._stored.offset(key)
 
     def slices(self) -> Iterator[Sequence[bytes]]:
         """All that is stored, a slice at a time."""
-        return self._table.slices(self.partition)
+        return self._stored.slices()
 
     def revision(self, key: bytes) -> int | None:
         """That of the row, or of its deletion; None where there is none."""
         written = self._unstored.get(key)
-        return self._table.stored.shard(self.partition).revision(key) if written is None else written.revision
+        return self._stored.revision(key) if written is None else written.revision
 
     def first_revision(self) -> int:
         """One for a key that has none: above all that any row of this partition ever had.
 
         A revision rises by one with each record, and is at most one more than the offset of its record.
         """
-        return self._table.position(self.partition) + 1
+        return self._stored.position() + 1
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
@@ -123,7 +120,7 @@ class OwnedRows:
         """Keep no longer what is in the store: what lies before the position of the table."""
         if not self._committed:
             return
-        position = self._table.position(self.partition)
+        position = self._stored.position()
         stored = [at for at, (end, _) in enumerate(self._committed) if end is not None and end <= position]
         for _ in range(stored[-1] + 1 if stored else 0):
             for row in self._committed.popleft()[1]:

@@ -106,15 +106,15 @@ class ReactingHandler:
 
     def _react(self, records: Sequence[Record], position: int) -> None:
         partition, shard = self._tp.partition, self._table.stored.shard(self._tp.partition)
-        strangers = self._table.strangers(partition, records)
-        elsewhere = {each.record.offset for each in strangers}
+        misplaced = self._table.misplaced(partition, records)
+        elsewhere = {each.record.offset for each in misplaced}
         at_home = [record for record in records if record.offset not in elsewhere]
         known = shard.stored_many([record.key for record in at_home if record.key is not None])
         unread = shard.unreadable.among(partition, list(known))
         for key in known.keys() & self._unstored.keys():
             known[key] = self._unstored[key].stored
             (unread.add if self._unstored[key].unread else unread.discard)(key)
-        for each in [*strangers, *changes(at_home, known, unread, partition, shard.shape)]:
+        for each in [*misplaced, *changes(at_home, known, unread, partition, shard.shape)]:
             if isinstance(each, Rejected):
                 self._counts.parked += 1
                 self._parking.park_rejected(each.record, each.cause)
@@ -152,7 +152,7 @@ class ReactingHandler:
                 del self._unstored[key]
 
     def _store(self, records: Sequence[Record], position: int) -> None:
-        rejected = self._table.take(self._tp.partition, records, position)
+        rejected = self._table.apply(self._tp.partition, records, position)
         self._table.published(self._tp.partition, [each.record.offset for each in rejected])
 
 

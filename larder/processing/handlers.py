@@ -44,7 +44,7 @@ class TableHandler:
         self._delivery = delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
-        rejected = self._table.take(self._partition, records, position)
+        rejected = self._table.apply(self._partition, records, position)
         if rejected:
             self._publish(rejected, position)
 
@@ -55,11 +55,11 @@ class TableHandler:
             self._publish(left, left[-1].record.offset + 1)
 
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
-        strangers = self._table.strangers(self._partition, [record for record, _ in rejected])
-        elsewhere = {each.record.offset for each in strangers}
+        misplaced = self._table.misplaced(self._partition, [record for record, _ in rejected])
+        elsewhere = {each.record.offset for each in misplaced}
         for record, cause in rejected:
             # What holds others back is a row still, which another row type may read: no letter to be settled.
-            held_back = self._table.needs_each_row and self._table.is_unreadable(self._partition, record.key)
+            held_back = self._table.role.needs_each_row and self._table.is_unreadable(self._partition, record.key)
             if not held_back or record.offset in elsewhere:
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]

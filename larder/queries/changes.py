@@ -209,7 +209,7 @@ class Watches:
             dropping.cancel()
         if (ring := self.rings.get(name)) is None:
             ring = self.rings[name] = Ring(held)
-            held.watch = ring.take
+            held.changes.watch = ring.take
         self._watchers[name] = self._watchers.get(name, 0) + 1
         try:
             yield ring
@@ -222,7 +222,7 @@ class Watches:
 
     def _drop(self, name: str) -> None:
         self._dropping.pop(name, None)
-        self.rings.pop(name).held.watch = None
+        self.rings.pop(name).held.changes.watch = None
 
     def end(self) -> None:
         """Tell all that watch that it is over."""
@@ -230,7 +230,7 @@ class Watches:
         for dropping in self._dropping.values():
             dropping.cancel()
         for ring in self.rings.values():
-            ring.held.watch = None
+            ring.held.changes.watch = None
             ring.wake()
 
 

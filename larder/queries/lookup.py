@@ -173,7 +173,7 @@ def told_rejection(table: Table, key: bytes, partitions: Iterable[int]) -> dict[
 def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Iterable[int]) -> None:
     """Raise where the newest record of a key was rejected: there is something, which is no row."""
     if (found := rejection(held.stored, key, partitions)) is not None:
-        raise (UnreadableStateError if held.decided_on else UnreadableRowError)(
+        raise (UnreadableStateError if held.role.decided_on else UnreadableRowError)(
             Problem(
                 f"table {held.topic.name}, key {text}",
                 "requires that its newest record is a row",

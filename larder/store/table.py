@@ -116,6 +116,10 @@ class Table(LocalRows):
         """The partitions that are open, in order."""
         return sorted(self._shards)
 
+    def is_open(self, partition: int) -> bool:
+        """Say whether the store of a partition is open."""
+        return partition in self._shards
+
     def state(self, partition: int) -> State:
         """Give the state of an open partition; NotHeldError for another."""
         return self.shard(partition).states[partition]

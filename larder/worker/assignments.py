@@ -101,15 +101,17 @@ class Assignments:
             self._delivery.done(tp, start)
             return start
         table = self._tables[tp.topic]
-        table.open([tp.partition], table.topic_id)
+        table.open([tp.partition])
         if tp.topic in self.plan.reactions:
             self._begin_reacting(tp, table, offsets)
-        return table.start({tp.partition: LogRange(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
+        return table.resume({tp.partition: LogRange(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
 
     def _begin_reacting(self, tp: TopicPartition, table: LocalTable, offsets: Offsets) -> None:
         """What the group has committed decides to which changes there has been no reaction."""
         committed = self._inputs.begin(tp, offsets)
-        table.not_ahead(tp.partition, committed)
+        if table.rebuild_if_ahead(tp.partition, committed):
+            # Changes that lie between would never be reacted to.
+            log.info("table %s partition %d: rebuilt, so that each change is reacted to", *tp)
         self._begun[tp] = Begun(committed, offsets.ends[tp])
         self._delivery.done(tp, committed)
 
@@ -151,4 +153,4 @@ class Assignments:
         """Rows that come from now on release nothing: the partitions' next worker asks for all that waits."""
         self.waiting = {}
         for table in self._tables.values():
-            table.forget_listeners()
+            table.changes.forget_listeners()

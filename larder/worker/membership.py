@@ -209,7 +209,7 @@ class Membership:
     def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
         for tp, seen in ends.items():
             self.inputs.seen(tp, seen)
-            if (table := self._tables.get(tp.topic)) is not None and table.seen(tp.partition, seen):
+            if (table := self._tables.get(tp.topic)) is not None and table.observe_end(tp.partition, seen):
                 self._lost_its_place.set()
         self.processing.wake()
 

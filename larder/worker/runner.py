@@ -20,7 +20,7 @@ from larder.declaring.service import Service
 from larder.group.peers import Peer
 from larder.kafka.broker_probe import probe
 from larder.local_tables.follower import Follower
-from larder.local_tables.maintenance import tend
+from larder.local_tables.maintenance import maintain
 from larder.local_tables.progress_log import tell_progress
 from larder.local_tables.standbys import Standbys
 from larder.operators.reactions import GlobalReacting
@@ -118,7 +118,7 @@ class ServiceRunner:
             confirm(runtime, planned, topics)
             tasks.create_task(watch_connection(runtime))
             tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
-            tasks.create_task(tend(tables))
+            tasks.create_task(maintain(tables))
             tasks.create_task(say_causes(self._cause_logs))
             tasks.create_task(tell_progress(tables, runtime.clock))
             await self._follow(tasks, planned)
@@ -143,7 +143,7 @@ class ServiceRunner:
             self._activity.begin("recovering")
             tasks.create_task(Follower(runtime.options.connection, followed).run())
             # Not an event: which partitions there are, and which are caught up, may change meanwhile.
-            while not all(table.is_read(0) for table in followed.values()):  # noqa: ASYNC110
+            while not all(table.at(0).is_read() for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def _join_group(self, tasks: asyncio.TaskGroup, planned: ServicePlan, topics: ServiceTopics) -> None:

@@ -27,7 +27,7 @@ class ServiceTopics:
         """Tell a table what the broker said of its topic before the worker began."""
         facts = self._facts[table.topic.name]
         count = self.placement.partitions(table.topic.name, facts.partitions)
-        table.told(facts.topic_id, count, facts.delete_retention_ms / 1000)
+        table.set_topic(facts.topic_id, count, facts.delete_retention_ms / 1000)
 
     def note(self, found: Mapping[str, Described], tables: Mapping[str, LocalTable]) -> None:
         """Take what the broker says now, and tell the tables."""
@@ -36,7 +36,7 @@ class ServiceTopics:
             self.ids[name] = topic.topic_id
             self.partition_counts[name] = topic.partitions
             if name in tables:
-                tables[name].told(topic.topic_id, self.placement.partitions(name, topic.partitions))
+                tables[name].set_topic(topic.topic_id, self.placement.partitions(name, topic.partitions))
 
     def committed(self, topic: str, offset: int, by: str) -> Committed:
         """Give an offset with what is to be known of it when it is read again."""

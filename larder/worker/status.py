@@ -10,7 +10,6 @@ from larder.counters.letter_counts import letter_counts
 from larder.declaring.operators import LISTS
 from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import unreadable_rows
-from larder.local_tables.lost_rows import lost_rows
 from larder.local_tables.table import LocalTable
 from larder.store.partition_state import State
 from larder.store.reading.progress import Progress, progress, progress_of
@@ -51,11 +50,11 @@ def _outcomes(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str,
 def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
     """Why inputs are held back that depend on rows: they cannot be read any more."""
     for table in tables.values():
-        for state in table.states():
-            if table.needs_each_row and table.unreadable(state.partition):
+        for state in table.states:
+            if table.role.needs_each_row and table.unreadable(state.partition):
                 yield unreadable_rows(table, state.partition)
-            if (part := table.lost(state.partition)) is not None:
-                yield lost_rows(table.topic, part)
+            if (lost := table.at(state.partition).lost()) is not None:
+                yield lost
 
 
 def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
@@ -84,7 +83,7 @@ def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
 
 
 def _table(table: LocalTable, now: float) -> dict[str, Any]:
-    states, sizes = table.states(), table.stored.sizes()
+    states, sizes = table.states, table.stored.sizes()
     return {
         "table": table.topic.name,
         "held": table.held,

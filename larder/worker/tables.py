@@ -7,7 +7,9 @@ import logging
 from datetime import timedelta
 
 from larder.assembly.plan import ServicePlan
+from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store.errors import StoreError
 from larder.store.storage.deletion_expiry import TOMBSTONE_RETENTION
@@ -21,20 +23,18 @@ log = logging.getLogger("larder")
 def open_declared(runtime: Runtime) -> None:
     """Open what is on this disk of the declared tables, to answer from it before any broker is asked."""
     for use in runtime.service.tables:
-        table = runtime.tables[use.name] = _held(runtime, use.topic, use.held, by_key=use.held == "partition")
+        table = runtime.tables[use.name] = _declared(runtime, use)
         table.partition_count = runtime.memo.partitions.get(use.name, 0)
-        for partition in table.open_local():
-            table.state(partition).disconnect()
+        table.open_local()
 
 
 def confirm(runtime: Runtime, plan: ServicePlan, topics: ServiceTopics) -> None:
-    """Tell tables what the broker says, which drops copies of another topic of that name; add the internal tables."""
+    """Set what the broker reports of each topic, which drops copies of another one; add the internal tables."""
     for table in runtime.tables.values():
         topics.confirm(table)
     runtime.memo.remember_partitions({name: table.partition_count for name, table in runtime.tables.items()})
     for topic in plan.internal.values():
-        table = _held(runtime, topic, "partition", by_key=False, internal=topic.revision is None)
-        runtime.tables[topic.name] = table
+        table = runtime.tables[topic.name] = _internal(runtime, topic)
         topics.confirm(table)
 
 
@@ -55,17 +55,34 @@ def close(runtime: Runtime) -> None:
             log.warning("%s", error)
 
 
-def _held(runtime: Runtime, topic: OwnerTopic, held: Held, *, by_key: bool, internal: bool = False) -> LocalTable:
-    service, options = runtime.service, runtime.options
+def _declared(runtime: Runtime, use: TableUse) -> LocalTable:
+    options = runtime.options
+    role = TableRole(
+        by_key=use.held == "partition",
+        followed=True,
+        decided_on=any(decide.state.name == use.name for decide in runtime.service.decides),
+        gaps_allowed=options.tables_from == "earliest",
+        losses_accepted=options.losses_accepted,
+    )
+    return _table(runtime, use.topic, use.held, role)
+
+
+def _internal(runtime: Runtime, topic: OwnerTopic) -> LocalTable:
+    """A table of an operator. One with a revision has rows as others publish them: results that are gathered."""
+    options = runtime.options
+    role = TableRole(
+        internal=topic.revision is None,
+        gaps_allowed=options.tables_from == "earliest",
+        losses_accepted=options.losses_accepted,
+    )
+    return _table(runtime, topic, "partition", role)
+
+
+def _table(runtime: Runtime, topic: OwnerTopic, held: Held, role: TableRole) -> LocalTable:
     # Deletions in a topic that only this service writes are in order: nobody has to remember them.
-    retention = timedelta(0) if internal else TOMBSTONE_RETENTION
-    table = Table(
+    retention = timedelta(0) if role.internal else TOMBSTONE_RETENTION
+    stored = Table(
         topic, runtime.directory, runtime.memory, held, runtime.clock,
         tombstone_retention=retention, fault=runtime.reached,
     )  # fmt: skip
-    return LocalTable(
-        table, options.session_timeout, runtime.clock, by_key=by_key, holes=options.tables_from == "earliest",
-        decided_on=any(decide.state.name == topic.name for decide in service.decides),
-        followed=any(use.name == topic.name for use in service.tables), internal=internal,
-        losses_accepted=options.losses_accepted,
-    )  # fmt: skip
+    return LocalTable(stored, role, runtime.options.session_timeout, runtime.clock)

@@ -9,7 +9,6 @@ from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import held_back_by
-from larder.local_tables.lost_rows import lost_rows
 from larder.local_tables.table import LocalTable
 from larder.worker.membership import Membership
 
@@ -116,13 +115,13 @@ def _unreadable(tp: TopicPartition, membership: Membership, tables: Mapping[str,
 
 
 def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, LocalTable]) -> str | None:
-    read = [tables[name] for name in sorted(membership.plan.tables_of(tp.topic))]
-    lost = [(table.topic, part) for table in read if (part := table.lost(tp.partition)) is not None]
-    return f"held back: {'; '.join(str(lost_rows(*each)) for each in lost)}" if lost else None
+    read = [tables[name].at(tp.partition) for name in sorted(membership.plan.tables_of(tp.topic))]
+    lost = [problem for table in read if (problem := table.lost()) is not None]
+    return f"held back: {'; '.join(map(str, lost))}" if lost else None
 
 
 def _held_back(tp: TopicPartition, tables: Mapping[str, LocalTable]) -> str:
-    behind = [name for name, table in tables.items() if not table.caught_up(tp.partition)]
+    behind = [name for name, table in tables.items() if not table.at(tp.partition).caught_up()]
     return f"held back until what it is joined with is caught up ({', '.join(behind) or 'what waits is being read'})"
 
 
@@ -130,7 +129,7 @@ def _tables(tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[S
     for name, table in tables.items():
         # What the group reads is read again after a failure, and stands still as long as that lasts.
         passing = failing if table.held == "partition" else None
-        for state in table.states():
+        for state in table.states:
             excuse = _BEYOND if table.lies_beyond(state.partition) else passing
             high = table.high(state.partition)
             yield Standing(PartitionUse("table", name, state.partition), state.position, state.end, excuse, high)

@@ -14,6 +14,7 @@ from yarl import URL
 from larder import OwnerTopic
 from larder.group.peers import Peer
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.queries.directory import Directory
 from larder.queries.paths import row_path
@@ -28,7 +29,7 @@ MAX_AGE = 6.0
 
 def local_table(stored: Table, partition_count: int) -> LocalTable:
     """A table as a worker has it whose broker reported that number of partitions."""
-    table = LocalTable(stored, MAX_AGE, lambda: NOW)
+    table = LocalTable(stored, TableRole(), MAX_AGE, lambda: NOW)
     table.partition_count = partition_count
     return table
 

@@ -81,7 +81,7 @@ def _read_table(families: Families, name: str, table: LocalTable, now: float) ->
     results = table.counts.as_dict()
     families.add("larder_table_swept_total", results.pop("swept"), name)
     _read_results(families, "larder_table_records_total", [name], results)
-    for state in table.states():
+    for state in table.states:
         partition = state.partition
         families.add("larder_table_state", state.phase, name, partition)
         families.add("larder_table_position", state.position, name, partition)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.horizon import LogRange
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store import Table
 from larder.store.layout import MET
@@ -65,15 +66,15 @@ class Follower:
 
     def start(self) -> None:
         self.table = Table(customers, self.directory, small_memory(), "global", lambda: self.now)
-        self.held = LocalTable(self.table, PATIENCE, lambda: self.now)
-        self.held.told("id-1", PARTITIONS, RETENTION)
-        self.held.open(range(PARTITIONS), "id-1")
-        self.held.listen(lambda keys: self.told.update({key: self.table.raw(key) for key in keys}))
+        self.held = LocalTable(self.table, TableRole(), PATIENCE, lambda: self.now)
+        self.held.set_topic("id-1", PARTITIONS, RETENTION)
+        self.held.open(range(PARTITIONS))
+        self.held.changes.listen(lambda keys: self.told.update({key: self.table.raw(key) for key in keys}))
         self.seek()
 
     def seek(self) -> None:
         self.positions = dict(
-            self.held.start({partition: LogRange(0, topic.end) for partition, topic in enumerate(self.topics)})
+            self.held.resume({partition: LogRange(0, topic.end) for partition, topic in enumerate(self.topics)})
         )
 
     def crash(self) -> None:
@@ -84,13 +85,13 @@ class Follower:
         topic = self.topics[partition]
         records = [record for offset, record in sorted(topic.records.items()) if offset >= self.positions[partition]]
         position = records[count].offset if len(records) > count else topic.end
-        self.held.take(partition, records[:count], position)
+        self.held.apply(partition, records[:count], position)
         self.positions[partition] = position
 
     def look(self) -> None:
         late = [
             partition for partition, topic in enumerate(self.topics)
-            if self.held.seen(partition, SeenEnd(topic.end, self.now))
+            if self.held.observe_end(partition, SeenEnd(topic.end, self.now))
         ]  # fmt: skip
         if late:
             event("late")
@@ -101,8 +102,8 @@ class Follower:
             for partition in range(PARTITIONS):
                 self.read(partition, 1_000)
             self.look()
-            self.held.tend(3)
-            if self.held.caught_up(0):
+            self.held.maintain(3)
+            if self.held.at(0).caught_up():
                 return
             self.now += 0.001
         pytest.fail("it is not caught up")
@@ -120,7 +121,7 @@ actions = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([1.0, RETENTION / 3, RETENTION * 1.1])),
     st.tuples(st.just("read"), st.integers(0, PARTITIONS - 1), st.integers(1, 4)),
     st.tuples(st.just("look")),
-    st.tuples(st.just("tend"), st.integers(1, 3)),
+    st.tuples(st.just("maintain"), st.integers(1, 3)),
     st.tuples(st.just("crash")),
     st.tuples(st.just("catch_up")),
     st.tuples(st.just("away"), st.lists(st.sampled_from(KEYS), max_size=3)),
@@ -162,7 +163,7 @@ class Play:
         self.again = owner.again
         self.read = follower.read
         self.look = follower.look
-        self.tend = follower.held.tend
+        self.maintain = follower.held.maintain
         self.catch_up = follower.catch_up
 
     def delete(self, key: str, revised: bool) -> None:  # noqa: FBT001
@@ -183,7 +184,7 @@ class Play:
     def crash(self) -> None:
         self.follower.crash()
         self.follower.start()
-        self.tend = self.follower.held.tend
+        self.maintain = self.follower.held.maintain
 
     def away(self, keys: list[str]) -> None:
         """A long absence, at whose end everything is gone that may be."""
@@ -195,7 +196,7 @@ class Play:
             for topic in self.owner.topics:
                 topic.compact(topic.end, self.follower.now)
         self.follower.start()
-        self.tend = self.follower.held.tend
+        self.maintain = self.follower.held.maintain
 
 
 ALL = [("publish", key, "AT") for key in KEYS]
@@ -204,10 +205,10 @@ EXPIRE = [("compact", 0, 0), ("compact", 1, 0), ("wait", RETENTION * 1.1), ("com
 
 DELETED_AND_BACK = [("publish", "a", "AT"), ("delete", "a", False), ("publish", "a", "DE"), ("catch_up",)]
 READ_FOR_TOO_LONG = [("publish", "a", "AT"), ("publish", "c", "AT"), ("read", 0, 1), ("delete", "a", False), *EXPIRE]
-ENDED_IN_A_SWEEP = [*ALL, ("catch_up",), ("away", ["c"]), *READ, ("tend", 1), ("crash",)]
+ENDED_IN_A_SWEEP = [*ALL, ("catch_up",), ("away", ["c"]), *READ, ("maintain", 1), ("crash",)]
 AWAY_AGAIN_WHILE_READING = [*ALL, ("catch_up",), ("away", ["c"]), ("away", [])]
 PUBLISHED_AGAIN_MEANWHILE = [("publish", "a", "AT"), ("catch_up",), ("again", "a"), ("away", [])]
-LATE_IN_A_SWEEP = [*ALL, ("catch_up",), ("away", ["c"]), *READ, ("tend", 3), ("delete", "a", False), *EXPIRE]
+LATE_IN_A_SWEEP = [*ALL, ("catch_up",), ("away", ["c"]), *READ, ("maintain", 3), ("delete", "a", False), *EXPIRE]
 
 
 @settings(max_examples=300, deadline=None)

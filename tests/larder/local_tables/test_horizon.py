@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from larder.local_tables.horizon import LEAST_RETENTION, LogRange, Resumption, is_late, way
+from larder.local_tables.horizon import LEAST_RETENTION, LogRange, Resumption, is_late, resumption
 from larder.store import State
 from larder.store.layout import FullRead, FullReadStage
 
@@ -16,29 +16,29 @@ LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
 @pytest.mark.parametrize(
     ("position", "read", "log", "late", "holes", "wanted"),
     [
-        (0, None, LogRange(0, 9), False, False, Resumption.READ_ANEW),
+        (0, None, LogRange(0, 9), False, False, Resumption.READ_AGAIN),
         (0, None, LogRange(1, 9), False, False, Resumption.REFUSE),
-        (0, None, LogRange(1, 9), False, True, Resumption.READ_ANEW),
+        (0, None, LogRange(1, 9), False, True, Resumption.READ_AGAIN),
         (4, WHOLE, LogRange(0, 9), False, False, Resumption.GO_ON),
         (4, WHOLE, LogRange(4, 9), False, False, Resumption.GO_ON),
-        (4, WHOLE, LogRange(0, 9), True, False, Resumption.READ_ANEW),
+        (4, WHOLE, LogRange(0, 9), True, False, Resumption.READ_AGAIN),
         # Who cannot compare does not guess either.
         (4, WHOLE, LogRange(4, 9), True, False, Resumption.REFUSE),
-        (4, WHOLE, LogRange(4, 9), True, True, Resumption.READ_ANEW),
+        (4, WHOLE, LogRange(4, 9), True, True, Resumption.READ_AGAIN),
         (4, WHOLE, LogRange(5, 9), False, False, Resumption.REFUSE),
         (4, WHOLE, LogRange(5, 9), False, True, Resumption.REBUILD),
         (10, WHOLE, LogRange(0, 9), False, False, Resumption.REBUILD),
         (10, WHOLE, LogRange(1, 9), False, False, Resumption.REFUSE),
         (10, WHOLE, LogRange(1, 9), False, True, Resumption.REBUILD),
         (10, LATER, LogRange(5, 9), False, False, Resumption.REBUILD),
-        (6, LATER, LogRange(5, 9), True, False, Resumption.READ_ANEW),
+        (6, LATER, LogRange(5, 9), True, False, Resumption.READ_AGAIN),
         (6, LATER, LogRange(6, 9), True, False, Resumption.REFUSE),
     ],
 )
 def test_a_table_goes_on_is_read_anew_or_is_refused(
     position: int, read: FullRead | None, log: LogRange, *, late: bool, holes: bool, wanted: Resumption
 ) -> None:
-    assert way(position, read, log, late=late, holes=holes) is wanted
+    assert resumption(position, read, log, late=late, gaps_allowed=holes) is wanted
 
 
 def met_end(ago: float | None) -> State:

@@ -10,7 +10,8 @@ import pytest
 
 from larder import OwnerTopic
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.lost_rows import accepted_as, lost_rows
+from larder.local_tables.lost_rows import accepted_as
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store import Table
 from tests.larder.store.samples import Sent, customers, other, row, small_memory, stricter
@@ -24,20 +25,20 @@ def read(
     """Partitions 0 and 1 of a worker's table, as far as they are: five rows of `Customer` in each."""
     table = Table(topic, path, small_memory(), "partition", lambda: NOW)
     held = LocalTable(
-        table, PATIENCE, lambda: NOW, followed=followed, decided_on=decided_on, losses_accepted=(accepted,)
+        table, TableRole(followed=followed, decided_on=decided_on, losses_accepted=(accepted,)), PATIENCE, lambda: NOW
     )
-    held.told("id-1", 2)
-    held.open([0, 1], "id-1")
+    held.set_topic("id-1", 2)
+    held.open([0, 1])
     for partition in (0, 1):
-        held.take(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(5)], 5)
-        held.seen(partition, SeenEnd(5, NOW))
+        held.apply(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(5)], 5)
+        held.observe_end(partition, SeenEnd(5, NOW))
     return held
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     held = read(tmp_path)
-    assert held.caught_up(0)
+    assert held.at(0).caught_up()
     held.close()
     return tmp_path
 
@@ -46,63 +47,59 @@ def test_a_table_that_reads_its_rows_no_more_is_not_caught_up_and_says_what_to_d
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = read(path, stricter)
-    assert held.is_read(0)
-    assert not held.caught_up(0)
-    assert not held.caught_up(1)
+    assert held.at(0).is_read()
+    assert not held.at(0).caught_up()
+    assert not held.at(1).caught_up()
     said = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
-    part = held.lost(0)
-    assert part is not None
-    assert said[0] == str(lost_rows(stricter, part))
+    assert said[0] == str(held.at(0).lost())
     assert "5 rows that cannot be read, of 5 that it had before" in said[0]
     assert "for instance c00 at offset 0 of partition 0: the value requires the fields of Stricter" in said[0]
     assert f"LARDER_ACCEPT_LOST_ROWS={accepted_as(stricter)}" in said[0]
-    held.take(0, [Sent(5, b"c09", None)], 6)
+    held.apply(0, [Sent(5, b"c09", None)], 6)
     assert len(said) == len([each for each in caplog.records if each.levelno == logging.ERROR]) == 2
     held.close()
-    assert not read(path, stricter).caught_up(0)
+    assert not read(path, stricter).at(0).caught_up()
 
 
 def test_a_row_type_that_reads_the_rows_again_goes_on(path: Path) -> None:
     read(path, stricter).close()
     held = read(path)
-    assert held.caught_up(0)
+    assert held.at(0).caught_up()
     assert held.stored.shard(0).before is None
 
 
 def test_a_loss_is_accepted_for_one_row_type_alone_and_for_good(path: Path) -> None:
     held = read(path, stricter, accepted=accepted_as(other))
-    assert not held.caught_up(0)
+    assert not held.at(0).caught_up()
     held.close()
     held = read(path, stricter, accepted=accepted_as(stricter))
-    assert held.caught_up(0)
+    assert held.at(0).caught_up()
     held.close()
-    assert read(path, stricter).caught_up(0)
+    assert read(path, stricter).at(0).caught_up()
 
 
 def test_rows_that_their_owner_publishes_again_are_no_loss(path: Path) -> None:
     held = read(path, stricter)
     rows = [{"customer_id": f"c0{n}", "name": "n", "street": "s", "revision": 2} for n in range(5)]
-    held.take(0, [Sent(5 + n, f"c0{n}".encode(), json.dumps(each).encode()) for n, each in enumerate(rows)], 10)
-    assert held.caught_up(0)
-    assert not held.caught_up(1)
+    held.apply(0, [Sent(5 + n, f"c0{n}".encode(), json.dumps(each).encode()) for n, each in enumerate(rows)], 10)
+    assert held.at(0).caught_up()
+    assert not held.at(1).caught_up()
 
 
 def test_rows_that_are_rejected_while_a_table_is_followed_leave_the_rows_of_before(path: Path) -> None:
     held = read(path)
-    held.take(0, [Sent(5 + n, f"c0{n}".encode(), b"{}") for n in range(5)], 10)
+    held.apply(0, [Sent(5 + n, f"c0{n}".encode(), b"{}") for n in range(5)], 10)
     assert held.unreadable(0) == 5
-    assert held.caught_up(0)
+    assert held.at(0).caught_up()
     held.close()
-    assert read(path).caught_up(0)
+    assert read(path).at(0).caught_up()
 
 
 def test_a_new_worker_holds_back_where_it_can_read_less_than_half_of_what_others_publish(tmp_path: Path) -> None:
     held = read(tmp_path / "followed", stricter)
-    assert not held.caught_up(0)
-    part = held.lost(0)
-    assert part is not None
-    assert "5 rows that cannot be read, and 0 that can" in str(lost_rows(stricter, part))
-    assert read(tmp_path / "own", stricter, followed=False).caught_up(0)
+    assert not held.at(0).caught_up()
+    assert "5 rows that cannot be read, and 0 that can" in str(held.at(0).lost())
+    assert read(tmp_path / "own", stricter, followed=False).at(0).caught_up()
 
 
 def test_a_state_that_is_held_back_by_its_rows_does_not_say_that_it_goes_on(

@@ -16,6 +16,7 @@ from larder.config.connection import Connection
 from larder.kafka.topic_metadata import describe
 from larder.local_tables.follower import SLICE_RECORDS
 from larder.local_tables.horizon import LogRange
+from larder.local_tables.role import TableRole
 from larder.local_tables.standbys import Standbys
 from larder.local_tables.table import LocalTable
 from larder.store import Phase, Table
@@ -35,10 +36,11 @@ async def table(kafka: str, topic: str, tmp_path: Path) -> AsyncIterator[LocalTa
     await create(kafka, {topic: 3}, COMPACTED)
     held = LocalTable(
         Table(OwnerTopic(topic, Customer, key="customer_id", owner="crm"), tmp_path, small_memory(), "partition"),
+        TableRole(),
         PATIENCE,
         now,
     )
-    held.told(await _topic_id(kafka, topic), 3)
+    held.set_topic(await _topic_id(kafka, topic), 3)
     yield held
     held.close()
 
@@ -108,7 +110,7 @@ async def test_from_the_moment_at_which_a_partition_is_given_up_no_record_of_it_
             standbys.follow([one])
             given_up.append(table.position(0))
 
-    table.listen(give_up)
+    table.changes.listen(give_up)
     async with following(kafka, table) as standbys:
         standbys.follow([zero, one])
         await until(lambda: given_up, 20, "the first slice")
@@ -127,10 +129,10 @@ async def test_a_standby_that_is_promoted_keeps_its_store_and_is_caught_up_by_me
         await until(lambda: _phases(table) == {0: Phase.STANDBY}, 20, "a standby")
         store = table.stored.shard(0).store
         standbys.follow([])
-        table.open([0], table.topic_id)
-        assert table.start({0: LogRange(0, 12)}) == {0: 10}
+        table.open([0])
+        assert table.resume({0: LogRange(0, 12)}) == {0: 10}
         assert table.stored.shard(0).store is store
-        assert not table.caught_up(0)
+        assert not table.at(0).caught_up()
         table.stored.observe(0, 10, now())
         assert table.state(0).phase is Phase.CAUGHT_UP
 
@@ -145,6 +147,6 @@ async def test_a_topic_that_was_made_anew_is_followed_once_the_table_knows(
         await delete(kafka, topic)
         await create(kafka, {topic: 3}, COMPACTED)
         await _write(kafka, topic, 4, [0])
-        table.told(await _topic_id(kafka, topic), 3)
+        table.set_topic(await _topic_id(kafka, topic), 3)
         standbys.look_again()
         await until(lambda: table.position(0) == 4, 20, "the rows of the new topic")

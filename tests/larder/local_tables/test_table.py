@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from larder.kafka.batch_consumer import SeenEnd
 from larder.kafka.partitioner import partition_of
-from larder.local_tables.horizon import DELETE_RETENTION, LogRange, TableHoleError
+from larder.local_tables.horizon import DELETE_RETENTION, LogRange, TableGapError
 from larder.local_tables.misplaced import misplaced
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store import Table
 from tests.larder.store.samples import Sent, customers, row, small_memory
@@ -36,9 +37,11 @@ def clock() -> Clock:
 @pytest.fixture
 def by_partition(tmp_path: Path, clock: Clock) -> Iterator[LocalTable]:
     """Partitions 0 and 1 of four."""
-    held = LocalTable(Table(customers, tmp_path, small_memory(), "partition", clock), PATIENCE, clock, by_key=True)
-    held.told("id-1", 4)
-    held.open([0, 1], "id-1")
+    held = LocalTable(
+        Table(customers, tmp_path, small_memory(), "partition", clock), TableRole(by_key=True), PATIENCE, clock
+    )
+    held.set_topic("id-1", 4)
+    held.open([0, 1])
     yield held
     held.close()
 
@@ -46,9 +49,9 @@ def by_partition(tmp_path: Path, clock: Clock) -> Iterator[LocalTable]:
 @pytest.fixture
 def whole(tmp_path: Path, clock: Clock) -> Iterator[LocalTable]:
     """A global table of a topic with three partitions."""
-    held = LocalTable(Table(customers, tmp_path, small_memory(), "global", clock), PATIENCE, clock)
-    held.told("id-1", 3)
-    held.open(range(3), "id-1")
+    held = LocalTable(Table(customers, tmp_path, small_memory(), "global", clock), TableRole(), PATIENCE, clock)
+    held.set_topic("id-1", 3)
+    held.open(range(3))
     yield held
     held.close()
 
@@ -73,8 +76,8 @@ def test_records_are_misplaced_exactly_where_their_key_belongs_elsewhere(
 
 def test_a_row_in_a_partition_that_is_not_its_own_is_rejected_and_shadows_nothing(by_partition: LocalTable) -> None:
     key, other = key_in(0), key_in(1)
-    by_partition.take(0, [row(0, key, 1, name="right")], 1)
-    rejected = by_partition.take(1, [row(0, key, 9, name="astray"), row(1, other, 1), Sent(2, key.encode(), None)], 3)
+    by_partition.apply(0, [row(0, key, 1, name="right")], 1)
+    rejected = by_partition.apply(1, [row(0, key, 9, name="astray"), row(1, other, 1), Sent(2, key.encode(), None)], 3)
     assert [each.record.offset for each in rejected] == [0, 2]
     assert "Java's default partitioner" in rejected[0].cause
     assert by_partition.stored.raw(key.encode()) == by_partition.stored.shard(0).raw(key.encode())
@@ -86,14 +89,16 @@ def test_a_row_in_a_partition_that_is_not_its_own_is_rejected_and_shadows_nothin
 def test_a_global_table_takes_rows_wherever_their_owner_puts_them(whole: LocalTable) -> None:
     keys = [key_in(partition, 3) for partition in range(3)]
     for partition in range(3):
-        assert whole.take(partition, [row(0, keys[(partition + 1) % 3], 1)], 1) == []
+        assert whole.apply(partition, [row(0, keys[(partition + 1) % 3], 1)], 1) == []
     assert whole.counts.new == 3
 
 
 def test_while_the_number_of_partitions_is_not_known_nothing_is_judged_misplaced(tmp_path: Path, clock: Clock) -> None:
-    held = LocalTable(Table(customers, tmp_path, small_memory(), "partition", clock), PATIENCE, clock, by_key=True)
-    held.open([1], None)
-    assert held.take(1, [row(0, key_in(0), 1)], 1) == []
+    held = LocalTable(
+        Table(customers, tmp_path, small_memory(), "partition", clock), TableRole(by_key=True), PATIENCE, clock
+    )
+    held.open([1])
+    assert held.apply(1, [row(0, key_in(0), 1)], 1) == []
 
 
 def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_many_more_there_were(
@@ -101,7 +106,7 @@ def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_man
 ) -> None:
     with caplog.at_level(logging.WARNING, "larder"):
         for offset in range(100):
-            by_partition.take(0, [Sent(offset, key_in(0).encode(), b"{")], offset + 1)
+            by_partition.apply(0, [Sent(offset, key_in(0).encode(), b"{")], offset + 1)
         by_partition.causes.say_more()
         clock.now += 60
         by_partition.causes.say_more()
@@ -112,23 +117,25 @@ def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_man
 
 def test_whoever_waits_for_rows_is_told_after_they_are_stored(by_partition: LocalTable) -> None:
     told: list[tuple[bytes, bool]] = []
-    by_partition.listen(lambda keys: told.extend((key, by_partition.stored.raw(key) is not None) for key in keys))
+    by_partition.changes.listen(
+        lambda keys: told.extend((key, by_partition.stored.raw(key) is not None) for key in keys)
+    )
     key = key_in(0)
-    by_partition.take(0, [row(0, key, 1), row(1, key, 1), Sent(2, b"x", b"{")], 3)
-    by_partition.take(0, [Sent(3, key.encode(), None)], 4)
+    by_partition.apply(0, [row(0, key, 1), row(1, key, 1), Sent(2, b"x", b"{")], 3)
+    by_partition.apply(0, [Sent(3, key.encode(), None)], 4)
     assert told == [(key.encode(), True), (key.encode(), False)]
 
 
 def until_end(held: LocalTable, partition: int, end: int, clock: Clock) -> None:
     """Fill a partition from a log that begins at 0, with one row."""
-    held.start({each: LogRange(0, end) for each in ([partition] if held.held == "partition" else held.partitions)})
-    held.take(partition, [row(0, key_in(partition), 1)], end)
-    held.seen(partition, SeenEnd(end, clock.now))
+    held.resume({each: LogRange(0, end) for each in ([partition] if held.held == "partition" else held.partitions)})
+    held.apply(partition, [row(0, key_in(partition), 1)], end)
+    held.observe_end(partition, SeenEnd(end, clock.now))
 
 
 def test_reading_goes_on_at_the_stored_position(by_partition: LocalTable, clock: Clock) -> None:
     until_end(by_partition, 0, 8, clock)
-    assert by_partition.start({0: LogRange(0, 100), 1: LogRange(0, 100)}) == {0: 8, 1: 0}
+    assert by_partition.resume({0: LogRange(0, 100), 1: LogRange(0, 100)}) == {0: 8, 1: 0}
 
 
 def test_a_position_after_the_log_empties_the_partition_and_says_so(
@@ -136,7 +143,7 @@ def test_a_position_after_the_log_empties_the_partition_and_says_so(
 ) -> None:
     until_end(by_partition, 0, 8, clock)
     until_end(by_partition, 1, 8, clock)
-    assert by_partition.start({0: LogRange(0, 7), 1: LogRange(0, 8)}) == {0: 0, 1: 8}
+    assert by_partition.resume({0: LogRange(0, 7), 1: LogRange(0, 8)}) == {0: 0, 1: 8}
     assert by_partition.stored.sizes().rows == 1
     assert "found position 8, and a log from 0 to 7, which was restored or cut off; it is rebuilt" in caplog.text
 
@@ -145,26 +152,26 @@ def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
     by_partition: LocalTable, clock: Clock
 ) -> None:
     until_end(by_partition, 0, 8, clock)
-    with pytest.raises(TableHoleError, match=r"position 8 here, and a log from 9 to 100: .* --tables-from earliest"):
-        by_partition.start({0: LogRange(9, 100)})
-    with pytest.raises(TableHoleError, match="no store here, and a log from 1 to 100"):
-        by_partition.start({1: LogRange(1, 100)})
-    assert by_partition.start({0: LogRange(8, 100)}) == {0: 8}
+    with pytest.raises(TableGapError, match=r"position 8 here, and a log from 9 to 100: .* --tables-from earliest"):
+        by_partition.resume({0: LogRange(9, 100)})
+    with pytest.raises(TableGapError, match="no store here, and a log from 1 to 100"):
+        by_partition.resume({1: LogRange(1, 100)})
+    assert by_partition.resume({0: LogRange(8, 100)}) == {0: 8}
 
 
 def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: Clock) -> None:
     table = Table(customers, tmp_path, small_memory(), "global", clock)
-    held = LocalTable(table, PATIENCE, clock, holes=True)
-    held.told("id-1", 1)
-    held.open([0], "id-1")
-    assert held.start({0: LogRange(3, 5)}) == {0: 3}
-    held.take(0, [row(3, "c1", 1)], 5)
-    held.seen(0, SeenEnd(5, clock.now))
-    assert held.start({0: LogRange(9, 12)}) == {0: 9}
+    held = LocalTable(table, TableRole(gaps_allowed=True), PATIENCE, clock)
+    held.set_topic("id-1", 1)
+    held.open([0])
+    assert held.resume({0: LogRange(3, 5)}) == {0: 3}
+    held.apply(0, [row(3, "c1", 1)], 5)
+    held.observe_end(0, SeenEnd(5, clock.now))
+    assert held.resume({0: LogRange(9, 12)}) == {0: 9}
     assert table.sizes().rows == 0
-    held.take(0, [row(9, "c1", 1)], 12)
-    held.seen(0, SeenEnd(12, clock.now))
-    assert held.caught_up(0)
+    held.apply(0, [row(9, "c1", 1)], 12)
+    held.observe_end(0, SeenEnd(12, clock.now))
+    assert held.at(0).caught_up()
     table.close()
 
 
@@ -173,61 +180,61 @@ def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_
 ) -> None:
     for holes in (True, False):
         table = Table(customers, tmp_path, small_memory(), "global", clock)
-        held = LocalTable(table, PATIENCE, clock, holes=holes)
-        held.told("id-1", 1)
-        held.open([0], "id-1")
-        assert held.start({0: LogRange(3, 5)}) == {0: 3}
-        held.take(0, [row(3, "c1", 1)], 5)
-        held.seen(0, SeenEnd(5, clock.now))
+        held = LocalTable(table, TableRole(gaps_allowed=holes), PATIENCE, clock)
+        held.set_topic("id-1", 1)
+        held.open([0])
+        assert held.resume({0: LogRange(3, 5)}) == {0: 3}
+        held.apply(0, [row(3, "c1", 1)], 5)
+        held.observe_end(0, SeenEnd(5, clock.now))
         table.close()
         clock.now += 10 * DELETE_RETENTION
 
 
 def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: LocalTable, clock: Clock) -> None:
     """Their rows lie in one store, and go together: whoever read on from the others' positions would lack theirs."""
-    whole.start(dict.fromkeys(range(3), LogRange(0, 8)))
+    whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
-        whole.take(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.seen(partition, SeenEnd(8, clock.now))
-    assert whole.start({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(0, 4)}) == {0: 0, 1: 0, 2: 0}
+        whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
+        whole.observe_end(partition, SeenEnd(8, clock.now))
+    assert whole.resume({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(0, 4)}) == {0: 0, 1: 0, 2: 0}
     assert whole.stored.sizes().rows == 0
 
 
 def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(whole: LocalTable, clock: Clock) -> None:
-    whole.start(dict.fromkeys(range(3), LogRange(0, 8)))
+    whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
-        whole.take(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.seen(partition, SeenEnd(8, clock.now))
-    with pytest.raises(TableHoleError, match=r"partition 2: .* a log from 1 to 10"):
-        whole.start({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(1, 10)})
+        whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
+        whole.observe_end(partition, SeenEnd(8, clock.now))
+    with pytest.raises(TableGapError, match=r"partition 2: .* a log from 1 to 10"):
+        whole.resume({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(1, 10)})
     assert whole.stored.sizes().rows == 3
 
 
 def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     told: list[bytes] = []
-    whole.told("id-1", 3, 3600.0)
-    whole.start(dict.fromkeys(range(3), LogRange(0, 2)))
-    whole.take(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
+    whole.set_topic("id-1", 3, 3600.0)
+    whole.resume(dict.fromkeys(range(3), LogRange(0, 2)))
+    whole.apply(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
     for partition in (1, 2):
-        whole.take(partition, [], 2)
+        whole.apply(partition, [], 2)
     for partition in range(3):
-        whole.seen(partition, SeenEnd(2, clock.now))
-    assert whole.caught_up(0)
+        whole.observe_end(partition, SeenEnd(2, clock.now))
+    assert whole.at(0).caught_up()
     assert caplog.text == ""
-    whole.listen(told.extend)
+    whole.changes.listen(told.extend)
     clock.now += 3601.0
-    assert whole.start(dict.fromkeys(range(3), LogRange(0, 2))) == {0: 0, 1: 0, 2: 0}
+    assert whole.resume(dict.fromkeys(range(3), LogRange(0, 2))) == {0: 0, 1: 0, 2: 0}
     assert "partition 0: requires to be at the topic's end every 3600 s" in caplog.text
-    whole.take(0, [row(1, "c2", 1)], 2)
+    whole.apply(0, [row(1, "c2", 1)], 2)
     for partition in (1, 2):
-        whole.take(partition, [], 2)
+        whole.apply(partition, [], 2)
     for partition in range(3):
-        whole.seen(partition, SeenEnd(2, clock.now))
-    assert not whole.caught_up(0), "c1 is still there"
+        whole.observe_end(partition, SeenEnd(2, clock.now))
+    assert not whole.at(0).caught_up(), "c1 is still there"
     assert whole.stored.raw(b"c1") is not None
-    while whole.tend(1):
+    while whole.maintain(1):
         pass
-    assert whole.caught_up(0)
+    assert whole.at(0).caught_up()
     assert (told, whole.counts.swept, whole.stored.sizes().rows) == ([b"c1"], 1, 1)
     assert whole.stored.raw(b"c1") is None
 
@@ -235,9 +242,9 @@ def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, ca
 def test_a_falling_revision_is_told_once_with_its_coordinates(
     whole: LocalTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole.take(1, [row(0, "c1", 7), row(1, "c2", 7)], 2)
-    whole.take(1, [row(2, "c1", 5), row(3, "c2", 5)], 4)
-    whole.take(1, [row(4, "c1", 3)], 5)
+    whole.apply(1, [row(0, "c1", 7), row(1, "c2", 7)], 2)
+    whole.apply(1, [row(2, "c1", 5), row(3, "c2", 5)], 4)
+    whole.apply(1, [row(4, "c1", 3)], 5)
     (line,) = caplog.messages
     assert line.startswith("table shop.customers, partition 1: the revisions of a key rise in the order of the log; ")
     assert "found key c1 with revision 5 at offset 2, and with 7 before it, at 0; the table is diverging" in line
@@ -246,45 +253,45 @@ def test_a_falling_revision_is_told_once_with_its_coordinates(
 def test_a_topic_that_was_made_anew_empties_the_table_and_says_so(
     whole: LocalTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole.take(0, [row(0, "c1", 1)], 1)
-    whole.told("id-2", 3)
+    whole.apply(0, [row(0, "c1", 1)], 1)
+    whole.set_topic("id-2", 3)
     assert whole.stored.sizes().rows == 0
     assert "was deleted and created again (its id was id-1 and is id-2)" in caplog.text
 
 
 def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: LocalTable, clock: Clock) -> None:
-    whole.start({0: LogRange(0, 1), 1: LogRange(0, 0), 2: LogRange(0, 0)})
+    whole.resume({0: LogRange(0, 1), 1: LogRange(0, 0), 2: LogRange(0, 0)})
     for partition in range(3):
-        assert not whole.caught_up(0)
-        whole.seen(partition, SeenEnd(1 if partition == 0 else 0, clock.now))
-    assert not whole.caught_up(0)
-    whole.take(0, [row(0, "c1", 1)], 1)
-    assert whole.caught_up(0)
+        assert not whole.at(0).caught_up()
+        whole.observe_end(partition, SeenEnd(1 if partition == 0 else 0, clock.now))
+    assert not whole.at(0).caught_up()
+    whole.apply(0, [row(0, "c1", 1)], 1)
+    assert whole.at(0).caught_up()
 
 
 def test_a_partition_depends_on_itself_alone(by_partition: LocalTable, clock: Clock) -> None:
-    by_partition.start({0: LogRange(0, 0), 1: LogRange(0, 1)})
-    by_partition.seen(0, SeenEnd(0, clock.now))
-    by_partition.seen(1, SeenEnd(1, clock.now))
-    assert by_partition.caught_up(0)
-    assert not by_partition.caught_up(1)
-    assert not by_partition.caught_up(3), "it is not even here"
+    by_partition.resume({0: LogRange(0, 0), 1: LogRange(0, 1)})
+    by_partition.observe_end(0, SeenEnd(0, clock.now))
+    by_partition.observe_end(1, SeenEnd(1, clock.now))
+    assert by_partition.at(0).caught_up()
+    assert not by_partition.at(1).caught_up()
+    assert not by_partition.at(3).caught_up(), "it is not even here"
 
 
 def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: LocalTable, clock: Clock) -> None:
-    by_partition.start({0: LogRange(0, 0)})
-    by_partition.seen(0, SeenEnd(0, clock.now))
+    by_partition.resume({0: LogRange(0, 0)})
+    by_partition.observe_end(0, SeenEnd(0, clock.now))
     clock.now += PATIENCE + 0.1
-    assert not by_partition.caught_up(0)
-    by_partition.seen(0, SeenEnd(3, clock.now))
-    assert not by_partition.caught_up(0), "it is three records behind by now"
-    by_partition.take(0, [], 3)
-    assert by_partition.caught_up(0)
+    assert not by_partition.at(0).caught_up()
+    by_partition.observe_end(0, SeenEnd(3, clock.now))
+    assert not by_partition.at(0).caught_up(), "it is three records behind by now"
+    by_partition.apply(0, [], 3)
+    assert by_partition.at(0).caught_up()
 
 
 def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partition: LocalTable, clock: Clock) -> None:
-    by_partition.start({0: LogRange(0, 0)})
-    by_partition.seen(0, SeenEnd(0, clock.now))
+    by_partition.resume({0: LogRange(0, 0)})
+    by_partition.observe_end(0, SeenEnd(0, clock.now))
     by_partition.check_connection()
     assert by_partition.state(0).phase.name == "CAUGHT_UP"
     clock.now += PATIENCE + 0.1
@@ -300,6 +307,6 @@ def test_ends_are_passed_once_every_position_is_at_or_behind_them(
     by_partition: LocalTable, ends: dict[int, int], *, passed: bool
 ) -> None:
     """A partition that is not here any more has passed nothing."""
-    by_partition.take(0, [], 5)
-    by_partition.take(1, [], 2)
-    assert by_partition.has_passed({partition: SeenEnd(end, 1.0) for partition, end in ends.items()}) is passed
+    by_partition.apply(0, [], 5)
+    by_partition.apply(1, [], 2)
+    assert by_partition.at(0).has_passed({partition: SeenEnd(end, 1.0) for partition, end in ends.items()}) is passed

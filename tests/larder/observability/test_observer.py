@@ -117,9 +117,9 @@ async def seen(directory: Path, /, stall: float = STALL_SECONDS, **others: Any) 
 
 def applied(each: Seen) -> None:
     """Four records of two partitions come: two rows are new, one is stale, one rejected."""
-    each.table.open([0, 1], "id")
-    each.table.take(0, [row(0, "ada", 3), row(1, "ada", 2)], 2)
-    each.table.take(1, [row(7, "bob", 1), replace(row(8, "bob", 2), value=b"[]")], 9)
+    each.table.open([0, 1])
+    each.table.apply(0, [row(0, "ada", 3), row(1, "ada", 2)], 2)
+    each.table.apply(1, [row(7, "bob", 1), replace(row(8, "bob", 2), value=b"[]")], 9)
 
 
 async def test_the_tables_of_a_worker_are_measured_as_they_are(tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ async def test_rows_that_a_join_asks_for_are_counted_as_hot_or_not_also_when_the
     async with seen(tmp_path) as each:
         applied(each)
         for _ in range(3):
-            each.table.rows(0).raw_many([b"ada", b"bob"])
-        each.table.rows(0).raw_many([b"ada", b"nobody"])
+            each.table.at(0).raw_many([b"ada", b"bob"])
+        each.table.at(0).raw_many([b"ada", b"nobody"])
         each.table.close()
         measured = await each.samples()
         assert measured["larder_table_hot_hits_total", customers.name] == 5
@@ -322,7 +322,7 @@ async def test_a_worker_looks_at_itself_and_notices_what_stands_still_though_nob
         async with looked_at(each.observed, asyncio.Event(), every=0.01):
             line = await until(lambda: said("not live"), 10, "a word about what stands still")
             assert line.startswith(f"not live: {customers.name}, partition 0: its position has not moved")
-            each.table.take(0, [row(2, "eve", 1)], 12)
+            each.table.apply(0, [row(2, "eve", 1)], 12)
             await until(lambda: said("live again"), 10, "a word that it goes on")
 
 

@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from larder import OwnerTopic, Row
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators import owned_rows
 from larder.operators.owned_rows import OwnedRows, Written
@@ -36,11 +37,11 @@ class Stage:
     """A table in its store, whose topic is read when it is said; `rows` are those of one assignment."""
 
     def __init__(self, directory: Path) -> None:
-        self.held = LocalTable(Table(TOPIC, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
-        self.held.told("id-1", 1)
-        self.held.open([0], "id-1")
+        self.held = LocalTable(Table(TOPIC, directory, small_memory(), "partition"), TableRole(), 5.0, lambda: 0.0)
+        self.held.set_topic("id-1", 1)
+        self.held.open([0])
         self.delivery = MemoryDelivery()
-        self.rows = OwnedRows(self.held, 0, Output(TOPIC.name, 1, 1 << 20), self.delivery.as_delivery(), 7)
+        self.rows = OwnedRows(self.held.at(0), Output(TOPIC.name, 1, 1 << 20), self.delivery.as_delivery(), 7)
 
     @property
     def log(self) -> list[Sent]:
@@ -55,7 +56,7 @@ class Stage:
         """Take records of the topic into the store, and forget what is there."""
         position = self.held.position(0)
         records = self.log[position : position + count]
-        self.held.take(0, records, position + len(records))
+        self.held.apply(0, records, position + len(records))
         self.rows.forget_stored()
 
     def stored(self) -> bytes | None:
@@ -205,7 +206,7 @@ def test_there_are_enough_rows_on_their_way_until_some_are_stored(
     stage.delivery.settle()
     assert stage.rows.full()
     position = len(stage.log)
-    stage.held.take(0, stage.log, position)
+    stage.held.apply(0, stage.log, position)
     assert not stage.rows.full()
 
 
@@ -215,7 +216,7 @@ def test_what_was_not_settled_is_no_row_of_the_next_assignment(stage: Stage) -> 
     stage.read()
     stage.write(2)
     stage.delivery.crash(lambda _: 0)
-    again = OwnedRows(stage.held, 0, stage.rows.output, stage.delivery.as_delivery(), 8)
+    again = OwnedRows(stage.held.at(0), stage.rows.output, stage.delivery.as_delivery(), 8)
     assert (again.raw(KEY), again.revision(KEY)) == (value, 1)
 
 
@@ -223,7 +224,7 @@ def test_they_are_caught_up_when_their_table_is_and_know_where_a_row_lies(stage:
     stage.write(1, b"p2")
     stage.write(1)
     stage.delivery.settle()
-    stage.held.seen(0, SeenEnd(2, 0.0))
+    stage.held.observe_end(0, SeenEnd(2, 0.0))
     assert not stage.rows.caught_up()
     with pytest.raises(LookupError):
         stage.rows.offset(KEY)

@@ -17,6 +17,7 @@ from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators.reactions import Begun, Reacting, ReactingHandler
 from larder.store import Table
@@ -44,12 +45,12 @@ class Worker:
     """Partition 0 of customers with a reaction; `delivery` and `directory` outlive it."""
 
     def __init__(self, directory: Path, delivery: MemoryDelivery, end: int) -> None:
-        self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0)
-        self.held.told("id-1", 1)
-        self.held.open([0], "id-1")
+        self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), TableRole(), 5.0, lambda: 0.0)
+        self.held.set_topic("id-1", 1)
+        self.held.open([0])
         self.delivery = delivery
         committed = delivery.committed.get(TP, 0)
-        self.held.not_ahead(0, committed)
+        self.held.rebuild_if_ahead(0, committed)
         service = Service("s")
 
         @service.on_change(service.table(customers), into=changes)

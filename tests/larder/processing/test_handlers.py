@@ -8,6 +8,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import TableHandler
 from larder.store import Table
@@ -23,9 +24,11 @@ class Stage:
     """Partition 0 of a co-partitioned table, and where its dead letters go."""
 
     def __init__(self, directory: Path) -> None:
-        self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), 5.0, lambda: 0.0, by_key=True)
-        self.held.told("id-1", 4)
-        self.held.open([0], "id-1")
+        self.held = LocalTable(
+            Table(customers, directory, small_memory(), "partition"), TableRole(by_key=True), 5.0, lambda: 0.0
+        )
+        self.held.set_topic("id-1", 4)
+        self.held.open([0])
         self.delivery = MemoryDelivery()
         parking = Parking("s", TopicPartition("shop.customers", 0), LETTERS, self.delivery.as_delivery())
         self.handler = TableHandler(self.held, 0, parking, self.delivery.as_delivery())

@@ -16,6 +16,7 @@ from larder.declaring.records import Record
 from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import InputHandler
 from larder.store import Table
@@ -44,9 +45,9 @@ def part(offset: int, key: bytes, revision: int) -> Sent:
 
 def opened(directory: Path, held: Held) -> LocalTable:
     store = Table(parts, directory, small_memory(), held, lambda: 1.0)
-    table = LocalTable(store, 5.0, lambda: 1.0, by_key=held == "partition")
-    table.told("id", 4)
-    table.open(range(4), "id")
+    table = LocalTable(store, TableRole(by_key=held == "partition"), 5.0, lambda: 1.0)
+    table.set_topic("id", 4)
+    table.open(range(4))
     return table
 
 
@@ -66,9 +67,9 @@ def by_partition(tmp_path: Path) -> Iterator[LocalTable]:
 
 def test_a_row_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) -> None:
     told: list[bytes] = []
-    whole.watch = lambda _partition, keys: told.extend(keys)
+    whole.changes.watch = lambda _partition, keys: told.extend(keys)
     forms = [CAPITALS, BRACES, KEY]
-    assert whole.take(0, [part(offset, key, offset + 1) for offset, key in enumerate(forms)], 3) == []
+    assert whole.apply(0, [part(offset, key, offset + 1) for offset, key in enumerate(forms)], 3) == []
     assert (whole.counts.new, whole.counts.changed) == (1, 2)
     assert json.loads(whole.stored.raw(KEY) or b"")["name"] == "at 2"
     assert whole.stored.raw(CAPITALS) is None
@@ -76,14 +77,14 @@ def test_a_row_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) 
 
 
 def test_a_deletion_in_another_form_deletes_the_row(whole: LocalTable) -> None:
-    whole.take(0, [part(0, KEY, 1), Sent(1, BRACES, None)], 2)
+    whole.apply(0, [part(0, KEY, 1), Sent(1, BRACES, None)], 2)
     assert whole.stored.raw(KEY) is None
     assert whole.counts.deleted == 1
 
 
 def test_a_key_of_another_row_is_rejected_in_any_form_and_told_as_it_was_sent(whole: LocalTable) -> None:
     other = Sent(0, str(uuid.uuid4()).upper().encode(), part(0, KEY, 1).value)
-    (rejected,) = whole.take(0, [other], 1)
+    (rejected,) = whole.apply(0, [other], 1)
     assert "requires the value of part_id" in rejected.cause
     (kept,) = whole.stored.shard(0).parked.newest(1)
     assert kept.key == other.key
@@ -94,10 +95,10 @@ def test_a_row_by_partition_lies_where_its_key_is_looked_up_or_is_rejected_with_
 ) -> None:
     here, there = partition_of(KEY, 4), partition_of(CAPITALS, 4)
     assert here != there
-    (rejected,) = by_partition.take(there, [part(0, CAPITALS, 1)], 1)
+    (rejected,) = by_partition.apply(there, [part(0, CAPITALS, 1)], 1)
     assert f"its key was sent as {CAPITALS!r}, and is looked up as {KEY!r}: send it so" in rejected.cause
     assert "make the table global" in rejected.cause
-    assert by_partition.take(here, [part(0, CAPITALS, 1)], 1) == []
+    assert by_partition.apply(here, [part(0, CAPITALS, 1)], 1) == []
     assert by_partition.stored.raw(KEY) is not None
 
 

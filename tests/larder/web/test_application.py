@@ -14,6 +14,7 @@ from larder.client.local_workers import LocalWorker, ask
 from larder.config.errors import UnavailableError
 from larder.kafka.partitioner import partition_of
 from larder.local_broker.ports import free_port
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.queries.paths import row_path
 from larder.store import Table
@@ -114,7 +115,7 @@ async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opene
         assert (answer["partition"], answer["offset"]) == (1, 7)
         assert answer["cause"].startswith("the value requires the fields of Customer")
         assert answer["found"] == f"a record at offset 7 of partition 1 that was rejected: {answer['cause']}"
-        served.held.decided_on = True
+        served.held.role = TableRole(decided_on=True)
         assert (await served.row("ada"))[0] == 503, "a state has a row, which a decide waits to read"
         served.table.apply(1, [gone(8, "ada")])
         served.catch_up(1)

@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import Problem
 from larder.kafka.batch_consumer import SeenEnd
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store import Table
 from larder.worker.input_offsets import Unacknowledged
@@ -26,11 +27,11 @@ INPUT = TopicPartition("orders", 1)
 def tables(tmp_path: Path) -> Iterator[dict[str, LocalTable]]:
     """A global and a co-partitioned table; of the latter partition 1 is here."""
     held = {
-        topic.name: LocalTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), 6.0, lambda: NOW)
+        topic.name: LocalTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), TableRole(), 6.0, lambda: NOW)
         for topic, how in ((customers, "global"), (plains, "partition"))  # type: ignore[list-item]
     }
-    held[customers.name].open([0], "id")
-    held[plains.name].open([1], "id")
+    held[customers.name].open([0])
+    held[plains.name].open([1])
     yield held
     for each in held.values():
         each.close()
@@ -57,8 +58,8 @@ def standing(tables: dict[str, LocalTable], membership: Any) -> dict[str, Standi
 
 
 def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, LocalTable]) -> None:
-    tables[customers.name].take(0, [row(4, "ada", 1)], 5)
-    tables[customers.name].seen(0, SeenEnd(7, NOW))
+    tables[customers.name].apply(0, [row(4, "ada", 1)], 5)
+    tables[customers.name].observe_end(0, SeenEnd(7, NOW))
     found = standing(tables, member())
     assert found["orders"][1:] == (3, 9, None, 12)
     assert found[customers.name][1:] == (5, 7, None, 0)
@@ -85,13 +86,13 @@ def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, 
 
 def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, LocalTable]) -> None:
     held = {"held": lambda: [INPUT], "states": [plains.name]}
-    tables[plains.name].decided_on = True
-    tables[plains.name].take(1, [Sent(4, b"ada", b"{}")], 5)
+    tables[plains.name].role = TableRole(decided_on=True)
+    tables[plains.name].apply(1, [Sent(4, b"ada", b"{}")], 5)
     excuse = standing(tables, member(**held))["orders"].excuse
     assert excuse is not None
     assert excuse.startswith("held back: state shop.plains, partition 1: ")
     assert "under 1 of its keys, for instance ada at offset 4: the value requires" in excuse
-    tables[plains.name].take(1, [plain(5, "ada", "a")], 6)
+    tables[plains.name].apply(1, [plain(5, "ada", "a")], 6)
     assert "cannot be read" not in str(standing(tables, member(**held))["orders"].excuse)
 
 

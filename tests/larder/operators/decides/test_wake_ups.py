@@ -18,7 +18,9 @@ from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
-from larder.local_tables.table import SLICE_ENTRIES, LocalTable
+from larder.local_tables.partition_view import SLICE_ENTRIES
+from larder.local_tables.role import TableRole
+from larder.local_tables.table import LocalTable
 from larder.operators.decides.decide import Decider
 from larder.operators.decides.near_rows import NearRows
 from larder.operators.decides.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
@@ -59,7 +61,7 @@ class Stage:
 
         self.delivery = MemoryDelivery()
         self.held = [self._table(topic, directory) for topic in (ACCOUNTS, WAKES)]
-        rows, stored = (OwnedRows(each, 0, self._output(each), self.delivery.as_delivery(), 1) for each in self.held)
+        rows, stored = (OwnedRows(each.at(0), self._output(each), self.delivery.as_delivery(), 1) for each in self.held)
         parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery())
         (decide,) = service.decides
         self.decider = Decider(
@@ -72,15 +74,15 @@ class Stage:
     def take(self, *stored: StoredWakeUp) -> None:
         """Let what lies in the topic of wake-ups be read to its end."""
         records = [Sent(at, 1, each.key, msgspec.json.encode(each), OURS) for at, each in enumerate(stored)]
-        self.held[1].take(0, records, len(records))
+        self.held[1].apply(0, records, len(records))
         for each, end in zip(self.held, (0, len(records)), strict=True):
-            each.seen(0, SeenEnd(end, 0.0))
+            each.observe_end(0, SeenEnd(end, 0.0))
 
     def _table(self, topic: OwnerTopic, directory: Path) -> LocalTable:
         table = Table(topic, directory, small_memory(), "partition")
-        held = LocalTable(table, 5.0, lambda: 0.0, internal=topic is WAKES)
-        held.told("id-1", 1)
-        held.open([0], "id-1")
+        held = LocalTable(table, TableRole(internal=topic is WAKES, decided_on=topic is not WAKES), 5.0, lambda: 0.0)
+        held.set_topic("id-1", 1)
+        held.open([0])
         return held
 
     def _output(self, held: LocalTable) -> Output:
@@ -115,7 +117,7 @@ def test_a_wake_up_that_somebody_deleted_from_the_topic_does_not_come_and_ends_n
     stage.take(StoredWakeUp(key=b"gone", at=1.0), StoredWakeUp(key=b"good", at=2.0))
     while stage.wake_ups.tick(0.0):
         pass
-    stage.held[1].take(0, [Sent(2, 1, b"gone", None, OURS)], 3)
+    stage.held[1].apply(0, [Sent(2, 1, b"gone", None, OURS)], 3)
     stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"good"]
@@ -141,9 +143,9 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
     stage = Stage(tmp_path_factory.mktemp("stores"))
     records = [Sent(at, 1, b"bad", value, ()) for at, value in enumerate(values)]
     good = msgspec.json.encode(StoredWakeUp(key=b"good", at=1.0))
-    stage.held[1].take(0, [*records, Sent(len(records), 1, b"good", good, OURS)], len(records) + 1)
+    stage.held[1].apply(0, [*records, Sent(len(records), 1, b"good", good, OURS)], len(records) + 1)
     for each, end in zip(stage.held, (0, len(records) + 1), strict=True):
-        each.seen(0, SeenEnd(end, 0.0))
+        each.observe_end(0, SeenEnd(end, 0.0))
     for _ in range(4):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()
@@ -154,12 +156,12 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
 
 def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -> None:
     stage.take(StoredWakeUp(key=b"ada", at=1.0))
-    stage.held[0].take(0, [Sent(0, 1, b"ada", b"{}", ())], 1)
+    stage.held[0].apply(0, [Sent(0, 1, b"ada", b"{}", ())], 1)
     for _ in range(3):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert stage.log(ACCOUNTS.name) == []
-    stage.held[0].take(0, [Sent(1, 1, b"ada", None, ())], 2)
+    stage.held[0].apply(0, [Sent(1, 1, b"ada", None, ())], 2)
     stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert len(stage.log(ACCOUNTS.name)) == 1
@@ -172,12 +174,12 @@ def test_nobody_is_woken_while_a_wake_up_that_another_version_wrote_cannot_be_re
     stage.take(StoredWakeUp(key=b"ada", at=1.0))
     while running and not stage.wake_ups.ready:
         stage.wake_ups.tick(0.0)
-    stage.held[1].take(0, [Sent(1, 1, b"bob", b'{"key":"Ym9i","when":"noon"}', OURS)], 2)
+    stage.held[1].apply(0, [Sent(1, 1, b"bob", b'{"key":"Ym9i","when":"noon"}', OURS)], 2)
     for _ in range(3):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()
     assert stage.log(ACCOUNTS.name) == []
-    stage.held[1].take(0, [Sent(2, 1, b"bob", None, OURS)], 3)
+    stage.held[1].apply(0, [Sent(2, 1, b"bob", None, OURS)], 3)
     for _ in range(3):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()

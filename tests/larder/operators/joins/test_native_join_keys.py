@@ -43,7 +43,7 @@ joined = EventTopic("joined", Joined, key="part_id", key_type=uuid.UUID)
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[LocalTable]:
     table = opened(tmp_path, "partition")
-    assert table.take(HERE, [part(0, KEY, 1)], 1) == []
+    assert table.apply(HERE, [part(0, KEY, 1)], 1) == []
     yield table
     table.close()
 
@@ -59,7 +59,7 @@ def met(
     output = Output("joined", 1, 1 << 20)
     compiled = compile_join(declared)
     places = RecordPlaces(partition, declared.lookups, [held.partition_count])
-    join = built(compiled, [held.rows(partition)], output, delivery.as_delivery(), parking, places=places)
+    join = built(compiled, [held.at(partition)], output, delivery.as_delivery(), parking, places=places)
     order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
     InputHandler(tp, {"join": join.step}, delivery.as_delivery(), orders.key_codec).process([order], 1)
     delivery.settle()

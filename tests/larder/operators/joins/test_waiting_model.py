@@ -137,7 +137,7 @@ class Waiting(RuleBasedStateMachine):
         quality = JoinQuality(lambda: self.customers.now)
         self.counts = quality.counts
         self.store = MemoryTable(self.delivery.logs[WAITING])
-        rows = OwnedRows(self.store.as_held(), 0, Output(WAITING.topic, 1, 1 << 20), delivery, 1)
+        rows = OwnedRows(self.store.as_view(), Output(WAITING.topic, 1, 1 << 20), delivery, 1)
         wait = self.compiled.join.wait
         assert wait is not None
         room = WaitingRoom(

@@ -21,6 +21,7 @@ from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.local_tables.kept_rows import unreadable_rows
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.joins.waiting_index import WaitingPlace
@@ -93,9 +94,11 @@ class Kept(Stage):
 
     def __init__(self, directory: Path) -> None:
         topic = waiting_topic(WAITING.topic, 1)
-        self.table = LocalTable(Table(topic, directory, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
-        self.table.told("id-1", 1)
-        self.table.open([0], "id-1")
+        self.table = LocalTable(
+            Table(topic, directory, small_memory(), "partition"), TableRole(internal=True), 5.0, lambda: 0.0
+        )
+        self.table.set_topic("id-1", 1)
+        self.table.open([0])
         super().__init__()
 
     def read_back(self) -> None:
@@ -103,10 +106,10 @@ class Kept(Stage):
         table = TableHandler(self.table, 0, parking, self.delivery.as_delivery())
         log = self.delivery.logs[WAITING]
         table.process(log[self.table.position(0) :], len(log))
-        self.table.seen(0, SeenEnd(len(log), 0.0))
+        self.table.observe_end(0, SeenEnd(len(log), 0.0))
 
     def rows(self) -> OwnedRows:
-        return OwnedRows(self.table, 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1)
+        return OwnedRows(self.table.at(0), Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1)
 
     def let_them_go(self) -> None:
         """Both partners come, and everything is settled and read back."""
@@ -136,11 +139,11 @@ def test_a_record_nested_as_deeply_as_can_be_read_waits_like_any_other(stage: Ke
     stage.read_back()
     parked = len(stage.settled(LETTERS))
     assert 0 < parked < len(orders)
-    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.slices(0)))) == len(orders) - parked
+    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.at(0).slices()))) == len(orders) - parked
     if taken_over:
         stage.opened()
     stage.let_them_go()
-    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.slices(0)))) == 0
+    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.at(0).slices()))) == 0
     ended = {record.key for record in stage.settled(JOINED)} | {
         dict(letter.headers)["larder.key"] for letter in stage.settled(LETTERS)
     }
@@ -222,4 +225,4 @@ def test_a_waiting_record_that_somebody_else_wrote_is_dead_lettered_as_what_it_c
     assert [letter.value for letter in letters] == [b"{", b"[" * 5_000, b"", b'{"order_id":"o"}']
     assert {dict(letter.headers)["trace"] for letter in letters} == {b"t"}
     stage.read_back()
-    assert not list(chain.from_iterable(stage.table.slices(0)))
+    assert not list(chain.from_iterable(stage.table.at(0).slices()))

@@ -122,7 +122,7 @@ class Stage:
         """The rows of the waiting topic, of which nothing has been read yet."""
         self.store = MemoryTable(self.delivery.logs[WAITING])
         return OwnedRows(
-            self.store.as_held(), 0, Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1
+            self.store.as_view(), Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1
         )  # fmt: skip
 
     def read_back(self) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import AFTER_HEADER
 from larder.delivery.output import Output
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.newest_result import NewestResultStep
@@ -28,9 +29,9 @@ JOINED = TopicPartition("shop.joined", 0)
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[LocalTable]:
-    held = LocalTable(Table(customers, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0)
-    held.told("id-1", 1)
-    held.open([0], "id-1")
+    held = LocalTable(Table(customers, tmp_path, small_memory(), "partition"), TableRole(), 5.0, lambda: 0.0)
+    held.set_topic("id-1", 1)
+    held.open([0])
     yield held
     held.close()
 
@@ -38,7 +39,7 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     """The keys of the rows that come of the results, and those of their dead letters."""
     delivery = MemoryDelivery()
-    rows = OwnedRows(held, 0, Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
+    rows = OwnedRows(held.at(0), Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
     parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery())
     NewestResultStep(rows, parking, RowChecks(customers)).process(records)
     delivery.finish()

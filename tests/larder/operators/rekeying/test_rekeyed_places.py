@@ -15,6 +15,7 @@ from larder.counters.rekey_counts import RekeyCounts
 from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.rows import RekeyRowsStep, RowPlace, keys_topic
@@ -30,9 +31,9 @@ KEY = b"a1"
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[LocalTable]:
-    held = LocalTable(Table(KEYS, tmp_path, small_memory(), "partition"), 5.0, lambda: 0.0, internal=True)
-    held.told("id-1", 1)
-    held.open([0], "id-1")
+    held = LocalTable(Table(KEYS, tmp_path, small_memory(), "partition"), TableRole(internal=True), 5.0, lambda: 0.0)
+    held.set_topic("id-1", 1)
+    held.open([0])
     yield held
     held.close()
 
@@ -40,7 +41,7 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 def rekeyed(held: LocalTable, revision: int) -> list[Sent]:
     """What comes of one row of KEY."""
     delivery = MemoryDelivery()
-    places = OwnedRows(held, 0, Output(KEYS.name, 1, 1 << 20), delivery.as_delivery(), 1)
+    places = OwnedRows(held.at(0), Output(KEYS.name, 1, 1 << 20), delivery.as_delivery(), 1)
     parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
     delivery.refusal = lambda *_: None  # type: ignore[attr-defined]
     rekeying = RekeyRowsStep(lambda _: (b"c1", revision), places, INTO, delivery.as_delivery(), parking, RekeyCounts())
@@ -72,15 +73,15 @@ def test_whatever_others_write_among_the_places_is_rejected_and_the_next_row_goe
 ) -> None:
     position = held.position(0)
     records = [each._replace(offset=position + number) for number, each in enumerate(foreign)]
-    rejected = held.take(0, records, position + len(records))
+    rejected = held.apply(0, records, position + len(records))
     assert [each.record.offset for each in rejected] == [each.offset for each in records]
     assert [record.key for record in rekeyed(held, 1)] == [KEY]
 
 
 def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own_one(held: LocalTable) -> None:
     own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
-    held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
-    (rejected,) = held.take(0, [Sent(1, 1, KEY, HUGE, [])], 2)
+    held.apply(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
+    (rejected,) = held.apply(0, [Sent(1, 1, KEY, HUGE, [])], 2)
     assert "requires records that this service wrote, with the header larder.generation" in rejected.cause
     assert rekeyed(held, 1) == [], "the own place holds"
     assert len(rekeyed(held, 2)) == 1
@@ -88,6 +89,6 @@ def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own
 
 def test_a_deletion_by_another_writer_does_not_remove_a_place(held: LocalTable) -> None:
     own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
-    held.take(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
-    assert len(held.take(0, [Sent(1, 1, KEY, None, [])], 2)) == 1
+    held.apply(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
+    assert len(held.apply(0, [Sent(1, 1, KEY, None, [])], 2)) == 1
     assert rekeyed(held, 1) == []

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.queries import changes
 from larder.queries.changes import Ring, Watches, id_text, read_id
@@ -72,9 +73,9 @@ async def listening(served: Served, query: str = "", last: str | None = None) ->
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[LocalTable]:
     table = Table(customers, tmp_path, small_memory(), "global", lambda: NOW)
-    found = LocalTable(table, 6.0, lambda: NOW)
-    found.told("id-1", 2)
-    found.open([0, 1], "id-1")
+    found = LocalTable(table, TableRole(), 6.0, lambda: NOW)
+    found.set_topic("id-1", 2)
+    found.open([0, 1])
     yield found
     table.close()
 
@@ -84,13 +85,13 @@ async def test_each_change_is_told_once_with_its_row_and_a_deletion_with_none(he
         assert await ears.next() == Event(
             "0.0-1.0", "start", {"table": customers.name, "worker": "one", "partitions": [0, 1]}
         )
-        held.take(0, [row(0, "ada", 1, name="Ada"), row(1, "bob", 1)], 2)
+        held.apply(0, [row(0, "ada", 1, name="Ada"), row(1, "bob", 1)], 2)
         first, second = await ears.next(), await ears.next()
         assert (first.id, first.name, first.data["key"], first.data["offset"]) == ("0.1-1.0", "row", "ada", 0)
         assert (first.data["row"]["name"], first.data["revision"], first.data["partition"]) == ("Ada", 1, 0)
         assert (second.id, second.data["key"]) == ("0.2-1.0", "bob")
-        held.take(0, [row(2, "ada", 1, name="Ada")], 3)
-        held.take(1, [gone(0, "ada", 2)], 1)
+        held.apply(0, [row(2, "ada", 1, name="Ada")], 3)
+        held.apply(1, [gone(0, "ada", 2)], 1)
         event = await ears.next()
         assert (event.id, event.data["key"], event.data["row"]) == ("0.2-1.1", "ada", None), (
             "what is unchanged is not told"
@@ -101,11 +102,11 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_
     async with serving(held) as served:
         async with listening(served) as ears:
             await ears.next()
-            held.take(0, [row(0, "a", 1), row(1, "b", 1)], 2)
+            held.apply(0, [row(0, "a", 1), row(1, "b", 1)], 2)
             assert (await ears.next()).data["key"] == "a"
             last = ears.last
-        held.take(1, [row(0, "c", 1)], 1)
-        held.take(0, [row(2, "d", 1)], 3)
+        held.apply(1, [row(0, "c", 1)], 1)
+        held.apply(0, [row(2, "d", 1)], 3)
         async with listening(served, last=last) as ears:
             assert (await ears.next()).name == "start"
             assert [(await ears.next()).data["key"] for _ in range(3)] == ["b", "c", "d"]
@@ -114,39 +115,39 @@ async def test_who_was_cut_off_goes_on_behind_the_last_event_without_a_gap_or_a_
 
 @pytest.mark.parametrize("last", ["0.0-1.0", "nonsense", "0.5", "0.5-1.0", "0.99999999999999999999-1.0", "1" * 5_000])
 async def test_who_comes_back_with_what_is_not_kept_is_told_to_begin_anew(held: LocalTable, last: str) -> None:
-    held.take(0, [row(0, "a", 1)], 1)
+    held.apply(0, [row(0, "a", 1)], 1)
     async with serving(held) as served, listening(served, last=last) as ears:
         event = await ears.next()
         assert (event.id, event.name) == ("0.1-1.0", "reset")
         assert (await ears.next()).name == "start"
-        held.take(0, [row(1, "b", 1)], 2)
+        held.apply(0, [row(1, "b", 1)], 2)
         assert (await ears.next()).data["key"] == "b"
 
 
 async def test_who_has_seen_on_another_worker_what_is_still_to_come_here_goes_on_behind_it(held: LocalTable) -> None:
-    held.take(0, [row(0, "a", 1)], 1)
+    held.apply(0, [row(0, "a", 1)], 1)
     held.stored.observe(0, 3, NOW)
     held.stored.observe(1, 0, NOW)
     async with serving(held) as served, listening(served, last="0.2-1.0") as ears:
         event = await ears.next()
         assert (event.id, event.name) == ("0.2-1.0", "start")
-        held.take(0, [row(1, "b", 1), row(2, "c", 1)], 3)
+        held.apply(0, [row(1, "b", 1), row(2, "c", 1)], 3)
         assert (await ears.next()).data["key"] == "c"
 
 
 async def test_only_keys_with_the_prefix_are_told(held: LocalTable) -> None:
     async with serving(held) as served, listening(served, "?prefix=b") as ears:
         await ears.next()
-        held.take(0, [row(0, "a", 1), row(1, "b1", 1), row(2, "c", 1), row(3, "b2", 1)], 4)
+        held.apply(0, [row(0, "a", 1), row(1, "b1", 1), row(2, "c", 1), row(3, "b2", 1)], 4)
         assert [(await ears.next()).data["key"] for _ in range(2)] == ["b1", "b2"]
 
 
 async def test_when_partitions_go_or_are_read_anew_the_stream_says_reset_and_ends(held: LocalTable) -> None:
     async with serving(held) as served, listening(served) as ears:
         await ears.next()
-        held.take(0, [row(0, "a", 1)], 1)
+        held.apply(0, [row(0, "a", 1)], 1)
         await ears.next()
-        held.told("id-2", 2)
+        held.set_topic("id-2", 2)
         event = await ears.next()
         assert (event.name, event.id) == ("reset", "0.0-1.0")
         assert await ears.answer.content.read() == b""
@@ -156,7 +157,7 @@ async def test_all_who_watch_are_told_when_partitions_are_read_anew_and_not_the_
     async with serving(held) as served, listening(served) as one, listening(served) as two:
         for ears in (one, two):
             await ears.next()
-        held.told("id-2", 2)
+        held.set_topic("id-2", 2)
         assert [(await ears.next()).name for ears in (one, two)] == ["reset", "reset"]
 
 
@@ -169,7 +170,7 @@ async def test_when_changes_cannot_be_shown_whoever_watches_begins_anew(
     async with serving(held) as served, listening(served) as ears:
         await ears.next()
         monkeypatch.setattr(held.stored, "latest", broken)
-        held.take(0, [row(0, "a", 1)], 1)
+        held.apply(0, [row(0, "a", 1)], 1)
         event = await ears.next()
         assert (event.name, event.id) == ("reset", "0.1-1.0")
 
@@ -180,10 +181,10 @@ async def test_rows_that_are_removed_since_the_topic_lacks_them_are_told_and_who
     async with serving(held) as served:
         async with listening(served) as ears:
             await ears.next()
-            held.take(0, [row(0, "a", 1)], 1)
+            held.apply(0, [row(0, "a", 1)], 1)
             last = (await ears.next()).id
-            assert held.watch is not None
-            held.watch(None, [b"a"])
+            assert held.changes.watch is not None
+            held.changes.watch(None, [b"a"])
             event = await ears.next()
             assert (event.data, event.id) == (
                 {"key": "a", "row": None, "partition": None, "offset": None, "revision": None}, last,
@@ -199,7 +200,7 @@ async def test_a_client_that_is_slower_than_what_is_kept_is_dropped_with_a_reset
     async with serving(held) as served, listening(served) as ears:
         await ears.next()
         for offset in range(400):
-            held.take(0, [row(offset, f"k{offset}", 1, name="x" * 100_000)], offset + 1)
+            held.apply(0, [row(offset, f"k{offset}", 1, name="x" * 100_000)], offset + 1)
             await asyncio.sleep(0)
         names = set()
         async with asyncio.timeout(20):
@@ -211,7 +212,7 @@ async def test_a_client_that_is_slower_than_what_is_kept_is_dropped_with_a_reset
 async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held: LocalTable) -> None:
     ring = Ring(held, kept=100)
     for offset in range(1_000):
-        ring.take(0, held.take(0, [row(offset, f"k{offset}", 1)], offset + 1) or [f"k{offset}".encode()])
+        ring.take(0, held.apply(0, [row(offset, f"k{offset}", 1)], offset + 1) or [f"k{offset}".encode()])
     assert (ring.first, ring.end) == (900, 1_000)
     assert ring.floors[0] == 900
     assert ring.has_all_since({0: 900, 1: 0}, [0, 1])
@@ -220,19 +221,19 @@ async def test_a_client_that_takes_nothing_does_not_keep_more_than_the_ring(held
 
 async def test_nobody_is_told_of_changes_while_nobody_watches_and_for_a_while_after(held: LocalTable) -> None:
     watches = Watches(limit=2, kept_seconds=0.05)
-    assert held.watch is None
+    assert held.changes.watch is None
     with watches.watched(held) as ring, watches.watched(held) as same:
         assert ring is same
-        assert held.watch is not None
+        assert held.changes.watch is not None
         with pytest.raises(TooBusyError), watches.watched(held):
             pass
-    assert held.watch is not None
+    assert held.changes.watch is not None
     with watches.watched(held) as again:
         assert again is ring, "it was kept for whoever comes back"
         await asyncio.sleep(0.1)
-        assert held.watch is not None
+        assert held.changes.watch is not None
     async with asyncio.timeout(5):
-        while held.watch is not None:  # noqa: ASYNC110 - it goes by itself
+        while held.changes.watch is not None:  # noqa: ASYNC110 - it goes by itself
             await asyncio.sleep(0.01)
 
 
@@ -250,8 +251,8 @@ def _put(workers: Fleet, key: str, offset: int) -> None:
     """Put a row where it belongs, and tell who watches, as a worker does."""
     partition = workers.put(key, offset, json.dumps({"customer_id": key, "revision": offset}).encode())
     for served in workers.workers.values():
-        if served.held.watch is not None and partition in served.table.partitions:
-            served.held.watch(partition, [key.encode()])
+        if served.held.changes.watch is not None and partition in served.table.partitions:
+            served.held.changes.watch(partition, [key.encode()])
 
 
 async def test_changes_of_a_shared_table_come_from_all_workers_over_any_one_of_them(tmp_path: Path) -> None:

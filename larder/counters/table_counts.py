@@ -1,0 +1,34 @@
+"""What became of the records of a table. Plain numbers that only rise."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from larder.store.records import Applied
+
+
+@dataclass
+class TableCounts:
+    """Records of one table in this worker since it started, by what they did; `swept` counts rows."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    swept: int = 0
+    stale: int = 0
+    deleted: int = 0
+    repeated: int = 0
+    rejected: int = 0
+
+    def add(self, applied: Applied) -> None:
+        """Add a batch."""
+        self.new += applied.new
+        self.changed += applied.changed
+        self.unchanged += applied.unchanged
+        self.stale += applied.stale
+        self.deleted += applied.deleted
+        self.repeated += applied.repeated
+        self.rejected += len(applied.rejected)
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
