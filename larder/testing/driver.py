@@ -30,9 +30,9 @@ class UnreadDeadLettersError(LarderError, AssertionError):
 class Driver:
     """A service without a broker: send records, move the clock, read results, tables and dead letters.
 
-    A record has had all its effects when `send` returns: results that the service itself reads
-    have flown on, joins that waited for a row are released, wake-ups that are due have come.
-    Agents are left out.
+    When `send` returns, a record has had all its effects: operators have taken the results that
+    the service itself reads, joins have released what waited for the row, and wake-ups that are
+    due have come. Agents are left out.
 
     >>> with Driver(fulfilment) as driver:
     ...     driver.send(shop.customers, ada)
@@ -41,8 +41,8 @@ class Driver:
     >>> fulfilled.customer.name
     'Ada'
 
-    As a context it requires that all dead letters were read when the block ends, so that no record
-    is lost without the test saying so.
+    A `with` block fails at its end if it has not read all dead letters, so that no record is lost
+    unless the test expects it.
     """
 
     def __init__(self, service: Service, *, now: datetime = START) -> None:
@@ -90,7 +90,7 @@ class Driver:
         no row of it.
         """
         read = topic_read(self._run.service, topic)
-        timestamp = int((self.now if at is None else at).timestamp() * 1000)
+        timestamp = round((self.now if at is None else at).timestamp() * 1000)
         offset = len(self._run.log(read.name))
         pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
         self._run.append(read.name, MemoryRecord(*sent(read, offset, value, key), offset, pairs, timestamp, read.row))
@@ -102,7 +102,7 @@ class Driver:
 
     def advance_to(self, at: datetime) -> None:
         """Move the clock on to a time; DeclarationError for one that has passed."""
-        if at < self.now:
+        if at.timestamp() < self._run.now:
             raise DeclarationError([_backwards(self.now, at)])
         self._run.advance(at.timestamp())
 

@@ -35,8 +35,8 @@ class MemoryJoin(MemoryStep):
         """Keep a record until its partner comes, and say so; ValueError for what may not wait."""
         return False
 
-    def later(self, record: MemoryRecord) -> None:
-        """Let go what waits of the row that `record` is the newest of."""
+    def supersede(self, record: MemoryRecord) -> None:
+        """Let go what waits of a row of which a later record came."""
 
     def look(self, record: MemoryRecord) -> Lookups:
         """Look a record's rows up, as the tables are now."""
@@ -45,7 +45,7 @@ class MemoryJoin(MemoryStep):
             check_record_place(self._join.source, record, lookup, key, count)
         return keys, [table.get(key) for table, key in zip(self._tables, keys, strict=True)]
 
-    def settle(self, record: MemoryRecord, found: Lookups) -> None:
+    def finish(self, record: MemoryRecord, found: Lookups) -> None:
         """Publish the result of a record, or take the last step for one without partner; ValueError: a dead letter."""
         keys, rows = found
         missing = None in rows
@@ -61,18 +61,18 @@ class MemoryJoin(MemoryStep):
     def _take(self, record: MemoryRecord) -> None:
         if record.value is None and self._join.of_rows:
             self.results.deleted(record)
-            self.later(record)
+            self.supersede(record)
             return
         try:
             self._one(record)
         except ValueError:
             if record.value is None:
-                self.later(record)
+                self.supersede(record)
             self.results.failed(record)
             raise
 
     def _one(self, record: MemoryRecord) -> None:
         found = self.look(record)
         if not self.keeps(record, found):
-            self.later(record)
-            self.settle(record, found)
+            self.supersede(record)
+            self.finish(record, found)

@@ -9,55 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
+from larder.declaring.facts import input_name
 from larder.declaring.missing_fields import Drop
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.headers import AFTER_HEADER
 from larder.store.applying.deletions import declared_revision
-from larder.testing.records import Headers, MemoryRecord
+from larder.testing.records import MemoryRecord
 
 if TYPE_CHECKING:
     from larder.testing.run import MemoryRun
 
 
-class MemoryRekeying(Protocol):
-    """What `.by` makes of the records of a topic."""
-
-    def take(self, record: MemoryRecord) -> None:
-        """Send a record on, or leave it out; ValueError, with the cause, makes it a dead letter."""
-
-
-def rekeying(rekeyed: Rekeyed, name: str, run: MemoryRun) -> MemoryRekeying:
-    """Give what sends the records of a source into the internal topic of that name."""
+def rekeying(rekeyed: Rekeyed, run: MemoryRun) -> Callable[[MemoryRecord], None]:
+    """Build what sends a record on, or leaves it out; ValueError, with the cause, makes it a dead letter."""
+    name = input_name(run.service, rekeyed)
 
     def send(record: MemoryRecord) -> None:
         run.append(name, replace(record, offset=len(run.log(name))))
 
     if isinstance(rekeyed.source, OwnerTopic) and rekeyed.source.revision is not None:
         return _Rows(rekeyed, rekeyed.source.revision, send)
-    return _Events(rekeyed, send)
-
-
-class _Events:
-    def __init__(self, rekeyed: Rekeyed, send: Callable[[MemoryRecord], None]) -> None:
-        self._partition_key = compile_rekey(rekeyed)
-        self._send = send
-
-    def take(self, record: MemoryRecord) -> None:
-        if self._partition_key(record.value) is not None:
-            self._send(record)
+    partition_key = compile_rekey(rekeyed)
+    return lambda record: None if partition_key(record.value) is None else send(record)
 
 
 class _Rows:
+    """Sends rows on, each only if it is newer than the one before."""
+
     def __init__(self, rekeyed: Rekeyed, revision: str, send: Callable[[MemoryRecord], None]) -> None:
         self._read = compile_row_rekey(rekeyed, revision)
         self._drops = rekeyed.missing is Drop
         self._send = send
         self._revisions: dict[bytes, int] = {}
 
-    def take(self, record: MemoryRecord) -> None:
+    def __call__(self, record: MemoryRecord) -> None:
         if record.key is None:
             message = "a row requires a message key; found null"
             raise ValueError(message)
@@ -82,5 +70,4 @@ class _Rows:
         if before is None or (revision is not None and revision <= before):
             return
         del self._revisions[key]
-        headers: Headers = [each for each in record.headers if each[0] != AFTER_HEADER]
-        self._send(replace(record, value=None, headers=(*headers, (AFTER_HEADER, b"%d" % before))))
+        self._send(replace(record, value=None, headers=((AFTER_HEADER, b"%d" % before), *record.headers)))

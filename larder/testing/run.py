@@ -1,12 +1,13 @@
-"""One run of a service in memory: topics, the tables that are level with them, and the steps that read them.
+"""One run of a service in memory: topics, tables that are level with them, and steps that read them.
 
-Steps are made of the very functions that the worker uses. Which of them goes on next is decided elsewhere: by the
-driver after each record, by a run over lists for one step after the other.
+Steps are made of the functions that the worker uses. Their order is decided elsewhere: the driver lets all of them go
+on after each record, and a run over lists lets one go on after the other.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Final
@@ -18,21 +19,21 @@ from larder.declaring.facts import dead_letters_name, input_name
 from larder.declaring.operators import Operator, Topic
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
-from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic, Rekeyed
+from larder.testing.readers import Reader
 from larder.testing.records import Headers, MemoryLetter, MemoryRecord, TopicRecords
-from larder.testing.rekeying import MemoryRekeying, rekeying
-from larder.testing.steps import MemoryStep, open_in_memory
+from larder.testing.rekeying import rekeying
+from larder.testing.steps import open_in_memory
 from larder.testing.tables import MemoryTable
 
 log = logging.getLogger("larder")
 
 MOST_FOR_A_RECORD: Final = 10_000
-"""So much may come of one record. A service that feeds itself without end comes there in less than a second."""
+"""How much may come of one record. A service that feeds itself endlessly gets there in less than a second."""
 
 
 class MemoryRun:
-    """The topics of a service, from which all else follows.
+    """The topics of a service, its tables and its steps.
 
     now       in seconds since 1970; before all time where no wake-up is to come.
     complete  all records are there before the first is taken: a partner that is missing will not come.
@@ -52,7 +53,7 @@ class MemoryRun:
         self.produced = TopicRecords({name: [] for name in _written(service)})
         self._logs: dict[str, list[MemoryRecord]] = {}
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
-        self._rekeyings = _rekeyings(self)
+        self._level = _level(self)
         self.readers = dict(self._readers(first))
 
     def table(self, topic: OwnerTopic) -> MemoryTable:
@@ -66,14 +67,9 @@ class MemoryRun:
     def append(self, topic: str, record: MemoryRecord) -> None:
         """Add a record to its topic: a table takes it at once, and `.by` sends it on."""
         self.log(topic).append(record)
-        try:
-            if topic in self.tables:
-                self.tables[topic].take(record)
-        except ValueError as error:
-            self.park(topic, record, cause_of(error))
-        for each in self._rekeyings.get(topic, ()):
+        for take in self._level[topic]:
             try:
-                each.take(record)
+                take(record)
             except ValueError as error:
                 self.park(topic, record, cause_of(error))
 
@@ -94,14 +90,14 @@ class MemoryRun:
         self.letters.append(MemoryLetter(topic, record.offset, cause, record))
 
     def advance(self, to: float) -> None:
-        """Move the clock on, and let steps do what is due on the way, each thing at its time."""
+        """Move the clock on. On the way, steps do what is due, each thing at its time."""
         while (due := min((each.step.due() for each in self.readers.values()), default=inf)) <= to:
             self.now = max(self.now, due)
             self.settle()
         self.now = to
 
     def settle(self, *only: Operator) -> None:
-        """Let operators, or all, go on until they have nothing left to do: records first, then what else is due."""
+        """Let these operators, or all, go on until they have nothing to do: records first, then what else is due."""
         readers = [reader for operator, reader in self.readers.items() if not only or operator in only]
         most = MOST_FOR_A_RECORD * max(1, sum(reader.behind for reader in readers))
         for _ in range(most):
@@ -115,54 +111,6 @@ class MemoryRun:
                 yield operator, Reader(self, step, first)
 
 
-class _Input:
-    """An input of a step: its records, and how many of them were taken."""
-
-    def __init__(self, name: str, log: list[MemoryRecord], take: Callable[[MemoryRecord], None]) -> None:
-        self.name = name
-        self.take = take
-        self._log = log
-        self._taken = 0
-
-    @property
-    def behind(self) -> int:
-        return len(self._log) - self._taken
-
-    def next(self) -> MemoryRecord:
-        self._taken += 1
-        return self._log[self._taken - 1]
-
-
-class Reader:
-    """A step, and how far it has read each of its inputs."""
-
-    def __init__(self, run: MemoryRun, step: MemoryStep, first: Sequence[str]) -> None:
-        """Begin before the first record; inputs in the order of `first`, others after them."""
-        self.step = step
-        self._refuse = run.park
-        places = {name: place for place, name in enumerate(first)}
-        sources = sorted(step.inputs, key=lambda source: places.get(events_of(source).name, len(places)))
-        names = {source: input_name(run.service, source) for source in sources}
-        self._inputs = [_Input(name, run.log(name), step.inputs[source]) for source, name in names.items()]
-
-    @property
-    def behind(self) -> int:
-        """How many records it has yet to take."""
-        return sum(each.behind for each in self._inputs)
-
-    def take_next(self) -> bool:
-        """Take a record, if there is one, and say so; one that the step refuses is a dead letter."""
-        for each in self._inputs:
-            if each.behind:
-                record = each.next()
-                try:
-                    each.take(record)
-                except ValueError as error:
-                    self._refuse(each.name, record, cause_of(error))
-                return True
-        return False
-
-
 def _written(service: Service) -> Iterator[str]:
     yield from (topic.name for topic in service.written)
     for operator in service.operators:
@@ -170,14 +118,15 @@ def _written(service: Service) -> Iterator[str]:
     yield dead_letters_name(service.name)
 
 
-def _rekeyings(run: MemoryRun) -> Mapping[str, Sequence[MemoryRekeying]]:
-    """What `.by` makes of the records of each topic; several operators may read the same."""
-    found: dict[str, dict[str, MemoryRekeying]] = {}
-    for source in run.service.sources:
-        if isinstance(source, Rekeyed):
-            name = input_name(run.service, source)
-            found.setdefault(source.source.name, {}).setdefault(name, rekeying(source, name, run))
-    return {topic: list(each.values()) for topic, each in found.items()}
+def _level(run: MemoryRun) -> Mapping[str, Sequence[Callable[[MemoryRecord], object]]]:
+    """What takes each record of a topic as soon as it is there: the table, and each `.by` on it."""
+    level = defaultdict[str, list[Callable[[MemoryRecord], object]]](list)
+    for name, table in run.tables.items():
+        level[name].append(table.take)
+    rekeyed = {input_name(run.service, each): each for each in run.service.sources if isinstance(each, Rekeyed)}
+    for each in rekeyed.values():
+        level[each.source.name].append(rekeying(each, run))
+    return level
 
 
 def _endless(service: Service) -> Problem:

@@ -1,6 +1,6 @@
 """The contract of operators in tests: what each kind does with the records of its inputs, one by one.
 
-A kind registers it: `open_in_memory` for its declaration. What is registered for no declaration is left out.
+A kind registers it: `open_in_memory` for its declaration. Operators of a kind that registers nothing are left out.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """A join in memory whose records wait for their partner.
 
-By the rules of a worker: an event holds back later ones of its key, of a row the newest record alone waits. Rows that
-come release what waits for them; the driver's clock ends the wait.
+By the rules of a worker: later events of a key queue behind one that waits, and of a row only the newest record waits.
+A record goes on when its rows are there, or when the driver's clock has passed its deadline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import takewhile
 from math import inf
 from typing import NamedTuple
 
@@ -44,7 +43,7 @@ class WaitingRecord(NamedTuple):
 class WaitingJoin(MemoryJoin):
     """A join with the records that wait, in the order in which they came.
 
-    An event is behind another one of its key in the same partition. With `.by` that is not all of its key.
+    An event queues behind others of its key in the same partition. With `.by`, a key may be in several partitions.
     """
 
     def __init__(self, join: Join, run: MemoryRun, wait: Wait) -> None:
@@ -60,20 +59,24 @@ class WaitingJoin(MemoryJoin):
         self._waiting: list[WaitingRecord] = []
 
     def keeps(self, record: MemoryRecord, found: Lookups) -> bool:
-        """Keep a record whose partner is missing, and an event behind another one of its key."""
-        waiting = WaitingRecord(record, self._partition(record), self._run.now + self._wait.seconds)
-        if self._row_checks is not None and any(each.record.key == record.key for each in self._waiting):
+        """Keep a record whose partner is missing, and an event that queues behind another one."""
+        partition = self._partition(record)
+        before = [each for each in self._waiting if each.record.key == record.key]
+        queues = self._row_checks is None and any(each.partition == partition for each in before)
+        if before and self._row_checks is not None:
             self._row_checks.check_row(record)
-        if None not in found[1] and not self._is_behind(waiting):
+        if None not in found[1] and not queues:
             return False
-        self.later(record)
-        self._waiting.append(waiting)
-        beside = [each for each in self._waiting if each.partition == waiting.partition]
+        self.supersede(record)
+        # In whole microseconds, as the clock of the driver is moved.
+        deadline = round(self._run.now + self._wait.seconds, 6)
+        self._waiting.append(WaitingRecord(record, partition, deadline))
+        beside = [each for each in self._waiting if each.partition == partition]
         if len(beside) > self._wait.at_most:
             self._go_on(beside[0], self.look(beside[0].record))
         return True
 
-    def later(self, record: MemoryRecord) -> None:
+    def supersede(self, record: MemoryRecord) -> None:
         """Let go what waits of a row of which a later record came."""
         if self._row_checks is not None:
             self._waiting = [each for each in self._waiting if each.record.key != record.key]
@@ -84,7 +87,7 @@ class WaitingJoin(MemoryJoin):
 
     def tick(self) -> bool:
         """Go on with one record whose rows are there by now, or else with one that has waited long enough."""
-        for each in self._firsts():
+        for each in self._first_of_each_queue():
             if None not in (found := self.look(each.record))[1]:
                 self._go_on(each, found)
                 return True
@@ -93,16 +96,13 @@ class WaitingJoin(MemoryJoin):
         self._go_on(self._waiting[0], self.look(self._waiting[0].record))
         return True
 
-    def _firsts(self) -> Iterator[WaitingRecord]:
-        """Give those that wait behind none of their own key."""
-        return (each for each in self._waiting if not self._is_behind(each))
-
-    def _is_behind(self, waiting: WaitingRecord) -> bool:
-        """Say whether another record that came before waits under its key; of rows, the newest alone waits."""
-        if self._row_checks is not None:
-            return False
-        before = takewhile(lambda each: each is not waiting, self._waiting)
-        return any((each.record.key, each.partition) == (waiting.record.key, waiting.partition) for each in before)
+    def _first_of_each_queue(self) -> Iterator[WaitingRecord]:
+        queues = set[tuple[bytes | None, int]]()
+        for each in self._waiting:
+            queue = (each.record.key, each.partition)
+            if queue not in queues:
+                queues.add(queue)
+                yield each
 
     def _partition(self, record: MemoryRecord) -> int:
         key = record.key if self._key is None else self._key(record.value)
@@ -111,7 +111,7 @@ class WaitingJoin(MemoryJoin):
     def _go_on(self, waiting: WaitingRecord, found: Lookups) -> None:
         self._waiting.remove(waiting)
         try:
-            self.settle(waiting.record, found)
+            self.finish(waiting.record, found)
         except ValueError as error:
             self.results.failed(waiting.record)
             self._run.park(self._topic, waiting.record, cause_of(error))

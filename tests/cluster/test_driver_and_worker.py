@@ -253,7 +253,7 @@ class Both:
         """Run the worker, and read what it publishes."""
         try:
             with running(self._worker):
-                self._worker.until_running()
+                self._worker.until_running(90)  # it creates forty topics
                 reading = self._beside.spawn(self._read())
                 yield
                 assert self._worker.stop() == 0

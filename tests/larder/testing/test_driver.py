@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,10 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from agents.fulfilment import fulfilment
 from larder import DeadLetter, Decision, Delete, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait, Wake
-from larder.testing import Driver, UnreadDeadLettersError
+from larder.testing import Driver, UnreadDeadLettersError, run_in_memory
 from larder.testing.driver import START
 from larder.types import UNKNOWN, DeclarationError, Near, Unknown, WakeUp
+from tables import shop
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -356,6 +359,32 @@ def test_the_fixture_opens_drivers(larder_driver: Callable[..., Driver]) -> None
     driver.send(customers, ada())
     assert (driver.now, later.now) == (START, NOON)
     assert (driver.table(customers).get("c1"), later.table("customers").rows()) == (ada(), [])
+
+
+def test_the_clock_goes_by_microseconds() -> None:
+    with Driver(waiting(seconds=0.05), now=NOON + timedelta(microseconds=123_457)) as driver:
+        driver.send(orders, order())
+        driver.advance(seconds=0.049_999)
+        assert driver.dead_letters() == []
+        driver.advance(seconds=0.000_001)
+        assert len(driver.dead_letters()) == 1
+        driver.send(orders, order("o2"), at=START + timedelta(milliseconds=7))
+        driver.advance(seconds=0.05)
+        (letter,) = driver.dead_letters()
+        assert letter.record.timestamp == 946_684_800_007
+
+
+@pytest.mark.parametrize("documented", [Driver, run_in_memory])
+def test_the_examples_of_docstrings_run(documented: Any) -> None:
+    ada = shop.Customer(customer_id="c1", name="Ada", country="AT", revision=1)
+    bought = shop.Order(order_id="o1", customer_id="c1", product_id="p1", quantity=1, amount=1.0, ordered_at=NOON)
+    names = {
+        "fulfilment": fulfilment, "shop": shop, "Customer": shop.Customer,
+        "ada": ada, "order": bought, "orders": [bought], documented.__name__: documented,
+    }  # fmt: skip
+    (example,) = doctest.DocTestFinder(recurse=False).find(documented, globs=names)
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 @pytest.mark.parametrize(
