@@ -1,4 +1,4 @@
-"""What a worker says of itself, as one line of figures. Pure."""
+"""The status of a worker as one line of figures. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WorkerLine(NamedTuple):
 
 
 def line(worker: str, status: Mapping[str, Any], before: WorkerLine | None, seconds: float) -> WorkerLine:
-    """Make the line of a worker from its status, {} for one that gave none; `before` is `seconds` old."""
+    """Make the line of a worker from its status, {} if it did not answer; `before` is `seconds` old."""
     if not status:
         return WorkerLine(worker, "starting")
     joins: Sequence[Mapping[str, Any]] = status["joins"]

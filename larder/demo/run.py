@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Seconds between two looks: quick while everybody waits for the first result, then at a reader's pace.
 FIRST_LOOKS_SECONDS = 0.2
 LOOK_SECONDS = 1.0
-# Seconds that the workers have to join what is there, when the generator has ended.
+# Seconds in which the workers may join what is left, after the generator has ended.
 REST_SECONDS = 10.0
 
 
@@ -129,7 +129,7 @@ class _Performance:
             flowed = self._outcome.first_out is not None
             await self._look(feeder, outputs)
             if not flowed and self._outcome.first_out is not None:
-                self._tell_first()
+                self._announce_first()
             self._screen.show(list(self._lines.values()), self._outcome.in_words())
             await asyncio.sleep(LOOK_SECONDS if flowed else FIRST_LOOKS_SECONDS)
 
@@ -152,7 +152,7 @@ class _Performance:
         return {reply.worker.pid: reply.body for reply in ask_all(running, "/services")}
 
     async def _at_rest(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
-        """Wait until the workers have read everything and nothing more comes out of it."""
+        """Wait until the workers have read everything, and no more results appear."""
         before: Mapping[str, int] | None = None
         while not stop.is_set():
             await self._look(feeder, outputs)
@@ -162,7 +162,7 @@ class _Performance:
             before = self._outcome.outputs
             await asyncio.sleep(FIRST_LOOKS_SECONDS)
 
-    def _tell_first(self) -> None:
+    def _announce_first(self) -> None:
         outcome, (table, key) = self._outcome, self._plan.demo.look_up
         self._screen.say(f"the first {self._plan.demo.noun} are {outcome.word} after {outcome.first_out:.1f} s")
         self._screen.say(f"look a row up, from another terminal:  {self._plan.command} get {table.name} {key}")

@@ -1,4 +1,4 @@
-"""Where the demo shows itself: lines that move on a terminal, plain lines now and then elsewhere. Keeps no figures."""
+"""What a demo prints: a live table on a terminal, plain lines every few seconds elsewhere. Keeps no figures."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PLAIN_SECONDS = 5.0
 
 
 class Screen(Protocol):
-    """What the demo shows itself on."""
+    """Where a demo prints."""
 
     def say(self, text: str) -> None:
         """Show something that happened."""
 
     def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
-        """Show how the workers are doing now."""
+        """Show the state of the workers now."""
 
 
 class PlainScreen:
@@ -53,10 +53,10 @@ class PlainScreen:
 
 
 class LiveScreen:
-    """A table that is drawn anew in place, below what happened."""
+    """A table that is redrawn in place, below what happened."""
 
     def __init__(self, live: Live) -> None:
-        """Draw on `live`, which somebody else starts and stops."""
+        """Draw on `live`, which the caller starts and stops."""
         self._live = live
 
     def say(self, text: str) -> None:

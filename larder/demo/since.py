@@ -1,4 +1,4 @@
-"""When this process began, so that what a user waits for is counted in full: imports belong to it."""
+"""When this process began: the time that a user waits includes imports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _START = 19
 
 
 def process_began() -> float:
-    """Give the start of this process, as time.monotonic() gives it; now, where the system does not tell (not Linux)."""
+    """Give the start of this process on the clock of time.monotonic(); now, on other systems than Linux."""
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         started = int(fields[_START]) / os.sysconf("SC_CLK_TCK")

@@ -47,7 +47,7 @@ class Stage(NamedTuple):
         if not broker.running and not is_free(broker.port):
             say(f"port {broker.port} is taken by {holder(broker.port)}: another one is used")
             broker.port = 0
-        # Until the event loop takes over, and again after it: all that ends the demo ends the broker, too.
+        # Before the event loop takes over, and after it: whatever ends the demo must also end the broker.
         for each in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.default_int_handler)
         found = broker.running
@@ -57,7 +57,7 @@ class Stage(NamedTuple):
             broker.start()
             yield Connection(broker.bootstrap), broker
         finally:
-            # Also one that was just being started when the end came.
+            # Also a broker that was still starting.
             if not found and broker.stop():
                 say("the broker is stopped")
 

@@ -77,7 +77,7 @@ class WorkerProcess:
         how = f"one that ended with exit code {code}" if code >= 0 else f"one ended by {signal.Signals(-code).name}"
         problem = Problem(
             f"worker {self.role.name}",
-            "requires a process that runs until it is told to stop, and then ends with 0",
+            "requires a process that runs until it is stopped, and then ends with 0",
             how,
             f"read the end of its log, below or in {self._log}",
         )
@@ -109,7 +109,7 @@ async def running_workers(
             workers += [await started_worker(role, logs / f"{role.name}.log", environment)]
         yield workers
     except BaseException:
-        # Its cause is what matters; how the others took their end is in their logs.
+        # The first failure matters; how the other workers ended is in their logs.
         with contextlib.suppress(AppError):
             await stop_all(workers)
         raise

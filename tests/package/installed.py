@@ -23,8 +23,8 @@ class Installed:
         self.here.mkdir()
         self.wheel = _built_wheel(directory)
         self._bin = directory / "venv" / "bin"
-        _run([sys.executable, "-m", "venv", "--without-pip", str(self._bin.parent)], directory)
-        _run([*PIP, "--python", str(self.python), "install", "--no-index", "--no-deps", str(self.wheel)], directory)
+        _do([sys.executable, "-m", "venv", "--without-pip", str(self._bin.parent)], directory)
+        _do([*PIP, "--python", str(self.python), "install", "--no-index", "--no-deps", str(self.wheel)], directory)
         (site,) = self._bin.parent.glob("lib/python*/site-packages")
         # What larder needs lies in the environment of the tests, behind what is installed here. Its links to the
         # checkout play no part: Python reads .pth files of an environment's own folder alone.
@@ -43,17 +43,18 @@ class Installed:
         return self.run([str(self._bin / "larder"), *arguments], directory, path)
 
     def run(self, command: list[str], directory: Path | None = None, path: Path | None = None) -> Ended:
-        environment = {name: value for name, value in os.environ.items() if name != "KAFKA" and "LARDER_" not in name}
-        environment.pop("PYTHONPATH", None)
-        environment |= {"PYTHONPATH": str(path)} if path else {}
-        return subprocess.run(
-            command,
-            cwd=directory or self.here,
-            env=environment,
-            capture_output=True,
+        environment = _environment() | ({"PYTHONPATH": str(path)} if path else {})
+        return _run(command, directory or self.here, environment)
+
+    def demo(self, directory: Path) -> subprocess.Popen[str]:
+        """Start a demo that ends when it is interrupted."""
+        return subprocess.Popen(
+            [str(self._bin / "larder"), "demo"],
+            cwd=directory,
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
-            check=False,
         )
 
 
@@ -69,12 +70,24 @@ def _built_wheel(directory: Path) -> Path:
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, source / name)
-    _run([*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), "."], source)
+    _do([*PIP, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), "."], source)
     (wheel,) = wheels.iterdir()
     shutil.rmtree(source)
     return wheel
 
 
-def _run(command: list[str], directory: Path) -> None:
-    ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=SECONDS, check=False)
+def _environment() -> dict[str, str]:
+    """Give what a user has set: nothing of larder's, and no path to the checkout."""
+    ours = ("LARDER_", "KAFKA", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHONUNBUFFERED": "1"}
+
+
+def _run(command: list[str], directory: Path, environment: dict[str, str]) -> Ended:
+    return subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+def _do(command: list[str], directory: Path) -> None:
+    ended = _run(command, directory, _environment())
     assert ended.returncode == 0, ended.stdout + ended.stderr
