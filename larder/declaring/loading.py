@@ -22,6 +22,9 @@ from larder.declaring.topics import EventTopic, OwnerTopic
 FOLDERS: Final = ("tables", "agents")
 """The folders in which a project declares its topics and its services."""
 
+PACKAGES: Final = (*FOLDERS, "app")
+"""The packages of a project. Other people use these names, too."""
+
 
 def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
     """Import modules and give the services that they declare, by name.
@@ -87,13 +90,13 @@ def project_modules() -> list[str]:
 
 
 class _ProjectFinder(MetaPathFinder):
-    """Finds the packages of a project in the working directory first, since other packages have these names, too."""
+    """Finds the packages of a project in the working directory first."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         here = Path.cwd()
-        if path is not None or fullname not in {*FOLDERS, "app"} or not any((here / fullname).glob("*.py")):
+        if path is not None or fullname not in PACKAGES or not any((here / fullname).glob("*.py")):
             return None
         return PathFinder.find_spec(fullname, [str(here)], target)
 
@@ -110,9 +113,9 @@ def _no_modules() -> Problem:
 def _import_problem(name: str, error: BaseException) -> Problem:
     return Problem(
         f"module {name}",
-        "a module of services requires to be imported without error",
+        "a module of a project requires to be imported without error",
         f"{type(error).__name__}: {error} ({_place(error)})",
-        "fix it, or leave it out of LARDER_MODULES",
+        "fix it, or leave it out of the settings",
     )
 
 
