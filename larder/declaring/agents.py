@@ -40,6 +40,14 @@ class AgentDeclaration(Operator):
         """Give its name and its topic."""
         return {"name": self.name, "topic": self.topic.name}
 
+    def outline(self) -> dict[str, Any]:
+        """Give its name, and its topic."""
+        return {"agent": self.name, "topic": self.topic.name}
+
+    def sentence(self) -> str:
+        """Say whose batches it handles."""
+        return f"agent {self.name} over {self.topic.name}"
+
     def reads(self) -> Sequence[Source]:
         """Give its topic."""
         return (self.topic,)

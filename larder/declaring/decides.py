@@ -14,7 +14,7 @@ from larder.declaring.checks.decides import decide_problems
 from larder.declaring.checks.kinds import decide_kind_problems
 from larder.declaring.decisions import WakeUp, refusals_name
 from larder.declaring.facts import Facts, dead_letters_name, wake_ups_name
-from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, names, node, source_edges
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
 
@@ -50,7 +50,16 @@ class Decide(Operator):
 
     def summary(self) -> dict[str, Any]:
         """Give its name, its inputs, and whether it folds."""
-        return {"name": self.name, "inputs": [source.name for source in self.inputs], "folds": self.folds}
+        return {"name": self.name, "inputs": names(self.inputs), "folds": self.folds}
+
+    def outline(self) -> dict[str, Any]:
+        """Give its inputs, its state, and the topics of what it emits."""
+        return {"inputs": names(self.inputs), "state": self.state.name, "into": names(self.into)}
+
+    def sentence(self) -> str:
+        """Say which state is decided by which events."""
+        into = f" into {', '.join(names(self.into))}" if self.into else ""
+        return f"decide {self.state.name} by {', '.join(names(self.inputs))}{into}"
 
     def reads(self) -> Sequence[Source]:
         """Give its inputs."""

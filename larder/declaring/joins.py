@@ -13,7 +13,7 @@ from larder.declaring.checks.joins import join_problems
 from larder.declaring.checks.kinds import join_kind_problems
 from larder.declaring.facts import Facts, dead_letters_name, joined_name, waiting_name
 from larder.declaring.missing import Step, Terminal, Wait
-from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Passage, Role, Topic, names, node, source_edges
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Lookup, Source, TableUse, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from larder.declaring.service import Service
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_BASE64 = 4 / 3
+"""How much larger a record is that waits: its bytes are kept in base64."""
 
 
 @dataclass(eq=False)
@@ -51,6 +54,20 @@ class Join(Operator):
         """Give its name and its source."""
         return {"name": self.name, "source": self.source.name}
 
+    def outline(self) -> dict[str, Any]:
+        """Give its source, tables with their fields, results, and what becomes of records without a partner."""
+        return {
+            "source": self.source.name,
+            "tables": [{"table": each.table.name, "on": each.field} for each in self.lookups],
+            "into": self.into.name,
+            "missing": [repr(step) for step in self.missing],
+        }
+
+    def sentence(self) -> str:
+        """Say what is joined with which tables."""
+        tables = ", ".join(f"{each.table.name} on {each.field}" for each in self.lookups)
+        return f"join {self.source.name} with {tables} into {self.into.name}"
+
     def reads(self) -> Sequence[Source]:
         """Give its source."""
         return (self.source,)
@@ -75,6 +92,16 @@ class Join(Operator):
             yield KeptTopic(joined_name(service, self), Role.JOINED, self.into, compacted=False)
         if self.wait is not None:
             yield KeptTopic(waiting_name(service, self), Role.WAITING, self.source, compacted=True)
+
+    def passages(self, service: str) -> Iterator[Passage]:
+        """Give the topics of results that no function makes, and that of what waits."""
+        source = events_of(self.source).name
+        if self.function is None:
+            yield Passage(source, self.into.name, rows=tuple(names(self.uses())))
+            if self.gathers:
+                yield Passage(source, joined_name(service, self), rows=tuple(names(self.uses())))
+        if self.wait is not None:
+            yield Passage(source, waiting_name(service, self), growth=_BASE64)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
         """Find arguments of the wrong kind."""

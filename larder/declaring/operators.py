@@ -55,6 +55,19 @@ class KeptTopic(NamedTuple):
     compacted: bool
 
 
+class Passage(NamedTuple):
+    """Where records of a topic go whose size is known beforehand.
+
+    growth  how many times as large they are there.
+    rows    tables of which each record has a row in it.
+    """
+
+    source: str
+    into: str
+    growth: float = 1
+    rows: tuple[str, ...] = ()
+
+
 class Edge(NamedTuple):
     """A line of the topology, between the ids of two nodes."""
 
@@ -95,6 +108,26 @@ class Operator:
         """Describe it, for answers with its counts."""
         return {"kind": self.kind, "name": self.name}
 
+    def outline(self) -> dict[str, Any]:
+        """Give what was declared, as `larder services` lists it."""
+        return {
+            **self.summary(),
+            "reads": names(self.reads()),
+            "uses": names(self.uses()),
+            "into": names(self.writes()),
+        }
+
+    def sentence(self) -> str:
+        """Say the same to people in one line, which begins with a word for the kind."""
+        tables, into = ", ".join(names(self.uses())), ", ".join(names(self.writes()))
+        parts = [self.kind, ", ".join(names(self.reads())), tables and f"with {tables}", into and f"into {into}"]
+        return " ".join(filter(None, parts))
+
+    @property
+    def placed(self) -> bool:
+        """Whether it matters in which partition a record lies."""
+        return True
+
     @property
     def reads_near(self) -> bool:
         """Whether it may read rows of all tables of its service."""
@@ -120,6 +153,10 @@ class Operator:
         """Give the topics that the service of that name keeps for it."""
         return ()
 
+    def passages(self, service: str) -> Iterable[Passage]:
+        """Give where its records go in the service of that name; what a function makes of them has any size."""
+        return ()
+
     def kind_problems(self, service: Service) -> Iterable[Problem]:
         """Find arguments of the wrong kind; if there are any, `problems` is not called."""
         return ()
@@ -137,6 +174,11 @@ class Operator:
             yield Edge(f"table:{table.name}", here)
         for topic in self.writes():
             yield Edge(here, f"topic:{topic.name}")
+
+
+def names(declared: Iterable[Source | TableUse | Topic]) -> list[str]:
+    """Name what was declared."""
+    return [each.name for each in declared]
 
 
 def node(operator: Operator) -> str:

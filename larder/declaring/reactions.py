@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from larder.declaring.checks.kinds import reaction_kind_problems
 from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.facts import Facts
-from larder.declaring.operators import Edge, Operator, Topic, node
+from larder.declaring.operators import Edge, Operator, Topic, names, node
 from larder.declaring.problems import Problem
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import EventTopic
@@ -64,6 +64,15 @@ class Reaction(Operator):
     def summary(self) -> dict[str, Any]:
         """Give its table."""
         return {"table": self.table.name}
+
+    def outline(self) -> dict[str, Any]:
+        """Give its table, and the topics of what it emits."""
+        return {**self.summary(), "into": names(self.into)}
+
+    def sentence(self) -> str:
+        """Say to what it reacts."""
+        into = f" into {', '.join(names(self.into))}" if self.into else ""
+        return f"reacts to changes of {self.table.name}{into}"
 
     def uses(self) -> Sequence[TableUse]:
         """Give its table."""

@@ -6,6 +6,8 @@ letter, too.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
@@ -14,6 +16,7 @@ from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import input_name
 from larder.declaring.sources import events_of
+from larder.observability.sums import summed
 from larder.queries.key_texts import key_text
 
 if TYPE_CHECKING:
@@ -35,21 +38,14 @@ def of_all(answers: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, An
 
     A partition that has moved was counted by each worker that had it.
     """
-    found: dict[str, dict[str, Any]] = {}
+    partitions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for worker, joins in answers.items():
         for join in joins:
-            mine = {**join, "partitions": [{**each, "worker": worker} for each in join["partitions"]]}
-            known = found.get(join["join"])
-            found[join["join"]] = mine if known is None else _sum(known, mine)
-    return list(found.values())
-
-
-def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    counts = {name: count + other.get(name, 0) for name, count in one.items() if isinstance(count, int)}
-    partitions = sorted(
-        [*one["partitions"], *other["partitions"]], key=lambda each: (each["partition"], each["worker"])
-    )
-    return {**one, **counts, "partitions": partitions}
+            partitions[join["join"]] += [{**each, "worker": worker} for each in join["partitions"]]
+    return [
+        {**join, "partitions": sorted(partitions[join["join"]], key=lambda each: (each["partition"], each["worker"]))}
+        for join in summed(chain.from_iterable(answers.values()), "join")
+    ]
 
 
 def _join(service: Service, join: Join, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:

@@ -1,13 +1,41 @@
-"""One figure for all partitions of something."""
+"""One figure for all partitions of something, and one report out of what several workers report of it. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Report = Mapping[str, Any]
+
 
 def over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
     """Give one figure for all partitions; unknown as soon as that of one is."""
     return function(measures) if measures and None not in measures else None
+
+
+def summed(reports: Iterable[Report], *names: str) -> list[dict[str, Any]]:
+    """Add the reports that agree in the fields `names`: whole numbers and counts add up, all else is as the first says.
+
+    They come in the order in which each was first reported.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in reports:
+        key = tuple(each[name] for name in names)
+        found[key] = _sum(found.get(key, {}), each)
+    return [*found.values()]
+
+
+def _sum(one: Report, other: Report) -> dict[str, Any]:
+    return {**one, **{name: _added(one.get(name), value) for name, value in other.items()}}
+
+
+def _added(one: Any, other: Any) -> Any:
+    """Add two values of one field; None stands for none."""
+    if one is None:
+        return other
+    if isinstance(one, Mapping):
+        return _sum(one, other)
+    return one + other if type(one) is int else one

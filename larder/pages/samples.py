@@ -31,7 +31,7 @@ _SHOWN = 20
 def outcomes(join: Mapping[str, Any]) -> dict[str, Any]:
     """Give a join with its sums, and its samples by kind; an order that was parked knows it in all of them."""
     partitions = join["partitions"]
-    sums = {kind: sum(each.get(kind) or 0 for each in partitions) for kind in OUTCOMES}
+    sums = {kind: join.get(kind, 0) for kind in OUTCOMES}
     ended = {s["id"] for each in partitions for kind in _FIRST[:2] for s in each.get("samples", {}).get(kind, ())}
     letters = {sample["id"] for each in partitions for sample in each.get("samples", {}).get("parked", ())}
     return {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
+
+from larder.observability.outcomes import JOIN, outcomes
+from larder.observability.sums import summed
 
 Data = Mapping[str, Any]
 
@@ -24,38 +27,30 @@ def silent(services: Data) -> list[str]:
 
 def joins(services: Data) -> list[Data]:
     """Give the joins with the counts of all workers."""
-    return _summed(services, "joins")
-
-
-def decides(services: Data) -> list[Data]:
-    """Give the decides with the counts of all workers."""
-    return _summed(services, "decides")
+    return [each for each in _operators(services) if each["kind"] == JOIN]
 
 
 def others(services: Data) -> list[Data]:
     """Give all operators but joins, each with its kind in one word, its name, and the counts of all workers."""
-    return [
-        *({"kind": "fold" if each["folds"] else "decide", **each} for each in decides(services)),
-        *({"kind": "reaction", "name": each["table"], **each} for each in _summed(services, "reactions", "table")),
-        *({"kind": "agent", **each} for each in _summed(services, "agents")),
-        *_summed(services, "operators"),
-    ]
+    return [each for each in _operators(services) if each["kind"] != JOIN]
+
+
+def _operators(services: Data) -> list[dict[str, Any]]:
+    return summed(chain.from_iterable(map(outcomes, told(services))), "kind", "name")
 
 
 def dead_letters(services: Data) -> list[Data]:
-    """Give the inputs with dead letters since the workers started: records, dead letters, the most frequent causes."""
-    found: dict[str, dict[str, Any]] = {}
-    for said in (status["dead_letters"] for status in told(services) if "dead_letters" in status):
-        for each in said["inputs"]:
-            known = found.setdefault(each["topic"], {"records": 0, "dead_letters": 0, "causes": Counter()})
-            known["records"] += each["records"]
-            known["dead_letters"] += each["dead_letters"]
-            known["causes"][each["cause"]] += 0  # it may be none of the most frequent ones of the worker
-        for each in said["causes"]:
-            found[each["topic"]]["causes"][each["cause"]] += each["count"]
-    return [
-        {"topic": topic, **each, "causes": dict(each["causes"].most_common())} for topic, each in sorted(found.items())
-    ]
+    """Give the inputs with dead letters since the workers started: records, dead letters, the most frequent cause."""
+    said = [status["dead_letters"] for status in told(services) if "dead_letters" in status]
+    inputs = summed(chain.from_iterable(each["inputs"] for each in said), "topic")
+    causes = summed(chain.from_iterable(each["causes"] for each in said), "topic", "cause")
+    return sorted(({**each, **_cause(each, causes)} for each in inputs), key=lambda each: str(each["topic"]))
+
+
+def _cause(of: Data, causes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give the most frequent cause of an input; its own where that is none of the most frequent of any worker."""
+    counted = [each for each in causes if each["topic"] == of["topic"]]
+    return {"cause": max(counted, key=lambda each: each["count"])["cause"]} if counted else {}
 
 
 def unsettled(services: Data) -> list[Data]:
@@ -86,19 +81,3 @@ def inputs(services: Data) -> list[dict[str, Any]]:
     """Give the inputs of all workers, each with who has it."""
     found = [{**each, "worker": status["worker"]} for status in told(services) for each in status["inputs"]]
     return sorted(found, key=lambda each: (each["topic"], each["partition"]))
-
-
-def _summed(services: Data, kind: str, name: str = "name") -> list[Data]:
-    found: dict[str, Data] = {}
-    for status in told(services):
-        # A worker of before says nothing of kinds that it did not know.
-        for each in status.get(kind, ()):
-            known = found.get(each[name])
-            found[each[name]] = each if known is None else _sum(known, each)
-    return list(found.values())
-
-
-def _sum(one: Data, other: Data) -> Data:
-    counts = {name: count + other["counts"].get(name, 0) for name, count in one["counts"].items()}
-    waiting = {"waiting": one["waiting"] + other["waiting"]} if "waiting" in one else {}
-    return {**one, "counts": counts, **waiting}

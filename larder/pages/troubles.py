@@ -58,7 +58,7 @@ def troubles(services: Data) -> list[Trouble]:
         *_tables(services),
         *_inputs(totals.inputs(services)),
         *(each for join in totals.joins(services) for each in _join(join)),
-        *(each for decide in totals.decides(services) for each in _refused(decide)),
+        *(each for operator in totals.others(services) for each in _refused(operator)),
         *(each for each in letters if each.severity is not Urgency.BAD),
     ]
     return sorted(found, key=lambda trouble: trouble.severity)
@@ -265,13 +265,13 @@ def _unsettled(told: Data) -> Trouble:
 
 def _since_start(told: Data) -> Trouble:
     """Say how many records of an input became dead letters, and why most of them did."""
-    topic, records, letters, causes = (told[name] for name in ("topic", "records", "dead_letters", "causes"))
+    topic, records, letters, cause = (told[name] for name in ("topic", "records", "dead_letters", "cause"))
     much = letters > MUCH * records > 0
     of_all = f", {share(min(letters, records), records)} of {number(records)}," if much else ""
     return Trouble(
         Urgency.BAD if much else Urgency.WARN,
         f"{number(letters)} {several(letters, 'record')} of {topic}{of_all} became "
-        f"{several(letters, 'a dead letter', 'dead letters')} since the workers started: {next(iter(causes))}",
+        f"{several(letters, 'a dead letter', 'dead letters')} since the workers started: {cause}",
         "Each dead letter has its cause and the command that replays it",
         "/dead-letters",
         "Dead letters",
@@ -293,11 +293,12 @@ def _inputs(inputs: Sequence[Data]) -> Iterator[Trouble]:
             )
 
 
-def _refused(decide: Data) -> Iterator[Trouble]:
-    if refused := decide["counts"].get("refused", 0):
+def _refused(operator: Data) -> Iterator[Trouble]:
+    if refused := operator["counts"].get("refused", 0):
         yield Trouble(
             Urgency.NOTE,
-            f"The decide on {decide['name']} refused {counted(refused, 'event')} since the workers started",
+            f"The {operator['kind']} on {operator['name']} refused {counted(refused, 'event')} since the workers"
+            " started",
             "As it is declared. Each refusal has its reason",
             "/refusals",
             "Refusals",

@@ -6,7 +6,7 @@ import json
 
 from tests.cluster.shops import Shop
 from tests.support.topics import until_count
-from tests.support.workers import running
+from tests.support.workers import larder, running
 
 # Two files' worth: what a user writes, and what a worker does with it.
 COPYING = """
@@ -76,9 +76,13 @@ service.add(Copying(orders, copies))
 """
 
 
-def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_and_page(shop: Shop) -> None:
+def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_page_and_commands(shop: Shop) -> None:
     copies = f"{shop.prefix}.copies"
     worker = shop.worker(shop.module(COPYING.replace("{prefix}", shop.prefix)))
+
+    def said(command: str) -> str:
+        return larder(command, kafka=shop.kafka, directory=shop.directory, module=worker.module).stdout
+
     with running(worker):
         worker.until_running()
         orders = shop.order(20)
@@ -95,6 +99,8 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
         _, drawn = worker.get("/topology") or (0, {})
         assert [each["name"] for each in drawn["nodes"] if each["kind"] == "copying"] == [copies]
         assert "copied <b>20</b>" in worker.page("/")
+        assert f"copying {shop.prefix}.orders into {copies}" in said("services")
+        assert [copies, "one", "20", "1"] in [line.split() for line in said("joins").splitlines()]
         assert worker.stop() == 0
     (letter,) = shop.parked()
     assert dict(letter.headers)["larder.step"] == f"copying {copies}".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from larder.client.local_workers import ask_all
 from larder.config.errors import MistakeError
 from larder.config.settings import load_settings
 from larder.declaring.problems import Problem
+from larder.observability.outcomes import JOIN, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from larder.client.local_workers import Reply
 
 KINDS = ("joins", "decides", "folds", "reactions", "agents")
+LISTS = (*KINDS, "operators")
+"""What an answer of this command lists; the last one has all other kinds."""
+
 ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 
@@ -57,7 +62,7 @@ def command(*, service: str | None, at: str | None, samples: int, as_json: bool)
         "dead_letters": [_letters(reply) for reply in others if "dead_letters" in reply.body],
     }
 
-    if service is not None and at is None and not found["silent"] and not any(found[kind] for kind in KINDS):
+    if service is not None and at is None and not found["silent"] and not any(found[kind] for kind in LISTS):
         _require_outcomes(service)
 
     def show() -> None:
@@ -89,22 +94,14 @@ def _require_outcomes(name: str) -> None:
 
 
 def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
-    """Give what each worker says of its decides, folds, reactions and agents."""
-
-    def of(kind: str) -> list[dict[str, Any]]:
-        return [
-            {"service": reply.body["service"], "worker": reply.worker.worker, **each}
-            for reply in replies
-            for each in reply.body.get(kind, ())
-        ]
-
-    decides = of("decides")
-    return {
-        "decides": [each for each in decides if not each.get("folds")],
-        "folds": [each for each in decides if each.get("folds")],
-        "reactions": of("reactions"),
-        "agents": of("agents"),
-    }
+    """Give what each worker says of its operators besides joins, by what their kind is called here."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS[1:]}
+    for reply in replies:
+        for each in outcomes(reply.body):
+            if each["kind"] != JOIN:
+                entry = {"service": reply.body["service"], "worker": reply.worker.worker, **each}
+                found.get(f"{each['kind']}s", found["operators"]).append(entry)
+    return found
 
 
 def _letters(reply: Reply) -> dict[str, Any]:
@@ -115,8 +112,8 @@ def _letters(reply: Reply) -> dict[str, Any]:
 def _show(found: dict[str, Any], service: str | None, samples: int) -> None:
     for worker in found["silent"]:
         click.echo(f"{worker} does not answer")
-    if any(found[kind] for kind in KINDS):
-        show_outcomes(found)
+    if any(found[kind] for kind in LISTS):
+        show_outcomes(found["joins"], chain.from_iterable(found[kind] for kind in LISTS[1:]))
         show_samples(found["joins"], samples)
     elif not found["silent"]:
         lacking = f"of {service}" if service else f"with {ANY}"

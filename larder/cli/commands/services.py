@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +10,9 @@ from larder.cli.terminal.output import answer, json_option
 from larder.client.asking import at_option, workers_at
 from larder.client.local_workers import ask_all
 from larder.config.settings import load_settings
+from larder.declaring.operators import LISTS
 from larder.declaring.plurals import counted
-from larder.observability.sums import over_all
+from larder.observability.sums import over_all, summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,13 @@ def command(*, at: str | None, as_json: bool) -> None:
     replies = ask_all(workers_at(at), "/services")
     found = [_described(service, replies) for service in services.values()]
     others = [_other(reply) for reply in replies if _service(reply) not in services]
-    answer({"services": found, "others": others}, as_json=as_json, for_people=lambda: _show(found, others))
+
+    def show() -> None:
+        for service, described in zip(services.values(), found, strict=True):
+            _show(service, described)
+        _show_others(others)
+
+    answer({"services": found, "others": others}, as_json=as_json, for_people=show)
 
 
 def _service(reply: Reply) -> str:
@@ -61,29 +67,11 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
         "state": ", ".join(sorted({each["phase"] for each in workers})) or None,
         "lag": over_all(sum, [each["lag"] for each in workers]),
         "tables": [{"table": use.name, "held": use.held, **_held(use.name, mine)} for use in service.tables],
-        "joins": [
-            {
-                "source": join.source.name,
-                "tables": [{"table": each.table.name, "on": each.field} for each in join.lookups],
-                "into": join.into.name,
-                "missing": [repr(step) for step in join.missing],
-            }
-            for join in service.joins
-        ],
-        "decides": [
-            {
-                "inputs": [source.name for source in decide.inputs],
-                "state": decide.state.name,
-                "into": [topic.name for topic in decide.into],
-            }
-            for decide in service.decides
-        ],
-        "reactions": [
-            {"table": reaction.table.name, "into": [topic.name for topic in reaction.into]}
-            for reaction in service.reactions
-        ],
-        "agents": [{"agent": agent.name, "topic": agent.topic.name} for agent in service.agents],
-        "rekeyings": _rekeyings(mine),
+        **{
+            listed_as: [each.outline() for each in service.operators if each.listed_as == listed_as]
+            for listed_as in LISTS
+        },
+        "rekeyings": summed((each for reply in mine for each in reply.body.get("rekeyings", ())), "name"),
         "workers": workers,
     }
 
@@ -107,15 +95,6 @@ def _lags(body: Mapping[str, Any]) -> list[int | None]:
     return inputs or [each["lag"] for table in body.get("tables", ()) for each in table["partitions"]]
 
 
-def _rekeyings(replies: list[Reply]) -> list[dict[str, Any]]:
-    """Give how many records each `.by` left out, over all workers since each started."""
-    found: Counter[str] = Counter()
-    for reply in replies:
-        for each in reply.body.get("rekeyings", ()):
-            found[each["name"]] += each["dropped"]
-    return [{"name": name, "dropped": dropped} for name, dropped in found.items()]
-
-
 def _running(reply: Reply) -> dict[str, Any]:
     return {
         "worker": _worker(reply),
@@ -128,24 +107,18 @@ def _running(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _show(found: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
-    for service in found:
-        click.echo(click.style(service["service"], bold=True) + _state(service))
-        for table in service["tables"]:
-            kind = "global" if table["held"] == "global" else "co-partitioned"
-            click.echo(f"  table  {table['table']} ({kind}){_state(table)}")
-        for join in service["joins"]:
-            tables = ", ".join(f"{each['table']} on {each['on']}" for each in join["tables"])
-            click.echo(f"  join   {join['source']} with {tables} into {join['into']}")
-        for decide in service["decides"]:
-            into = f" into {', '.join(decide['into'])}" if decide["into"] else ""
-            click.echo(f"  decide {decide['state']} by {', '.join(decide['inputs'])}{into}")
-        for reaction in service["reactions"]:
-            into = f" into {', '.join(reaction['into'])}" if reaction["into"] else ""
-            click.echo(f"  reacts to changes of {reaction['table']}{into}")
-        for agent in service["agents"]:
-            click.echo(f"  agent  {agent['agent']} over {agent['topic']}")
-        _show_running(service)
+def _show(service: Service, found: dict[str, Any]) -> None:
+    click.echo(click.style(service.name, bold=True) + _state(found))
+    for table in found["tables"]:
+        kind = "global" if table["held"] == "global" else "co-partitioned"
+        click.echo(f"  table  {table['table']} ({kind}){_state(table)}")
+    for operator in sorted(service.operators, key=lambda each: LISTS.index(each.listed_as)):
+        kind, _, rest = operator.sentence().partition(" ")
+        click.echo(f"  {kind:<6} {rest}")
+    _show_running(found)
+
+
+def _show_others(others: list[dict[str, Any]]) -> None:
     for other in others:
         said = (
             "does not answer" if other["service"] is None else f"is of {other['service']}, which is not declared here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,28 +13,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 OF_JOINS = ("hits", "missing", "waited", "released", "expired", "parked", "passed_on", "dropped")
-OTHERS = (
-    ("decides", "decide", "name", ("decided", "rows", "emitted", "refused", "woken", "parked")),
-    ("folds", "fold", "name", ("decided", "rows", "parked")),
-    ("reactions", "reacts to", "table", ("changes", "emitted", "parked")),
-    ("agents", "agent", "name", ("given", "done")),
-)
-"""Kinds: what they are called in an answer, the first heading, what names one of them, and its counts."""
+HEADINGS = {"reaction": "reacts to"}
+"""Of kinds that are not called by their own word."""
+
+OF_FOLDS = ("decided", "rows", "parked")
+"""All else that a decide counts never happens in a fold."""
 
 SAMPLES = ("missing", "expired", "parked")
 
 
-def show_outcomes(found: Mapping[str, Any]) -> None:
-    """Print a table of each kind; none of one that is empty."""
+def show_outcomes(joins: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> None:
+    """Print a table of joins, by partition, and one of each other kind."""
     rows = [
         (join["into"], join["worker"], str(each["partition"]), *_counts(each, OF_JOINS))
-        for join in found["joins"]
+        for join in joins
         for each in join["partitions"]
     ]
     _show(("into", "worker", "partition"), OF_JOINS, rows)
-    for kind, heading, name, counts in OTHERS:
-        rows = [(each[name], each["worker"], *_counts(each["counts"], counts)) for each in found[kind]]
-        _show((heading, "worker"), counts, rows)
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for each in others:
+        by_kind.setdefault(each["kind"], []).append(each)
+    for kind, those in by_kind.items():
+        counts = OF_FOLDS if kind == "fold" else [*dict.fromkeys(chain.from_iterable(each["counts"] for each in those))]
+        rows = [(each["name"], each["worker"], *_counts(each["counts"], counts)) for each in those]
+        _show((HEADINGS.get(kind, kind), "worker"), counts, rows)
 
 
 def _counts(counted: Mapping[str, int], names: Sequence[str]) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from larder.assembly.placement import changed
-from larder.declaring.facts import RESTORE, input_name, waiting_name, wake_ups_name
+from larder.declaring.facts import RESTORE, input_name
 from larder.declaring.plurals import counted
 from larder.declaring.sources import events_of, partitioned_by
 from larder.declaring.topics import Rekeyed
@@ -43,13 +42,16 @@ def meetings(service: Service) -> Iterator[tuple[Source, str]]:
 
 def _companions(service: Service) -> Iterator[tuple[str, str, bool]]:
     """Yield each internal topic, the topic whose number of partitions it needs, and whether keys place its records."""
-    waiting = (
-        (waiting_name(service.name, join), input_name(service, join.source), join.placed)
-        for join in service.joins
-        if join.wait is not None
-    )
-    wake_ups = ((wake_ups_name(service.name, decide), decide.name, True) for decide in service.decides if decide.wakes)
-    return chain(waiting, wake_ups)
+    for operator in service.operators:
+        for kept in operator.keeps(service.name):
+            if kept.compacted and kept.like is not None:
+                yield kept.name, input_name(service, kept.like), operator.placed
+
+
+def _states(service: Service) -> Iterator[str]:
+    """Yield the tables that an operator has beside a record and writes itself."""
+    for operator in service.operators:
+        yield from {table.name for table in operator.uses()} & {topic.name for topic in operator.writes()}
 
 
 def _unequal(system: System, service: Service, source: Source, table: str) -> Iterator[Finding]:
@@ -58,7 +60,6 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
     if one is None or other is None or one.partitions == other.partitions:
         return
     fewer, more = sorted((one, other), key=lambda topic: topic.partitions)
-    states = {decide.state.name for decide in service.decides}
     rekeyed = f'{events_of(source).name}.by("{partitioned_by(source)}")'
     yield Finding(
         Severity.ERROR,
@@ -68,7 +69,7 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
         "a record and its row may be in partitions with different numbers, and so on different workers: the service"
         " refuses to start",
         (RESTORE,)
-        if isinstance(source, Rekeyed) or table in states
+        if isinstance(source, Rekeyed) or table in set(_states(service))
         else (
             f"use {rekeyed} instead of the topic itself, or hold {table} with {service.name}.global_table",
             f"or, while {fewer.name} is empty: {add_partitions(system.bootstrap, fewer.name, more.partitions)}",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from heapq import nlargest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from larder.declaring.facts import input_name, joined_name, waiting_name
+from larder.declaring.facts import input_name
+from larder.declaring.operators import Passage
 from larder.declaring.plurals import counted
-from larder.declaring.sources import events_of
 from larder.declaring.topics import Rekeyed
 from larder.delivery.output import RECORD_OVERHEAD
 from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
@@ -17,25 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from larder.declaring.coordinates import Coordinates
-    from larder.declaring.joins import Join
     from larder.declaring.service import Service
     from larder.doctor.facts import System
     from larder.doctor.records import SeenRecord
 
 AUDIT = "sizes"
-
-_BASE64 = 4 / 3
-"""How much larger a waiting record is: its bytes are in base64."""
-
-
-class Passage(NamedTuple):
-    """Records of `source` go into `into`, `growth` times as large, and contain a row of each of `rows`."""
-
-    service: str
-    source: str
-    into: str
-    growth: float = 1
-    rows: tuple[str, ...] = ()
 
 
 class RecordSizes:
@@ -72,23 +58,12 @@ class RecordSizes:
 
 
 def passages(service: Service) -> Iterator[Passage]:
-    """Give the ways of a service's records whose size is known beforehand: what a function makes is not."""
-    for join in service.joins:
-        yield from _of_join(service, join)
+    """Give where the records of a service go whose size is known beforehand."""
+    for operator in service.operators:
+        yield from operator.passages(service.name)
     for source in dict.fromkeys(service.sources):
         if isinstance(source, Rekeyed):
-            yield Passage(service.name, source.source.name, input_name(service, source))
-
-
-def _of_join(service: Service, join: Join) -> Iterator[Passage]:
-    source = events_of(join.source).name
-    if join.function is None:
-        rows = tuple(lookup.table.name for lookup in join.lookups)
-        yield Passage(service.name, source, join.into.name, rows=rows)
-        if join.gathers:
-            yield Passage(service.name, source, joined_name(service.name, join), rows=rows)
-    if join.wait is not None:
-        yield Passage(service.name, source, waiting_name(service.name, join), _BASE64)
+            yield Passage(source.source.name, input_name(service, source))
 
 
 def limits(system: System, topic: str) -> dict[str, int]:
@@ -106,17 +81,17 @@ def sizes(system: System, measured: Mapping[str, RecordSizes]) -> Iterator[Findi
     for service in system.services:
         for passage in dict.fromkeys(passages(service)):
             if passage.source in measured and passage.into in system.topics:
-                yield from _found(system, passage, measured)
+                yield from _found(system, service.name, passage, measured)
 
 
-def _again(system: System, passage: Passage) -> str:
+def _again(system: System, service: str, passage: Passage) -> str:
     """Rows are not replayed: there may be newer ones."""
     if "compact" in system.topics[passage.source].facts.cleanup_policy:
         return f"then have the owner of {passage.source} publish these rows again"
-    return f"then larder dead-letters replay {passage.service} --cause max.message.bytes"
+    return f"then larder dead-letters replay {service} --cause max.message.bytes"
 
 
-def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]) -> Iterator[Finding]:
+def _found(system: System, service: str, passage: Passage, measured: Mapping[str, RecordSizes]) -> Iterator[Finding]:
     limit = system.topics[passage.into].facts.max_message_bytes
     own = measured[passage.source]
     above = own.above.get(passage.into, Met())
@@ -131,8 +106,8 @@ def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]
             about,
             f"{counted(above.count, 'record')} larger than {passage.into} takes (max.message.bytes={limit}); the"
             f" largest has {own.most:,} bytes",
-            f"{passage.service} sends them to its dead letters: they have no result",
-            (fix, _again(system, passage)),
+            f"{service} sends them to its dead letters: they have no result",
+            (fix, _again(system, service, passage)),
             tuple(above.samples),
         )
     elif needed > limit:
@@ -142,7 +117,7 @@ def _found(system: System, passage: Passage, measured: Mapping[str, RecordSizes]
             about,
             f"up to {own.most:,} bytes, and {rows:,} with the largest row of {' and of '.join(passage.rows)};"
             f" {passage.into} takes {limit:,} (max.message.bytes)",
-            f"{passage.service} sends a large record that meets a large row to its dead letters",
+            f"{service} sends a large record that meets a large row to its dead letters",
             (fix,),
             tuple(place for _, place in own.largest),
         )

@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from larder import EventTopic, OwnerTopic, Row, Service
+from larder.counters.counts import Counts
+from larder.counters.operator_counts import Results
+from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import problems
 from larder.declaring.facts import TopicFacts
-from larder.declaring.operators import Edge, KeptTopic, Operator, Role, Topic, node, source_edges
+from larder.declaring.operators import Edge, KeptTopic, Operator, Passage, Role, Topic, node, source_edges
 from larder.declaring.partition_counts import partitions
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, TableUse
 from larder.declaring.topology import topics_of
+from larder.doctor.audits.partners import partners
+from larder.doctor.audits.sizes import limits
+from larder.observability.outcomes import outcomes
 from larder.observability.topology import topology
 from larder.testing import MemoryRecord, run_in_memory
 from larder.testing.run import MemoryRun
 from larder.testing.steps import MemoryStep, open_in_memory
+from larder.worker.status import status
+from tests.support.audited import changed, sound
 
 if TYPE_CHECKING:
     from larder.declaring.facts import Facts
@@ -60,6 +68,10 @@ class Copying(Operator):
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
         yield KeptTopic(f"{service}.copied", Role.REFUSALS, None, compacted=False)
+        yield KeptTopic(f"{service}.marks", Role.WAITING, self.source, compacted=True)
+
+    def passages(self, service: str) -> Iterator[Passage]:  # noqa: ARG002 - as all operators
+        yield Passage(self.source.name, self.into.name)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
         if not isinstance(self.source, EventTopic):
@@ -102,6 +114,7 @@ def test_the_topics_of_a_new_kind_of_operator_are_those_of_the_service() -> None
     }
     assert (found["copies"].roles, found["copies"].owned) == ((Role.OUTPUT,), True)
     assert found["copying.copied"].internal
+    assert found["copying.marks"].compacted
 
 
 def test_the_topics_of_a_new_kind_of_operator_meet_by_partition() -> None:
@@ -128,3 +141,28 @@ def test_a_new_kind_of_operator_runs_in_memory() -> None:
     result = run_in_memory(copying(), {orders: [Order(order_id="o1")]})
     assert [record.row for record in result[copies]] == [Order(order_id="o1")]
     assert result["copying.copied"] == []
+
+
+def test_it_is_counted_by_result() -> None:
+    (operator,) = copying().operators
+    counts = Counts([operator])
+    counts.of(operator, Results)["copied"] += 2
+    said = status(Service("copying"), "one", "running", counts, Traffic(), {}, None, 0.0)
+    assert said["operators"] == [{"kind": "copying", "name": "copies", "counts": {"copied": 2}}]
+    assert [(each["kind"], each["name"]) for each in outcomes(said)] == [("copying", "copies")]
+
+
+def test_it_is_described_as_it_was_declared() -> None:
+    (operator,) = copying().operators
+    assert operator.sentence() == "copying orders with rows into copies"
+    assert operator.outline() == {
+        "kind": "copying", "name": "copies", "reads": ["orders"], "uses": ["rows"], "into": ["copies"],
+    }  # fmt: skip
+
+
+def test_doctor_compares_the_sizes_and_the_partitions_of_its_topics() -> None:
+    system = sound(copying())
+    assert set(limits(system, "orders")) == {"copies"}
+    assert not list(partners(system))
+    (found,) = partners(changed(system, "copying.marks", ends={0: 0}))
+    assert (found.about, found.seen) == ("topic copying.marks", "1 partition; orders has 4")
