@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from larder.client.asking import OK, nobody, refuse_mistake
-from larder.client.event_stream import LARGEST_LINE, EventReader
 from larder.client.local_workers import Reply, read_reply
+from larder.queries.event_stream import EventReader, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from larder.client.event_stream import ServerSentEvent
     from larder.client.local_workers import LocalWorker
 
 SILENT_SECONDS = 30.0
 """A worker that sends nothing for this long may be stopped or cut off: reconnect, to it or to another one."""
 
 RETRY_SECONDS = 0.5
+
+PIECE_BYTES = 64 * 1024
+"""Read at a time, at most: what is there is read at once."""
 
 GONE_SECONDS = 60.0
 """Give up after a minute without a worker; a restart takes less."""
@@ -68,9 +70,9 @@ class Watch:
                 return read_reply(worker, answer)
             status, self._followed_at = OK, time.monotonic()
             reader = EventReader(self._last_id)
-            while line := answer.readline(LARGEST_LINE):
+            while piece := answer.read1(PIECE_BYTES):
                 self._followed_at = time.monotonic()
-                if (event := reader.line(line.decode(errors="replace").rstrip("\r\n"))) is not None:
+                for event in reader.feed(piece):
                     self._last_id = event.id
                     yield event
         except (OSError, http.client.HTTPException, ValueError):

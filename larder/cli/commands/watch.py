@@ -16,7 +16,7 @@ from larder.client.local_workers import decoded
 from larder.queries.paths import changes_path
 
 if TYPE_CHECKING:
-    from larder.client.event_stream import ServerSentEvent
+    from larder.queries.event_stream import ServerSentEvent
 
 
 @click.command("watch")

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from larder.queries.changes import id_text, read_id
+from larder.queries.event_stream import EventReader, ServerSentEvent
 from larder.queries.key_texts import key_text
 from larder.queries.lookup import untold
 from larder.queries.paths import table_path
@@ -40,9 +41,6 @@ AHEAD = 100
 
 START_SECONDS = 3.0
 """For all of them to begin, in milliseconds as a rule. Who has begun waits so long with what changes meanwhile."""
-
-LONGEST_EVENT = 16 * 1024 * 1024
-"""Bytes: twice the largest record that is ever taken."""
 
 
 async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, last: str) -> OfAll:
@@ -159,14 +157,9 @@ class OfAll:
             query.append(("prefix", key_text(topic, self._prefix)))
         path = f"{table_path(topic.name)}/changes?{urlencode(query)}"
         async with self._hopping.stream(peer, path, self._seen(numbers)) as content:
-            buffer = b""
-            async for part in content.iter_any():
-                buffer += part
-                *whole, buffer = buffer.split(b"\n\n")
-                if len(buffer) > LONGEST_EVENT:
-                    raise ValueError(len(buffer))
-                events = [event for text in whole if (event := parsed(text)) is not None]
-                if events:
+            reader = EventReader()
+            async for piece in content.iter_any():
+                if events := [watched(event) for event in reader.feed(piece)]:
                     await self._tell(events)
 
     def _seen(self, numbers: Sequence[int]) -> str:
@@ -177,12 +170,8 @@ class OfAll:
         return id_text({each: at for each, at in seen.items() if each in numbers}) or "none"
 
 
-def parsed(text: bytes) -> WatchEvent | None:
-    """Read an event of another worker; None for a sign of life. ValueError for what is no event."""
-    lines = dict(line.split(b": ", 1) for line in text.split(b"\n") if b": " in line and not line.startswith(b":"))
-    if b"data" not in lines:
-        return None
-    positions = read_id(lines.get(b"id", b"").decode("ascii"))
-    if positions is None:
-        raise ValueError(text[:100])
-    return WatchEvent(lines.get(b"event", b"").decode("ascii"), lines[b"data"], positions)
+def watched(event: ServerSentEvent) -> WatchEvent:
+    """Read an event of another worker; raises ValueError for one that no worker sends."""
+    if (positions := read_id(event.id)) is None:
+        raise ValueError(event.id)
+    return WatchEvent(event.name, event.data, positions)

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from larder.queries.changes import Watches, id_text
+from larder.queries.event_stream import ServerSentEvent, framed
 from larder.queries.key_texts import encoded_key
 from larder.queries.lookup import held_table
 from larder.queries.watching import Watched
@@ -25,8 +26,6 @@ from larder.web.peers.client import EVENTS
 from larder.web.sources import sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from larder.local_tables.table import LocalTable
     from larder.queries.watching import EventSource
 
@@ -92,7 +91,7 @@ async def _write_all(
             if event.name == "start":
                 data = msgspec.json.encode({"table": table, "worker": worker, "partitions": sorted(positions)})
                 event = event._replace(data=data)  # noqa: PLW2901 - the same one, with all that is watched
-            text += framed(event.name, event.data, positions)
+            text += framed(ServerSentEvent(event.name, event.data, id_text(positions)))
         if not text and time.monotonic() - alive > ALIVE_SECONDS:
             text = b": alive\n\n"
         if text:
@@ -108,13 +107,6 @@ def _prefix(held: LocalTable, text: str | None) -> bytes:
         kind = held.topic.key_type.__name__
         raise mistake("prefix", "requires keys of text or bytes", kind, "leave it out")  # noqa: EM101 - a name
     return encoded_key(held.topic, text)
-
-
-def framed(name: str, data: bytes, positions: Mapping[int, int]) -> bytes:
-    """Give an event as it is sent."""
-    # A row's JSON comes as its owner wrote it, perhaps over several lines; between tokens all of them are blank.
-    lines = data.replace(b"\r\n", b" ").replace(b"\n", b" ").replace(b"\r", b" ")
-    return f"id: {id_text(positions)}\nevent: {name}\ndata: ".encode() + lines + b"\n\n"
 
 
 ADDRESSES = [("/tables/{table}/changes", changes)]

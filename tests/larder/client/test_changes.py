@@ -10,11 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from larder.client.changes import Watch
-from larder.client.event_stream import EventReader, ServerSentEvent
 from larder.client.local_workers import LocalWorker
 from larder.config.errors import UnavailableError
 from tests.support.web import Answer, problem, web
@@ -24,22 +21,6 @@ from tests.support.workers import ROOT
 def sent(number: int, key: str = "k") -> str:
     change = json.dumps({"key": key, "row": {"n": number}, "partition": 0, "offset": number, "revision": None})
     return f": a comment\nid: 0-{number}\nevent: row\ndata: {change}\n\n"
-
-
-@given(st.lists(st.tuples(st.text("abc", min_size=1), st.text("ab :\n", min_size=1), st.text("01", min_size=1))))
-def test_events_are_read_as_they_were_written(events: list[tuple[str, str, str]]) -> None:
-    reader, found = EventReader(), []
-    for name, data, last in events:
-        lines = [f"event: {name}", f"id: {last}", *(f"data: {line}" for line in data.split("\n")), ""]
-        found += [event for line in lines if (event := reader.line(line)) is not None]
-    assert found == [ServerSentEvent(*each) for each in events]
-
-
-def test_comments_and_events_without_data_are_ignored_and_an_id_stays() -> None:
-    reader = EventReader("7")
-    lines = [":", "", "event: row", "", "retry: 5", "data", "", "id: 8", "", "data:x", ""]
-    events = [event for line in lines if (event := reader.line(line)) is not None]
-    assert events == [ServerSentEvent("message", "", "7"), ServerSentEvent("message", "x", "8")]
 
 
 def test_watching_resumes_after_the_last_change_with_any_worker() -> None:
