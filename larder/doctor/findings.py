@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,14 +14,6 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES: Final = 5
 """Coordinates listed for one finding: enough to look at some, and to see whether they are close together."""
-
-
-class Severity(IntEnum):
-    """How bad it is: good to know; will go wrong sooner or later; is going wrong now."""
-
-    HINT = 1
-    WARNING = 2
-    ERROR = 3
 
 
 EXIT_CODES: Final = {Severity.HINT: 0, Severity.WARNING: 10, Severity.ERROR: 11}
@@ -72,4 +65,4 @@ def exit_code(findings: Iterable[Finding]) -> int:
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Return each finding once, the worst first, otherwise in the order in which they were found."""
-    return sorted(dict.fromkeys(findings), key=lambda finding: -finding.severity)
+    return sorted(dict.fromkeys(findings), key=lambda finding: finding.severity)

@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from larder.observability.conditions import Severity
 from larder.pages import totals
 from larder.pages.drawing import drawing
 from larder.pages.partitions import by_topic, partition_map
 from larder.pages.row_tables import listing
 from larder.pages.samples import outcomes
-from larder.pages.troubles import Urgency, troubles
+from larder.pages.troubles import troubles
 from larder.pages.values import indented, shown, top
 
 Data = Mapping[str, Any]
@@ -29,7 +30,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
     return {
         "troubles": found,
         "worst": min((each.severity for each in found), default=None),
-        "Urgency": Urgency,
+        "Severity": Severity,
         "lag": None if None in lags else sum(lags),
         "processed": sum(status["processed"] for status in totals.told(data)),
         "joins": totals.joins(data),

@@ -35,7 +35,7 @@ class EventReader:
         self._size = 0
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes, cut anywhere; return the events that they complete. Raises ValueError if one is too large."""
+        """Take the next bytes, cut anywhere; return the events that they complete. ValueError for one too large."""
         *lines, rest = piece.split(b"\n")
         events = []
         for line in lines:

@@ -10,8 +10,9 @@ from larder.declaring.plurals import plural
 from larder.declaring.sources import events_of
 from larder.declaring.topics import EventTopic
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, Met, Severity
+from larder.doctor.findings import Finding, Met
 from larder.doctor.mending import set_topic
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.plurals import counted
-from larder.doctor.findings import MOST_SAMPLES, Finding, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding
 from larder.doctor.mending import set_brokers, set_static, set_topic
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

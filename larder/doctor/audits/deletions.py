@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from larder.declaring.plurals import counted
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.mending import set_topic
 from larder.local_tables.horizon import LEAST_RETENTION
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

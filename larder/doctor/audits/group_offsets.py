@@ -8,9 +8,10 @@ from aiokafka.structs import TopicPartition
 
 from larder.declaring.coordinates import Coordinates
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.mending import set_static
 from larder.group.start_offsets import Offsets, OffsetsLostError, input_offset
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

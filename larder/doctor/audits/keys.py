@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from larder.declaring.plurals import counted
 from larder.declaring.topics import OwnerTopic
-from larder.doctor.findings import Finding, Met, Severity
+from larder.doctor.findings import Finding, Met
+from larder.observability.conditions import Severity
 from larder.store.row_schema import UNREADABLE
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted, plural
-from larder.doctor.findings import MOST_SAMPLES, Finding, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

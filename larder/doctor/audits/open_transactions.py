@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from larder.declaring.coordinates import Coordinates
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.kafka.open_transactions import behind
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

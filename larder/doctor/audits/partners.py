@@ -9,9 +9,10 @@ from larder.declaring.facts import RESTORE, input_name
 from larder.declaring.plurals import counted
 from larder.declaring.sources import events_of, partitioned_by
 from larder.declaring.topics import Rekeyed
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.mending import add_partitions
 from larder.kafka.topic_metadata import Described
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from larder.declaring.plurals import counted, plural
-from larder.doctor.findings import Finding, Met, Severity
+from larder.doctor.findings import Finding, Met
 from larder.kafka.partitioner import partition_of, partitions_of
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from larder.declaring.claims import OWNERS
 from larder.declaring.topology import AFTER_MAX, PASSING
 from larder.doctor.facts import duration
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.mending import set_topic
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from larder.declaring.fields import fields
 from larder.declaring.plurals import counted
-from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding, Met
+from larder.observability.conditions import Severity
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 from larder.store.applying.revision_regressions import shown
 from larder.store.layout import NO_REVISION

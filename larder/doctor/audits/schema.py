@@ -10,7 +10,8 @@ from larder.declaring.envelopes import envelope
 from larder.declaring.fields import fields, json_names
 from larder.declaring.plurals import counted, plural
 from larder.declaring.topics import OwnerTopic
-from larder.doctor.findings import Finding, Met, Severity
+from larder.doctor.findings import Finding, Met
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,8 +10,9 @@ from larder.declaring.operators import Passage
 from larder.declaring.plurals import counted
 from larder.declaring.topics import Rekeyed
 from larder.delivery.output import RECORD_OVERHEAD
-from larder.doctor.findings import MOST_SAMPLES, Finding, Met, Severity
+from larder.doctor.findings import MOST_SAMPLES, Finding, Met
 from larder.doctor.mending import set_topic
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from larder.declaring.plurals import counted
 from larder.delivery.guarantees import TRANSACTION_TIMEOUT_MS
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.mending import larder_setting, set_static, set_topic
+from larder.observability.conditions import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

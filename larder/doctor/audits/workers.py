@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
+from larder.observability.conditions import (
+    Condition,
+    Diverging,
+    HeldBack,
+    NotRunning,
+    RejectedRecords,
+    Severity,
+    Shortage,
+    conditions,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from larder.doctor.facts import System, WorkerState
 
@@ -47,66 +57,55 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
             ("look at its log; kill it and start it again: nothing is lost",),
         )
         return
-    phase = str(worker.status.get("phase", ""))
-    if phase.startswith("waiting"):
-        yield Finding(
-            Severity.WARNING, AUDIT, about, phase, "it processes nothing until then", ("see the other findings",)
-        )
-    for warning in worker.status.get("warnings", ()):
-        yield Finding(
-            Severity.WARNING,
-            AUDIT,
-            about,
-            warning,
-            "a worker that cannot open more files exits, and clients have to wait for connections",
-            ("do what it says, and restart the worker",),
-        )
-    for problem in worker.status.get("held_back", ()):
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            about,
-            f"records are held back: {problem}",
-            "the worker publishes nothing for them; nothing is lost",
-            ("do what it says",),
-        )
-    for table in worker.status.get("tables", ()):
-        yield from _table(about, worker, table)
+    for condition in conditions(worker.status):
+        yield from _shown(about, worker, condition)
 
 
-def _table(about: str, worker: WorkerState, table: Mapping[str, Any]) -> Iterator[Finding]:
-    name = table["table"]
-    if fell := table.get("diverging"):
-        yield Finding(
-            Severity.ERROR,
-            AUDIT,
-            f"{about}, table {name}",
-            f"diverging: key {fell['key']} came with revision {fell['revision']} after {fell['earlier_revision']}",
-            "this copy, and one that is read later, may have different rows",
-            (
-                "fix the owner, and have it publish that row again with a higher revision",
-                f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{name}), and start it",
-            ),
-            (
-                Coordinates(name, fell["partition"], fell["offset"]),
-                Coordinates(name, fell["partition"], fell["earlier_offset"]),
-            ),
-        )
-    if parked := table.get("parked"):
-        yield Finding(
-            Severity.WARNING,
-            AUDIT,
-            f"{about}, table {name}",
-            f"{counted(parked, 'rejected record')}, {_kept(worker, table)}",
-            "their rows are missing, or older than what their owner published",
-            ("fix the owner as the worker's log says, and have it publish those rows again",),
-        )
+def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Finding]:
+    """Say what a condition of a worker means, and what to do about it."""
+    match condition:
+        case NotRunning(severity, phase) if phase.startswith("waiting"):
+            why = "it processes nothing until then"
+            yield Finding(severity, AUDIT, about, phase, why, ("see the other findings",))
+        case Shortage(warning, severity):
+            why = "a worker that cannot open more files exits, and clients have to wait for connections"
+            yield Finding(severity, AUDIT, about, warning, why, ("do what it says, and restart the worker",))
+        case HeldBack(problem, severity):
+            why = "the worker publishes nothing for them; nothing is lost"
+            yield Finding(severity, AUDIT, about, f"records are held back: {problem}", why, ("do what it says",))
+        case Diverging():
+            yield _diverging(about, worker, condition)
+        case RejectedRecords(table, count, _, severity):
+            yield Finding(
+                severity,
+                AUDIT,
+                f"{about}, table {table}",
+                f"{counted(count, 'rejected record')}, {_kept(worker, condition)}",
+                "their rows are missing, or older than what their owner published",
+                ("fix the owner as the worker's log says, and have it publish those rows again",),
+            )
 
 
-def _kept(worker: WorkerState, table: Mapping[str, Any]) -> str:
+def _diverging(about: str, worker: WorkerState, condition: Diverging) -> Finding:
+    table, fell, severity = condition
+    return Finding(
+        severity,
+        AUDIT,
+        f"{about}, table {table}",
+        f"diverging: key {fell['key']} came with revision {fell['revision']} after {fell['earlier_revision']}",
+        "this copy, and one that is read later, may have different rows",
+        (
+            "fix the owner, and have it publish that row again with a higher revision",
+            f"stop the worker, remove its store (tables/{worker.service}/{worker.worker}/{table}), and start it",
+        ),
+        tuple(Coordinates(table, fell["partition"], fell[offset]) for offset in ("offset", "earlier_offset")),
+    )
+
+
+def _kept(worker: WorkerState, rejected: RejectedRecords) -> str:
     """Say where rejected records are: in the store for a global table, in the dead letters for another."""
-    if table["held"] == "global":
+    if rejected.held == "global":
         return "kept in its store"
-    if any(each["name"] == table["table"] for each in (worker.status or {}).get("decides", ())):
+    if any(each["name"] == rejected.table for each in (worker.status or {}).get("decides", ())):
         return f"in {dead_letters_name(worker.service)}, without those that hold its decide back"
     return f"in {dead_letters_name(worker.service)}"

@@ -27,11 +27,12 @@ from larder.doctor.audits.transactions import transactions
 from larder.doctor.audits.workers import workers
 from larder.doctor.examining import OF_FACTS, examine
 from larder.doctor.facts import Absence, GroupFacts, System, WorkerState, duration
-from larder.doctor.findings import Finding, Severity, exit_code, in_order
+from larder.doctor.findings import Finding, exit_code, in_order
 from larder.doctor.sampling import Read
 from larder.kafka.committed import Committed
 from larder.kafka.open_transactions import OpenTransaction
 from larder.kafka.topic_metadata import Described
+from larder.observability.conditions import Severity
 from tests.support.audited import STOCK, Order, changed, shop, sound, state
 
 SERVICE, TOPICS = shop()

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from larder.observability.conditions import Severity
 from larder.pages.partitions import partition_map
-from larder.pages.troubles import AGE, LAG, Urgency, troubles
+from larder.pages.table_troubles import AGE
+from larder.pages.troubles import LAG, troubles
 from tests.larder.pages.samples import (
     FELL,
     TROUBLED,
@@ -34,13 +36,13 @@ def test_what_several_workers_hold_back_for_one_cause_is_said_once_and_first() -
     cause = "topic shop.orders: requires the 4 partitions that it had; found 8; create it again"
     other = member(2, 2, 3, told=status("shipping-2", held_back=[cause]))
     found = only(held_back=[cause], workers=[member(1, 0, 1), other])
-    assert (found.severity, found.do) == (Urgency.BAD, cause.replace("topic", "Topic", 1))
+    assert (found.severity, found.do) == (Severity.ERROR, cause.replace("topic", "Topic", 1))
 
 
 def test_a_worker_that_lacks_something_and_goes_on_is_named_with_what_to_do() -> None:
     lacks = "open files: requires a limit of 4,096; found 1,024; raise the hard limit"
     found = only(warnings=[lacks])
-    assert (found.severity, found.do) == (Urgency.WARN, lacks.replace("open", "Open", 1))
+    assert (found.severity, found.do) == (Severity.WARNING, lacks.replace("open", "Open", 1))
 
 
 def test_a_service_that_is_well_has_no_troubles() -> None:
@@ -50,8 +52,8 @@ def test_a_service_that_is_well_has_no_troubles() -> None:
 def test_what_is_worst_comes_first() -> None:
     severities = [each.severity for each in troubles(TROUBLED)]
     assert severities == sorted(severities)
-    assert severities[0] is Urgency.BAD
-    assert severities[-1] is Urgency.NOTE
+    assert severities[0] is Severity.ERROR
+    assert severities[-1] is Severity.HINT
 
 
 def test_every_trouble_says_what_to_do_and_where_to_look() -> None:
@@ -62,7 +64,7 @@ def test_every_trouble_says_what_to_do_and_where_to_look() -> None:
 
 def test_partitions_that_no_worker_has_are_named_with_the_command_that_serves_them() -> None:
     found = only(workers=[member(1, 0, 1, 5)], partition_counts={"shop.orders": 6})
-    assert found.severity is Urgency.BAD
+    assert found.severity is Severity.ERROR
     assert found.what == "Nobody serves partitions 2-4 of shop.orders"
     assert found.command == "larder worker shipping --name another"
 
@@ -81,7 +83,7 @@ def test_a_partition_that_only_a_standby_has_is_served_by_nobody() -> None:
 def test_a_partition_is_not_called_unserved_while_nobody_is_told_of() -> None:
     inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
     found = only(workers=[], inputs=inputs, workers_known=False)
-    assert (found.severity, found.what) == (Urgency.WARN, "Who else is in the service is not known")
+    assert (found.severity, found.what) == (Severity.WARNING, "Who else is in the service is not known")
 
 
 def test_a_worker_without_a_group_is_not_asked_who_else_is_in_it() -> None:
@@ -133,29 +135,29 @@ def test_dead_letters_of_all_workers_are_counted_with_their_most_frequent_cause(
     told = status("shipping-2", dead_letters=letters(3, cause="no partner"))
     found = only(dead_letters=here, workers=[member(1, 0, 1), member(2, 2, 3, told=told)])
     assert found.what == "5 records of shop.orders became dead letters since the workers started: no partner"
-    assert (found.severity, found.where) == (Urgency.WARN, "/dead-letters")
+    assert (found.severity, found.where) == (Severity.WARNING, "/dead-letters")
 
 
 def test_what_decides_refused_is_a_note_that_leads_to_the_reasons() -> None:
     decides = [{"name": "shop.levels", "inputs": [], "counts": {"decided": 9, "refused": 5_743}}]
     found = only(decides=decides)
     assert found.what == "The decide on shop.levels refused 5,743 events since the workers started"
-    assert (found.severity, found.where) == (Urgency.NOTE, "/refusals")
+    assert (found.severity, found.where) == (Severity.HINT, "/refusals")
 
 
 def test_an_input_of_which_more_than_a_tenth_became_dead_letters_is_shown_before_all_else() -> None:
     found = troubles(services(dead_letters=letters(17, 160, cause="no key"), held_back=["topic t: found 8"]))
-    assert found[0].severity is Urgency.BAD
+    assert found[0].severity is Severity.ERROR
     assert found[0].what == (
         "17 records of shop.orders, 10.6 % of 160, became dead letters since the workers started: no key"
     )
-    assert troubles(services(dead_letters=letters(16, 160)))[0].severity is Urgency.WARN
+    assert troubles(services(dead_letters=letters(16, 160)))[0].severity is Severity.WARNING
 
 
 def test_dead_letters_that_lie_in_their_topic_are_shown_whenever_the_workers_started() -> None:
     found = only(unsettled=unsettled(3, {"0": 100, "1": 100}))
     assert found.what == "3 dead letters of shop.orders are not settled: no key"
-    assert (found.severity, found.where) == (Urgency.WARN, "/dead-letters")
+    assert (found.severity, found.where) == (Severity.WARNING, "/dead-letters")
     several = unsettled(100_000, {"0": 1}) | {"whole": False}
     assert only(unsettled=several).what.startswith("At least 100,000 dead letters of shop.orders, ")
     assert only(unsettled=unsettled(1, {"0": 1}, "a.table")).what == "1 dead letter of a.table is not settled: no key"
@@ -171,13 +173,13 @@ def test_a_tenth_of_the_newest_records_in_dead_letters_comes_first_though_no_wor
         return troubles(services(unsettled=lying, inputs=inputs, workers=workers, held_back=held_back))
 
     (first, *_) = told(1_001, newest)
-    assert first.severity is Urgency.BAD
+    assert first.severity is Severity.ERROR
     assert (
         first.what == "1,001 dead letters of shop.orders, 10.0 % of the newest 10,000 records, are not settled: no key"
     )
-    assert told(1_000, newest)[-1].severity is Urgency.WARN
-    assert told(100, {"0": 399_999})[-1].severity is Urgency.WARN, "a share of too few records is none"
-    assert told(101, {"0": 399_999})[0].severity is Urgency.BAD
+    assert told(1_000, newest)[-1].severity is Severity.WARNING
+    assert told(100, {"0": 399_999})[-1].severity is Severity.WARNING, "a share of too few records is none"
+    assert told(101, {"0": 399_999})[0].severity is Severity.ERROR
     few = services(unsettled=unsettled(5, {"0": 0}), inputs=[reads(0, 20)], workers=workers)
     assert troubles(few)[0].what.startswith("5 dead letters of shop.orders, 25 % of the newest 20 records,")
 
@@ -192,7 +194,7 @@ def test_an_input_is_said_once_and_worst_by_what_lies_there_or_by_what_came_sinc
 def test_dead_letters_that_nobody_could_count_yet_are_a_note() -> None:
     found = only(unsettled=None)
     assert (found.severity, found.what) == (
-        Urgency.NOTE, "How many dead letters lie in their topic is not known yet",
+        Severity.HINT, "How many dead letters lie in their topic is not known yet",
     )  # fmt: skip
 
 
@@ -207,7 +209,7 @@ def test_an_input_whose_causes_are_none_of_the_most_frequent_ones_is_shown_with_
 def test_a_recovering_partition_is_said_with_what_is_left_and_its_expected_end() -> None:
     table = held("shop.customers", partition(0), partition(1, "recovering", remaining=12_000, expected_s=80.0))
     found = only(tables=[table])
-    assert (found.severity, found.where) == (Urgency.WARN, "/recovery")
+    assert (found.severity, found.where) == (Severity.WARNING, "/recovery")
     assert found.what == "shop.customers: partition 1 is recovering"
     assert found.do == "12,000 offsets left, done in about 1 min 20 s. Joins with them wait until then"
 
@@ -219,7 +221,7 @@ def test_no_expected_end_is_made_up() -> None:
 
 def test_a_partition_without_a_broker_is_worse_than_one_that_recovers() -> None:
     found = only(tables=[held("t", partition(0, "disconnected", remaining=5, expected_s=1.0))])
-    assert found.severity is Urgency.BAD
+    assert found.severity is Severity.ERROR
     assert found.do.endswith("See whether the broker is reached")
 
 
@@ -237,7 +239,7 @@ def test_a_standby_is_no_trouble() -> None:
 
 def test_a_diverging_table_is_said_with_its_coordinates() -> None:
     found = only(tables=[held("t", diverging=FELL)])
-    assert found.severity is Urgency.BAD
+    assert found.severity is Severity.ERROR
     assert "c2041 fell from 8 to 3 (partition 2, offset 9177)" in found.what
 
 
@@ -252,7 +254,7 @@ def test_an_input_that_is_far_behind_is_said_once_for_all_its_partitions(lags: t
 
 def test_what_a_join_does_as_declared_is_only_noted() -> None:
     join = {"name": "j", "source": "o", "counts": counts(dropped=2, passed_on=1), "waiting": 4}
-    assert [(each.severity, each.where) for each in troubles(services(joins=[join]))] == [(Urgency.NOTE, "/joins")] * 2
+    assert [(each.severity, each.where) for each in troubles(services(joins=[join]))] == [(Severity.HINT, "/joins")] * 2
 
 
 def test_parked_rows_of_a_table_are_said() -> None:

@@ -9,9 +9,10 @@ from aiokafka.structs import TopicPartition
 
 from larder.doctor.audits.ages import Ages, ways
 from larder.doctor.facts import GroupFacts
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.records import ValueReader
 from larder.kafka.committed import Committed
+from larder.observability.conditions import Severity
 from tests.support.audited import changed, found, given, shop, sound
 
 SERVICE, TOPICS = shop()

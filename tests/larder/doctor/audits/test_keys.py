@@ -5,8 +5,9 @@ from __future__ import annotations
 from larder import EventTopic, OwnerTopic, Row
 from larder.declaring.coordinates import Coordinates
 from larder.doctor.audits.keys import Keys
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.records import ValueReader
+from larder.observability.conditions import Severity
 from tests.support.audited import Given, found, given, shop
 
 ROW = {"customer_id": "c1", "name": "Ada", "revision": 1}

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from larder.declaring.keys import UUID
 from larder.declaring.plurals import counted
 from larder.doctor.audits.placement import KeyPlacement, crc32, fnv1a
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.records import ValueReader
 from larder.kafka.partitioner import partition_of
+from larder.observability.conditions import Severity
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS = shop()[1]["customers"]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from larder import EventTopic, OwnerTopic, Row
 from larder.cli.commands.doctor import _show
 from larder.doctor.audits.schema import MOST_FIELDS, Schema
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.records import ValueReader
+from larder.observability.conditions import Severity
 from tests.support.audited import Given, found, given, shop
 
 CUSTOMERS, ORDERS = shop()[1]["customers"], shop()[1]["orders"]

@@ -9,8 +9,9 @@ from larder import DeadLetter, Service
 from larder.delivery.output import Output
 from larder.doctor.audits.sizes import RecordSizes, limits, sizes
 from larder.doctor.facts import System
-from larder.doctor.findings import Finding, Severity
+from larder.doctor.findings import Finding
 from larder.doctor.records import ValueReader
+from larder.observability.conditions import Severity
 from tests.support.audited import changed, given, shop, sound
 
 SERVICE, TOPICS = shop()

@@ -1,0 +1,115 @@
+"""What is wrong with the tables of a service. Pure; from what `GET /services?all=1` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from larder.declaring.plurals import counted
+from larder.observability.conditions import Diverging, RejectedRecords, Severity, table_conditions
+from larder.pages import totals
+from larder.pages.trouble import Trouble
+from larder.pages.wording import duration, listed, number, several
+
+Data = Mapping[str, Any]
+
+# Seconds since the end of a partition was last met before it is said: ends are asked for many times in that time.
+AGE = 30.0
+
+
+def table_troubles(services: Data) -> Iterator[Trouble]:
+    """Say what is wrong with tables: what several workers say of one, as of a global table, once."""
+    said: set[str] = set()
+    for status in totals.told(services):
+        where = "" if status is services else f" on {status['worker']}"
+        for trouble in (each for table in status["tables"] for each in _table(table)):
+            if trouble.what not in said:
+                said.add(trouble.what)
+                yield trouble._replace(what=trouble.what + where)
+
+
+def _table(table: Data) -> Iterator[Trouble]:
+    yield from _states(table)
+    for condition in table_conditions(table):
+        yield _shown(condition)
+    if building := table["building"]:
+        yield Trouble(
+            Severity.HINT,
+            f"{table['table']} builds {several(building, 'an index', 'indexes')}: {listed(building)}",
+            "Look-ups by it answer once it is built",
+            f"/tables/{table['table']}",
+            "Table",
+        )
+
+
+def _shown(condition: Diverging | RejectedRecords) -> Trouble:
+    """Put what was judged into words."""
+    if isinstance(condition, Diverging):
+        name, fell = condition.table, condition.fell
+        what = (
+            f"{name} is diverging: the revision of {fell['key']} fell from {fell['earlier_revision']} "
+            f"to {fell['revision']} (partition {fell['partition']}, offset {fell['offset']})"
+        )
+        do = (
+            "Workers may have different rows of it. Mend the owner, have it publish the row again, "
+            "then remove the stores of this table"
+        )
+    else:
+        name, count = condition.table, condition.records
+        what = f"{number(count)} {several(count, 'record')} of {name} {'is no row' if count == 1 else 'are no rows'}"
+        do = "They change nothing here; the log names their coordinates and cause. Mend them at their owner"
+    return Trouble(condition.severity, what, do, f"/tables/{name}", "Table")
+
+
+def _states(table: Data) -> Iterator[Trouble]:
+    name, partitions = table["table"], table["partitions"]
+    for phase, severity, says, do in _PHASES:
+        those = [each for each in partitions if each["phase"] == phase]
+        if those:
+            numbers = [each["partition"] for each in those]
+            yield Trouble(
+                severity,
+                f"{name}: {several(numbers, 'partition')} {listed(numbers)} {several(numbers, 'is', 'are')} {says}",
+                (_going(those) if phase == "recovering" else "") or do,
+                "/recovery",
+                "Recovery",
+            )
+    old = [
+        each for each in partitions if each["phase"] in {"caught_up", "standby"} and (each["freshness_s"] or 0) > AGE
+    ]
+    if old:
+        age = max(each["freshness_s"] for each in old)
+        yield Trouble(
+            Severity.WARNING,
+            f"{name}: rows may be {duration(age)} old",
+            "The end of its topic was met that long ago: the worker has more to do than it can, or it hangs",
+            f"/tables/{name}",
+            "Table",
+        )
+
+
+_PHASES = (
+    (
+        "disconnected",
+        Severity.ERROR,
+        "without a broker",
+        "Answers come from the last local copy and say how old it is; orders wait. See whether the broker is reached",
+    ),
+    ("recovering", Severity.WARNING, "recovering", "Joins with them wait until they are caught up"),
+    (
+        "starting",
+        Severity.WARNING,
+        "not measured yet",
+        "The broker has not told their ends yet; this takes a second or so",
+    ),
+)
+
+
+def _going(partitions: Sequence[Data]) -> str:
+    """Say how partitions that are behind get on; nothing when nobody can say."""
+    left = sum(each["remaining"] or 0 for each in partitions)
+    ends = [each["expected_s"] for each in partitions]
+    if not left:
+        return ""
+    end = "no expected end yet" if None in ends else f"done in about {duration(max(ends))}"
+    return f"{counted(left, 'offset')} left, {end}. Joins with them wait until then"
