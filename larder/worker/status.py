@@ -27,7 +27,7 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
         "worker": runtime.options.worker,
         "phase": phase,
         "processed": 0 if membership is None else membership.processing.processed,
-        **_outcomes(counts, waiting(membership)),
+        **outcome_lists(counts, waiting(membership)),
         "dead_letters": letter_counts(counts.causes.counts(), taken),
         "inputs": [] if membership is None else list(_inputs(membership)),
         "held_back": sorted({*held_back, *map(str, _row_problems(tables))}),
@@ -36,7 +36,7 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
     }
 
 
-def _outcomes(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
+def outcome_lists(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
     """Say what became of the records that each operator took, by the lists that answers have."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
     for operator, counted in counts.operators:

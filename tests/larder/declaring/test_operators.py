@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from larder import EventTopic, OwnerTopic, Row, Service
 from larder.counters.counts import Counts
 from larder.counters.operator_counts import Results
-from larder.counters.traffic import Traffic
 from larder.declaring.checks.declarations import problems
 from larder.declaring.facts import TopicFacts
 from larder.declaring.operators import Edge, KeptTopic, Operator, Passage, Role, Topic, node, source_edges
@@ -24,7 +23,7 @@ from larder.observability.topology import topology
 from larder.testing import MemoryRecord, run_in_memory
 from larder.testing.run import MemoryRun
 from larder.testing.steps import MemoryStep, open_in_memory
-from larder.worker.status import status
+from larder.worker.status import outcome_lists
 from tests.support.audited import changed, sound
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def test_it_is_counted_by_result() -> None:
     (operator,) = copying().operators
     counts = Counts([operator])
     counts.of(operator, Results)["copied"] += 2
-    said = status(Service("copying"), "one", "running", counts, Traffic(), {}, None, 0.0)
+    said = outcome_lists(counts, {})
     assert said["operators"] == [{"kind": "copying", "name": "copies", "counts": {"copied": 2}}]
     assert [(each["kind"], each["name"]) for each in outcomes(said)] == [("copying", "copies")]
 
