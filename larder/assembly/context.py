@@ -1,85 +1,82 @@
-"""What an operator is built with, for one partition of an input in one assignment."""
+"""What lanes are built from: one assignment, and one partition of an input in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
 
 from larder.counters.counts import Counts
-from larder.counters.operator_counts import Results
-from larder.declaring.operators import Operator
-from larder.delivery.dead_letters import Parking
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
+from larder.operators.context import PartitionContext
 from larder.operators.joins.waiting import Waiting
-from larder.operators.owned_rows import OwnedRows
+from larder.operators.reactions import Begun
+from larder.operators.user_agents import Feed
 
 if TYPE_CHECKING:
     from larder.assembly.decides import DecideParts
+    from larder.assembly.placement import Placement
     from larder.assembly.plan import ServicePlan
 
 
-@dataclass
-class Shared:
-    """What all partitions of an assignment have together; `waiting` has who waits, by the partition of the input."""
+@dataclass(frozen=True)
+class Assignment:
+    """What all partitions of an assignment have in common; `generation` is that of the group, and `epoch` this one's.
+
+    `begun` says where reacting to a partition begins. `waiting` has what was built that waits for rows, by the
+    partition of its input.
+    """
 
     plan: ServicePlan
+    assigned: frozenset[TopicPartition]
     tables: Mapping[str, LocalTable]
     counts: Counts
+    feeds: Mapping[str, Feed]
+    begun: Mapping[TopicPartition, Begun]
     generation: int
     delivery: Delivery
+    epoch: Callable[[], int]
     clock: Callable[[], float]
+    placement: Placement
+    partition_counts: Mapping[str, int]
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
-    def owned(self, output: Output, partition: int) -> OwnedRows:
-        """Give a partition of a table that this service owns."""
-        return OwnedRows(self.tables[output.topic].at(partition), output, self.delivery, self.generation)
+    def of(self, topics: Collection[str]) -> list[TopicPartition]:
+        """Give the assigned partitions of these topics, in order."""
+        return sorted(tp for tp in self.assigned if tp.topic in topics)
 
-    def dead_letters(self, tp: TopicPartition, step: str = "") -> Parking:
-        """Give where records of a partition go that a step could not handle."""
-        causes = self.counts.causes.of(tp.topic)
-        return Parking(self.plan.service.name, tp, self.plan.dead_letters, self.delivery, causes, step)
+    def at(self, tp: TopicPartition) -> PartitionContext:
+        """Give what there is for one partition."""
+        return PartitionContext(tp, **self._shared)
+
+    def input(self, tp: TopicPartition, decides: DecideParts) -> InputContext:
+        """Give what the operators of an input partition are built with."""
+        return InputContext(tp, **self._shared, assignment=self, decides=decides)
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "service": self.plan.service.name,
+            "tables": self.tables,
+            "counts": self.counts,
+            "delivery": self.delivery,
+            "letters": self.plan.dead_letters,
+            "generation": self.generation,
+            "clock": self.clock,
+        }
 
 
 @dataclass(frozen=True)
-class PartitionContext:
-    """One partition of an input, and what there is for it."""
+class InputContext(PartitionContext):
+    """One partition of an input, whose operators are built; decides share parts with other inputs."""
 
-    tp: TopicPartition
-    shared: Shared
-    decides: DecideParts
-
-    @property
-    def tables(self) -> Mapping[str, LocalTable]:
-        """The tables of the service, by topic."""
-        return self.shared.tables
-
-    @property
-    def counts(self) -> Counts:
-        """What became of records."""
-        return self.shared.counts
-
-    @property
-    def delivery(self) -> Delivery:
-        """Where outputs go now."""
-        return self.shared.delivery
-
-    def results(self, operator: Operator) -> Results:
-        """Give what an operator counts whose kind has no form of its own: records by result, in one word each."""
-        return self.counts.of(operator, Results)
+    assignment: Assignment = field(kw_only=True)
+    decides: DecideParts = field(kw_only=True)
 
     def output(self, name: str) -> Output:
         """Give a topic of the service as it is written."""
-        return self.shared.plan.outputs[name]
-
-    def owned(self, output: Output) -> OwnedRows:
-        """Give this partition of a table that this service owns."""
-        return self.shared.owned(output, self.tp.partition)
-
-    def dead_letters(self, step: str = "") -> Parking:
-        """Give where records go that a step could not handle."""
-        return self.shared.dead_letters(self.tp, step)
+        return self.assignment.plan.outputs[name]

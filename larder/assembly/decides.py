@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from aiokafka.structs import TopicPartition
 
-from larder.assembly.context import PartitionContext, Shared
+from larder.assembly.context import Assignment, InputContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
-from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
@@ -21,7 +20,6 @@ from larder.declaring.facts import input_name, wake_ups_name
 from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.operators.decides.decide import Decider, DecideStep
 from larder.operators.decides.near_rows import NearRows, Source
@@ -78,27 +76,25 @@ def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
 
 
 @build.register
-def _build(plan: DecidePlan, at: PartitionContext) -> DecideStep:
-    return at.decides.stage(at.tp, plan, at.dead_letters(plan.step))
+def _build(plan: DecidePlan, at: InputContext) -> DecideStep:
+    return at.decides.step(at, plan)
 
 
 class DecideParts:
-    """Makes each part when it is first asked for; `assigned` are the partitions of this assignment."""
+    """Makes each part of an assignment's decides when it is first asked for."""
 
-    def __init__(self, shared: Shared, assigned: Collection[TopicPartition]) -> None:
+    def __init__(self, assignment: Assignment) -> None:
         self.wake_ups: dict[tuple[str, int], WakeUps] = {}
-        self._shared = shared
-        self._plan = shared.plan
-        self._assigned = frozenset(assigned)
-        self._tables = shared.tables
-        self._rows = shared.owned
-        self._plans = {each.operator.name: each for each in shared.plan.decides}
+        self._assignment = assignment
+        self._plan = assignment.plan
+        self._tables = assignment.tables
+        self._plans = {each.operator.name: each for each in assignment.plan.decides}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
-    def stage(self, tp: TopicPartition, plan: DecidePlan, parking: Parking) -> DecideStep:
+    def step(self, at: InputContext, plan: DecidePlan) -> DecideStep:
         """A decide on an input partition."""
-        read = plan.compiled.events[plan.inputs.index(tp.topic)]
-        return DecideStep(tp, read, self._decider(plan, tp.partition), parking)
+        read = plan.compiled.events[plan.inputs.index(at.tp.topic)]
+        return DecideStep(at.tp, read, self._decider(plan, at.tp.partition), at.dead_letters())
 
     def needed(self, plan: DecidePlan) -> Iterator[str]:
         """The tables that it may read."""
@@ -131,23 +127,18 @@ class DecideParts:
             partition,
             {use.name: self._near(use, partition) for use in self._near_tables(plan)},
         )
-        # Only a wake-up is no record of an input, and is parked as one of its own topic.
-        letters = self._shared.dead_letters(TopicPartition((plan.wake_ups or plan.state).topic, partition))
-        decider = Decider(
-            plan.compiled, self._rows(plan.state, partition), near, letters, plan.outputs, self._shared.delivery,
-            self._shared.counts.of(plan.operator, DecideCounts),
-        )  # fmt: skip
+        # Only a wake-up is no record of an input, and is dead-lettered as one of its own topic.
+        at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
+        decider = Decider(plan.compiled, at.owned(plan.state), near, plan.outputs, at)
         if plan.wake_ups is not None:
-            wake_ups = WakeUps(
-                self._rows(plan.wake_ups, partition), decider, self._inputs(plan, partition), self._shared.delivery
-            )
+            wake_ups = WakeUps(at.owned(plan.wake_ups), decider, self._inputs(plan, partition), at.delivery)
             decider.set_wake_up = wake_ups.set
             self.wake_ups[plan.wake_ups.topic, partition] = wake_ups
         self._deciders[plan.operator.name, partition] = decider
         return decider
 
     def _inputs(self, plan: DecidePlan, partition: int) -> Collection[TopicPartition]:
-        return self._assigned & {TopicPartition(name, partition) for name in plan.inputs}
+        return self._assignment.assigned & {TopicPartition(name, partition) for name in plan.inputs}
 
     def _near(self, use: TableUse, partition: int) -> Source:
         if (plan := self._plans.get(use.name)) is not None:

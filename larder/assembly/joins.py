@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from larder.assembly.context import PartitionContext
+from larder.assembly.context import InputContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
 from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.compiled.joins import CompiledJoin, compile_join
@@ -97,7 +97,7 @@ def _wait_plan(service: Service, join: Join, reads: str, facts: KnownFacts) -> W
 
 
 @build.register
-def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
+def _build(plan: JoinPlan, at: InputContext) -> JoinStep:
     join, partition = plan.operator, at.tp.partition
     tables = [at.tables[table.name] for table in join.uses()]
     places = RecordPlaces(partition, join.lookups, [table.partition_count for table in tables])
@@ -109,7 +109,7 @@ def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
         plan.compiled,
         plan.gathered or plan.output,
         at.delivery,
-        at.dead_letters(plan.step),
+        at.dead_letters(),
         at.counts.of(join, QualityOfJoin).of(partition),
         results,
     )
@@ -118,17 +118,17 @@ def _build(plan: JoinPlan, at: PartitionContext) -> JoinStep:
     waiting = Waiting(_room(plan, plan.waiting, tables, at), lookups, rule, outcomes)
     for lookup, table in enumerate(tables):
         table.changes.listen(partial(waiting.came, lookup))
-    at.shared.waiting.setdefault(at.tp, []).append(waiting)
+    at.assignment.waiting.setdefault(at.tp, []).append(waiting)
     return JoinStep(lookups, rule, outcomes, waiting)
 
 
-def _room(plan: JoinPlan, waits: WaitPlan, tables: Sequence[LocalTable], at: PartitionContext) -> WaitingRoom:
+def _room(plan: JoinPlan, waits: WaitPlan, tables: Sequence[LocalTable], at: InputContext) -> WaitingRoom:
     return WaitingRoom(
         at.tp,
         waits.wait,
         at.owned(waits.output),
         [table.at(at.tp.partition) for table in tables],
         at.delivery,
-        at.shared.clock,
+        at.clock,
         by_row_key=isinstance(events_of(plan.operator.source), OwnerTopic),
     )

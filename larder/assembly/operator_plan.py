@@ -17,7 +17,7 @@ from larder.declaring.topics import OwnerTopic
 from larder.delivery.output import Output
 
 if TYPE_CHECKING:
-    from larder.assembly.context import PartitionContext
+    from larder.assembly.context import InputContext
     from larder.processing.handlers import InputStep
 
 KnownFacts = Mapping[str, TopicFacts]
@@ -67,7 +67,7 @@ def plan_operator(operator: object, service: Service, facts: KnownFacts) -> Oper
 
 
 @singledispatch
-def build(plan: object, at: PartitionContext) -> InputStep:
+def build(plan: object, at: InputContext) -> InputStep:
     """Build what an operator does with the records of one partition of an input."""
     message = f"{type(plan).__name__} requires a builder for {at.tp.topic}; register one: build.register"
     raise TypeError(message)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from larder.assembly.context import PartitionContext
+from larder.assembly.context import InputContext
 from larder.assembly.joins import JoinPlan
 from larder.assembly.operator_plan import build
 from larder.declaring.compiled.joins import compile_rekey, compile_row_rekey
@@ -42,14 +42,13 @@ class RekeyPlan:
 
 
 @build.register
-def _build(plan: RekeyPlan, at: PartitionContext) -> InputStep:
+def _build(plan: RekeyPlan, at: InputContext) -> InputStep:
     source, counts = plan.rekeyed.source, at.counts.rekeyings[plan.output.topic]
-    parking = at.dead_letters(plan.step)
     if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
-        return RekeyEventsStep(compile_rekey(plan.rekeyed), plan.output, at.delivery, parking, counts)
+        return RekeyEventsStep(compile_rekey(plan.rekeyed), plan.output, at, counts)
     read = compile_row_rekey(plan.rekeyed, source.revision)
     places, drops = at.owned(plan.places), plan.rekeyed.missing is Drop
-    return RekeyRowsStep(read, places, plan.output, at.delivery, parking, counts, drops=drops)
+    return RekeyRowsStep(read, places, plan.output, at, counts, drops=drops)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class GatherPlan:
 
 
 @build.register
-def _build_gathering(plan: GatherPlan, at: PartitionContext) -> NewestResultStep:
-    # Only the service writes there: what is parked is somebody else's, and is not for this step.
+def _build_gathering(plan: GatherPlan, at: InputContext) -> NewestResultStep:
+    # Only the service writes there: what is dead-lettered is somebody else's, and is not for this step.
     into = cast("OwnerTopic", plan.of.operator.into)
-    return NewestResultStep(at.owned(plan.of.output), at.dead_letters(), RowChecks(into))
+    return NewestResultStep(at.owned(plan.of.output), at.for_step("").dead_letters(), RowChecks(into))

@@ -12,18 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from aiokafka.structs import TopicPartition
-
 from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.events import Emitted
 from larder.declaring.one_form import in_one_form
-from larder.declaring.reactions import UNKNOWN, Old
+from larder.declaring.reactions import UNKNOWN, Old, counted_reactions
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
+from larder.operators.context import PartitionContext
 from larder.operators.emitted_events import EmittedEvents, EventTo
 from larder.operators.user_code import no_exit
 from larder.store.applying.changes import RowChange, changes
@@ -64,23 +61,19 @@ class ReactingHandler:
 
     def __init__(
         self,
-        tp: TopicPartition,
-        table: LocalTable,
+        at: PartitionContext,
         reactions: Sequence[Reacting],
         begun: Begun,
-        parking: Parking,
-        delivery: Delivery,
-        counts: ReactionCounts,
     ) -> None:
-        self._tp = tp
-        self._counts = counts
-        self._table = table
+        self._tp = at.tp
+        self._counts = at.counts.under(counted_reactions(at.tp.topic), ReactionCounts)
+        self._table = at.table
         self._reactions = reactions
         self._begun = begun
-        self._parking = parking
-        self._delivery = delivery
-        self._events = EmittedEvents(delivery)
-        self._next = table.position(tp.partition)
+        self._parking = at.dead_letters()
+        self._delivery = at.delivery
+        self._events = EmittedEvents(at.delivery)
+        self._next = at.table.position(at.tp.partition)
         self._complete = True
         self._batch = 0
         self._unstored: dict[bytes, _Unstored] = {}

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.structs import TopicPartition
-
 from larder.counters.operator_counts import AgentCounts
 from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.field_reader import TooDeepError
@@ -20,7 +18,7 @@ from larder.declaring.decoding import decoder
 from larder.declaring.problems import LarderError
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
-from larder.delivery.delivery import Delivery
+from larder.operators.context import PartitionContext
 from larder.operators.user_code import no_exit
 
 log = logging.getLogger("larder")
@@ -97,14 +95,11 @@ async def abandonable(running: Coroutine[Any, Any, None], seconds: float, name: 
 class AgentHandler:
     """A partition of an agent's topic. What is left of an epoch that has passed is not counted as done."""
 
-    def __init__(
-        self, tp: TopicPartition, row: type[Row], feed: Feed, delivery: Delivery,
-        epoch: Callable[[], int],
-    ) -> None:  # fmt: skip
-        self._tp = tp
+    def __init__(self, at: PartitionContext, row: type[Row], feed: Feed, epoch: Callable[[], int]) -> None:
+        self._tp = at.tp
         self._row = row
         self._feed = feed
-        self._delivery = delivery
+        self._delivery = at.delivery
         self._epoch = epoch
 
     def process(self, records: Sequence[Record], position: int) -> None:

@@ -9,14 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from aiokafka.structs import TopicPartition
-
 from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
-from larder.local_tables.table import LocalTable
+from larder.operators.context import PartitionContext
 from larder.store.records import Rejected
 
 
@@ -35,37 +31,35 @@ class TableHandler:
     The store knows which of them are published, so that none is lost where the process ends in between.
     """
 
-    def __init__(
-        self, table: LocalTable, partition: int, parking: Parking, delivery: Delivery
-    ) -> None:  # fmt: skip
-        self._table = table
-        self._partition = partition
-        self._parking = parking
-        self._delivery = delivery
+    def __init__(self, at: PartitionContext) -> None:
+        self._tp = at.tp
+        self._table = at.table
+        self._parking = at.dead_letters()
+        self._delivery = at.delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
-        rejected = self._table.apply(self._partition, records, position)
+        rejected = self._table.apply(self._tp.partition, records, position)
         if rejected:
             self._publish(rejected, position)
 
     def publish_left_over(self) -> None:
         """Publish what the store kept and nobody is known to have published."""
-        left = [Rejected(record, record.cause) for record in self._table.unpublished(self._partition)]
+        left = [Rejected(record, record.cause) for record in self._table.unpublished(self._tp.partition)]
         if left:
             self._publish(left, left[-1].record.offset + 1)
 
     def _publish(self, rejected: Sequence[Rejected], position: int) -> None:
-        misplaced = self._table.misplaced(self._partition, [record for record, _ in rejected])
+        misplaced = self._table.misplaced(self._tp.partition, [record for record, _ in rejected])
         elsewhere = {each.record.offset for each in misplaced}
         for record, cause in rejected:
             # What holds others back is a row still, which another row type may read: no letter to be settled.
-            held_back = self._table.role.needs_each_row and self._table.is_unreadable(self._partition, record.key)
+            held_back = self._table.role.needs_each_row and self._table.is_unreadable(self._tp.partition, record.key)
             if not held_back or record.offset in elsewhere:
                 self._parking.park_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.
-        self._delivery.done(TopicPartition(self._table.topic.name, self._partition), position)
-        self._delivery.unit.afterwards.append(partial(self._table.published, self._partition, offsets))
+        self._delivery.done(self._tp, position)
+        self._delivery.unit.afterwards.append(partial(self._table.published, self._tp.partition, offsets))
 
     def busy(self) -> bool:
         return False
@@ -74,25 +68,19 @@ class TableHandler:
 class InputHandler:
     """An input partition: all declarations on it, then its offset. `steps` are the declarations by their names."""
 
-    def __init__(
-        self,
-        tp: TopicPartition,
-        steps: Mapping[str, InputStep],
-        delivery: Delivery,
-        key_type: KeyType = BYTES,
-    ) -> None:
-        """`key_type`: that of the message keys, which stages get in one form."""
+    def __init__(self, at: PartitionContext, steps: Mapping[str, InputStep], key_type: KeyType = BYTES) -> None:
+        """`key_type`: that of the message keys, which steps get in one form."""
         self.steps = steps
         self.key_type = key_type
-        self._tp = tp
-        self._delivery = delivery
+        self._tp = at.tp
+        self._delivery = at.delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
         if records:
             formed = in_one_form(records, self.key_type)
-            for stage in self.steps.values():
-                stage.process(formed)
+            for step in self.steps.values():
+                step.process(formed)
         self._delivery.done(self._tp, position)
 
     def busy(self) -> bool:
-        return any(stage.busy() for stage in self.steps.values())
+        return any(step.busy() for step in self.steps.values())

@@ -6,7 +6,7 @@ that it has in the input: what comes of it is named after that, as if it had not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiokafka.structs import TopicPartition
 
@@ -14,35 +14,22 @@ from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import REPLAYED, STEP
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import PlainRecord, Record
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
+from larder.operators.context import PartitionContext
 from larder.processing.handlers import InputHandler
 
 
 class ReplayHandler:
-    """One partition of replayed records of `source`, whose handler has the steps.
+    """One partition of replayed records of `source`, whose handler has the steps."""
 
-    `parking` gives where records of a partition are parked, for the step of that name.
-    """
-
-    def __init__(
-        self,
-        tp: TopicPartition,
-        source: TopicPartition,
-        handler: InputHandler,
-        delivery: Delivery,
-        parking: Callable[[TopicPartition, str], Parking],
-    ) -> None:
-        self._tp = tp
+    def __init__(self, at: PartitionContext, source: TopicPartition, handler: InputHandler) -> None:
+        self._at = at
         self._source = source
         self._handler = handler
-        self._delivery = delivery
-        self._parking = parking
 
     def process(self, records: Sequence[Record], position: int) -> None:
         for record in records:
             self._replay(record)
-        self._delivery.done(self._tp, position)
+        self._at.delivery.done(self._at.tp, position)
 
     def busy(self) -> bool:
         return self._handler.busy()
@@ -53,13 +40,13 @@ class ReplayHandler:
         if offset is None:
             place = f"{self._source.topic}/{self._source.partition}"
             cause = f"a replayed record requires the header {REPLAYED} with an offset of {place}"
-            self._parking(self._tp, "").park(record, cause)
+            self._at.dead_letters().park(record, cause)
             return
         again = PlainRecord(offset, record.timestamp, record.key, record.value, record.headers)
         if (stage := self._handler.steps.get(step)) is None:
             found = ", ".join(self._handler.steps) or "none"
             cause = f"replaying requires the step {step!r} of the service on {self._source.topic}; found {found}"
-            self._parking(self._source, step).park(again, cause)
+            self._at.of(self._source).for_step(step).dead_letters().park(again, cause)
             return
         stage.process(in_one_form((again,), self._handler.key_type))
 

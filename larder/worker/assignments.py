@@ -12,6 +12,7 @@ from functools import partial
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.build import Assembly
+from larder.assembly.context import Assignment
 from larder.assembly.plan import ServicePlan
 from larder.declaring.problems import Problem
 from larder.group.faust_consumer import Consumer
@@ -70,13 +71,14 @@ class Assignments:
         self._delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
         self._inputs.ends, self._inputs.highs = dict(offsets.ends), {}
-        assembly = Assembly(
-            self.plan, assigned, self._tables, self._runtime.counts, self._runtime.feeds, self._begun,
+        assignment = Assignment(
+            self.plan, frozenset(assigned), self._tables, self._runtime.counts, self._runtime.feeds, self._begun,
             self._consumer.member().generation, self._delivery, lambda: self._processing.epoch,
             self._runtime.clock, self._topics.placement, self._topics.partition_counts,
         )  # fmt: skip
+        assembly = Assembly(assignment)
         lanes = assembly.lanes()
-        self.waiting = assembly.waiting
+        self.waiting = assignment.waiting
         self._log_held_back(assigned, assembly.held_back)
         await self._processing.replace(lanes, assembly.chores)
         return starts

@@ -49,7 +49,7 @@ class CopyingStep:
     def __init__(self, plan, at):
         self.output = at.output(plan.operator.into.name)
         self.results = at.results(plan.operator)
-        self.parking = at.dead_letters(plan.step)
+        self.parking = at.dead_letters()
         self.delivery = at.delivery
         self.partition = at.tp.partition
 

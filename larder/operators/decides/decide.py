@@ -20,9 +20,9 @@ from larder.declaring.partitioning import misplaced
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
+from larder.operators.context import PartitionContext
 from larder.operators.decides.wake_ups import StoredWakeUp
 from larder.operators.emitted_events import EmittedEvents, EventTo
 from larder.operators.owned_rows import OwnedRows, Written
@@ -42,7 +42,8 @@ class Trigger(NamedTuple):
 class Decider:
     """Decides on the events of one partition, whichever input they come from.
 
-    `outputs` are those of `into`, in their order, and after them that of refusals; `parking` is that of wake-ups.
+    `outputs` are those of `into`, in their order, and after them that of refusals. `at` is the partition in which its
+    wake-ups lie.
     """
 
     def __init__(
@@ -50,20 +51,18 @@ class Decider:
         compiled: CompiledDecide,
         rows: OwnedRows,
         near: Near,
-        parking: Parking,
         outputs: Sequence[Output],
-        delivery: Delivery,
-        counts: DecideCounts,
+        at: PartitionContext,
     ) -> None:
         self.rows = rows
-        self.counts = counts
+        self.counts = at.counts.of(compiled.decide, DecideCounts)
         self.set_wake_up: Callable[[bytes, float, int], None]
         self._compiled = compiled
         self._near = near
-        self._parking = parking
+        self._parking = at.dead_letters()
         self._outputs = outputs
-        self._delivery = delivery
-        self._events = EmittedEvents(delivery)
+        self._delivery = at.delivery
+        self._events = EmittedEvents(at.delivery)
         self.topic = compiled.decide.state.topic
         self._revision = compiled.decide.state.topic.revision
 

@@ -12,9 +12,8 @@ from operator import attrgetter
 from larder.counters.rekey_counts import RekeyCounts
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.output import Headers, Output
+from larder.operators.context import PartitionContext
 
 _has_headers = attrgetter("headers")
 
@@ -26,15 +25,14 @@ class RekeyEventsStep:
         self,
         key_of: Callable[[bytes | None], bytes | None],
         output: Output,
-        delivery: Delivery,
-        parking: Parking,
+        at: PartitionContext,
         counts: RekeyCounts,
     ) -> None:
         """`key_of` gives None for a record that is left out."""
         self._key_of = key_of
         self._output = output
-        self._delivery = delivery
-        self._parking = parking
+        self._delivery = at.delivery
+        self._parking = at.dead_letters()
         self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:

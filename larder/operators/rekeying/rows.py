@@ -16,11 +16,10 @@ from larder.declaring.problems import LarderError
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
 from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
+from larder.operators.context import PartitionContext
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 
@@ -53,8 +52,7 @@ class RekeyRowsStep:
         read: Callable[[bytes], tuple[bytes | None, int]],
         places: OwnedRows,
         output: Output,
-        delivery: Delivery,
-        parking: Parking,
+        at: PartitionContext,
         counts: RekeyCounts,
         *,
         drops: bool = False,
@@ -63,8 +61,8 @@ class RekeyRowsStep:
         self._read = read
         self._places = places
         self._output = output
-        self._delivery = delivery
-        self._parking = parking
+        self._delivery = at.delivery
+        self._parking = at.dead_letters()
         self._counts = counts
         self._drops = drops
 

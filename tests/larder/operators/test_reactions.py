@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from larder import EventTopic, Row, Service
 from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.compiled.reactions import compile_reaction
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators.reactions import Begun, Reacting, ReactingHandler
 from larder.store import Table
 from larder.types import UNKNOWN, Unknown
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery
 from tests.larder.store.samples import Customer, Sent, customers, gone, row, small_memory
 
@@ -61,11 +61,9 @@ class Worker:
 
         (reaction,) = service.reactions
         reacting = Reacting(compile_reaction(reaction), [Output("changes", 1, 1_000_000)])
-        parking = Parking("s", TP, Output("letters", 1, 1_000_000), delivery.as_delivery())
-        self.counts = ReactionCounts()
-        self.handler = ReactingHandler(
-            TP, self.held, [reacting], Begun(committed, end), parking, delivery.as_delivery(), self.counts
-        )
+        at = context(TP, delivery, Output("letters", 1, 1_000_000), self.held, operators=[reaction])
+        self.counts = at.counts.of(reaction, ReactionCounts)
+        self.handler = ReactingHandler(at, [reacting], Begun(committed, end))
 
     @property
     def position(self) -> int:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from aiokafka.structs import TopicPartition
 
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import TableHandler
 from larder.store import Table
 from tests.larder.local_tables.test_table import key_in
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery
 from tests.larder.store.samples import Sent as TableSent
 from tests.larder.store.samples import customers, row, small_memory
@@ -30,8 +30,7 @@ class Stage:
         self.held.set_topic("id-1", 4)
         self.held.open([0])
         self.delivery = MemoryDelivery()
-        parking = Parking("s", TopicPartition("shop.customers", 0), LETTERS, self.delivery.as_delivery())
-        self.handler = TableHandler(self.held, 0, parking, self.delivery.as_delivery())
+        self.handler = TableHandler(context(TopicPartition(customers.name, 0), self.delivery, LETTERS, self.held))
 
     @property
     def letters(self) -> list[bytes | None]:

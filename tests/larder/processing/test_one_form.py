@@ -13,7 +13,6 @@ from aiokafka.structs import TopicPartition
 from larder import OwnerTopic, Row
 from larder.declaring.keys import UUID
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.role import TableRole
@@ -21,6 +20,7 @@ from larder.local_tables.table import LocalTable
 from larder.processing.handlers import InputHandler
 from larder.store import Table
 from larder.store.table import Held
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery
 from tests.larder.store.samples import Sent, small_memory
 
@@ -105,7 +105,8 @@ def test_a_row_by_partition_lies_where_its_key_is_looked_up_or_is_rejected_with_
 def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None:
     delivery = MemoryDelivery()
     tp = TopicPartition("orders", 0)
-    parking = Parking("s", tp, Output("s.dead-letters", 1, 1 << 20), delivery.as_delivery())
+    at = context(tp, delivery, Output("s.dead-letters", 1, 1 << 20))
+    parking = at.dead_letters()
     handled: list[bytes | None] = []
 
     class Stage:
@@ -118,7 +119,7 @@ def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None
             return False
 
     sent = [Sent(0, CAPITALS, b"{}"), Sent(1, None, b"{}"), Sent(2, b"no uuid", b"{}"), Sent(3, KEY, b"{}")]
-    InputHandler(tp, {"stage": Stage()}, delivery.as_delivery(), UUID).process(sent, 4)
+    InputHandler(at, {"stage": Stage()}, UUID).process(sent, 4)
     assert handled == [KEY, None, b"no uuid", KEY]
     delivery.settle()
     letters = delivery.logs[TopicPartition("s.dead-letters", 0)]

@@ -8,10 +8,10 @@ from aiokafka.structs import TopicPartition
 
 from larder.declaring.keys import BYTES
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.processing.handlers import InputHandler
 from larder.processing.replaying import ReplayHandler
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.test_waiting_room import ADA, INK, INPUT, LETTERS, Stage
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
@@ -38,12 +38,8 @@ def replayed(offset: int, step: bytes | None, of: bytes | None, value: bytes | N
 
 
 def handler(delivery: MemoryDelivery, steps: dict[str, Step]) -> ReplayHandler:
-    def parking(tp: TopicPartition, step: str) -> Parking:
-        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), delivery.as_delivery(), step=step)
-
-    return ReplayHandler(
-        REPLAYS, INPUT, InputHandler(INPUT, steps, delivery.as_delivery()), delivery.as_delivery(), parking
-    )
+    at = context(REPLAYS, delivery, Output(LETTERS.topic, 1, 1 << 20))
+    return ReplayHandler(at, INPUT, InputHandler(at.of(INPUT), steps))
 
 
 def test_a_step_gets_the_record_at_the_offset_that_it_has_in_the_input() -> None:
@@ -97,12 +93,9 @@ def test_what_nobody_can_process_again_is_parked_and_loses_nothing() -> None:
 def test_a_replayed_record_waits_under_its_own_coordinates_and_is_joined_once() -> None:
     stage = Stage()
 
-    def parking(tp: TopicPartition, step: str) -> Parking:
-        return Parking("s", tp, Output(LETTERS.topic, 1, 1 << 20), stage.delivery.as_delivery(), step=step)
-
     def again() -> ReplayHandler:
-        steps = InputHandler(INPUT, {"join j": stage.joining}, stage.delivery.as_delivery(), BYTES)
-        return ReplayHandler(REPLAYS, INPUT, steps, stage.delivery.as_delivery(), parking)
+        at = context(REPLAYS, stage.delivery, Output(LETTERS.topic, 1, 1 << 20))
+        return ReplayHandler(at, INPUT, InputHandler(at.of(INPUT), {"join j": stage.joining}, BYTES))
 
     stage.joining.process([stage.order(3)])
     order = stage.order(12)

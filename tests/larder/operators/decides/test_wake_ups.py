@@ -12,9 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larder import Decision, EventTopic, OwnerTopic, Row, Service
-from larder.counters.operator_counts import DecideCounts
 from larder.declaring.compiled.decides import compile_decide
-from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
@@ -24,9 +22,9 @@ from larder.local_tables.table import LocalTable
 from larder.operators.decides.decide import Decider
 from larder.operators.decides.near_rows import NearRows
 from larder.operators.decides.wake_ups import StoredWakeUp, WakeUps, wake_ups_topic
-from larder.operators.owned_rows import OwnedRows
 from larder.store import Table
 from larder.types import WakeUp
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.store.samples import small_memory
 
@@ -61,13 +59,11 @@ class Stage:
 
         self.delivery = MemoryDelivery()
         self.held = [self._table(topic, directory) for topic in (ACCOUNTS, WAKES)]
-        rows, stored = (OwnedRows(each.at(0), self._output(each), self.delivery.as_delivery(), 1) for each in self.held)
-        parking = Parking("bank", TopicPartition(WAKES.name, 0), LETTERS, self.delivery.as_delivery())
         (decide,) = service.decides
-        self.decider = Decider(
-            compile_decide(decide), rows, NearRows("bank", 0, {}), parking, [LETTERS],
-            self.delivery.as_delivery(), DecideCounts(),
-        )  # fmt: skip
+        place = TopicPartition(WAKES.name, 0)
+        at = context(place, self.delivery, LETTERS, *self.held, service="bank", operators=[decide])
+        rows, stored = (at.owned(self._output(each)) for each in self.held)
+        self.decider = Decider(compile_decide(decide), rows, NearRows("bank", 0, {}), [LETTERS], at)
         self.wake_ups = WakeUps(stored, self.decider, [TopicPartition(OPENED.name, 0)], self.delivery.as_delivery())
         self.decider.set_wake_up = self.wake_ups.set
 

@@ -13,12 +13,12 @@ from aiokafka.structs import TopicPartition
 
 from larder import Drop, EventTopic, PassOn, Row, Service
 from larder.declaring.compiled.joins import compile_join
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.misplaced import RecordPlaces
 from larder.local_tables.table import LocalTable
 from larder.processing.handlers import InputHandler
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.processing.test_one_form import BRACES, CAPITALS, ID, KEY, Part, opened, part, parts
@@ -55,13 +55,13 @@ def met(
     service = Service("shop")
     declared = service.join(orders, service.table(parts).on("part_id", embed="part"), into=joined, missing=settle)
     delivery, tp = MemoryDelivery(), TopicPartition("orders", partition)
-    parking = Parking("shop", tp, Output("letters", 1, 1 << 20), delivery.as_delivery())
+    at = context(tp, delivery, Output("letters", 1, 1 << 20), service="shop")
     output = Output("joined", 1, 1 << 20)
     compiled = compile_join(declared)
     places = RecordPlaces(partition, declared.lookups, [held.partition_count])
-    join = built(compiled, [held.at(partition)], output, delivery.as_delivery(), parking, places=places)
+    join = built(compiled, [held.at(partition)], output, at.delivery, at.dead_letters(), places=places)
     order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
-    InputHandler(tp, {"join": join.step}, delivery.as_delivery(), orders.key_codec).process([order], 1)
+    InputHandler(at, {"join": join.step}, orders.key_codec).process([order], 1)
     delivery.settle()
     return delivery.logs[TopicPartition("joined", 0)], delivery.logs[TopicPartition("letters", 0)]
 

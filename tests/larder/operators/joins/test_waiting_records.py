@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.declaring.records import PlainRecord
-from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
@@ -30,6 +29,7 @@ from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.rows import RowPlace
 from larder.processing.handlers import TableHandler
 from larder.store import Table
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.test_waiting_room import ADA, INK, JOINED, LETTERS, WAITING, Stage
 from tests.larder.operators.memory_delivery import Sent
 from tests.larder.store.samples import small_memory
@@ -102,8 +102,7 @@ class Kept(Stage):
         super().__init__()
 
     def read_back(self) -> None:
-        parking = Parking("s", WAITING, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery())
-        table = TableHandler(self.table, 0, parking, self.delivery.as_delivery())
+        table = TableHandler(context(WAITING, self.delivery, Output(LETTERS.topic, 1, 1 << 20), self.table))
         log = self.delivery.logs[WAITING]
         table.process(log[self.table.position(0) :], len(log))
         self.table.observe_end(0, SeenEnd(len(log), 0.0))

@@ -14,10 +14,10 @@ from larder import EventTopic, Row
 from larder.counters.rekey_counts import RekeyCounts
 from larder.declaring.compiled.joins import compile_rekey
 from larder.declaring.missing_fields import Drop
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.rekeying.events import RekeyEventsStep
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
 INPUT = TopicPartition("orders", 2)
@@ -46,13 +46,11 @@ def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has
     drawn: list[tuple[bytes | None, bytes | None, Headers]], sizes: list[int]
 ) -> None:
     delivery = MemoryDelivery()
-    parking = Parking("s", INPUT, LETTERS, delivery.as_delivery())
     output = Output("s.orders.by.customer_id", 3, 500)
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         output,
-        delivery.as_delivery(),
-        parking,
+        context(INPUT, delivery, LETTERS),
         RekeyCounts(),
     )
     records = [Sent(offset, offset, *each) for offset, each in enumerate(drawn)]
@@ -80,8 +78,7 @@ def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.Lo
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery(),
-        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
+        context(INPUT, delivery, LETTERS),
         RekeyCounts(),
     )
     values = [b'{"customer_id":null}', b'{"customer_id":null}', None]
@@ -96,8 +93,7 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery(),
-        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
+        context(INPUT, delivery, LETTERS),
         RekeyCounts(),
     )
     values = [None, b"{", b"{}", b'{"customer_id":null}', b'{"customer_id":7}', b'{"customer_id":"%b"}' % (b"x" * 500)]
@@ -117,8 +113,7 @@ def test_by_leaves_out_and_counts_null_fields_where_missing_is_drop_and_parks_wh
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id", missing=Drop)),
         Output("by", 1, 500),
-        delivery.as_delivery(),
-        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
+        context(INPUT, delivery, LETTERS),
         counts,
     )
     values = [b'{"customer_id":null}', b"{}", b'{"customer_id":"a"}', b'{"customer_id":null}', None]
@@ -134,8 +129,7 @@ def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
         Output("by", 3, 500),
-        delivery.as_delivery(),
-        Parking("s", INPUT, LETTERS, delivery.as_delivery()),
+        context(INPUT, delivery, LETTERS),
         RekeyCounts(),
     )
     value = b'{"order_id":"o","customer_id":"a"}'

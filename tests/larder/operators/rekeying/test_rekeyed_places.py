@@ -12,14 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from larder.counters.rekey_counts import RekeyCounts
-from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
-from larder.operators.owned_rows import OwnedRows
 from larder.operators.rekeying.rows import RekeyRowsStep, RowPlace, keys_topic
 from larder.store import Table
+from tests.larder.operators.contexts import context
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.store.samples import small_memory
 
@@ -41,10 +40,10 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 def rekeyed(held: LocalTable, revision: int) -> list[Sent]:
     """What comes of one row of KEY."""
     delivery = MemoryDelivery()
-    places = OwnedRows(held.at(0), Output(KEYS.name, 1, 1 << 20), delivery.as_delivery(), 1)
-    parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
+    at = context(TopicPartition("shop.addresses", 0), delivery, LETTERS, held, service="shop")
+    places = at.owned(Output(KEYS.name, 1, 1 << 20))
     delivery.refusal = lambda *_: None  # type: ignore[attr-defined]
-    rekeying = RekeyRowsStep(lambda _: (b"c1", revision), places, INTO, delivery.as_delivery(), parking, RekeyCounts())
+    rekeying = RekeyRowsStep(lambda _: (b"c1", revision), places, INTO, at, RekeyCounts())
     rekeying.process([Sent(0, 1, KEY, b"{}", [])])
     delivery.finish()
     return [record for (topic, _), log in delivery.logs.items() if topic == INTO.topic for record in log]

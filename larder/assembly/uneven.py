@@ -1,0 +1,36 @@
+"""Why inputs are held back whose topics have other numbers of partitions than those that they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.problems import Problem
+
+
+def too_few_partitions(tp: TopicPartition, count: int, tables: Mapping[str, int]) -> Problem | None:
+    """Say which tables lack a partition of an input whose topic has `count`.
+
+    None where all have as many: a partition that is absent is about to come.
+    """
+    uneven = {name: each for name, each in tables.items() if each != count}
+    if not uneven:
+        return None
+    return Problem(
+        f"input {tp.topic}, partition {tp.partition}",
+        f"its joins require as many partitions as it has in {' and '.join(uneven)}",
+        " and ".join(map(str, uneven.values())),
+        "add partitions where there are fewer, with kafka-topics for instance; until then its records are held back",
+    )
+
+
+def uneven_replays(tp: TopicPartition, count: int, source: TopicPartition, source_count: int) -> Problem:
+    """Say that a topic of replayed records has not the partitions of its input."""
+    return Problem(
+        f"topic {tp.topic}, partition {tp.partition}",
+        f"requires as many partitions as {source.topic}, whose dead letters are replayed in it",
+        f"{count}, and {source_count} of {source.topic}",
+        "add partitions where there are fewer, with kafka-topics for instance; until then what is replayed there is"
+        " held back",
+    )
