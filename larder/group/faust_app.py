@@ -126,5 +126,6 @@ def quiet() -> None:
     aiokafka logs as errors what it tries again by itself: eighty lines a second while a broker is away. What it
     cannot fix it raises; what ends a part of Faust ends the worker, which logs it once.
     """
-    for name in ("faust", "mode", "aiokafka", __name__):
+    # Parts of Faust that are subclassed here log by the names of their modules; our own lines are of "larder".
+    for name in ("faust", "mode", "aiokafka", "larder.group"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
