@@ -19,7 +19,8 @@ import msgspec
 
 from larder.declaring.problems import Problem
 from larder.queries.key_texts import key_text
-from larder.queries.lookup import TooBusyError, fields_of
+from larder.queries.lookup_errors import TooBusyError
+from larder.queries.row_answers import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -15,19 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from larder.config.errors import MistakeError
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
+from larder.queries.certainty import not_here, partitions_of_key, recovering, require_certain
 from larder.queries.cursors import selection_mark
 from larder.queries.key_texts import encoded_key, key_text, key_value
-from larder.queries.lookup import (
-    fields_of,
-    measures,
-    not_here,
-    partitions_of_key,
-    recovering,
-    require_certain,
-    state_name,
-    told_origin,
-    told_rejection,
-)
+from larder.queries.row_answers import fields_of, measures, origin_fields, rejection_fields, state_name
 from larder.store import require_fresh
 
 if TYPE_CHECKING:
@@ -156,8 +147,8 @@ def _row(held: LocalTable, found: Found) -> ListedRow:
     told = {
         "key": key_text(held.topic, found.key),
         "row": fields_of(held.stored, found.json),
-        **told_origin(held.stored, found.origin),
-        **told_rejection(held.stored, found.key, [found.origin.partition]),
+        **origin_fields(held.stored, found.origin),
+        **rejection_fields(held.stored, found.key, [found.origin.partition]),
     }
     return ListedRow(found.key, told)
 
@@ -179,7 +170,7 @@ async def rows_of(
         if found is None:
             partitions = partitions_of_key(held, key)
             require_certain(held, f"key {text}", partitions, clock(), max_age)
-            answers.append({"key": text, "row": None, **told_rejection(held.stored, key, partitions)})
+            answers.append({"key": text, "row": None, **rejection_fields(held.stored, key, partitions)})
         else:
             size += len(found[0])
             if size > MANY_BYTES:
@@ -189,9 +180,9 @@ async def rows_of(
                     Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")
                 )
             row, origin = found
-            rejected = told_rejection(held.stored, key, [origin.partition])
+            rejected = rejection_fields(held.stored, key, [origin.partition])
             answers.append(
-                {"key": text, "row": fields_of(held.stored, row), **told_origin(held.stored, origin), **rejected}
+                {"key": text, "row": fields_of(held.stored, row), **origin_fields(held.stored, origin), **rejected}
             )
         await turns.pause()
     return answers

@@ -19,8 +19,9 @@ from larder.config.errors import AppError
 from larder.config.web_address import is_name_of
 from larder.kafka.partitioner import partition_of
 from larder.queries.key_texts import encoded_key
-from larder.queries.lookup import LookupFailedError, told_row
+from larder.queries.lookup_errors import LookupFailedError
 from larder.queries.routing import is_mine
+from larder.queries.row_answers import row_answer
 from larder.store import StoreError
 from larder.web.limits import BIG_BYTES
 from larder.web.parameters import HOP
@@ -110,4 +111,4 @@ def _row(here: Sources, asked: FastRequest) -> bytes | None:
         if not count or not is_mine(held, partition_of(key, count)):
             return None
     found = held.stored.origin(key)
-    return None if found is None else told_row(held, asked.key, key, *found, here.clock(), here.worker)
+    return None if found is None else row_answer(held, asked.key, key, *found, here.clock(), here.worker)

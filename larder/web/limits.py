@@ -14,7 +14,8 @@ from aiohttp.payload import Payload
 
 from larder.config.errors import AppError, MistakeError
 from larder.declaring.problems import Problem
-from larder.queries.lookup import LookupFailedError, measures
+from larder.queries.lookup_errors import LookupFailedError
+from larder.queries.row_answers import measures
 from larder.store import BehindError, NotHeldError, NotYetError, StoreError, TooStaleError
 from larder.store.errors import (
     IndexBuildingError,

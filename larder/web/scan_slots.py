@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from larder.declaring.problems import Problem
-from larder.queries.lookup import TooBusyError
+from larder.queries.lookup_errors import TooBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

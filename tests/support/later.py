@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from larder.queries.lookup import LONGEST_RETRY
+from larder.queries.certainty import LONGEST_RETRY
 
 
 def require_retry_after(status: int, headers: Mapping[str, str]) -> None:

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from larder.queries.certainty import unplaced
 from larder.queries.changes import id_text, read_id
 from larder.queries.event_stream import EventReader, ServerSentEvent
 from larder.queries.key_texts import key_text
-from larder.queries.lookup import untold
 from larder.queries.paths import table_path
 from larder.queries.routing import share
 from larder.queries.watching import LOOK_SECONDS, Watched, WatchEvent
@@ -47,7 +47,7 @@ async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix:
     """Listen to all workers; raises UnservedError for a partition that nobody has."""
     here = sources(request)
     if not held.partition_count:
-        raise untold(held, "live changes")
+        raise unplaced(held, "live changes")
     shares = share(held, range(held.partition_count), await here.directory.peers(), here.worker)
     if shares.nowhere:
         peers = await here.directory.peers(anew=True)

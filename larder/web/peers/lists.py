@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from larder.declaring.problems import Problem
+from larder.queries.certainty import partitions_of_key
 from larder.queries.cursors import cursor_text
 from larder.queries.key_texts import encoded_key
 from larder.queries.lists import ListedRow, how_far, page, require_listable, rows_of
-from larder.queries.lookup import LookupFailedError, partitions_of_key
+from larder.queries.lookup_errors import LookupFailedError
 from larder.queries.paths import rows_path, some_keys
 from larder.queries.routing import share
 from larder.store.reading.ranges import ordering

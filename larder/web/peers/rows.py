@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from larder.declaring.problems import Problem
-from larder.queries.lookup import UnservedError
+from larder.queries.lookup_errors import UnservedError
 from larder.queries.routing import candidates, is_mine
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from larder.dead_letters.letters import letter_id
 from larder.dead_letters.reading import letter
 from larder.dead_letters.shelves import DEAD_LETTERS
 from larder.declaring.problems import Problem
-from larder.queries.lookup import LookupFailedError
+from larder.queries.lookup_errors import LookupFailedError
 from larder.web.letter_lists import PARAMETERS, described_parameters, listed, read
 from larder.web.openapi import Operation, parameter
 from larder.web.parameters import Query

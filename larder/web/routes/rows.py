@@ -13,10 +13,12 @@ import msgspec
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
 from larder.kafka.partitioner import partition_of
+from larder.queries.certainty import unplaced
 from larder.queries.cursors import cursor_text, forged, read_cursor
 from larder.queries.key_texts import encoded_key
 from larder.queries.lists import LIMIT, USUAL_LIMIT, selection
-from larder.queries.lookup import NotHereError, NotSureError, held_table, look_up, look_up_after, untold
+from larder.queries.lookup import held_table, look_up, look_up_after
+from larder.queries.lookup_errors import NotHereError, NotSureError
 from larder.queries.paths import row_path
 from larder.store import NotHeldError, StoreError
 from larder.web.openapi import Operation, described_fields, parameter
@@ -50,7 +52,7 @@ async def row(request: web.Request) -> web.Response:
         return await _told(request, held, await _found(here, name, text, wanted))
     key = encoded_key(held.topic, text)
     if not held.partition_count:
-        raise untold(held, f"key {text}")
+        raise unplaced(held, f"key {text}")
     partition = partition_of(key, held.partition_count)
     if is_known_as_mine(here, held, partition):
         return await _told(request, held, await _found(here, name, text, wanted))
@@ -128,7 +130,7 @@ async def rows(request: web.Request) -> web.Response:
     most = USUAL_LIMIT if prefers_html(request) else LIMIT
     limit = min(asked.whole("limit", USUAL_LIMIT, 1, LIMIT), most)
     if not held.partition_count:
-        raise untold(held, "a list")
+        raise unplaced(held, "a list")
     slots = here.hopped_slots if is_hop(request) else here.slots
     with slots.one():
         if asked.has("key"):

@@ -9,9 +9,11 @@ import msgspec
 from larder.observability.sums import over_all
 from larder.queries.cursors import cursor_text
 from larder.queries.lists import how_far, selection
-from larder.queries.lookup import LookupFailedError, held_table, state_name
+from larder.queries.lookup import held_table
+from larder.queries.lookup_errors import LookupFailedError
 from larder.queries.paths import table_path
 from larder.queries.routing import candidates, is_mine
+from larder.queries.row_answers import state_name
 from larder.store import StoreError
 from larder.web.openapi import Operation, described_fields, parameter
 from larder.web.parameters import Query, is_hop, table_of

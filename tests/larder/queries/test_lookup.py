@@ -17,7 +17,8 @@ from larder import OwnerTopic, Row, Service
 from larder.clock import now
 from larder.config.connection import Connection
 from larder.kafka.partitioner import partition_of
-from larder.queries.lookup import NoSuchKeyError, NotSureError, look_up, look_up_after
+from larder.queries.lookup import look_up, look_up_after
+from larder.queries.lookup_errors import NoSuchKeyError, NotSureError
 from larder.store import BehindError, OtherTopicError, Token, TooStaleError
 from larder.store.storage.memory import MIB, Memory
 from larder.worker.options import Options

@@ -17,7 +17,7 @@ from larder.local_tables.table import LocalTable
 from larder.queries import changes
 from larder.queries.changes import Ring, Watches, id_text, read_id
 from larder.queries.directory import Directory
-from larder.queries.lookup import TooBusyError
+from larder.queries.lookup_errors import TooBusyError
 from larder.queries.routing import Shares
 from larder.queries.watching import Watched
 from larder.store import Table
