@@ -20,7 +20,7 @@ from larder.doctor.audits.partners import partners
 from larder.doctor.audits.sizes import limits
 from larder.observability.outcomes import outcomes
 from larder.observability.topology import topology
-from larder.testing import MemoryRecord, run_in_memory
+from larder.testing import Driver, MemoryRecord, run_in_memory
 from larder.testing.run import MemoryRun
 from larder.testing.steps import MemoryStep, open_in_memory
 from larder.worker.status import outcome_lists
@@ -134,6 +134,12 @@ def test_a_new_kind_of_operator_has_edges_in_the_topology() -> None:
     found = topology(copying(), {})
     assert {"id": "copying:copies", "kind": "copying", "name": "copies", "rate": None} in found["nodes"]
     assert {"from": "copying:copies", "to": "topic:copies", "label": "copied"} in found["edges"]
+
+
+def test_a_new_kind_of_operator_runs_in_a_driver() -> None:
+    with Driver(copying()) as driver:
+        driver.send(orders, Order(order_id="o1"))
+        assert driver.read_rows(copies) == [Order(order_id="o1")]
 
 
 def test_a_new_kind_of_operator_runs_in_memory() -> None:

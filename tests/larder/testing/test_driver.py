@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import doctest
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.fulfilment import fulfilment
 from larder import DeadLetter, Decision, Delete, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait, Wake
-from larder.testing import Driver, UnreadDeadLettersError, run_in_memory
+from larder.testing import Driver, MemoryRecord, UnreadDeadLettersError, run_in_memory
 from larder.testing.driver import START
 from larder.types import UNKNOWN, DeclarationError, Near, Unknown, WakeUp
 from tables import shop
@@ -249,9 +252,9 @@ def test_a_result_of_rekeyed_rows_needs_the_revision_of_its_row() -> None:
     assert "requires the revision of its row" in letter.cause
 
 
-def counting() -> Service:
-    """Orders are joined, results counted, and a customer with two of them is told of."""
-    service = joining(Drop)
+def counting(missing: Any = Drop) -> Service:
+    """Orders are joined, and the results of each customer counted, until it is forgotten."""
+    service = joining(missing)
 
     @service.decide(joined.by("customer_id"), state=service.table(counts))
     def count(event: Joined | WakeUp, row: Count | None, near: Near) -> Decision:
@@ -359,6 +362,35 @@ def test_the_fixture_opens_drivers(larder_driver: Callable[..., Driver]) -> None
     driver.send(customers, ada())
     assert (driver.now, later.now) == (START, NOON)
     assert (driver.table(customers).get("c1"), later.table("customers").rows()) == (ada(), [])
+
+
+@given(
+    st.lists(st.sampled_from(["c1", "c2", "c3"]), unique=True),
+    st.lists(st.sampled_from(["c1", "c2", "c4"]), max_size=8),
+)
+def test_a_driver_that_gets_tables_first_has_the_results_of_a_run_over_lists(
+    known: list[str], bought: list[str]
+) -> None:
+    rows = [Customer(customer_id=key, name=key, revision=1) for key in known]
+    records = [order(f"o{number}", key) for number, key in enumerate(bought)]
+    service = counting(Wait(seconds=60).then(PassOn))
+    expected = run_in_memory(service, {customers: rows, orders: records})
+    driver = Driver(service)
+    for row in rows:
+        driver.send(customers, row)
+    for record in records:
+        driver.send(orders, record)
+    driver.advance(minutes=1)
+    assert Counter(_keys_and_values(driver.read(joined))) == Counter(_keys_and_values(expected[joined]))
+    assert [letter.value for letter in driver.read("shop.dead-letters")] == [
+        letter.value for letter in expected["shop.dead-letters"]
+    ]
+    totals = {row.customer_id: row.orders for row in driver.read_rows(counts)}
+    assert totals == {record.row.customer_id: record.row.orders for record in expected[counts]}
+
+
+def _keys_and_values(records: list[MemoryRecord]) -> list[tuple[bytes | None, bytes | None]]:
+    return [(record.key, record.value) for record in records]
 
 
 def test_the_clock_goes_by_microseconds() -> None:
