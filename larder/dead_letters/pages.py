@@ -6,21 +6,17 @@ The record that settles a letter comes after it, so that a backward reader finds
 from __future__ import annotations
 
 import heapq
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from larder.config.errors import MistakeError
 from larder.dead_letters.letters import Letter, Settlement
 from larder.declaring.problems import Problem
+from larder.queries.positions import positions_text, read_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from larder.dead_letters.letters import LetterIdentity
-
-
-# Characters: enough for the offsets of four hundred partitions.
-LONGEST_CURSOR = 10_000
 
 
 class LetterPage(NamedTuple):
@@ -75,17 +71,12 @@ def page(found: Mapping[int, PartitionLetters], limit: int, before: Mapping[int,
     # The offsets of each partition fall along the list, so that the last one is the lowest.
     lowest = {**before, **{letter.place.partition: letter.place.offset for letter in letters}}
     beyond = not more and any(each.beyond for each in found.values())
-    return LetterPage(letters, cursor(lowest) if more else None, beyond)
-
-
-def cursor(before: Mapping[int, int]) -> str:
-    """Write, for each partition, the offset below which the next page begins."""
-    return ".".join(f"{partition}-{offset}" for partition, offset in sorted(before.items()))
+    return LetterPage(letters, positions_text(lowest) if more else None, beyond)
 
 
 def read_cursor(text: str) -> dict[int, int]:
-    """Read a cursor that `cursor` wrote; raises `MistakeError` for any other text."""
-    if len(text) > LONGEST_CURSOR or not re.fullmatch(r"[0-9]{1,6}-[0-9]{1,19}(\.[0-9]{1,6}-[0-9]{1,19})*", text):
+    """Read, for each partition, the offset below which a page begins; raises `MistakeError` for a forged text."""
+    if (before := read_positions(text)) is None:
         problem = Problem("cursor", "requires what an answer gave as next", repr(text[:80]), "leave it out")
         raise MistakeError(problem)
-    return {int(partition): int(offset) for partition, _, offset in (each.partition("-") for each in text.split("."))}
+    return before

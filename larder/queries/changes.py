@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import deque
 from contextlib import contextmanager
 from itertools import islice
@@ -41,9 +40,6 @@ KEPT_SECONDS = 60.0
 
 WATCHERS = 100
 """Of all tables of a worker: each change is written to each of them."""
-
-_LONGEST_ID = 4_000
-"""Characters of an id: a topic of 200 partitions."""
 
 
 class Change(NamedTuple):
@@ -171,18 +167,6 @@ class Ring:
         for told in self._waiting:
             if not told.done():
                 told.set_result(None)
-
-
-def id_text(positions: Mapping[int, int]) -> str:
-    """Give the id of an event: how far each partition has been seen with it."""
-    return "-".join(f"{partition}.{position}" for partition, position in sorted(positions.items()))
-
-
-def read_id(text: str) -> dict[int, int] | None:
-    """Read an id; None for what is none."""
-    if len(text) > _LONGEST_ID or not re.fullmatch(r"\d{1,9}\.\d{1,19}(-\d{1,9}\.\d{1,19})*", text, re.ASCII):
-        return None
-    return {int(partition): int(position) for partition, position in (each.split(".") for each in text.split("-"))}
 
 
 class Watches:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import msgspec
 
-from larder.queries.changes import encoded, read_id
+from larder.queries.changes import encoded
 from larder.queries.lists import Turns
+from larder.queries.positions import read_positions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -63,7 +64,7 @@ class Watched:
         self._ended = False
         self._number = ring.end
         self._positions = self._now()
-        seen = read_id(last) if last else None
+        seen = read_positions(last) if last else None
         if seen is not None and ring.has_all_since(seen, self._partitions):
             self._number = ring.first
             self._positions = {partition: seen[partition] for partition in self._partitions}

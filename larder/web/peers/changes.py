@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 import aiohttp
 
 from larder.queries.certainty import unplaced
-from larder.queries.changes import id_text, read_id
 from larder.queries.event_stream import EventReader, ServerSentEvent
 from larder.queries.key_texts import key_text
 from larder.queries.paths import table_path
+from larder.queries.positions import positions_text, read_positions
 from larder.queries.routing import share
 from larder.queries.watching import LOOK_SECONDS, Watched, WatchEvent
 from larder.web.peers.client import hopping
@@ -164,14 +164,14 @@ class OfAll:
 
     def _seen(self, numbers: Sequence[int]) -> str:
         """Give the part of the last id that is about some partitions; one that is none stays none."""
-        seen = read_id(self._last) if self._last else None
+        seen = read_positions(self._last) if self._last else None
         if seen is None:
             return self._last
-        return id_text({each: at for each, at in seen.items() if each in numbers}) or "none"
+        return positions_text({each: at for each, at in seen.items() if each in numbers}) or "none"
 
 
 def watched(event: ServerSentEvent) -> WatchEvent:
     """Read an event of another worker; raises ValueError for one that no worker sends."""
-    if (positions := read_id(event.id)) is None:
+    if (positions := read_positions(event.id)) is None:
         raise ValueError(event.id)
     return WatchEvent(event.name, event.data, positions)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from larder.queries.changes import Watches, id_text
+from larder.queries.changes import Watches
 from larder.queries.event_stream import ServerSentEvent, framed
 from larder.queries.key_texts import encoded_key
 from larder.queries.lookup import held_table
+from larder.queries.positions import positions_text
 from larder.queries.watching import Watched
 from larder.web.openapi import Operation, parameter
 from larder.web.parameters import Query, is_hop, mistake, table_of
@@ -91,7 +92,7 @@ async def _write_all(
             if event.name == "start":
                 data = msgspec.json.encode({"table": table, "worker": worker, "partitions": sorted(positions)})
                 event = event._replace(data=data)  # noqa: PLW2901 - the same one, with all that is watched
-            text += framed(ServerSentEvent(event.name, event.data, id_text(positions)))
+            text += framed(ServerSentEvent(event.name, event.data, positions_text(positions)))
         if not text and time.monotonic() - alive > ALIVE_SECONDS:
             text = b": alive\n\n"
         if text:

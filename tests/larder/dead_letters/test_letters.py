@@ -22,9 +22,10 @@ from larder.dead_letters.letters import (
     replayed_headers,
     settling_headers,
 )
-from larder.dead_letters.pages import Newest, PartitionLetters, cursor, page, read_cursor
+from larder.dead_letters.pages import Newest, PartitionLetters, page, read_cursor
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.dead_letters import dead_letter, fitting
+from larder.queries.positions import positions_text
 
 
 class Stored(NamedTuple):
@@ -187,7 +188,7 @@ def test_pages_together_have_every_letter_once_newest_first(times: dict[int, lis
 
 @given(st.dictionaries(st.integers(0, 999_999), st.integers(0, 2**63 - 1), min_size=1))
 def test_a_cursor_is_read_as_it_was_written(before: dict[int, int]) -> None:
-    assert read_cursor(cursor(before)) == before
+    assert read_cursor(positions_text(before)) == before
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from aiohttp import ClientResponse, ClientSession
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.queries import changes
-from larder.queries.changes import Ring, Watches, id_text, read_id
+from larder.queries.changes import Ring, Watches
 from larder.queries.directory import Directory
 from larder.queries.lookup_errors import TooBusyError
+from larder.queries.positions import positions_text, read_positions
 from larder.queries.routing import Shares
 from larder.queries.watching import Watched
 from larder.store import Table
@@ -355,6 +356,6 @@ async def test_what_cannot_be_watched_is_refused_as_described(held: LocalTable, 
 
 def test_an_id_is_read_as_it_was_written() -> None:
     for positions in ({0: 0}, {3: 17, 0: 2**62, 11: 5}):
-        assert read_id(id_text(positions)) == positions
+        assert read_positions(positions_text(positions)) == positions
     for text in ("", "0", "0.1-", "a.b", "-1.2", "0.1--1.2", "0.٣"):
-        assert read_id(text) is None
+        assert read_positions(text) is None
