@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from larder.client.asking import OK, nobody, refuse_mistake
-from larder.client.local_workers import Reply, read_reply
+from larder.client.local_workers import FAILURES, Reply, read_reply, requested
 from larder.queries.event_stream import EventReader, ServerSentEvent
 
 if TYPE_CHECKING:
@@ -60,23 +58,19 @@ class Watch:
 
     def _of(self, worker: LocalWorker) -> Generator[ServerSentEvent, None, Reply]:
         """Yield the events of one worker until it ends; returns its reply, without a body if it was followed."""
-        connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=SILENT_SECONDS)
         status = 0
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last_id} if self._last_id else {})
         try:
-            last = {"Last-Event-ID": self._last_id} if self._last_id else {}
-            connection.request("GET", self._path, headers={"Accept": "text/event-stream", **last})
-            answer = connection.getresponse()
-            if answer.status != OK:
-                return read_reply(worker, answer)
-            status, self._followed_at = OK, time.monotonic()
-            reader = EventReader(self._last_id)
-            while piece := answer.read1(PIECE_BYTES):
-                self._followed_at = time.monotonic()
-                for event in reader.feed(piece):
-                    self._last_id = event.id
-                    yield event
-        except (OSError, http.client.HTTPException, ValueError):
+            with requested(worker, self._path, SILENT_SECONDS, headers) as answer:
+                if answer.status != OK:
+                    return read_reply(worker, answer)
+                status, self._followed_at = OK, time.monotonic()
+                reader = EventReader(self._last_id)
+                while piece := answer.read1(PIECE_BYTES):
+                    self._followed_at = time.monotonic()
+                    for event in reader.feed(piece):
+                        self._last_id = event.id
+                        yield event
+        except (*FAILURES, ValueError):
             pass  # the status says so: none, or that of an answer that has ended
-        finally:
-            connection.close()
         return Reply(worker, status, {})

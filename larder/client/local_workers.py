@@ -9,13 +9,14 @@ from __future__ import annotations
 import http.client
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 # Seconds for connecting, and for each read of an answer, which a worker sends within milliseconds.
@@ -23,6 +24,10 @@ ANSWER_SECONDS = 2.0
 
 decoded: Final = msgspec.json.Decoder(float_hook=float).decode
 """Decodes JSON with numbers that no float can hold, which undeclared fields of a row may have."""
+
+
+FAILURES: Final = (OSError, http.client.HTTPException)
+"""What is raised if a worker does not answer."""
 
 
 class LocalWorker(NamedTuple):
@@ -68,12 +73,22 @@ def local_workers(directory: Path) -> list[LocalWorker]:
 
 def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Reply:
     """Request `path`, which is already encoded, from a worker's web port."""
+    try:
+        with requested(worker, path, seconds, {"Accept": "application/json"}) as answer:
+            return read_reply(worker, answer)
+    except FAILURES:
+        return Reply(worker, 0, {})
+
+
+@contextmanager
+def requested(
+    worker: LocalWorker, path: str, seconds: float, headers: Mapping[str, str]
+) -> Iterator[http.client.HTTPResponse]:
+    """Request `path` and yield the answer; raises `FAILURES`, also after `seconds` of silence."""
     connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
-        return read_reply(worker, connection.getresponse())
-    except (OSError, http.client.HTTPException):
-        return Reply(worker, 0, {})
+        connection.request("GET", path, headers=dict(headers))
+        yield connection.getresponse()
     finally:
         connection.close()
 
