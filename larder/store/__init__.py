@@ -1,7 +1,6 @@
 """The store of read models: batches of records in, rows out.
 
-The only place that imports rocksdict. It knows declarations of topics, and neither
-Kafka's client nor HTTP.
+The only place that imports rocksdict. Knows declarations of topics, but neither Kafka's client nor HTTP.
 """
 
 from larder.declaring.records import Record

@@ -1,7 +1,6 @@
-"""The errors of the store, each one a caller can tell apart, and how RocksDB's become them.
+"""The errors of the store, one class for each kind, and the translation of RocksDB's errors.
 
-RocksDB tells its errors apart by text only; that text is read here and nowhere else.
-This module may not know rows or topics.
+RocksDB's errors differ by text only; this is the only module that reads it. Knows no rows and no topics.
 """
 
 from pathlib import Path
@@ -15,7 +14,7 @@ class StoreError(LarderError):
     """A store cannot do what was asked; `problem` says what was found and what to do."""
 
     def __init__(self, problem: Problem) -> None:
-        """Keep the problem; its one line is the message."""
+        """Keep the problem, whose line is the message."""
         self.problem = problem
         super().__init__(str(problem))
 
@@ -23,8 +22,8 @@ class StoreError(LarderError):
 class StoreFullError(StoreError):
     """The disk, a quota or a file-size limit does not allow more.
 
-    Nothing of the refused batch is stored: rows, indexes and position are as before.
-    Make room, then start the worker again; it goes on from its stored position.
+    Nothing of the refused batch is stored: rows, indexes and position did not change.
+    Free some space, then start the worker again; it continues from its stored position.
     """
 
 
@@ -40,23 +39,23 @@ class StoreRefusedError(StoreError):
     """The directory holds the store of another topic or partition.
 
     Directories were swapped or copied. Nothing was changed: put them back, or remove
-    the one that is named, and it is read anew from the topic.
+    the named one, and the table is read from the topic again.
     """
 
 
 class StoreCorruptedError(StoreError):
-    """Files of the store are damaged or gone.
+    """Files of the store are damaged or missing.
 
-    A followed table is rebuilt from its topic at the next opening.
+    A followed table is rebuilt from its topic when it is opened the next time.
     """
 
 
 class LimitError(StoreError):
-    """More rows were asked for at once than one answer may have, or fewer than one."""
+    """The limit of an answer is too high, or below one."""
 
 
 class InvalidRangeError(StoreError):
-    """What was asked for is not of the type of the keys, or of the index field."""
+    """A bound is not of the type of the keys, or of the index field."""
 
 
 class NoSuchIndexError(StoreError):
@@ -64,7 +63,7 @@ class NoSuchIndexError(StoreError):
 
 
 class NotYetError(StoreError):
-    """A partition is not as far as what was asked requires; `state` says where it is."""
+    """A partition has not reached what the request requires; `state` has its position."""
 
     def __init__(self, problem: Problem, state: State) -> None:
         """Keep the state of the first such partition."""
@@ -73,7 +72,7 @@ class NotYetError(StoreError):
 
 
 class IndexBuildingError(NotYetError):
-    """The index is still being built from local rows; ask again when it is done."""
+    """The index is still being built from local rows; try again when it is complete."""
 
 
 class NotHeldError(StoreError):
@@ -81,22 +80,22 @@ class NotHeldError(StoreError):
 
 
 class InvalidTokenError(StoreError):
-    """The text is no token that a write answered with, or one of another version."""
+    """The text is not a token of a write, or one of another version."""
 
 
 class OtherTopicError(StoreError):
-    """The token is of another topic than the table: of another name, or made anew since."""
+    """The token is of another topic than the table: of another name, or created again since."""
 
 
 class BehindError(NotYetError):
-    """The table did not get past a write in time; ask again, or elsewhere."""
+    """The table did not apply a write in time; try again, or ask another worker."""
 
 
 class TooStaleError(NotYetError):
-    """The table met the end of its topic longer ago than the reader allows."""
+    """The table reached the end of its topic longer ago than the reader allows."""
 
 
-# What operating systems say for ENOSPC, EDQUOT and EFBIG.
+# The texts of operating systems for ENOSPC, EDQUOT and EFBIG.
 _FULL: Final = ("No space left", "Disk quota exceeded", "File too large")
 _HELD: Final = ("lock hold by current process", "While lock file")
 # RocksDB reports a damaged file as corruption, a missing one as "No such file".
@@ -104,7 +103,7 @@ _CORRUPTED: Final = ("Corruption", "No such file", "does not exist", "Previous e
 
 
 def translated(error: Exception, path: Path) -> StoreError:
-    """Give the error of ours that a failure of RocksDB stands for."""
+    """Translate an error of RocksDB."""
     text = str(error)
     store = f"store {path}"
     if any(sign in text for sign in _FULL):

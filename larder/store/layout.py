@@ -1,32 +1,31 @@
-"""What the bytes of a store mean: one key space, told apart by the first byte.
+"""The layout of a store: one key space, whose first byte says what a key is.
 
-    m format | identity | index name      text, JSON and JSON: what this store is
+    m format | identity | index name      text, JSON and JSON: what the store is
     m parked                              how many records x there are
-    m fell                                the first revision that fell, see `falling`
+    m fell                                the first revision that fell, see `revision_regressions`
     m unreadable                          how many keys n there are, by partition
     p partition (4)                       position record, see `Mark`
     r key                                 header (29), then the row's JSON; a header
-                                          alone is the memory of a deletion
+                                          alone remembers a deletion
     i index 0 value key                   nothing; see `values` for the value's bytes
-    t partition (4) read (8) key          nothing; queue of deletions to be forgotten
-    x partition (4) offset (8)            a record that was no row, see `parked`
-    u partition (4) offset (8)            nothing; queue of those to be told elsewhere
-    n partition (4) key                   why the newest record of a key was no row, see `unreadable`
-    f partition (4)                       how the topic was last read as a whole, see `FullRead`
-    s partition (4) key                   offset (8) at which a row was met in it
+    t partition (4) read (8) key          nothing; queue of deletions to forget
+    x partition (4) offset (8)            a rejected record, see `parked`
+    u partition (4) offset (8)            nothing; queue of those that have to be published
+    n partition (4) key                   why the newest record of a key is not a row, see `unreadable`
+    f partition (4)                       the last full read of the topic, see `FullRead`
+    s partition (4) key                   offset (8) at which it found a row
 
-One key space and not column families: both were measured (400,000 rows of 183 bytes,
-batches of 1,000: 550-720k and 635-675k rows/s, get 3.1-3.6 and 3.1-3.4 us; no
-difference beyond noise), and one has one memtable for each store, and rows, entries
-and position in one file sequence, so that nothing can be flushed apart.
-This module knows bytes only; it may not know RocksDB or records.
+One key space rather than column families: both are equally fast (400,000 rows of 183 bytes, batches of
+1,000: 550-720k and 635-675k rows/s, get 3.1-3.6 and 3.1-3.4 us), and with one key space a store has one
+memtable, and rows, entries and position go into the same files, so that none is flushed without the others.
+Knows bytes only, neither RocksDB nor records.
 """
 
 from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
-# Rises with any change of this module or of `values`; another number is rebuilt.
+# Rises with each change of this module or of `values`; a store with another number is rebuilt.
 FORMAT: Final = 4
 
 META: Final = b"m"
@@ -58,14 +57,14 @@ _QUEUED: Final = Struct(">Iq")
 _FULL_READ: Final = Struct(">Bqdq")
 _OFFSET: Final = Struct(">q")
 
-# Lower than any revision of an owner: a deletion of a row that was never seen.
+# Lower than any revision of an owner: for the deletion of an unknown row.
 NO_REVISION: Final = -(2**63)
 
 
 class Origin(NamedTuple):
-    """Where a stored row comes from. Revision is the offset where none is declared.
+    """Where a stored row comes from. The revision is the offset if none is declared.
 
-    `timestamp` of a deletion is when it was read: its memory counts from then on.
+    The `timestamp` of a deletion is when it was read: it is remembered from then on.
     """
 
     revision: int
@@ -75,11 +74,11 @@ class Origin(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """How far a partition is: kept with its rows, written in the same batch.
+    """The progress of a partition, written in the same batch as its rows.
 
-    position   next offset to read.
-    at_end     when the topic's end was last met, in s since 1970; 0.0 for never.
-    rows       how many rows came from this partition, less those it deleted. Exact
+    position   the next offset to read.
+    at_end     when it last reached the end of the topic, in s since 1970; 0.0 for never.
+    rows       the rows that came from this partition, minus those that it deleted. Exact
                over all partitions of a store.
     """
 
@@ -89,7 +88,7 @@ class Mark(NamedTuple):
 
 
 class FullReadStage(IntEnum):
-    """How far a full read is: its log is read; rows that were not met are removed; there is no more to do."""
+    """The stage of a full read: reading the log, removing rows that it did not find, done."""
 
     READING = 0
     SWEEPING = 1
@@ -97,13 +96,13 @@ class FullReadStage(IntEnum):
 
 
 class FullRead(NamedTuple):
-    """The last reading of a partition from the start of its log on.
+    """The last full read: reading a partition from the start of its log.
 
     stage
-    first   the log's start at that time: what lay before it is not in the store.
+    first   the start of the log at that time; the store has nothing from before it.
     begun   when it began, in s since 1970.
-    before  the position that the store had until then: its rows from before it are
-            gone from the topic, if they are not met again.
+    before  the position of the store until then. Rows from before it that the read does
+            not find are gone from the topic.
     """
 
     stage: FullReadStage
@@ -113,7 +112,7 @@ class FullRead(NamedTuple):
 
 
 def origin(stored: bytes) -> Origin:
-    """Read the header of a stored row or of a deletion."""
+    """Unpack the header of a stored row or deletion."""
     return Origin(*_HEADER.unpack_from(stored)[1:])
 
 
@@ -123,12 +122,12 @@ def position_key(partition: int) -> bytes:
 
 
 def pack_mark(mark: Mark) -> bytes:
-    """Write a mark."""
+    """Pack a mark."""
     return _MARK.pack(*mark)
 
 
 def unpack_mark(stored: bytes | None) -> Mark:
-    """Read a mark; that of a partition that was never read when there is none."""
+    """Unpack a mark; without one, give that of a partition that was never read."""
     return Mark() if stored is None else Mark(*_MARK.unpack(stored))
 
 
@@ -138,48 +137,48 @@ def full_read_key(partition: int) -> bytes:
 
 
 def pack_full_read(read: FullRead) -> bytes:
-    """Write a full read."""
+    """Pack a full read."""
     return _FULL_READ.pack(*read)
 
 
 def unpack_full_read(stored: bytes) -> FullRead:
-    """Read a full read."""
+    """Unpack a full read."""
     stage, first, begun, before = _FULL_READ.unpack(stored)
     return FullRead(FullReadStage(stage), first, begun, before)
 
 
 def met_prefix(partition: int) -> bytes:
-    """Give what the marks of all rows of a partition begin with that were met."""
+    """Give the prefix of the keys of a partition for rows that a full read found."""
     return MET + _PARTITION.pack(partition)
 
 
 def pack_offset(offset: int) -> bytes:
-    """Write where a row was met."""
+    """Pack the offset at which a row was found."""
     return _OFFSET.pack(offset)
 
 
 def unpack_offset(stored: bytes | None) -> int:
-    """Read where a row was met; -1 where it was not."""
+    """Unpack the offset at which a row was found; -1 if it was not."""
     return -1 if stored is None else int(_OFFSET.unpack(stored)[0])
 
 
 def tombstone_key(partition: int, read_at: int, key: bytes) -> bytes:
-    """Give the place in the queue of a deletion that was read at a time, in ms."""
+    """Give the key in the queue of a deletion that was read at a time in ms."""
     return TOMBSTONE + _QUEUED.pack(partition, read_at) + key
 
 
 def unpack_tombstone(queued: bytes) -> tuple[int, bytes]:
-    """Give the time and the key of a place in the queue."""
+    """Unpack the time and the row's key from a key in the queue."""
     read_at: int = _QUEUED.unpack_from(queued, 1)[1]
     return read_at, queued[1 + _QUEUED.size :]
 
 
 def entry_prefix(index: str) -> bytes:
-    """Give what all entries of an index begin with; names have no zero byte."""
+    """Give the prefix of all entries of an index; names have no zero byte."""
     return ENTRY + index.encode() + b"\0"
 
 
 def after_prefix(prefix: bytes) -> bytes | None:
-    """Give the first key that lies behind all keys with this prefix; None for no end."""
+    """Give the first key behind all keys with this prefix; None if there is none."""
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes((kept[-1] + 1,)) if kept else None

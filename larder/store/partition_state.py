@@ -1,8 +1,7 @@
-"""The state of one partition of a table: the one truth for everybody who asks.
+"""The state of one partition of a table, and the only source for it.
 
-Readiness, held-back joins, pages and metrics read it, wait for it or observe it. It
-holds measurements; the position itself is kept by the store, which tells it here after
-each write. Time comes in from outside. This module may not know stores or brokers.
+Readiness, held-back joins, pages and metrics read it, wait for it or observe it. It has measurements; the store keeps
+the position itself, and reports it after each write. Time comes in from outside. Knows no stores and no brokers.
 """
 
 import asyncio
@@ -11,20 +10,20 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-# Ends that were fetched and not yet met. When a partition lags by more than so many
-# fetches, freshness is known a little less finely, and the list stays short.
+# Ends that were fetched and not reached yet. If a partition lags by more fetches, its
+# freshness is a little less precise, and the list stays short.
 _UNMET_ENDS: Final = 64
 
 
 class Phase(IntEnum):
-    """Where a partition is, in the order in which it gets there.
+    """The phases of a partition, in order.
 
     STARTING      nothing is known yet.
     DISCONNECTED  no broker: answers come from the last local copy.
-    RECOVERING    behind the end that was seen when it was last measured, or with rows
-                  that are to be removed, since the topic no longer has them.
-    CAUGHT_UP     its position has met that end, and there are no such rows.
-    STANDBY       the same, of a partition that another worker processes.
+    RECOVERING    behind the end at the last measurement, or with rows that are gone from
+                  the topic and have to be removed.
+    CAUGHT_UP     its position has reached that end, and there are no such rows.
+    STANDBY       the same, for a partition that another worker processes.
     """
 
     STARTING = 0
@@ -42,11 +41,11 @@ class _End(NamedTuple):
 class State:
     """Position, end and phase of one partition of one table.
 
-    Clocks are seconds since 1970, handed in by the caller. Belongs to one event loop.
+    The caller passes times, in seconds since 1970. Belongs to one event loop.
     """
 
     def __init__(self, table: str, partition: int) -> None:
-        """Begin in STARTING, at position 0, with no end known."""
+        """Begin in STARTING, at position 0, with an unknown end."""
         self.table = table
         self.partition = partition
         self.position = 0
@@ -70,7 +69,7 @@ class State:
 
     @property
     def phase(self) -> Phase:
-        """Where the partition is now."""
+        """The phase of the partition."""
         return self._phase
 
     @property
@@ -80,23 +79,23 @@ class State:
 
     @property
     def lag(self) -> int | None:
-        """How many offsets lie before the end that was last fetched; None if none was.
+        """The offsets before the end that was last fetched; None without one.
 
-        Offsets, not records: compaction and transaction markers leave holes.
+        Offsets, not records: compaction and transaction markers leave gaps.
         """
         return None if self.end is None else max(0, self.end - self.position)
 
     @property
     def is_read(self) -> bool:
-        """Whether the position has met the end that was seen when it was last measured."""
+        """Whether the position has reached the end at the last measurement."""
         return self.target is not None and self.position >= self.target
 
     def freshness(self, now: float) -> float | None:
-        """Give the seconds since the position last met the end, with no rows that are to be removed; None for never."""
+        """Give the seconds since the position last reached the end, without rows to remove; None for never."""
         return None if self._fresh_at is None else max(0.0, now - self._fresh_at)
 
     def opened(self, position: int, at_end: float | None, *, sweeping: bool = False) -> None:
-        """Take over what the store knows; `sweeping`: it has rows of which nobody knows how old they are."""
+        """Take over the state of the store; with `sweeping` it has rows that may be gone from the topic."""
         self.position = position
         self.at_end = at_end
         self._sweeping = sweeping
@@ -104,35 +103,35 @@ class State:
         self.remeasure()
 
     def begun_again(self, first: int) -> None:
-        """Say that the log is read from its start again, over rows that are as fresh as they were until `swept`."""
+        """Report that the log is read from its start again; rows stay as fresh as they were until `swept`."""
         self.position = first
         self._sweeping = True
         self.remeasure()
 
     def remeasure(self) -> None:
-        """Forget that it was caught up: the next end that is observed decides anew.
+        """Forget that it was caught up: the next observed end decides.
 
-        At each assignment, and after a pause of the process (rule 6).
+        Called at each assignment, and after a pause of the process (rule 6).
         """
         self.end = self.target = self.measured_at = None
         self._unmet.clear()
         self._settle()
 
     def disconnect(self) -> None:
-        """Say that there is no broker; the next observed end takes it back."""
+        """Report that there is no broker, until the next end is observed."""
         self._disconnected = True
         self.remeasure()
 
     def stand_by(self, *, standby: bool) -> None:
-        """Say whether another worker processes the partition: then it never is CAUGHT_UP, but STANDBY."""
+        """Report whether another worker processes the partition, which makes it STANDBY instead of CAUGHT_UP."""
         self._standby = standby
         self._settle()
 
     def observe(self, end: int, fetched_at: float) -> None:
-        """Take a freshly fetched end of the topic.
+        """Report a fetched end of the topic.
 
-        The first one after `remeasure` is the one to be met: later ones move lag and
-        freshness, so that steady traffic does not look like a recovery.
+        The first one after `remeasure` is the one to reach. Later ones only change lag and freshness, so that steady
+        traffic does not look like a recovery.
         """
         self._disconnected = False
         self.end = end
@@ -145,13 +144,13 @@ class State:
         self._settle()
 
     def swept(self) -> None:
-        """Say that rows which are gone from the topic are gone from here too."""
+        """Report that rows which are gone from the topic are removed."""
         self._sweeping = False
         self._fresh_at = self.at_end
         self._settle()
 
     def applied(self, position: int, rows: int) -> None:
-        """Take the position that was just stored, and how many records led to it."""
+        """Report the position that was just stored, and the number of records up to it."""
         self.position = position
         self.rows += rows
         if self._passing:
@@ -159,12 +158,12 @@ class State:
         self._settle()
 
     def close(self) -> None:
-        """Say that the store is closed: what waits for a position waits in vain."""
+        """Report that the store is closed, which ends all waits for a position."""
         self._closed = True
         self._tell_passed()
 
     async def passed(self, offset: int) -> bool:
-        """Wait until the position is past an offset; False once the store is closed.
+        """Wait until the position is past an offset; False if the store is closed.
 
         The caller sets the deadline.
         """
@@ -183,9 +182,9 @@ class State:
                 future.set_result(not self._closed)
 
     async def wait_for(self, phase: Phase, timeout: float) -> None:  # noqa: ASYNC109
-        """Wait until the partition is at least there.
+        """Wait until the partition is at least in a phase.
 
-        TimeoutError after `timeout` seconds, saying what was waited for and what is.
+        Raises TimeoutError after `timeout` seconds, with the wanted phase and the present one.
         """
         try:
             async with asyncio.timeout(timeout):

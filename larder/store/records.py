@@ -1,7 +1,4 @@
-"""What goes into a table and what comes of it: records, results, and their shapes.
-
-Plain values. This module may not know bytes on disk or RocksDB.
-"""
+"""The results of a table's operations, as plain values. Knows no bytes on disk and no RocksDB."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +12,7 @@ from larder.store.layout import Origin
 
 
 class Latest(NamedTuple):
-    """What a key came to: the JSON of its row, or None for a deletion, and where that comes from."""
+    """The latest state of a key: the JSON of its row, or None for a deletion, and its origin."""
 
     key: bytes
     json: bytes | None
@@ -23,14 +20,14 @@ class Latest(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A record that is no row of the table, and why, in words for its owner."""
+    """A record that is not a row of the table, and the cause, for its owner."""
 
     record: Record
     cause: str
 
 
 class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A rejected record as it is kept: where it lies in its topic, what it was, and its cause."""
+    """A rejected record as it is kept: its coordinates, its content and the cause."""
 
     partition: int
     offset: int
@@ -41,12 +38,12 @@ class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
     cause: str
 
     def age(self) -> tuple[int, int, int]:
-        """What puts records of several partitions in order: higher is newer."""
+        """The order of records of several partitions: higher is newer."""
         return self.timestamp, self.partition, self.offset
 
 
 class UnreadableKey(msgspec.Struct, frozen=True, array_like=True):
-    """A key whose newest record was rejected: where that lies, and why it is no row."""
+    """A key whose newest record was rejected: the offset of that record, and the cause."""
 
     partition: int
     offset: int
@@ -56,12 +53,11 @@ class UnreadableKey(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Applied:
-    """What a batch did to a table. The counts and `rejected` add up to its records.
+    """The outcome of a batch. The counts and `rejected` add up to its records.
 
-    changed_keys has the encoded keys whose row is new, different or gone, each once,
-    in the order of their first change. `repeated` counts records that lay before the
-    stored position and were dropped, and what was rejected before and is read again.
-    `fell` is the first revision that ever fell in this store, in the batch in which it did.
+    `changed_keys` has the encoded keys of new, changed and deleted rows, without duplicates, in the order of their
+    first change. `repeated` counts records that were dropped since they lay before the stored position, and rejected
+    records that are read again. `fell` is the first revision that ever fell in this store, if it is in this batch.
     """
 
     new: int = 0
@@ -76,7 +72,7 @@ class Applied:
 
 
 class Opened(NamedTuple):
-    """A store that was opened: where, and why it was emptied first, if it was."""
+    """An opened store: its directory, and why it was emptied first, if it was."""
 
     path: Path
     partitions: tuple[int, ...]

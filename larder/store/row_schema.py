@@ -23,7 +23,7 @@ UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What `plan` needs of a declaration, resolved once.
+    """The parts of a declaration that `plan` needs, resolved once.
 
     decode       JSON bytes to a validated row.
     strict       the same, faster, for a batch: it refuses whole floats for integers.
@@ -50,7 +50,7 @@ class Shape:
 
 
 def shape(topic: OwnerTopic) -> Shape:
-    """Resolve a declaration; its mistakes are found earlier, by the checks at start."""
+    """Resolve a declaration, in which the checks at start found no mistakes."""
     key_type = topic.key_codec
     indexes = tuple(topic.indexes)
     revision = topic.revision
@@ -63,7 +63,7 @@ def shape(topic: OwnerTopic) -> Shape:
         decode=decoder(topic.row),
         strict=msgspec.json.Decoder(topic.row).decode,
         identify=attrgetter(topic.key, revision or topic.key),
-        # The method of str itself: a third of the time of a function in Python.
+        # The method of str takes a third of the time of a function in Python.
         encode_key=str.encode if key_type is TEXT else key_type.encode,
         revised=revision is not None,
         revision_token=b'"%s":' % _json_name(topic.row, revision) if revision else b"",
@@ -73,7 +73,7 @@ def shape(topic: OwnerTopic) -> Shape:
 
 
 def _json_name(row: type[Row], field: str) -> bytes:
-    """Give the name that a field has in JSON; TypeError from msgspec for no struct."""
+    """Give the name of a field in JSON; msgspec raises TypeError unless it is a struct."""
     names = {known.name: known.encode_name for known in msgspec.structs.fields(row)}
     return names.get(field, field).encode()
 

@@ -1,7 +1,7 @@
 """A shard: the rows of a table that one store holds, of all partitions of a global table or of one.
 
-Applies batches and answers for single keys. It knows one store, and may not know
-consumers, other stores or HTTP. One thread uses it: that of the worker's event loop.
+Applies batches and looks up single keys. Knows one store, but no consumers, no other stores and no HTTP. Only the
+thread of the worker's event loop uses it.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class Shard:
     ) -> None:
         """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`.
 
-        `remembers`: deletions are, so that a late older record does not bring a row back.
+        With `remembers` deletions are remembered, so that a late older record does not bring a row back.
         """
         self.store = store
         self.shape = shape
@@ -73,7 +73,7 @@ class Shard:
             self.take(partition)
 
     def take(self, partition: int) -> None:
-        """Answer for a partition too, with the position that its store has."""
+        """Add a partition, with its stored position."""
         mark = unpack_mark(self.store.get(position_key(partition)))
         state = State(self.shape.topic, partition)
         self.reads.take(partition)
@@ -81,31 +81,31 @@ class Shard:
         self.marks[partition], self.states[partition] = mark, state
 
     def catch_up(self, behind: int) -> None:
-        """Be written faster, until `caught_up`: there are `behind` records to come, which can all be read again."""
+        """Write faster until `caught_up`: `behind` records follow, which can all be read again."""
         self.store.write_unlogged()
         if next(self.store.scan_prefix(ROW), None) is None:
             self._filling = Filling(behind)
 
     @property
     def lost(self) -> int:
-        """How many rows that it had before it was emptied cannot be read any more, where they are too many."""
+        """The rows from before it was emptied that cannot be read any more, if they are too many; otherwise 0."""
         if self.before is None:
             return 0
         return lost(self.before, sum(mark.rows for mark in self.marks.values()), sum(self.unreadable.counts.values()))
 
     @property
     def at_end(self) -> float | None:
-        """When all of its partitions had met their ends, in s since 1970; None while one never has."""
+        """When all of its partitions had reached their ends, in s since 1970; None if one never has."""
         times = [state.at_end for state in self.states.values()]
         return min((at for at in times if at is not None), default=None) if None not in times else None
 
     def settle(self) -> None:
-        """Go on with the rows that there are, whatever there was before."""
+        """Accept the rows that there are, whatever was lost."""
         forget(self.store.path)
         self.before = None
 
     def caught_up(self) -> None:
-        """Be written as usual."""
+        """Write as usual again."""
         self._filling = None
         self.store.write_logged()
 
@@ -151,7 +151,7 @@ class Shard:
         return applied
 
     def keep_at_end(self, partition: int) -> None:
-        """Store when the end was last met, without records to store it with."""
+        """Store when the end was last reached, outside a batch of records."""
         at_end = self.states[partition].at_end
         mark = self.marks[partition]
         if at_end is None or at_end == mark.at_end:
@@ -163,7 +163,7 @@ class Shard:
         self.marks[partition] = after
 
     def close(self) -> None:
-        """Keep when the ends were last met, and release the store in any case."""
+        """Store when the ends were last reached, and release the store in any case."""
         try:
             for partition in self.states:
                 self.keep_at_end(partition)
@@ -173,7 +173,7 @@ class Shard:
                 state.close()
 
     def stored(self, key: bytes) -> bytes | None:
-        """Give header and JSON of a row; None when there is none or it was deleted."""
+        """Give header and JSON of a row; None if there is none or it was deleted."""
         found = self.store.get(ROW + key)
         return None if found is None or len(found) == HEADER_SIZE else found
 
@@ -186,7 +186,7 @@ class Shard:
         return row
 
     def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give the JSON of rows in the order of their keys, None where there is none."""
+        """Give the JSON of rows in the order of their keys, None for a missing row."""
         rows = self.hot.get_many(keys)
         if None not in rows:
             self.hot.counts.hits += len(keys)
@@ -211,7 +211,7 @@ class Shard:
         return None if found is None else (found[HEADER_SIZE:], origin(found))
 
     def stored_many(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Give what is stored under keys, header and JSON: rows, and the memory of deletions."""
+        """Give header and JSON of what is stored under keys: rows, and remembered deletions."""
         return dict(zip(keys, self.store.get_many([ROW + key for key in keys]), strict=True))
 
     def revision(self, key: bytes) -> int | None:
@@ -220,7 +220,7 @@ class Shard:
         return None if found is None else origin(found).revision
 
     def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
-        """What the store holds under keys; those that it does not hold may be left out."""
+        """Give what the store has under keys; missing ones may be left out."""
         if self._filling is not None:
             keys = self._filling.add(keys)
         found = self.store.get_many([ROW + key for key in keys])
@@ -266,7 +266,7 @@ def _fell(store: Store) -> Fell | None:
 
 
 def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:
-    """Drop what was applied already: the guard against reading twice."""
+    """Drop records that were applied already."""
     if not records or records[0].offset >= position:
         return records
     return [record for record in records if record.offset >= position]

@@ -1,7 +1,6 @@
-"""A table: the rows of one owner topic that this process holds, whatever store has them.
+"""A table: the rows of one owner topic in this process, over all of its stores.
 
-What a worker uses: it opens partitions, applies batches and reads. It knows its shards,
-and may not know consumers, joins or HTTP.
+Workers open its partitions, apply batches to it and read it. Knows its shards, but no consumers, no joins and no HTTP.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,9 +32,9 @@ from larder.store.storage.store import FaultPoint, no_fault
 
 Held = Literal["global", "partition"]
 
-# How old the stored time of the last meeting with the end may be, in seconds. It is
-# compared with retentions of hours; writing it with each fetch would keep an idle
-# worker's disk busy.
+# How outdated the stored time at which the end was last reached may be, in seconds. It is
+# compared with retentions of hours; writing it with each fetch would keep the disk of an
+# idle worker busy.
 _AT_END_EVERY: Final = 30.0
 
 
@@ -43,8 +42,7 @@ class Table(LocalRows):
     """The local rows of one topic.
 
     Stores are `<directory>/<topic>/global`, or `<directory>/<topic>/<partition>`. All
-    methods are synchronous and belong to one thread; a caller bounds the length of what
-    it hands over.
+    methods are synchronous and belong to one thread; callers bound the size of batches.
     """
 
     def __init__(  # noqa: PLR0913  two of them are for tests and for unusual topics
@@ -58,10 +56,10 @@ class Table(LocalRows):
         tombstone_retention: timedelta = TOMBSTONE_RETENTION,
         fault: FaultPoint = no_fault,
     ) -> None:
-        """Prepare; nothing is opened. `clock` gives seconds since 1970.
+        """Prepare without opening anything. `clock` gives seconds since 1970.
 
-        `tombstone_retention` zero: deletions are not remembered at all. That is right where one writer alone
-        publishes each record once, in order: no late older record can come.
+        With a `tombstone_retention` of zero deletions are not remembered. That is correct if a single writer
+        publishes each record once, in order, so that no late older record can arrive.
         """
         self.topic = topic
         self.held = held
@@ -79,12 +77,11 @@ class Table(LocalRows):
         partitions: int | Iterable[int],
         topic_id: str | None,
     ) -> list[Opened]:
-        """Open the stores of partitions; what is open already stays so.
+        """Open the stores of partitions; open ones stay open.
 
-        A global table is opened with all of its topic's partitions, at once.
-        `topic_id` None: there is no broker to ask; what the store knows is kept.
-        Each `Opened` says why its store was emptied first, if it was. StoreHeldError,
-        StoreRefusedError and StoreFullError end it, with the stores before it open.
+        A global table is opened with all partitions of its topic at once. `topic_id` is None without a broker; the
+        id in the store is kept then. Each `Opened` says why its store was emptied first, if it was. Raises
+        StoreHeldError, StoreRefusedError and StoreFullError; stores that were opened before stay open.
         """
         wanted = (partitions,) if isinstance(partitions, int) else tuple(partitions)
         if self.held == "global" and not self._open:
@@ -99,7 +96,7 @@ class Table(LocalRows):
         ]
 
     def close(self, partition: int | None = None) -> None:
-        """Close the store of a partition, or all of them; what is closed stays so."""
+        """Close the store of a partition, or all stores; closed ones stay closed."""
         if partition is None or self.held == "global":
             closing = list(self._open)
         else:
@@ -113,7 +110,7 @@ class Table(LocalRows):
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that are open, in order."""
+        """The open partitions, in order."""
         return sorted(self._shards)
 
     def is_open(self, partition: int) -> bool:
@@ -121,7 +118,7 @@ class Table(LocalRows):
         return partition in self._shards
 
     def state(self, partition: int) -> State:
-        """Give the state of an open partition; NotHeldError for another."""
+        """Give the state of an open partition; raises NotHeldError for another."""
         return self.shard(partition).states[partition]
 
     def position(self, partition: int) -> int:
@@ -137,18 +134,16 @@ class Table(LocalRows):
     ) -> Applied:
         """Apply records of one partition, in the order of their offsets, as one write.
 
-        Ends as if they had come one by one; rows, index entries and position are stored
-        together or not at all. `next_position` is where the consumer goes on, where
-        that lies behind the last record (holes of compaction and transactions). Bad
-        records are in the result, and do not stop the others; they are kept, and can be
-        read with `parked`. `misplaced` has records between the others that the caller
-        found not to belong into this partition: they are rejected with the cause that
-        they come with. StoreFullError leaves everything as it was.
+        Has the effect of applying them one by one; rows, index entries and position are stored together or not
+        at all. `next_position` is the consumer's next offset, if there is a gap (of compaction or transactions)
+        behind the last record. Bad records do not stop the others; they are in the result, and kept for
+        `rejections`. `misplaced` has the records among them that do not belong to this partition, with their
+        causes: they are rejected. After StoreFullError nothing has changed.
         """
         return self.shard(partition).apply(partition, records, next_position, misplaced)
 
     def observe(self, partition: int, end: int, fetched_at: float) -> None:
-        """Take a freshly fetched end of a partition: see `State.observe`."""
+        """Report a fetched end of a partition: see `State.observe`."""
         shard = self.shard(partition)
         state = shard.states[partition]
         state.observe(end, fetched_at)
@@ -156,41 +151,40 @@ class Table(LocalRows):
             shard.keep_at_end(partition)
 
     def read_anew(self, partition: int, first: int, now: float) -> None:
-        """Read a partition from the start of its log again, over the rows that are there: see `rereading`."""
+        """Read a partition from the start of its log again, over the existing rows: see `rereading`."""
         read_anew(self.shard(partition), partition, first, now)
 
     def last_full_read(self, partition: int) -> FullRead | None:
-        """Give the last reading of a partition from the start of its log on; None where there was none."""
+        """Give the last full read of a partition; None if there was none."""
         return self.shard(partition).reads.of(partition)
 
     def reached_end(self, partition: int) -> None:
-        """Say that a full read came to its end in time: see `rereading`."""
+        """Report that a full read has reached the end: see `rereading`."""
         reached_end(self.shard(partition), partition)
 
     def sweep(self, max_rows: int) -> list[bytes] | None:
-        """Remove rows that a full read did not meet, from among the next `max_rows` of each open store.
+        """Check the next `max_rows` of each open store, and remove those that a full read did not find.
 
-        Gives their keys, or None when there is no more to do.
+        Gives their keys, or None if there is nothing left to check.
         """
         swept = [keys for shard in self._open if (keys := sweep(shard, max_rows)) is not None]
         return list(chain.from_iterable(swept)) if swept else None
 
     @property
     def fell(self) -> Fell | None:
-        """The first revision that fell since the rows were read for the first time: copies may differ."""
+        """The first revision that fell since the rows were first read; if there is one, copies may differ."""
         return next((shard.fell for shard in self._open if shard.fell is not None), None)
 
     def latest(self, partition: int, keys: Sequence[bytes]) -> list[Latest]:
-        """Give rows and remembered deletions of a partition, in the order in which they became what they are."""
+        """Give rows and remembered deletions of a partition, in the order of their last change."""
         stored = self.shard(partition).stored_many(keys)
         found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
         return sorted(found, key=lambda each: each.origin.offset)
 
     def tend(self, max_rows: int) -> bool:
-        """Do a slice of what may be done at any time; gives whether there is more.
+        """Do a slice of maintenance; give whether there is more.
 
-        Builds indexes that were added, and forgets deletions that are old enough: about
-        2 us for each of `max_rows`, in each open store.
+        Builds new indexes, and forgets old deletions: about 2 us for each of `max_rows`, in each open store.
         """
         more = False
         for shard in self._open:
@@ -201,10 +195,10 @@ class Table(LocalRows):
         return more
 
     def discard(self, partition: int) -> None:
-        """Close and remove the store that has a partition: it is read anew from 0.
+        """Close and remove the store of a partition, which is then read from 0 again.
 
-        For a position that the topic no longer has. A global table loses all of its
-        partitions: their rows cannot be told apart once one of them has a hole.
+        For a position that the topic no longer has. A global table loses all of its partitions, since the rows of
+        the one with the gap cannot be told from the others.
         """
         store = self.shard(partition).store
         path = store.path
@@ -230,7 +224,7 @@ class Table(LocalRows):
             store.close()
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:
                 raise
-            # Marked as damaged by now, so that it is rebuilt.
+            # It is marked as damaged by now, and will be rebuilt.
             return self._open_shard(name, partitions, topic_id)
         self._open.append(shard)
         self._shards.update(dict.fromkeys(partitions, shard))
@@ -238,7 +232,7 @@ class Table(LocalRows):
         return Opened(path, partitions, rebuilt)
 
     def _take(self, shard: Shard, added: Sequence[int]) -> None:
-        """Answer for partitions that the topic was given meanwhile."""
+        """Add partitions that the topic has got meanwhile."""
         for partition in added:
             shard.take(partition)
             self._shards[partition] = shard
@@ -248,7 +242,7 @@ class Table(LocalRows):
             shard.hot.resize(self._memory.hot_row_bytes // len(self._open))
 
     def shard(self, partition: int) -> Shard:
-        """Give the shard with a partition; NotHeldError where it is not open."""
+        """Give the shard of a partition; raises NotHeldError if it is not open."""
         shard = self._shards.get(partition)
         if shard is None:
             table = f"table {self.topic.name}"

@@ -1,7 +1,7 @@
-"""What a write answers with, so that a later read can ask for at least that: positions in one topic, as a short text.
+"""Tokens of writes, with which a later read can require them: positions in one topic, as a short text.
 
-The text is opaque to whoever carries it: a version, then the topic's id and the offset of the last record in each
-partition. It may not know tables or brokers.
+Clients treat the text as opaque. It has a version, the topic's id, and the offset of the last record in each
+partition. Knows no tables and no brokers.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,7 +15,7 @@ from larder.declaring.problems import Problem
 from larder.store.errors import InvalidTokenError
 
 _VERSION: Final = "1."
-_SHOWN: Final = 40  # characters of a text that is no token: enough to find it again
+_SHOWN: Final = 40  # characters of an invalid token: enough to find it
 
 
 class Token(NamedTuple):
@@ -25,13 +25,13 @@ class Token(NamedTuple):
     offsets: Mapping[int, int]
 
     def text(self) -> str:
-        """Give the token as text that may stand in a URL: 27 characters and about five for each partition."""
+        """Encode the token for use in URLs: 27 characters, and about five for each partition."""
         packed = msgspec.msgpack.encode((UUID(self.topic_id).bytes, dict(sorted(self.offsets.items()))))
         return _VERSION + urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def read_token(text: str) -> Token:
-    """Read a token; raises InvalidTokenError for a text that is none, or one of another version."""
+    """Decode a token; raises InvalidTokenError for any other text, or another version."""
     if not text.startswith(_VERSION):
         version, dot, _ = text.partition(".")
         raise _invalid(text, f"version {version}" if dot and version.isdigit() else "another text")

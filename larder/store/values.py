@@ -1,7 +1,7 @@
-r"""How the values of index fields become bytes: in order, and never mistaken.
+r"""Encodes the values of index fields, in order and without ambiguity.
 
-The bytes of a value are followed by those of the row's key, so that they must show
-where they end whatever is in them (texts with zero bytes, an empty text, null):
+The row's key follows the bytes of a value, so that these have to show where they end, whatever is
+in them (texts with zero bytes, an empty text, null):
 
     null    01
     false   02, true 03
@@ -12,8 +12,8 @@ where they end whatever is in them (texts with zero bytes, an empty text, null):
     bytes   06, likewise
     other   07, its JSON, likewise
 
-Order is that of the values within a kind. Durable: a change needs another FORMAT.
-This module may not know indexes or stores.
+Bytes sort as the values of one kind do. They are stored: a change requires another FORMAT.
+Knows no indexes and no stores.
 """
 
 from struct import Struct
@@ -38,7 +38,7 @@ _ZERO_LENGTH: Final = 0x8000
 
 
 def encoded(value: Any) -> bytes:
-    """Give the bytes of a value; total over what msgspec decodes from JSON."""
+    """Encode a value; works for everything that msgspec decodes from JSON."""
     if value is None:
         return _NULL
     if isinstance(value, str):
@@ -51,7 +51,7 @@ def encoded(value: Any) -> bytes:
 
 
 def _other(plain: Any) -> bytes:
-    """Give the bytes of what JSON has as text or number, and of lists and objects."""
+    """Encode what JSON writes as text or number, and lists and objects."""
     if isinstance(plain, str | int | float):
         return encoded(plain)
     return _OTHER + _ended(msgspec.json.encode(plain, order="deterministic"))
@@ -78,7 +78,7 @@ def _lacking(value: float, near: float) -> int:
 
 
 def _rest(rest: int) -> bytes:
-    """Write an integer so that its bytes sort as it does, length first."""
+    """Encode an integer, length first, so that bytes sort as integers do."""
     size = (rest.bit_length() + 7) // 8
     if rest < 0:
         length = _ZERO_LENGTH - size

@@ -1,1 +1,1 @@
-"""From a batch of records to the changes of a store."""
+"""Applies batches of records to a store."""

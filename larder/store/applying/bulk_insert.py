@@ -1,8 +1,8 @@
-"""The plan for a batch in which every record is a new row: nearly all of what a restore reads.
+"""The plan for a batch of new rows only, as in nearly all of a restore.
 
-Works column by column instead of record by record, which halves its cost; anything else in the batch sends
-the whole of it the ordinary way. It decides nothing that `planning.plan` would decide otherwise, which a
-property test holds it to. It may not know RocksDB, positions or time.
+Works column by column instead of record by record, at half the cost. A batch with anything else is planned in the
+ordinary way. A property test compares its decisions with those of `plan.plan`. Knows no RocksDB, no positions and no
+time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _columns = attrgetter("key", "value", "offset", "timestamp")
 
 
 class NewRows(NamedTuple):
-    """Key to the bytes to be stored, and the decoded rows by key where indexes are declared."""
+    """The bytes to store by key, and the decoded rows by key if indexes are declared."""
 
     writes: dict[bytes, bytes]
     rows: dict[bytes, Row]
 
 
 def new_rows(records: Sequence[Record], partition: int, shape: Shape) -> NewRows | None:
-    """Plan records of which no key is stored; None if any of them is not a good row, or a key comes twice."""
+    """Plan records whose keys are not stored; None if one of them is not a valid row, or a key occurs twice."""
     keys, values, offsets, timestamps = zip(*map(_columns, records), strict=True)
     try:
         # A record without a value raises TypeError here, as its decoder does.

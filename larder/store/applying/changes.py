@@ -1,6 +1,6 @@
-"""What a batch changes, row by row and in its order: each change with the row before and after it.
+"""The changes in a batch, in order, each with the row before and after it.
 
-`plan` tells where a batch ends; whoever reacts to changes needs each of them. Pure. It may not know the store.
+`plan` gives the outcome of a batch; reactions need each change. Pure. Does not know the store.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from larder.store.storage.unreadable import leaves_nothing
 
 
 class RowChange(NamedTuple):
-    """A row that became new, different or gone; None for no row. `unread`: its old row, if any, cannot be read."""
+    """A new, changed or deleted row; None for no row. With `unread` its old row, if any, cannot be read."""
 
     record: Record
     old: bytes | None
@@ -26,11 +26,11 @@ class RowChange(NamedTuple):
 def changes(
     records: Sequence[Record], known: dict[bytes, bytes | None], unread: set[bytes], partition: int, shape: Shape
 ) -> Iterator[RowChange | Rejected]:
-    """Give the changes that records make, and the records that are no rows.
+    """Give the changes that records make, and the records that are not rows.
 
-    `known` has what is stored under their keys, header and JSON, `unread` those whose newest record was no row; both
-    are brought up to date. What is stale or unchanged changes nothing; the revision of an unchanged row counts against
-    those after it, as it does in `plan`.
+    `known` has header and JSON of what is stored under their keys, `unread` the keys whose newest record was not a
+    row; both are updated. Stale and unchanged records change nothing; the revision of an unchanged row counts for
+    later records, as in `plan`.
     """
     for record in records:
         key = record.key

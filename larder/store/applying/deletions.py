@@ -1,16 +1,14 @@
-"""What a record without a value does: deletes the row, and remembers its revision.
+"""Deletions: a record without a value deletes the row, and its revision is remembered.
 
-A deletion stays behind as a bare header, so that a late older event does not bring the
-row back. Its revision is the one in the header `larder.revision` (an integer in ASCII).
-Without one it counts as newer than the row that is stored from the same partition, and
-remembers that row's revision; another partition's row is not touched by it (rule 20: a
-deletion hides another partition's copy only by revision). Where the topic has no
-revisions, the offset takes their place.
+A deletion is kept as a bare header, so that a late older event does not bring the row back. Its revision is that of
+the header `larder.revision` (an integer in ASCII). Without one it counts as newer than the stored row of the same
+partition, and keeps that row's revision; it does not touch a row of another partition (rule 20: a deletion hides
+another partition's copy only by revision). Topics without revisions use the offset.
 
-Its memory counts from when it was read, by the clock: the record's own time may be old or
-missing, as in a backfill, and says nothing about when late records may still come.
+It is remembered from when it was read, by the clock. The record's own time may be old or missing, as in a backfill,
+and says nothing about when late records may still arrive.
 
-Pure. It may not know the store; forgetting old deletions is `forgetting`.
+Pure. Does not know the store; `deletion_expiry` forgets old deletions.
 """
 
 from enum import Enum, auto
@@ -33,7 +31,7 @@ REVISION_HEADER: Final = "larder.revision"
 
 
 class Tombstone(Enum):
-    """What came of a record without a value."""
+    """The outcome of a record without a value."""
 
     DELETED = auto()
     UNCHANGED = auto()
@@ -42,7 +40,7 @@ class Tombstone(Enum):
 
 
 class Decided(NamedTuple):
-    """The outcome, what to store for it (None: nothing), why it was rejected, and whether its revision fell."""
+    """The outcome, the bytes to store (None for nothing), the cause of a rejection, and whether the revision fell."""
 
     kind: Tombstone
     stored: bytes | None = None
@@ -57,7 +55,7 @@ def tombstone(
     shape: Shape,
     now: int,
 ) -> Decided:
-    """Decide what a record without a value does to what is stored under its key; `now` in ms."""
+    """Decide what a record without a value does to the stored row of its key; `now` in ms."""
     key = record.key
     if key is None or not readable(key, shape):
         return Decided(Tombstone.REJECTED, cause=key_cause(key, None, shape))
@@ -77,7 +75,7 @@ def tombstone(
 
 
 def declared_revision(record: Record, header: str = REVISION_HEADER) -> int | None:
-    """Read the revision that a deletion carries in a header; ValueError for what is no 64-bit int."""
+    """Read the revision in a deletion's header; raises ValueError unless it is a 64-bit integer."""
     for name, value in record.headers:
         if name == header:
             revision = int(value or b"")
@@ -95,13 +93,13 @@ def _revision(
     *,
     revised: bool,
 ) -> int | None:
-    """Give the revision that a deletion leaves behind; None when it is stale."""
+    """Give the revision that a deletion keeps; None if it is stale."""
     if known is None:
         return NO_REVISION if declared is None else declared
     if declared is None or not revised:
         foreign = known.partition != partition
         older = declared is not None and declared <= known.revision
-        # What lies behind it was applied before, where a log is read again.
+        # In a log that is read again, later records were applied already.
         read_again = known.offset >= offset
         if foreign or older or read_again:
             return None
@@ -110,7 +108,7 @@ def _revision(
 
 
 def readable(key: bytes, shape: Shape) -> bool:
-    """Whether the bytes are a key of the declared type."""
+    """Whether bytes are a key of the declared type."""
     try:
         shape.key_type.decode(key)
     except (ValueError, TypeError):

@@ -1,7 +1,7 @@
-"""Index entries: what a change of rows adds to them and takes from them.
+"""Index entries that changes of rows add and remove.
 
-An entry is a key without a value: index, the field's value, the row's key. Pure; it may
-not know RocksDB. Building an index from stored rows is `building`.
+An entry is a key without a value: index, the field's value, the row's key. Pure; does not know RocksDB. `index_build`
+builds an index from stored rows.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from larder.store.values import encoded
 
 
 class Entries(NamedTuple):
-    """Keys of entries to be removed, then of those to be written."""
+    """The keys of entries to remove and to write."""
 
     gone: list[bytes]
     new: list[bytes]
@@ -26,7 +26,7 @@ def changed_entries(
     stored: Mapping[bytes, bytes | None],
     shape: Shape,
 ) -> Entries:
-    """Work out the entries of a batch from what was stored and what will be."""
+    """Compare stored rows with new ones, and give the changes of entries."""
     entries = Entries([], [])
     if not shape.indexes:
         return entries
@@ -61,7 +61,7 @@ def _entries(row: Row | None, key: bytes, prefixes: list[bytes], shape: Shape) -
 
 
 def _live(stored: bytes | None, shape: Shape) -> Row | None:
-    """Decode a stored row. What is stored was decoded before, by the same row type."""
+    """Decode a stored row. The same row type has decoded it before."""
     if stored is None or len(stored) == HEADER_SIZE:
         return None
     return shape.decode(stored[HEADER_SIZE:])

@@ -1,8 +1,8 @@
-"""What a batch of records does to a table, worked out without touching the store.
+"""Decides what a batch of records does to a table, without touching the store.
 
-`plan` is a function from records and what is stored under their keys to what is to be
-written: it holds rule 4 (a batch ends as if its records had come one by one), staleness,
-deletions and their memory. It may not know RocksDB, positions or time.
+`plan` is a function from records, and what is stored under their keys, to what has to be written. It implements rule 4
+(a batch has the effect of its records one by one), staleness, and remembered deletions. Knows no RocksDB, no positions
+and no time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ _int = int.from_bytes
 
 @dataclass(slots=True)
 class BatchPlan:
-    """What a batch leaves behind.
+    """The outcome of a batch.
 
-    writes   key to the bytes to be stored; a bare header is a deletion's memory.
-    rows     decoded rows of `writes`, where indexes are declared, else empty.
-    changed  the keys of rows that became new, different or gone, in that order, while they are found.
+    writes   the bytes to store by key; a bare header remembers a deletion.
+    rows     decoded rows of `writes` if indexes are declared, else empty.
+    changed  the keys of new, changed and deleted rows, in that order.
     """
 
     writes: dict[bytes, bytes]
@@ -50,7 +50,7 @@ class BatchPlan:
         shape: Shape,
         now: int,
     ) -> None:
-        """Add a record that deletes, or that has no key; `now` in ms."""
+        """Add a deletion, or a record without a key; `now` in ms."""
         key = record.key
         if key is None:
             self.applied.rejected.append(Rejected(record, key_cause(None, None, shape)))
@@ -80,12 +80,10 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
 ) -> BatchPlan:
     """Decide what a batch of one partition does.
 
-    `stored` has what the store holds under the keys of the batch; a key that is not in
-    it, or that has None, is not stored. `now` in ms: when the batch was read. Nothing is raised for bad records: they
-    are in `applied.rejected`, each with its cause.
+    `stored` has what the store has under the keys of the batch, None or nothing for a missing row. `now` is when the
+    batch was read, in ms. Bad records raise nothing: they are in `applied.rejected`, each with its cause.
 
-    This loop is the only per-record Python of ingestion; its benchmark is
-    tests/bench/engine_apply.py.
+    This loop is the only per-record Python of ingestion; its benchmark is tests/bench/engine_apply.py.
     """
     if records and not stored and (fresh := new_rows(records, partition, shape)) is not None:
         keys = list(fresh.writes)
@@ -141,11 +139,10 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
 
 
 def same(before: bytes, value: bytes, known: int, revision: int, shape: Shape) -> bool:
-    """Say whether a row's JSON is what is stored, byte for byte, but for its revision.
+    """Whether a row's JSON is the stored one byte for byte, except for its revision.
 
-    Another layout of the same JSON counts as different, which costs a notification and
-    nothing else. So does a field of the same name and number in a nested object before
-    the revision.
+    Another layout of the same JSON counts as different, which only costs a notification. So does a field of the same
+    name and number in a nested object before the revision.
     """
     if not shape.revised:
         return before[HEADER_SIZE:] == value

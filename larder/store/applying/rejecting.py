@@ -1,18 +1,18 @@
-"""Why a record is no row of its table, in words that its owner can act upon.
+"""Explains to owners why a record is not a row of its table.
 
-Called for bad records only, off the fast path. It may not know the store.
+Called for bad records only, off the fast path. Does not know the store.
 """
 
 import msgspec
 
 from larder.store.row_schema import Shape
 
-# Enough to recognise a key or a value by in a log line, and never a megabyte.
+# Enough to recognise a key or a value in a log line, and never a megabyte.
 _SHOWN = 80
 
 
 def key_cause(key: bytes | None, row_key: object, shape: Shape) -> str:
-    """Say what is wrong with a key that is not what the row's key field is written as."""
+    """Explain a message key that is not that of the row's key field."""
     if key is None:
         return f"a row requires a message key; found null; send {shape.key_field} as key"
     try:
@@ -26,7 +26,7 @@ def key_cause(key: bytes | None, row_key: object, shape: Shape) -> str:
 
 
 def value_cause(value: bytes, error: Exception, shape: Shape) -> str:
-    """Say what is wrong with a value that is no row of the declared type."""
+    """Explain a value that is not a row of the declared type."""
     name = shape.row.__name__
     if isinstance(error, msgspec.ValidationError):
         return f"the value requires the fields of {name}; found: {error}"
@@ -36,7 +36,7 @@ def value_cause(value: bytes, error: Exception, shape: Shape) -> str:
 
 
 def revision_cause(revision: object, shape: Shape) -> str:
-    """Say what is wrong with a revision."""
+    """Explain an invalid revision."""
     field = shape.revision_field
     if revision is None:
         return f"the row requires a revision in {field}; found none"

@@ -1,7 +1,6 @@
-"""Reading a partition from the start of its log over the rows that are there, and removing those that it no longer has.
+"""Full reads: a partition is read from the start of its log again, and rows that it no longer has are removed.
 
-Works on one shard, and decides nothing: when a log has to be read again its caller knows. It may not know consumers or
-other shards.
+Works on one shard; its caller decides when a log has to be read again. Knows no consumers and no other shards.
 """
 
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from larder.store.storage.store import StoreBatch
 
 
 def read_anew(shard: Shard, partition: int, first: int, now: float) -> None:
-    """Go back to the start of a partition's log; its rows that are not met until the end will be removed.
+    """Go back to the start of a partition's log; rows that the read does not find are removed at its end.
 
-    `first` is that start, `now` in seconds since 1970. The partition is measured anew, and not caught up before all
-    that is done. For a store without rows it is the first reading.
+    `first` is that start, `now` in seconds since 1970. The partition is measured again, and caught up only after all
+    of that. A store without rows is read for the first time.
     """
     read, mark, state = shard.reads.of(partition), shard.marks[partition], shard.states[partition]
     unfinished = 0 if read is None or read.stage is FullReadStage.DONE else read.before
@@ -29,7 +28,7 @@ def read_anew(shard: Shard, partition: int, first: int, now: float) -> None:
 
 
 def reached_end(shard: Shard, partition: int) -> None:
-    """Say that the log was read to its end: rows of a time before are removed from now on, where there are any."""
+    """Report that the log was read to its end; older rows that were not found are removed from now on."""
     read = shard.reads.of(partition)
     if read is None or read.stage is not FullReadStage.READING:
         return
@@ -41,9 +40,9 @@ def reached_end(shard: Shard, partition: int) -> None:
 
 
 def sweep(shard: Shard, max_rows: int) -> list[bytes] | None:
-    """Look at the next rows, and remove those that are gone; gives their keys, or None when there is no more to do.
+    """Check the next rows, and remove those that are gone; give their keys, or None if there is nothing left.
 
-    About 2 us for each of `max_rows`. Rows, index entries and counts go together.
+    Takes about 2 us for each of `max_rows`. Rows, index entries and counts change together.
     """
     sweeping = shard.reads.sweeping
     if not sweeping:
@@ -65,7 +64,7 @@ def sweep(shard: Shard, max_rows: int) -> list[bytes] | None:
 
 
 def _write(shard: Shard, batch: StoreBatch, reads: Mapping[int, FullRead], marks: Mapping[int, Mark]) -> None:
-    """Write a batch with what becomes of full reads and marks, and keep that."""
+    """Write a batch with full reads and marks, and keep these."""
     for partition, read in reads.items():
         shard.reads.put(batch, partition, read)
     for partition, mark in marks.items():

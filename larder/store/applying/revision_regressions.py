@@ -1,10 +1,10 @@
-"""Revisions that fall: a record of a key with a lower revision than one that lies before it in the same partition.
+"""Revisions that fall: a record has a lower revision than an earlier one of its key in the same partition.
 
-An owner's revisions rise. Where one falls, the later record is ignored here, while compaction keeps it and drops the
-one before: whoever reads the topic later sees another row. Copies then differ by when they were read, until each is
-rebuilt. A record that is read again lies before the stored one, and does not count.
+An owner's revisions rise. If one falls, the later record is ignored, but compaction keeps it and drops the earlier
+one, so that later readers of the topic get another row. Copies then depend on when they were read, until all are
+rebuilt. A record that is read again has a lower offset than the stored one, and does not count.
 
-Pure. It may not know the store.
+Pure. Does not know the store.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from larder.store.layout import origin
 
 
 class Fell(msgspec.Struct, frozen=True, array_like=True):
-    """A revision that fell, with that of the record which lies before it, and their offsets."""
+    """A revision that fell, the revision of the earlier record, and their offsets."""
 
     partition: int
     key: bytes
@@ -30,12 +30,12 @@ class Fell(msgspec.Struct, frozen=True, array_like=True):
 
 
 def shown(key: bytes) -> str:
-    """Give a key as people read it; bytes that are no text are escaped."""
+    """Give a key for people; bytes that are not text are escaped."""
     return key.decode(errors="backslashreplace")
 
 
 def fell(key: bytes, offset: int, revision: int, before: bytes, partition: int) -> Fell | None:
-    """Compare a record's revision with what is stored under its key."""
+    """Compare a record's revision with that of the stored row."""
     known = origin(before)
     if known.partition != partition or known.offset >= offset or known.revision <= revision:
         return None

@@ -1,6 +1,6 @@
-"""Whether one record is a row of its topic, or a deletion of one, by the rules of its table; without a table.
+"""Checks whether one record is a row of its topic, or a deletion, by the rules of its table but without a table.
 
-For what is published on the word of a record that no table has taken. It may not know the store.
+For outputs that depend on a record which no table has applied. Does not know the store.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from larder.store.row_schema import UNREADABLE, shape
 
 
 class RowChecks:
-    """The checks of the records of a topic; each raises ValueError with the cause that a table gives."""
+    """The checks of a topic's records; each raises ValueError with the cause that a table would give."""
 
     def __init__(self, topic: OwnerTopic) -> None:
-        """`topic` is that of the records."""
+        """Prepare the checks of a topic."""
         self._shape = shape(topic)
 
     def check_row(self, record: Record) -> int | None:
-        """Give the revision of a record with a value; None where the topic declares none."""
+        """Give the revision of a record with a value; None if the topic declares none."""
         shape, value = self._shape, record.value or b""
         try:
             row_key, revision = shape.identify(shape.decode(value))
@@ -37,7 +37,7 @@ class RowChecks:
         return int(revision)
 
     def check_deletion(self, record: Record) -> None:
-        """Check the key of a record without a value, and the revision that it declares, if any."""
+        """Check the key of a record without a value, and its revision, if it has one."""
         shape, key = self._shape, record.key
         if key is None or not readable(key, shape):
             raise ValueError(key_cause(key, None, shape))

@@ -1,1 +1,1 @@
-"""Reading a table: rows, ranges, indexes, and how far it is."""
+"""Reads tables: rows, ranges, indexes and progress."""

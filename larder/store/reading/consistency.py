@@ -1,7 +1,7 @@
-"""Reads that ask for something: at least a write that was answered with a token, or no more than so many seconds old.
+"""Reads with requirements: they include a write, by its token, or are at most so many seconds old.
 
-Both are asked of the partitions before the table is read, and hold for what is read without giving up control after
-that. This module may not know consumers or HTTP.
+Partitions are checked before the table is read; the result holds for reads that do not yield control in between.
+Knows no consumers and no HTTP.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from larder.store.tokens import Token
 
 
 async def until_applied(table: Table, token: Token, within: float, partitions: Collection[int] | None = None) -> None:
-    """Wait until the writes of a token are in the table: those into `partitions`, or all of them.
+    """Wait until the table has the writes of a token: those into `partitions`, or all of them.
 
-    OtherTopicError for a token of another topic, NotHeldError for a partition that is not here or that goes away
-    meanwhile, BehindError after `within` seconds.
+    Raises OtherTopicError for a token of another topic, NotHeldError for a partition that is not here or goes away
+    meanwhile, and BehindError after `within` seconds.
     """
     wanted = {
         partition: offset
@@ -46,9 +46,9 @@ async def until_applied(table: Table, token: Token, within: float, partitions: C
 
 
 def require_fresh(table: Table, max_staleness: float, now: float, partitions: Collection[int] | None = None) -> None:
-    """Raise TooStaleError if `partitions`, or any that is here, met the end of the topic too long ago, or never.
+    """Raise TooStaleError if one of `partitions`, or of all, reached the end of the topic too long ago, or never.
 
-    `max_staleness` in seconds, `now` in seconds since 1970. NotHeldError for a partition that is not here.
+    `max_staleness` in seconds, `now` in seconds since 1970. Raises NotHeldError for a partition that is not here.
     """
     for partition in table.partitions if partitions is None else partitions:
         state = table.state(partition)

@@ -1,8 +1,7 @@
 """Lists of rows: ranges of keys and index look-ups, over all stores of a table.
 
-Lazy and bounded: nothing is read before it is asked for, and never more than the limit.
-Each store is read as it was when its iterator began; what is written meanwhile is not
-seen, so that no half of a batch ever is. It may not know consumers or HTTP.
+Lazy and bounded: rows are read when the caller takes them, up to the limit. An iterator gives a snapshot of its store
+without later writes, and so never half of a batch. Knows no consumers and no HTTP.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,11 +19,11 @@ from larder.store.row_schema import Shape
 from larder.store.shard import Shard
 from larder.store.values import encoded
 
-# What one answer may hold: about 2 MB of rows, and 30 ms of work.
+# The most rows of an answer: about 2 MB, and 30 ms of work.
 LIMIT: Final = 10_000
 
-# Entries that are passed over in a row before the caller is asked: deletions that are remembered, a tenth of a
-# millisecond of them.
+# Entries that are skipped in a row before the caller gets control: remembered deletions, a tenth of a millisecond
+# of them.
 _PAUSE_AFTER: Final = 128
 
 
@@ -43,7 +42,7 @@ def scan(shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any
 
 
 def by(shards: Sequence[Shard], shape: Shape, index: str, value: Any, limit: int, from_: Any) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
-    """Give rows with a value in an index field, in the order of their keys."""
+    """Give the rows with a value in an index field, in the order of their keys."""
     check_limit(shape, limit)
     return _rows_alone(by_steps(shards, shape, index, value, from_, None), limit)
 
@@ -51,9 +50,9 @@ def by(shards: Sequence[Shard], shape: Shape, index: str, value: Any, limit: int
 def scan_steps(  # noqa: PLR0913, PLR0917
     shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any, after: bytes | None
 ) -> Iterator[Found | None]:
-    """As `scan` without a limit, behind the encoded key `after`; None where many entries were passed over.
+    """Do what `scan` does without a limit, behind the encoded key `after`; give None after many skipped entries.
 
-    So whoever takes the steps can do something else in between, however few rows there are.
+    So the caller can do something else in between, even if there are few rows.
     """
     wanted = ranges(shape.key_type, prefix, from_, to, after)
     return _merged([_rows(shard, wanted) for shard in shards], shape)
@@ -62,7 +61,7 @@ def scan_steps(  # noqa: PLR0913, PLR0917
 def by_steps(  # noqa: PLR0913, PLR0917
     shards: Sequence[Shard], shape: Shape, index: str, value: Any, from_: Any, after: bytes | None
 ) -> Iterator[Found | None]:
-    """As `by` without a limit; see `scan_steps`."""
+    """Do what `by` does without a limit; see `scan_steps`."""
     _check_index(shards, shape, index)
     wanted = ranges(shape.key_type, None, from_, None, after)
     start = entry_prefix(index) + encoded(_converted(shape, index, value))
@@ -74,7 +73,7 @@ def _rows_alone(steps: Iterator[Found | None], limit: int) -> Iterator[Found]:
 
 
 def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Found | None]:
-    """Give what the sources give in the order of keys, and their pauses as they come."""
+    """Merge the sources in the order of keys, and pass on their pauses."""
     order = ordering(shape.key_type)
     sources = [_with_pauses(source) for source in sources]
     heads: list[tuple[Any, int, Found]] = []
@@ -98,7 +97,7 @@ def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Fou
 
 
 def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
-    """Of entries that are passed over, None, give one of so many."""
+    """Thin out the None of skipped entries."""
     passed = 0
     for found in entries:
         if found is None:
@@ -122,7 +121,7 @@ def _entries(shard: Shard, index: str, start: bytes, wanted: list[Range]) -> Ite
     for entry, _ in chain.from_iterable(scans):
         key = entry[len(start) :]
         stored = shard.stored(key)
-        # The entry is as of the beginning, the row as of now: it may have changed.
+        # The entry is from the snapshot, the row is the present one: it may have changed.
         yield _found(key, stored) if stored is not None and _still(shard, stored, index, start) else None
 
 
@@ -136,7 +135,7 @@ def _found(key: bytes, stored: bytes) -> Found:
 
 
 def check_limit(shape: Shape, limit: int) -> None:
-    """Raise LimitError for a limit that one answer cannot have."""
+    """Raise LimitError for an invalid limit."""
     if not 1 <= limit <= LIMIT:
         raise LimitError(
             Problem(
@@ -162,7 +161,7 @@ def _check_index(shards: Sequence[Shard], shape: Shape, index: str) -> None:
 
 
 def _converted(shape: Shape, index: str, value: Any) -> Any:
-    """Give a value as the field has it; text that stands for it will do, as in a URL."""
+    """Convert a value to the type of the field; text, as in a URL, is accepted."""
     field = next(field for field in msgspec.structs.fields(shape.row) if field.name == index)
     try:
         return msgspec.convert(value, field.type)

@@ -1,6 +1,6 @@
-"""How a recovery goes on: rows, rate, remaining, expected end; worked out when asked.
+"""The progress of a recovery: rows, rate, remaining offsets, expected end.
 
-Pure: a `State` and the time to numbers. It keeps nothing.
+Pure: computed from a `State` and the time.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from larder.store.partition_state import State
 
 
 class Progress(NamedTuple):
-    """From the last measurement of the end until now.
+    """The progress since the last measurement of the end.
 
     rows       records applied since then.
-    rate       records a second.
-    remaining  offsets before the end that is to be met; None while it is unknown.
-               Offsets, not rows: compaction leaves holes.
-    expected   seconds until that end is met at the rate of offsets so far; 0.0 when it
-               is met, None while nothing can be said.
+    rate       records per second.
+    remaining  offsets before the end to reach; None while it is unknown. Offsets, not
+               rows: compaction leaves gaps.
+    expected   seconds until that end at the rate of offsets so far; 0.0 once it is
+               reached, None while it is unknown.
     """
 
     rows: int
@@ -27,12 +27,12 @@ class Progress(NamedTuple):
 
 
 def progress(state: State, now: float) -> Progress:
-    """Work out how a partition gets on; `now` in seconds since 1970."""
+    """Give the progress of a partition; `now` in seconds since 1970."""
     return progress_of([state], now)
 
 
 def progress_of(states: Iterable[State], now: float) -> Progress:
-    """Work out how partitions get on that are read side by side, those whose end is known."""
+    """Give the joint progress of partitions whose ends are known."""
     measured = [(state, state.target, state.measured_at) for state in states]
     known = [(state, target, at) for state, target, at in measured if target is not None and at is not None]
     if not known:

@@ -1,8 +1,7 @@
-"""Which bytes a range of keys covers, in the order of the keys themselves.
+"""Translates ranges of keys into ranges of bytes, in the order of the keys.
 
-Text, bytes and UUIDs sort as their bytes do. Integers are written as Java writes them,
-two's complement, so that negative ones come behind the others: a range of integers is two
-ranges of bytes. Pure; it may not know stores.
+Text, bytes and UUIDs sort as their bytes do. Integers have Java's encoding, two's complement, so that negative ones
+come last: a range of integers is two ranges of bytes. Pure; knows no stores.
 """
 
 from collections.abc import Callable
@@ -17,17 +16,17 @@ _LOWEST: Final = -(2**63)
 
 
 class Range(NamedTuple):
-    """From `first` to before `end`; no end: to the last key."""
+    """The bytes from `first` to before `end`, or to the last key."""
 
     first: bytes
     end: bytes | None
 
 
 def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any, after: bytes | None = None) -> list[Range]:
-    """Give the ranges of encoded keys, in the order of keys; with `after`, what lies behind that encoded key.
+    """Give the ranges of encoded keys in the order of keys, with `after` only the part behind that encoded key.
 
-    `from_` belongs to the range, `to` does not; None leaves a side open. `prefix` is
-    text (bytes for keys of bytes). InvalidRangeError for what is not of the key's type, and for an `after` outside.
+    `from_` is inclusive, `to` exclusive, and None leaves a side open. `prefix` is text (bytes for keys of bytes).
+    Raises InvalidRangeError for values that are not of the key's type, and for an `after` outside the range.
     """
     wanted = _ranges(key_type, prefix, from_, to)
     return wanted if after is None else _beyond(wanted, after)
@@ -55,12 +54,12 @@ def _beyond(wanted: list[Range], after: bytes) -> list[Range]:
     for at, (first, end) in enumerate(wanted):
         if first <= after and (end is None or after < end):
             return [Range(after + b"\0", end), *wanted[at + 1 :]]
-    problem = Problem("a range", "requires to go on at a key that lies in it", "another one", "begin the range anew")
+    problem = Problem("a range", "requires to continue at a key inside it", "another one", "begin the range again")
     raise InvalidRangeError(problem)
 
 
 def ordering(key_type: KeyType) -> Callable[[bytes], Any]:
-    """Give what encoded keys are compared by, to be in the order of keys."""
+    """Give the function by which encoded keys sort in the order of keys."""
     return key_type.decode if key_type is INT64 else bytes
 
 

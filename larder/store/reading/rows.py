@@ -1,7 +1,6 @@
-"""Reading a table: single rows, batches, ranges and indexes, over the stores that are open.
+"""Reads a table: single rows, batches, ranges and indexes, over its open stores.
 
-Rows come as their owner's JSON or typed. It knows the shards of one table, and may not
-know how they got here, consumers or HTTP.
+Gives rows as their owner's JSON, or typed. Knows the shards of one table, but no consumers and no HTTP.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,7 +16,7 @@ from larder.store.shard import Shard
 
 
 class TableSizes(NamedTuple):
-    """How much a table stores: rows (exact), parked records, files without the log, hot rows."""
+    """The size of a table: rows (exact), kept rejections, bytes of files without the log, bytes of hot rows."""
 
     rows: int
     parked: int
@@ -26,7 +25,7 @@ class TableSizes(NamedTuple):
 
 
 class LocalRows:
-    """The rows of one topic that are on this worker: of all partitions, or of some."""
+    """The rows of one topic on this worker, of all partitions or some."""
 
     def __init__(self, shape: Shape) -> None:
         """Begin without a store."""
@@ -34,7 +33,7 @@ class LocalRows:
         self._open: list[Shard] = []
 
     def raw(self, key: bytes) -> bytes | None:
-        """Give the JSON of the row with an encoded key, from whichever shard has it."""
+        """Give the JSON of the row with an encoded key, from any shard."""
         for shard in self._open:
             row = shard.raw(key)
             if row is not None:
@@ -42,7 +41,7 @@ class LocalRows:
         return None
 
     def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give the JSON of rows in the order of their keys, None where there is none."""
+        """Give the JSON of rows in the order of their keys, None for a missing row."""
         if len(self._open) == 1:
             return self._open[0].raw_many(keys)
         rows: list[bytes | None] = [None] * len(keys)
@@ -59,38 +58,37 @@ class LocalRows:
         return next((row for row in found if row is not None), None)
 
     def get(self, key: Any) -> Row | None:
-        """Give the row of a key; None when there is none here."""
+        """Give the row of a key; None if it is not here."""
         row = self.raw(self._shape.encode_key(key))
         return None if row is None else self._shape.decode(row)
 
     def many(self, keys: Sequence[Any]) -> list[Row | None]:
-        """Give rows in the order of their keys, None where there is none here."""
+        """Give rows in the order of their keys, None for a row that is not here."""
         decode, encode = self._shape.decode, self._shape.encode_key
         rows = self.raw_many([encode(key) for key in keys])
         return [None if row is None else decode(row) for row in rows]
 
     def scan(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Row]:
-        """Give rows in the order of their keys, over all partitions that are here.
+        """Give rows in the order of their keys, over all partitions on this worker.
 
-        Keys begin with `prefix` (text; bytes for keys of bytes), are not below `from_`
-        and below `to`. LimitError for a limit that is not from 1 to 10,000.
+        Keys begin with `prefix` (text; bytes for keys of bytes), are at least `from_`, and below `to`. Raises
+        LimitError unless the limit is from 1 to 10,000.
         """
         return self._typed(self.found(prefix=prefix, from_=from_, to=to, limit=limit))
 
     def by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Row]:
-        """Give rows that have a value in an index field, in the order of their keys.
+        """Give the rows with a value in an index field, in the order of their keys.
 
-        `from_` goes on at a key. NoSuchIndexError, and IndexBuildingError while an
-        index that was added later is not complete.
+        Begins at the key `from_`. Raises NoSuchIndexError, and IndexBuildingError while a new index is not complete.
         """
         return self._typed(self.found_by(index, value, limit=limit, from_=from_))
 
     def found(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Found]:
-        """Give what `scan` gives as keys, JSON and origins."""
+        """Give the rows of `scan` as keys, JSON and origins."""
         return scan(self._open, self._shape, prefix, from_, to, limit)
 
     def found_by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Found]:
-        """Give what `by` gives as keys, JSON and origins."""
+        """Give the rows of `by` as keys, JSON and origins."""
         return by(self._open, self._shape, index, value, limit, from_)
 
     def steps(
@@ -102,14 +100,14 @@ class LocalRows:
         to: Any = None,
         after: bytes | None = None,
     ) -> Iterator[Found | None]:
-        """Give what `found` gives, of some partitions and without a limit: see `scan_steps`."""
+        """Do what `found` does for some partitions, without a limit: see `scan_steps`."""
         steps = scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
         return _only(steps, frozenset(partitions))
 
     def steps_by(
         self, partitions: Collection[int], index: str, value: Any, *, from_: Any = None, after: bytes | None = None
     ) -> Iterator[Found | None]:
-        """Give what `found_by` gives, of some partitions and without a limit: see `scan_steps`."""
+        """Do what `found_by` does for some partitions, without a limit: see `scan_steps`."""
         return _only(by_steps(self._having(partitions), self._shape, index, value, from_, after), frozenset(partitions))
 
     def _having(self, partitions: Collection[int]) -> list[Shard]:
@@ -117,11 +115,11 @@ class LocalRows:
 
     @property
     def building(self) -> list[str]:
-        """The indexes that are not complete in some store."""
+        """The indexes that are not complete in every store."""
         return sorted({index for shard in self._open for index in shard.indexes.building})
 
     def sizes(self) -> TableSizes:
-        """Give how much is stored here."""
+        """Give the size of the stored rows."""
         return TableSizes(
             rows=sum(mark.rows for shard in self._open for mark in shard.marks.values()),
             parked=sum(shard.parked.count for shard in self._open),
@@ -130,10 +128,9 @@ class LocalRows:
         )
 
     def parked(self, limit: int) -> list[ParkedRecord]:
-        """Give records that were no rows, with their causes, the newest first.
+        """Give rejected records with their causes, the newest first.
 
-        Of each store the newest 10,000 (and 64 MiB) are kept. LimitError for a limit
-        that is not from 1 to 10,000.
+        Each store keeps the newest 10,000, up to 64 MiB. Raises LimitError unless the limit is from 1 to 10,000.
         """
         check_limit(self._shape, limit)
         newest = (record for shard in self._open for record in shard.parked.newest(limit))
@@ -145,5 +142,5 @@ class LocalRows:
 
 
 def _only(steps: Iterator[Found | None], partitions: Collection[int]) -> Iterator[Found | None]:
-    """Leave out rows of other partitions that the same store has: a global table has one for all."""
+    """Leave out rows of other partitions; the store of a global table has all of them."""
     return (None if step is not None and step.origin.partition not in partitions else step for step in steps)

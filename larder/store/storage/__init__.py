@@ -1,1 +1,1 @@
-"""One RocksDB directory, and what lies in it beside rows."""
+"""One RocksDB directory, and what it has beside rows."""

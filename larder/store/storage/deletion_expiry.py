@@ -1,15 +1,13 @@
-"""Forgetting deletions that are old enough, in bounded steps.
+"""Forgets old deletions, in bounded steps.
 
-The memory of a deletion keeps a late older event from bringing a row back; for ever
-would be a leak. Its age goes from when it was read to when the store last met the ends of
-its partitions: everything that was appended within the retention behind the deletion has
-then been applied, and found the deletion remembered. So each store ends with the same rows,
-whenever it read them, and however long it was closed in between. The times of records say
-nothing: in a backfill they jump by days from one record to the next. An older event that is
-appended later than the retention brings the row back where the deletion was read before:
-that is the promise's limit.
+A remembered deletion keeps a late older event from bringing its row back; remembering all of them forever would be a
+leak. The age of a deletion is the time from when it was read to when the store last reached the ends of its
+partitions. By then the store has applied everything that was appended within the retention after the deletion, while
+it was remembered. So every store ends with the same rows, whenever it read them, and however long it was closed in
+between. The times of records do not matter: in a backfill they jump by days. An older event that is appended after the
+retention brings the row back in a store that has forgotten the deletion: that is the limit of the promise.
 
-It knows one store, and may not know consumers.
+Knows one store, but no consumers.
 """
 
 from collections.abc import Iterable
@@ -20,8 +18,8 @@ from typing import Final
 from larder.store.layout import HEADER_SIZE, ROW, origin, tombstone_key, unpack_tombstone
 from larder.store.storage.store import Store, StoreBatch
 
-# Kafka's own default for how long a compacted topic keeps its deletions
-# (delete.retention.ms): what comes later than that was not kept in order anyway.
+# Kafka's own default for how long a compacted topic keeps deletions (delete.retention.ms).
+# Kafka itself does not keep the order of later records.
 TOMBSTONE_RETENTION: Final = timedelta(hours=24)
 
 
@@ -32,10 +30,10 @@ def forget(
     retention: timedelta,
     max_rows: int,
 ) -> int:
-    """Forget deletions of all partitions of a store; gives how many places were seen.
+    """Forget old deletions of all partitions of a store; give how many entries were checked.
 
-    `at_end`: when all of them had met their ends, in seconds since 1970. As many as `max_rows` for each partition: when
-    the answer is 0 there is nothing left to do.
+    `at_end` is when all of them had reached their ends, in seconds since 1970. Checks up to `max_rows` entries of each
+    partition; 0 means that nothing is left to do.
     """
     batch, seen = StoreBatch(), 0
     horizon = max(0, int((at_end - retention.total_seconds()) * 1000))
@@ -53,7 +51,7 @@ def forget(
 
 
 def _is_that_deletion(stored: bytes | None, partition: int, read_at: int) -> bool:
-    """Say whether a key is still deleted, and by the deletion that was queued."""
+    """Whether a key is still deleted, by the queued deletion."""
     if stored is None or len(stored) > HEADER_SIZE:
         return False
     found = origin(stored)

@@ -1,7 +1,6 @@
-"""Whose store a directory holds, and what to do when it is not the one expected.
+"""The identity of a store: whether a directory has the expected one, and what to do otherwise.
 
-`judge` decides between going on, rebuilding and refusing; it reads and writes nothing.
-This module may not know RocksDB.
+`judge` decides between continuing, rebuilding and refusing; it reads and writes nothing. Does not know RocksDB.
 """
 
 import hashlib
@@ -13,21 +12,20 @@ from larder.declaring.problems import Problem
 from larder.declaring.topics import OwnerTopic
 from larder.store.layout import FORMAT
 
-# Parts of a JSON schema that change with a docstring and not with the rows.
+# Parts of a JSON schema that change with docstrings rather than rows.
 _PROSE: Final = frozenset({"title", "description", "examples"})
 
 
 class StoreIdentity(msgspec.Struct, frozen=True):
-    """What is kept in a store about itself.
+    """What a store records about itself.
 
-    format     number of the layout of its bytes.
-    topic      name of the topic.
-    topic_id   what the broker calls this creation of the topic; None when the store
-               was made while no broker answered.
+    format     the number of its layout.
+    topic      the name of the topic.
+    topic_id   the broker's id of the topic; None if the store was made without a broker.
     part       "global", or the number of its only partition.
     key, revision   field and type of the key, field of the revision ("" for none).
-    row        digest of the row type. Rows were accepted or rejected by it, and their
-               index entries were made with it.
+    row        the digest of the row type, by which rows were accepted or rejected, and
+               with which their index entries were made.
     """
 
     format: int
@@ -39,19 +37,19 @@ class StoreIdentity(msgspec.Struct, frozen=True):
     row: str
 
     def is_other_topic(self, other: "StoreIdentity") -> bool:
-        """Say whether the topic was deleted and created again between the two; not where an id is unknown."""
+        """Whether the topic was deleted and created again between the two; no if an id is unknown."""
         return None not in (self.topic_id, other.topic_id) and self.topic_id != other.topic_id
 
 
 class StoreVerdict(NamedTuple):
-    """What to do with a store: refuse, empty it first for a reason, or go on."""
+    """What to do with a store: refuse it, empty it for a reason, or continue."""
 
     refuse: Problem | None = None
     rebuild: str | None = None
 
 
 def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> StoreIdentity:
-    """Give what a store of this declaration says about itself."""
+    """Give the identity of a store of this declaration."""
     return StoreIdentity(
         format=FORMAT,
         topic=topic.name,
@@ -64,10 +62,9 @@ def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> StoreIdentit
 
 
 def judge(found: StoreIdentity | None, expected: StoreIdentity, where: str) -> StoreVerdict:
-    """Compare a store with what is expected of it; None for one that is unreadable.
+    """Compare the identity of a store, None if it cannot be read, with the expected one.
 
-    An unknown topic id, on either side, is no reason to rebuild: without a broker the
-    last copy answers.
+    An unknown topic id on either side is no reason to rebuild: without a broker the last copy answers.
     """
     if found is None:
         return StoreVerdict(rebuild="its format cannot be read")
@@ -88,7 +85,7 @@ def judge(found: StoreIdentity | None, expected: StoreIdentity, where: str) -> S
 
 
 def row_digest(row: type) -> str:
-    """Give a short digest of what a row type accepts, whatever its prose says."""
+    """Give a short digest of what a row type accepts, independent of docstrings."""
     schema = _plain(msgspec.json.schema(row))
     text = msgspec.json.encode(schema, order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]
@@ -105,7 +102,7 @@ def _swapped(found: StoreIdentity, expected: StoreIdentity, where: str) -> Probl
         f"store {where}",
         f"this directory must hold {_named(expected)}",
         _named(found),
-        "put the directories back in their places, or remove this one and it is read anew from the topic",
+        "put the directories back in their places, or remove this one, and the table is read from the topic again",
     )
 
 

@@ -1,12 +1,11 @@
-"""Which indexes of a store are complete, and building those that are not, in slices.
+"""Builds new indexes of a store in slices, and drops old ones.
 
-An index that a reader declares later is made from the rows that are here already, while
-batches go on being applied: a batch writes the entries of its own rows, the build those
-of all others, and an entry that both write is the same one. How far it is, is stored with
-each slice, so that a restart goes on from there. An index that is no longer declared is
-dropped by one range deletion, whatever its size.
+An index that is declared later is built from the existing rows while batches are applied. A batch writes the entries
+of its own rows, the build those of all others; if both write one, it is the same. The progress is stored with each
+slice, so that a restart continues there. An index that is no longer declared is dropped by one range deletion,
+whatever its size.
 
-It knows one store, and may not know consumers or other stores.
+Knows one store, but no consumers and no other stores.
 """
 
 from itertools import islice
@@ -17,7 +16,7 @@ from larder.store.layout import HEADER_SIZE, INDEX_KEY, ROW, after_prefix, entry
 from larder.store.row_schema import Shape
 from larder.store.storage.store import Store, StoreBatch
 
-# What is stored about an index: complete, or the last row key whose entry is there.
+# The stored progress of an index: complete, or the last row key with an entry.
 _READY: Final = b"1"
 _BUILDING: Final = b"0"
 
@@ -26,7 +25,7 @@ class IndexBuild:
     """The declared indexes of one store."""
 
     def __init__(self, store: Store, shape: Shape) -> None:
-        """Read what is complete, begin what is new, drop what is no longer declared."""
+        """Read the progress of indexes, begin new ones, and drop those that are no longer declared."""
         self._store = store
         self._shape = shape
         known = {key[len(INDEX_KEY) :].decode(): value for key, value in store.scan_prefix(INDEX_KEY)}
@@ -41,19 +40,18 @@ class IndexBuild:
 
     @property
     def building(self) -> list[str]:
-        """The indexes that are not complete, in the order in which they will be."""
+        """The incomplete indexes, in the order in which they are built."""
         return list(self._cursors)
 
     def step(self, max_rows: int) -> bool:
-        """Add the entries of the next rows to the first incomplete index.
+        """Add the entries of the next rows to the first incomplete index; give whether there is more.
 
-        Gives whether there is more to do. Bounded by `max_rows` rows and deletions
-        looked at, about 2 us each.
+        Reads up to `max_rows` rows and deletions, about 2 us each.
         """
         if not self._cursors:
             return False
         index, cursor = next(iter(self._cursors.items()))
-        # Behind the row of the cursor comes what is greater, or longer and equal so far.
+        # The next key is greater than the cursor, or has it as a prefix.
         first = ROW + cursor + b"\0" if cursor else ROW
         rows = islice(self._store.scan(first, after_prefix(ROW)), max_rows)
         batch, seen = StoreBatch(), 0

@@ -1,7 +1,6 @@
-"""Opening a store: going on with it, emptying it first, or refusing it.
+"""Opens a store: continues with it, empties it first, or refuses it, as `identity.judge` decides.
 
-What is decided by `identity.judge` is done here. It knows directories and identities, and
-may not know rows.
+Knows directories and identities, but no rows.
 """
 
 import shutil
@@ -17,7 +16,7 @@ from larder.store.storage.memory import Memory
 from larder.store.storage.served_before import UNKNOWN, counted, forget, remember, remembered
 from larder.store.storage.store import DAMAGED, FaultPoint, Store, StoreBatch, connect, no_fault
 
-# What a store is called while it is removed; half of one must never be opened.
+# The name of a store that is being removed; half of one must never be opened.
 _DISCARDED: Final = ".discarded"
 
 
@@ -27,10 +26,10 @@ def open_store(
     expected: StoreIdentity,
     fault: FaultPoint = no_fault,
 ) -> tuple[Store, str | None]:
-    """Open the store of a directory; gives why it was emptied first, if it was.
+    """Open the store of a directory; give the reason if it was emptied first.
 
-    StoreHeldError when another process has it, StoreRefusedError when it is another
-    topic's or partition's. A damaged one is emptied: what it held is in the topic.
+    Raises StoreHeldError if another process has it, and StoreRefusedError if it is that of another topic or
+    partition. A damaged one is emptied: its rows are in the topic.
     """
     if (path / DAMAGED).exists() or _lacks_current(path):
         return _rebuilt(path, memory, expected, fault), "its files were damaged"
@@ -52,7 +51,7 @@ def open_store(
 
 
 def _prepared(store: Store, found: StoreIdentity | None, expected: StoreIdentity) -> str | None:
-    """Make an open store ready to go on with, or to be emptied; gives why it has to be emptied, if it has."""
+    """Prepare an open store; give the reason if it has to be emptied."""
     path = store.path
     if _is_empty(store):
         remember(path, remembered(path) or UNKNOWN)
@@ -72,7 +71,7 @@ def _prepared(store: Store, found: StoreIdentity | None, expected: StoreIdentity
 
 
 def _lacks_current(path: Path) -> bool:
-    """RocksDB would begin anew beside files that may have rows; of a store that is being made there are none yet."""
+    """Whether RocksDB would start from scratch beside files that may have rows; a new store has none yet."""
     if not path.exists() or (path / "CURRENT").exists():
         return False
     return any(found.suffix in {".log", ".sst"} for found in path.iterdir())
@@ -84,10 +83,10 @@ def _rebuilt(
     expected: StoreIdentity,
     fault: FaultPoint,
 ) -> Store:
-    """Empty a directory and begin anew.
+    """Empty a directory and start from scratch.
 
-    The lock is taken first, by whatever means a damaged store allows: a directory that
-    another process has open is never emptied.
+    Takes the lock first, in any way that a damaged store allows: a directory that another process has open is never
+    emptied.
     """
     try:
         connect(path, memory.options(whole=expected.part == "global"), fault).close()
@@ -103,7 +102,7 @@ def _rebuilt(
 
 
 def discard(path: Path) -> None:
-    """Remove a closed store. It goes at once, by its name: never by halves."""
+    """Remove a closed store; it is renamed first, so that half of it is never opened."""
     discarded = path.with_name(path.name + _DISCARDED)
     shutil.rmtree(discarded, ignore_errors=True)
     path.rename(discarded)
@@ -111,7 +110,7 @@ def discard(path: Path) -> None:
 
 
 def topic_id(store: Store) -> str | None:
-    """Give the id of the topic whose rows an open store has; None if no broker has told it yet."""
+    """Give the id of an open store's topic; None if no broker has reported it yet."""
     found = _identity(store)
     return None if found is None else found.topic_id
 

@@ -1,10 +1,10 @@
-"""Records that were no rows of their table, kept as they came, with their cause and their coordinates.
+"""Rejected records, kept unchanged with their cause and their coordinates.
 
-Written together with the rows of their batch, under their coordinates, so that reading a topic again does not
-keep them twice. The newest only: an owner that sends nonsense for ever must not fill the disk. Where somebody
-else is to be told of them too, those that were not told yet stand in a queue.
+Written together with the rows of their batch, under their coordinates, so that reading a topic again does not keep
+them twice. Only the newest are kept: an owner that sends invalid records must not fill the disk. If they have to be
+published as dead letters, a queue has those that were not published yet.
 
-It knows one store, and may not know rows or consumers.
+Knows one store, but no rows and no consumers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from larder.store.layout import PARKED, PARKED_KEY, UNTOLD
 from larder.store.records import ParkedRecord, Rejected
 from larder.store.storage.store import Store, StoreBatch
 
-# Enough to see what an owner does wrong, and to mend it by hand; in bytes, since a record may have a megabyte.
+# Enough to find what an owner does wrong, and to repair it by hand. In bytes, too: a record may have a megabyte.
 MOST_RECORDS: Final = 10_000
 MOST_BYTES: Final = 64 << 20
 
@@ -55,7 +55,7 @@ class ParkedRecords:
         return sum(kept.records for kept in self.kept.values())
 
     def add(self, batch: StoreBatch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
-        """Put new records of a partition into a batch; gives what is `kept` once that is written."""
+        """Add new records of a partition to a batch; give what is `kept` once it is written."""
         kept = dict(self.kept)
         for offset, value in _newest(partition, rejected):
             place = _PLACE.pack(partition, offset)
@@ -68,7 +68,7 @@ class ParkedRecords:
         return kept
 
     def newest(self, limit: int) -> list[ParkedRecord]:
-        """Give at most `limit`, the newest first."""
+        """Give up to `limit` records, the newest first."""
         records = (_decode(value) for _, value in self._store.scan_prefix(PARKED))
         return nlargest(limit, records, key=ParkedRecord.age)
 
@@ -87,13 +87,13 @@ class ParkedRecords:
         self._store.write(batch)
 
     def _drop_oldest(self, batch: StoreBatch, kept: dict[int, Kept]) -> None:
-        """Drop the oldest of the partitions that have the most, until the rest is within bounds."""
+        """Drop the oldest records of the partitions that have the most, until the rest is within bounds."""
         oldest = {partition: self._store.scan_prefix(PARKED + _PARTITION.pack(partition)) for partition in kept}
         while _too_much(kept) and oldest:
             partition = max(oldest, key=lambda number: kept[number])
             found = next(oldest[partition], None)
             if found is None:
-                # What is left of it comes with this batch.
+                # All that is left of it is in this batch.
                 del oldest[partition]
                 continue
             at, value = found
@@ -103,7 +103,7 @@ class ParkedRecords:
 
 
 def _newest(partition: int, rejected: Sequence[Rejected]) -> Iterator[tuple[int, bytes]]:
-    """Give offset and bytes of as many of the last as are within bounds by themselves, the last one first."""
+    """Give offset and bytes of the last records that are within bounds by themselves, in reverse order."""
     size = 0
     for record, cause in reversed(rejected[-MOST_RECORDS:]):
         key, headers = as_sent(record).key, list(record.headers or ())

@@ -1,8 +1,7 @@
-"""Rows that were just read, as the Python objects they were read into.
+"""A cache of recently read rows, as Python objects.
 
-A join asks for the same customers again and again; a dictionary answers in a tenth of
-the time of RocksDB. Bounded in bytes, and told of each change by the one who writes.
-This module may not know RocksDB.
+A join looks up the same customers again and again; a dictionary takes a tenth of RocksDB's time. Bounded in bytes; the
+writer reports each change. Does not know RocksDB.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,28 +9,28 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-# What CPython spends on two bytes objects and their place in a dictionary.
+# The overhead of two bytes objects and a dictionary entry in CPython.
 _OVERHEAD: Final = 170
 
 
 @dataclass
 class HotCounts:
-    """How many rows were asked for in batches and were hot, and how many were not; they only rise."""
+    """Batch look-ups that found a hot row, and those that did not; the numbers only rise."""
 
     hits: int = 0
     misses: int = 0
 
 
 class HotRows:
-    """Key to row JSON, in two generations of half the budget each.
+    """The JSON of rows by key, in two generations of half the budget each.
 
-    New rows go into the young generation; when it is full it becomes the old one, and
-    what was the old one is forgotten. A hit in the old one makes the row young again.
-    So what is asked for stays, and nothing is done for a hit in the young one.
+    New rows go into the young generation. When it is full it becomes the old one, and the former old one is dropped.
+    A hit in the old generation makes the row young again. So used rows stay, and a hit in the young one costs nothing
+    more.
     """
 
     def __init__(self, capacity: int, counts: HotCounts | None = None) -> None:
-        """Set the budget in bytes, keys and Python's own objects included; `counts` outlives it."""
+        """Set the budget in bytes, including keys and Python's overhead; `counts` outlives the cache."""
         self._capacity = capacity
         self.counts = counts or HotCounts()
         self._young: dict[bytes, bytes] = {}
@@ -41,24 +40,24 @@ class HotRows:
 
     @property
     def used_bytes(self) -> int:
-        """How much of the budget is in use."""
+        """The used part of the budget."""
         return self._young_bytes + self._old_bytes
 
     def resize(self, capacity: int) -> None:
-        """Set another budget; a smaller one holds from now on."""
+        """Set another budget, which holds from now on."""
         self._capacity = capacity
         if self.used_bytes > capacity:
             self.clear()
 
     def get(self, key: bytes) -> bytes | None:
-        """Give a row, or None when it is not among the hot ones."""
+        """Give a row, or None if it is not hot."""
         row = self._young.get(key)
         if row is None and (row := self._old.get(key)) is not None:
             self.put(key, row)
         return row
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give rows in the order of the keys, None for each that is not hot."""
+        """Give rows in the order of the keys, None for a row that is not hot."""
         rows = list(map(self._young.get, keys))
         if self._old and None in rows:
             missing = [key for key, row in zip(keys, rows, strict=True) if row is None]
@@ -74,7 +73,7 @@ class HotRows:
             self._young[key] = row
 
     def put_many(self, rows: Mapping[bytes, bytes]) -> None:
-        """Keep rows; at most half the budget of them, and the rest not at all."""
+        """Keep rows, up to half the budget."""
         size = sum(map(len, rows)) + sum(map(len, rows.values())) + _OVERHEAD * len(rows)
         if self._room_for(size):
             self._young.update(rows)
@@ -92,8 +91,7 @@ class HotRows:
     def forget(self, keys: AbstractSet[bytes]) -> None:
         """Drop rows that were changed or deleted.
 
-        Their bytes stay counted until their generation goes, so that the budget is
-        never exceeded.
+        Their bytes count until their generation is dropped, so that the budget is never exceeded.
         """
         for generation in (self._young, self._old):
             if generation:

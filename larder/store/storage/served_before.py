@@ -1,7 +1,7 @@
-"""How many rows a store had before it was emptied, until its topic was read again and they are known to be there.
+"""Remembers how many rows a store had before it was emptied, until its topic has been read again.
 
-Kept in a file beside the store, since the store is removed: it is written before that, and so survives whatever ends
-the process meanwhile. It knows one store, and may not know rows or consumers.
+The file is beside the store, which is removed, and written first, so that it survives the end of the process. Knows
+one store, but no rows and no consumers.
 """
 
 import os
@@ -16,11 +16,11 @@ from larder.store.layout import POSITION, UNREADABLE_KEY, unpack_mark
 from larder.store.storage.store import Store
 
 SHARE: Final = 10
-"""At most one row of so many may be lost without anybody having said so."""
+"""One row of this many may be lost without being accepted by the user."""
 
 
 class ServedBefore(msgspec.Struct, frozen=True):
-    """`rows` None: nobody knows, as for a store that is new; `unreadable` keys had a newest record that was no row."""
+    """The rows that a store had, None if unknown as for a new store, and its keys whose newest record was not a row."""
 
     rows: int | None = None
     unreadable: int = 0
@@ -30,9 +30,10 @@ UNKNOWN: Final = ServedBefore()
 
 
 def lost(before: ServedBefore, rows: int, unreadable: int) -> int:
-    """Give how many rows cannot be read any more, where they are too many; otherwise 0.
+    """Give the number of rows that cannot be read any more, if they are too many; otherwise 0.
 
-    What the topic has deleted since then is not lost. Where nobody knows what there was, it is most of what there is.
+    Rows that were deleted from the topic since are not lost. If the former number is unknown, most of the present rows
+    have to be readable.
     """
     if before.rows is None:
         return unreadable if unreadable > rows else 0
@@ -42,7 +43,7 @@ def lost(before: ServedBefore, rows: int, unreadable: int) -> int:
 
 
 def counted(store: Store) -> ServedBefore:
-    """Count what a store has, whatever its declaration."""
+    """Count the rows of a store, whatever its declaration."""
     try:
         rows = sum(unpack_mark(mark).rows for _, mark in store.scan_prefix(POSITION))
         stored = store.get(UNREADABLE_KEY)
@@ -53,7 +54,7 @@ def counted(store: Store) -> ServedBefore:
 
 
 def remembered(path: Path) -> ServedBefore | None:
-    """Read what is kept beside the store of a directory; None where nothing is in question."""
+    """Read the file beside the store of a directory; None if there is none."""
     try:
         return msgspec.json.decode(_beside(path).read_bytes(), type=ServedBefore)
     except FileNotFoundError:
@@ -63,14 +64,14 @@ def remembered(path: Path) -> ServedBefore | None:
 
 
 def remember(path: Path, before: ServedBefore) -> None:
-    """Keep it, unless more rows are in question already; StoreFullError where there is no room for it."""
+    """Write the file, unless one has more rows already; raises StoreFullError."""
     known = remembered(path)
     if known is None or known.rows is None or (before.rows or 0) > known.rows:
         _write(path, before)
 
 
 def forget(path: Path) -> None:
-    """Say that nothing is in question any more."""
+    """Remove the file: all rows are accounted for."""
     _beside(path).unlink(missing_ok=True)
 
 

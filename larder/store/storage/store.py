@@ -1,7 +1,6 @@
-"""One RocksDB directory: read and written.
+"""Reads and writes one RocksDB directory.
 
-The only module that calls RocksDB to do something. It knows keys and bytes, and may
-not know rows, records or topics' meaning.
+The only module that calls RocksDB. Knows keys and bytes, but no rows, records or topics.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,23 +13,23 @@ from larder.declaring.problems import Problem
 from larder.store.errors import NotHeldError, StoreCorruptedError, StoreError, translated
 from larder.store.layout import after_prefix
 
-# Called with the name of a step before it is taken. Only tests pass one, to end the
+# Called with the name of each step before it is taken. Only tests pass one, to end the
 # process there.
 FaultPoint = Callable[[str], None]
 
-# Left in a directory whose damage was found while reading: rebuilt at next opening.
+# A marker in a directory that was found damaged while reading: it is rebuilt when opened.
 DAMAGED: Final = "DAMAGED"
 
 
 def no_fault(step: str) -> None:
-    """Let every step be taken."""
+    """Do nothing at every step."""
 
 
 class StoreBatch:
-    """What is written together or not at all."""
+    """Changes that are written together or not at all."""
 
     def __init__(self) -> None:
-        """Start without letters."""
+        """Begin empty."""
         self.writes = WriteBatch(raw_mode=True)
         self.put = self.writes.put
         self.delete = self.writes.delete
@@ -38,7 +37,7 @@ class StoreBatch:
 
 
 class _Cursor:
-    """RocksDB's iterator, which the store takes away when it is closed."""
+    """An iterator of RocksDB, which the store removes when it is closed."""
 
     def __init__(self, rows: Any, path: Path) -> None:
         """Take an iterator over the store of a directory."""
@@ -46,7 +45,7 @@ class _Cursor:
         self._path = path
 
     def advance(self) -> None:
-        """Go to the next key; NotHeldError when the iterator was taken away."""
+        """Go to the next key; raises NotHeldError once the store is closed."""
         if self.rows is None:
             raise NotHeldError(
                 Problem(f"store {self._path}", "reading requires an open store", "that it was closed", "ask again"),
@@ -55,13 +54,13 @@ class _Cursor:
 
 
 class Store:
-    """An open store. Errors of RocksDB arrive as subclasses of `StoreError`."""
+    """An open store. Errors of RocksDB are raised as subclasses of `StoreError`."""
 
     def __init__(self, path: Path, db: Rdict, fault: FaultPoint = no_fault) -> None:
         """Take an open database; use `open_store`."""
         self.path = path
         self._db = db
-        # Its types leave out lists of bytes.
+        # Its type stubs leave out lists of bytes.
         self._read: Callable[[Any], Any] = db.get
         self._fault = fault
         self._logged, self._options = True, WriteOptions()
@@ -84,11 +83,10 @@ class Store:
         return found
 
     def write(self, batch: StoreBatch) -> None:
-        """Write a batch; when this returns, the death of the process does not undo it.
+        """Write a batch, which then survives the death of the process.
 
-        It is in the log of the operating system, not yet on the disk: the death of the
-        machine may go back to an earlier batch, with position and rows together. So may
-        the death of the process between `write_unlogged` and `write_logged`.
+        The operating system has it, but the disk may not: a crash of the machine may go back to an earlier batch, with
+        position and rows together. So may the death of the process between `write_unlogged` and `write_logged`.
         """
         self._fault("write")
         try:
@@ -98,18 +96,18 @@ class Store:
         self._fault("written")
 
     def write_unlogged(self) -> None:
-        """From here on write without the log, which costs a restore a tenth of its time.
+        """Write without the log from now on; the log takes a tenth of the time of a restore.
 
-        What is lost with the process is read from the topic again: at most a memtable.
+        What dies with the process, at most a memtable, is read from the topic again.
         """
         self._logged, self._options = False, WriteOptions()
-        # An attribute, whatever its types say.
+        # An attribute, despite its type stubs.
         self._options.disable_wal = True  # type: ignore[method-assign, assignment]
 
     def write_logged(self) -> None:
-        """Write with the log again, after all that was written without it is in files.
+        """Write with the log again, once everything that was written without it is in files.
 
-        Otherwise the log could bring back what came later without what came before.
+        Otherwise the log could restore later writes without earlier ones.
         """
         if not self._logged:
             try:
@@ -119,10 +117,9 @@ class Store:
             self._logged, self._options = True, WriteOptions()
 
     def scan(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """Give keys and values in order, from `first` to before `end`, as of now.
+        """Give a snapshot of keys and values in order, from `first` to before `end`.
 
-        Writes that come later are not seen by an iterator that has begun. NotHeldError
-        when the store is closed meanwhile.
+        An iterator does not give later writes. Raises NotHeldError if the store is closed meanwhile.
         """
         options = ReadOptions()
         if end is not None:
@@ -143,20 +140,19 @@ class Store:
             self._cursors.discard(cursor)
 
     def scan_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give the keys that begin with the prefix, and their values, in order."""
+        """Give the keys with a prefix, and their values, in order."""
         return self.scan(prefix, after_prefix(prefix))
 
     def disk_bytes(self) -> int:
-        """Give the size of the files that hold rows, and of the log, which has those that are in no other file yet."""
+        """Give the size of the files with rows, and of the log, which has the rows that are in no other file yet."""
         return (self._db.property_int_value("rocksdb.total-sst-files-size") or 0) + sum(
             map(_size, self.path.glob("*.log"))
         )
 
     def close(self) -> None:
-        """Release the directory. What was written stays, even when closing fails.
+        """Release the directory. All writes persist, even if closing fails.
 
-        Iterators that somebody still has end with NotHeldError: RocksDB would keep the
-        directory locked for as long as one is there.
+        Open iterators raise NotHeldError; RocksDB would keep the directory locked as long as one exists.
         """
         for cursor in self._cursors:
             cursor.rows = None
@@ -169,7 +165,7 @@ class Store:
     def _failed(self, error: Exception) -> Exception:
         found = translated(error, self.path)
         if isinstance(found, StoreCorruptedError):
-            # At its next opening it is rebuilt, whatever part of it is read then.
+            # It is rebuilt when it is opened the next time, whatever is read then.
             try:
                 (self.path / DAMAGED).touch()
             except OSError as unmarked:
@@ -186,11 +182,11 @@ def _size(file: Path) -> int:
 
 
 def connect(path: Path, options: Options, fault: FaultPoint) -> Store:
-    """Open a directory, whatever is in it; it is made when it is not there."""
+    """Open a directory, whatever is in it; create it if it is missing."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        # Given for the column family too: on reopening, rocksdict takes the table
-        # options from there only, and would fall back to a cache of 8 MB.
+        # Also for the column family: on reopening, rocksdict takes the table options only from
+        # there, and would fall back to a cache of 8 MB.
         db = Rdict(str(path), options, column_families={"default": options})
     except Exception as error:
         raise translated(error, path) from error

@@ -1,11 +1,11 @@
-"""Full reads of a log, and the rows that are gone from it: what was not met in one is removed.
+"""Full reads of a log, which find out the rows that are gone from it.
 
-A store that was away from its topic's end for longer than the topic keeps deletions may have missed some. Its log is
-then read from the start, while the table goes on serving; the offset at which each row of before is met is written
-with the batch that meets it. Once the end is reached, rows that were not met, at the offset that they were stored
-from or behind it, are removed in slices. Everything that decides is in the store, so that a crash costs nothing.
+A store that did not reach its topic's end for longer than the topic keeps deletions may have missed some. Its log is
+then read from the start while the table keeps serving. The batch that finds an existing row writes the offset at which
+it found it. Once the end is reached, rows that were not found at the offset from which they were stored, or behind it,
+are removed in slices. All of this is in the store, so that a crash loses nothing.
 
-It knows one store, and may not know consumers or time.
+Knows one store, but no consumers and no time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from larder.store.storage.store import Store, StoreBatch
 
 
 class Ghosts(NamedTuple):
-    """Rows that are gone from their topic, by partition and key, and whether these were the last."""
+    """Rows that are gone from their topic, by partition and key, and whether they are the last."""
 
     rows: dict[int, dict[bytes, bytes]]
     last: bool
@@ -48,16 +48,16 @@ class FullReads:
         self._cursor = b""
 
     def take(self, partition: int) -> None:
-        """Read what is known of a partition."""
+        """Read the state of a partition."""
         if (stored := self._store.get(full_read_key(partition))) is not None:
             self._known[partition] = unpack_full_read(stored)
 
     def of(self, partition: int) -> FullRead | None:
-        """Give the last full read of a partition; None where it was never read."""
+        """Give the last full read of a partition; None if it was never read."""
         return self._known.get(partition)
 
     def under_way(self, partition: int) -> bool:
-        """Say whether a partition may have rows that its topic does not have."""
+        """Whether a partition may have rows that are gone from its topic."""
         read = self._known.get(partition)
         return read is not None and read.stage is not FullReadStage.DONE
 
@@ -69,16 +69,16 @@ class FullReads:
             batch.delete_range(prefix, after_prefix(prefix) or prefix)
 
     def keep(self, reads: Mapping[int, FullRead]) -> None:
-        """Take over what was written. Rows that were looked at before may have to be looked at again."""
+        """Take over what was written. Rows may have to be checked again."""
         if reads:
             self._known.update(reads)
             self._cursor = b""
 
     def meet(self, batch: StoreBatch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]) -> None:
-        """Put where rows from before a full read are met again, in the records of a batch.
+        """Write at which offsets the records of a batch show that existing rows are still in the log.
 
-        Also behind the position of before: what an owner publishes once more is stale, and changes nothing. And a
-        rejected record: in the log it may be all that is left of a key whose row it did not change.
+        Also behind the former position, since a row that the owner publishes again is stale and changes nothing. Also
+        rejected records: one may be all that the log still has of a key whose row it did not change.
         """
         read = self._known.get(partition)
         if read is None or read.stage is FullReadStage.DONE or not read.before:
@@ -92,19 +92,19 @@ class FullReads:
             batch.put(prefix + key, pack_offset(offset))
 
     def was_read(self, partition: int, offset: int) -> bool:
-        """Say whether a record was read before the full read began that reads it now."""
+        """Whether a record had been read before the present full read began."""
         read = self._known.get(partition)
         return read is not None and offset < read.before
 
     @property
     def sweeping(self) -> Mapping[int, FullRead]:
-        """The partitions whose rows can be compared; none while any is still read: all are compared in one pass."""
+        """The partitions whose rows can be checked; none while any is still read, since one pass checks all."""
         if any(read.stage is FullReadStage.READING and read.before for read in self._known.values()):
             return {}
         return {partition: read for partition, read in self._known.items() if read.stage is FullReadStage.SWEEPING}
 
     def look(self, sweeping: Mapping[int, FullRead], max_rows: int) -> Ghosts:
-        """Look at the next rows. Those that are gone are given; they are the caller's to remove."""
+        """Check the next rows; give those that are gone, for the caller to remove."""
         first = ROW + self._cursor + b"\0" if self._cursor else ROW
         rows = list(islice(self._store.scan(first, after_prefix(ROW)), max_rows))
         if rows:

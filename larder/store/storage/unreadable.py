@@ -1,8 +1,8 @@
-"""The keys whose newest record was rejected: what a table has under them, if anything, is older than its topic.
+"""Keys whose newest record was rejected: the table's row of such a key, if any, is older than the topic.
 
-Written together with the rows of their batch. A good record of a key, or its deletion, takes the key out.
+Written together with the rows of their batch. A valid record of a key, or its deletion, removes the key.
 
-It knows one store, and may not know rows or consumers.
+Knows one store, but no rows and no consumers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,9 +35,9 @@ class UnreadableKeys:
     def add(
         self, batch: StoreBatch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]
     ) -> Mapping[int, int]:
-        """Put what records of a partition change into a batch; gives what is `counts` once that is written.
+        """Write the changes that records of a partition make; give the `counts` that hold once they are written.
 
-        `rejected` are those of `records` that are no rows.
+        `rejected` has the `records` that are not rows.
         """
         count = self.counts.get(partition, 0)
         if not rejected and not count:
@@ -58,20 +58,20 @@ class UnreadableKeys:
         return self._put(batch, partition, count)
 
     def clear(self, batch: StoreBatch, partition: int) -> Mapping[int, int]:
-        """Forget those of a partition, which is read again from the start of its log; gives `counts` as `add` does."""
+        """Forget the keys of a partition, whose log is read again from its start; give `counts` as `add` does."""
         prefix = UNREADABLE + _PARTITION.pack(partition)
         batch.delete_range(prefix, after_prefix(prefix) or prefix)
         return self._put(batch, partition, 0)
 
     def of(self, partition: int, key: bytes) -> UnreadableKey | None:
-        """Give where and why the newest record of a key was rejected; None where it was not."""
+        """Give where and why the newest record of a key was rejected; None if it was not."""
         if not self.counts.get(partition):
             return None
         found = self._store.get(UNREADABLE + _PARTITION.pack(partition) + key)
         return None if found is None else _decode(found)
 
     def among(self, partition: int, keys: Sequence[bytes]) -> set[bytes]:
-        """Give those of `keys` whose newest record was rejected."""
+        """Give the keys whose newest record was rejected."""
         if not self.counts.get(partition):
             return set()
         prefix = UNREADABLE + _PARTITION.pack(partition)
@@ -79,7 +79,7 @@ class UnreadableKeys:
         return {key for key, value in zip(keys, found, strict=True) if value is not None}
 
     def all(self, partition: int) -> Iterator[UnreadableKey]:
-        """Give those of a partition, in the order of their keys."""
+        """Give the unreadable keys of a partition, in order."""
         return (_decode(value) for _, value in self._store.scan_prefix(UNREADABLE + _PARTITION.pack(partition)))
 
     def _put(self, batch: StoreBatch, partition: int, count: int) -> Mapping[int, int]:
@@ -89,5 +89,5 @@ class UnreadableKeys:
 
 
 def leaves_nothing(record: Record) -> bool:
-    """Say whether a record is a plain deletion, which is rejected only under a key that no row can have."""
+    """Whether a record is a plain deletion, which is rejected only under a key that no row can have."""
     return record.value is None and not record.headers

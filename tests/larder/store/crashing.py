@@ -1,4 +1,4 @@
-"""The process that is killed while it writes, again and again, and the model that its store is compared with.
+"""A process that is killed while it writes, again and again, and the model of its store.
 
 What happens to one store over many lives: batches are applied, with RocksDB's log and without it; indexes come and go;
 now and then the topic's log is read again as a whole, from which some keys are gone by then. Each life begins by
@@ -27,13 +27,13 @@ KEYS = 60
 KIB = 1 << 10
 POINTS: Final = "points"
 FAILURE: Final = "failure"
-# Which lasting changes were told to be written, and which full reads were begun.
+# Files with the acknowledged changes, and the full reads that were begun.
 TOLD: Final = "told"
 READS: Final = "reads"
 
 Key = str
 FullReads = list[tuple[int, int]]
-"""Numbers of full reads that were begun, each with the position that the store had then."""
+"""The numbers of full reads that were begun, with the position of the store."""
 
 
 def topic(indexes: tuple[str, ...]) -> OwnerTopic:
@@ -43,7 +43,7 @@ def topic(indexes: tuple[str, ...]) -> OwnerTopic:
 @cache
 def record(offset: int) -> tuple[Key, int, Sent]:
     """Key, revision and record at an offset, always the same."""
-    chosen = random.Random(offset)  # noqa: S311  to be repeated, not to be secret
+    chosen = random.Random(offset)  # noqa: S311  repeatable, not secret
     key, revision = f"c{chosen.randrange(KEYS)}", offset + chosen.randrange(-50, 50)
     if chosen.random() < 0.2:
         return key, revision, gone(offset, key, revision, timestamp=offset)
@@ -53,13 +53,13 @@ def record(offset: int) -> tuple[Key, int, Sent]:
 
 @cache
 def lost_keys(read: int) -> frozenset[Key]:
-    """Whose records are gone from the log when it is read again."""
-    chosen = random.Random(f"full read {read}")  # noqa: S311  to be repeated, not to be secret
+    """The keys whose records are gone from the log when it is read again."""
+    chosen = random.Random(f"full read {read}")  # noqa: S311  repeatable, not secret
     return frozenset(f"c{number}" for number in chosen.sample(range(KEYS), KEYS // 6))
 
 
 def log(first: int, end: int, reads: FullReads) -> list[Sent]:
-    """What a log still has, after full reads found what was gone."""
+    """The records that a log still has after full reads."""
     found = ((offset, *record(offset)) for offset in range(first, end))
     return [
         sent
@@ -69,14 +69,14 @@ def log(first: int, end: int, reads: FullReads) -> list[Sent]:
 
 
 def rows_at(position: int, reads: FullReads) -> dict[bytes, bytes]:
-    """The rows that all records before a position leave, less those that full reads did not meet."""
+    """The rows of all records before a position, without those that full reads did not find."""
     newest: dict[Key, tuple[int, bytes | None]] = {}
     lost: dict[int, set[Key]] = {}
     for read, before in reads:
         lost.setdefault(before, set()).update(lost_keys(read))
     for offset in range(position + 1):
         for key in lost.get(offset, ()):
-            # The memory of a deletion stays.
+            # The deletion stays remembered.
             if key in newest and newest[key][1] is not None:
                 del newest[key]
         if offset < position:
@@ -90,13 +90,13 @@ class Life:
     """One process with the store of a directory, which dies at a step of the store."""
 
     def __init__(self, directory: Path, seed: int, steps: int) -> None:
-        """`steps`: how many steps of the store it lives for; -1: until it is killed from outside."""
+        """Live for so many `steps` of the store; -1: until it is killed from outside."""
         self.directory = directory
-        self.chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
+        self.chosen = random.Random(seed)  # noqa: S311  repeatable, not secret
         self.left = steps
         self.doing = "open"
         self.indexes = self.chosen.choice(INDEXES)
-        # Memtables of 64 KB: files are written and merged all the time.
+        # With memtables of 64 KB, files are written and merged all the time.
         memory = Memory(256 * KIB, 128 * KIB, 64 * KIB)
         self.table = Table(topic(self.indexes), directory, memory, "global", fault=self.fault)
 
@@ -108,7 +108,7 @@ class Life:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def live(self) -> None:
-        """Compare, go on until the end; raises AssertionError."""
+        """Compare, then continue until the end; raises AssertionError."""
         assert self.table.open((0,), "id-1")[0].rebuilt is None
         self.doing = "index"
         while self.table.tend(20):
@@ -154,20 +154,20 @@ class Life:
             self.table.apply(0, log(position, end, self.reads), end)
 
     def begun_reads(self) -> FullReads:
-        """Those that the store knows of: the last one may have been lost with the process."""
+        """The full reads that the store knows; the last one may have been lost with the process."""
         file, read = self.directory / READS, self.table.last_full_read(0)
         begun = [(number, before) for number, before in json.loads(file.read_text())] if file.exists() else []
         return [] if read is None else begun[: int(read.begun) + 1]
 
     def reached(self) -> tuple[int, int]:
-        """How far the store is: full reads, and the position in the log as it was first read."""
+        """The progress of the store: full reads, and the position in the log as it was first read."""
         return len(self.reads), max(self.table.position(0), self.last_read().before)
 
     def last_read(self) -> FullRead:
         return self.table.last_full_read(0) or FullRead(FullReadStage.DONE, 0, 0.0, 0)
 
     def compare(self) -> None:
-        """Rows, entries, counts and marks agree with position and stage, and nothing is lost that was told."""
+        """Rows, entries, counts and marks agree with position and stage, and no acknowledged change is lost."""
         file, stage = self.directory / TOLD, self.last_read().stage
         if file.exists():
             assert self.reached() >= tuple(json.loads(file.read_text())), "what was written is lost"
@@ -199,18 +199,18 @@ class Life:
 
 
 def keep(path: Path, value: object) -> None:
-    """Write a file that is never there by half."""
+    """Write a file atomically."""
     new = path.with_suffix(".new")
     new.write_text(json.dumps(value))
     new.replace(path)
 
 
 def live_and_die(directory: str, seed: int, lives: int, longest: int) -> None:
-    """Begin lives one after the other, each killed at a step; exits with 1 when one ends otherwise.
+    """Run lives one after the other, each killed at a step; exit with 1 if one ends otherwise.
 
     Run it in a process that has opened no store: each life is forked off it.
     """
-    chosen = random.Random(seed)  # noqa: S311  to be repeated, not to be secret
+    chosen = random.Random(seed)  # noqa: S311  repeatable, not secret
     for life in range(lives):
         steps = chosen.randrange(1, longest)
         if not (pid := os.fork()):
@@ -220,7 +220,7 @@ def live_and_die(directory: str, seed: int, lives: int, longest: int) -> None:
 
 
 def one_life(directory: str, seed: int, steps: int) -> None:
-    """Live in this process, and never come back; a failure is left in a file."""
+    """Live in this process, and never return; a failure is written to a file."""
     try:
         Life(Path(directory), seed, steps).live()
     except BaseException:  # noqa: BLE001  whatever it is, it is told

@@ -19,13 +19,13 @@ class Customer(Row):
 
 
 class Stricter(Customer):
-    """Rows of `Customer` are none of it."""
+    """Rows of `Customer` are not rows of it."""
 
     street: str
 
 
 class Other(Customer):
-    """Nor of this."""
+    """Nor of this one."""
 
     town: str
 
@@ -43,7 +43,7 @@ plains = OwnerTopic("shop.plains", Plain, key="customer_id")
 
 @dataclass(frozen=True)
 class Sent:
-    """A record as a consumer hands it over."""
+    """A record as a consumer gives it."""
 
     offset: int
     key: bytes | None
@@ -88,5 +88,5 @@ def by_partition(directory: Path, topic: OwnerTopic = customers, partitions: Seq
 
 
 def ticking(times: list[float]) -> Callable[[], float]:
-    """A clock that shows the only time in the list, which a test may replace."""
+    """A clock with the only time in the list, which a test may replace."""
     return lambda: times[0]

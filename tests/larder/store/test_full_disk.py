@@ -1,4 +1,4 @@
-"""A disk without room: a clear error, nothing half written, and going on after it."""
+"""A full disk: a clear error, nothing half written, and progress after it."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from larder.store import StoreFullError
 from larder.store.storage.store import DAMAGED
 from tests.larder.store.samples import customers, opened, row, stricter
 
-# A limit on the size of files takes the place of a full disk: RocksDB's log meets it.
+# A limit on the size of files stands for a full disk: RocksDB's log reaches it.
 WRITER = """
 import json, resource, signal, sys
 from pathlib import Path
@@ -36,7 +36,7 @@ print(json.dumps(seen))
 """
 
 
-def test_a_full_disk_is_a_clear_error_and_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_clear_error_and_changes_nothing(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run(
         [sys.executable, "-c", WRITER, str(tmp_path)],
@@ -58,14 +58,14 @@ def test_a_full_disk_is_a_clear_error_and_leaves_everything_as_it_was(tmp_path: 
 
 
 def fill_disk(directory: Path) -> Path:
-    """Let there be no room for the count of rows beside the store; gives what takes it."""
+    """Leave no room for the count of rows beside the store; give what takes it."""
     taken = directory / "shop.customers" / "global.new"
     taken.parent.mkdir(parents=True, exist_ok=True)
     taken.symlink_to("/dev/full")
     return taken
 
 
-def test_a_store_that_cannot_be_removed_for_want_of_room_says_so_and_stays(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_a_store_from_being_removed(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 1)])
     fill_disk(tmp_path)
@@ -75,7 +75,7 @@ def test_a_store_that_cannot_be_removed_for_want_of_room_says_so_and_stays(tmp_p
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_store_that_cannot_be_emptied_for_want_of_room_says_so_and_stays(tmp_path: Path, *, damaged: bool) -> None:
+def test_a_full_disk_keeps_a_store_from_being_emptied(tmp_path: Path, *, damaged: bool) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 1)])
     table.close()
@@ -89,7 +89,7 @@ def test_a_store_that_cannot_be_emptied_for_want_of_room_says_so_and_stays(tmp_p
     assert opened(tmp_path).raw(b"c1") is not None
 
 
-def test_a_store_that_cannot_be_made_for_want_of_room_says_so_and_is_closed(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_a_store_from_being_made(tmp_path: Path) -> None:
     full = fill_disk(tmp_path)
     with pytest.raises(StoreFullError, match="requires room on disk"):
         opened(tmp_path)

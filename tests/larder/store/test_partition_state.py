@@ -1,4 +1,4 @@
-"""The one truth about a partition: read, waited for, observed."""
+"""The state of a partition: read, awaited, observed."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ def state() -> State:
     return State("shop.customers", 3)
 
 
-def test_a_new_partition_is_starting_and_knows_no_lag_and_no_freshness(state: State) -> None:
+def test_a_new_partition_is_starting_without_lag_and_freshness(state: State) -> None:
     assert state.phase is Phase.STARTING
     assert state.lag is None
     assert state.freshness(10.0) is None
@@ -22,7 +22,7 @@ def test_phases_are_ordered() -> None:
     assert Phase.STARTING < Phase.DISCONNECTED < Phase.RECOVERING < Phase.CAUGHT_UP < Phase.STANDBY
 
 
-def test_it_recovers_until_its_position_meets_the_end_that_was_seen(state: State) -> None:
+def test_a_partition_recovers_until_it_reaches_the_measured_end(state: State) -> None:
     state.observe(100, 1.0)
     assert state.phase is Phase.RECOVERING
     state.applied(99, 10)
@@ -38,7 +38,7 @@ def test_an_empty_topic_is_caught_up_at_once(state: State) -> None:
     assert state.phase is Phase.CAUGHT_UP
 
 
-def test_a_position_behind_the_end_of_holes_counts_not_the_number_of_records(state: State) -> None:
+def test_the_position_counts_rather_than_the_number_of_records(state: State) -> None:
     state.observe(100, 1.0)
     state.applied(100, 1)
     assert state.phase is Phase.CAUGHT_UP
@@ -59,7 +59,7 @@ def test_being_caught_up_is_measured_again_at_an_assignment(state: State) -> Non
     assert state.phase is Phase.RECOVERING
 
 
-def test_without_a_broker_it_is_disconnected_until_an_end_is_seen_again(state: State) -> None:
+def test_without_a_broker_a_partition_is_disconnected_until_the_next_end(state: State) -> None:
     state.observe(0, 1.0)
     state.disconnect()
     assert state.phase is Phase.DISCONNECTED
@@ -69,7 +69,7 @@ def test_without_a_broker_it_is_disconnected_until_an_end_is_seen_again(state: S
     assert state.phase is Phase.CAUGHT_UP
 
 
-def test_freshness_is_the_time_since_a_fetched_end_was_met(state: State) -> None:
+def test_freshness_is_the_time_since_a_fetched_end_was_reached(state: State) -> None:
     state.observe(10, 1.0)
     state.observe(20, 2.0)
     state.observe(30, 3.0)
@@ -105,7 +105,7 @@ async def test_a_phase_can_be_waited_for(state: State) -> None:
     await state.wait_for(Phase.RECOVERING, 0.0)
 
 
-async def test_waiting_in_vain_says_what_was_waited_for(state: State) -> None:
+async def test_a_wait_that_times_out_names_the_phase(state: State) -> None:
     state.observe(10, 1.0)
     with pytest.raises(
         TimeoutError,
@@ -114,7 +114,7 @@ async def test_waiting_in_vain_says_what_was_waited_for(state: State) -> None:
         await state.wait_for(Phase.CAUGHT_UP, 0.01)
 
 
-async def test_a_phase_that_is_lost_again_before_the_waiter_runs_is_waited_for_further(state: State) -> None:
+async def test_a_phase_that_is_lost_before_the_waiter_runs_is_awaited_again(state: State) -> None:
     waiting = asyncio.create_task(state.wait_for(Phase.CAUGHT_UP, 5.0))
     await asyncio.sleep(0)
     state.observe(0, 1.0)
@@ -126,7 +126,7 @@ async def test_a_phase_that_is_lost_again_before_the_waiter_runs_is_waited_for_f
     await waiting
 
 
-def test_observers_hear_of_each_change_of_phase_until_they_stop(state: State) -> None:
+def test_observers_get_each_change_of_phase_until_they_stop(state: State) -> None:
     heard: list[Phase] = []
     stop = state.subscribe(lambda changed: heard.append(changed.phase))
     state.observe(10, 1.0)
@@ -138,7 +138,7 @@ def test_observers_hear_of_each_change_of_phase_until_they_stop(state: State) ->
     assert heard == [Phase.RECOVERING, Phase.CAUGHT_UP]
 
 
-def test_progress_tells_rows_rate_what_remains_and_when_it_will_be_met(state: State) -> None:
+def test_progress_has_rows_rate_remainder_and_expected_end(state: State) -> None:
     state.opened(1_000, None)
     assert progress(state, 5.0) == (0, 0.0, None, None)
     state.observe(3_000, 10.0)
@@ -149,7 +149,7 @@ def test_progress_tells_rows_rate_what_remains_and_when_it_will_be_met(state: St
     assert progress(state, 14.0)[2:] == (0, 0.0)
 
 
-def test_when_the_end_was_last_met_is_kept_with_the_rows(table: Table) -> None:
+def test_when_the_end_was_last_reached_is_stored_with_the_rows(table: Table) -> None:
     table.observe(0, 0, 1_000.0)
     assert table.shard(0).marks[0].at_end == 1_000.0
     table.observe(0, 0, 1_010.0)
@@ -158,7 +158,7 @@ def test_when_the_end_was_last_met_is_kept_with_the_rows(table: Table) -> None:
     assert table.shard(0).marks[0].at_end == 1_031.0
 
 
-def test_when_the_end_was_last_met_survives_closing(table: Table) -> None:
+def test_when_the_end_was_last_reached_is_stored_at_close(table: Table) -> None:
     table.observe(0, 0, 1_000.0)
     table.observe(0, 0, 1_005.0)
     table.close()

@@ -1,4 +1,4 @@
-"""What must hold under any order, duplication and batching, against a model made apart."""
+"""Tables under any order, duplication and batching, compared with an independent model."""
 
 import random
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def contents(table: Table) -> dict[str, tuple[str | None, str]]:
 
 
 def check_indexes(table: Table) -> None:
-    """The entries are those that the rows ask for, no more and no fewer; the count is right."""
+    """The entries are exactly those of the rows; the count is right."""
     store = table.shard(0).store
     wanted = set()
     rows = 0
@@ -112,7 +112,7 @@ def test_any_order_duplication_and_batching_gives_the_same_table(
 
 
 def all_but_the_queue(table: Table) -> dict[bytes, bytes]:
-    """Everything stored, but for places in the queue of deletions that a batch never made: those that did not last."""
+    """Everything stored, except for queued deletions that one batch replaces and that single records make."""
     return {key: value for key, value in table.shard(0).store.scan(b"", None) if not key.startswith(TOMBSTONE)}
 
 
@@ -158,7 +158,7 @@ visits = st.lists(st.integers(0, 200), max_size=4).map(sorted)
 
 
 def read_at(directory: Path, log: Sequence[tuple[float, Sent]], visited: Sequence[int]) -> dict[str, Any]:
-    """What a store has at last that is open at these hours only, and forgets whatever it may then."""
+    """The final content of a store that is open only at these hours, and forgets whatever it may."""
     for hour in [*visited, 200]:
         now = NOW + hour * HOUR
         table = opened(directory, partitions=(0,), clock=ticking([now]))
@@ -178,14 +178,14 @@ def read_at(directory: Path, log: Sequence[tuple[float, Sent]], visited: Sequenc
 
 @settings(max_examples=60, deadline=None)
 @given(histories, st.randoms(use_true_random=False), visits, visits, st.data())
-def test_whenever_two_stores_read_what_comes_within_a_day_they_end_with_the_same_rows(
+def test_stores_that_read_at_different_times_end_with_the_same_rows(
     history: dict[str, list[tuple[str | None, str, bool]]],
     order: random.Random,
     some: list[int],
     others: list[int],
     data: st.DataObject,
 ) -> None:
-    """Whatever times the records have: in a backfill they are old, missing, and jump."""
+    """Records may have any time: in a backfill times are old or missing, and jump."""
     happened = events(history)
     shuffled = happened + data.draw(st.lists(st.sampled_from(happened), max_size=5))
     order.shuffle(shuffled)

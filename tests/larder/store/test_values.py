@@ -1,4 +1,4 @@
-"""Index values as bytes: in their order, and never mistaken for another."""
+"""Index values as bytes: in order and unambiguous."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Batches into a real store: what is kept, what is ignored, what is counted."""
+"""Batches applied to a real store: stored, ignored and counted records."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_rows_that_are_only_in_the_log_count_as_on_disk(table: Table) -> None:
     assert table.sizes().disk_bytes - before > 1_000 * len(b'{"customer_id":"c1"}')
 
 
-def test_the_owners_bytes_are_kept_with_fields_that_the_row_type_does_not_have(table: Table) -> None:
+def test_the_owners_bytes_are_kept_with_unknown_fields(table: Table) -> None:
     value = b'{"customer_id": "c1",  "unknown": [1, 2],"revision": 3}'
     table.apply(0, [Sent(0, b"c1", value)])
     assert table.raw(b"c1") == value
@@ -53,7 +53,7 @@ def test_a_whole_float_is_a_revision_in_a_batch_of_new_rows_and_later(table: Tab
     assert table.raw(b"c1") == b'{"customer_id":"c1","revision":2.0}'
 
 
-def test_an_unchanged_row_still_raises_the_revision_against_a_late_one_between(table: Table) -> None:
+def test_an_unchanged_row_raises_the_revision(table: Table) -> None:
     table.apply(0, [row(0, "c1", 3, name="same")])
     applied = table.apply(0, [row(1, "c1", 5, name="same"), row(2, "c1", 4, name="between")])
     assert counts(applied) == (0, 0, 1, 1, 0)
@@ -71,7 +71,7 @@ def test_an_unchanged_row_still_raises_the_revision_against_a_late_one_between(t
         (b'{"revision":-1,"customer_id":"c1"}', b'{"revision":10,"customer_id":"c1"}'),
     ],
 )
-def test_a_row_that_differs_in_its_revision_only_is_unchanged(table: Table, before: bytes, after: bytes) -> None:
+def test_a_row_that_differs_only_in_its_revision_is_unchanged(table: Table, before: bytes, after: bytes) -> None:
     table.apply(0, [Sent(0, b"c1", before)])
     assert table.apply(0, [Sent(1, b"c1", after)]).unchanged == 1
     assert table.raw(b"c1") == after
@@ -96,7 +96,7 @@ def test_records_before_the_stored_position_are_dropped(table: Table) -> None:
     assert counts(applied) == (0, 0, 1, 0, 0)
 
 
-def test_the_consumers_position_is_kept_where_it_lies_behind_the_last_record(table: Table) -> None:
+def test_the_consumers_position_behind_the_last_record_is_kept(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1)], next_position=17)
     assert table.position(0) == 17
     table.apply(0, [], next_position=20)
@@ -153,7 +153,7 @@ def test_a_deletion_with_an_older_revision_is_stale(table: Table) -> None:
     assert table.raw(b"c1") is not None
 
 
-def test_a_deletion_that_comes_before_its_row_keeps_it_away_by_revision(table: Table) -> None:
+def test_a_deletion_before_its_row_hides_it_by_revision(table: Table) -> None:
     table.apply(0, [gone(0, "c1", revision=7), row(1, "c1", 6)])
     assert table.raw(b"c1") is None
     table.apply(0, [row(2, "c1", 8)])
@@ -175,7 +175,7 @@ def test_without_revisions_a_deletion_leaves_the_copy_of_another_partition(tmp_p
     assert table.apply(0, [gone(4, "c1")]).deleted == 1
 
 
-def test_a_topic_of_deletions_only_makes_an_empty_table_that_is_at_its_end(table: Table) -> None:
+def test_a_topic_of_deletions_makes_an_empty_table_at_its_end(table: Table) -> None:
     applied = table.apply(0, [gone(offset, f"c{offset}") for offset in range(5)])
     assert counts(applied) == (0, 0, 5, 0, 0)
     assert table.position(0) == 5
@@ -189,7 +189,7 @@ def test_a_value_of_a_megabyte_is_kept(table: Table) -> None:
     assert table.raw_many([b"c1"])[0] == table.raw(b"c1")
 
 
-def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+def test_writes_persist_after_reopening(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 1, country="AT")])
     table.apply(1, [row(5, "c2", 1, country="AT")])
@@ -200,7 +200,7 @@ def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
     assert table.sizes().rows == 2
 
 
-def test_rows_just_read_are_not_answered_after_they_changed(table: Table) -> None:
+def test_a_cached_row_is_not_given_after_it_changed(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1, name="old"), row(1, "c2", 1)])
     assert all(table.raw_many([b"c1", b"c2"]))
     table.apply(0, [row(2, "c1", 2, name="new"), gone(3, "c2")])

@@ -1,4 +1,4 @@
-"""Records that are no rows: each with its cause, and nothing else lost."""
+"""Records that are not rows are rejected with a cause, and nothing else is lost."""
 
 import uuid
 from pathlib import Path
@@ -35,7 +35,7 @@ GOOD = b'{"customer_id":"c1","revision":1}'
         (b"\xff", None, "requires a text key; found b'\\xff'"),
     ],
 )
-def test_a_record_that_is_no_row_is_rejected_with_its_cause(
+def test_a_record_that_is_not_a_row_is_rejected_with_its_cause(
     table: Table,
     key: bytes | None,
     value: bytes | None,
@@ -50,7 +50,7 @@ def test_a_record_that_is_no_row_is_rejected_with_its_cause(
     assert table.position(0) == 3
 
 
-def test_a_bad_record_leaves_the_row_that_was_there(table: Table) -> None:
+def test_a_bad_record_leaves_the_existing_row(table: Table) -> None:
     table.apply(0, [Sent(0, b"c1", GOOD), Sent(1, b"c1", b"{")])
     assert table.raw(b"c1") == GOOD
 
@@ -60,14 +60,14 @@ class MaybeRevised(Row):
     revision: int | None = None
 
 
-def test_a_revision_that_may_be_missing_and_is_missing_is_rejected(tmp_path: Path) -> None:
+def test_a_missing_optional_revision_is_rejected(tmp_path: Path) -> None:
     table = opened(tmp_path, OwnerTopic("t", MaybeRevised, key="customer_id", revision="revision"))
     applied = table.apply(0, [Sent(0, b"c1", b'{"customer_id":"c1"}')])
     assert "requires a revision in revision; found none" in applied.rejected[0].cause
 
 
 @pytest.mark.parametrize("revision", [b"x", b"", None, b"9223372036854775808", b"\xff"])
-def test_a_deletion_whose_revision_cannot_be_read_is_rejected(table: Table, revision: bytes | None) -> None:
+def test_a_deletion_with_an_unreadable_revision_is_rejected(table: Table, revision: bytes | None) -> None:
     table.apply(0, [Sent(0, b"c1", GOOD)])
     applied = table.apply(0, [Sent(1, b"c1", None, headers=[("larder.revision", revision)])])
     assert len(applied.rejected) == 1

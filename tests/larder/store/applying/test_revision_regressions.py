@@ -1,4 +1,4 @@
-"""A revision that falls in the order of the log is noticed, once and for good; one that is read again is none."""
+"""A revision that falls in the log is recorded once; a record that is read again does not count."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.larder.store.samples import Sent, gone, opened, plain, plains, row
         ([[row(0, "c1", 5)], [gone(1, "c1")], [row(2, "c1", 6)]], None),
     ],
 )
-def test_a_lower_revision_behind_a_higher_one_has_fallen(
+def test_a_lower_revision_behind_a_higher_one_is_a_regression(
     table: Table, batches: Sequence[Sequence[Sent]], wanted: Fell | None
 ) -> None:
     found = [table.apply(0, batch).fell for batch in batches]
@@ -35,7 +35,7 @@ def test_two_partitions_are_not_ordered_among_each_other(table: Table) -> None:
     assert table.fell is None
 
 
-def test_records_that_are_read_again_have_not_fallen(table: Table) -> None:
+def test_records_that_are_read_again_are_no_regression(table: Table) -> None:
     records = [row(0, "c1", 1), gone(1, "c1", 2), row(2, "c1", 3), gone(3, "c2", 1), row(4, "c2", 2)]
     table.apply(0, records)
     table.read_anew(0, 0, 1_000.0)
@@ -44,7 +44,7 @@ def test_records_that_are_read_again_have_not_fallen(table: Table) -> None:
     assert table.fell is None
 
 
-def test_where_the_offset_decides_nothing_falls(tmp_path: Path) -> None:
+def test_without_revisions_there_is_no_regression(tmp_path: Path) -> None:
     table = opened(tmp_path, plains)
     table.apply(0, [plain(0, "p1", "a"), plain(1, "p1", "b")])
     table.read_anew(0, 0, 1_000.0)
@@ -52,7 +52,7 @@ def test_where_the_offset_decides_nothing_falls(tmp_path: Path) -> None:
     assert table.fell is None
 
 
-def test_it_is_kept_until_the_store_is_rebuilt(tmp_path: Path) -> None:
+def test_a_fallen_revision_is_kept_until_the_store_is_rebuilt(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 5), row(1, "c1", 4)])
     assert table.apply(0, [row(2, "c1", 3)]).fell is None, "the first one is told"

@@ -1,4 +1,4 @@
-"""Tokens of writes, and reads that ask for a write or for an age: what is waited for, refused and told."""
+"""Tokens of writes, and reads that require a write or an age."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -36,14 +36,14 @@ def table(tmp_path: Path) -> Iterator[Table]:
 
 
 @given(st.uuids(), st.dictionaries(st.integers(0, 10_000), st.integers(0, 2**63 - 1), min_size=1, max_size=20))
-def test_a_token_is_text_for_a_url_and_is_read_as_it_was(topic: UUID, offsets: dict[int, int]) -> None:
+def test_a_token_is_text_for_a_url_and_is_read_back(topic: UUID, offsets: dict[int, int]) -> None:
     token = Token(str(topic), offsets)
     assert set(token.text()) <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.")
     assert read_token(token.text()) == token
 
 
 @given(st.text(max_size=60))
-def test_a_text_that_is_no_token_is_refused(text: str) -> None:
+def test_an_invalid_token_is_refused(text: str) -> None:
     with pytest.raises(InvalidTokenError):
         read_token(text)
 
@@ -59,12 +59,12 @@ def test_a_text_that_is_no_token_is_refused(text: str) -> None:
         (lambda _: Token(TOPIC, {}).text(), "found a text that no write answers with"),
     ],
 )
-def test_what_is_wrong_with_a_token_is_told(change: Callable[[str], str], found: str) -> None:
+def test_an_invalid_token_is_explained(change: Callable[[str], str], found: str) -> None:
     with pytest.raises(InvalidTokenError, match=found):
         read_token(change(Token(TOPIC, {0: 17}).text()))
 
 
-async def test_a_read_waits_until_the_write_is_applied_in_each_partition_of_the_token(table: Table) -> None:
+async def test_a_read_waits_for_each_partition_of_its_token(table: Table) -> None:
     waiting = asyncio.create_task(until_applied(table, Token(TOPIC, {0: 1, 1: 0}), within=5))
     for partition, written in ((0, row(0, "a", 1)), (0, row(1, "b", 1)), (1, row(0, "c", 1))):
         for _ in range(3):
@@ -75,12 +75,12 @@ async def test_a_read_waits_until_the_write_is_applied_in_each_partition_of_the_
     await until_applied(table, Token(TOPIC, {0: 1, 1: 0}), within=0)
 
 
-async def test_a_write_of_another_partition_than_the_one_that_is_read_is_not_waited_for(table: Table) -> None:
+async def test_writes_of_other_partitions_are_not_awaited(table: Table) -> None:
     table.apply(1, [row(0, "c", 1)])
     await until_applied(table, Token(TOPIC, {0: 100, 1: 0}), within=0, partitions=[1])
 
 
-async def test_a_table_that_does_not_get_there_says_where_it_is(table: Table) -> None:
+async def test_a_read_that_times_out_reports_the_position(table: Table) -> None:
     table.apply(0, [row(0, "a", 1)])
     table.observe(0, 9, 1_000.0)
     with pytest.raises(BehindError) as behind:
@@ -96,7 +96,7 @@ async def test_a_token_of_another_topic_is_refused_naming_both(table: Table) -> 
         await until_applied(table, Token(OTHER, {0: 0}), within=5)
 
 
-async def test_a_partition_that_is_not_here_is_told(table: Table) -> None:
+async def test_a_partition_that_is_not_here_is_reported(table: Table) -> None:
     with pytest.raises(NotHeldError, match=r"found partition 2, with \[0, 1\] open"):
         await until_applied(table, Token(TOPIC, {2: 0}), within=5)
 
@@ -112,7 +112,7 @@ async def test_a_partition_that_goes_away_ends_the_wait(tmp_path: Path) -> None:
     table.close()
 
 
-async def test_a_store_that_is_opened_again_meanwhile_is_waited_for_and_another_topic_is_not(table: Table) -> None:
+async def test_a_reopened_store_is_awaited_unless_its_topic_is_another(table: Table) -> None:
     same = asyncio.create_task(until_applied(table, Token(TOPIC, {0: 0}), within=60))
     late = asyncio.create_task(until_applied(table, Token(TOPIC, {0: 5}), within=60))
     await asyncio.sleep(0)
@@ -126,7 +126,7 @@ async def test_a_store_that_is_opened_again_meanwhile_is_waited_for_and_another_
         await asyncio.wait_for(late, 5)
 
 
-async def test_a_copy_without_a_broker_answers_for_the_writes_that_it_has(table: Table) -> None:
+async def test_a_copy_without_a_broker_answers_for_its_own_writes(table: Table) -> None:
     table.apply(0, [row(0, "a", 1)])
     table.close()
     table.open((0, 1), None)
@@ -136,7 +136,7 @@ async def test_a_copy_without_a_broker_answers_for_the_writes_that_it_has(table:
         await until_applied(table, Token(TOPIC, {0: 1}), within=0)
 
 
-def test_an_answer_may_be_refused_for_its_age(table: Table) -> None:
+def test_a_read_can_be_refused_for_its_age(table: Table) -> None:
     table.observe(0, 0, 1_000.0)
     require_fresh(table, 5.0, 1_005.0, [0])
     with pytest.raises(TooStaleError, match=r"no older than 5 s; found partition 0 .* whose end was met 5\.1 s ago"):

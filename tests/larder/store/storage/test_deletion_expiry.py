@@ -1,4 +1,4 @@
-"""The memory of deletions goes, in steps, when it is old enough."""
+"""Old deletions are forgotten in steps."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_deletion_is_remembered_for_a_day_from_when_it_was_read(tmp_path: Path
 
 @pytest.mark.parametrize("old", [NOW - 72 * HOUR, -1])
 @pytest.mark.parametrize("together", [True, False])
-def test_a_late_record_does_not_bring_a_row_back_behind_the_first_record_of_now_after_a_backfill(
+def test_a_late_record_does_not_bring_a_row_back_after_a_backfill(
     tmp_path: Path, clock: Clock, old: int, *, together: bool
 ) -> None:
     """A row of revision 5, its deletion of revision 6, both with old times; a record of now; a late one of revision 3.
@@ -83,9 +83,7 @@ def test_a_late_record_does_not_bring_a_row_back_behind_the_first_record_of_now_
     assert table.raw(b"c1") is None
 
 
-def test_what_came_within_a_day_of_a_deletion_finds_it_remembered_by_a_worker_that_was_away(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_a_worker_that_was_away_remembers_deletions_for_late_records(tmp_path: Path, clock: Clock) -> None:
     table = opened(tmp_path, clock=clock)
     table.apply(0, [row(0, "c1", 5), gone(1, "c1", 6)])
     meet_ends(table, clock)
@@ -99,7 +97,7 @@ def test_what_came_within_a_day_of_a_deletion_finds_it_remembered_by_a_worker_th
     assert table.raw(b"c1") is None
 
 
-def test_a_late_copy_in_a_partition_that_is_behind_finds_the_deletion_remembered(tmp_path: Path, clock: Clock) -> None:
+def test_a_lagging_partition_still_finds_a_deletion_remembered(tmp_path: Path, clock: Clock) -> None:
     table = opened(tmp_path, clock=clock)
     table.apply(0, [row(0, "c1", 5), gone(1, "c1", 6)])
     meet_ends(table, clock)
@@ -111,7 +109,7 @@ def test_a_late_copy_in_a_partition_that_is_behind_finds_the_deletion_remembered
     assert table.raw(b"c1") is None
 
 
-def test_a_store_that_never_met_its_end_forgets_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_a_store_that_never_reached_its_end_forgets_nothing(tmp_path: Path, clock: Clock) -> None:
     table = opened(tmp_path, clock=clock)
     table.apply(0, [gone(0, "c1")])
     clock.hours = 50
@@ -120,9 +118,7 @@ def test_a_store_that_never_met_its_end_forgets_nothing(tmp_path: Path, clock: C
 
 
 @pytest.mark.parametrize("timestamp", [NOW + 1_000 * HOUR, NOW, -1])
-def test_no_time_of_a_record_keeps_the_memory_of_a_deletion_for_longer(
-    tmp_path: Path, clock: Clock, timestamp: int
-) -> None:
+def test_no_time_of_a_record_prolongs_a_remembered_deletion(tmp_path: Path, clock: Clock, timestamp: int) -> None:
     table = opened(tmp_path, clock=clock)
     table.apply(0, [row(0, "c1", 5, timestamp=timestamp), gone(1, "c1", 6, timestamp=timestamp)])
     clock.hours = 25
@@ -152,7 +148,7 @@ def test_forgetting_goes_in_bounded_steps(tmp_path: Path, clock: Clock) -> None:
     assert table.sizes().rows == 1
 
 
-def test_a_row_that_came_back_is_not_forgotten_with_its_earlier_deletion(tmp_path: Path, clock: Clock) -> None:
+def test_a_row_that_came_back_survives_the_expiry_of_its_deletion(tmp_path: Path, clock: Clock) -> None:
     table = opened(tmp_path, clock=clock)
     table.apply(0, [gone(0, "c1", 1), row(1, "c1", 2), gone(2, "c2", 1)])
     clock.hours = 2
@@ -163,9 +159,7 @@ def test_a_row_that_came_back_is_not_forgotten_with_its_earlier_deletion(tmp_pat
     assert table.raw(b"c1") is not None
 
 
-def test_a_table_without_a_retention_remembers_no_deletion_and_forgets_those_of_before(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_a_table_without_a_retention_remembers_no_deletions(tmp_path: Path, clock: Clock) -> None:
     before = opened(tmp_path, clock=clock)
     before.apply(0, [row(0, "c1", 1), gone(1, "c1")])
     before.close()

@@ -1,4 +1,4 @@
-"""What is kept in memory: bounded, and really used."""
+"""Memory is bounded, and used."""
 
 import itertools
 import random
@@ -22,7 +22,7 @@ def filled(directory: Path, memory: Memory) -> Table:
     return table
 
 
-def test_the_cache_is_used_after_reopening_and_not_one_of_eight_megabytes(tmp_path: Path) -> None:
+def test_the_cache_is_used_after_reopening(tmp_path: Path) -> None:
     memory = Memory(64 * MIB, 8 * MIB, 0)
     table = filled(tmp_path, memory)
     table.open((0,), "id-1")
@@ -64,7 +64,7 @@ def test_stores_without_a_row_leave_the_write_budget_to_those_with_rows(tmp_path
     assert memory.used()["write_buffer_bytes"] < WRITE_BUFFER_BYTES / 2
 
 
-def test_hot_rows_keep_their_bound_and_what_is_asked_for() -> None:
+def test_hot_rows_are_bounded_and_keep_used_rows() -> None:
     hot = HotRows(100_000)
     hot.put(b"asked for", b"row")
     for n in range(10_000):

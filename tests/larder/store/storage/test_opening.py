@@ -1,4 +1,4 @@
-"""What a directory is opened to: gone on with, rebuilt, or refused, each for a reason."""
+"""A directory that is opened is continued, rebuilt or refused, for a reason."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ from tests.larder.store.samples import Customer, by_partition, customers, opened
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A data directory whose store of customers holds one row of partition 0, at position 1."""
+    """A data directory whose store of customers has one row of partition 0, at position 1."""
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 1)])
     table.close()
@@ -30,7 +30,7 @@ def reopen(path: Path, topic: OwnerTopic = customers, topic_id: str | None = "id
     return table, table.open((0, 1), topic_id)[0]
 
 
-def test_a_store_of_the_same_topic_goes_on(path: Path) -> None:
+def test_a_store_of_the_same_topic_is_continued(path: Path) -> None:
     table, how = reopen(path)
     assert how == Opened(path / "shop.customers" / "global", (0, 1), None)
     assert table.position(0) == 1
@@ -45,7 +45,7 @@ def test_a_topic_that_was_deleted_and_created_again_is_rebuilt(path: Path) -> No
     assert reopen(path, topic_id="id-2")[1].rebuilt is None
 
 
-def test_without_a_broker_to_ask_for_the_topic_id_the_last_copy_answers(path: Path) -> None:
+def test_without_a_topic_id_the_last_copy_answers(path: Path) -> None:
     table, how = reopen(path, topic_id=None)
     assert how.rebuilt is None
     assert table.raw(b"c1") is not None
@@ -82,7 +82,7 @@ def test_a_store_whose_identity_cannot_be_read_is_rebuilt(path: Path) -> None:
 
 def described() -> type[Row]:
     class Customer(Row):
-        """The same rows under the same name, and more to say about them."""
+        """The same rows under the same name, with another docstring."""
 
         customer_id: str
         name: str = ""
@@ -105,13 +105,13 @@ class Grown(Customer):
         (OwnerTopic("shop.customers", described(), key="customer_id", revision="revision"), None),
     ],
 )
-def test_a_declaration_that_reads_rows_otherwise_rebuilds(path: Path, topic: OwnerTopic, rebuilt: str | None) -> None:
+def test_a_change_of_the_declaration_rebuilds_the_store(path: Path, topic: OwnerTopic, rebuilt: str | None) -> None:
     how = reopen(path, topic)[1]
     assert (how.rebuilt or "").startswith(rebuilt or "")
     assert (how.rebuilt is None) is (rebuilt is None)
 
 
-def test_the_store_of_another_topic_is_refused_and_left_as_it_is(path: Path) -> None:
+def test_the_store_of_another_topic_is_refused_unchanged(path: Path) -> None:
     (path / "shop.customers").rename(path / "shop.plains")
     with pytest.raises(
         StoreRefusedError,
@@ -132,7 +132,7 @@ def test_swapped_directories_of_partitions_are_refused(tmp_path: Path) -> None:
         by_partition(tmp_path)
 
 
-def test_a_store_that_another_process_has_open_is_refused_and_left_as_it_is(path: Path) -> None:
+def test_a_store_that_another_process_has_open_is_refused_unchanged(path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)],
         stdout=subprocess.PIPE,
@@ -192,8 +192,8 @@ def stored_in_files(path: Path) -> Path:
     return next((path / "shop.customers" / "global").glob("*.sst"))
 
 
-def test_a_store_whose_making_was_cut_short_is_made_without_a_word(tmp_path: Path) -> None:
-    """As a process leaves it that is killed before RocksDB has written CURRENT."""
+def test_a_half_made_store_is_made_again_without_a_word(tmp_path: Path) -> None:
+    """Leave a directory as a process that is killed before RocksDB has written CURRENT."""
     directory = tmp_path / "shop.customers" / "global"
     directory.mkdir(parents=True)
     for name in ("LOG", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"):
@@ -212,7 +212,7 @@ def test_a_store_that_lacks_a_file_is_rebuilt(tmp_path: Path) -> None:
     assert table.position(0) == 0
 
 
-def test_damage_that_is_found_while_reading_is_an_error_and_then_a_rebuild(tmp_path: Path) -> None:
+def test_damage_found_while_reading_is_an_error_then_a_rebuild(tmp_path: Path) -> None:
     file = stored_in_files(tmp_path)
     damaged = bytearray(file.read_bytes())
     for at in range(0, len(damaged) // 2, 100):
@@ -228,7 +228,7 @@ def test_damage_that_is_found_while_reading_is_an_error_and_then_a_rebuild(tmp_p
     assert table.position(0) == 0
 
 
-def test_a_log_that_ends_in_the_middle_goes_back_to_a_whole_batch(tmp_path: Path) -> None:
+def test_a_truncated_log_goes_back_to_a_whole_batch(tmp_path: Path) -> None:
     table = opened(tmp_path)
     for offset in range(10):
         table.apply(0, [row(offset, f"c{offset}", 1, country="AT")])
@@ -254,7 +254,7 @@ def test_removing_half_of_a_store_and_dying_leaves_nothing_behind(path: Path) ->
     assert not [each for each in (path / "shop.customers").iterdir() if each.is_dir()]
 
 
-def test_a_store_that_was_discarded_is_read_anew(path: Path) -> None:
+def test_a_discarded_store_is_read_from_scratch(path: Path) -> None:
     table, _ = reopen(path)
     table.discard(0)
     assert table.partitions == []
@@ -262,7 +262,7 @@ def test_a_store_that_was_discarded_is_read_anew(path: Path) -> None:
     assert table.position(0) == 0
 
 
-def test_a_topic_that_was_given_more_partitions_is_opened_with_them(path: Path) -> None:
+def test_new_partitions_of_a_topic_are_opened(path: Path) -> None:
     table, _ = reopen(path)
     assert table.open((0, 1, 2), "id-1") == []
     assert table.partitions == [0, 1, 2]

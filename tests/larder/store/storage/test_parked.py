@@ -1,4 +1,4 @@
-"""Rejected records are kept: with cause and coordinates, bounded, and until they were told elsewhere."""
+"""Rejected records are kept with cause and coordinates, within bounds, and until they are published."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def places(table: Table, limit: int = 10_000) -> list[tuple[int, int]]:
     return [(each.partition, each.offset) for each in table.parked(limit)]
 
 
-def test_a_rejected_record_is_kept_as_it_came_with_its_cause(table: Table) -> None:
+def test_a_rejected_record_is_kept_unchanged_with_its_cause(table: Table) -> None:
     table.apply(1, [row(4, "before", 1), bad(5), row(6, "after", 1)])
     (parked,) = table.parked(10)
     assert (parked.partition, parked.offset, parked.timestamp) == (1, 5, 1_000)
@@ -29,12 +29,12 @@ def test_a_rejected_record_is_kept_as_it_came_with_its_cause(table: Table) -> No
     assert table.sizes().parked == 1
 
 
-def test_records_without_key_or_value_are_kept_too(table: Table) -> None:
+def test_rejected_records_without_key_or_value_are_kept(table: Table) -> None:
     table.apply(0, [Sent(0, None, None), Sent(1, b"\xff", None)])
     assert [(each.key, each.value) for each in table.parked(10)] == [(b"\xff", None), (None, None)]
 
 
-def test_parked_records_survive_the_process_and_are_kept_once(tmp_path: Path) -> None:
+def test_rejected_records_survive_the_process_and_are_kept_once(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [bad(0), bad(1)])
     table.apply(0, [bad(0), bad(1), bad(2)])
@@ -45,7 +45,7 @@ def test_parked_records_survive_the_process_and_are_kept_once(tmp_path: Path) ->
     assert again.sizes().parked == 3
 
 
-def test_the_newest_come_first_over_all_partitions_and_no_more_than_asked_for(tmp_path: Path) -> None:
+def test_the_newest_rejected_records_of_all_partitions_come_first(tmp_path: Path) -> None:
     table = by_partition(tmp_path)
     table.apply(0, [bad(0, timestamp=10), bad(1, timestamp=40)])
     table.apply(1, [bad(7, timestamp=20), bad(8, timestamp=30)])
@@ -55,7 +55,7 @@ def test_the_newest_come_first_over_all_partitions_and_no_more_than_asked_for(tm
 
 
 @given(batches=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=12))
-def test_only_the_newest_of_each_partition_are_kept_and_the_count_is_exact(
+def test_only_the_newest_rejected_records_are_kept_and_counted(
     tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
@@ -87,7 +87,7 @@ def untold(table: Table, partition: int) -> Sequence[int]:
     return [each.offset for each in table.shard(partition).parked.untold(partition)]
 
 
-def test_records_of_a_co_partitioned_table_wait_until_they_were_told(tmp_path: Path) -> None:
+def test_rejected_records_of_a_co_partitioned_table_are_queued_until_published(tmp_path: Path) -> None:
     table = by_partition(tmp_path)
     table.apply(0, [bad(0), row(1, "c1", 1), bad(2)])
     table.apply(1, [bad(0)])
@@ -100,12 +100,12 @@ def test_records_of_a_co_partitioned_table_wait_until_they_were_told(tmp_path: P
     assert places(again) == [(1, 0), (0, 2), (0, 0)]
 
 
-def test_a_global_table_has_nobody_to_tell(table: Table) -> None:
+def test_a_global_table_publishes_no_rejected_records(table: Table) -> None:
     table.apply(0, [bad(0)])
     assert untold(table, 0) == []
 
 
-def test_what_was_dropped_need_not_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_rejected_records_are_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_RECORDS", 2)
     table = by_partition(tmp_path)
     table.apply(0, [bad(offset) for offset in range(2)])

@@ -1,4 +1,4 @@
-"""Rows that a table had before its store was emptied: a rebuild never loses many of them in silence."""
+"""A rebuild never loses many of the rows that a table had in silence."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_more_than_a_tenth_that_cannot_be_read_is_lost(
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
-def test_a_topic_whose_records_are_all_rows_has_lost_none(rows: int, before: int, was: int, now: int) -> None:
+def test_a_topic_of_valid_rows_has_lost_none(rows: int, before: int, was: int, now: int) -> None:
     assert lost(ServedBefore(before, was), rows, 0) == 0
     assert 0 <= lost(ServedBefore(before, was), rows, now) <= min(before, now)
 
@@ -48,14 +48,14 @@ def table(path: Path, topic: OwnerTopic = customers, topic_id: str | None = "id-
 
 
 def read(into: Table, count: int = 5) -> None:
-    """The topic as it is, from where the store is on."""
+    """The records of the topic, from the position of the store."""
     for partition in (0, 1):
         into.apply(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(count)])
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a store of ten rows is that was read to its end."""
+    """The directory of a store of ten rows that was read to its end."""
     made = table(tmp_path)
     read(made)
     made.shard(0).settle()
@@ -63,13 +63,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_store_that_is_gone_on_with_has_nothing_in_question(path: Path) -> None:
+def test_a_store_that_is_continued_has_lost_no_rows(path: Path) -> None:
     made = table(path)
     assert made.shard(0).before is None
     assert made.shard(0).lost == 0
 
 
-def test_a_row_type_that_reads_the_rows_no_more_has_lost_them_until_it_is_changed_back(path: Path) -> None:
+def test_rows_that_a_row_type_cannot_read_are_lost_until_it_is_changed_back(path: Path) -> None:
     for topic, rows in ((stricter, 10), (other, 10), (customers, 0)):
         made = table(path, topic)
         read(made)
@@ -78,7 +78,7 @@ def test_a_row_type_that_reads_the_rows_no_more_has_lost_them_until_it_is_change
         made.close()
 
 
-def test_a_process_that_ended_in_the_middle_of_a_rebuild_has_forgotten_nothing(path: Path) -> None:
+def test_a_process_that_ends_during_a_rebuild_forgets_nothing(path: Path) -> None:
     table(path, stricter).close()
     made = table(path, stricter)
     made.apply(0, [row(0, "c00", 1)])
@@ -89,7 +89,7 @@ def test_a_process_that_ended_in_the_middle_of_a_rebuild_has_forgotten_nothing(p
     assert made.shard(0).lost == 10
 
 
-def test_a_store_that_went_on_with_what_there_is_does_so_after_a_restart(path: Path) -> None:
+def test_accepted_losses_stay_accepted_after_a_restart(path: Path) -> None:
     made = table(path, stricter)
     read(made)
     made.shard(0).settle()
@@ -97,11 +97,11 @@ def test_a_store_that_went_on_with_what_there_is_does_so_after_a_restart(path: P
     assert table(path, stricter).shard(0).before is None
 
 
-def test_a_topic_that_was_created_again_owes_no_rows(path: Path) -> None:
+def test_a_topic_that_was_created_again_has_lost_no_rows(path: Path) -> None:
     assert table(path, topic_id="id-2").shard(0).before == UNKNOWN
 
 
-def test_a_store_that_is_removed_for_its_position_is_compared_with_what_it_had(path: Path) -> None:
+def test_a_store_that_is_discarded_is_compared_with_its_former_rows(path: Path) -> None:
     made = table(path)
     made.discard(0)
     made.open((0, 1), "id-1")

@@ -1,4 +1,4 @@
-"""Reading a log again over the rows that are there: what is met stays, what is not goes, and nothing is done twice."""
+"""Full reads: rows that are found stay, all others are removed, and nothing is done twice."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def sweep(table: Table) -> list[bytes]:
     return removed
 
 
-def test_a_first_reading_leaves_no_marks_and_has_nothing_to_remove(tmp_path: Path) -> None:
+def test_a_first_read_leaves_nothing_to_remove(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.read_anew(0, 0, 1_000.0)
     table.apply(0, [row(0, "c1", 1)])
@@ -33,7 +33,7 @@ def test_a_first_reading_leaves_no_marks_and_has_nothing_to_remove(tmp_path: Pat
     assert table.sizes().rows == 1
 
 
-def test_a_row_that_is_met_as_stale_or_unchanged_stays_and_serves_meanwhile(table: Table) -> None:
+def test_a_row_that_is_found_as_stale_or_unchanged_stays(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), row(1, "c2", 1), row(2, "c1", 2)])
     table.read_anew(0, 0, 1_000.0)
     assert table.raw(b"c1") is not None
@@ -46,7 +46,7 @@ def test_a_row_that_is_met_as_stale_or_unchanged_stays_and_serves_meanwhile(tabl
     check_indexes(table)
 
 
-def test_rows_of_before_are_as_old_as_they_were_until_they_are_removed(table: Table) -> None:
+def test_freshness_does_not_improve_until_old_rows_are_removed(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), row(1, "c2", 1)])
     table.observe(0, 2, 1_000.0)
     state = table.state(0)
@@ -60,7 +60,7 @@ def test_rows_of_before_are_as_old_as_they_were_until_they_are_removed(table: Ta
     assert state.freshness(2_002.0) == 1.0
 
 
-def test_of_rows_whose_removal_was_cut_short_nobody_says_how_old_they_are(table: Table) -> None:
+def test_rows_whose_removal_was_interrupted_have_no_freshness(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1)])
     table.read_anew(0, 0, 1_000.0)
     table.apply(0, [], 1)
@@ -73,7 +73,7 @@ def test_of_rows_whose_removal_was_cut_short_nobody_says_how_old_they_are(table:
     assert table.state(0).freshness(2_000.0) == 0.0
 
 
-def test_rows_of_a_partition_that_is_not_compared_stay(table: Table) -> None:
+def test_rows_of_a_partition_without_a_full_read_stay(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1, country="AT")])
     table.apply(1, [row(0, "c2", 1, country="AT")])
     table.read_anew(0, 0, 1_000.0)
@@ -84,7 +84,7 @@ def test_rows_of_a_partition_that_is_not_compared_stay(table: Table) -> None:
     check_indexes(table)
 
 
-def test_a_row_whose_newest_record_is_no_row_stays_and_its_key_stays_unreadable(table: Table) -> None:
+def test_a_row_whose_newest_record_is_rejected_stays_unreadable(table: Table) -> None:
     deletion = Sent(3, b"c2", None, headers=[("larder.revision", b"x")])
     table.apply(0, [row(0, "c1", 1, country="AT"), row(1, "c2", 1), Sent(2, b"c1", b"{"), deletion, row(4, "c3", 1)])
     table.read_anew(0, 0, 1_000.0)
@@ -97,7 +97,7 @@ def test_a_row_whose_newest_record_is_no_row_stays_and_its_key_stays_unreadable(
     check_indexes(table)
 
 
-def test_a_row_that_was_stored_after_a_record_that_is_no_row_does_not_stay_for_it(table: Table) -> None:
+def test_a_row_does_not_stay_for_an_earlier_rejected_record(table: Table) -> None:
     table.apply(0, [Sent(0, b"c1", b"{"), row(1, "c1", 1)])
     table.read_anew(0, 0, 1_000.0)
     table.apply(0, [Sent(0, b"c1", b"{")], 2)
@@ -105,7 +105,7 @@ def test_a_row_that_was_stored_after_a_record_that_is_no_row_does_not_stay_for_i
     assert sweep(table) == [b"c1"]
 
 
-def test_a_row_under_whose_key_a_stranger_wrote_stays(table: Table) -> None:
+def test_a_row_stays_when_a_misplaced_record_has_its_key(table: Table) -> None:
     stranger = Rejected(Sent(1, b"c1", b"{}"), "not of this service")
     table.apply(0, [row(0, "c1", 1), row(3, "c2", 1)], 4, [stranger])
     table.read_anew(0, 0, 1_000.0)
@@ -114,7 +114,7 @@ def test_a_row_under_whose_key_a_stranger_wrote_stays(table: Table) -> None:
     assert sweep(table) == []
 
 
-def test_a_record_that_is_no_row_is_not_parked_twice(table: Table) -> None:
+def test_a_rejected_record_is_not_kept_twice(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{")])
     table.read_anew(0, 0, 1_000.0)
     applied = table.apply(0, [Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{"), Sent(3, b"c3", b"{")])
@@ -122,7 +122,7 @@ def test_a_record_that_is_no_row_is_not_parked_twice(table: Table) -> None:
     assert table.sizes().parked == len(table.parked(10)) == 3
 
 
-def test_a_deletion_without_a_revision_that_is_read_again_hides_no_later_row(table: Table) -> None:
+def test_a_deletion_that_is_read_again_hides_no_later_row(table: Table) -> None:
     records = [row(0, "c1", 1), gone(1, "c1"), row(2, "c1", 2)]
     table.apply(0, records)
     table.read_anew(0, 0, 1_000.0)

@@ -1,4 +1,4 @@
-"""Keys whose newest record was rejected: exact, over restarts and readings of the whole log."""
+"""Keys whose newest record was rejected are exact, over restarts and full reads."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def bad(offset: int, key: str) -> Sent:
     return Sent(offset, key.encode(), b"{}")
 
 
-def test_a_key_is_unreadable_from_its_rejected_record_until_a_good_one_or_a_deletion(tmp_path: Path) -> None:
+def test_a_key_is_unreadable_from_a_rejected_record_until_a_valid_one(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "ada", 1), bad(1, "ada"), bad(2, "bob"), bad(3, "cid")])
     assert keys(table) == {b"ada": 1, b"bob": 2, b"cid": 3}
@@ -34,7 +34,7 @@ def test_a_key_is_unreadable_from_its_rejected_record_until_a_good_one_or_a_dele
     assert keys(opened(tmp_path)) == {b"cid": 6}
 
 
-def test_a_plain_deletion_ends_it_also_under_a_key_that_no_row_can_have(tmp_path: Path) -> None:
+def test_a_plain_deletion_makes_an_invalid_key_readable(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [Sent(0, b"\xff", b"{}"), Sent(1, b"\xfe", None)])
     assert keys(table) == {b"\xff": 0}
@@ -42,13 +42,13 @@ def test_a_plain_deletion_ends_it_also_under_a_key_that_no_row_can_have(tmp_path
     assert keys(table) == {}
 
 
-def test_a_deletion_whose_revision_cannot_be_read_makes_its_key_unreadable(tmp_path: Path) -> None:
+def test_a_deletion_with_an_unreadable_revision_makes_its_key_unreadable(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "ada", 1), Sent(1, b"ada", None, headers=[("larder.revision", b"x")])])
     assert keys(table) == {b"ada": 1}
 
 
-def test_a_reading_of_the_whole_log_finds_what_is_unreadable_in_it(tmp_path: Path) -> None:
+def test_a_full_read_finds_unreadable_keys(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [bad(0, "ada"), bad(1, "bob")])
     table.read_anew(0, 1, 10.0)
@@ -57,7 +57,7 @@ def test_a_reading_of_the_whole_log_finds_what_is_unreadable_in_it(tmp_path: Pat
     assert keys(table) == {b"bob": 1}
 
 
-def test_records_that_belong_into_another_partition_make_no_key_unreadable(tmp_path: Path) -> None:
+def test_misplaced_records_make_no_key_unreadable(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [], 1, [Rejected(bad(0, "ada"), "misplaced")])
     assert keys(table) == {}
@@ -66,7 +66,7 @@ def test_records_that_belong_into_another_partition_make_no_key_unreadable(tmp_p
 @given(
     batches=st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("row", "bad", "gone"))), max_size=5))
 )
-def test_a_key_is_unreadable_where_its_last_record_is(
+def test_a_key_is_unreadable_in_the_partition_of_its_last_record(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, str]]]
 ) -> None:
     table, last, offset = opened(tmp_path_factory.mktemp("table")), {}, 0
