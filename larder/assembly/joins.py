@@ -108,8 +108,7 @@ def _build(plan: JoinPlan, at: InputContext) -> JoinStep:
     outcomes = Outcomes(
         plan.compiled,
         plan.gathered or plan.output,
-        at.delivery,
-        at.dead_letters(),
+        at,
         at.counts.of(join, QualityOfJoin).of(partition),
         results,
     )
@@ -124,11 +123,9 @@ def _build(plan: JoinPlan, at: InputContext) -> JoinStep:
 
 def _room(plan: JoinPlan, waits: WaitPlan, tables: Sequence[LocalTable], at: InputContext) -> WaitingRoom:
     return WaitingRoom(
-        at.tp,
+        at,
         waits.wait,
         at.owned(waits.output),
         [table.at(at.tp.partition) for table in tables],
-        at.delivery,
-        at.clock,
         by_row_key=isinstance(events_of(plan.operator.source), OwnerTopic),
     )

@@ -10,10 +10,9 @@ from larder.declaring.compiled.joins import CompiledJoin, LookedUp
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.missing import DeadLetter, Drop, PassOn
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.output import NO_HEADERS, Headers, Output
 from larder.kafka.partitioner import partition_of
+from larder.operators.context import PartitionContext
 from larder.operators.joins.decisions import Decision, DeleteResult, GiveUp, JoinRows, WaitForRows
 from larder.operators.joins.lookups import Columns
 from larder.operators.joins.row_results import RowResults
@@ -27,8 +26,7 @@ class Outcomes:
         self,
         compiled: CompiledJoin,
         output: Output,
-        delivery: Delivery,
-        parking: Parking,
+        at: PartitionContext,
         quality: JoinQuality,
         rows: RowResults | None = None,
     ) -> None:
@@ -36,8 +34,8 @@ class Outcomes:
         self.counts = quality.counts
         self._compiled = compiled
         self._output = output
-        self._delivery = delivery
-        self._parking = parking
+        self._delivery = at.delivery
+        self._parking = at.dead_letters()
         self._rows = rows
 
     def act(self, found: LookedUp, decision: Decision) -> None:

@@ -12,14 +12,12 @@ anyway, and never what came later.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-
-from aiokafka.structs import TopicPartition
 
 from larder.declaring.missing import Wait
 from larder.declaring.records import PlainRecord, Record
-from larder.delivery.delivery import Delivery
+from larder.operators.context import PartitionContext
 from larder.operators.joins.deadlines import Deadlines, PartnerTable
 from larder.operators.joins.waiting_index import Partner, Places, WaitingPlace
 from larder.operators.joins.waiting_records import read, written
@@ -27,28 +25,26 @@ from larder.operators.owned_rows import OwnedRows, Written
 
 
 class WaitingRoom:
-    """Records that wait; `tp` is their input partition, `rows` has them, `tables` those of the rows they wait for."""
+    """Records that wait; `at` is their input partition, `rows` has them, `tables` those of the rows they wait for."""
 
     def __init__(
         self,
-        tp: TopicPartition,
+        at: PartitionContext,
         wait: Wait,
         rows: OwnedRows,
         tables: Sequence[PartnerTable],
-        delivery: Delivery,
-        clock: Callable[[], float],
         *,
         by_row_key: bool,
     ) -> None:
         """`by_row_key`: the records are rows of an owner topic."""
         self.places = Places()
         self.ready = False
-        self._tp = tp
+        self._tp = at.tp
         self._wait = wait
         self._rows = rows
         self._tables = tables
-        self._delivery = delivery
-        self._clock = clock
+        self._delivery = at.delivery
+        self._clock = at.clock
         self._by_row_key = by_row_key
         self._left: dict[bytes, WaitingPlace] = {}
         self._slices: Iterator[Sequence[bytes]] | None = None

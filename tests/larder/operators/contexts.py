@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiokafka.structs import TopicPartition
 
@@ -16,8 +16,8 @@ from tests.larder.operators.memory_delivery import MemoryDelivery
 
 def context(
     tp: TopicPartition, delivery: MemoryDelivery, letters: Output, *tables: LocalTable,
-    service: str = "s", operators: Iterable[Operator] = (),
+    service: str = "s", operators: Iterable[Operator] = (), clock: Callable[[], float] = lambda: 0.0,
 ) -> PartitionContext:  # fmt: skip
     """A partition in the first generation of a group; its dead letters go to `letters`."""
     held = {table.topic.name: table for table in tables}
-    return PartitionContext(tp, service, held, Counts(operators), delivery.as_delivery(), letters, 1, lambda: 0.0)
+    return PartitionContext(tp, service, held, Counts(operators), delivery.as_delivery(), letters, 1, clock)

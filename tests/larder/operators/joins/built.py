@@ -11,10 +11,9 @@ from larder.declaring.compiled.joins import CompiledJoin
 from larder.declaring.records import Record
 from larder.declaring.sources import events_of
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.dead_letters import Parking
-from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.misplaced import RecordPlaces
+from larder.operators.context import PartitionContext
 from larder.operators.joins.decisions import JoinRule
 from larder.operators.joins.join import JoinStep
 from larder.operators.joins.lookups import Lookups, RowSource
@@ -46,9 +45,8 @@ class BuiltJoin:
 
 
 def built(
-    compiled: CompiledJoin, tables: Sequence[RowSource], output: Output, delivery: Delivery,
-    parking: Parking, quality: JoinQuality | None = None, places: RecordPlaces | None = None,
-    room: WaitingRoom | None = None,
+    compiled: CompiledJoin, tables: Sequence[RowSource], output: Output, at: PartitionContext,
+    quality: JoinQuality | None = None, places: RecordPlaces | None = None, room: WaitingRoom | None = None,
 ) -> BuiltJoin:  # fmt: skip
     """`places`: for tables by partition; `room`: where records wait that are without partner."""
     join = compiled.join
@@ -58,6 +56,6 @@ def built(
     lookups = Lookups(compiled, tables)
     rule = JoinRule(compiled, places or RecordPlaces(0, join.lookups, [0] * len(tables)), checks, results)
     quality = quality or JoinQuality()
-    outcomes = Outcomes(compiled, output, delivery, parking, quality, results)
+    outcomes = Outcomes(compiled, output, at, quality, results)
     waiting = None if room is None else Waiting(room, lookups, rule, outcomes)
     return BuiltJoin(JoinStep(lookups, rule, outcomes, waiting), rule, quality, waiting)

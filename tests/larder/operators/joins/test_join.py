@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service
 from larder.counters.join_quality import NEWEST, TEXT_BYTES, JoinCounts, QualityOfJoin
 from larder.declaring.compiled.joins import compile_join
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.built import BuiltJoin, built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
@@ -70,10 +70,10 @@ def joining(*, two: bool = False, function: bool = False, settle: Any = DeadLett
     if function:
         declared(fitting)
     delivery = MemoryDelivery()
-    parking = Parking("s", INPUT, Output("letters", 4, 1 << 20), delivery.as_delivery())
+    at = context(INPUT, delivery, Output("letters", 4, 1 << 20))
     output = Output("joined", 3, LARGEST)
     compiled = compile_join(declared)
-    return built(compiled, [Rows()] * len(lookups), output, delivery.as_delivery(), parking), delivery
+    return built(compiled, [Rows()] * len(lookups), output, at), delivery
 
 
 IDS = st.sampled_from(["c0", "c1", "c2", "c9", None])

@@ -59,7 +59,7 @@ def met(
     output = Output("joined", 1, 1 << 20)
     compiled = compile_join(declared)
     places = RecordPlaces(partition, declared.lookups, [held.partition_count])
-    join = built(compiled, [held.at(partition)], output, at.delivery, at.dead_letters(), places=places)
+    join = built(compiled, [held.at(partition)], output, at, places=places)
     order = Sent(0, 1, key, json.dumps({"part_id": field.decode()}).encode(), ())
     InputHandler(at, {"join": join.step}, orders.key_codec).process([order], 1)
     delivery.settle()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from larder import DeadLetter, Drop, OwnerTopic, PassOn, Row, Service
 from larder.declaring.compiled.joins import compile_join
-from larder.delivery.dead_letters import Parking
 from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
 from larder.delivery.output import Output
 from larder.store.applying.deletions import REVISION_HEADER
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 
@@ -59,8 +59,8 @@ def joined(
     if function is not None:
         declared(function)
     delivery = MemoryDelivery()
-    parking = Parking("shop", TopicPartition("shop.addresses", 0), LETTERS, delivery.as_delivery())
-    built(compile_join(declared), [Customers()], JOINED, delivery.as_delivery(), parking).process(records)
+    at = context(TopicPartition("shop.addresses", 0), delivery, LETTERS, service="shop")
+    built(compile_join(declared), [Customers()], JOINED, at).process(records)
     delivery.finish()
     results, letters = (delivery.logs[TopicPartition(each.topic, 0)] for each in (JOINED, LETTERS))
     return results, letters

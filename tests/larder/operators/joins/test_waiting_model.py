@@ -19,13 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import LookedUp, compile_join
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.operators.joins.decisions import Decision, GiveUp, WaitForRows
 from larder.operators.joins.waiting_records import read
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.operators.memory_table import MemoryTable
@@ -132,7 +132,8 @@ class Waiting(RuleBasedStateMachine):
     def open_room(self) -> None:
         """What a worker does with an input partition that it is assigned."""
         delivery = self.delivery.as_delivery()
-        parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), delivery)
+        letters = Output(LETTERS.topic, 1, 1 << 20)
+        at = context(INPUT, self.delivery, letters, clock=lambda: self.customers.now)
         output = Output(JOINED.topic, 1, 1 << 20)
         quality = JoinQuality(lambda: self.customers.now)
         self.counts = quality.counts
@@ -140,10 +141,8 @@ class Waiting(RuleBasedStateMachine):
         rows = OwnedRows(self.store.as_view(), Output(WAITING.topic, 1, 1 << 20), delivery, 1)
         wait = self.compiled.join.wait
         assert wait is not None
-        room = WaitingRoom(
-            INPUT, wait, rows, [self.customers], delivery, lambda: self.customers.now, by_row_key=self.by_row_key
-        )
-        self.joining = built(self.compiled, [self.customers], output, delivery, parking, quality, room=room)
+        room = WaitingRoom(at, wait, rows, [self.customers], by_row_key=self.by_row_key)
+        self.joining = built(self.compiled, [self.customers], output, at, quality, room=room)
         assert self.joining.waiting is not None
         self.waiting = self.joining.waiting
         self.position = self.delivery.committed.get(INPUT, 0)

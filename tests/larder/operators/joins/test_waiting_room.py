@@ -13,7 +13,6 @@ from aiokafka.structs import TopicPartition
 from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wait
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
-from larder.delivery.dead_letters import Parking
 from larder.delivery.output import Output
 from larder.kafka.batch_consumer import SeenEnd
 from larder.operators import owned_rows
@@ -22,6 +21,7 @@ from larder.operators.joins.waiting_records import read, written
 from larder.operators.joins.waiting_room import WaitingRoom
 from larder.operators.owned_rows import OwnedRows
 from larder.operators.user_code import ExitedError
+from tests.larder.operators.contexts import context
 from tests.larder.operators.joins.built import built
 from tests.larder.operators.memory_delivery import MemoryDelivery, Sent
 from tests.larder.operators.memory_table import MemoryTable
@@ -101,15 +101,13 @@ class Stage:
         """What waits, taken over from its topic."""
         declared = self.compiled.join.wait
         assert declared is not None
-        parking = Parking("s", INPUT, Output(LETTERS.topic, 1, 1 << 20), self.delivery.as_delivery())
+        letters = Output(LETTERS.topic, 1, 1 << 20)
+        at = context(INPUT, self.delivery, letters, clock=lambda: self.now)
         wait = declared if seconds is None else Wait(seconds, declared.at_most)
-        room = WaitingRoom(
-            INPUT, wait, self.rows(), [self.customers, self.products], self.delivery.as_delivery(),
-            lambda: self.now, by_row_key=self.by_row_key,
-        )  # fmt: skip
+        room = WaitingRoom(at, wait, self.rows(), [self.customers, self.products], by_row_key=self.by_row_key)
         self.joining = built(
             self.compiled, [self.customers, self.products], Output(JOINED.topic, 1, 1 << 20),
-            self.delivery.as_delivery(), parking, JoinQuality(lambda: self.now), room=room,
+            at, JoinQuality(lambda: self.now), room=room,
         )  # fmt: skip
         assert self.joining.waiting is not None
         self.waiting = self.joining.waiting
