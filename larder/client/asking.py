@@ -10,8 +10,6 @@ import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import click
-
 from larder.client.local_workers import ANSWER_SECONDS, LocalWorker, ask, local_workers
 from larder.config.addresses import is_address
 from larder.config.errors import MistakeError, UnavailableError
@@ -32,8 +30,6 @@ LIST_SECONDS = 15.0
 
 PAGE_ROWS = 1_000
 """Rows in one answer, at most."""
-
-at_option = click.option("--at", metavar="URL", help="Query the worker at URL instead of those on this machine.")
 
 
 def workers_at(at: str | None) -> list[LocalWorker]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from larder.cli.commands.scan import LARGEST_LIMIT
-from larder.cli.terminal.output import answer, json_option
-from larder.cli.terminal.rows import show_rows
-from larder.client.asking import at_option, rows_in_pages, workers_at
+from larder.cli.options import at_option, page_options
+from larder.cli.terminal.output import json_option
+from larder.cli.terminal.rows import answer_list
+from larder.client.asking import rows_in_pages, workers_at
 
 
 @click.command("by")
 @click.argument("table")
 @click.argument("index")
 @click.argument("value")
-@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=100, show_default=True)
-@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@page_options(100, LARGEST_LIMIT)
 @at_option
 @json_option
 def command(  # noqa: PLR0913 - each is an option
@@ -24,5 +24,4 @@ def command(  # noqa: PLR0913 - each is an option
     """List rows of TABLE whose field INDEX, one of its indexes, is VALUE; in the order of their keys."""
     chosen = [("index", index), ("value", value)]
     listed = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
-    found = {"table": table, "rows": listed.rows, "next": listed.next, "unreadable": listed.unreadable}
-    answer(found, as_json=as_json, for_people=lambda: show_rows(listed.rows, listed.next, listed.unreadable))
+    answer_list(table, listed, as_json=as_json)

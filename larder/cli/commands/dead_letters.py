@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from larder.cli.conversations import LIST_SECONDS, talk_about
+from larder.cli.options import page_options
 from larder.cli.terminal.output import answer, json_option
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
@@ -55,8 +56,7 @@ def command() -> None:
 @click.argument("service")
 @topic_option
 @cause_option
-@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
-@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@page_options(50, LARGEST_LIMIT)
 @json_option
 def list_(  # noqa: PLR0913 - each is an option
     service: str, *, topic: str | None, cause: str | None, limit: int, cursor: str | None, as_json: bool

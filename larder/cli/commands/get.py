@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from larder.cli.options import at_option
 from larder.cli.terminal.output import answer, json_option, many_lines, printable_lines
 from larder.cli.terminal.rows import older_than
-from larder.client.asking import OK, answered, at_option, workers_at
+from larder.client.asking import OK, answered, workers_at
 from larder.queries.paths import row_path
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larder.cli.options import at_option
 from larder.cli.terminal.outcomes import show_outcomes, show_samples
 from larder.cli.terminal.output import answer, json_option, printable
-from larder.client.asking import at_option, workers_at
+from larder.client.asking import workers_at
 from larder.client.local_workers import ask_all
 from larder.config.errors import MistakeError
 from larder.config.settings import load_settings

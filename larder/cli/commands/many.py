@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from larder.cli.options import at_option
 from larder.cli.terminal.output import answer, json_option
 from larder.cli.terminal.rows import show_rows
-from larder.client.asking import at_option, rows_of_keys, workers_at
+from larder.client.asking import rows_of_keys, workers_at
 
 
 @click.command("many")

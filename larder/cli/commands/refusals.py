@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from larder.cli.conversations import LIST_SECONDS, talk_about
+from larder.cli.options import page_options
 from larder.cli.terminal.output import answer, json_option
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ LARGEST_LIMIT = 10_000
 @click.argument("service")
 @click.option("--state", metavar="TABLE", help="Only refusals for rows of TABLE.")
 @click.option("--reason", metavar="TEXT", help="Only refusals with TEXT in their reason, in any case.")
-@click.option("--limit", type=click.IntRange(1, LARGEST_LIMIT), default=50, show_default=True)
-@click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+@page_options(50, LARGEST_LIMIT)
 @json_option
 def command(  # noqa: PLR0913 - each is an option
     *, service: str, state: str | None, reason: str | None, limit: int, cursor: str | None, as_json: bool

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from larder.cli.options import at_option
 from larder.cli.terminal.output import answer, json_option, show_columns
-from larder.client.asking import at_option, workers_at
+from larder.client.asking import workers_at
 from larder.client.local_workers import ask_all
 from larder.observability.sums import over_all
 

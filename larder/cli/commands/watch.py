@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from larder.cli.options import at_option
 from larder.cli.terminal.output import json_option, one_line, printable
 from larder.cli.terminal.rows import row_text
-from larder.client.asking import at_option, workers_at
+from larder.client.asking import workers_at
 from larder.client.local_workers import decoded
 from larder.queries.paths import changes_path
 

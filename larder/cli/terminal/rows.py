@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from larder.cli.terminal.output import one_line, printable, show_columns
+from larder.cli.terminal.output import answer, one_line, printable, show_columns
 from larder.declaring.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from larder.client.asking import RowList
+
+
+def answer_list(table: str, listed: RowList, *, as_json: bool) -> None:
+    """Answer with a list of rows of a table."""
+    found = {"table": table, **listed._asdict()}
+    answer(found, as_json=as_json, for_people=lambda: show_rows(*listed))
 
 
 def show_rows(rows: Sequence[dict[str, Any]], following: str | None = None, unreadable: int = 0) -> None:
