@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiokafka.structs import TopicPartition
 
-from larder.kafka.batch_consumer import Batch, SeenEnd
+from larder.kafka.batch_consumer import Batch, ObservedEnd
 
 
 class Intake(Protocol):
@@ -16,7 +16,7 @@ class Intake(Protocol):
     def wanted(self) -> Collection[TopicPartition]:
         """Partitions whose records can be taken now."""
 
-    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
         """Ends of partitions as the broker last reported them."""
 
     async def put(self, batch: Batch, epoch: int) -> None:

@@ -66,7 +66,7 @@ class Batch(NamedTuple):
     position: int
 
 
-class SeenEnd(NamedTuple):
+class ObservedEnd(NamedTuple):
     """The end of a partition as the broker last reported it; `at` is in seconds since the epoch.
 
     `high` is the end of all records, those of open transactions included.
@@ -81,7 +81,7 @@ class Fetched(NamedTuple):
     """The result of one poll: batches, ends, and partitions whose offset does not exist any more."""
 
     batches: list[Batch]
-    seen: Mapping[TopicPartition, SeenEnd]
+    seen: Mapping[TopicPartition, ObservedEnd]
     out_of_range: Mapping[TopicPartition, int]
 
 
@@ -216,10 +216,10 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
     return {}
 
 
-def _ends(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, SeenEnd]:
+def _ends(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, ObservedEnd]:
     """Ends of committed records; of an owned topic, of all: records that a dead worker left may still be committed."""
     return {
-        tp: SeenEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
+        tp: ObservedEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()
         if state.lso is not None and state.timestamp is not None
     }

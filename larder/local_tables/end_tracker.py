@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.store.partition_state import Phase, State
 from larder.store.table import Table
 
@@ -20,14 +20,14 @@ class EndTracker:
         self._stored = stored
         self._patience = patience
         self._clock = clock
-        self._reported: dict[int, SeenEnd] = {}
+        self._reported: dict[int, ObservedEnd] = {}
         self._measured_from: dict[int, float] = {}
 
-    def is_news(self, partition: int, end: SeenEnd) -> bool:
+    def is_news(self, partition: int, end: ObservedEnd) -> bool:
         """Whether an end was reported since the partition was last measured, and is not the one that is known."""
         return end != self._reported.get(partition) and end.at >= self._measured_from.get(partition, 0.0)
 
-    def observe(self, partition: int, end: SeenEnd) -> None:
+    def observe(self, partition: int, end: ObservedEnd) -> None:
         """Take an end as the broker reported it; after a long silence the partition is measured again."""
         before = self._reported.get(partition)
         if before is not None and end.at - before.at > self._patience:
@@ -62,11 +62,11 @@ class EndTracker:
         """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
         return self._reported[partition].high if partition in self._reported else 0
 
-    def of(self, states: Iterable[State]) -> Mapping[int, SeenEnd]:
+    def of(self, states: Iterable[State]) -> Mapping[int, ObservedEnd]:
         """The ends of partitions; an unknown one counts as reported at time 0."""
-        return {state.partition: self._reported.get(state.partition, SeenEnd(0, 0.0)) for state in states}
+        return {state.partition: self._reported.get(state.partition, ObservedEnd(0, 0.0)) for state in states}
 
-    def are_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
+    def are_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
         """Whether positions are at or past `ends`; a partition that is not open here has passed nothing."""
         return all(
             self._stored.is_open(partition) and self._stored.position(partition) >= seen.end

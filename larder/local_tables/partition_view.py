@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from larder.declaring.problems import Problem
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.end_tracker import EndTracker
 from larder.local_tables.lost_rows import LostRows
 from larder.local_tables.role import TableRole
@@ -57,11 +57,11 @@ class PartitionView:
         """How many keys of the partition have a newest record that is no row; 0 where it is not open."""
         return self._shard.unreadable.counts.get(self.partition, 0) if self._is_open else 0
 
-    def ends(self) -> Mapping[int, SeenEnd]:
+    def ends(self) -> Mapping[int, ObservedEnd]:
         """The ends of its partitions as they are known now; an unknown one counts as reported at time 0."""
         return self._ends.of(self.states)
 
-    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
+    def has_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
         """Whether the table is at or past `ends`; a partition that is not open any more has passed nothing."""
         return self._ends.are_passed(ends)
 

@@ -14,7 +14,7 @@ from larder.counters.traffic import Taken
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
 from larder.declaring.topics import OwnerTopic
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.announcements import Announcements
 from larder.local_tables.end_tracker import EndTracker
 from larder.local_tables.horizon import LogRange
@@ -26,7 +26,7 @@ from larder.local_tables.role import TableRole
 from larder.local_tables.row_changes import RowChanges
 from larder.local_tables.stores import TableStores
 from larder.store.partition_state import Phase, State
-from larder.store.records import ParkedRecord, Rejected
+from larder.store.records import Rejected, RejectedRecord
 from larder.store.shard import Shard
 from larder.store.table import Held, Table
 
@@ -189,16 +189,16 @@ class LocalTable:
         """Whether the newest record of a key was rejected."""
         return key is not None and self.stored.shard(partition).unreadable.of(partition, key) is not None
 
-    def unpublished(self, partition: int) -> Iterable[ParkedRecord]:
+    def unpublished(self, partition: int) -> Iterable[RejectedRecord]:
         """Rejected records that were not published as dead letters yet, as far as anybody knows."""
-        return self.stored.shard(partition).parked.untold(partition)
+        return self.stored.shard(partition).rejected_records.unpublished(partition)
 
     def published(self, partition: int, offsets: Sequence[int]) -> None:
         """Note that rejected records were published as dead letters."""
         if self.stored.is_open(partition):
-            self.stored.shard(partition).parked.told(partition, offsets)
+            self.stored.shard(partition).rejected_records.published(partition, offsets)
 
-    def observe_end(self, partition: int, end: SeenEnd) -> bool:
+    def observe_end(self, partition: int, end: ObservedEnd) -> bool:
         """Take an end as the broker reported it; one that is known already says nothing new.
 
         Gives whether deletions may have been missed by now: the table is to be resumed, and not caught up until it was.

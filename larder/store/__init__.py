@@ -27,7 +27,7 @@ from larder.store.reading.consistency import require_fresh, until_applied
 from larder.store.reading.lists import Found
 from larder.store.reading.progress import Progress, progress
 from larder.store.reading.rows import TableSizes
-from larder.store.records import Applied, Opened, ParkedRecord, Rejected
+from larder.store.records import Applied, Opened, Rejected, RejectedRecord
 from larder.store.storage.memory import Memory
 from larder.store.table import Table
 from larder.store.tokens import Token, read_token
@@ -47,11 +47,11 @@ __all__ = [
     "Opened",
     "Origin",
     "OtherTopicError",
-    "ParkedRecord",
     "Phase",
     "Progress",
     "Record",
     "Rejected",
+    "RejectedRecord",
     "State",
     "StoreCorruptedError",
     "StoreError",

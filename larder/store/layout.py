@@ -9,7 +9,7 @@
                                           alone remembers a deletion
     i index 0 value key                   nothing; see `values` for the value's bytes
     t partition (4) read (8) key          nothing; queue of deletions to forget
-    x partition (4) offset (8)            a rejected record, see `parked`
+    x partition (4) offset (8)            a rejected record, see `rejected_records`
     u partition (4) offset (8)            nothing; queue of those that have to be published
     n partition (4) key                   why the newest record of a key is not a row, see `unreadable`
     f partition (4)                       the last full read of the topic, see `FullRead`
@@ -33,15 +33,15 @@ POSITION: Final = b"p"
 ROW: Final = b"r"
 ENTRY: Final = b"i"
 TOMBSTONE: Final = b"t"
-PARKED: Final = b"x"
-UNTOLD: Final = b"u"
+REJECTED: Final = b"x"
+UNPUBLISHED: Final = b"u"
 UNREADABLE: Final = b"n"
 FULL_READ: Final = b"f"
 MET: Final = b"s"
 
 IDENTITY_KEY: Final = META + b"identity"
 INDEX_KEY: Final = META + b"index "
-PARKED_KEY: Final = META + b"parked"
+REJECTED_KEY: Final = META + b"parked"
 FELL_KEY: Final = META + b"fell"
 UNREADABLE_KEY: Final = META + b"unreadable"
 

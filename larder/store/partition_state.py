@@ -169,12 +169,12 @@ class State:
         """
         if self._closed or self.position > offset:
             return not self._closed
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._passing.append((offset, told))
+        passed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._passing.append((offset, passed))
         try:
-            return await told
+            return await passed
         finally:
-            self._passing.remove((offset, told))
+            self._passing.remove((offset, passed))
 
     def _tell_passed(self) -> None:
         for offset, future in self._passing:

@@ -26,7 +26,7 @@ class Rejected(NamedTuple):
     cause: str
 
 
-class ParkedRecord(msgspec.Struct, frozen=True, array_like=True):
+class RejectedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A rejected record as it is kept: its coordinates, its content and the cause."""
 
     partition: int

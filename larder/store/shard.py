@@ -29,7 +29,7 @@ from larder.store.records import Applied, Rejected
 from larder.store.row_schema import Shape
 from larder.store.storage.index_build import IndexBuild
 from larder.store.storage.key_filter import Filling
-from larder.store.storage.parked import ParkedRecords
+from larder.store.storage.rejected_records import RejectedRecords
 from larder.store.storage.row_cache import HotRows
 from larder.store.storage.served_before import forget, lost, remembered
 from larder.store.storage.store import Store, StoreBatch
@@ -48,10 +48,10 @@ class Shard:
         hot: HotRows,
         clock: Callable[[], float],
         *,
-        telling: bool = False,
+        publishes: bool = False,
         remembers: bool = True,
     ) -> None:
-        """Take over positions from the store; `clock` in seconds since 1970, `telling` as for `ParkedRecords`.
+        """Take over positions from the store; `clock` in seconds since 1970, `publishes` as for `RejectedRecords`.
 
         With `remembers` deletions are remembered, so that a late older record does not bring a row back.
         """
@@ -61,7 +61,7 @@ class Shard:
         self._clock = clock
         self._remembers = remembers
         self.indexes = IndexBuild(store, shape)
-        self.parked = ParkedRecords(store, telling=telling)
+        self.rejected_records = RejectedRecords(store, publishes=publishes)
         self.unreadable = UnreadableKeys(store)
         self.before = remembered(store.path)
         self.marks: dict[int, Mark] = {}
@@ -126,15 +126,15 @@ class Shard:
         planned = plan(fresh, stored, partition, self.shape, int(self._clock() * 1000))
         applied = planned.applied
         unreadable = applied.rejected
-        strangers = [each for each in misplaced if each.record.offset >= mark.position]
-        if strangers:
-            applied.rejected = sorted([*applied.rejected, *strangers], key=lambda each: each.record.offset)
+        elsewhere = [each for each in misplaced if each.record.offset >= mark.position]
+        if elsewhere:
+            applied.rejected = sorted([*applied.rejected, *elsewhere], key=lambda each: each.record.offset)
         rejected = applied.rejected
         applied.rejected = [each for each in rejected if not self.reads.was_read(partition, each.record.offset)]
         read_again = len(rejected) - len(applied.rejected)
-        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(strangers) + read_again
+        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(elsewhere) + read_again
         applied.fell = None if self.fell else applied.fell
-        last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in strangers[-1:]], default=-1)
+        last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in elsewhere[-1:]], default=-1)
         position = max(mark.position, last + 1, next_position or 0)
         if position > mark.position:
             after = Mark(
@@ -147,7 +147,7 @@ class Shard:
             counts = self.unreadable.add(batch, partition, fresh, unreadable)
             self._write(batch, partition, planned, stored, after)
             self.unreadable.counts = counts
-            self.states[partition].applied(position, len(fresh) + len(strangers))
+            self.states[partition].applied(position, len(fresh) + len(elsewhere))
         return applied
 
     def keep_at_end(self, partition: int) -> None:
@@ -250,12 +250,12 @@ class Shard:
             put(entry, b"")
         put(position_key(partition), pack_mark(after))
         rejected = planned.applied.rejected
-        parked = self.parked.add(batch, partition, rejected) if rejected else self.parked.kept
+        kept = self.rejected_records.add(batch, partition, rejected) if rejected else self.rejected_records.kept
         if planned.applied.fell is not None:
             put(FELL_KEY, msgspec.msgpack.encode(planned.applied.fell))
         self.store.write(batch)
         self.fell = self.fell or planned.applied.fell
-        self.parked.kept = parked
+        self.rejected_records.kept = kept
         self.marks[partition] = after
         self.hot.forget(planned.writes.keys())
 

@@ -137,7 +137,7 @@ class Table(LocalRows):
         Has the effect of applying them one by one; rows, index entries and position are stored together or not
         at all. `next_position` is the consumer's next offset, if there is a gap (of compaction or transactions)
         behind the last record. Bad records do not stop the others; they are in the result, and kept for
-        `rejections`. `misplaced` has the records among them that do not belong to this partition, with their
+        `rejected`. `misplaced` has the records among them that do not belong to this partition, with their
         causes: they are rejected. After StoreFullError nothing has changed.
         """
         return self.shard(partition).apply(partition, records, next_position, misplaced)
@@ -216,9 +216,9 @@ class Table(LocalRows):
         expected = identity(self.topic, topic_id, name)
         store, rebuilt = open_store(path, self._memory, expected, self._fault)
         try:
-            hot, telling = HotRows(0, self.hot_counts), self.held == "partition"
+            hot, publishes = HotRows(0, self.hot_counts), self.held == "partition"
             shard = Shard(
-                store, self._shape, partitions, hot, self._clock, telling=telling, remembers=bool(self._retention)
+                store, self._shape, partitions, hot, self._clock, publishes=publishes, remembers=bool(self._retention)
             )
         except StoreError as error:
             store.close()

@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.delivery.guarantees import Guarantee
 from larder.group.start_offsets import Offsets, input_offset
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.worker.runtime import Runtime
 from larder.worker.service_topics import ServiceTopics
 
@@ -51,7 +51,7 @@ class InputOffsets:
         self.positions.update(positions)
         self.ends, self.highs = dict(ends), {}
 
-    def seen(self, tp: TopicPartition, seen: SeenEnd) -> None:
+    def seen(self, tp: TopicPartition, seen: ObservedEnd) -> None:
         """Note an end as the broker reported it."""
         self.ends[tp], self.highs[tp] = seen.end, seen.high
 

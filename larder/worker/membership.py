@@ -25,7 +25,7 @@ from larder.group.consumer_thread import Group
 from larder.group.faust_app import App
 from larder.group.faust_consumer import Consumer
 from larder.group.peers import Peer
-from larder.kafka.batch_consumer import Batch, SeenEnd
+from larder.kafka.batch_consumer import Batch, ObservedEnd
 from larder.kafka.retrying import RETRY_SECONDS, answered, is_passing
 from larder.kafka.transactions import GroupFencedError
 from larder.local_tables.standbys import Standbys
@@ -206,7 +206,7 @@ class Membership:
     async def put(self, batch: Batch, epoch: int) -> None:
         self.processing.put(batch, epoch)
 
-    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
         for tp, seen in ends.items():
             self.inputs.seen(tp, seen)
             if (table := self._tables.get(tp.topic)) is not None and table.observe_end(tp.partition, seen):

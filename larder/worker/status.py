@@ -88,7 +88,7 @@ def _table(table: LocalTable, now: float) -> dict[str, Any]:
         "table": table.topic.name,
         "held": table.held,
         "rows": sizes.rows,
-        "parked": sizes.parked,
+        "parked": sizes.rejected,
         "building": table.stored.building,
         "diverging": None if (fell := table.stored.fell) is None else fell.as_dict(),
         "counts": table.counts.as_dict(),

@@ -91,7 +91,7 @@ def _read_table(families: Families, name: str, table: LocalTable, now: float) ->
             families.add("larder_table_freshness_seconds", freshness, name, partition)
     sizes = table.stored.sizes()
     families.add("larder_table_rows", sizes.rows, name)
-    families.add("larder_table_parked_records", sizes.parked, name)
+    families.add("larder_table_parked_records", sizes.rejected, name)
     families.add("larder_table_diverging", table.stored.fell is not None, name)
     families.add("larder_table_disk_bytes", sizes.disk_bytes, name)
     families.add("larder_table_hot_bytes", sizes.hot_bytes, name)

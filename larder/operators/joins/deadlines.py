@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 
 
 class PartnerTable(Protocol):
@@ -13,10 +13,10 @@ class PartnerTable(Protocol):
 
     def caught_up(self) -> bool: ...
 
-    def ends(self) -> Mapping[int, SeenEnd]:
+    def ends(self) -> Mapping[int, ObservedEnd]:
         """For each partition that matters: its end, and when that was observed."""
 
-    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
+    def has_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
         """The applied positions are at or past `ends`."""
 
 
@@ -28,7 +28,7 @@ class Deadlines:
 
     def __init__(self, tables: Sequence[PartnerTable]) -> None:
         self._tables = tables
-        self._looked: tuple[float, list[Mapping[int, SeenEnd]]] | None = None
+        self._looked: tuple[float, list[Mapping[int, ObservedEnd]]] | None = None
         self._cleared_until = 0.0
 
     def cleared_until(self) -> float:
@@ -44,6 +44,6 @@ class Deadlines:
         return self._cleared_until
 
 
-def _fell(before: Mapping[int, SeenEnd], now: Mapping[int, SeenEnd]) -> bool:
+def _fell(before: Mapping[int, ObservedEnd], now: Mapping[int, ObservedEnd]) -> bool:
     """The topic was deleted and created again: the ends that were observed may never be reached."""
     return any(now[partition].end < seen.end for partition, seen in before.items() if partition in now)

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from larder.declaring.rows import Row
 from larder.store.layout import Origin
 from larder.store.reading.lists import Found, by, by_steps, check_limit, scan, scan_steps
-from larder.store.records import ParkedRecord
+from larder.store.records import RejectedRecord
 from larder.store.row_schema import Shape
 from larder.store.shard import Shard
 
 
 class TableSizes(NamedTuple):
-    """The size of a table: rows (exact), kept rejections, bytes of files without the log, bytes of hot rows."""
+    """The size of a table: rows (exact), kept rejected records, bytes of files without the log, bytes of hot rows."""
 
     rows: int
-    parked: int
+    rejected: int
     disk_bytes: int
     hot_bytes: int
 
@@ -122,19 +122,19 @@ class LocalRows:
         """Give the size of the stored rows."""
         return TableSizes(
             rows=sum(mark.rows for shard in self._open for mark in shard.marks.values()),
-            parked=sum(shard.parked.count for shard in self._open),
+            rejected=sum(shard.rejected_records.count for shard in self._open),
             disk_bytes=sum(shard.store.disk_bytes() for shard in self._open),
             hot_bytes=sum(shard.hot.used_bytes for shard in self._open),
         )
 
-    def parked(self, limit: int) -> list[ParkedRecord]:
+    def rejected(self, limit: int) -> list[RejectedRecord]:
         """Give rejected records with their causes, the newest first.
 
         Each store keeps the newest 10,000, up to 64 MiB. Raises LimitError unless the limit is from 1 to 10,000.
         """
         check_limit(self._shape, limit)
-        newest = (record for shard in self._open for record in shard.parked.newest(limit))
-        return nlargest(limit, newest, key=ParkedRecord.age)
+        newest = (record for shard in self._open for record in shard.rejected_records.newest(limit))
+        return nlargest(limit, newest, key=RejectedRecord.age)
 
     def _typed(self, rows: Iterator[Found]) -> Iterator[Row]:
         decode = self._shape.decode

@@ -89,7 +89,7 @@ async def table(request: web.Request) -> web.Response:
         "indexes": list(topic.indexes),
         "building": held.stored.building,
         "rows": sum(each["rows"] or 0 for each in counted),
-        "parked": sizes.parked,
+        "parked": sizes.rejected,
         "disk_bytes": sizes.disk_bytes,
         "partitions": partitions,
         "silent": silent,

@@ -29,7 +29,7 @@ from larder.group.assignor import Assignor
 from larder.group.consumer_thread import Group
 from larder.group.faust_app import App
 from larder.group.faust_consumer import Consumer
-from larder.kafka.batch_consumer import Batch, SeenEnd
+from larder.kafka.batch_consumer import Batch, ObservedEnd
 from larder.kafka.committed import Committed
 from larder.local_broker.ports import free_port
 from tests.support.proxy import Proxy
@@ -43,7 +43,7 @@ class Taken:
         self.epoch = 0
         self.positions = dict(positions or {})
         self.batches: list[tuple[Batch, int]] = []
-        self.ends: dict[TopicPartition, SeenEnd] = {}
+        self.ends: dict[TopicPartition, ObservedEnd] = {}
         self.stored: dict[TopicPartition, int] = {}
         self.standbys: Collection[TopicPartition] = ()
         self.lost: dict[TopicPartition, int] = {}
@@ -55,7 +55,7 @@ class Taken:
     def wanted(self) -> Collection[TopicPartition]:
         return [tp for tp in self.assigned if tp not in self.unwanted]
 
-    def seen(self, ends: Mapping[TopicPartition, SeenEnd]) -> None:
+    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
         self.ends.update(ends)
 
     async def put(self, batch: Batch, epoch: int) -> None:

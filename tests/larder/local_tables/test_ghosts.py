@@ -11,7 +11,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
@@ -91,7 +91,7 @@ class Follower:
     def look(self) -> None:
         late = [
             partition for partition, topic in enumerate(self.topics)
-            if self.held.observe_end(partition, SeenEnd(topic.end, self.now))
+            if self.held.observe_end(partition, ObservedEnd(topic.end, self.now))
         ]  # fmt: skip
         if late:
             event("late")

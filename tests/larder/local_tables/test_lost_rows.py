@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from larder import OwnerTopic
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.lost_rows import accepted_as
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
@@ -31,7 +31,7 @@ def read(
     held.open([0, 1])
     for partition in (0, 1):
         held.apply(partition, [row(offset, f"c{partition}{offset}", 1) for offset in range(5)], 5)
-        held.observe_end(partition, SeenEnd(5, NOW))
+        held.observe_end(partition, ObservedEnd(5, NOW))
     return held
 
 

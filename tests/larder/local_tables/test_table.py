@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.horizon import DELETE_RETENTION, LogRange, TableGapError
 from larder.local_tables.misplaced import misplaced
@@ -130,7 +130,7 @@ def until_end(held: LocalTable, partition: int, end: int, clock: Clock) -> None:
     """Fill a partition from a log that begins at 0, with one row."""
     held.resume({each: LogRange(0, end) for each in ([partition] if held.held == "partition" else held.partitions)})
     held.apply(partition, [row(0, key_in(partition), 1)], end)
-    held.observe_end(partition, SeenEnd(end, clock.now))
+    held.observe_end(partition, ObservedEnd(end, clock.now))
 
 
 def test_reading_goes_on_at_the_stored_position(by_partition: LocalTable, clock: Clock) -> None:
@@ -166,11 +166,11 @@ def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: C
     held.open([0])
     assert held.resume({0: LogRange(3, 5)}) == {0: 3}
     held.apply(0, [row(3, "c1", 1)], 5)
-    held.observe_end(0, SeenEnd(5, clock.now))
+    held.observe_end(0, ObservedEnd(5, clock.now))
     assert held.resume({0: LogRange(9, 12)}) == {0: 9}
     assert table.sizes().rows == 0
     held.apply(0, [row(9, "c1", 1)], 12)
-    held.observe_end(0, SeenEnd(12, clock.now))
+    held.observe_end(0, ObservedEnd(12, clock.now))
     assert held.at(0).caught_up()
     table.close()
 
@@ -185,7 +185,7 @@ def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_
         held.open([0])
         assert held.resume({0: LogRange(3, 5)}) == {0: 3}
         held.apply(0, [row(3, "c1", 1)], 5)
-        held.observe_end(0, SeenEnd(5, clock.now))
+        held.observe_end(0, ObservedEnd(5, clock.now))
         table.close()
         clock.now += 10 * DELETE_RETENTION
 
@@ -195,7 +195,7 @@ def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole
     whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.observe_end(partition, SeenEnd(8, clock.now))
+        whole.observe_end(partition, ObservedEnd(8, clock.now))
     assert whole.resume({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(0, 4)}) == {0: 0, 1: 0, 2: 0}
     assert whole.stored.sizes().rows == 0
 
@@ -204,7 +204,7 @@ def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(w
     whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
-        whole.observe_end(partition, SeenEnd(8, clock.now))
+        whole.observe_end(partition, ObservedEnd(8, clock.now))
     with pytest.raises(TableGapError, match=r"partition 2: .* a log from 1 to 10"):
         whole.resume({0: LogRange(0, 10), 1: LogRange(0, 5), 2: LogRange(1, 10)})
     assert whole.stored.sizes().rows == 3
@@ -218,7 +218,7 @@ def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, ca
     for partition in (1, 2):
         whole.apply(partition, [], 2)
     for partition in range(3):
-        whole.observe_end(partition, SeenEnd(2, clock.now))
+        whole.observe_end(partition, ObservedEnd(2, clock.now))
     assert whole.at(0).caught_up()
     assert caplog.text == ""
     whole.changes.listen(told.extend)
@@ -229,7 +229,7 @@ def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, ca
     for partition in (1, 2):
         whole.apply(partition, [], 2)
     for partition in range(3):
-        whole.observe_end(partition, SeenEnd(2, clock.now))
+        whole.observe_end(partition, ObservedEnd(2, clock.now))
     assert not whole.at(0).caught_up(), "c1 is still there"
     assert whole.stored.raw(b"c1") is not None
     while whole.maintain(1):
@@ -263,7 +263,7 @@ def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: LocalTab
     whole.resume({0: LogRange(0, 1), 1: LogRange(0, 0), 2: LogRange(0, 0)})
     for partition in range(3):
         assert not whole.at(0).caught_up()
-        whole.observe_end(partition, SeenEnd(1 if partition == 0 else 0, clock.now))
+        whole.observe_end(partition, ObservedEnd(1 if partition == 0 else 0, clock.now))
     assert not whole.at(0).caught_up()
     whole.apply(0, [row(0, "c1", 1)], 1)
     assert whole.at(0).caught_up()
@@ -271,8 +271,8 @@ def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: LocalTab
 
 def test_a_partition_depends_on_itself_alone(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0), 1: LogRange(0, 1)})
-    by_partition.observe_end(0, SeenEnd(0, clock.now))
-    by_partition.observe_end(1, SeenEnd(1, clock.now))
+    by_partition.observe_end(0, ObservedEnd(0, clock.now))
+    by_partition.observe_end(1, ObservedEnd(1, clock.now))
     assert by_partition.at(0).caught_up()
     assert not by_partition.at(1).caught_up()
     assert not by_partition.at(3).caught_up(), "it is not even here"
@@ -280,10 +280,10 @@ def test_a_partition_depends_on_itself_alone(by_partition: LocalTable, clock: Cl
 
 def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0)})
-    by_partition.observe_end(0, SeenEnd(0, clock.now))
+    by_partition.observe_end(0, ObservedEnd(0, clock.now))
     clock.now += PATIENCE + 0.1
     assert not by_partition.at(0).caught_up()
-    by_partition.observe_end(0, SeenEnd(3, clock.now))
+    by_partition.observe_end(0, ObservedEnd(3, clock.now))
     assert not by_partition.at(0).caught_up(), "it is three records behind by now"
     by_partition.apply(0, [], 3)
     assert by_partition.at(0).caught_up()
@@ -291,7 +291,7 @@ def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: Loc
 
 def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0)})
-    by_partition.observe_end(0, SeenEnd(0, clock.now))
+    by_partition.observe_end(0, ObservedEnd(0, clock.now))
     by_partition.check_connection()
     assert by_partition.state(0).phase.name == "CAUGHT_UP"
     clock.now += PATIENCE + 0.1
@@ -309,4 +309,6 @@ def test_ends_are_passed_once_every_position_is_at_or_behind_them(
     """A partition that is not here any more has passed nothing."""
     by_partition.apply(0, [], 5)
     by_partition.apply(1, [], 2)
-    assert by_partition.at(0).has_passed({partition: SeenEnd(end, 1.0) for partition, end in ends.items()}) is passed
+    assert (
+        by_partition.at(0).has_passed({partition: ObservedEnd(end, 1.0) for partition, end in ends.items()}) is passed
+    )

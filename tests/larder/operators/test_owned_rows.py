@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from larder import OwnerTopic, Row
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.operators import owned_rows
@@ -224,7 +224,7 @@ def test_they_are_caught_up_when_their_table_is_and_know_where_a_row_lies(stage:
     stage.write(1, b"p2")
     stage.write(1)
     stage.delivery.settle()
-    stage.held.observe_end(0, SeenEnd(2, 0.0))
+    stage.held.observe_end(0, ObservedEnd(2, 0.0))
     assert not stage.rows.caught_up()
     with pytest.raises(LookupError):
         stage.rows.offset(KEY)

@@ -86,7 +86,7 @@ def test_a_key_of_another_row_is_rejected_in_any_form_and_told_as_it_was_sent(wh
     other = Sent(0, str(uuid.uuid4()).upper().encode(), part(0, KEY, 1).value)
     (rejected,) = whole.apply(0, [other], 1)
     assert "requires the value of part_id" in rejected.cause
-    (kept,) = whole.stored.shard(0).parked.newest(1)
+    (kept,) = whole.stored.shard(0).rejected_records.newest(1)
     assert kept.key == other.key
 
 

@@ -223,6 +223,6 @@ def one_life(directory: str, seed: int, steps: int) -> None:
     """Live in this process, and never return; a failure is written to a file."""
     try:
         Life(Path(directory), seed, steps).live()
-    except BaseException:  # noqa: BLE001  whatever it is, it is told
+    except BaseException:  # noqa: BLE001  all errors are reported
         (Path(directory) / FAILURE).write_text(f"life {seed}, {steps} steps\n{traceback.format_exc()}")
     os._exit(1)

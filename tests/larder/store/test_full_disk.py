@@ -27,8 +27,8 @@ try:
         table.apply(0, [row(offset + at, f"c{offset + at}", 1, country="AT", name="n" * 100) for at in range(10)])
         offset += 10
 except StoreFullError as error:
-    told = str(error)
-seen = {"told": told, "offset": offset, "position": table.position(0), "state": table.state(0).position}
+    error_text = str(error)
+seen = {"error_text": error_text, "offset": offset, "position": table.position(0), "state": table.state(0).position}
 seen["rows"] = table.sizes().rows
 seen["late"] = table.raw(b"c%d" % offset) is not None
 seen["last"] = table.raw(b"c%d" % (offset - 1)) is not None
@@ -46,8 +46,8 @@ def test_a_full_disk_is_a_clear_error_and_changes_nothing(tmp_path: Path) -> Non
         timeout=60,
     )
     seen = json.loads(done.stdout)
-    assert "a write requires room on disk; found IO error" in seen["told"]
-    assert "make room on that file system, then start the worker again" in seen["told"]
+    assert "a write requires room on disk; found IO error" in seen["error_text"]
+    assert "make room on that file system, then start the worker again" in seen["error_text"]
     assert seen["offset"] == seen["position"] == seen["state"] == seen["rows"] > 0
     assert seen["last"]
     assert not seen["late"]

@@ -11,7 +11,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import Problem
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
 from larder.store import Table
@@ -59,7 +59,7 @@ def standing(tables: dict[str, LocalTable], membership: Any) -> dict[str, Standi
 
 def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, LocalTable]) -> None:
     tables[customers.name].apply(0, [row(4, "ada", 1)], 5)
-    tables[customers.name].observe_end(0, SeenEnd(7, NOW))
+    tables[customers.name].observe_end(0, ObservedEnd(7, NOW))
     found = standing(tables, member())
     assert found["orders"][1:] == (3, 9, None, 12)
     assert found[customers.name][1:] == (5, 7, None, 0)

@@ -15,7 +15,7 @@ from larder import Decision, EventTopic, OwnerTopic, Row, Service
 from larder.declaring.compiled.decides import compile_decide
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.partition_view import SLICE_ENTRIES
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
@@ -72,7 +72,7 @@ class Stage:
         records = [Sent(at, 1, each.key, msgspec.json.encode(each), OURS) for at, each in enumerate(stored)]
         self.held[1].apply(0, records, len(records))
         for each, end in zip(self.held, (0, len(records)), strict=True):
-            each.observe_end(0, SeenEnd(end, 0.0))
+            each.observe_end(0, ObservedEnd(end, 0.0))
 
     def _table(self, topic: OwnerTopic, directory: Path) -> LocalTable:
         table = Table(topic, directory, small_memory(), "partition")
@@ -141,7 +141,7 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
     good = msgspec.json.encode(StoredWakeUp(key=b"good", at=1.0))
     stage.held[1].apply(0, [*records, Sent(len(records), 1, b"good", good, OURS)], len(records) + 1)
     for each, end in zip(stage.held, (0, len(records) + 1), strict=True):
-        each.observe_end(0, SeenEnd(end, 0.0))
+        each.observe_end(0, ObservedEnd(end, 0.0))
     for _ in range(4):
         stage.wake_ups.tick(10.0)
     stage.delivery.finish()

@@ -20,7 +20,7 @@ from larder import DeadLetter, Drop, EventTopic, OwnerTopic, PassOn, Row, Servic
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import LookedUp, compile_join
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.operators.joins.decisions import Decision, GiveUp, WaitForRows
 from larder.operators.joins.waiting_records import read
 from larder.operators.joins.waiting_room import WaitingRoom
@@ -92,10 +92,10 @@ class Customers:
     def caught_up(self) -> bool:
         return True
 
-    def ends(self) -> Mapping[int, SeenEnd]:
-        return {0: SeenEnd(len(self.log), self.now)}
+    def ends(self) -> Mapping[int, ObservedEnd]:
+        return {0: ObservedEnd(len(self.log), self.now)}
 
-    def has_passed(self, ends: Mapping[int, SeenEnd]) -> bool:
+    def has_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
         return self.position >= ends[0].end
 
     def has_applied_until(self, moment: float) -> bool:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from larder.declaring.records import PlainRecord
 from larder.delivery.headers import GENERATION_HEADER
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.role import TableRole
 from larder.local_tables.table import LocalTable
@@ -105,7 +105,7 @@ class Kept(Stage):
         table = TableHandler(context(WAITING, self.delivery, Output(LETTERS.topic, 1, 1 << 20), self.table))
         log = self.delivery.logs[WAITING]
         table.process(log[self.table.position(0) :], len(log))
-        self.table.observe_end(0, SeenEnd(len(log), 0.0))
+        self.table.observe_end(0, ObservedEnd(len(log), 0.0))
 
     def rows(self) -> OwnedRows:
         return OwnedRows(self.table.at(0), Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1)

@@ -14,7 +14,7 @@ from larder import DeadLetter, EventTopic, OwnerTopic, PassOn, Row, Service, Wai
 from larder.counters.join_quality import JoinQuality
 from larder.declaring.compiled.joins import compile_join
 from larder.delivery.output import Output
-from larder.kafka.batch_consumer import SeenEnd
+from larder.kafka.batch_consumer import ObservedEnd
 from larder.operators import owned_rows
 from larder.operators.joins.waiting import Waiting
 from larder.operators.joins.waiting_records import read, written
@@ -64,10 +64,10 @@ class Rows(dict[bytes, bytes]):
     def caught_up(self) -> bool:
         return True
 
-    def ends(self) -> dict[int, SeenEnd]:
-        return {0: SeenEnd(self.end, self.seen_at)}
+    def ends(self) -> dict[int, ObservedEnd]:
+        return {0: ObservedEnd(self.end, self.seen_at)}
 
-    def has_passed(self, ends: dict[int, SeenEnd]) -> bool:
+    def has_passed(self, ends: dict[int, ObservedEnd]) -> bool:
         return self.position >= ends[0].end
 
 

@@ -55,7 +55,7 @@ def test_without_revisions_there_is_no_regression(tmp_path: Path) -> None:
 def test_a_fallen_revision_is_kept_until_the_store_is_rebuilt(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "c1", 5), row(1, "c1", 4)])
-    assert table.apply(0, [row(2, "c1", 3)]).fell is None, "the first one is told"
+    assert table.apply(0, [row(2, "c1", 3)]).fell is None, "only the first one is reported"
     table.close()
     table = opened(tmp_path)
     assert table.fell == Fell(0, b"c1", 1, 4, 0, 5)

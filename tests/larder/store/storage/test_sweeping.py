@@ -119,7 +119,7 @@ def test_a_rejected_record_is_not_kept_twice(table: Table) -> None:
     table.read_anew(0, 0, 1_000.0)
     applied = table.apply(0, [Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{"), Sent(3, b"c3", b"{")])
     assert ([each.record.offset for each in applied.rejected], applied.repeated) == ([3], 2)
-    assert table.sizes().parked == len(table.parked(10)) == 3
+    assert table.sizes().rejected == len(table.rejected(10)) == 3
 
 
 def test_a_deletion_that_is_read_again_hides_no_later_row(table: Table) -> None:

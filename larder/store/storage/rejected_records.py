@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from larder.declaring.one_form import as_sent
-from larder.store.layout import PARKED, PARKED_KEY, UNTOLD
-from larder.store.records import ParkedRecord, Rejected
+from larder.store.layout import REJECTED, REJECTED_KEY, UNPUBLISHED
+from larder.store.records import Rejected, RejectedRecord
 from larder.store.storage.store import Store, StoreBatch
 
 # Enough to find what an owner does wrong, and to repair it by hand. In bytes, too: a record may have a megabyte.
@@ -25,7 +25,7 @@ MOST_BYTES: Final = 64 << 20
 
 _PARTITION: Final = Struct(">I")
 _PLACE: Final = Struct(">Iq")
-_decode: Final = msgspec.msgpack.Decoder(ParkedRecord).decode
+_decode: Final = msgspec.msgpack.Decoder(RejectedRecord).decode
 
 
 class Kept(NamedTuple):
@@ -39,14 +39,14 @@ class Kept(NamedTuple):
         return Kept(self.records + records, self.bytes + size)
 
 
-class ParkedRecords:
-    """The parked records of one store; with `telling`, each stands in the queue of those to be told."""
+class RejectedRecords:
+    """The rejected records of one store; with `publishes`, each is queued until it is published."""
 
-    def __init__(self, store: Store, *, telling: bool) -> None:
+    def __init__(self, store: Store, *, publishes: bool) -> None:
         """Read how much there is."""
         self._store = store
-        self._telling = telling
-        stored = store.get(PARKED_KEY)
+        self._publishes = publishes
+        stored = store.get(REJECTED_KEY)
         self.kept: dict[int, Kept] = {} if stored is None else msgspec.msgpack.decode(stored, type=dict[int, Kept])
 
     @property
@@ -59,36 +59,36 @@ class ParkedRecords:
         kept = dict(self.kept)
         for offset, value in _newest(partition, rejected):
             place = _PLACE.pack(partition, offset)
-            batch.put(PARKED + place, value)
-            if self._telling:
-                batch.put(UNTOLD + place, b"")
+            batch.put(REJECTED + place, value)
+            if self._publishes:
+                batch.put(UNPUBLISHED + place, b"")
             kept[partition] = kept.get(partition, Kept()).plus(1, len(value))
         self._drop_oldest(batch, kept)
-        batch.put(PARKED_KEY, msgspec.msgpack.encode(kept))
+        batch.put(REJECTED_KEY, msgspec.msgpack.encode(kept))
         return kept
 
-    def newest(self, limit: int) -> list[ParkedRecord]:
+    def newest(self, limit: int) -> list[RejectedRecord]:
         """Give up to `limit` records, the newest first."""
-        records = (_decode(value) for _, value in self._store.scan_prefix(PARKED))
-        return nlargest(limit, records, key=ParkedRecord.age)
+        records = (_decode(value) for _, value in self._store.scan_prefix(REJECTED))
+        return nlargest(limit, records, key=RejectedRecord.age)
 
-    def untold(self, partition: int) -> Iterator[ParkedRecord]:
-        """Give those of a partition that are still to be told, in their order."""
-        for queued, _ in self._store.scan_prefix(UNTOLD + _PARTITION.pack(partition)):
-            value = self._store.get(PARKED + queued[1:])
+    def unpublished(self, partition: int) -> Iterator[RejectedRecord]:
+        """Give the records of a partition that were not published yet, in order."""
+        for queued, _ in self._store.scan_prefix(UNPUBLISHED + _PARTITION.pack(partition)):
+            value = self._store.get(REJECTED + queued[1:])
             if value is not None:
                 yield _decode(value)
 
-    def told(self, partition: int, offsets: Sequence[int]) -> None:
+    def published(self, partition: int, offsets: Sequence[int]) -> None:
         """Take records out of the queue."""
         batch = StoreBatch()
         for offset in offsets:
-            batch.delete(UNTOLD + _PLACE.pack(partition, offset))
+            batch.delete(UNPUBLISHED + _PLACE.pack(partition, offset))
         self._store.write(batch)
 
     def _drop_oldest(self, batch: StoreBatch, kept: dict[int, Kept]) -> None:
         """Drop the oldest records of the partitions that have the most, until the rest is within bounds."""
-        oldest = {partition: self._store.scan_prefix(PARKED + _PARTITION.pack(partition)) for partition in kept}
+        oldest = {partition: self._store.scan_prefix(REJECTED + _PARTITION.pack(partition)) for partition in kept}
         while _too_much(kept) and oldest:
             partition = max(oldest, key=lambda number: kept[number])
             found = next(oldest[partition], None)
@@ -98,7 +98,7 @@ class ParkedRecords:
                 continue
             at, value = found
             batch.delete(at)
-            batch.delete(UNTOLD + at[1:])
+            batch.delete(UNPUBLISHED + at[1:])
             kept[partition] = kept[partition].plus(-1, -len(value))
 
 
@@ -107,8 +107,8 @@ def _newest(partition: int, rejected: Sequence[Rejected]) -> Iterator[tuple[int,
     size = 0
     for record, cause in reversed(rejected[-MOST_RECORDS:]):
         key, headers = as_sent(record).key, list(record.headers or ())
-        parked = ParkedRecord(partition, record.offset, record.timestamp, key, record.value, headers, cause)
-        value = msgspec.msgpack.encode(parked)
+        kept = RejectedRecord(partition, record.offset, record.timestamp, key, record.value, headers, cause)
+        value = msgspec.msgpack.encode(kept)
         size += len(value)
         if size > MOST_BYTES:
             return
