@@ -28,7 +28,7 @@ from larder.kafka.partitioner import partitions_of
 from larder.kafka.retrying import within
 
 HELD_BATCHES: Final = 64
-"""So many full batches may wait for the transaction before to end; then processing does."""
+"""This many full batches may wait for the previous transaction to end; then processing waits."""
 
 ANSWER_SECONDS: Final = 15.0
 """How long a step of a unit may take: the broker itself ends a transaction after ten. aiokafka may wait for ever."""

@@ -33,14 +33,14 @@ NO_COMPRESSION: Final = 0
 """In the attributes of a record batch."""
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
-"""After so long the broker ends a transaction by itself: that of a worker that is gone, if nobody else did."""
+"""After this time the broker itself ends the transaction of a worker that is gone, if nobody else did."""
 
 PRODUCER_SETTINGS: Final[Mapping[str, Any]] = {
     "linger_ms": 0,
     "max_batch_size": BATCH_BYTES,
     # A record of the largest topic of ours (8 MiB), with room to spare.
     "max_request_size": 16 * 1024 * 1024,
-    # How long it tries to get outputs acknowledged before their inputs are read again.
+    # How long it retries outputs before their inputs are read again.
     "request_timeout_ms": 20_000,
 }
 

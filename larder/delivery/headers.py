@@ -9,7 +9,7 @@ GENERATION_HEADER: Final = "larder.generation"
 """The generation of the group in which a row was written."""
 
 BASED_ON_HEADER: Final = "larder.based-on"
-"""The revision that a row, or its deletion, takes the place of; a first one has none."""
+"""The revision that a row, or its deletion, replaces; a first one has none."""
 
 AFTER_HEADER: Final = "larder.after"
 """On a record without a value: the revision of the row that it is about."""

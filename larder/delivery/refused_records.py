@@ -1,8 +1,8 @@
 """What the broker refuses to take, and which record it was.
 
-A batch is refused as a whole, for one record in it, and without it nothing is ever committed again. So
-outputs that are refused time after time are published carefully for a while, each record in a batch of its
-own, which shows the record; what made it is then parked instead.
+The broker refuses a whole batch because of one record, and nothing can be committed without that batch. So outputs
+that are refused again and again are published carefully for a while, each record in a batch of its own. That shows
+which record is refused, and the record that it was made of becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ REFUSED = (InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeEr
 """Errors that are about what a batch contains: it is refused again however often it is sent."""
 
 REFUSALS = 3
-"""So many may pass: the topic may have been changed, or be changed back."""
+"""This many are only retried: the topic may have been changed, or be changed back."""
 
 CALM_SECONDS = 10.0
-"""After so long without a refusal records go in full batches again."""
+"""After this time without a refusal, records go in full batches again."""
 
 
 class SentRecord(NamedTuple):

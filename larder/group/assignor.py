@@ -1,6 +1,6 @@
 """The assignor: what members of a group tell its leader, what the leader tells them, and how it decides between.
 
-Takes the place of Faust's (0.15.3), whose interface Faust's recovery asks and aiokafka calls, in the consumer's
+Replaces Faust's (0.15.3), whose interface Faust's recovery uses and aiokafka calls, in the consumer's
 thread. Topics with the same number of partitions and the same subscribers are co-partitioned: a partition's number
 goes to one member for all of them. What members tell is JSON with a version: what a member of another version adds
 is not looked at, what it lacks or what cannot be read counts as nothing, so that workers of two versions share a
@@ -40,7 +40,7 @@ class MemberReport(msgspec.Struct):
     standby: Partitions = {}
     stored: dict[str, dict[int, int]] = {}
     asks: int = 0
-    """Counts how often it has asked to be assigned anew: a broker only listens if something has changed."""
+    """Counts its requests for another assignment: a broker only reacts if something has changed."""
     web: str = ""
     """Where other workers reach its web port, as http://host:port."""
 

@@ -81,7 +81,7 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_recovery_delay=0,
             broker_session_timeout=group.session_timeout,
-            # For so long Faust waits for `perform_seek`; then it would let flow resume all the same.
+            # How long Faust waits for `perform_seek`; after that it would let flow resume all the same.
             broker_request_timeout=1e9,
             broker_commit_livelock_soft_timeout=1e9,
             topic_allow_declare=False,

@@ -1,7 +1,7 @@
 """Who is in the group of a service, where each answers, and what each processes and stands by for.
 
 Pure: from what the broker says of the group's members to values. What members tell and were given is written and
-read by `assigning`.
+read by `assignor`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, Cons
 from larder.group.assignor import Given, MemberReport, read_told
 
 STABLE = "Stable"
-"""The state of a group in which its members have what they were given; in any other one nothing is known anew."""
+"""The state of a group in which its members have what they were given; in any other state there is no news."""
 
 
 class Peer(NamedTuple):

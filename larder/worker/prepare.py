@@ -22,7 +22,7 @@ from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0
-"""How long claiming may take before it is begun anew: a few small requests, for which aiokafka may wait for ever."""
+"""How long claiming may take before it starts again: a few small requests, for which aiokafka may wait for ever."""
 
 
 async def prepare(service: Service, connection: Connection, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
