@@ -1,4 +1,4 @@
-"""Tests of services without a broker: a driver that takes records one by one, and a run over whole lists."""
+"""Tests services without a broker: a driver takes records one by one, and a run takes whole lists."""
 
 from larder.testing import decides, reactions, waiting  # noqa: F401 - each registers its kind of operator
 from larder.testing.driver import Driver, UnreadDeadLettersError

@@ -1,6 +1,6 @@
-"""A decide in memory: the very functions that the worker uses, and its rules of what lies in one partition.
+"""A decide in memory, made of the functions that the worker uses, with its rules for what is in one partition.
 
-Rows begin at revision 1, where a worker begins above all that their partition ever had.
+The first revision of a row is 1. A worker starts above every revision that the partition has used.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class MemoryDecide(MemoryStep):
             where = Coordinates(self._wake_ups_topic, 0, wake_up.offset)
             self._decide(key, event, where, MemoryRecord(key, None, wake_up.offset, timestamp=now))
         except ValueError as error:
-            self._run.park(self._wake_ups_topic, record, cause_of(error))
+            self._run.dead_letter(self._wake_ups_topic, record, cause_of(error))
 
     def _decide(self, key: bytes, event: Any, where: Coordinates, record: MemoryRecord) -> None:
         """Do what the function says of an event, or nothing; `record` has its JSON, if any, and its time."""

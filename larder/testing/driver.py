@@ -125,7 +125,7 @@ class Driver:
 
     def dead_letters(self) -> list[MemoryLetter]:
         """Give the dead letters that were not read before, with their causes."""
-        unread = self.read(self._run.dead_letters)
+        unread = self.read(self._run.letters_topic)
         return self._run.letters[len(self._run.letters) - len(unread) :]
 
     def table(self, table: str | OwnerTopic | TableUse) -> TableView:

@@ -1,4 +1,4 @@
-"""What a test gives becomes records, as they would be in Kafka. What no topic can take is a `Problem`."""
+"""Makes records of what a test gives, as they would be in Kafka; `Problem` for a value that no topic takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A join in memory: the very functions that the worker uses, record by record."""
+"""A join in memory, made of the functions that the worker uses."""
 
 from __future__ import annotations
 

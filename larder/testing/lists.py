@@ -1,4 +1,4 @@
-"""A service over lists of records: one operator after the other, each over all that it reads."""
+"""Runs a service over lists of records: one operator after the other, each over all its records."""
 
 from __future__ import annotations
 

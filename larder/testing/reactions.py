@@ -1,4 +1,4 @@
-"""Reactions in memory: the very functions that the worker uses, called for each change that records make."""
+"""Reactions in memory, made of the functions that the worker uses."""
 
 from __future__ import annotations
 

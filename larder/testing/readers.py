@@ -25,7 +25,7 @@ class _Input:
         self._records = run.log(self._topic)
         self._taken = 0
         self._take = take
-        self._park = run.park
+        self._dead_letter = run.dead_letter
 
     @property
     def behind(self) -> int:
@@ -37,7 +37,7 @@ class _Input:
         try:
             self._take(self._formed(record))
         except ValueError as error:
-            self._park(self._topic, record, cause_of(error))
+            self._dead_letter(self._topic, record, cause_of(error))
 
     def _formed(self, record: MemoryRecord) -> MemoryRecord:
         """The record under its key as Larder writes it."""

@@ -88,7 +88,7 @@ class GatheredResults(MemoryRowResults):
         super().__init__(join, run, source)
         name = joined_name(run.service.name, join)
         self._log = run.log(name)
-        self._refuse = partial(run.park, name)
+        self._refuse = partial(run.dead_letter, name)
         self._into_checks = RowChecks(cast("OwnerTopic", join.into))
         self._revisions: dict[bytes, int] = {}
 

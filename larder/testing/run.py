@@ -49,7 +49,7 @@ class MemoryRun:
         self.now = now
         self.complete = complete
         self.letters: list[MemoryLetter] = []
-        self.dead_letters = dead_letters_name(service.name)
+        self.letters_topic = dead_letters_name(service.name)
         self.produced = TopicRecords({name: [] for name in _written(service)})
         self._logs: dict[str, list[MemoryRecord]] = {}
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
@@ -71,7 +71,7 @@ class MemoryRun:
             try:
                 take(record)
             except ValueError as error:
-                self.park(topic, record, cause_of(error))
+                self.dead_letter(topic, record, cause_of(error))
 
     def publish(
         self, into: Topic, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = ()
@@ -81,10 +81,10 @@ class MemoryRun:
         self.produced[into.name].append(record)
         self.append(into.name, record)
 
-    def park(self, topic: str, record: MemoryRecord, cause: str) -> None:
+    def dead_letter(self, topic: str, record: MemoryRecord, cause: str) -> None:
         """Add a dead letter."""
         log.warning("%s is a dead letter: %s", Coordinates(topic, 0, record.offset), cause)
-        letters = self.produced[self.dead_letters]
+        letters = self.produced[self.letters_topic]
         letter = dead_letter(self.service.name, topic, 0, record, cause)
         letters.append(MemoryRecord(letter.key, letter.value, len(letters), tuple(letter.headers), record.timestamp))
         self.letters.append(MemoryLetter(topic, record.offset, cause, record))

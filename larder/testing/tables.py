@@ -1,7 +1,4 @@
-"""Tables in memory: what the records of a topic come to, by the same function as in the store.
-
-Nothing here knows operators.
-"""
+"""Tables in memory, kept by the function that decides for the store too. Nothing here knows operators."""
 
 from __future__ import annotations
 

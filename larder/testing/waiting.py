@@ -114,4 +114,4 @@ class WaitingJoin(MemoryJoin):
             self.finish(waiting.record, found)
         except ValueError as error:
             self.results.failed(waiting.record)
-            self._run.park(self._topic, waiting.record, cause_of(error))
+            self._run.dead_letter(self._topic, waiting.record, cause_of(error))

@@ -166,7 +166,7 @@ OUTPUTS = (*JOINED, "spent", "mails", "thanks", "renamed", "refusals", "dead-let
 TABLES = ("customers", "products", "labels", "spent", "mails")
 OWN_REVISIONS = ("spent", "mails")
 
-PATIENCE = 15
+PATIENCE = 30
 """Seconds that a worker has for a step, which takes it a fraction of one."""
 
 
@@ -179,7 +179,7 @@ class Input(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_driver_has_the_results_tables_and_dead_letters_of_a_worker(
     kafka: str, beside: Beside, tmp_path: Path, chance: random.Random, caplog: pytest.LogCaptureFixture
 ) -> None:

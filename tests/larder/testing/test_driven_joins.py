@@ -55,7 +55,7 @@ def test_a_wait_ends_at_its_deadline_by_the_clock_of_the_driver() -> None:
         driver.advance(days=1)
 
 
-def test_an_order_too_many_takes_the_next_step_at_once() -> None:
+def test_one_waiting_order_too_many_takes_the_next_step_at_once() -> None:
     with Driver(waiting(at_most=1, then=PassOn)) as driver:
         driver.send(orders, order("o1"))
         driver.send(orders, order("o2"))

@@ -102,7 +102,7 @@ def test_a_key_in_another_form_is_the_same_key() -> None:
         assert driver.read_rows(placed) == [Placed(device=name, device_row=Device(device=name))]
 
 
-def test_a_dead_letter_that_the_test_does_not_read_fails_it() -> None:
+def test_an_unread_dead_letter_fails_the_test() -> None:
     with (
         pytest.raises(UnreadDeadLettersError, match=r"shop\.orders\.by\.customer_id/0/0: customers has no row 'c1'"),
         Driver(joining()) as it,
@@ -114,7 +114,7 @@ def test_a_dead_letter_that_the_test_does_not_read_fails_it() -> None:
         assert dict(raw.headers)["larder.key"] == b"o1"
 
 
-def test_a_test_that_fails_is_told_its_first_failure() -> None:
+def test_a_block_that_fails_raises_its_own_error() -> None:
     driver = Driver(joining())
     driver.send(orders, order())
     with pytest.raises(DeclarationError, match="reading nothing"), driver:
@@ -193,7 +193,7 @@ def test_the_examples_of_docstrings_run(documented: Any) -> None:
         (lambda it: it.advance(seconds=-1), "the clock of a driver: requires a time that is not before 2000-01-01T00"),
     ],
 )
-def test_a_mistake_of_the_test_is_told_with_what_to_do(use: Callable[[Driver], Any], told: str) -> None:
+def test_a_mistake_raises_a_problem_that_says_what_to_do(use: Callable[[Driver], Any], told: str) -> None:
     with pytest.raises(DeclarationError, match=told):
         use(Driver(joining()))
 
