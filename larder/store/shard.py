@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from larder.declaring.records import Record
-from larder.store.applying.indexes import changed_entries
 from larder.store.applying.plan import BatchPlan, plan
 from larder.store.applying.revision_regressions import Fell
+from larder.store.applying.writing import put_plan
 from larder.store.layout import (
     FELL_KEY,
     HEADER_SIZE,
@@ -21,7 +21,6 @@ from larder.store.layout import (
     origin,
     pack_mark,
     position_key,
-    tombstone_key,
     unpack_mark,
 )
 from larder.store.partition_state import State
@@ -122,26 +121,19 @@ class Shard:
         """
         mark = self.marks[partition]
         fresh = _not_before(records, mark.position)
+        elsewhere = [each for each in misplaced if each.record.offset >= mark.position]
         stored = self._stored([r.key for r in fresh if r.key is not None])
         planned = plan(fresh, stored, partition, self.shape, int(self._clock() * 1000))
-        applied = planned.applied
-        unreadable = applied.rejected
-        elsewhere = [each for each in misplaced if each.record.offset >= mark.position]
-        if elsewhere:
-            applied.rejected = sorted([*applied.rejected, *elsewhere], key=lambda each: each.record.offset)
-        rejected = applied.rejected
+        applied, unreadable = planned.applied, planned.applied.rejected
+        rejected = sorted([*unreadable, *elsewhere], key=_offset) if elsewhere else unreadable
         applied.rejected = [each for each in rejected if not self.reads.was_read(partition, each.record.offset)]
-        read_again = len(rejected) - len(applied.rejected)
-        applied.repeated = len(records) + len(misplaced) - len(fresh) - len(elsewhere) + read_again
+        dropped = len(records) + len(misplaced) - len(fresh) - len(elsewhere)
+        applied.repeated = dropped + len(rejected) - len(applied.rejected)
         applied.fell = None if self.fell else applied.fell
-        last = max([each.offset for each in fresh[-1:]] + [each.record.offset for each in elsewhere[-1:]], default=-1)
-        position = max(mark.position, last + 1, next_position or 0)
+        ends = [each.record.offset + 1 for each in elsewhere[-1:]] + [each.offset + 1 for each in fresh[-1:]]
+        position = max(mark.position, next_position or 0, *ends)
         if position > mark.position:
-            after = Mark(
-                position,
-                self.states[partition].at_end or 0.0,
-                mark.rows + applied.new - applied.deleted,
-            )
+            after = Mark(position, self.states[partition].at_end or 0.0, mark.rows + applied.new - applied.deleted)
             batch = StoreBatch()
             self.reads.meet(batch, partition, fresh, rejected)
             counts = self.unreadable.add(batch, partition, fresh, unreadable)
@@ -234,25 +226,12 @@ class Shard:
         stored: dict[bytes, bytes | None],
         after: Mark,
     ) -> None:
-        put = batch.put
-        for key, value in planned.writes.items():
-            gone = len(value) == HEADER_SIZE
-            if gone and not self._remembers:
-                batch.delete(ROW + key)
-                continue
-            put(ROW + key, value)
-            if gone:
-                put(tombstone_key(partition, origin(value).timestamp, key), b"")
-        entries = changed_entries(planned, stored, self.shape)
-        for entry in entries.gone:
-            batch.delete(entry)
-        for entry in entries.new:
-            put(entry, b"")
-        put(position_key(partition), pack_mark(after))
+        put_plan(batch, partition, planned, stored, self.shape, remembers=self._remembers)
+        batch.put(position_key(partition), pack_mark(after))
         rejected = planned.applied.rejected
         kept = self.rejected_records.add(batch, partition, rejected) if rejected else self.rejected_records.kept
         if planned.applied.fell is not None:
-            put(FELL_KEY, msgspec.msgpack.encode(planned.applied.fell))
+            batch.put(FELL_KEY, msgspec.msgpack.encode(planned.applied.fell))
         self.store.write(batch)
         self.fell = self.fell or planned.applied.fell
         self.rejected_records.kept = kept
@@ -263,6 +242,10 @@ class Shard:
 def _fell(store: Store) -> Fell | None:
     stored = store.get(FELL_KEY)
     return None if stored is None else msgspec.msgpack.decode(stored, type=Fell)
+
+
+def _offset(rejected: Rejected) -> int:
+    return rejected.record.offset
 
 
 def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:
