@@ -28,7 +28,7 @@ from larder.operators.rekeying.rows import keys_topic
 class InputPlan:
     """All that is declared on one input topic.
 
-    `replays` is set where nothing is declared: it has dead letters of that input, each for the step that parked it.
+    `replays` is set where nothing is declared: it has dead letters of that input, each for the step that sent it there.
     """
 
     operators: list[OperatorPlan] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """Dead letters of one partition: records that could not be handled, kept with their cause.
 
-The key is the record's coordinates, so that handling it again does not park it twice. A dead letter always
+The key is the record's coordinates, so that handling it again does not send it twice. A dead letter always
 fits its topic: one that is refused would be made again for ever.
 """
 
@@ -18,7 +18,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.output import RECORD_OVERHEAD, Output
 
 
-class Parking:
+class DeadLetters:
     """Sends records of `tp` to the dead letters of `service`, and has their causes logged."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Parking:
         causes: CauseLog | None = None,
         step: str = "",
     ) -> None:
-        """`step`: what parks them, which is to process them again when they are replayed."""
+        """`step`: what sends them, which is to process them again when they are replayed."""
         self._service = service
         self._tp = tp
         self._output = output
@@ -44,14 +44,14 @@ class Parking:
             try:
                 handle(record)
             except ValueError as error:
-                self.park(record, cause_of(error))
+                self.add(record, cause_of(error))
 
-    def park(self, record: Record, cause: str) -> None:
+    def add(self, record: Record, cause: str) -> None:
         """Send a record of an input to the dead letters."""
         self._causes.note(self._tp.partition, record.offset, cause)
-        self.park_rejected(record, cause)
+        self.add_rejected(record, cause)
 
-    def park_rejected(self, record: Record, cause: str) -> None:
+    def add_rejected(self, record: Record, cause: str) -> None:
         """Send a record to the dead letters that its table rejects, and logs."""
         whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause, self._step)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)

@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 from larder.counters.counts import Counts
 from larder.counters.operator_counts import Results
 from larder.declaring.operators import Operator
-from larder.delivery.dead_letters import Parking
+from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
@@ -49,10 +49,10 @@ class PartitionContext:
         """The table whose topic this is."""
         return self.tables[self.tp.topic]
 
-    def dead_letters(self) -> Parking:
+    def dead_letters(self) -> DeadLetters:
         """Give where records go that the step could not handle."""
         causes = self.counts.causes.of(self.tp.topic)
-        return Parking(self.service, self.tp, self.letters, self.delivery, causes, self.step)
+        return DeadLetters(self.service, self.tp, self.letters, self.delivery, causes, self.step)
 
     def owned(self, output: Output) -> OwnedRows:
         """Give this partition of a table that the service owns."""

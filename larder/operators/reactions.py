@@ -70,7 +70,7 @@ class ReactingHandler:
         self._table = at.table
         self._reactions = reactions
         self._begun = begun
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._delivery = at.delivery
         self._events = EmittedEvents(at.delivery)
         self._next = at.table.position(at.tp.partition)
@@ -110,7 +110,7 @@ class ReactingHandler:
         for each in [*misplaced, *changes(at_home, known, unread, partition, shard.shape)]:
             if isinstance(each, Rejected):
                 self._counts.parked += 1
-                self._parking.park_rejected(each.record, each.cause)
+                self._dead_letters.add_rejected(each.record, each.cause)
             else:
                 self._react_to(each)
         self._events.flush()
@@ -132,7 +132,7 @@ class ReactingHandler:
             self._events.check(events, change.record.timestamp)
         except ValueError as error:
             self._counts.parked += 1
-            self._parking.park(change.record, cause_of(error))
+            self._dead_letters.add(change.record, cause_of(error))
         else:
             self._events.collect(events, change.record.timestamp)
             self._counts.emitted += len(events)

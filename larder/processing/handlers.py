@@ -34,7 +34,7 @@ class TableHandler:
     def __init__(self, at: PartitionContext) -> None:
         self._tp = at.tp
         self._table = at.table
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._delivery = at.delivery
 
     def process(self, records: Sequence[Record], position: int) -> None:
@@ -55,7 +55,7 @@ class TableHandler:
             # What holds others back is a row still, which another row type may read: no letter to be settled.
             held_back = self._table.role.needs_each_row and self._table.is_unreadable(self._tp.partition, record.key)
             if not held_back or record.offset in elsewhere:
-                self._parking.park_rejected(record, cause)
+                self._dead_letters.add_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
         # Where the table goes on is known to its store; the offset fences the dead letters.
         self._delivery.done(self._tp, position)

@@ -1,7 +1,7 @@
-"""Dead letters that are replayed: each is processed again by the step that parked it, and by nothing else.
+"""Dead letters that are replayed: each is processed again by the step that dead-lettered it, and by no other.
 
 They come in a topic of the service, partitioned like the input. A step is given the record as it came, at the offset
-that it has in the input: what comes of it is named after that, as if it had not been parked.
+that it has in the input: what comes of it is named after that, as if it had not been dead-lettered.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class ReplayHandler:
         if offset is None:
             place = f"{self._source.topic}/{self._source.partition}"
             cause = f"a replayed record requires the header {REPLAYED} with an offset of {place}"
-            self._at.dead_letters().park(record, cause)
+            self._at.dead_letters().add(record, cause)
             return
         again = PlainRecord(offset, record.timestamp, record.key, record.value, record.headers)
         if (stage := self._handler.steps.get(step)) is None:
             found = ", ".join(self._handler.steps) or "none"
             cause = f"replaying requires the step {step!r} of the service on {self._source.topic}; found {found}"
-            self._at.of(self._source).for_step(step).dead_letters().park(again, cause)
+            self._at.of(self._source).for_step(step).dead_letters().add(again, cause)
             return
         stage.process(in_one_form((again,), self._handler.key_type))
 

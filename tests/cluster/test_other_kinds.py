@@ -49,7 +49,7 @@ class CopyingStep:
     def __init__(self, plan, at):
         self.output = at.output(plan.operator.into.name)
         self.results = at.results(plan.operator)
-        self.parking = at.dead_letters()
+        self.dead_letters = at.dead_letters()
         self.delivery = at.delivery
         self.partition = at.tp.partition
 
@@ -57,7 +57,7 @@ class CopyingStep:
         for record in records:
             if b"poison" in (record.value or b""):
                 self.results["parked"] += 1
-                self.parking.park(record, "poison is not copied")
+                self.dead_letters.add(record, "poison is not copied")
                 continue
             self.results["copied"] += 1
             self.delivery.emit(self.output, self.partition, record.key, record.value, record.timestamp)

@@ -19,7 +19,7 @@ from larder.declaring.decisions import Near, WakeUp, as_utc
 from larder.declaring.partitioning import misplaced
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
-from larder.delivery.dead_letters import Parking
+from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.context import PartitionContext
@@ -59,7 +59,7 @@ class Decider:
         self.set_wake_up: Callable[[bytes, float, int], None]
         self._compiled = compiled
         self._near = near
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._outputs = outputs
         self._delivery = at.delivery
         self._events = EmittedEvents(at.delivery)
@@ -115,7 +115,7 @@ class Decider:
             self.flush()
         except ValueError as error:
             self.counts.parked += 1
-            self._parking.park(record, cause_of(error))
+            self._dead_letters.add(record, cause_of(error))
         self.counts.woken += 1
 
     def caught_up(self) -> bool:
@@ -161,11 +161,11 @@ class Decider:
 class DecideStep:
     """A decide on one input partition: reads its events, and has them decided on one after the other."""
 
-    def __init__(self, tp: TopicPartition, read: Read, decider: Decider, parking: Parking) -> None:
+    def __init__(self, tp: TopicPartition, read: Read, decider: Decider, dead_letters: DeadLetters) -> None:
         self._tp = tp
         self._read = read
         self._decider = decider
-        self._parking = parking
+        self._dead_letters = dead_letters
 
     def busy(self) -> bool:
         return self._decider.rows.full()
@@ -195,4 +195,4 @@ class DecideStep:
 
     def _park(self, record: Record, error: ValueError) -> None:
         self._decider.counts.parked += 1
-        self._parking.park(record, cause_of(error))
+        self._dead_letters.add(record, cause_of(error))

@@ -124,5 +124,5 @@ class WakeUps:
 
 
 def _due(at: float) -> float:
-    """When a wake-up is handled: one for a time that never comes is handled at once, and parked."""
+    """When a wake-up is handled: one for a time that never comes is handled at once, and dead-lettered."""
     return at if at < LATEST else -inf

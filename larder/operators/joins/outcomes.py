@@ -35,7 +35,7 @@ class Outcomes:
         self._compiled = compiled
         self._output = output
         self._delivery = at.delivery
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._rows = rows
 
     def act(self, found: LookedUp, decision: Decision) -> None:
@@ -66,7 +66,7 @@ class Outcomes:
     def dead_letter(self, found: LookedUp, cause: str) -> None:
         """Dead-letter a record; of a row, what an older revision of it had is deleted."""
         self.quality.dead_letter(found, cause)
-        self._parking.park(found.record, cause)
+        self._dead_letters.add(found.record, cause)
         if self._rows is not None:
             with suppress(ValueError):
                 self._delete(found.record, self._rows.none(found.record))

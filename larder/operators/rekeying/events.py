@@ -32,7 +32,7 @@ class RekeyEventsStep:
         self._key_of = key_of
         self._output = output
         self._delivery = at.delivery
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:
@@ -61,7 +61,7 @@ class RekeyEventsStep:
                 headers = list(record.headers)
                 self._delivery.check(self._output, record.key, record.value, record.timestamp, headers)
         except ValueError as error:
-            self._parking.park(record, cause_of(error))
+            self._dead_letters.add(record, cause_of(error))
             return None
         if key is None:
             self._counts.dropped += 1

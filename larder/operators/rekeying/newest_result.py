@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from larder.declaring.records import Record
-from larder.delivery.dead_letters import Parking
+from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.headers import AFTER_HEADER
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.store.applying.deletions import REVISION_HEADER, declared_revision
@@ -20,16 +20,16 @@ from larder.store.applying.row_checks import RowChecks
 class NewestResultStep:
     """The results of one partition, each with the revision of its row in a header; `checks` are those of the rows."""
 
-    def __init__(self, rows: OwnedRows, parking: Parking, checks: RowChecks) -> None:
+    def __init__(self, rows: OwnedRows, dead_letters: DeadLetters, checks: RowChecks) -> None:
         self._rows = rows
-        self._parking = parking
+        self._dead_letters = dead_letters
         self._checks = checks
 
     def busy(self) -> bool:
         return self._rows.full()
 
     def process(self, records: Sequence[Record]) -> None:
-        self._parking.handle_each(records, self._gather)
+        self._dead_letters.handle_each(records, self._gather)
 
     def _gather(self, record: Record) -> None:
         key = record.key

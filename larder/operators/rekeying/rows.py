@@ -62,7 +62,7 @@ class RekeyRowsStep:
         self._places = places
         self._output = output
         self._delivery = at.delivery
-        self._parking = at.dead_letters()
+        self._dead_letters = at.dead_letters()
         self._counts = counts
         self._drops = drops
 
@@ -70,7 +70,7 @@ class RekeyRowsStep:
         return self._places.full()
 
     def process(self, records: Sequence[Record]) -> None:
-        self._parking.handle_each(records, self._rekey)
+        self._dead_letters.handle_each(records, self._rekey)
 
     def _rekey(self, record: Record) -> None:
         if record.key is None:

@@ -106,14 +106,14 @@ def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None
     delivery = MemoryDelivery()
     tp = TopicPartition("orders", 0)
     at = context(tp, delivery, Output("s.dead-letters", 1, 1 << 20))
-    parking = at.dead_letters()
+    dead_letters = at.dead_letters()
     handled: list[bytes | None] = []
 
     class Stage:
         def process(self, records: Sequence[Record]) -> None:
             handled.extend(record.key for record in records)
             for record in records:
-                parking.park(record, "for a trial")
+                dead_letters.add(record, "for a trial")
 
         def busy(self) -> bool:
             return False

@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from larder.delivery.dead_letters import Parking
+from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.headers import AFTER_HEADER
 from larder.delivery.output import Output
 from larder.local_tables.role import TableRole
@@ -40,8 +40,8 @@ def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
     """The keys of the rows that come of the results, and those of their dead letters."""
     delivery = MemoryDelivery()
     rows = OwnedRows(held.at(0), Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
-    parking = Parking("shop", JOINED, LETTERS, delivery.as_delivery())
-    NewestResultStep(rows, parking, RowChecks(customers)).process(records)
+    dead_letters = DeadLetters("shop", JOINED, LETTERS, delivery.as_delivery())
+    NewestResultStep(rows, dead_letters, RowChecks(customers)).process(records)
     delivery.finish()
     return [[each.key for each in delivery.logs[TopicPartition(topic, 0)]] for topic in (customers.name, LETTERS.topic)]
 
