@@ -58,6 +58,7 @@ class Driver:
         self, error: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Raise UnreadDeadLettersError for letters that the block has not read, unless it failed anyway."""
+        __tracebackhide__ = True  # pytest then shows the test, not this line
         if error is None and (letters := self.dead_letters()):
             lines = [f"{Coordinates(each.topic, 0, each.offset)}: {each.cause}" for each in letters]
             message = "dead letters that the test has not read with dead_letters():\n" + "\n".join(lines)
