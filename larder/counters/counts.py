@@ -15,14 +15,14 @@ Form = TypeVar("Form", bound=OperatorCounts)
 
 
 class CountedOperator(NamedTuple):
-    """An operator, and what it counts; the first of those that count together."""
+    """An operator and its counts; the first one of operators that share them."""
 
     operator: Operator
     counts: OperatorCounts
 
 
 class Counts:
-    """What each operator counts, what each `.by` leaves out (by the topic that it fills), and causes by input."""
+    """The counts of operators, of rekeyings by the topic that they fill, and of causes by input."""
 
     def __init__(
         self, operators: Iterable[Operator], rekeyed: Iterable[str] = (), clock: Callable[[], float] = now
@@ -35,19 +35,19 @@ class Counts:
 
     @property
     def operators(self) -> Collection[CountedOperator]:
-        """All that count, as they were declared."""
+        """All counts, in the sequence of the declarations."""
         return self._operators.values()
 
     def handled(self, operator: Operator) -> int:
-        """How many records an operator is through with."""
+        """Return how many records an operator has handled."""
         return self._operators[operator.counted_as].counts.handled
 
     def of(self, operator: Operator, form: type[Form]) -> Form:
-        """Give what an operator counts, in the form that its kind has."""
+        """Return the counts of an operator, in the form of its kind."""
         return self.under(operator.counted_as, form)
 
     def under(self, counted_as: str, form: type[Form]) -> Form:
-        """Give what is counted under an id."""
+        """Return the counts under an id; TypeError if they have another form."""
         counts = self._operators[counted_as].counts
         if not isinstance(counts, form):
             message = f"{counted_as} counts {type(counts).__name__}, not {form.__name__}"

@@ -1,7 +1,6 @@
-"""What operators count: how many records each of them is through with, and what became of them.
+"""What operators count: how many records each has handled, and what became of them.
 
-The forms that the kinds here count in; a kind of another module registers its own with `counts_of`, or counts
-`Results`.
+A kind registers the form of its counts with `counts_of`; a kind that does not counts `Results`.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from larder.declaring.reactions import Reaction
 
 
 class OperatorCounts(Protocol):
-    """Numbers of one operator in this worker; they only rise, and start with the worker."""
+    """The numbers of one operator in this worker since it started; they only rise."""
 
     @property
     def handled(self) -> int:
-        """How many records it is through with: its rate is made of this number."""
+        """How many records it has handled; its rate is the rate of this number."""
 
     def as_dict(self) -> dict[str, int]:
-        """Give records by what became of them, in one word each."""
+        """Return the number of records by outcome, each in one word."""
 
 
 class Results(Counter[str]):
-    """Records by what became of them, of a kind that has no form of its own."""
+    """Records by outcome, for a kind without a form of its own."""
 
     @property
     def handled(self) -> int:
@@ -93,7 +92,7 @@ class AgentCounts:
 
 @singledispatch
 def counts_of(operator: object, clock: Callable[[], float]) -> OperatorCounts:  # noqa: ARG001 - by kind
-    """Make what an operator counts, at 0; `clock` gives seconds since the epoch, for samples."""
+    """Create the counts of an operator, all 0; `clock` returns seconds since the epoch, for samples."""
     return Results()
 
 

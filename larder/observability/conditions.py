@@ -1,4 +1,4 @@
-"""What is wrong with a worker, as its own status says: judged here alone, for pages and for doctor. Pure.
+"""What is wrong with a worker, judged from its status, once for pages and for doctor. Pure.
 
 A condition says what was found and how bad it is. Pages and doctor put it into their own words.
 """
@@ -23,28 +23,28 @@ class Severity(IntEnum):
 
 
 class NotRunning(NamedTuple):
-    """The worker processes nothing yet, or any more."""
+    """The worker does not process records yet, or no longer."""
 
     severity: Severity
     phase: str
 
 
 class Shortage(NamedTuple):
-    """The worker has too little of what it needs, and goes on."""
+    """The worker has too little of something, and continues."""
 
     warning: str
     severity: Severity = Severity.WARNING
 
 
 class HeldBack(NamedTuple):
-    """Records of an input are not processed, since what would come of them could be wrong."""
+    """Records of an input are not processed, since their results could be wrong."""
 
     problem: str
     severity: Severity = Severity.ERROR
 
 
 class Diverging(NamedTuple):
-    """The owner of a table published a revision that falls, so that copies may differ; `fell` says where."""
+    """The owner of a table published a lower revision than before, so copies may differ; `fell` says where."""
 
     table: str
     fell: Report
@@ -52,7 +52,7 @@ class Diverging(NamedTuple):
 
 
 class RejectedRecords(NamedTuple):
-    """Records of a table are no rows of it; `held` says how the worker holds the table."""
+    """Records of a table that are not valid rows; `held` says how the worker holds the table."""
 
     table: str
     records: int
@@ -64,7 +64,7 @@ Condition: TypeAlias = NotRunning | Shortage | HeldBack | Diverging | RejectedRe
 
 
 def conditions(status: Report) -> Iterator[Condition]:
-    """Judge a worker by what it says of itself in answer to `/services`."""
+    """Judge a worker and its tables by its answer to `GET /services`."""
     yield from worker_conditions(status)
     for table in status.get("tables", ()):
         yield from table_conditions(table)
@@ -79,7 +79,7 @@ def worker_conditions(status: Report) -> Iterator[NotRunning | Shortage | HeldBa
 
 
 def table_conditions(table: Report) -> Iterator[Diverging | RejectedRecords]:
-    """Judge one of its tables; how far the table is, is a matter of the moment."""
+    """Judge one of its tables. Progress is not judged here: it changes all the time."""
     if fell := table.get("diverging"):
         yield Diverging(table["table"], fell)
     if parked := table.get("parked"):

@@ -1,14 +1,13 @@
-"""Whether a worker lives, and whether it is ready: judged from how far its partitions are, look after look. Pure.
+"""Whether a worker is live, and whether it is ready, judged from the progress of its partitions. Pure.
 
-*Live*: nothing here stands still that a restart would mend. A partition with lag whose position has not moved for
-`STALL_SECONDS` is such a thing, since a restart makes consumers, producers and functions anew. What a restart would
-not mend is no reason for one, and is told beside the answer: a broker that is away, outputs that it does not
-acknowledge (they are made again already), an open transaction of another producer, joins that wait for a table (which
-is judged by itself), a topic with another number of partitions. A worker that restarts for such a reason would only
-lose its place, and could not answer meanwhile.
+*Live*: nothing stalls that a restart would fix. A partition stalls if it has lag and its position has not moved for
+`STALL_SECONDS`: a restart creates new consumers, producers and functions. These do not make a worker unhealthy, and
+the answer lists them: an unreachable broker, unacknowledged outputs (they are retried), an open transaction of another
+producer, a join waiting for a table (which is judged by itself), a topic whose number of partitions changed. A restart
+for such a reason would only cost the worker its partitions, and its answers meanwhile.
 
-*Ready*: every table was caught up once since the start of the process, and the group has told which partitions it
-has. It stays so: a local copy goes on being of use while partitions move, or the broker is away.
+*Ready*: every table was caught up once since the process started, and the group has assigned partitions. A worker
+stays ready: its local copies are useful while partitions move, and while the broker is unreachable.
 """
 
 from __future__ import annotations
@@ -23,19 +22,18 @@ if TYPE_CHECKING:
     from larder.worker.vitals import PartitionUse, Standing, Vitals
 
 STALL_SECONDS = 30.0
-"""In seconds. Each step of a commit may take 15, and is begun anew then: twice that is no delay."""
+"""Each step of a commit may take 15 s before it is retried: twice that is no delay."""
 
 LOOK_SECONDS = 15.0
-"""Between two looks no more than this counts as standing still: a process that was paused did not look, and did not
-work either. A worker looks at itself every five seconds, and whenever it is asked."""
+"""At most this much time between two looks counts as a stall: a paused process neither looked nor worked. A worker
+looks at itself every five seconds, and for each request."""
 
 SWALLOWED_SECONDS = 15.0
-"""More than `STALL_SECONDS` is given after the broker was away: a request that the network swallowed is given up after
-40 s."""
+"""Added to `STALL_SECONDS` after the broker was unreachable: a request that the network lost times out after 40 s."""
 
 
 class Stand(NamedTuple):
-    """Where a partition stood at a look, for how long (seconds), and why it may; `end` as last known."""
+    """The position of a partition at a look, the seconds that it has not moved, and its excuse; `end` as last known."""
 
     position: int
     end: int | None
@@ -44,19 +42,19 @@ class Stand(NamedTuple):
 
     @property
     def lag(self) -> int:
-        """How many offsets lie before the end; none where the end was never known."""
+        """The offsets between the position and the end; 0 if the end was never known."""
         return 0 if self.end is None else max(0, self.end - self.position)
 
 
 class Look(NamedTuple):
-    """All partitions as they stood at a time, in seconds on a clock that only runs forward."""
+    """All partitions at one time, in seconds of a monotonic clock."""
 
     at: float
     stands: Mapping[PartitionUse, Stand]
 
 
 class HealthVerdict(NamedTuple):
-    """Whether it is so; `reasons` why not, and `besides` what is no reason but should be known."""
+    """Whether it holds; `reasons` why not, and `besides`: facts that are no reason but worth knowing."""
 
     good: bool
     reasons: list[dict[str, Any]]
@@ -68,7 +66,7 @@ NOTHING = Look(0.0, {})
 
 
 def look(before: Look, vitals: Vitals, now: float) -> Look:
-    """Look again, `now` on the clock of `before`."""
+    """Look again, at `now` of the clock of `before`."""
     passed = min(max(0.0, now - before.at), LOOK_SECONDS)
     return Look(
         now, {each.place: _stand(before.stands.get(each.place), each, vitals, passed) for each in vitals.partitions}
@@ -78,31 +76,36 @@ def look(before: Look, vitals: Vitals, now: float) -> Look:
 def _stand(before: Stand | None, seen: Standing, vitals: Vitals, passed: float) -> Stand:
     end = seen.end
     if end is None and before is not None and seen.position >= before.position:
-        # Being measured anew: what was there before is still to be read.
+        # The end is being measured again: the records before the last one are still to be read.
         end = before.end
     stand = Stand(seen.position, end, 0.0, seen.excuse)
     if not vitals.answers:
         return stand._replace(still=-SWALLOWED_SECONDS, excuse="the broker is away")
     if before is None or seen.position != before.position or not stand.lag or seen.excuse is not None:
         return stand
-    # What stood for a reason at the last look, or had nothing to do then, stands still from now on.
+    # A partition that had an excuse at the last look, or nothing to do, stalls from now on.
     return stand._replace(still=before.still + (passed if before.lag and before.excuse is None else 0.0))
 
 
 def live(looked: Look, limit: float = STALL_SECONDS) -> HealthVerdict:
-    """Judge by the last look; `limit` in seconds."""
+    """Judge whether the worker is live, by the last look; `limit` in seconds."""
     lagging = [(place, stand) for place, stand in looked.stands.items() if stand.lag]
     stalled = [
-        {**_told(place, stand), "why": f"its position has not moved for {stand.still:.0f} s: a restart may mend that"}
+        {
+            **_described(place, stand),
+            "why": f"its position has not moved for {stand.still:.0f} s: a restart may mend that",
+        }
         for place, stand in lagging
         if stand.still >= limit
     ]
-    excused = [{**_told(place, stand), "why": stand.excuse} for place, stand in lagging if stand.excuse is not None]
+    excused = [
+        {**_described(place, stand), "why": stand.excuse} for place, stand in lagging if stand.excuse is not None
+    ]
     return HealthVerdict(not stalled, stalled, excused)
 
 
 def line(verdict: HealthVerdict) -> str:
-    """Give the line of a log about a worker that lives no more, or lives again."""
+    """Return the log line for a worker that is no longer live, or live again."""
     if verdict.good:
         return "live again"
     where = [f"{next(iter(each.values()))}, partition {each['partition']}: {each['why']}" for each in verdict.reasons]
@@ -110,7 +113,7 @@ def line(verdict: HealthVerdict) -> str:
 
 
 def ready(vitals: Vitals) -> HealthVerdict:
-    """Judge whether it can answer, and has its part of the work."""
+    """Judge whether the worker can answer, and has its partitions."""
     reasons: list[dict[str, Any]] = [
         {"table": name, "why": "it has not been caught up since the worker started"}
         for name, caught_up in vitals.tables.items()
@@ -124,7 +127,7 @@ def ready(vitals: Vitals) -> HealthVerdict:
     return HealthVerdict(not reasons, reasons, besides)
 
 
-def _told(place: PartitionUse, stand: Stand) -> dict[str, Any]:
+def _described(place: PartitionUse, stand: Stand) -> dict[str, Any]:
     return {
         place.kind: place.topic,
         "partition": place.partition,

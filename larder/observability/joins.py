@@ -1,7 +1,6 @@
 """Why was this record not joined? Each join by partition: counts, and the newest records that lacked a row. Pure.
 
-From what the engine has counted to plain values, with keys as people write them and coordinates that name a dead
-letter, too.
+Turns the engine's counts into plain values: keys as people write them, and coordinates, which also name a dead letter.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
 
 
 def quality(service: Service, counts: Counts, waiting: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-    """Give each join with its partitions, those included that this worker had before; as GET /joins answers."""
+    """Return each join with its partitions, including those that this worker had before, as `GET /joins` answers."""
     return {"joins": [_join(service, join, counts, waiting) for join in service.joins]}
 
 
 def of_all(answers: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Give the joins of several workers, by whose names they come, as one: sums, and partitions with who counted them.
+    """Add the joins of several workers, given by worker; each partition names the worker that counted it.
 
-    A partition that has moved was counted by each worker that had it.
+    Each worker that had a partition counted it.
     """
     partitions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for worker, joins in answers.items():
@@ -79,7 +78,7 @@ def _samples(join: Join, tp: TopicPartition, quality: JoinQuality) -> dict[str, 
 
 
 def _newest(join: Join, tp: TopicPartition, samples: Iterable[Sample]) -> list[dict[str, Any]]:
-    """The newest first; a record that was read again, after a rewind, once."""
+    """Return the newest first; a record that was read again after a rewind appears once."""
     by_offset = {sample.offset: sample for sample in samples}
     return [_sample(join, tp, sample) for sample in sorted(by_offset.values(), reverse=True)]
 

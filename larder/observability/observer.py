@@ -1,7 +1,7 @@
-"""What a worker tells of itself: the quality of its joins, its health, its metrics.
+"""What a worker reports about itself: the outcomes of its joins, its health, its metrics.
 
-Decides nothing: see `joins`, `health` and `metrics` beside it. The worker looks at itself every few seconds: what
-stands still, and how fast records go, can only be told from an earlier look, and nobody else may have made one.
+Decides nothing: see `joins`, `health` and `metrics` beside it. The worker looks at itself every few seconds, since
+stalls and rates need an earlier look to compare with.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 EVERY_SECONDS = 5.0
-"""Between two looks of its own: a few of them make up what a partition may stand still for."""
+"""Between two looks of its own: several fit into the time after which a partition counts as stalled."""
 
 
 class Observed:
-    """One worker, as it is looked at. `stall` in seconds: so long a partition with lag may stand still."""
+    """One worker under observation. `stall`: seconds after which a partition with lag counts as stalled."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Observed:
         stall: float = health.STALL_SECONDS,
         warnings: Sequence[str] = (),
     ) -> None:
-        """`clock` gives seconds since the epoch; `warnings`: what the process lacks, though it works without."""
+        """`clock` returns seconds since the epoch; `warnings`: what the process has too little of."""
         self.requests = Requests()
         self._runner = runner
         self._memory = memory
@@ -61,18 +61,18 @@ class Observed:
         self._process = ProcessCollector(registry=None)
 
     def joins(self) -> dict[str, Any]:
-        """Give the quality of each join."""
+        """Return the outcomes of each join, with samples."""
         return joins.quality(self._runner.runtime.service, self._runner.runtime.counts, self._runner.waiting())
 
     def topology(self) -> dict[str, Any]:
-        """Give what the service reads, keeps and writes, with rates of this worker."""
+        """Return what the service reads, keeps and writes, with the rates of this worker."""
         return topology(self._runner.runtime.service, self._measure())
 
     def _measure(self) -> dict[str, float]:
         return self._rates.look(counted(self._runner), time.monotonic())
 
     def live(self) -> health.HealthVerdict:
-        """Look at the partitions, and judge; whoever restarts a worker finds the reason in its log."""
+        """Look at the partitions and judge; a change of the verdict is logged with its reason."""
         self._looked = health.look(self._looked, self._runner.vitals(), time.monotonic())
         verdict = health.live(self._looked, self._stall)
         if verdict.good != self._lives:
@@ -81,18 +81,18 @@ class Observed:
         return verdict
 
     async def keep_looking(self, every: float) -> None:
-        """Look time and again, for ever; `every` in seconds."""
+        """Look every `every` seconds until cancelled."""
         while True:
             self.live()
             self._measure()
             await asyncio.sleep(every)
 
     def ready(self) -> health.HealthVerdict:
-        """Judge whether it can answer."""
+        """Judge whether the worker can answer."""
         return health.ready(self._runner.vitals())
 
     async def measured(self) -> Families:
-        """Read all metrics as they are now, with control given back in between."""
+        """Read all metrics, yielding to other tasks in between."""
         families = Families()
         for _ in read_worker(families, self._runner, self._memory, self._clock()):
             await asyncio.sleep(0)
@@ -102,11 +102,11 @@ class Observed:
         return families
 
     def text(self, families: Families) -> bytes:
-        """Write metrics in Prometheus' text format, those of the process too; in whatever thread."""
+        """Write metrics, including those of the process, in Prometheus' text format; runs in any thread."""
         return generate_latest(_Collected(chain(families.collect(), self._process.collect())))
 
-    def told(self, name: str, verdict: health.HealthVerdict) -> dict[str, Any]:
-        """Give a verdict as it is answered."""
+    def answer(self, name: str, verdict: health.HealthVerdict) -> dict[str, Any]:
+        """Return the answer for a verdict."""
         return {
             name: verdict.good,
             "service": self._runner.runtime.service.name,
@@ -119,7 +119,7 @@ class Observed:
 
 @asynccontextmanager
 async def looked_at(observed: Observed, stop: asyncio.Event, every: float = EVERY_SECONDS) -> AsyncIterator[None]:
-    """Have a worker look at itself while the block lasts; if that fails, `stop` is set, and it is raised behind."""
+    """Let a worker look at itself during the block; a failure sets `stop`, and is raised after the block."""
     looking = asyncio.create_task(observed.keep_looking(every))
     looking.add_done_callback(lambda _: stop.set())
     try:
@@ -132,7 +132,7 @@ async def looked_at(observed: Observed, stop: asyncio.Event, every: float = EVER
 
 
 class _Collected:
-    """What was collected already, as prometheus-client asks for it."""
+    """A collector, as prometheus-client wants it, of what was collected before."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = families

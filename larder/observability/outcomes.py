@@ -1,4 +1,4 @@
-"""What became of operators' records, in one form for all kinds: read out of the lists of a worker's status. Pure."""
+"""What became of the records of operators, in one form for all kinds, from the lists of a worker's status. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from larder.declaring.operators import LISTS
 JOIN: Final = "join"
 
 _KINDS: Final = {"joins": JOIN, "decides": "decide", "reactions": "reaction", "agents": "agent"}
-"""What an operator of each list is, in one word; those of other lists say it themselves."""
+"""The kind of the operators in each list, in one word; entries of other lists name their own."""
 
 
 def outcomes(status: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give each operator with its kind, its name, and its counts; workers of older versions do not know all lists."""
+    """Yield each operator with its kind, its name and its counts; older workers do not report all lists."""
     for listed_as in LISTS:
         for each in status.get(listed_as, ()):
             kind = "fold" if each.get("folds") else _KINDS.get(listed_as)

@@ -1,7 +1,7 @@
-"""How many records a second go through each part of a service: what was counted, against an earlier count of it.
+"""Records per second in each part of a service: the difference between two counts.
 
-Nobody counts for this: who looks leaves a count behind, and whoever looks next is told the rate since then. A worker
-looks at itself every few seconds (`larder.observability.observer`).
+Nothing counts for this alone: each look leaves its counts behind, and the next one returns the rate since then. A
+worker looks at itself every few seconds (`larder.observability.observer`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from larder.worker.runner import ServiceRunner
 
 SHORTEST, LONGEST = 1.0, 60.0
-"""Seconds between two counts that make a rate: less says little, and more is not now."""
+"""Seconds between the two counts of a rate: a shorter time says little, a longer one is not the present."""
 
 
 class Rates:
-    """Remembers counts of the last minute, a second apart."""
+    """Keeps the counts of the last minute, at least a second apart."""
 
     def __init__(self) -> None:
-        """Begin without any: the first look has no rates."""
+        """Start without counts: the first look has no rates."""
         self._looks: deque[tuple[float, Mapping[str, int]]] = deque()
 
     def look(self, counts: Mapping[str, int], now: float) -> dict[str, float]:
-        """Give records a second, by what is counted; `now` on a clock that only runs forward, in seconds."""
+        """Return records per second by what is counted; `now` in seconds of a monotonic clock."""
         while self._looks and now - self._looks[0][0] > LONGEST:
             self._looks.popleft()
         before = next((look for look in reversed(self._looks) if now - look[0] >= SHORTEST), None)
@@ -41,7 +41,7 @@ class Rates:
 
 
 def counted(runner: ServiceRunner) -> dict[str, int]:
-    """Count what this worker took in, or published, by node of the topology."""
+    """Return how many records this worker took or published, by node of the topology."""
     counts: dict[str, int] = {}
     for (topic, _), records in runner.runtime.traffic.published.items():
         counts[f"topic:{topic}"] = counts.get(f"topic:{topic}", 0) + records

@@ -1,4 +1,4 @@
-"""One figure for all partitions of something, and one report out of what several workers report of it. Pure."""
+"""Sums over partitions, and over the reports of several workers. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Report = Mapping[str, Any]
 
 
 def over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
-    """Give one figure for all partitions; unknown as soon as that of one is."""
+    """Return one figure for all partitions; None if that of any partition is unknown."""
     return function(measures) if measures and None not in measures else None
 
 
 def summed(reports: Iterable[Report], *names: str) -> list[dict[str, Any]]:
-    """Add the reports that agree in the fields `names`: whole numbers and counts add up, all else is as the first says.
+    """Add the reports that agree in the fields `names`: integers add up, also nested ones; the rest is the first's.
 
-    They come in the order in which each was first reported.
+    The result has the order in which each was first reported.
     """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for each in reports:
@@ -33,7 +33,7 @@ def _sum(one: Report, other: Report) -> dict[str, Any]:
 
 
 def _added(one: Any, other: Any) -> Any:
-    """Add two values of one field; None stands for none."""
+    """Add two values of one field; None means that there is none yet."""
     if one is None:
         return other
     if isinstance(one, Mapping):

@@ -1,4 +1,4 @@
-"""What a service reads, keeps and writes, as nodes and edges: worked out from its declaration. Pure.
+"""What a service reads, keeps and writes, as nodes and edges derived from its declaration. Pure.
 
 Rates come in, by the id of a node; a node without one has `None`.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def topology(service: Service, rates: Mapping[str, float]) -> dict[str, Any]:
-    """Give the nodes and edges of a service, each once, as GET /topology answers; rates are records a second."""
+    """Return each node and edge of a service once, as `GET /topology` answers; rates are records per second."""
     nodes = [
         *(("topic", use.name) for use in topics_of(service) if Role.REPLAYS not in use.roles),
         *(("table", use.name) for use in service.tables),

@@ -1,4 +1,4 @@
-"""Partitions by topic: which there are, in whose hands, and how they are, as the workers tell. Pure."""
+"""Partitions by topic: their workers and their states, as the workers report them. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _Held = dict[str, dict[int, list[str]]]
 
 
 def by_topic(inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give inputs with their partitions."""
+    """Return inputs with their partitions."""
     topics = sorted({each["topic"] for each in inputs})
     return [{"topic": topic, "partitions": [each for each in inputs if each["topic"] == topic]} for topic in topics]
 
 
 def partition_map(services: Data) -> list[dict[str, Any]]:
-    """Give each topic's partitions with who has them and how they are: what is known here, and what others told."""
+    """Return each topic's partitions with their workers and states, as this worker and the others report them."""
     holders, standbys = _held(services, "partitions"), _held(services, "standby")
-    # What is neither a table nor an input of ours (orders that wait, for instance) is known by who has it alone.
+    # Topics that are neither tables nor inputs (those of waiting records, for instance) have workers, but no state.
     here = {
         (topic, each): "input"
         for topic, those in holders.items()
@@ -51,7 +51,7 @@ def partition_map(services: Data) -> list[dict[str, Any]]:
 
 
 def unserved(services: Data) -> Iterator[tuple[str, list[int]]]:
-    """Give the topics of which no worker has some partitions, with those; none while nobody is told of."""
+    """Yield the topics with partitions that no worker has, with those; none while the workers are unknown."""
     for topic in partition_map(services):
         absent = [cell["partition"] for cell in topic["cells"] if cell["kind"] == "unserved"]
         if absent:
@@ -68,10 +68,10 @@ def _states(services: Data) -> dict[tuple[str, int], str]:
 
 
 def _elsewhere(services: Data) -> dict[tuple[str, int], str]:
-    """Give the partitions of others that are not as they should be."""
+    """Return the partitions of other workers that are not caught up."""
     return {
         (table["table"], each["partition"]): each["phase"]
-        for status in totals.told(services)[1:]
+        for status in totals.statuses(services)[1:]
         for table in status["tables"]
         if table["held"] == "partition"
         for each in table["partitions"]
@@ -89,7 +89,7 @@ def _held(services: Data, kind: str) -> _Held:
 
 
 def _counts(services: Data) -> dict[str, int]:
-    """Give how many partitions each topic has: as the worker knows, or else up to the highest that anybody has."""
+    """Return the number of partitions by topic: as this worker knows it, or by the highest that any worker has."""
     counts = dict(services["partition_counts"])
     known = [*_states(services)]
     for kind in ("partitions", "standby"):
@@ -102,7 +102,7 @@ def _counts(services: Data) -> dict[str, int]:
 def _cell(  # noqa: PLR0913, PLR0917 - what is known of a partition
     partition: int, phase: str | None, holders: list[str], standbys: list[str], silent: AbstractSet[str], absent: str
 ) -> dict[str, Any]:
-    """Say how one partition is: in whose hands, and in which state as far as it is known here."""
+    """Describe one partition: its workers, and its state as far as this worker knows."""
     kind = _kind(phase, holders, silent) or absent
     told = [_SAYS.get(kind, kind.replace("_", " "))]
     if holders:

@@ -1,6 +1,6 @@
-"""Join quality to look at: the sums of each join, and the sampled orders of all partitions, the newest first.
+"""Joins as their page shows them: the sums of each, and the sampled records of all partitions, the newest first.
 
-Pure; from what `GET /joins` answers.
+Pure; from the answer of `GET /joins`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ OUTCOMES = {
     "passed_on": "sent on without a row",
     "dropped": "forgotten, as declared",
 }
-"""What became of orders, in the order in which pages show it."""
+"""What became of records, in the sequence in which pages show it."""
 
-# What a person looks for first: orders that did not come out.
+# What a person looks for first: records without a result.
 _FIRST = ("parked", "expired", "missing")
-# Always shown, also where there are none.
+# Shown even if there are none.
 _ALWAYS = frozenset({"hits", "missing", "parked"})
-# Sampled orders of one kind that are shown; the data has them all.
+# The most samples of one kind that a page shows; the data has all.
 _SHOWN = 20
 
 
 def outcomes(join: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a join with its sums, and its samples by kind; an order that was parked knows it in all of them."""
+    """Return a join with its sums, and its samples by kind; a dead-lettered record is marked in each of them."""
     partitions = join["partitions"]
     sums = {kind: join.get(kind, 0) for kind in OUTCOMES}
     ended = {s["id"] for each in partitions for kind in _FIRST[:2] for s in each.get("samples", {}).get(kind, ())}

@@ -20,7 +20,7 @@ AGE = 30.0
 def table_troubles(services: Data) -> Iterator[Trouble]:
     """Say what is wrong with tables: what several workers say of one, as of a global table, once."""
     said: set[str] = set()
-    for status in totals.told(services):
+    for status in totals.statuses(services):
         where = "" if status is services else f" on {status['worker']}"
         for trouble in (each for table in status["tables"] for each in _table(table)):
             if trouble.what not in said:

@@ -1,4 +1,4 @@
-"""One service, out of what each of its workers says of itself. Pure; from what `GET /services?all=1` answers."""
+"""One service, summed over the reports of its workers. Pure; from the answer of `GET /services?all=1`."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from larder.observability.sums import summed
 Data = Mapping[str, Any]
 
 LEAST = 1_000
-"""A share of letters is taken over at least so many records of an input, if it has them."""
+"""The share of dead letters is that of at least this many records of an input, if it has as many."""
 
 
-def told(services: Data) -> list[Data]:
-    """Give what each worker says of itself, the one that answers first."""
+def statuses(services: Data) -> list[Data]:
+    """Return the status of each worker that answered, that of the answering worker first."""
     return [services, *(each["told"] for each in services["workers"] if each.get("told"))]
 
 
 def silent(services: Data) -> list[str]:
-    """Give the workers that were asked in vain."""
+    """Return the names of the workers that did not answer."""
     return [each["worker"] for each in services["workers"] if each.get("phase") == "no answer"]
 
 
 def joins(services: Data) -> list[Data]:
-    """Give the joins with the counts of all workers."""
+    """Return the joins with the counts of all workers."""
     return [each for each in _operators(services) if each["kind"] == JOIN]
 
 
 def others(services: Data) -> list[Data]:
-    """Give all operators but joins, each with its kind in one word, its name, and the counts of all workers."""
+    """Return all operators except joins, each with its kind, its name, and the counts of all workers."""
     return [each for each in _operators(services) if each["kind"] != JOIN]
 
 
 def _operators(services: Data) -> list[dict[str, Any]]:
-    return summed(chain.from_iterable(map(outcomes, told(services))), "kind", "name")
+    return summed(chain.from_iterable(map(outcomes, statuses(services))), "kind", "name")
 
 
 def dead_letters(services: Data) -> list[Data]:
-    """Give the inputs with dead letters since the workers started: records, dead letters, the most frequent cause."""
-    said = [status["dead_letters"] for status in told(services) if "dead_letters" in status]
+    """Return the inputs with dead letters since the workers started: records, dead letters, the most frequent cause."""
+    said = [status["dead_letters"] for status in statuses(services) if "dead_letters" in status]
     inputs = summed(chain.from_iterable(each["inputs"] for each in said), "topic")
     causes = summed(chain.from_iterable(each["causes"] for each in said), "topic", "cause")
     return sorted(({**each, **_cause(each, causes)} for each in inputs), key=lambda each: str(each["topic"]))
 
 
 def _cause(of: Data, causes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give the most frequent cause of an input; its own where that is none of the most frequent of any worker."""
+    """Return the most frequent cause of an input; nothing if no worker lists one for it."""
     counted = [each for each in causes if each["topic"] == of["topic"]]
     return {"cause": max(counted, key=lambda each: each["count"])["cause"]} if counted else {}
 
 
 def unsettled(services: Data) -> list[Data]:
-    """Give the topics whose dead letters nobody has settled, each with how many, and the most frequent cause."""
+    """Return the topics with unsettled dead letters: how many, and the most frequent cause."""
     found = services.get("unsettled") or {"topics": [], "causes": [], "whole": True}
     causes = {each["topic"]: each["cause"] for each in reversed(found["causes"])}
     return [
@@ -64,9 +64,9 @@ def unsettled(services: Data) -> list[Data]:
 
 
 def _read_since(services: Data, topic: Data) -> int:
-    """Give of how many of the newest records of an input the letters are, as its offsets tell; 0 where nobody knows.
+    """Return how many records an input has had since its first unsettled letter, by its offsets; 0 if that is unknown.
 
-    Of the first letter on; but of `LEAST` records at least, where there are so many: one letter is no share.
+    At least `LEAST`, if the input has as many: one letter is no share.
     """
     positions: dict[int, int] = {
         each["partition"]: each["position"] for each in inputs(services) if each["topic"] == topic["topic"]
@@ -78,6 +78,6 @@ def _read_since(services: Data, topic: Data) -> int:
 
 
 def inputs(services: Data) -> list[dict[str, Any]]:
-    """Give the inputs of all workers, each with who has it."""
-    found = [{**each, "worker": status["worker"]} for status in told(services) for each in status["inputs"]]
+    """Return the inputs of all workers, each with its worker."""
+    found = [{**each, "worker": status["worker"]} for status in statuses(services) for each in status["inputs"]]
     return sorted(found, key=lambda each: (each["topic"], each["partition"]))

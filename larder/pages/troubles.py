@@ -30,7 +30,7 @@ def troubles(services: Data) -> list[Trouble]:
     letters = [*letter_troubles(services)]
     found = [
         *(each for each in letters if each.severity is Severity.ERROR),
-        *(each for status in totals.told(services) for each in _worker(status)),
+        *(each for status in totals.statuses(services) for each in _worker(status)),
         *_unknown(services),
         *_silent(services),
         *_unserved(services),
@@ -95,7 +95,7 @@ def _unserved(services: Data) -> Iterator[Trouble]:
 
 def _held_back(services: Data) -> Iterator[Trouble]:
     """Say why workers hold inputs back; what several of them say, once."""
-    found = {each for status in totals.told(services) for each in worker_conditions(status)}
+    found = {each for status in totals.statuses(services) for each in worker_conditions(status)}
     for problem, severity in sorted(each for each in found if isinstance(each, HeldBack)):
         yield Trouble(
             severity,

@@ -1,4 +1,4 @@
-"""What templates are given beside the data itself: what has to be worked out, not only shown.
+"""What templates get besides the data itself: everything that has to be computed, not only shown.
 
 One function for each template, from the data (as JSON has it) and its JSON text to names. Pure.
 """
@@ -23,7 +23,7 @@ View = Callable[[Data, bytes], dict[str, Any]]
 
 
 def overview(data: Data, _: bytes) -> dict[str, Any]:
-    """Give what is wrong, and the figures that stand for the totals."""
+    """Return what is wrong, and the totals."""
     found = troubles(data)
     inputs = totals.inputs(data)
     lags = [each["lag"] for each in inputs]
@@ -32,7 +32,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "worst": min((each.severity for each in found), default=None),
         "Severity": Severity,
         "lag": None if None in lags else sum(lags),
-        "processed": sum(status["processed"] for status in totals.told(data)),
+        "processed": sum(status["processed"] for status in totals.statuses(data)),
         "joins": totals.joins(data),
         "others": totals.others(data),
         "inputs": by_topic(inputs),
@@ -42,10 +42,10 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
 
 
 def recovery(data: Data, _: bytes) -> dict[str, Any]:
-    """Give the partitions that are not there yet, those with the most left first, and how many are."""
+    """Return the partitions that are not caught up, those with the most left first, and how many are."""
     every = [
         {**each, "table": table["table"], "worker": status["worker"]}
-        for status in totals.told(data)
+        for status in totals.statuses(data)
         for table in status["tables"]
         for each in table["partitions"]
     ]
@@ -64,7 +64,7 @@ def recovery(data: Data, _: bytes) -> dict[str, Any]:
 
 
 def row(data: Data, text: bytes) -> dict[str, Any]:
-    """Give the row's fields with their types: as declared, or else as JSON has them."""
+    """Return the row's fields with their types: as declared, or else those of JSON."""
     declared = {field["name"]: field for field in data.get("fields", ())}
     fields = [
         {
@@ -80,24 +80,24 @@ def row(data: Data, text: bytes) -> dict[str, Any]:
 
 
 def dead_letter(data: Data, text: bytes) -> dict[str, Any]:
-    """Give the letter's value and headers to read, and the commands that settle it."""
+    """Return the letter's value and headers as text, and the commands that settle it."""
     names = f"{shlex.quote(data['service'])} {shlex.quote(data['id'])}"
     return {
         "value": _value(data, text),
         "headers": [(each["name"], each["value"]) for each in data["headers"]],
-        # A letter that names no step has no step that could process it again.
+        # A letter without a step has no step that could process it again.
         "replay": f"larder dead-letters replay {names}{'' if data.get('step') else ' --republish'}",
         "discard": f"larder dead-letters discard {names}",
     }
 
 
 def rows(data: Data, _: bytes) -> dict[str, Any]:
-    """Give the rows with the fields that stand in columns."""
+    """Return the rows with the fields that have columns."""
     return {"listing": listing(data)}
 
 
 def table(data: Data, _: bytes) -> dict[str, Any]:
-    """Give the sums over partitions, and the first rows if they came along."""
+    """Return the sums over partitions, and the first rows if the data has them."""
     copies = [each for each in data["partitions"] if each["state"] != "standby"]
     counted = [each for each in copies if data["held"] != "global" or each["worker"] == data["worker"]]
     lags = [each["lag"] for each in counted]
@@ -108,18 +108,18 @@ def table(data: Data, _: bytes) -> dict[str, Any]:
 
 
 def topology(data: Data, _: bytes) -> dict[str, Any]:
-    """Give the drawing."""
+    """Return the drawing."""
     names = {node["id"]: node["name"] for node in data["nodes"]}
     return {"drawing": drawing(data["nodes"], data["edges"]), "names": names}
 
 
 def joins(data: Data, _: bytes) -> dict[str, Any]:
-    """Give each join with its sums, what became of its records by partition, and its samples."""
+    """Return each join with its sums, the outcomes by partition, and its samples."""
     return {"joins": [outcomes(join) for join in data["joins"]]}
 
 
 def plain(_: Data, __: bytes) -> dict[str, Any]:
-    """Give nothing: the data is shown as it is."""
+    """Return nothing: the page shows the data as it is."""
     return {}
 
 

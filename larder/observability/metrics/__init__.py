@@ -1,1 +1,1 @@
-"""What a worker measures, in Prometheus' text format: one table of names, read out of the engine when it is asked."""
+"""A worker's metrics in Prometheus' text format: one table of names, and values read from the engine on request."""

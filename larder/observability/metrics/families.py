@@ -1,4 +1,4 @@
-"""Values under the names of the catalogue, as prometheus-client writes them. Knows nothing of where they come from."""
+"""Values under the names of the catalogue, as prometheus-client writes them. Does not know where they come from."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _VALUES: dict[str, type[CounterMetricFamily | GaugeMetricFamily]] = {
 
 
 class Families:
-    """One family for each metric of the catalogue; KeyError for a name that it does not have, or not of that kind."""
+    """One family for each metric of the catalogue; KeyError for a name that is not there, or of another kind."""
 
     def __init__(self) -> None:
-        """Begin without values."""
+        """Start without values."""
         self._values = {each.name: _VALUES[each.kind](**_described(each)) for each in METRICS if each.kind in _VALUES}
         self._histograms = {
             each.name: HistogramMetricFamily(**_described(each)) for each in METRICS if each.kind not in _VALUES
@@ -44,7 +44,7 @@ class Families:
         self._histograms[name].add_metric([*map(str, labels)], buckets, histogram.sum)
 
     def collect(self) -> Iterable[Family]:
-        """Give them, as a collector of prometheus-client does."""
+        """Return all families, as a collector of prometheus-client does."""
         return chain(self._values.values(), self._histograms.values())
 
 

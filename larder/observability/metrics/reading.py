@@ -1,4 +1,4 @@
-"""Reads the engine's state into families, at the moment at which it is asked. Counts nothing and keeps nothing."""
+"""Reads the engine's state into families on request. Counts nothing and keeps nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: float) -> Iterator[None]:
-    """Add all that a worker has to tell, a slice at a time; `now` in seconds since the epoch."""
+    """Add all values of a worker, a slice at a time; `now` in seconds since the epoch."""
     families.add("larder_worker_info", 1, runner.runtime.service.name, runner.runtime.options.worker)
     vitals = runner.vitals()
     families.add("larder_broker_answers", vitals.answers)
@@ -44,7 +44,7 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
 
 
 def read_requests(families: Families, requests: Requests) -> None:
-    """Add what the web port answered."""
+    """Add the answers of the web port."""
     for (address, status), count in requests.answers.items():
         families.add("larder_http_requests_total", count, address, status)
     for address, seconds in requests.seconds.items():
@@ -104,13 +104,13 @@ _RESULTS = {
     "reactions": ("larder_reaction_total", "table"),
     "agents": ("larder_agent_records_total", "name"),
 }
-"""Metrics of operators that are counted by result, and the parts of their summary that are labels, by list."""
+"""By list: the metric that counts records by result, and its labels, as the summary of an operator names them."""
 
 _OTHER_RESULTS = ("larder_operator_records_total", "kind", "name")
 
 
 def _read_operator(families: Families, operator: Operator, counts: OperatorCounts) -> None:
-    """Add what became of an operator's records: of joins by partition."""
+    """Add the outcomes of an operator's records; those of joins are by partition."""
     if isinstance(counts, QualityOfJoin):
         for partition, quality in counts.partitions.items():
             for result, count in quality.counts.as_dict().items():

@@ -1,4 +1,4 @@
-"""Counts what the web port answers, by address as it is routed, and how long it takes. Knows no engine."""
+"""Counts and times the answers of the web port, by route. Knows nothing of the engine."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Bounds: a row takes less than a millisecond, a scan over several workers some, a read that waits for a write more."""
+"""Bounds: a row takes less than a millisecond, a scan of several workers a few, a read that waits for a write more."""
 
 ELSEWHERE = "(none)"
-"""The address of what leads nowhere: that there are many of them must not make many labels."""
+"""The label of all addresses that have no route: there may be many, and must not become as many labels."""
 
 STREAM = "text/event-stream"
-"""Ends when its reader goes: how long it took tells nothing."""
+"""A stream ends when its reader leaves: its duration means nothing."""
 
 
 class Requests:
     """`answers` by address and status, `seconds` by address."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start without any."""
         self.answers: Counter[tuple[str, int]] = Counter()
         self.seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
 
     def count(self, address: str, status: int, seconds: float) -> None:
-        """Count an answer that took so long."""
+        """Count an answer, and its duration."""
         self.answers[address, status] += 1
         self.seconds[address].observe(seconds)
 
     def middleware(self) -> Middleware:
-        """Give what counts; it has to be the outermost one, so that it sees the status that is sent."""
+        """Return the middleware that counts; it must be the outermost one, to see the status that is sent."""
 
         @web.middleware
         async def measured(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -65,7 +65,7 @@ async def metrics(request: web.Request) -> web.Response:
 def _judged(request: web.Request, name: str, verdict: HealthVerdict) -> web.Response:
     """For probes, which want a status, and people who ask why."""
     status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
-    body = msgspec.json.encode(request.app[OBSERVED].told(name, verdict))
+    body = msgspec.json.encode(request.app[OBSERVED].answer(name, verdict))
     headers = {} if verdict.good else {"Retry-After": str(RETRY_SECONDS)}
     return web.Response(body=body, status=status, content_type=JSON, headers=headers)
 
