@@ -44,7 +44,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
     service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
 ) -> DeadLetterRecord:
     """Make the dead letter of a record; `cause` is for people, `step` wrote it."""
-    told = {
+    ours = {
         "larder.service": service,
         "larder.topic": topic,
         "larder.partition": str(partition),
@@ -55,10 +55,10 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
     # The headers that a record of an internal topic already has say less.
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
     if step:
-        told[STEP] = step
+        ours[STEP] = step
         headers += [(name, value) for name, value in record.headers or () if name == ATTEMPT]
     # A cause may quote invalid text.
-    headers += [(name, text.encode(errors="backslashreplace")) for name, text in told.items()]
+    headers += [(name, text.encode(errors="backslashreplace")) for name, text in ours.items()]
     if record.key is not None:
         headers.append((_KEY, record.key))
     return DeadLetterRecord(str(Coordinates(topic, partition, record.offset)).encode(), record.value, headers)

@@ -81,7 +81,7 @@ class Fetched(NamedTuple):
     """The result of one poll: batches, ends, and partitions whose offset does not exist any more."""
 
     batches: list[Batch]
-    seen: Mapping[TopicPartition, ObservedEnd]
+    ends: Mapping[TopicPartition, ObservedEnd]
     out_of_range: Mapping[TopicPartition, int]
 
 

@@ -104,7 +104,7 @@ class Follower:
                 await self._apply(batch)
             late = [
                 tp
-                for tp, seen in fetched.seen.items()
+                for tp, seen in fetched.ends.items()
                 if self.follows(tp) and self._tables[tp.topic].observe_end(tp.partition, seen)
             ]
             if late or fetched.out_of_range:

@@ -179,7 +179,7 @@ class LocalTable:
         if swept is not None:
             self.counts.swept += len(swept)
             self.changes.publish(None, swept)
-        return self.stored.tend(max_rows) or swept is not None
+        return self.stored.maintain(max_rows) or swept is not None
 
     def unreadable(self, partition: int) -> int:
         """How many keys of a partition have a newest record that is no row; 0 where the partition is not open."""

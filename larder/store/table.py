@@ -181,7 +181,7 @@ class Table(LocalRows):
         found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
         return sorted(found, key=lambda each: each.origin.offset)
 
-    def tend(self, max_rows: int) -> bool:
+    def maintain(self, max_rows: int) -> bool:
         """Do a slice of maintenance; give whether there is more.
 
         Builds new indexes, and forgets old deletions: about 2 us for each of `max_rows`, in each open store.

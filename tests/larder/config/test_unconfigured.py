@@ -27,18 +27,18 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [("worker", "mine"), ("doctor", "mine"), ("joins", "mine"), ("get", "my.table", "c1"), ("publish", "my.topic")],
 )
 def test_a_directory_without_modules_and_settings_is_reported(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    told = CliRunner().invoke(larder, arguments)
-    assert told.exit_code == 2
-    assert f"directory {tmp_path}: larder requires modules that declare services; found none" in told.stderr
+    answer = CliRunner().invoke(larder, arguments)
+    assert answer.exit_code == 2
+    assert f"directory {tmp_path}: larder requires modules that declare services; found none" in answer.stderr
 
 
 def test_an_unknown_name_is_reported_with_where_modules_were_searched(tmp_path: Path) -> None:
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "own.py").write_text("from larder import Service\nmine = Service('mine')\n")
-    told = CliRunner().invoke(larder, ["worker", "yours"])
-    assert told.exit_code == 2
+    answer = CliRunner().invoke(larder, ["worker", "yours"])
+    assert answer.exit_code == 2
     where = f"(in {tmp_path}: there is no {tmp_path / 'larder.toml'}, and LARDER_MODULES is not set)"
-    assert f"found none of that name, but mine {where}" in told.stderr
+    assert f"found none of that name, but mine {where}" in answer.stderr
 
 
 def test_a_module_without_a_service_is_refused_with_its_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,8 +48,8 @@ def test_a_module_without_a_service_is_refused_with_its_topics(tmp_path: Path, m
         "customers = OwnerTopic('my.customers', Customer, key='customer_id', owner='crm')\n"
     )
     monkeypatch.setenv("LARDER_MODULES", "plain_rows")
-    told = CliRunner().invoke(larder, ["services"])
-    assert told.exit_code == 2
-    assert "topic my.customers: a row type requires fields that can be read from a JSON object" in told.stderr
-    assert "Customer'>, which is no row type; subclass tables.Row" in told.stderr
-    assert "module plain_rows: larder requires a Service; found topic my.customers, and no service" in told.stderr
+    answer = CliRunner().invoke(larder, ["services"])
+    assert answer.exit_code == 2
+    assert "topic my.customers: a row type requires fields that can be read from a JSON object" in answer.stderr
+    assert "Customer'>, which is no row type; subclass tables.Row" in answer.stderr
+    assert "module plain_rows: larder requires a Service; found topic my.customers, and no service" in answer.stderr

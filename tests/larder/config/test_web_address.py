@@ -10,7 +10,7 @@ from larder.config.web_address import bound_address, is_name_of, public_address
 
 
 @pytest.mark.parametrize(
-    ("told", "host", "expected"),
+    ("given", "host", "expected"),
     [
         ("", "127.0.0.1", "http://127.0.0.1:80"),
         ("", "::1", "http://[::1]:80"),
@@ -22,8 +22,8 @@ from larder.config.web_address import bound_address, is_name_of, public_address
         ("[fd00::1]:8080", "::", "http://[fd00::1]:8080"),
     ],
 )
-def test_the_public_address_can_be_connected_to_or_is_empty(told: str, host: str, expected: str) -> None:
-    assert public_address(told, host, 80) == expected
+def test_the_public_address_can_be_connected_to_or_is_empty(given: str, host: str, expected: str) -> None:
+    assert public_address(given, host, 80) == expected
 
 
 def test_a_port_is_bound_to_the_address_that_is_set() -> None:

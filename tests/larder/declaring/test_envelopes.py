@@ -50,16 +50,16 @@ def test_a_row_type_may_declare_the_fields_of_an_envelope() -> None:
 
 @pytest.mark.parametrize(("value", "name"), [(CHANGE, DEBEZIUM.name), (wrapped(ROW), CONNECT.name)])
 def test_a_refused_value_is_explained_by_its_envelope(value: object, name: str) -> None:
-    with pytest.raises(msgspec.ValidationError) as told:
+    with pytest.raises(msgspec.ValidationError) as error:
         decoder(Customer)(msgspec.json.encode(value))
-    assert "missing required field `customer_id`" in str(told.value)
-    assert f"; the value is {name}: " in str(told.value)
+    assert "missing required field `customer_id`" in str(error.value)
+    assert f"; the value is {name}: " in str(error.value)
 
 
 def test_other_causes_do_not_change() -> None:
-    with pytest.raises(msgspec.ValidationError) as told:
+    with pytest.raises(msgspec.ValidationError) as error:
         decoder(Customer)(b'{"customer_id":"c1"}')
-    assert str(told.value) == "Object missing required field `name`"
+    assert str(error.value) == "Object missing required field `name`"
 
 
 @given(st.binary())

@@ -14,10 +14,10 @@ NOUNS = "records|rows|partitions|keys|replicas|offsets|topics|brokers"
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(0, "0 records"), (1, "1 record"), (2, "2 records"), (3_000, "3,000 records")]
+    ("count", "text"), [(0, "0 records"), (1, "1 record"), (2, "2 records"), (3_000, "3,000 records")]
 )
-def test_one_record_is_singular(count: int, told: str) -> None:
-    assert counted(count, "record") == told
+def test_one_record_is_singular(count: int, text: str) -> None:
+    assert counted(count, "record") == text
 
 
 def test_irregular_words_have_their_own_plural() -> None:

@@ -130,7 +130,7 @@ async def test_markers_and_aborted_records_at_the_end_move_the_position(kafka: s
         found = await batches_to(consumer, {tp: 4})
         assert [record.value for batch in found for record in batch.records] == [b"seen"]
         assert await consumer.position(tp) == 4
-        assert (await fetch(consumer, [tp], 0, 10)).seen[tp].end == 4
+        assert (await fetch(consumer, [tp], 0, 10)).ends[tp].end == 4
 
 
 async def test_an_open_transaction_holds_back_its_records_and_those_behind_it(kafka: str, topic: str) -> None:
@@ -145,7 +145,7 @@ async def test_an_open_transaction_holds_back_its_records_and_those_behind_it(ka
     async with reading(kafka, topic, 0) as consumer:
         first = await until_fetched(consumer, [tp])
         assert [record.value for record in first.batches[0].records] == [b"before"]
-        assert first.seen[tp].end == 1
+        assert first.ends[tp].end == 1
         await producer.commit_transaction()
         found = await batches_to(consumer, {tp: 4})
         assert [value for _, _, value in flat(found)] == [b"open", b"after"]
@@ -162,7 +162,7 @@ async def test_an_owned_topic_ends_at_its_last_record_committed_or_not(kafka: st
         await producer.send_and_wait(topic, b"open")
         async with reading(kafka, topic, 0) as consumer:
             consumer.owned = {topic}
-            assert (await until_fetched(consumer, [tp])).seen[tp].end == 2
+            assert (await until_fetched(consumer, [tp])).ends[tp].end == 2
         await producer.abort_transaction()
 
 
@@ -270,7 +270,7 @@ async def test_partitions_that_are_not_wanted_keep_their_records(kafka: str, top
         assert {batch.tp for batch in found} == {one}
         assert await consumer.position(other) == 0
         # Its end is known all the same, so that its lag is.
-        assert (await fetch(consumer, [one], PATIENCE, 10)).seen[other].end == 5
+        assert (await fetch(consumer, [one], PATIENCE, 10)).ends[other].end == 5
         assert [value for _, _, value in flat(await batches_to(consumer, {other: 5}))] == [b"1", b"3", b"5", b"7", b"9"]
 
 
@@ -326,11 +326,11 @@ async def test_an_idle_poll_returns_in_time_and_reports_the_end(kafka: str, topi
 
         async def seen() -> Fetched | None:
             fetched = await fetch(consumer, [tp], 0.05, 10)
-            return fetched if fetched.seen else None
+            return fetched if fetched.ends else None
 
         fetched = await until(seen, 15, "an end of an empty topic")
     assert fetched is not None
-    assert (fetched.batches, fetched.seen[tp].end) == ([], 0)
+    assert (fetched.batches, fetched.ends[tp].end) == ([], 0)
 
 
 async def test_fetches_and_metadata_use_separate_connections(kafka: str, topic: str) -> None:

@@ -41,18 +41,18 @@ USE = TopicUse("shop.joined", (), owned=True, compacted=False, partitions=4)
 def test_a_refusal_is_a_mistake_or_a_matter_of_the_cluster(
     error: type[BrokerResponseError], raised: type[Exception]
 ) -> None:
-    told = refused([refusal(USE, 3, error, "Not today.")])
-    assert type(told) is raised
-    assert str(told).startswith(
+    found = refused([refusal(USE, 3, error, "Not today.")])
+    assert type(found) is raised
+    assert str(found).startswith(
         "topic shop.joined: requires a broker that creates it, with 4 partitions and replication factor 3; "
         f"found a refusal: Not today ({error.__name__}); "
     )
 
 
 def test_all_refusals_are_one_error_and_one_mistake_makes_it_a_mistake() -> None:
-    told = refused([refusal(USE, 1, UnknownError, None), refusal(USE, 1, InvalidTopicError, "taken")])
-    assert isinstance(told, DeclarationError)
-    assert len(told.problems) == 2
+    error = refused([refusal(USE, 1, UnknownError, None), refusal(USE, 1, InvalidTopicError, "taken")])
+    assert isinstance(error, DeclarationError)
+    assert len(error.problems) == 2
 
 
 async def test_a_colliding_name_is_refused_with_the_brokers_reason(kafka: str, prefix: str) -> None:

@@ -111,7 +111,7 @@ class Life:
         """Compare, then continue until the end; raises AssertionError."""
         assert self.table.open((0,), "id-1")[0].rebuilt is None
         self.doing = "index"
-        while self.table.tend(20):
+        while self.table.maintain(20):
             pass
         self.reads = self.begun_reads()
         self.compare()
@@ -136,7 +136,7 @@ class Life:
     def go_on(self) -> None:
         read, position = self.table.last_full_read(0), self.table.position(0)
         if read is None or (read.stage is FullReadStage.DONE and self.chosen.random() < 0.04):
-            self.doing = "read anew"
+            self.doing = "read again"
             self.reads.append((len(self.reads), position))
             keep(self.directory / READS, self.reads)
             self.table.read_anew(0, 0, float(self.reads[-1][0]))

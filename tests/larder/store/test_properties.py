@@ -162,13 +162,13 @@ def read_at(directory: Path, log: Sequence[tuple[float, Sent]], visited: Sequenc
     for hour in [*visited, 200]:
         now = NOW + hour * HOUR
         table = opened(directory, partitions=(0,), clock=ticking([now]))
-        while table.tend(10):
+        while table.maintain(10):
             pass
         appended = [record for at, record in log if at <= hour]
         for record in appended:
             table.apply(0, [record])
             table.observe(0, len(appended), now)
-            while table.tend(10):
+            while table.maintain(10):
                 pass
         table.observe(0, len(appended), now)
         found = contents(table)

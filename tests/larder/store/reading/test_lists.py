@@ -187,7 +187,7 @@ def test_a_new_index_is_built_in_slices_from_existing_rows(tmp_path: Path) -> No
     assert len(list(table.by("country", "AT", limit=1_000))) == 99
     with pytest.raises(IndexBuildingError, match="index name must be complete; found it is being built"):
         table.by("name", "n1", limit=10)
-    assert table.tend(30)
+    assert table.maintain(30)
     table.apply(
         0, [row(101, "c001", 2, name="n9"), row(102, "c098", 2, name="n9"), gone(103, "c002"), gone(104, "c097")]
     )
@@ -195,7 +195,7 @@ def test_a_new_index_is_built_in_slices_from_existing_rows(tmp_path: Path) -> No
 
     table = opened(tmp_path, indexed("country", "name"))
     slices = 0
-    while table.tend(30):
+    while table.maintain(30):
         slices += 1
     assert slices <= 3
     assert table.building == []
@@ -214,7 +214,7 @@ def test_an_index_that_is_no_longer_declared_is_dropped(tmp_path: Path) -> None:
     table.close()
     table = opened(tmp_path, indexed("country"))
     assert table.building == ["country"]
-    while table.tend(10):
+    while table.maintain(10):
         pass
     assert ids(table.by("country", "AT", limit=9)) == []
     assert ids(table.by("country", "DE", limit=9)) == ["c1"]

@@ -41,7 +41,7 @@ def meet_ends(table: Table, clock: Clock) -> None:
 
 
 def tended(table: Table) -> list[bytes]:
-    while table.tend(10):
+    while table.maintain(10):
         pass
     return remembered(table)
 
@@ -141,7 +141,7 @@ def test_forgetting_goes_in_bounded_steps(tmp_path: Path, clock: Clock) -> None:
     table.apply(0, [gone(n, f"c{n}") for n in range(25)] + [row(25, "x", 1)])
     clock.hours = 25
     meet_ends(table, clock)
-    assert table.tend(10)
+    assert table.maintain(10)
     assert len(remembered(table)) == 15
     assert tended(table) == []
     assert list(table.shard(0).store.scan_prefix(TOMBSTONE)) == []

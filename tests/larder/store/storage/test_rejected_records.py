@@ -114,8 +114,8 @@ def test_dropped_rejected_records_are_not_published(tmp_path: Path, monkeypatch:
 
 
 def test_misplaced_records_are_rejected_among_the_others(table: Table) -> None:
-    stranger = Rejected(row(1, "c7", 1), "elsewhere")
-    applied = table.apply(0, [row(0, "c1", 1), bad(2), row(3, "c2", 1)], None, [stranger])
+    misplaced = Rejected(row(1, "c7", 1), "elsewhere")
+    applied = table.apply(0, [row(0, "c1", 1), bad(2), row(3, "c2", 1)], None, [misplaced])
     assert [each.record.offset for each in applied.rejected] == [1, 2]
     assert applied.changed_keys == [b"c1", b"c2"]
     assert [(each.offset, each.cause) for each in table.rejected(10)][1] == (1, "elsewhere")

@@ -21,7 +21,7 @@ from tests.larder.store.samples import customers, other, row, small_memory, stri
         (ServedBefore(1), 0, 1, 1),
         (ServedBefore(100), 60, 0, 0),  # deleted by their owner
         (ServedBefore(100, 50), 100, 50, 0),  # no rows before either
-        (ServedBefore(100, 50), 50, 50, 50),  # rows of before the rejected records, which compaction took
+        (ServedBefore(100, 50), 50, 50, 50),  # older rows of the unreadable keys, which compaction removed
         (ServedBefore(100), 100, 50, 50),  # as many new ones came
         (ServedBefore(0), 0, 100, 0),
         (UNKNOWN, 0, 1, 1),

@@ -106,10 +106,10 @@ def test_a_row_does_not_stay_for_an_earlier_rejected_record(table: Table) -> Non
 
 
 def test_a_row_stays_when_a_misplaced_record_has_its_key(table: Table) -> None:
-    stranger = Rejected(Sent(1, b"c1", b"{}"), "not of this service")
-    table.apply(0, [row(0, "c1", 1), row(3, "c2", 1)], 4, [stranger])
+    misplaced = Rejected(Sent(1, b"c1", b"{}"), "not of this service")
+    table.apply(0, [row(0, "c1", 1), row(3, "c2", 1)], 4, [misplaced])
     table.read_anew(0, 0, 1_000.0)
-    table.apply(0, [row(3, "c2", 1)], 4, [stranger, Rejected(Sent(2, b"c2", b"{}"), "not of this service")])
+    table.apply(0, [row(3, "c2", 1)], 4, [misplaced, Rejected(Sent(2, b"c2", b"{}"), "not of this service")])
     read_to_the_end(table)
     assert sweep(table) == []
 
