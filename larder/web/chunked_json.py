@@ -1,4 +1,4 @@
-"""Long lists as JSON, made and sent in pieces, so that neither keeps others from their turn."""
+"""Long lists as JSON, encoded and sent in pieces, so that other tasks get their turn."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
 PIECE_BYTES = 64 * 1024
-"""As much as a connection takes before its client does; a row that is larger is a piece by itself."""
+"""What a connection buffers before its client reads; a larger row is a piece of its own."""
 
 
 async def pieces(data: Mapping[str, Any], name: str) -> list[bytes]:
-    """Encode an object one of whose members, the last in the text, is a list: each element in its turn."""
+    """Encode an object whose last member is a list, element by element."""
     rest = {each: value for each, value in data.items() if each != name}
     made, last, turns = [], bytearray(msgspec.json.encode(rest)[:-1] + f',"{name}":['.encode()), Turns()
     for number, element in enumerate(data[name]):
@@ -37,16 +37,16 @@ class Pieces(Payload):
     _value: Sequence[bytes]
 
     def __init__(self, value: Sequence[bytes], media: str) -> None:
-        """Keep what is to be sent."""
+        """Keep the pieces to send."""
         super().__init__(value, content_type=media)
         self._size = sum(map(len, value))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Give all of it as text."""
+        """Return the whole body as text."""
         return b"".join(self._value).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send piece after piece, as fast as the client takes them."""
+        """Send piece after piece, as fast as the client reads."""
         turns = Turns()
         for piece in self._value:
             await writer.write(piece)

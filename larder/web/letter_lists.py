@@ -1,6 +1,6 @@
-"""Pages of letters, of any kind, as requests ask for them: the newest ones, and how many there are.
+"""Pages of letters of any kind for a request: the newest letters, and how many there are.
 
-They are read from their topic, in a thread with a loop of its own: that of the worker only waits.
+A thread with an event loop of its own reads them from their topic; the loop of the worker only waits.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 USUAL_LIMIT, LIMIT = 50, 1_000
 
 READ_SECONDS = 8.0
-"""For up to 100,000 records of the topic: less than a request may take, or a worker that is stopping."""
+"""For up to 100,000 records of the topic: less than the timeout of a request, and than a worker has to stop."""
 
 PARAMETERS = ("limit", "cursor", "key")
-"""That every list takes."""
+"""The parameters of every list."""
 
 _READERS = web.AppKey("readers", ScanSlots)
 
 
 class LetterList(NamedTuple):
-    """A page, what there is in all where it is the first one, and the key that was asked for."""
+    """A page, the totals if it is the first one, and the key of the request."""
 
     page: LetterPage
     counts: Tally | None
@@ -49,7 +49,7 @@ class LetterList(NamedTuple):
 
 
 async def listed(request: web.Request, asked: Query, wanted: Callable[[Letter], bool], kind: LetterKind) -> LetterList:
-    """Read the page of wanted letters that is asked for."""
+    """Read the page of wanted letters for a request."""
     here = sources(request)
     limit, cursor, key = asked.whole("limit", USUAL_LIMIT, 1, LIMIT), asked.text("cursor"), asked.text("key")
 
@@ -63,18 +63,18 @@ async def listed(request: web.Request, asked: Query, wanted: Callable[[Letter], 
 
 
 async def read(request: web.Request, conversation: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Talk with the broker, two at a time; raises UnavailableError and TooBusyError."""
+    """Talk to the broker, two requests at a time; raises UnavailableError and TooBusyError."""
     with request.app[_READERS].one():
         return await asyncio.to_thread(lambda: talk(sources(request).connection, conversation(), READ_SECONDS))
 
 
 def set_up(app: web.Application) -> None:
-    """Bound how many read at the same time."""
+    """Limit how many requests read at once."""
     app[_READERS] = ScanSlots(2, "a reading of dead letters")
 
 
 def described_parameters(key: str) -> tuple[dict[str, Any], ...]:
-    """Describe what every list takes; `key` says of which records."""
+    """Describe the parameters of every list; `key` says which records it selects."""
     return (
         parameter("limit", f"how many at most, up to {LIMIT}; {USUAL_LIMIT} if not given", "integer"),
         parameter("cursor", "`next` of the answer before"),

@@ -1,7 +1,7 @@
-"""What a request asks for: its path and its query, read into typed values, each with its bounds.
+"""The path and the query of a request, read into typed values with bounds.
 
-A parameter that nobody knows is refused, since one that is mistyped would silently not count. An empty one is one that
-was not given, as a form sends it.
+An unknown parameter is refused: a mistyped one would silently have no effect. An empty one counts as not given, since
+forms send it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 HOP = "Larder-Hop"
-"""The header of what one worker asks another: that one answers itself, and asks nobody."""
+"""The header of requests between workers: the receiver answers by itself, and asks no other worker."""
 
 
 class Query:
-    """The query of a request, whose parameters are `known`; raises MistakeError for what cannot be meant."""
+    """The query of a request with the parameters `known`; raises MistakeError for invalid ones."""
 
     def __init__(self, request: web.Request, known: Collection[str]) -> None:
-        """Refuse parameters of other names."""
+        """Refuse unknown parameters."""
         self._query = request.query
         for name in self._query:
             if name not in known:
@@ -36,22 +36,22 @@ class Query:
                 raise mistake(name, f"requires one of {there}", "none of them", f"use {near[0] if near else 'those'}")
 
     def has(self, name: str) -> bool:
-        """Say whether a parameter is there, be it empty."""
+        """Return whether a parameter is there, even if it is empty."""
         return name in self._query
 
     def many(self, name: str) -> list[str]:
-        """Give the texts of a parameter that may be repeated, empty ones too."""
+        """Return the values of a parameter that may be repeated, including empty ones."""
         return self._query.getall(name, [])
 
     def text(self, name: str) -> str | None:
-        """Give the text of a parameter; None for one that was not given."""
+        """Return the value of a parameter; None if it was not given."""
         texts = self.many(name)
         if len(texts) > 1:
             raise mistake(name, "requires one value", f"{len(texts)}", "give it once")
         return texts[0] or None if texts else None
 
     def number(self, name: str, low: float, high: float) -> float | None:
-        """Give a number of seconds."""
+        """Return a number of seconds."""
         text = self.text(name)
         if text is None:
             return None
@@ -64,16 +64,16 @@ class Query:
         return number
 
     def whole(self, name: str, usual: int, low: int, high: int) -> int:
-        """Give a whole number; `usual` where it was not given."""
+        """Return an integer; `usual` if it was not given."""
         text = self.text(name)
         return usual if text is None else _whole(name, text, low, high)
 
     def wholes(self, name: str, low: int, high: int) -> list[int]:
-        """Give whole numbers, each once."""
+        """Return integers, each once."""
         return sorted({_whole(name, text, low, high) for text in self.many(name) if text})
 
     def flag(self, name: str) -> bool:
-        """Give whether something is asked for: 1 or 0."""
+        """Return whether a parameter that is 1 or 0 is 1."""
         return bool(self.whole(name, 0, 0, 1))
 
 
@@ -85,17 +85,17 @@ def _whole(name: str, text: str, low: int, high: int) -> int:
 
 
 def mistake(name: str, requires: str, found: str, do: str) -> MistakeError:
-    """Say what is wrong with a parameter."""
+    """Return an error for a parameter."""
     return MistakeError(Problem(f"parameter {name}", requires, found, do))
 
 
 def key_of(request: web.Request) -> str:
-    """Give the key that the path ends in; the router leaves bytes that are no UTF-8 percent-encoded, as if meant so."""
+    """Return the key at the end of the path, from the raw path: the router leaves bytes that are not UTF-8 encoded."""
     return _decoded(request.rel_url.raw_parts[-1], "key")
 
 
 def table_of(request: web.Request) -> str:
-    """Give the name of the table that the path is about."""
+    """Return the name of the table in the path."""
     return request.match_info["table"]
 
 
@@ -113,5 +113,5 @@ def _decoded(raw: str, what: str) -> str:
 
 
 def is_hop(request: web.Request) -> bool:
-    """Say whether another worker asks, which is answered from here and never asked on."""
+    """Return whether the request is from another worker: it is answered here, and never passed on."""
     return HOP in request.headers

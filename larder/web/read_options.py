@@ -1,6 +1,6 @@
-"""What a reader asks of an answer beside its rows: a write that is to be in it, its age, and that no other is asked.
+"""What a reader requires of an answer: a write that it must contain, its age, and that it is from this worker alone.
 
-The same for one row and for lists, and for the worker that is asked on.
+The same for one row and for lists, and for requests to other workers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LONGEST_WAIT = 10.0
 USUAL_WAIT = 2.0
 
 OLDEST = 1e9
-"""Seconds: more than any copy is old."""
+"""Seconds: older than any copy."""
 
 PARAMETERS = ("after", "within", "max_staleness", "local")
 
 
 class ReadOptions(NamedTuple):
-    """`after` is the token of a write, and `within` how many seconds may be waited for it."""
+    """`after` is the token of a write, and `within` how many seconds to wait for it."""
 
     after: str | None
     within: float
@@ -36,15 +36,15 @@ class ReadOptions(NamedTuple):
 
     @property
     def wait(self) -> float:
-        """Seconds that the answer may take because of what is asked for."""
+        """How many seconds the answer may take longer because of these options."""
         return self.within if self.after else 0.0
 
     def later(self, seconds: float) -> Self:
-        """Give what is still wanted when so much time has been spent on it."""
+        """Return the options for the time that is left after `seconds`."""
         return self._replace(within=max(0.0, self.within - seconds))
 
     def query(self) -> list[tuple[str, Any]]:
-        """Give the same as a query, for another worker."""
+        """Return the options as a query to another worker."""
         given = {
             "after": self.after,
             "within": self.within if self.after else None,
@@ -53,7 +53,7 @@ class ReadOptions(NamedTuple):
         return [(name, value) for name, value in given.items() if value is not None]
 
     async def written(self, table: Table, partitions: Collection[int]) -> None:
-        """Wait until the write is in partitions that are here; raises the StoreErrors of `until_applied`."""
+        """Wait until the write is in these local partitions; raises the StoreErrors of `until_applied`."""
         if self.after is not None:
             await until_applied(table, read_token(self.after), self.within, partitions)
 
@@ -62,7 +62,7 @@ NOTHING = ReadOptions(None, USUAL_WAIT, None, local=False)
 
 
 def wanted_of(asked: Query) -> ReadOptions:
-    """Read what is wanted."""
+    """Read the options of a request."""
     within = asked.number("within", 0, LONGEST_WAIT)
     return ReadOptions(
         asked.text("after"),

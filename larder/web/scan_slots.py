@@ -1,4 +1,4 @@
-"""How many lists are made at the same time: more would take the time of ingestion and of single rows."""
+"""How many lists may be made at once: more would slow down ingestion and single rows."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 SCANS = 8
 
 HOPPED_SCANS = 4 * SCANS
-"""Parts of lists that other workers make. They have places of their own: workers that wait for each other's parts would
-otherwise refuse them to each other."""
+"""Places for parts of lists that other workers make: workers that wait for each other's parts would otherwise refuse
+them to each other."""
 
 
 class ScanSlots:
-    """So many at once; who finds none free is told so at once, and does not wait in a line without end."""
+    """A fixed number of places; a request that finds none free is refused at once, and does not wait in line."""
 
     def __init__(self, count: int = SCANS, what: str = "a list of rows") -> None:
-        """Begin with all of them free; `what` takes one."""
+        """Start with all places free; `what` takes one."""
         self.count = count
         self._what = what
         self.taken = 0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Have one for as long as the block lasts; raises TooBusyError when all are taken."""
+        """Take one during the block; raises TooBusyError if all are taken."""
         if self.taken >= self.count:
             found = "none that is free"
             raise TooBusyError(Problem(self._what, f"requires one of {self.count} places", found, "ask again"))

@@ -1,4 +1,4 @@
-"""What the addresses are answered from: handed to the application once, read at each request."""
+"""What the routes answer from: given to the application once, read for each request."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _nobody() -> Directory:
 
 @dataclass(frozen=True)
 class Sources:
-    """One worker, as its web port sees it.
+    """One worker, as its web port needs it.
 
-    status     asked at each request for what `/services` says of this worker.
-    tables     its tables by name, those that nobody declared included.
-    declared   the names of those that somebody did, in their order.
-    max_age    seconds (the session timeout): an absent key is called absent only while the partition's end was met no
-               longer ago than that.
-    directory  who else is there.
-    address    where others reach this worker, "" while that is not known.
-    bound      the address that the port is bound to, where requests may use no other name; None: they may use any.
-    clock      seconds since 1970.
-    connection how to reach the brokers, where dead letters are read.
-    warnings   what the process lacks, though it works without.
+    status     returns what `/services` says of this worker, for each request.
+    tables     its tables by name, including internal ones.
+    declared   the names of the declared tables, in sequence.
+    max_age    seconds (the session timeout): a missing key is reported as missing only if the partition was at its end
+               within this time.
+    directory  the other workers of the service.
+    address    where other workers reach this one; "" while that is unknown.
+    bound      the address that the port is bound to, if requests may use no other name; None: they may use any.
+    clock      returns seconds since 1970.
+    connection how to reach the brokers, to read dead letters.
+    warnings   what the process has too little of.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -62,5 +62,5 @@ SOURCES = web.AppKey("sources", Sources)
 
 
 def sources(request: web.Request) -> Sources:
-    """Give what this request is answered from."""
+    """Return what this request is answered from."""
     return request.app[SOURCES]

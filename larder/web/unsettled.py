@@ -1,7 +1,7 @@
-"""How many dead letters of the service nobody has settled, counted in the background while somebody looks.
+"""How many dead letters of the service are unsettled, counted in the background while somebody looks.
 
-The counts of a worker begin with its start; what lies in the topic outlasts it. Reading it takes seconds, so that no
-request does: one that finds the count old begins the next one, and is answered with the last.
+The counts of a worker start with it; its dead letters outlast it in their topic. Reading them takes seconds, so no
+request does: if the count is old, the request starts the next one, and gets the last.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from larder.dead_letters.reading import Counted
 
 READ_SECONDS = 5.0
-"""For a count, which itself ends after three seconds: less than a worker has to stop."""
+"""The timeout of a count, which itself ends after three seconds: less than a worker has to stop."""
 
 FIRST_SECONDS = 1.0
-"""That a request waits for the first count."""
+"""How long a request waits for the first count."""
 
 PAUSE_SECONDS = 20.0
-"""Between two counts. A topic to which nothing was written since is not read again."""
+"""Between two counts. A topic without new records is not read again."""
 
 LEAST_REST = 10.0
-"""Times that a count took, before the next one: counting takes a tenth of a core at most."""
+"""The pause before the next count, in durations of the last one: counting uses at most a tenth of a core."""
 
 
 class Unsettled:
-    """The last count; `count` makes a new one out of it, in another thread, and may raise UnavailableError."""
+    """The last count; `count` derives the next one from it in another thread, and may raise UnavailableError."""
 
     def __init__(self, count: Callable[[Counted | None], Counted], clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin without a count."""
+        """Start without a count."""
         self._count = count
         self._clock = clock
         self._last: Counted | None = None
@@ -48,7 +48,7 @@ class Unsettled:
         self._counting: asyncio.Task[None] | None = None
 
     async def known(self) -> Counted | None:
-        """Give the last count; None while there is none, as the broker is slow or away."""
+        """Return the last count; None if there is none yet, as the broker is slow or unreachable."""
         if self._counting is None and self._clock() >= self._due:
             self._counting = asyncio.create_task(self._again())
         if self._last is None and self._counting is not None:
@@ -56,7 +56,7 @@ class Unsettled:
         return self._last
 
     async def close(self) -> None:
-        """End the count that is being made."""
+        """Cancel the running count."""
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.wait([self._counting])
@@ -74,13 +74,13 @@ class Unsettled:
 
 
 async def told_unsettled(request: web.Request) -> dict[str, Any] | None:
-    """Give the last count as the overview has it; None while there is none."""
+    """Return the last count as the overview needs it; None if there is none yet."""
     found = await request.app[_UNSETTLED].known()
     return None if found is None else found.tally.as_dict()
 
 
 def set_up(app: web.Application) -> None:
-    """Have no count yet; the last one ends with the application."""
+    """Start without a count; a running one ends with the application."""
 
     async def counting(_: web.Application) -> AsyncIterator[None]:
         yield

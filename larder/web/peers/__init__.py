@@ -1,1 +1,1 @@
-"""Answers of the other workers of the service: asked for in one hop, and brought together."""
+"""Answers of the other workers of the service: requested in one hop, and combined."""

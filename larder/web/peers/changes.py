@@ -1,7 +1,7 @@
-"""Live changes of a table whose partitions several workers have: their streams, brought together into one.
+"""Live changes of a table whose partitions several workers have: their streams, merged into one.
 
-Each worker is listened to for what it processes, behind what the reader has seen. When one of them ends, or partitions
-move, all of it ends: the reader connects again and goes on behind the last event that it saw.
+Each worker streams the partitions that it processes, after what the reader has seen. If one stream ends, or partitions
+move, all of them end: the reader connects again and resumes after the last event that it saw.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from larder.web.peers.client import Hopping
 
 AHEAD = 100
-"""Handfuls of events that wait for a reader; then those who tell them wait, too."""
+"""Batches of events that may wait for the reader; after that, their sources wait too."""
 
 START_SECONDS = 3.0
-"""For all of them to begin, in milliseconds as a rule. Who has begun waits so long with what changes meanwhile."""
+"""The timeout until all streams have started, which takes milliseconds as a rule. Meanwhile, started ones wait."""
 
 
 async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, last: str) -> OfAll:
-    """Listen to all workers; raises UnservedError for a partition that nobody has."""
+    """Stream from all workers; raises UnservedError for a partition that no worker has."""
     here = sources(request)
     if not held.partition_count:
         raise unplaced(held, "live changes")
@@ -59,7 +59,7 @@ async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix:
 
 
 class OfAll:
-    """Events of this worker and of others, as they come."""
+    """The events of this worker and of the others, as they come."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, and from where on
         self,
@@ -71,7 +71,7 @@ class OfAll:
         prefix: bytes,
         last: str,
     ) -> None:
-        """Prepare; others are asked when it is entered."""
+        """Prepare; entering the context connects to the others."""
         self._directory = directory
         self._hopping = hopping
         self._held = held
@@ -85,20 +85,20 @@ class OfAll:
         self._all_started = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        """Listen to each of them."""
+        """Start all streams."""
         listening = [self._listen(peer, numbers) for peer, numbers in self._shares.elsewhere]
         parts = [*listening, self._listen_here()] if self._shares.here else listening
         self._tasks = [asyncio.create_task(self._to_the_end(each)) for each in [*parts, self._look()]]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Listen no more."""
+        """End all streams."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def next(self) -> Sequence[WatchEvent] | None:
-        """Give what came; None when one of them has ended."""
+        """Return new events; None after a stream has ended."""
         if not self._told.empty():
             return self._together(await self._told.get())
         try:
@@ -108,7 +108,7 @@ class OfAll:
             return []
 
     def _together(self, events: Sequence[WatchEvent] | None) -> Sequence[WatchEvent] | None:
-        """Have one start for all: when each of them has started; who has waits for the others."""
+        """Return one start event for all streams, once each has started; started ones wait for the others."""
         if events is None or self._all_started.is_set():
             return events
         self._started += events
@@ -138,7 +138,7 @@ class OfAll:
                 await self._tell(events)
 
     async def _look(self) -> None:
-        """End when one of them has not started in time, or partitions have moved."""
+        """Return after a partition has moved; TimeoutError if a stream does not start in time."""
         async with asyncio.timeout(START_SECONDS):
             await self._all_started.wait()
         topic = self._held.topic.name
@@ -163,7 +163,7 @@ class OfAll:
                     await self._tell(events)
 
     def _seen(self, numbers: Sequence[int]) -> str:
-        """Give the part of the last id that is about some partitions; one that is none stays none."""
+        """Return the part of the last id for these partitions; an invalid id stays as it is."""
         seen = read_positions(self._last) if self._last else None
         if seen is None:
             return self._last

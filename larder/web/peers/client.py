@@ -1,7 +1,6 @@
-"""One bounded hop to another worker of the service: to an address that the directory has, and to no other.
+"""One hop with limits to another worker of the service, only to addresses from the directory.
 
-What is asked so carries a header by which the other one answers itself. Whether an answer will do is decided by who
-asked for it.
+Each request has a header that makes the other worker answer by itself. The caller decides whether an answer is usable.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HOP_SECONDS = 2.0
-"""For a whole answer of another worker, beside what that one is asked to wait for."""
+"""The timeout of a whole answer, besides the time that the other worker may wait for a write."""
 
 CONNECT_SECONDS = 0.5
-"""A worker that is there takes a connection in milliseconds."""
+"""A running worker accepts a connection within milliseconds."""
 
 HOPS = 64
-"""At once, to all workers together; more wait for one to end, within their time. As many again for those that another
-worker lets wait for a write: they must not keep a look-up from its turn."""
+"""Requests at once, to all workers together; more requests wait, within their timeouts. As many again for requests that
+may wait for a write: they must not delay look-ups."""
 
 ANSWER_BYTES = 32 * 1024 * 1024
-"""An answer that is larger than any of ours is not read to its end."""
+"""A larger answer is not read to its end: no worker sends one."""
 
 SILENT_SECONDS = 25.0
-"""Without a byte: a stream gives a sign of life every ten seconds, and no other answer is waited for that long."""
+"""The timeout without a byte: a stream sends a comment every ten seconds, and other answers have shorter timeouts."""
 
 EVENTS = "text/event-stream"
 
@@ -54,7 +53,7 @@ class _Details(msgspec.Struct):
 
 
 class Hopped(NamedTuple):
-    """What another worker answered."""
+    """The answer of another worker."""
 
     peer: Peer
     status: int
@@ -63,7 +62,7 @@ class Hopped(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The kind of a problem, a defect where it is none of ours; "" of an answer that is no problem."""
+        """The kind of problem in the answer, "defect" if it is unknown; "" if it has none."""
         if self.status < web.HTTPBadRequest.status_code:
             return ""
         details = self.read(_Details)
@@ -71,7 +70,7 @@ class Hopped(NamedTuple):
         return kind if kind in KINDS else "defect"
 
     def read(self, form: type[T]) -> T | None:
-        """Read the body; None where it has another form."""
+        """Parse the body; None if it has another form."""
         try:
             return msgspec.json.decode(self.body, type=form)
         except msgspec.DecodeError:
@@ -82,11 +81,11 @@ class Hopping:
     """Owns the connections to other workers."""
 
     def __init__(self) -> None:
-        """Begin without a connection."""
+        """Start without connections."""
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
-        """Ask for `path`, encoded and with its query; None when no answer comes within `seconds`."""
+        """Request `path`, encoded and with its query; None without an answer within `seconds`."""
         waits = seconds > HOP_SECONDS
         if waits not in self._sessions:
             self._sessions[waits] = _session()
@@ -105,7 +104,7 @@ class Hopping:
 
     @asynccontextmanager
     async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:
-        """Listen to the events of another worker; raises aiohttp.ClientError or TimeoutError when there are none."""
+        """Stream the events of another worker; raises aiohttp.ClientError or TimeoutError if it sends none."""
         headers = {"Last-Event-ID": last} if last else {}
         where = _address(peer, path)
         # A connection of its own: those of single questions are never all taken by streams.
@@ -118,7 +117,7 @@ class Hopping:
             yield answer.content
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         for session in self._sessions.values():
             await session.close()
 
@@ -142,5 +141,5 @@ HOPPING = web.AppKey("hopping", Hopping)
 
 
 def hopping(request: web.Request) -> Hopping:
-    """Give what asks other workers."""
+    """Return the client for requests to other workers."""
     return request.app[HOPPING]

@@ -1,7 +1,7 @@
-"""Lists over all workers: each is asked for its partitions at the same time, and their rows are merged.
+"""Lists over all workers: each is asked for its partitions at once, and their rows are merged.
 
-A partition for which nobody answers makes the whole list an error that names it: a list that silently lacks rows is a
-wrong answer.
+If no worker answers for a partition, the whole list is an error that names it: a list that silently lacks rows would be
+wrong.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from larder.web.read_options import ReadOptions
 
 KEYS_BYTES = 32 * 1024
-"""Of one question for many keys to another worker, whose line has room for twice as much."""
+"""The limit of a request for many keys to another worker, which accepts twice as much."""
 
 
 class Gathered(NamedTuple):
-    """Rows in the order of their keys, whether there are more, and how far the partitions are."""
+    """Rows by key, whether there are more, and the progress of the partitions."""
 
     rows: list[ListedRow]
     more: bool
@@ -67,7 +67,7 @@ class _Problem(msgspec.Struct):
 
 
 class ToldError(LookupFailedError):
-    """Another worker's problem, told on as it is."""
+    """The problem of another worker, passed on unchanged."""
 
     def __init__(self, kind: str, told: _Problem, retry_after: int | None) -> None:
         """Keep its kind."""
@@ -92,7 +92,7 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
     *,
     local: bool,
 ) -> Gathered:
-    """Give a page of a list of all `partitions`, behind the encoded key `after`."""
+    """Return a page of a list of all `partitions`, after the encoded key `after`."""
     here, topic = sources(request), held.topic
     mark = selected.mark(topic.name)
     still = _still(wanted)
@@ -142,7 +142,7 @@ async def _from_all(
     from_here: Callable[[Sequence[int]], Awaitable[Gathered]],
     from_there: Callable[[Peer, Sequence[int]], Awaitable[Gathered | None]],
 ) -> list[Gathered]:
-    """Ask who has them, at the same time; and once more, with what the broker says then, for what nobody answered."""
+    """Ask the workers that have them, all at once; ask again, by a new directory, for partitions without an answer."""
     here = sources(request)
     pages: list[Gathered] = []
     left, unreachable = list(partitions), set[str]()
@@ -165,7 +165,7 @@ async def _from_all(
 async def many(
     request: web.Request, held: LocalTable, texts: Sequence[str], wanted: ReadOptions, *, local: bool
 ) -> dict[str, Any]:
-    """Give the rows of keys in the order of the keys; null for one that is not there."""
+    """Return the rows in the sequence of the keys; null for a missing row."""
     here, topic = sources(request), held.topic
     by_partition: defaultdict[int, list[str]] = defaultdict(list)
     for text in dict.fromkeys(texts):
@@ -209,7 +209,7 @@ async def many(
 
 
 def _are_all(measured: Iterable[Mapping[str, Any]], numbers: Collection[int]) -> bool:
-    """Say whether all partitions that were asked for have been measured."""
+    """Return whether the ends of all these partitions are known."""
     return {each["partition"] for each in measured}.issuperset(numbers)
 
 
@@ -218,7 +218,7 @@ def _text(key: Any) -> str:
 
 
 def _still(wanted: ReadOptions) -> Callable[[], ReadOptions]:
-    """Give what tells what is still wanted: all that are asked, and asked again, have the same time together."""
+    """Return a function for the remaining options: all requests, including repeated ones, share one timeout."""
     began = time.monotonic()
     return lambda: wanted.later(time.monotonic() - began)
 
@@ -226,7 +226,7 @@ def _still(wanted: ReadOptions) -> Callable[[], ReadOptions]:
 async def _asked(
     request: web.Request, peer: Peer, table: str, query: Sequence[tuple[str, Any]], wanted: ReadOptions
 ) -> _TheirRows | None:
-    """Ask another worker; None when it gives no answer or says that it is not the one; raises any other problem."""
+    """Ask another worker; None if it gives no answer or is the wrong one; raises any other problem."""
     path = rows_path(table, [*query, *wanted.query()])
     answer = await hopping(request).ask(peer, path, HOP_SECONDS + wanted.wait)
     if answer is None or answer.kind in CONTRADICTIONS:

@@ -1,7 +1,7 @@
-"""Single rows and many keys, from whichever worker can say: this one, the owner of the partition, or a standby.
+"""Single rows and many keys, from the worker that knows: this one, the one with the partition, or a standby.
 
-The owner is asked first. When it cannot be reached, or does not know yet, a copy answers and says that it is one. What
-another worker contradicts is asked of the broker anew, once.
+The worker with the partition is asked first. If it is unreachable, or does not know yet, a copy answers and says so. If
+another worker contradicts the directory, the broker is asked once for a new one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from larder.web.sources import Sources
 
 ROUTE_SECONDS = 3.0
-"""For all that is tried to find an answer elsewhere, beside what the other one is asked to wait for."""
+"""The timeout of all attempts on other workers, besides the time that they may wait for a write."""
 
 CONTRADICTIONS = frozenset({"not-here", "no-such-table", "no-such-address"})
-"""By these a worker says that it is not the one."""
+"""The problems of a worker that is the wrong one."""
 
 NO_ANSWERS = CONTRADICTIONS | {"recovering", "unserved", "too-busy", "defect", "too-stale", "behind"}
-"""After these a copy may still have what is asked for."""
+"""The problems after which a copy may still have the row."""
 
 
 class Route(NamedTuple):
-    """What came of asking others: an answer that will do, or the best of those that will not."""
+    """The result of asking others: a usable answer, or else the best of the unusable ones."""
 
     answer: Hopped | None
     refusal: Hopped | None
@@ -40,7 +40,7 @@ class Route(NamedTuple):
 async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how long
     here: Sources, hopping: Hopping, held: LocalTable, partition: int, path: str, wait: float
 ) -> Route:
-    """Ask who processes `partition` for `path`; then, when this worker has no copy, who stands by."""
+    """Request `path` from the worker that processes `partition`; then, if there is no copy here, from a standby."""
     refusal: Hopped | None = None
     copy_here = partition in held.partitions
     try:
@@ -66,11 +66,11 @@ async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how lon
 
 
 HOP_WAIT = 1.5
-"""Seconds for one worker: two of them may be asked in turn."""
+"""Seconds for one worker: two may be asked one after the other."""
 
 
 def is_known_as_mine(here: Sources, held: LocalTable, partition: int) -> bool:
-    """Say whether this worker is to answer: its store says so, or the group did last, while no broker answers."""
+    """Return whether this worker must answer: by its store, or by the last assignment while no broker answers."""
     if is_mine(held, partition):
         return True
     if partition not in held.partitions or held.state(partition).stands_by:
@@ -80,7 +80,7 @@ def is_known_as_mine(here: Sources, held: LocalTable, partition: int) -> bool:
 
 
 def unserved(held: LocalTable, asked: str, partitions: Sequence[int]) -> UnservedError:
-    """Say that nobody serves partitions now."""
+    """Return the error for partitions that no worker serves now."""
     named = ", ".join(map(str, partitions))
     word = "partition" if len(partitions) == 1 else "partitions"
     problem = Problem(
