@@ -13,7 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from larder.testing import Driver
+from tests.cluster.driven_examples import SERVICE, Input, example
 from tests.conftest import unique
 from tests.support.beside import Beside
 from tests.support.modules import imported
@@ -29,154 +30,14 @@ from tests.support.workers import Worker, running, until_read
 
 EXAMPLES, STEPS = 60, 12
 
-# Every kind of operator, and each way in which a partner may be missing.
-SERVICE = """
-from datetime import datetime
-
-from larder import (
-    DeadLetter, Decision, Delete, Drop, EventTopic, OwnerTopic, PassOn, Row, Service, Wait, Wake
-)
-from larder.types import Near, Unknown, WakeUp
-
-
-class Customer(Row):
-    customer_id: str
-    name: str
-    revision: int
-
-
-class Product(Row):
-    product_id: str
-    price: int
-
-
-class Order(Row):
-    order_id: str
-    customer_id: str | None
-    product_id: str
-    wake: datetime | None = None
-
-
-class Sold(Order):
-    customer: Customer | None
-    product: Product | None
-
-
-class Address(Row):
-    address_id: str
-    customer_id: str | None
-    revision: int
-
-
-class Label(Address):
-    customer: Customer
-
-
-class Spent(Row):
-    customer_id: str
-    total: int
-    revision: int = 0
-
-
-class Thanks(Row):
-    customer_id: str
-    total: int
-
-
-class Renamed(Row):
-    customer_id: str
-    old: str
-    new: str
-
-
-class Mails(Row):
-    customer_id: str
-    count: int
-    revision: int = 0
-
-
-def owner(name: str, row: type[Row], key: str, revision: str | None = "revision", by: str = "{prefix}") -> OwnerTopic:
-    return OwnerTopic("{prefix}." + name, row, key=key, revision=revision, owner=by)
-
-
-def events(name: str, row: type[Row], key: str, by: str = "{prefix}") -> EventTopic:
-    return EventTopic("{prefix}." + name, row, key=key, owner=by)
-
-
-service = Service("{prefix}")
-customers = service.table(owner("customers", Customer, "customer_id", by="crm"))
-products = service.global_table(owner("products", Product, "product_id", None, by="catalogue"))
-orders = events("orders", Order, "order_id", by="checkout").by("customer_id")
-addresses = owner("addresses", Address, "address_id", by="crm")
-labels = service.table(owner("labels", Label, "address_id"))
-spent = service.table(owner("spent", Spent, "customer_id"))
-mails = service.table(owner("mails", Mails, "customer_id"))
-thanks = events("thanks", Thanks, "customer_id")
-renamed = events("renamed", Renamed, "customer_id")
-
-both = [customers.on("customer_id"), products.on("product_id")]
-service.join(orders, both, into=events("passed", Sold, "order_id"), missing=PassOn)
-service.join(orders, both, into=events("patient", Sold, "order_id"), missing=Wait(seconds=3600).then(Drop))
-service.join(orders, both, into=events("hasty", Sold, "order_id"), missing=Wait(seconds=0.05).then(DeadLetter))
-service.join(addresses.by("customer_id"), customers, into=labels.topic, missing=Wait(seconds=3600).then(Drop))
-
-
-@service.join(orders, products.on("product_id"), into=events("priced", Order, "order_id"), missing=Drop)
-def price(order: Order, product: Product) -> Order | None:
-    if product.price == 13:
-        raise ValueError("nobody buys at that price")
-    return None if product.price == 0 else order
-
-
-@service.decide(orders, state=spent, into=thanks)
-def spend(event: Order | WakeUp, row: Spent | None, near: Near) -> Decision | None:
-    if isinstance(event, WakeUp):
-        if row is None or row.total % 2:
-            return Decision(rows=Delete(event.key), emit=Thanks(customer_id=event.key, total=0))
-        raise LookupError("an even total is not forgotten")
-    product = near.get(products, event.product_id)
-    if product is None:
-        return Decision(refuse="it has no price")
-    total = product.price + (row.total if row else 0)
-    wake = () if event.wake is None else Wake(event.customer_id, event.wake)
-    gone = product.price == 0
-    return Decision(
-        rows=Delete(event.customer_id) if gone else Spent(customer_id=event.customer_id, total=total),
-        emit=[Thanks(customer_id=event.customer_id, total=total)],
-        wake=wake,
-    )
-
-
-@service.on_change(customers, into=renamed)
-def rename(old: Customer | Unknown | None, new: Customer | None) -> Renamed | None:
-    before, after = ("unknown" if isinstance(each, Unknown) else each.name if each else "-" for each in (old, new))
-    if after == "nobody":
-        raise ValueError("nobody is no name")
-    key = new or old
-    return None if isinstance(key, Unknown) else Renamed(customer_id=key.customer_id, old=before, new=after)
-
-
-@service.fold([thanks, renamed], state=mails)
-def mail(event: Thanks | Renamed, row: Mails | None) -> Mails:
-    return Mails(customer_id=event.customer_id, count=1 + (row.count if row else 0))
-"""
-
-JOINED = ("passed", "patient", "hasty", "priced", "labels")
-OUTPUTS = (*JOINED, "spent", "mails", "thanks", "renamed", "refusals", "dead-letters")
+OUTPUTS = (
+    "passed", "patient", "hasty", "priced", "labels", "spent", "mails", "thanks", "renamed", "refusals", "dead-letters",
+)  # fmt: skip
 TABLES = ("customers", "products", "labels", "spent", "mails")
 OWN_REVISIONS = ("spent", "mails")
 
 PATIENCE = 30
 """Seconds that a worker has for a step, which takes it a fraction of one."""
-
-
-class Input(NamedTuple):
-    """A record to be sent, by the name of its topic without the prefix."""
-
-    topic: str
-    key: str
-    value: Any
-    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @pytest.mark.timeout(400)
@@ -185,7 +46,7 @@ def test_the_driver_has_the_results_tables_and_dead_letters_of_a_worker(
 ) -> None:
     caplog.set_level(logging.ERROR, "larder")
     both = Both(kafka, unique("both"), beside, tmp_path)
-    examples = [list(_example(chance, f"e{number}")) for number in range(EXAMPLES)]
+    examples = [list(example(chance, f"e{number}", STEPS)) for number in range(EXAMPLES)]
     with both.running():
         # Where the worker publishes less, there are no more steps: what is missing is shown below.
         all(both.take([example[number] for example in examples]) for number in range(STEPS))
@@ -317,53 +178,6 @@ class Both:
             await reader.seek_to_beginning()
             async for record in reader:
                 self.worked.add(names[record.topic], record)
-
-
-def _example(chance: random.Random, name: str) -> Iterable[Input]:
-    """Steps of one example: two customers, products, orders and addresses of its own, and what is none."""
-    kinds = [_customer, _product, _order, _address]
-    for _ in range(STEPS):
-        yield chance.choices(kinds, [3, 2, 5, 3])[0](chance, name)
-
-
-def _customer(chance: random.Random, name: str) -> Input:
-    key = f"{name}-c{chance.randrange(2)}"
-    if chance.random() < 0.25:
-        return Input("customers", key, None, _revision(chance))
-    row = {"customer_id": key, "name": chance.choice(["Ada", "Bob", "nobody"]), "revision": chance.randrange(1, 6)}
-    return Input("customers", key, chance.choice([row] * 6 + [b"{}", b"[", {**row, "customer_id": "other"}]))
-
-
-def _product(chance: random.Random, name: str) -> Input:
-    key = f"{name}-p{chance.randrange(2)}"
-    row = {"product_id": key, "price": chance.choice([0, 1, 2, 13])}
-    return Input("products", key, chance.choice([row] * 4 + [None]))
-
-
-def _order(chance: random.Random, name: str) -> Input:
-    key = f"{name}-o{chance.randrange(3)}"
-    soon = datetime.now(UTC) + chance.choice([-timedelta(hours=1), timedelta(days=1)])
-    row = {
-        "order_id": key,
-        "customer_id": chance.choice([f"{name}-c0", f"{name}-c1", f"{name}-c2"]),
-        "product_id": chance.choice([f"{name}-p0", f"{name}-p1"]),
-        "wake": chance.choice([None, None, soon]),
-    }
-    return Input(
-        "orders", key, chance.choice([row] * 12 + [{**row, "customer_id": None}, {"order_id": key}, b"{", None])
-    )
-
-
-def _address(chance: random.Random, name: str) -> Input:
-    key = f"{name}-a{chance.randrange(2)}"
-    if chance.random() < 0.2:
-        return Input("addresses", key, None, _revision(chance))
-    customer = chance.choice([f"{name}-c0", f"{name}-c0", f"{name}-c1", None])
-    return Input("addresses", key, {"address_id": key, "customer_id": customer, "revision": chance.randrange(1, 8)})
-
-
-def _revision(chance: random.Random) -> tuple[tuple[str, bytes | None], ...]:
-    return chance.choice([(), (("larder.revision", b"%d" % chance.randrange(1, 6)),)])
 
 
 def _effect(topic: str, record: Any, value: Any) -> Effect:
