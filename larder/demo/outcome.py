@@ -6,54 +6,50 @@ Knows nothing of workers.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from aiokafka.structs import TopicPartition
 
 from larder.kafka.admin import Cluster
 from larder.kafka.batch_consumer import fetch
-from larder.kafka.clients import new_consumer
+from larder.kafka.readers import reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from larder.config.connection import Connection
     from larder.demo.declared import Demo
+    from larder.kafka.batch_consumer import BatchConsumer
 
 PATIENCE_SECONDS = 0.2
 MOST_AT_A_TIME = 50_000
 
 
-class Outputs:
-    """Some topics since this was entered; a context manager."""
+@asynccontextmanager
+async def counted_outputs(connection: Connection, topics: Iterable[str]) -> AsyncIterator[Outputs]:
+    """Count the records that are published to topics from now on; raises KafkaError and OSError."""
+    async with Cluster(connection) as cluster, reader(connection) as consumer:
+        outputs = Outputs(cluster, consumer, topics)
+        await outputs.begin()
+        yield outputs
 
-    def __init__(self, connection: Connection, topics: Iterable[str]) -> None:
+
+class Outputs:
+    """The records in some topics since `begin`."""
+
+    def __init__(self, cluster: Cluster, consumer: BatchConsumer, topics: Iterable[str]) -> None:
         """Read nothing yet."""
-        self._cluster = Cluster(connection)
-        self._consumer = new_consumer(connection)
+        self._cluster = cluster
+        self._consumer = consumer
         self._positions: dict[TopicPartition, int] = {}
         self._counts = dict.fromkeys(topics, 0)
 
-    async def __aenter__(self) -> Self:
+    async def begin(self) -> None:
         """Remember where the topics end now."""
-        await self._cluster.__aenter__()
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._cluster.__aexit__(None, None, None)
-            raise
         places = await self._new_places()
         await self._read_from(await self._consumer.end_offsets(places) if places else {})
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the conversation."""
-        await self._consumer.stop()
-        await self._cluster.__aexit__(kind, error, trace)
 
     async def counts(self) -> dict[str, int]:
         """Give how many records came into each output topic; a topic that is not there yet has none."""

@@ -17,7 +17,7 @@ from larder.client.local_workers import ask_all, local_workers
 from larder.demo.declared import noun
 from larder.demo.feeding import Feeder, opened_feeder
 from larder.demo.lines import WorkerLine, line
-from larder.demo.outcome import DemoOutcome, Outputs
+from larder.demo.outcome import DemoOutcome, Outputs, counted_outputs
 from larder.demo.workers import WorkerProcess, roles, running_workers
 from larder.kafka.conversations import quiet_client, unavailable
 from larder.queries.paths import row_path
@@ -90,7 +90,7 @@ class _Performance:
 
     async def run(self, stop: asyncio.Event) -> DemoOutcome:
         connection, demo = self._plan.connection, self._plan.demo
-        async with Outputs(connection, [topic.name for topic in demo.outputs.values()]) as outputs:
+        async with counted_outputs(connection, [topic.name for topic in demo.outputs.values()]) as outputs:
             self._screen.say(f"Kafka answers at {connection} after {self._elapsed():.1f} s")
             async with opened_feeder(connection, demo) as feeder:
                 *others, last = map(noun, demo.topics)
