@@ -28,7 +28,7 @@ from larder.store.records import Applied, Rejected
 from larder.store.row_schema import Shape
 from larder.store.storage.index_build import IndexBuild
 from larder.store.storage.key_filter import Filling
-from larder.store.storage.rejected_records import RejectedRecords
+from larder.store.storage.rejected_records import RejectionLog
 from larder.store.storage.row_cache import HotRows
 from larder.store.storage.served_before import forget, lost, remembered
 from larder.store.storage.store import Store, StoreBatch
@@ -50,7 +50,7 @@ class Shard:
         publishes: bool = False,
         remembers: bool = True,
     ) -> None:
-        """Take over positions from the store; `clock` in seconds since 1970, `publishes` as for `RejectedRecords`.
+        """Take over positions from the store; `clock` in seconds since 1970, `publishes` as for `RejectionLog`.
 
         With `remembers` deletions are remembered, so that a late older record does not bring a row back.
         """
@@ -60,7 +60,7 @@ class Shard:
         self._clock = clock
         self._remembers = remembers
         self.indexes = IndexBuild(store, shape)
-        self.rejected_records = RejectedRecords(store, publishes=publishes)
+        self.rejected_records = RejectionLog(store, publishes=publishes)
         self.unreadable = UnreadableKeys(store)
         self.before = remembered(store.path)
         self.marks: dict[int, Mark] = {}

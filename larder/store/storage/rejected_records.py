@@ -39,7 +39,7 @@ class Kept(NamedTuple):
         return Kept(self.records + records, self.bytes + size)
 
 
-class RejectedRecords:
+class RejectionLog:
     """The rejected records of one store; with `publishes`, each is queued until it is published."""
 
     def __init__(self, store: Store, *, publishes: bool) -> None:
