@@ -51,7 +51,7 @@ class Diverging(NamedTuple):
     severity: Severity = Severity.ERROR
 
 
-class RejectedRecords(NamedTuple):
+class RejectedRows(NamedTuple):
     """Records of a table that are not valid rows; `held` says how the worker holds the table."""
 
     table: str
@@ -60,7 +60,7 @@ class RejectedRecords(NamedTuple):
     severity: Severity = Severity.WARNING
 
 
-Condition: TypeAlias = NotRunning | Shortage | HeldBack | Diverging | RejectedRecords
+Condition: TypeAlias = NotRunning | Shortage | HeldBack | Diverging | RejectedRows
 
 
 def conditions(status: Report) -> Iterator[Condition]:
@@ -78,9 +78,9 @@ def worker_conditions(status: Report) -> Iterator[NotRunning | Shortage | HeldBa
     yield from map(HeldBack, status.get("held_back", ()))
 
 
-def table_conditions(table: Report) -> Iterator[Diverging | RejectedRecords]:
+def table_conditions(table: Report) -> Iterator[Diverging | RejectedRows]:
     """Judge one of its tables. Progress is not judged here: it changes all the time."""
     if fell := table.get("diverging"):
         yield Diverging(table["table"], fell)
     if parked := table.get("parked"):
-        yield RejectedRecords(table["table"], parked, table["held"])
+        yield RejectedRows(table["table"], parked, table["held"])

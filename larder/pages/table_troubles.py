@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from larder.declaring.plurals import counted
-from larder.observability.conditions import Diverging, RejectedRecords, Severity, table_conditions
+from larder.observability.conditions import Diverging, RejectedRows, Severity, table_conditions
 from larder.pages import totals
 from larder.pages.trouble import Trouble
 from larder.pages.wording import duration, listed, number, several
@@ -42,7 +42,7 @@ def _table(table: Data) -> Iterator[Trouble]:
         )
 
 
-def _shown(condition: Diverging | RejectedRecords) -> Trouble:
+def _shown(condition: Diverging | RejectedRows) -> Trouble:
     """Put what was judged into words."""
     if isinstance(condition, Diverging):
         name, fell = condition.table, condition.fell

@@ -13,7 +13,7 @@ from larder.observability.conditions import (
     Diverging,
     HeldBack,
     NotRunning,
-    RejectedRecords,
+    RejectedRows,
     Severity,
     Shortage,
     conditions,
@@ -75,7 +75,7 @@ def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Fi
             yield Finding(severity, AUDIT, about, f"records are held back: {problem}", why, ("do what it says",))
         case Diverging():
             yield _diverging(about, worker, condition)
-        case RejectedRecords(table, count, _, severity):
+        case RejectedRows(table, count, _, severity):
             yield Finding(
                 severity,
                 AUDIT,
@@ -102,7 +102,7 @@ def _diverging(about: str, worker: WorkerState, condition: Diverging) -> Finding
     )
 
 
-def _kept(worker: WorkerState, rejected: RejectedRecords) -> str:
+def _kept(worker: WorkerState, rejected: RejectedRows) -> str:
     """Say where rejected records are: in the store for a global table, in the dead letters for another."""
     if rejected.held == "global":
         return "kept in its store"

@@ -6,7 +6,7 @@ from larder.observability.conditions import (
     Diverging,
     HeldBack,
     NotRunning,
-    RejectedRecords,
+    RejectedRows,
     Severity,
     Shortage,
     conditions,
@@ -27,7 +27,7 @@ def test_each_thing_that_is_wrong_is_a_condition() -> None:
         Shortage("few files"),
         HeldBack("grew"),
         Diverging("t", fell),
-        RejectedRecords("t", 2, "partition"),
+        RejectedRows("t", 2, "partition"),
     ]
 
 
