@@ -102,13 +102,16 @@ class Outcomes:
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
         """Publish results; None stands for one that the join's function does not want."""
-        if self._rows is None and None in values:
+        if None in values:
+            if self._rows is not None:
+                self._publish_each(records, keys, values)
+                return
             records, keys, values = self._wanted(records, keys, values)
             if not records:
                 return
         try:
             headers = self._headers(records)
-            all_taken = None not in values and self._delivery.takes_all(self._output, keys, values, headers)
+            all_taken = self._delivery.takes_all(self._output, keys, values, headers)
         except ValueError:
             all_taken = False
         if all_taken:
