@@ -15,5 +15,5 @@ at_option = click.option("--at", metavar="URL", help="Query the worker at URL in
 def page_options(usual: int, largest: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let a command list up to `--limit` entries, `usual` of them by default, from a `--cursor` on."""
     limit = click.option("--limit", type=click.IntRange(1, largest), default=usual, show_default=True)
-    cursor = click.option("--cursor", metavar="C", help="Go on where an answer ended: what it gave as next.")
+    cursor = click.option("--cursor", metavar="C", help="Continue a list: the value that it printed as next.")
     return lambda command: limit(cursor(command))

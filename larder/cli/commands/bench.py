@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @click.command("bench", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--quick] [--json PATH] [--only PART]...")
 def command(arguments: tuple[str, ...]) -> None:
-    """Run the benchmark that is part of the checkout; `make bench` first installs what it compares with.
+    """Run the benchmark of the checkout; `make bench` installs the systems that it compares with.
 
     --quick does less of everything, in less than eight minutes; --json PATH writes the results; --only PART (join,
     decide, restore, get, http, transactions, failover, freshness, memory) leaves out the other parts.

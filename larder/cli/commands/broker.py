@@ -27,7 +27,7 @@ port_option = click.option("--port", type=click.IntRange(1, 65535), help="Port o
 def command() -> None:
     """Start, stop or look at the local Kafka broker.
 
-    Its data stay in .larder/broker. With KAFKA=host:port (or `kafka` in larder.toml), that one is used instead.
+    Its data stays in .larder/broker. With KAFKA=host:port (or `kafka` in larder.toml), Larder uses that broker instead.
     """
 
 
@@ -35,7 +35,7 @@ def command() -> None:
 @port_option
 @json_option
 def start(*, port: int | None, as_json: bool) -> None:
-    """Start the broker, or find it running, and wait until it answers."""
+    """Start the broker, unless it runs already, and wait until it answers."""
     if existing := existing_broker():
         require_answer(existing)
         found = {"bootstrap": existing.bootstrap, "started": False, "existing": True}

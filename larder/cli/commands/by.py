@@ -1,4 +1,4 @@
-"""List rows of a table that have a value in an index."""
+"""List the rows of a table that have a value in an index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from larder.client.asking import rows_in_pages, workers_at
 def command(  # noqa: PLR0913 - each is an option
     *, table: str, index: str, value: str, limit: int, cursor: str | None, at: str | None, as_json: bool
 ) -> None:
-    """List rows of TABLE whose field INDEX, one of its indexes, is VALUE; in the order of their keys."""
+    """List the rows of TABLE whose indexed field INDEX is VALUE, in key order."""
     chosen = [("index", index), ("value", value)]
     listed = rows_in_pages(workers_at(at), table, chosen, limit, cursor)
     answer_list(table, listed, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Check all that the project declares, without a broker."""
+"""Check everything that the project declares, without a broker."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.command("check")
 @json_option
 def command(*, as_json: bool) -> None:
-    """Check all that the project declares, without a broker.
+    """Check everything that the project declares, without a broker.
 
-    Says what was checked, or ends with 2 and a line for each mistake. What only a broker knows, `larder doctor` checks.
+    Prints what was checked, or exits with 2 and a line for each mistake. `larder doctor` checks what only a broker
+    knows.
     """
     from larder.config.declared import checked_project  # noqa: PLC0415 - imports what the user wrote
 

@@ -30,7 +30,7 @@ PROGRESS_SECONDS = 1.0
 LARGEST_LIMIT = 10_000
 
 topic_option = click.option("--topic", metavar="T", help="Only letters about records of the topic T.")
-cause_option = click.option("--cause", metavar="TEXT", help="Only letters with TEXT in their cause, in any case.")
+cause_option = click.option("--cause", metavar="TEXT", help="Only letters whose cause contains TEXT; case is ignored.")
 
 
 def _choosing(command: Callable[..., None]) -> Callable[..., None]:
@@ -49,7 +49,7 @@ def _choosing(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("dead-letters")
 def command() -> None:
-    """List, show, replay or discard what a service could not handle: the records of SERVICE.dead-letters."""
+    """List, show, replay or discard the records that a service could not handle (SERVICE.dead-letters)."""
 
 
 @command.command("list")
@@ -61,7 +61,7 @@ def command() -> None:
 def list_(  # noqa: PLR0913 - each is an option
     service: str, *, topic: str | None, cause: str | None, limit: int, cursor: str | None, as_json: bool
 ) -> None:
-    """List the newest letters of SERVICE that were neither replayed nor discarded, the newest first."""
+    """List the newest letters of SERVICE that were neither replayed nor discarded, newest first."""
     from larder.cli.terminal.letters import show_list  # noqa: PLC0415
     from larder.dead_letters.choosing import Chosen  # noqa: PLC0415 - imports Kafka's client
     from larder.dead_letters.describing import described  # noqa: PLC0415
@@ -80,7 +80,7 @@ def list_(  # noqa: PLR0913 - each is an option
 @click.argument("letter")
 @json_option
 def show(service: str, letter: str, *, as_json: bool) -> None:
-    """Show one LETTER of SERVICE, named topic/partition/offset: its cause, and the record as it came."""
+    """Show one LETTER of SERVICE, named topic/partition/offset: its cause and its original record."""
     from larder.cli.terminal.letters import embedded, show_letter  # noqa: PLC0415
     from larder.dead_letters.describing import described_whole  # noqa: PLC0415
     from larder.dead_letters.letters import letter_id  # noqa: PLC0415
@@ -96,14 +96,16 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--republish", is_flag=True, help="Publish to the topics that records came from, for all their readers.")
+@click.option(
+    "--republish", is_flag=True, help="Publish each record to its original topic, for all readers of that topic."
+)
 @_choosing
 def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> None:
-    """Have the records of LETTERs processed once more, each by the step that parked it, and by nothing else.
+    """Process the records of LETTERs again, each by the step that failed and by nothing else.
 
-    LETTERs are named topic/partition/offset; or say --all, --topic or --cause. With --republish each record goes to the
-    topic and partition that it came from, with the header larder.replayed, and every reader of the topic gets it again.
-    Exit code 1: some letters could not be replayed, and are left.
+    Name LETTERs as topic/partition/offset, or give --all, --topic or --cause. With --republish each record goes to its
+    original topic and partition, with the header larder.replayed, and every reader of the topic gets it again. Exit
+    code 1: some letters could not be replayed, and are left.
     """
     _settle(service, "republished" if republish else "replayed", _chosen("replay", **chosen), as_json=as_json)
 
@@ -111,9 +113,9 @@ def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> No
 @command.command()
 @_choosing
 def discard(service: str, *, as_json: bool, **chosen: Any) -> None:
-    """Discard LETTERs: they are not listed any more, and their records are not published again.
+    """Discard LETTERs: take them off the list without publishing their records.
 
-    LETTERs are named topic/partition/offset; or say --all, --topic or --cause.
+    Name LETTERs as topic/partition/offset, or give --all, --topic or --cause.
     """
     _settle(service, "discarded", _chosen("discard", **chosen), as_json=as_json)
 

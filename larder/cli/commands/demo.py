@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 @click.command("demo")
-@click.option("--for", "seconds", type=Duration(), help="Stop after that time, counted from the first event.")
+@click.option("--for", "seconds", type=Duration(), help="Stop after this time, counted from the first event.")
 @click.option(
-    "--rate", type=click.FloatRange(0), default=200.0, show_default=True, help="Events a second; 0: no limit."
+    "--rate", type=click.FloatRange(0), default=200.0, show_default=True, help="Events per second; 0: no limit."
 )
-@click.option("--fresh", is_flag=True, help="Forget topics and tables of earlier demos first.")
+@click.option("--fresh", is_flag=True, help="First forget the topics and tables of earlier demos.")
 @json_option
 def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -> None:
     """Show the project at work: a broker, its generator and its workers.
 
     Runs the demo that the project in the working directory declares (setting demo, usually app/demo.py) until Ctrl-C.
-    Topics and tables stay in .larder/, and the next demo goes on from there.
+    Topics and tables stay in .larder/, and the next demo continues from there.
     """
     began = process_began()
     settings = load_settings().settings

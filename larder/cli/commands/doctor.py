@@ -41,16 +41,20 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
 @click.command("doctor")
 @click.argument("service", required=False)
 @click.option(
-    "--records", type=click.IntRange(1), default=RECORDS, show_default=True, help="Records that are read of each topic."
+    "--records",
+    type=click.IntRange(1),
+    default=RECORDS,
+    show_default=True,
+    help="How many records of each topic to read.",
 )
-@click.option("--all", "everything", is_flag=True, help="Read all records of each topic, telling the progress.")
+@click.option("--all", "everything", is_flag=True, help="Read all records of each topic, and show the progress.")
 @click.option("--absence", type=Duration(), help="The longest time that workers may be stopped: 90m, 36h, 3d.")
 @json_option
 def command(*, service: str | None, records: int, everything: bool, absence: float | None, as_json: bool) -> None:
     """Audit topics, settings and workers of all declared services, or of SERVICE, and change nothing.
 
-    Reads committed records: of each partition the oldest and the newest. Exit codes: 0 nothing, or hints; 10
-    warnings; 11 errors.
+    Reads committed records: the oldest and the newest of each partition. Exit codes: 0 nothing, or hints; 10 warnings;
+    11 errors.
     """
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote

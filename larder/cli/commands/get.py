@@ -1,4 +1,4 @@
-"""Look a row up, whichever worker has it."""
+"""Look up a row, whichever worker holds it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from larder.queries.paths import row_path
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, table: str, key: str, at: str | None, as_json: bool) -> None:
-    """Look the row of KEY up in TABLE, in the workers that run out of the same data directory.
+    """Look up the row of KEY in TABLE, in the workers that use the same data directory.
 
-    Keys that are bytes are written in base64url. Exit code 1: there is no such key. 3: no worker can say, or
-    the newest record of the key was rejected.
+    Write keys that are bytes in base64url. Exit code 1: there is no such key. 3: no worker can answer, or the newest
+    record of the key was rejected.
     """
     reply = answered(workers_at(at), table, f"key {key}", row_path(table, key))
     said = {"worker": reply.worker.worker, "web": reply.worker.web, **reply.body}

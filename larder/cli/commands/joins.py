@@ -1,4 +1,4 @@
-"""Show what became of what the operators of a service took, with samples of its joins."""
+"""Show what happened to the records that a service took, with samples of its joins."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="Name the newest N records without partner, of all joins together; --json has all.",
+    help="Show the newest N records without a partner, over all joins; --json has all.",
 )
 @json_option
 def command(*, service: str | None, at: str | None, samples: int, as_json: bool) -> None:
-    """Show the joins, decides, folds, reactions and agents of the workers that run here, or of SERVICE, with counts.
+    """Show joins, decides, folds, reactions and agents with their counts, of all workers here or of SERVICE.
 
-    Counts begin with each worker's process; those of joins are by partition. The newest records that lacked a row,
-    waited in vain or were parked are named by their coordinates; those of parked ones name a dead letter.
+    Counts start with each worker's process; those of joins are by partition. The newest records that lacked a row,
+    waited in vain or became dead letters are named by their coordinates, which also name the dead letter.
     """
     workers = [each for each in workers_at(at) if at or service in {None, each.service}]
     joins, others = ask_all(workers, "/joins?local=1"), ask_all(workers, "/services")

@@ -1,4 +1,4 @@
-"""Look many rows of a table up at once."""
+"""Look up several rows of a table at once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from larder.client.asking import rows_of_keys, workers_at
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, table: str, keys: tuple[str, ...], at: str | None, as_json: bool) -> None:
-    """Look the rows of KEYs up in TABLE; they come in the order of the keys, whichever workers have them.
+    """Look up the rows of KEYs in TABLE, in the order of the keys, whichever workers hold them.
 
-    Exit code 1: of some keys there is no row, for certain. 3: no worker can say, or the newest record of a key was
-    rejected.
+    Exit code 1: some keys certainly have no row. 3: no worker can answer, or the newest record of a key was rejected.
     """
     rows = rows_of_keys(workers_at(at), table, keys)
     answer({"table": table, "rows": rows}, as_json=as_json, for_people=lambda: show_rows(rows))

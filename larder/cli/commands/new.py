@@ -1,4 +1,4 @@
-"""Write a new project: tables, services, a demo and tests, to be changed into your own."""
+"""Create a project with tables, services, a demo and tests, for you to change into your own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from larder.template.writing import write_project
 @click.argument("name")
 @json_option
 def command(*, name: str, as_json: bool) -> None:
-    """Write a new project into the directory NAME: tables, services, a demo and tests, to be changed into your own."""
+    """Create a project in the directory NAME, with tables, services, a demo and tests."""
     directory = write_project(name, Path.cwd())
     said = f"{directory} has tables, services, a demo and tests; next: cd {name} && make demo"
     answer({"name": name, "directory": str(directory)}, as_json=as_json, for_people=lambda: click.echo(said))

@@ -1,4 +1,4 @@
-"""Publish rows, or delete some, in the place of their owner."""
+"""Publish or delete rows on behalf of their owner."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PUBLISH_SECONDS = 600.0
 @click.command("publish")
 @click.argument("topic")
 @click.argument("rows", nargs=-1, metavar="[JSON]... | -")
-@click.option("--key", metavar="K", help="Fill in the key where a row leaves it out.")
-@click.option("--delete", "deleted", multiple=True, metavar="KEY", help="Delete the row of KEY; may be repeated.")
-@click.option("--as", "owner", metavar="OWNER", help="Publish for OWNER: only its owner writes a topic.")
+@click.option("--key", metavar="K", help="The key of a row that leaves it out.")
+@click.option("--delete", "deleted", multiple=True, metavar="KEY", help="Delete the row of KEY. Can be repeated.")
+@click.option("--as", "owner", metavar="OWNER", help="Act for OWNER: only the owner may write a topic.")
 @json_option
 def command(  # noqa: PLR0913 - each is an option
     *, topic: str, rows: tuple[str, ...], key: str | None, deleted: tuple[str, ...], owner: str | None, as_json: bool
 ) -> None:
-    """Publish rows into TOPIC: JSON objects from the arguments or, with -, one for each line of standard input.
+    """Publish rows into TOPIC: JSON objects from the arguments or, with -, one per line of standard input.
 
     Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
     does not exist yet is created as declared.

@@ -1,4 +1,4 @@
-"""List the events that the decides of a service refused, and count them by reason."""
+"""List the events that a service's decides refused, and count them by reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_LIMIT = 10_000
 @click.command("refusals")
 @click.argument("service")
 @click.option("--state", metavar="TABLE", help="Only refusals for rows of TABLE.")
-@click.option("--reason", metavar="TEXT", help="Only refusals with TEXT in their reason, in any case.")
+@click.option("--reason", metavar="TEXT", help="Only refusals whose reason contains TEXT; case is ignored.")
 @page_options(50, LARGEST_LIMIT)
 @json_option
 def command(  # noqa: PLR0913 - each is an option
@@ -32,7 +32,7 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """List the newest events that the decides of SERVICE refused, and count them by reason.
 
-    They lie in SERVICE.refusals: results that nobody has to settle. The newest 100,000 records are looked at.
+    Refusals are results in SERVICE.refusals; nobody has to settle them. Looks at the newest 100,000 records.
     """
     from larder.cli.terminal.letters import show_refusals  # noqa: PLC0415
     from larder.dead_letters.reading import newest_letters  # noqa: PLC0415 - imports Kafka's client

@@ -1,4 +1,4 @@
-"""List rows of a table in the order of their keys."""
+"""List the rows of a table in key order."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LARGEST_LIMIT = 100_000
 
 @click.command("scan")
 @click.argument("table")
-@click.option("--prefix", help="Keys that begin so; of bytes, in base64url.")
-@click.option("--from", "first", metavar="KEY", help="From this key on.")
-@click.option("--to", "end", metavar="KEY", help="Up to this key, without it.")
+@click.option("--prefix", help="Only keys with this prefix; bytes in base64url.")
+@click.option("--from", "first", metavar="KEY", help="Start at this key.")
+@click.option("--to", "end", metavar="KEY", help="Stop before this key.")
 @page_options(100, LARGEST_LIMIT)
 @at_option
 @json_option
@@ -32,7 +32,7 @@ def command(  # noqa: PLR0913 - each is an option
     at: str | None,
     as_json: bool,
 ) -> None:
-    """List rows of TABLE in the order of their keys, of all workers."""
+    """List the rows of TABLE in key order, from all workers."""
     given = {"prefix": prefix, "from": first, "to": end}
     chosen = [(name, text) for name, text in given.items() if text is not None]
     listed = rows_in_pages(workers_at(at), table, chosen, limit, cursor)

@@ -1,4 +1,4 @@
-"""List the declared services, and the workers that run here."""
+"""List the declared services and the workers that run here."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @at_option
 @json_option
 def command(*, at: str | None, as_json: bool) -> None:
-    """List the declared services: tables, joins, and the workers that run out of the same data directory.
+    """List the declared services: tables, joins, and the workers that use the same data directory.
 
-    With --at the worker there is looked at in place of these.
+    With --at, ask the worker at that address instead.
     """
     from larder.config.declared import declared_services  # noqa: PLC0415 - imports what the user wrote
 

@@ -1,4 +1,4 @@
-"""Show the settings in force, and where each came from."""
+"""Show the settings in force and where each came from."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 @click.command("settings")
 @json_option
 def command(*, as_json: bool) -> None:
-    """Show the settings in force, and where each came from.
+    """Show the settings in force and where each came from.
 
-    A setting is given by its environment variable (LARDER_WEB_PORT for web_port; KAFKA for kafka), or by its name in
-    larder.toml in the working directory, or in the file that LARDER_CONFIG names. The environment comes first. Where
-    nothing sets kafka and a local broker runs, its address is shown, as commands use it.
+    A setting comes from its environment variable (LARDER_WEB_PORT for web_port; KAFKA for kafka), or by its name from
+    larder.toml in the working directory, or from the file that LARDER_CONFIG names. The environment comes first. If
+    nothing sets kafka and a local broker runs, commands use that one, and its address is shown.
     """
     loaded = settings_in_use()
     described = {

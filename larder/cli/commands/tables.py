@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @at_option
 @json_option
 def command(*, table: str | None, at: str | None, as_json: bool) -> None:
-    """List the tables of the workers that run out of the same data directory: rows, state, lag, freshness.
+    """List the tables of the workers that use the same data directory: rows, state, lag, freshness.
 
-    Of TABLE alone, each partition that a worker holds has a line.
+    With TABLE, show one line for each partition that a worker holds.
     """
     replies = ask_all(workers_at(at), "/services")
     found = [each for reply in replies for each in _tables(reply) if table in {None, each["table"]}]

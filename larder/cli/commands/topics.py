@@ -1,4 +1,4 @@
-"""List the topics of the declared services, create those that are missing, and let go of claims."""
+"""List the topics of the declared services, create missing ones, and release claims."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Answered(NamedTuple):
 @click.command("topics")
 @click.argument("service", required=False)
 @click.option("--create", is_flag=True, help="Create what is missing, as declared.")
-@click.option("--release", "released", metavar="TOPIC", help="Let another service become the owner of TOPIC.")
+@click.option("--release", "released", metavar="TOPIC", help="Let another service own TOPIC.")
 @json_option
 def command(*, service: str | None, create: bool, released: str | None, as_json: bool) -> None:
     """List the topics of the declared services, or of SERVICE: roles, owner, partitions, whether they exist.
 
-    A worker creates the topics that its service owns when it starts. With --create and SERVICE, those are created
-    now; with --create alone all that are missing, also those whose owners are not among the loaded services.
+    A worker creates the topics that its service owns when it starts. --create with SERVICE creates them now; --create
+    alone creates all missing topics, including those whose owners are not among the loaded services.
 
-    A worker claims the topics that its service owns, and a second owner is refused from then on. Where the owner
-    changes on purpose (a service that is renamed), stop the old one's workers and --release the topic.
+    A worker claims the topics that its service owns, and a second owner is refused from then on. To change the owner
+    on purpose (to rename a service, say), stop its workers and --release the topic.
     """
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, declared_topics  # noqa: PLC0415 - imports what the user wrote

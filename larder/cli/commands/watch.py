@@ -1,4 +1,4 @@
-"""Follow the changes of a table, until Ctrl-C."""
+"""Follow the changes of a table until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.command("watch")
 @click.argument("table")
-@click.option("--prefix", help="Only of keys that begin so; of bytes, in base64url.")
+@click.option("--prefix", help="Only keys with this prefix; bytes in base64url.")
 @at_option
 @json_option
 def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) -> None:
     """Show the rows of TABLE as they change, one line each, until Ctrl-C.
 
-    Goes on with another worker when one ends, behind the last change that it has shown. With --json each change is
-    one line of JSON; the row of a deletion is null.
+    If a worker ends, continues with another one after the last change that it showed. With --json each change is one
+    line of JSON; the row of a deletion is null.
     """
     from larder.client.changes import Watch  # noqa: PLC0415 - imports what speaks HTTP
 

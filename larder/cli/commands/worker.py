@@ -1,4 +1,4 @@
-"""Run one worker of a service, until it is told to stop."""
+"""Run one worker of a service until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @click.command("worker")
 @click.argument("service")
-@click.option("--name", help="Name of this worker and of its directory; <service>-1 if none is set.")
-@click.option("--web-port", type=click.IntRange(0, 65535), help="Port of its web answers; 0 takes a free one.")
+@click.option("--name", help="Name of this worker and of its directory; <service>-1 if not set.")
+@click.option("--web-port", type=click.IntRange(0, 65535), help="Web port; 0 takes a free one.")
 @click.option(
     "--inputs-from",
     type=click.Choice(["earliest", "latest"]),
-    help="Where to read inputs whose committed offsets are gone; refused if not given.",
+    help="Where to start reading inputs whose committed offsets are lost. Without it, the worker refuses to start.",
 )
 @click.option(
     "--tables-from",
     type=click.Choice(["earliest"]),
-    help="Read tables from what is left of topics that records were deleted of; refused if not given.",
+    help="Read tables from what is left of topics that lost records. Without it, the worker refuses to start.",
 )
 def command(
     service: str,
