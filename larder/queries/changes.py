@@ -1,8 +1,8 @@
-"""The last changes of a table, kept for those who watch it live, and as long as somebody does.
+"""The last changes of a table, kept while somebody watches it live.
 
-A watcher is a place in the ring and the positions up to which it has seen each partition: by these it goes on, after a
-break too, if all that came since is still here. The ring is bounded, and what is slower than it begins anew. Knows
-neither HTTP nor Kafka.
+A watcher has a place in the ring, and a position in each partition. By these it resumes after a disconnect, if the
+ring still has everything since. The ring has a limit, and a watcher that is too slow starts again. Knows neither
+HTTP nor Kafka.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 KEPT = 10_000
-"""Changes of a table: some seconds of a busy one, for whoever was cut off for a moment."""
+"""Changes of a table: a few seconds of a busy one, for watchers that were disconnected for a moment."""
 
 KEPT_BYTES = 16 * 1024 * 1024
-"""Of their rows."""
+"""The limit of their rows."""
 
 KEPT_SECONDS = 60.0
-"""After the last watcher went: it may have been cut off, and come back."""
+"""How long changes are kept after the last watcher left: it may have been disconnected, and come back."""
 
 WATCHERS = 100
-"""Of all tables of a worker: each change is written to each of them."""
+"""The limit over all tables of a worker: each change is sent to each watcher."""
 
 
 class Change(NamedTuple):
-    """A row that became another one, or none; without a partition: its topic has it no longer."""
+    """A row that changed or was deleted; without a partition if its topic no longer has it."""
 
     key: bytes
     json: bytes | None
@@ -52,7 +52,7 @@ class Change(NamedTuple):
     revision: int | None
 
     def told(self, held: LocalTable) -> dict[str, Any]:
-        """Give what watchers are told."""
+        """Return what watchers get."""
         return {
             "key": key_text(held.topic, self.key),
             "row": None if self.json is None else fields_of(held.stored, self.json),
@@ -63,10 +63,10 @@ class Change(NamedTuple):
 
 
 class Ring:
-    """Changes of one table since `floors`, by partition the offset from which on all of them are here."""
+    """The last changes of one table: all since `floors`, which has an offset for each partition."""
 
     def __init__(self, held: LocalTable, kept: int = KEPT) -> None:
-        """Begin with what comes from now on."""
+        """Start with the next change."""
         self.held = held
         self.first = self.began = 0
         self._kept = kept
@@ -82,16 +82,16 @@ class Ring:
         return self.first + len(self._changes)
 
     def positions(self) -> dict[int, int]:
-        """Give where each partition is now."""
+        """Return the position of each partition."""
         return {partition: self.held.position(partition) for partition in self.held.partitions}
 
     def look_again(self) -> None:
-        """Begin anew if partitions came, went or were read anew since."""
+        """Start again if partitions came, left or were read again since the last look."""
         if self._open() != self._states:
-            self._begin_anew()
+            self._start_again()
 
-    def _begin_anew(self) -> None:
-        """Forget what was before; a number is left out, so that those who have seen all of it begin anew, too."""
+    def _start_again(self) -> None:
+        """Drop all changes. One number is skipped, so that watchers that have seen every change start again too."""
         self._states = self._open()
         self.floors = self.positions()
         self.first = self.began = self.end + 1
@@ -104,7 +104,7 @@ class Ring:
         return {partition: table.state(partition) for partition in table.partitions}
 
     def take(self, partition: int | None, keys: Sequence[bytes]) -> None:
-        """Take the keys of rows that changed; whatever is wrong with them, who applied them is not to suffer."""
+        """Take the keys of changed rows. An error here must not reach the caller, which applies rows."""
         try:
             if partition is None:
                 self._add(Change(key, None, None, None, None) for key in keys)
@@ -116,8 +116,8 @@ class Ring:
                     for found in self.held.stored.latest(partition, keys)
                 )
         except Exception:
-            log.exception("changes of table %s could not be shown: whoever watches begins anew", self.held.topic.name)
-            self._begin_anew()
+            log.exception("changes of table %s could not be shown: watchers start again", self.held.topic.name)
+            self._start_again()
         self.wake()
 
     def _add(self, changes: Iterator[Change]) -> None:
@@ -132,9 +132,9 @@ class Ring:
                 self.floors[gone.partition] = max(self.floors.get(gone.partition, 0), gone.offset + 1)
 
     def has_all_since(self, positions: Mapping[int, int], partitions: Collection[int]) -> bool:
-        """Say whether all that came in partitions after positions is here.
+        """Return whether the ring has all changes of these partitions since these positions.
 
-        Nobody can have seen what lies behind the end: that was another topic, or a broker before it was restored.
+        A position after the end is from another topic, or from a broker before it was restored.
         """
         return all(
             partition in self.floors
@@ -143,16 +143,16 @@ class Ring:
         )
 
     def _end_of(self, partition: int) -> int:
-        """Give the end as it is known; what was seen on another worker may not have come here yet."""
+        """Return the known end: this worker may not have read yet what another one has sent."""
         state = self.held.state(partition)
         return max(state.position, state.end or 0)
 
     def since(self, number: int, limit: int) -> list[Change]:
-        """Give up to `limit` changes from a number on, which must not lie before `first`."""
+        """Return up to `limit` changes from a number on, which must not be before `first`."""
         return list(islice(self._changes, number - self.first, number - self.first + limit))
 
     async def more(self, number: int, seconds: float) -> None:
-        """Wait until there is a change of that number, or for so long."""
+        """Wait until the change of that number is there, at most `seconds`."""
         if self.end > number or self.first > number:
             return
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,17 +163,17 @@ class Ring:
             self._waiting.discard(told)
 
     def wake(self) -> None:
-        """Have whoever waits look again."""
+        """Wake all waiting watchers."""
         for told in self._waiting:
             if not told.done():
                 told.set_result(None)
 
 
 class Watches:
-    """The rings of a worker, each for as long as somebody watches its table, and a little longer."""
+    """The rings of a worker, each kept while somebody watches its table, and a little longer."""
 
     def __init__(self, limit: int = WATCHERS, kept_seconds: float = KEPT_SECONDS) -> None:
-        """Begin with none."""
+        """Start without rings."""
         self.rings: dict[str, Ring] = {}
         self.ended = False
         self._limit = limit
@@ -183,7 +183,7 @@ class Watches:
 
     @contextmanager
     def watched(self, held: LocalTable) -> Iterator[Ring]:
-        """Have the ring of a table for as long as the block lasts; raises TooBusyError for one watcher too many."""
+        """Use the ring of a table during the block; raises TooBusyError for one watcher too many."""
         if sum(self._watchers.values()) >= self._limit:
             found = "none that is free"
             raise TooBusyError(
@@ -210,7 +210,7 @@ class Watches:
         self.rings.pop(name).held.changes.watch = None
 
     def end(self) -> None:
-        """Tell all that watch that it is over."""
+        """End all watchers."""
         self.ended = True
         for dropping in self._dropping.values():
             dropping.cancel()
@@ -220,5 +220,5 @@ class Watches:
 
 
 def encoded(change: Change, held: LocalTable) -> bytes:
-    """Give the JSON of what watchers are told of a change."""
+    """Return the JSON that watchers get for a change."""
     return msgspec.json.encode(change.told(held))

@@ -1,4 +1,4 @@
-"""Offsets by partition as one text: cursors of letters and ids of events are written so. Pure."""
+"""Offsets by partition as one text: the form of cursors of letters, and of ids of events. Pure."""
 
 from __future__ import annotations
 

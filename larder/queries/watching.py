@@ -1,7 +1,7 @@
-"""One watcher of a table's changes on this worker: its place in the ring, and how far it has seen each partition.
+"""One watcher of a table's changes on this worker: its place in the ring, and its position in each partition.
 
-Gives events as they come: `start`, `row`, and `reset` when what was seen does not lead on to what comes. Knows neither
-HTTP nor other workers.
+Returns events as they come: `start`, `row`, and `reset` if the next changes do not follow what the watcher has seen.
+Knows neither HTTP nor other workers.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from larder.queries.changes import Change, Ring
 
 LOOK_SECONDS = 1.0
-"""How long it may take to notice that partitions came or went while nothing changes."""
+"""How long it may take to notice partitions that came or left while nothing changes."""
 
 AT_ONCE = 200
-"""Changes that are told together."""
+"""Changes that are sent together."""
 
 
 class WatchEvent(NamedTuple):
-    """What is told: its name, its JSON, and how far partitions are seen with it."""
+    """One event: its name, its JSON, and the positions of the reader after it."""
 
     name: str
     data: bytes
@@ -37,10 +37,10 @@ class WatchEvent(NamedTuple):
 
 
 class EventSource(Protocol):
-    """Where events come from, for as long as the block lasts."""
+    """A source of events during its context."""
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Start."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -48,14 +48,14 @@ class EventSource(Protocol):
         """End."""
 
     async def next(self) -> Sequence[WatchEvent] | None:
-        """Give what is new, nothing after a while without; None: there will be no more."""
+        """Return new events, none if there are none for a while; None at the end."""
 
 
 class Watched:
-    """Events of some partitions that are on this worker, behind the one whose id is `last`."""
+    """Events of some partitions on this worker, after the one with the id `last`."""
 
     def __init__(self, held: LocalTable, ring: Ring, prefix: bytes, partitions: Collection[int], last: str) -> None:
-        """Begin in the ring where `last` was, if all since then is in it; with what comes, otherwise."""
+        """Start in the ring after `last`, if the ring has everything since; otherwise with the next change."""
         self._held = held
         self._ring = ring
         self._prefix = prefix
@@ -73,17 +73,17 @@ class Watched:
         self._first.append(WatchEvent("start", b"{}", dict(self._positions)))
 
     async def __aenter__(self) -> Self:
-        """Nothing is to be begun."""
+        """Nothing to start."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing is to be ended: who has the ring gives it back."""
+        """Nothing to end: the caller returns the ring."""
 
     def _now(self) -> dict[int, int]:
         return {each: at for each, at in self._ring.positions().items() if each in self._partitions}
 
     async def next(self) -> Sequence[WatchEvent] | None:
-        """Give what is new; nothing after a second without; None behind a reset."""
+        """Return new events, none if there are none for a second; None after a reset."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
@@ -108,7 +108,7 @@ class Watched:
         return events
 
     def _is_new(self, change: Change) -> bool:
-        """Say whether a change is asked for and was not seen before."""
+        """Return whether a change is wanted, and not seen before."""
         if change.partition is not None and change.offset is not None:
             if change.offset < self._positions.get(change.partition, 0) or change.partition not in self._partitions:
                 return False
