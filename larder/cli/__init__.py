@@ -1,1 +1,1 @@
-"""The command line: the command `larder` and its subcommands."""
+"""The command line: `larder` and its subcommands."""

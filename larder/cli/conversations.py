@@ -1,4 +1,4 @@
-"""Conversations of commands about the letters of a service."""
+"""Conversations with the broker about the dead letters and refusals of a service."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 LIST_SECONDS = 60.0
-"""For at most 100,000 records, which may be large."""
+"""Time to read at most 100,000 records, which may be large."""
 
 
 def talk_about(service: str, conversation: Callable[[Connection], Coroutine[Any, Any, Any]], seconds: float) -> Any:
-    """Talk with the broker about a service that is declared, so that no mistyped name passes for an empty list."""
+    """Run a conversation about a declared service. A mistyped name is an error rather than an empty list."""
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
     from larder.kafka.conversations import talk  # noqa: PLC0415

@@ -1,9 +1,9 @@
-"""The command `larder`: finds the subcommands, and turns errors into one clear message and an exit code.
+"""The command `larder`: finds the subcommands, and turns errors into a clear message and an exit code.
 
-Exit codes: 0 done; 1 a defect, or what the command says itself; 2 a mistake in what was given; 3 something outside is
-unavailable (no broker, no network, no room); from 10 on what a command has found (`doctor`). Each module of
-`larder.cli.commands` is a subcommand, named as the module and described by its first line; it is imported when it is
-run, so that `larder --help` imports none of them.
+Exit codes: 0 done; 1 a defect, or a result that the command defines; 2 a mistake in the input; 3 something outside is
+unavailable (no broker, no network, no disk space); 10 and above for findings (`doctor`). Each module of
+`larder.cli.commands` is a subcommand with the module's name and its first line as help. It is imported only when it
+runs, so that `larder --help` imports none of them.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class Shown(click.ClickException):
     """An error as click shows it: the message alone, on standard error."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        """Keep what to show and how to end."""
+        """Keep the message and the exit code."""
         super().__init__(message)
         self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print one line for each problem, each with the name of the program; a disk that is full takes none."""
+        """Print a line for each problem, prefixed with the program's name. Print nothing if the disk is full."""
         with contextlib.suppress(OSError):
             click.echo(f"larder: {self.format_message()}", file=file, err=file is None)
 
 
 class Commands(click.Group):
-    """The subcommands, from the modules that there are."""
+    """The subcommands, one for each module."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Give the names of all subcommands."""
+        """Return the names of all subcommands."""
         return [name.replace("_", "-") for name, _ in _modules()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a subcommand and give its `command`."""
+        """Import the module of a subcommand and return its `command`."""
         if cmd_name not in self.list_commands(ctx):
             return None
         module = importlib.import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}")
@@ -66,12 +66,12 @@ class Commands(click.Group):
             formatter.write_dl([(name.replace("_", "-"), _first_line(path)) for name, path in _modules()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Note whether JSON was asked for, also by arguments that are refused."""
+        """Note whether JSON is wanted, even if the arguments turn out to be invalid."""
         ctx.meta[_AS_JSON] = JSON_FLAG in args
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; errors that are meant for the user end without a traceback, and in JSON where that was asked for."""
+        """Run the subcommand. Print the user's errors without a traceback, and also as JSON if that is wanted."""
         try:
             return self._run(ctx)
         except click.ClickException as error:
@@ -104,7 +104,7 @@ def _first_line(path: Path) -> str:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="larder-streams")
 def larder() -> None:
-    """Keep local read models of what other services own, and join streams with them."""
+    """Keep local read models of other services' data, and join streams with them."""
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def _give_up_on_full_errors() -> None:
-    """Python ends with 120 where standard error does not take the rest: the command's own code says more."""
+    """Drop standard error if it cannot be written, or Python would exit with 120 instead of the command's code."""
     try:
         sys.stderr.flush()
     except OSError:

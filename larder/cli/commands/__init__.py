@@ -1,1 +1,1 @@
-"""The subcommands of `larder`: one module each, with a `command`; its first line is the help."""
+"""The subcommands of `larder`: one module each, with a `command`. The first line of the module is its help."""

@@ -1,4 +1,4 @@
-"""Measure this machine: larder beside a bare loop, Kafka Streams, Quix Streams and plain Faust."""
+"""Benchmark this machine: Larder compared with a bare loop, Kafka Streams, Quix Streams and plain Faust."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def command(arguments: tuple[str, ...]) -> None:
     """Run the benchmark of the checkout; `make bench` installs the systems that it compares with.
 
-    --quick does less of everything, in less than eight minutes; --json PATH writes the results; --only PART (join,
-    decide, restore, get, http, transactions, failover, freshness, memory) leaves out the other parts.
+    --quick runs a shorter benchmark, in less than eight minutes. --json PATH writes the results to a file. --only PART
+    (join, decide, restore, get, http, transactions, failover, freshness, memory) runs that part alone.
     """
     if not (ROOT / "tests" / "bench").is_dir():
         found = f"an installed package in {ROOT}"

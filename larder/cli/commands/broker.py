@@ -1,4 +1,4 @@
-"""Start, stop or look at the local Kafka broker."""
+"""Start, stop or inspect the local Kafka broker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ port_option = click.option("--port", type=click.IntRange(1, 65535), help="Port o
 
 @click.group("broker")
 def command() -> None:
-    """Start, stop or look at the local Kafka broker.
+    """Start, stop or inspect the local Kafka broker.
 
     Its data stays in .larder/broker. With KAFKA=host:port (or `kafka` in larder.toml), Larder uses that broker instead.
     """
@@ -42,32 +42,32 @@ def start(*, port: int | None, as_json: bool) -> None:
         answer(
             found,
             as_json=as_json,
-            for_people=lambda: click.echo(f"{existing} is set and answers: it is used"),
+            for_people=lambda: click.echo(f"{existing} is set and answers: Larder uses it"),
         )
         return
     broker = local_broker(port)
     started = broker.start()
     broker.wait_ready()
-    _tell(broker, started=started, as_json=as_json)
+    _show_running(broker, started=started, as_json=as_json)
 
 
 @command.command()
 @json_option
 def stop(*, as_json: bool) -> None:
-    """Stop the broker that runs in the data directory."""
+    """Stop the broker of the data directory."""
     broker = local_broker()
     if existing_broker() != running_broker(broker):
         _refuse_existing("stop")
     stopped = broker.stop()
-    said = "the local broker is stopped" if stopped else "no local broker was running"
-    answer({"stopped": stopped}, as_json=as_json, for_people=lambda: click.echo(said))
+    text = "the local broker is stopped" if stopped else "no local broker was running"
+    answer({"stopped": stopped}, as_json=as_json, for_people=lambda: click.echo(text))
 
 
 @command.command()
 @json_option
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
-    """Say whether a broker runs and answers; exit code 3 if not."""
+    """Report whether a broker is running and answers. The exit code is 3 if not."""
     existing = existing_broker()
     broker = local_broker()
     running = broker.running
@@ -80,10 +80,10 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
         "pid": running.pid if running and not existing else None,
         "directory": None if existing else str(broker.directory),
     }
-    said = (
+    text = (
         f"{connection} {'answers' if answering else 'does not answer'}" if connection else "no local broker is running"
     )
-    answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+    answer(found, as_json=as_json, for_people=lambda: click.echo(text))
     ctx.exit(0 if answering else NOT_RUNNING)
 
 
@@ -94,19 +94,19 @@ def run(*, port: int | None, as_json: bool) -> None:
     """Run the broker until Ctrl-C or SIGTERM, then stop it."""
     _refuse_existing("run")
     broker = local_broker(port)
-    # Not an event: its lock may be held by this very thread when a signal comes.
-    told: list[int] = []
+    # Not a threading.Event: this very thread may hold its lock when the signal arrives.
+    received: list[int] = []
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, _: told.append(number))
+        signal.signal(each, lambda number, _: received.append(number))
     if not broker.start():
-        found = f"one that runs already ({broker.bootstrap})"
+        found = f"one running already ({broker.bootstrap})"
         raise MistakeError(Problem("larder broker run", "requires no other local broker", found, "stop that one first"))
     try:
         broker.wait_ready()
-        _tell(broker, started=True, as_json=as_json)
-        while not told:
+        _show_running(broker, started=True, as_json=as_json)
+        while not received:
             time.sleep(WATCH_SECONDS)
-            if not told and not broker.running:
+            if not received and not broker.running:
                 raise broker.death()
     finally:
         broker.stop()
@@ -114,11 +114,11 @@ def run(*, port: int | None, as_json: bool) -> None:
 
 def _refuse_existing(verb: str) -> None:
     if existing := existing_broker():
-        found = f"{existing} (setting kafka), which is not ours to {verb}"
-        raise MistakeError(Problem(f"larder broker {verb}", "requires the local broker", found, "leave out KAFKA"))
+        found = f"{existing} (setting kafka), which Larder must not {verb}"
+        raise MistakeError(Problem(f"larder broker {verb}", "requires the local broker", found, "unset KAFKA"))
 
 
-def _tell(broker: LocalBroker, *, started: bool, as_json: bool) -> None:
+def _show_running(broker: LocalBroker, *, started: bool, as_json: bool) -> None:
     found = {
         "bootstrap": broker.bootstrap,
         "started": started,
@@ -126,6 +126,6 @@ def _tell(broker: LocalBroker, *, started: bool, as_json: bool) -> None:
         "pid": broker.running.pid if broker.running else None,
         "directory": str(broker.directory),
     }
-    how = "started" if started else "was running already"
-    said = f"{broker.bootstrap} answers: the local broker {how}, its files are in {broker.directory}"
-    answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+    how = "has started" if started else "was running already"
+    text = f"{broker.bootstrap} answers: the local broker {how}, its files are in {broker.directory}"
+    answer(found, as_json=as_json, for_people=lambda: click.echo(text))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from larder.declaring.coordinates import Coordinates
 
 SETTLE_SECONDS = 6 * 3600.0
-"""For reading all letters twice and replaying them, a few thousand a second; cut short, it goes on where it was."""
+"""Time to read all letters twice and to replay them, a few thousand a second. A run cut short can be resumed."""
 
 PROGRESS_SECONDS = 1.0
 LARGEST_LIMIT = 10_000
@@ -33,13 +33,13 @@ topic_option = click.option("--topic", metavar="T", help="Only letters about rec
 cause_option = click.option("--cause", metavar="TEXT", help="Only letters whose cause contains TEXT; case is ignored.")
 
 
-def _choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """Have a command take a service, and a choice of its letters."""
+def _choosing_letters(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the arguments and options that choose letters of a service to a command."""
     for option in (
         json_option,
         cause_option,
         topic_option,
-        click.option("--all", "every", is_flag=True, help="All letters that are not settled yet."),
+        click.option("--all", "every", is_flag=True, help="All letters not settled yet."),
         click.argument("letters", nargs=-1, metavar="[LETTER]..."),
         click.argument("service"),
     ):
@@ -91,15 +91,15 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
     if found is None:
         requires = f"requires to be among the newest 100,000 records of {service}.dead-letters"
         raise MistakeError(Problem(f"dead letter {letter}", requires, "no such letter", "see larder dead-letters list"))
-    said = described_whole(*found)
-    answer({"letter": embedded(said)}, as_json=as_json, for_people=lambda: show_letter(said))
+    shown = described_whole(*found)
+    answer({"letter": embedded(shown)}, as_json=as_json, for_people=lambda: show_letter(shown))
 
 
 @command.command()
 @click.option(
     "--republish", is_flag=True, help="Publish each record to its original topic, for all readers of that topic."
 )
-@_choosing
+@_choosing_letters
 def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> None:
     """Process the records of LETTERs again, each by the step that failed and by nothing else.
 
@@ -111,7 +111,7 @@ def replay(service: str, *, republish: bool, as_json: bool, **chosen: Any) -> No
 
 
 @command.command()
-@_choosing
+@_choosing_letters
 def discard(service: str, *, as_json: bool, **chosen: Any) -> None:
     """Discard LETTERs: take them off the list without publishing their records.
 
@@ -128,9 +128,9 @@ def _chosen(what: str, letters: tuple[str, ...], topic: str | None, cause: str |
     declared = f"larder dead-letters {what}"
     if ids is not None and (every or topic is not None or cause is not None):
         found = "also --all, --topic or --cause"
-        raise MistakeError(Problem(declared, "requires letters or a choice of them", found, "leave one of both out"))
+        raise MistakeError(Problem(declared, "requires letters or a choice of them", found, "leave one of them out"))
     if ids is None and not every and topic is None and cause is None:
-        do = "name letters, or say --all, --topic or --cause"
+        do = "name letters, or choose them with --all, --topic or --cause"
         raise MistakeError(Problem(declared, "requires letters", "none", do))
     return Chosen(ids, topic, cause)
 
@@ -140,9 +140,9 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
     from larder.dead_letters.describing import settled  # noqa: PLC0415
     from larder.dead_letters.settling import settle  # noqa: PLC0415 - imports Kafka's client
 
-    told = _telling(how)
+    report = _progress_report(how)
     outcome: SettlingOutcome = talk_about(
-        service, lambda connection: settle(connection, service, how, chosen, told), SETTLE_SECONDS
+        service, lambda connection: settle(connection, service, how, chosen, report), SETTLE_SECONDS
     )
     found = {
         how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],
@@ -159,7 +159,7 @@ def _named(name: Name) -> dict[str, Any]:
 
 
 def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, Any]:
-    """Say where a record went, and whom it reaches there."""
+    """Return where a record was published, and what reads it there."""
     if how == "discarded":
         return {}
     return {
@@ -168,15 +168,15 @@ def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, An
     }
 
 
-def _telling(how: How) -> Callable[[SettlingProgress], None]:
-    """Tell people how long work gets on, once a second."""
-    said_at = time.monotonic()
+def _progress_report(how: How) -> Callable[[SettlingProgress], None]:
+    """Return a callback that prints the progress, at most once a second."""
+    reported_at = time.monotonic()
 
-    def told(progress: SettlingProgress) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at > PROGRESS_SECONDS:
-            said_at = time.monotonic()
+    def report(progress: SettlingProgress) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at > PROGRESS_SECONDS:
+            reported_at = time.monotonic()
             share = 100 * progress.looked_at // max(progress.records, 1)
-            click.echo(f"larder: {share} % looked at, {progress.settled:,} {how}", file=sys.stderr)
+            click.echo(f"larder: {share} % read, {progress.settled:,} {how}", file=sys.stderr)
 
-    return told
+    return report

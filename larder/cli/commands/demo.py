@@ -1,4 +1,4 @@
-"""Show the project at work: a broker, its generator and its workers."""
+"""Run the demo of the project: a broker, a generator and workers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="First forget the topics and tables of earlier demos.")
 @json_option
 def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -> None:
-    """Show the project at work: a broker, its generator and its workers.
+    """Run the demo of the project: a broker, a generator and workers.
 
     Runs the demo that the project in the working directory declares (setting demo, usually app/demo.py) until Ctrl-C.
     Topics and tables stay in .larder/, and the next demo continues from there.
@@ -49,7 +49,7 @@ def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -
             "larder demo",
             f"requires {demo.noun} that are {outcome.word}",
             f"none of {outcome.published:,}",
-            f"give it longer (--for), or read the workers' logs in {directory / 'demo'}",
+            f"give it more time (--for), or read the workers' logs in {directory / 'demo'}",
         )
         raise AppError(problem)
     answer(outcome.as_dict(), as_json=as_json, for_people=lambda: click.echo(outcome.in_words()))

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from larder.doctor.sampling import Read
 
 RECORDS: Final = 10_000
-"""Of each topic: enough to meet what goes wrong once in a thousand, read in a second."""
+"""Records of each topic: enough to find a fault in one record of a thousand, and read in a second."""
 
 SECONDS: Final = 600.0
-"""For a sample of all topics; each wait in it has a deadline of its own."""
+"""Limit for sampling all topics. Each wait has a deadline of its own."""
 
 SECONDS_FOR_ALL: Final = 7 * 86_400.0
-"""For reading everything: a broker that gives nothing ends it long before."""
+"""Limit for reading everything. A broker that stops answering ends the audit long before."""
 
 FACTS_SECONDS: Final = 60.0
-"""For everything besides records: some dozens of small requests."""
+"""Limit for everything except records: some dozens of small requests."""
 
-TOLD_SECONDS: Final = 1.0
-"""Between two lines of progress."""
+PROGRESS_SECONDS: Final = 1.0
+"""Pause between two lines of progress."""
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
 
@@ -51,7 +51,7 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "hint": "cyan"}
 @click.option("--absence", type=Duration(), help="The longest time that workers may be stopped: 90m, 36h, 3d.")
 @json_option
 def command(*, service: str | None, records: int, everything: bool, absence: float | None, as_json: bool) -> None:
-    """Audit topics, settings and workers of all declared services, or of SERVICE, and change nothing.
+    """Audit topics, settings and workers of all declared services, or of SERVICE. Changes nothing.
 
     Reads committed records: the oldest and the newest of each partition. Exit codes: 0 nothing, or hints; 10 warnings;
     11 errors.
@@ -67,8 +67,8 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     only = [service_named(services, service).name] if service else list(services)
     connection = serving_broker()
     wanted = None if everything else records
-    asked = AuditScope(connection, services, only, settings, absence)
-    findings, read = talk(connection, _visit(asked, wanted), SECONDS_FOR_ALL if everything else SECONDS)
+    scope = AuditScope(connection, services, only, settings, absence)
+    findings, read = talk(connection, _audit(scope, wanted), SECONDS_FOR_ALL if everything else SECONDS)
     found = {
         "broker": str(connection),
         "services": only,
@@ -79,19 +79,19 @@ def command(*, service: str | None, records: int, everything: bool, absence: flo
     click.get_current_context().exit(exit_code(findings))
 
 
-async def _visit(asked: AuditScope, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
+async def _audit(scope: AuditScope, wanted: int | None) -> tuple[list[Finding], dict[str, Read]]:
     from larder.doctor.examining import audits, examine  # noqa: PLC0415
     from larder.doctor.gathering import gather  # noqa: PLC0415
     from larder.doctor.sampling import sample  # noqa: PLC0415
     from larder.kafka.conversations import unavailable  # noqa: PLC0415 - imports Kafka's client
     from larder.kafka.readers import reader  # noqa: PLC0415
 
-    async with reader(asked.connection) as consumer:
+    async with reader(scope.connection) as consumer:
         try:
             async with asyncio.timeout(FACTS_SECONDS):
-                system = await gather(consumer, asked)
+                system = await gather(consumer, scope)
         except TimeoutError as error:
-            raise unavailable(asked.connection, f"no answer within {FACTS_SECONDS:g} s") from error
+            raise unavailable(scope.connection, f"no answer within {FACTS_SECONDS:g} s") from error
         audited = audits(system)
         read = {}
         for name, each in audited.items():
@@ -100,17 +100,17 @@ async def _visit(asked: AuditScope, wanted: int | None) -> tuple[list[Finding], 
     return examine(system, audited, read), read
 
 
-def _progress(topic: str, wanted: int | None, there: int) -> Callable[[int], None]:
-    """Tell now and then how far a reading is, on standard error; a sample is done before there is anything to tell."""
-    told = time.monotonic()
+def _progress(topic: str, wanted: int | None, total: int) -> Callable[[int], None]:
+    """Return a callback that prints the progress on standard error. A sample is too short to need it."""
+    reported_at = time.monotonic()
 
-    def tell(records: int) -> None:
-        nonlocal told
-        if wanted is None and time.monotonic() - told > TOLD_SECONDS:
-            told = time.monotonic()
-            click.echo(f"larder: {topic}: {counted(records, 'record')} read, of up to {there:,}", err=True)
+    def report(records: int) -> None:
+        nonlocal reported_at
+        if wanted is None and time.monotonic() - reported_at > PROGRESS_SECONDS:
+            reported_at = time.monotonic()
+            click.echo(f"larder: {topic}: {counted(records, 'record')} read, of up to {total:,}", err=True)
 
-    return tell
+    return report
 
 
 def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
@@ -129,9 +129,9 @@ def _show(findings: Sequence[Finding], read: Mapping[str, Read]) -> None:
         for name in _COLOURS
         if (count := sum(finding.severity.name.lower() == name for finding in findings))
     ]
-    looked = sum(each.records for each in read.values())
+    examined = sum(each.records for each in read.values())
     whole = "" if all(each.whole for each in read.values()) else " (a sample: --records, or --all)"
     click.echo(
-        f"{', '.join(counts) or 'nothing found'}; {counted(looked, 'record')} of"
+        f"{', '.join(counts) or 'nothing found'}; {counted(examined, 'record')} of"
         f" {counted(len(read), 'topic')} read{whole}"
     )

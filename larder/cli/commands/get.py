@@ -27,18 +27,18 @@ def command(ctx: click.Context, *, table: str, key: str, at: str | None, as_json
     record of the key was rejected.
     """
     reply = answered(workers_at(at), table, f"key {key}", row_path(table, key))
-    said = {"worker": reply.worker.worker, "web": reply.worker.web, **reply.body}
+    found = {"worker": reply.worker.worker, "web": reply.worker.web, **reply.body}
     if reply.status != OK:
         line = f"larder: {reply.body['declared']}: no such key"
-        answer(said, as_json=as_json, for_people=lambda: click.echo(line, file=sys.stderr))
+        answer(found, as_json=as_json, for_people=lambda: click.echo(line, file=sys.stderr))
         ctx.exit(1)
-    answer(said, as_json=as_json, for_people=lambda: _show(said))
+    answer(found, as_json=as_json, for_people=lambda: _show(found))
 
 
 def _show(found: dict[str, Any]) -> None:
     click.echo(printable_lines(many_lines(found["row"])))
     revision = "" if found["revision"] is None else f", revision {found['revision']}"
-    age = "" if found["freshness_s"] is None else f", the end of the topic was met {found['freshness_s']:.1f} s ago"
+    age = "" if found["freshness_s"] is None else f", read to the end {found['freshness_s']:.1f} s ago"
     if "rejected" in found:
         click.echo(f"larder: {older_than(found['rejected'])}", file=sys.stderr)
     click.echo(

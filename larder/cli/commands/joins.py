@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KINDS = ("joins", "decides", "folds", "reactions", "agents")
 LISTS = (*KINDS, "operators")
-"""What an answer of this command lists; the last one has all other kinds."""
+"""The lists in the answer of this command. The last one has all other kinds."""
 
 ANY = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
@@ -77,7 +77,7 @@ def _is_silent(joins: Reply, services: Reply) -> bool:
 
 
 def _require_service(name: str, at: str, replies: Iterable[Reply]) -> None:
-    """Raise `MistakeError` where the worker at an address is of another service."""
+    """Raise `MistakeError` if the worker at an address belongs to another service."""
     for other in (each.body["service"] for each in replies if "service" in each.body):
         if other != name:
             do = f"leave SERVICE out, or name {other}"
@@ -85,7 +85,7 @@ def _require_service(name: str, at: str, replies: Iterable[Reply]) -> None:
 
 
 def _require_outcomes(name: str) -> None:
-    """Raise `MistakeError` for a service that is not declared, or has nothing to show."""
+    """Raise `MistakeError` if a service is not declared or has no operators."""
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
 
     service = service_named(declared_services(load_settings().settings.modules), name)
@@ -95,7 +95,7 @@ def _require_outcomes(name: str) -> None:
 
 
 def _counted(replies: Sequence[Reply]) -> dict[str, list[dict[str, Any]]]:
-    """Give what each worker says of its operators besides joins, by what their kind is called here."""
+    """Return what each worker reports of its operators except joins, by the name of the list."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS[1:]}
     for reply in replies:
         for each in outcomes(reply.body):
@@ -118,7 +118,7 @@ def _show(found: dict[str, Any], service: str | None, samples: int) -> None:
         show_samples(found["joins"], samples)
     elif not found["silent"]:
         lacking = f"of {service}" if service else f"with {ANY}"
-        click.echo(f"no worker {lacking} runs here: larder services lists what can be started")
+        click.echo(f"no worker {lacking} runs here: larder services lists the services to start")
     for counted in found["dead_letters"]:
         _show_letters(counted)
 

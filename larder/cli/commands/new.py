@@ -16,5 +16,5 @@ from larder.template.writing import write_project
 def command(*, name: str, as_json: bool) -> None:
     """Create a project in the directory NAME, with tables, services, a demo and tests."""
     directory = write_project(name, Path.cwd())
-    said = f"{directory} has tables, services, a demo and tests; next: cd {name} && make demo"
-    answer({"name": name, "directory": str(directory)}, as_json=as_json, for_people=lambda: click.echo(said))
+    text = f"{directory} has tables, services, a demo and tests; next: cd {name} && make demo"
+    answer({"name": name, "directory": str(directory)}, as_json=as_json, for_people=lambda: click.echo(text))

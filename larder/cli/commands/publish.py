@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from larder.declaring.service import Service
     from larder.declaring.topics import EventTopic, OwnerTopic
 
-# Seconds; publishing a long file takes its time, but not for ever.
+# Seconds. A long file takes minutes to publish.
 PUBLISH_SECONDS = 600.0
 
 
@@ -37,8 +37,8 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Publish rows into TOPIC: JSON objects from the arguments or, with -, one per line of standard input.
 
-    Rows are checked against their declared type before the first is sent, and sent under their own key. A topic that
-    does not exist yet is created as declared.
+    Checks all rows against their declared type before it sends the first. The key of each record is that of its row.
+    Creates the topic as declared if it does not exist yet.
     """
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.client.publishing import deletions, messages  # noqa: PLC0415
@@ -48,16 +48,16 @@ def command(  # noqa: PLR0913 - each is an option
     services = declared_services(load_settings().settings.modules)
     declared = topic_named(list(services.values()), topic)
     _require_owner(declared, list(services.values()), owner)
-    wanted = [*messages(declared, _given(rows), key), *deletions(declared, deleted)]
+    wanted = [*messages(declared, _lines(rows), key), *deletions(declared, deleted)]
     if not wanted:
         found = Problem("larder publish", "requires rows or --delete", "none", "give JSON objects, or - to read them")
         raise MistakeError(found)
     connection = serving_broker()
     published, token = talk(connection, _publish(connection, services, declared, wanted, owner), PUBLISH_SECONDS)
-    _tell(topic, published, len(deleted), token, as_json=as_json)
+    _show(topic, published, len(deleted), token, as_json=as_json)
 
 
-def _given(rows: Sequence[str]) -> list[str]:
+def _lines(rows: Sequence[str]) -> list[str]:
     if list(rows) != ["-"]:
         return list(rows)
     return [line for line in sys.stdin.read().splitlines() if line.strip()]
@@ -73,18 +73,18 @@ def _require_owner(topic: EventTopic | OwnerTopic, services: list[Service], give
 
 def _not_owner(topic: str, owner: str, given: str | None) -> MistakeError:
     found = f"--as {given}" if given else "no --as"
-    do = f"if you stand in for {owner}: --as {owner}"
-    return MistakeError(Problem(f"topic {topic}", f"is written by its owner {owner} alone", found, do))
+    do = f"to publish on behalf of {owner}, add --as {owner}"
+    return MistakeError(Problem(f"topic {topic}", f"only its owner {owner} may write it", found, do))
 
 
 def _respect(claim: Claim | None, given: str | None) -> None:
-    """Refuse what is another's, whatever the declarations here say; warn of a service that has workers of its own."""
+    """Refuse a topic that another service has claimed; warn if the workers of OWNER write it as well."""
     if claim is None:
         return
     if claim.service != given:
         raise _not_owner(claim.topic, claim.service, given)
     found = f"a claim of {claim.service}, whose workers write it (since {claim.since})"
-    do = "make sure that they write no other row of the same keys"
+    do = "make sure that they do not write rows of the same keys"
     click.echo(f"larder: {Problem(f'topic {claim.topic}', 'requires a single writer', found, do)}", err=True)
 
 
@@ -103,7 +103,7 @@ async def _publish(
 
     async with Cluster(connection) as cluster:
         _respect((await claims(cluster)).get(topic.name), owner)
-        # Its number of partitions may be that of another topic.
+        # Its number of partitions may depend on another topic.
         facts = await cluster.facts([each.use.name for each in declared_topics(services, None, {})])
         if topic.name not in facts:
             await cluster.create(
@@ -114,7 +114,7 @@ async def _publish(
     return published, Token(topic_id, published.offsets).text()
 
 
-def _tell(topic: str, published: Published, deleted: int, token: str, *, as_json: bool) -> None:
+def _show(topic: str, published: Published, deleted: int, token: str, *, as_json: bool) -> None:
     found = {
         "topic": topic,
         "rows": published.records - deleted,
@@ -122,6 +122,6 @@ def _tell(topic: str, published: Published, deleted: int, token: str, *, as_json
         "last": {"partition": published.partition, "offset": published.offset},
         "token": token,
     }
-    said = f"{published.records - deleted:,} published, {deleted:,} deleted"
+    counts = f"{published.records - deleted:,} published, {deleted:,} deleted"
     last = f"the last at offset {published.offset} of partition {published.partition}"
-    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {said}; {last}\ntoken: {token}"))
+    answer(found, as_json=as_json, for_people=lambda: click.echo(f"{topic}: {counts}; {last}\ntoken: {token}"))

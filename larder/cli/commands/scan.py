@@ -10,7 +10,7 @@ from larder.cli.terminal.rows import answer_list
 from larder.client.asking import rows_in_pages, workers_at
 
 LARGEST_LIMIT = 100_000
-"""Rows are collected before they are shown."""
+"""The command holds all rows in memory before it shows them."""
 
 
 @click.command("scan")

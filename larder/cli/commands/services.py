@@ -46,7 +46,7 @@ def command(*, at: str | None, as_json: bool) -> None:
 
 
 def _service(reply: Reply) -> str:
-    """Say of which service a worker is: one at an address says so itself; "" when it does not answer."""
+    """Return the service of a worker. One given by address has to answer first; "" if it does not."""
     name: str = reply.worker.service or reply.body.get("service", "")
     return name
 
@@ -78,7 +78,7 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
 
 
 def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
-    """Give the state and the lag of a table over all workers that hold it; none where nobody does."""
+    """Return the state and the lag of a table over all workers that hold it; None if no worker does."""
     partitions = [
         partition
         for reply in replies
@@ -91,7 +91,7 @@ def _held(table: str, replies: list[Reply]) -> dict[str, Any]:
 
 
 def _lags(body: Mapping[str, Any]) -> list[int | None]:
-    """Give the lags of the inputs; of the tables, where there are no inputs: reactions to them are all that it does."""
+    """Return the lags of the inputs. A worker without inputs only reacts to tables: return the lags of those."""
     inputs = [each["lag"] for each in body.get("inputs", ())]
     return inputs or [each["lag"] for table in body.get("tables", ()) for each in table["partitions"]]
 
@@ -121,10 +121,10 @@ def _show(service: Service, found: dict[str, Any]) -> None:
 
 def _show_others(others: list[dict[str, Any]]) -> None:
     for other in others:
-        said = (
-            "does not answer" if other["service"] is None else f"is of {other['service']}, which is not declared here"
-        )
-        click.echo(f"{other['worker']} {said}")
+        text = "does not answer"
+        if other["service"] is not None:
+            text = f"belongs to {other['service']}, which is not declared here"
+        click.echo(f"{other['worker']} {text}")
 
 
 def _show_running(service: dict[str, Any]) -> None:

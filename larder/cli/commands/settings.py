@@ -56,7 +56,7 @@ def _show(loaded: Loaded) -> None:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Give a table that folds what is wider than the terminal."""
+    """Return a table that folds text wider than the terminal."""
     table = Table(box=None)
     for heading in headings[:-1]:
         table.add_column(heading, no_wrap=True, overflow="fold")

@@ -1,4 +1,4 @@
-"""List the tables of the workers that run here: rows, state, lag."""
+"""List the tables of the local workers: rows, state, lag."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _show(found: list[dict[str, Any]], silent: list[str]) -> None:
     for worker in silent:
         click.echo(f"{worker} does not answer")
     if not found:
-        click.echo("no worker with tables runs here: larder services lists what can be started")
+        click.echo("no worker with tables runs here: larder services lists the services to start")
         return
     rows = []
     for each in found:
@@ -74,7 +74,7 @@ def _show_partitions(found: list[dict[str, Any]], silent: list[str]) -> None:
     for worker in silent:
         click.echo(f"{worker} does not answer")
     if not any(each["partitions"] for each in found):
-        click.echo("no worker that runs here holds a partition of it: larder tables lists what is there")
+        click.echo("no local worker holds a partition of this table: larder tables lists all tables")
         return
     rows = [
         (str(each["partition"]), table["worker"], each["phase"].replace("_", " "), *map(_figure, _measures(each)))
@@ -95,7 +95,7 @@ def _figure(measure: Any) -> str:
 
 
 def _progress(table: dict[str, Any]) -> str:
-    """Say how partitions that are behind get on: what is left, how fast it goes, how long it will take."""
+    """Return the progress of partitions that are behind: records left, rate, time to go."""
     behind = [each for each in table["partitions"] if each["remaining"]]
     if not behind:
         return ""

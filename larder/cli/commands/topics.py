@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TopicsWanted(NamedTuple):
-    """What was asked for: the services, one of them or all, and whether to create."""
+    """A request: the services, the one to list (None for all), and whether to create missing topics."""
 
     services: Mapping[str, Service]
     only: str | None
@@ -30,7 +30,7 @@ class TopicsWanted(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What the broker has, which of it was created just now, and whose it is."""
+    """The topics on the broker, those created just now, and the claims of their owners."""
 
     facts: Mapping[str, TopicFacts]
     created: set[str]
@@ -58,17 +58,15 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
     if released is not None:
         if service or create:
             given = "--create" if create else service
-            raise MistakeError(Problem("--release", "requires to be alone", f"{given} beside it", "leave that out"))
+            raise MistakeError(Problem("--release", "must be the only argument", f"{given} as well", "leave that out"))
         connection = serving_broker()
         claim = talk(connection, _release(connection, released))
-        said = (
-            f"{released} is no longer that of {claim.service}: the next service that declares itself its owner has it"
-        )
+        text = f"{claim.service} no longer owns {released}: the next service that declares itself its owner claims it"
         found = {"released": released, "service": claim.service, "since": claim.since}
-        answer(found, as_json=as_json, for_people=lambda: click.echo(said))
+        answer(found, as_json=as_json, for_people=lambda: click.echo(text))
         return
     services = declared_services(load_settings().settings.modules)
-    declared_topics(services, service, {})  # finds a mistake in SERVICE before any broker is asked
+    declared_topics(services, service, {})  # raises for a mistake in SERVICE before any request to a broker
     connection = serving_broker()
     answered = talk(connection, _ask(connection, TopicsWanted(services, service, create)))
     listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
@@ -84,7 +82,7 @@ async def _ask(connection: Connection, wanted: TopicsWanted) -> Answered:
         names = [each.use.name for each in declared_topics(wanted.services, wanted.only, {})]
         facts = await cluster.facts(names)
         created: set[str] = set()
-        # Internal topics have as many partitions as what they are made from: that has to be there first.
+        # An internal topic has as many partitions as its source, which has to exist first.
         for internal in (False, True) if wanted.create else ():
             declared = declared_topics(wanted.services, wanted.only, facts)
             missing = [each.use for each in declared if each.use.internal is internal and _lacks(each, wanted, facts)]
@@ -96,7 +94,7 @@ async def _ask(connection: Connection, wanted: TopicsWanted) -> Answered:
 
 
 async def _release(connection: Connection, topic: str) -> Claim:
-    """Take back the claim of a topic whose owner has no workers; gives the claim that it was."""
+    """Release the claim of a topic whose owner has no workers, and return it."""
     from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
     from larder.worker.topic_ownership import claims, release  # noqa: PLC0415 - imports Kafka's client
 
@@ -134,7 +132,7 @@ def _show(found: list[dict[str, Any]]) -> None:
         used = "; ".join(f"{service}: {', '.join(roles)}" for service, roles in each["roles"].items())
         exists = "created" if each["created"] else "yes" if each["exists"] else "no"
         kind = "compacted" if each["compacted"] else "events"
-        owner, claimed = each["owner"] or "anybody", each["claimed_by"] or "-"
+        owner, claimed = each["owner"] or "any service", each["claimed_by"] or "-"
         rows.append((each["name"], exists, str(each["partitions"]), kind, owner, claimed, used))
     headings = ("topic", "exists", "partitions", "kind", "owner", "claimed by", "used by")
     show_columns(headings, rows, right=["partitions"])

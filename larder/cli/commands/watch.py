@@ -33,18 +33,18 @@ def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) ->
     """
     from larder.client.changes import Watch  # noqa: PLC0415 - imports what speaks HTTP
 
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         click.echo(f"larder: {text}", file=sys.stderr)
 
-    # No exception: Python drops one that comes while something is finalized.
+    # Not by an exception: Python drops one that is raised in a finalizer.
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-    for event in Watch(table, changes_path(table, prefix), say).events(lambda: workers_at(at)):
-        _tell(event, as_json=as_json)
+    for event in Watch(table, changes_path(table, prefix), report).events(lambda: workers_at(at)):
+        _show(event, as_json=as_json)
 
 
-def _tell(event: ServerSentEvent, *, as_json: bool) -> None:
+def _show(event: ServerSentEvent, *, as_json: bool) -> None:
     if event.name == "reset":
-        text = "some changes are gone that were not shown: what is there now, larder scan lists"
+        text = "some changes were missed and are no longer available: larder scan lists the current rows"
         click.echo(f"larder: {text}", file=sys.stderr)
         if as_json:
             click.echo(one_line({"reset": True}))

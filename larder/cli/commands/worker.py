@@ -37,8 +37,8 @@ def command(
     inputs_from: Fallback | None,
     tables_from: Remainder | None,
 ) -> None:
-    """Run one worker of SERVICE in the foreground, until SIGTERM or Ctrl-C."""
-    # Faust and RocksDB take a second to import: `larder --help` must not.
+    """Run one worker of SERVICE in the foreground until SIGTERM or Ctrl-C."""
+    # Faust and RocksDB take a second to import, and `larder --help` must be fast.
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415
     from larder.process.worker import run_worker  # noqa: PLC0415
 

@@ -1,1 +1,1 @@
-"""How commands show answers to people on a terminal, and to programs."""
+"""How commands show answers, to people on a terminal and to programs."""

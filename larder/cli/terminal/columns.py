@@ -1,4 +1,4 @@
-"""Rows of text in columns, for people and for grep: never wrapped; cells are shortened where a width is given. Pure."""
+"""Rows of text in columns, for people and for grep: never wrapped, but shortened to a given width. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 GAP = "  "
 NARROWEST = 8
-"""Characters that a cell keeps, however narrow the terminal is."""
+"""The fewest characters that a cell keeps, however narrow the terminal is."""
 
 
 def columns(
     headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), width: int | None = None
 ) -> str:
-    """Give lines, the headings first; columns whose heading is in `right` end in line, the others begin so.
+    """Return the lines, headings first. Columns whose heading is in `right` are right-aligned.
 
-    Where a line would be wider than `width`, the longest cells are shortened.
+    If a line would be wider than `width`, the longest cells are shortened.
     """
     lines: Sequence[Sequence[str]] = [headings, *rows]
     if width is not None:
@@ -34,7 +34,7 @@ def columns(
 
 
 def _fitted(lines: Sequence[Sequence[str]], width: int) -> list[list[str]]:
-    """Shorten the longest cells, all to one length, until the lines fit."""
+    """Shorten the longest cells to one length, so that the lines fit."""
     widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
     room = width - len(GAP) * (len(widths) - 1)
     longest = next(

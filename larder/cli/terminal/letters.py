@@ -1,4 +1,4 @@
-"""How a command shows dead letters to people. What others wrote is shown without what a terminal would obey."""
+"""How commands show dead letters and refusals to people. Control characters in foreign text are escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from larder.declaring.plurals import counted, plural
 
 
 def show_list(service: str, found: dict[str, Any]) -> None:
-    """Show a page of letters, and on standard error what is not on it."""
+    """Show a page of letters, and say on standard error if there are more."""
     letters = found["letters"]
     if letters:
         rows = [(each["id"], each["at"], printable(each["key"] or "-"), printable(each["cause"])) for each in letters]
@@ -26,7 +26,7 @@ def show_list(service: str, found: dict[str, Any]) -> None:
 
 
 def show_refusals(service: str, found: dict[str, Any]) -> None:
-    """Show how many refusals there are by reason, and a page of them."""
+    """Show a count of the refusals by reason, and a page of them."""
     if (counts := found["counted"]) is not None and counts["total"]:
         least = "" if counts["whole"] else "at least "
         click.echo(f"{least}{counted(counts['total'], 'refusal')} of {service}, by reason:")
@@ -46,15 +46,15 @@ def show_refusals(service: str, found: dict[str, Any]) -> None:
 
 
 def _show_rest(found: dict[str, Any]) -> None:
-    """Say on standard error what is not on a page."""
+    """Say on standard error if there are records that the page does not show."""
     if found["next"]:
         click.echo(f"larder: there are more: --cursor {found['next']}", file=sys.stderr)
     if found["beyond"]:
-        click.echo("larder: there are older records than the newest 100,000: they were not looked at", file=sys.stderr)
+        click.echo("larder: only the newest 100,000 records were read: there are older ones", file=sys.stderr)
 
 
 def show_letter(letter: dict[str, Any]) -> None:
-    """Show all of one letter, its value last."""
+    """Show one letter in full, its value last."""
     facts = [(name, letter[name]) for name in ("id", "at", "service", "step", "key", "timestamp", "cause", "left_out")]
     facts += [(f"header {each['name']}", each["value"]) for each in letter["headers"]]
     if (settled := letter["settled"]) is not None:
@@ -69,14 +69,14 @@ def show_letter(letter: dict[str, Any]) -> None:
 
 
 def embedded(letter: dict[str, Any]) -> dict[str, Any]:
-    """Give a letter that is written with its value in one line, numbers unchanged."""
+    """Return the letter with its value as one line of JSON, its numbers unchanged."""
     if letter["shown_as"] != "json":
         return letter
     return {**letter, "value": msgspec.Raw(msgspec.json.format(bytes(letter["value"]), indent=-1))}
 
 
 def show_settled(service: str, how: str, found: dict[str, Any]) -> None:
-    """Show what became of the letters that were to be replayed or discarded."""
+    """Show the outcome of replaying or discarding letters."""
     for each in found["already"]:
         click.echo(f"{each['id']} was {each['how']} at {each['at']}")
     for each in found["left"]:

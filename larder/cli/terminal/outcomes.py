@@ -1,4 +1,4 @@
-"""What became of what operators took, as a person reads it: a table of each kind, and samples of joins."""
+"""How commands show the outcomes of operators to people: a table of each kind, and samples of joins."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 OF_JOINS = ("hits", "missing", "waited", "released", "expired", "parked", "passed_on", "dropped")
 HEADINGS = {"reaction": "reacts to"}
-"""Of kinds that are not called by their own word."""
+"""Headings of the kinds that are not shown by their own name."""
 
 OF_FOLDS = ("decided", "rows", "parked")
-"""All else that a decide counts never happens in a fold."""
+"""The other outcomes that a decide counts never occur in a fold."""
 
 SAMPLES = ("missing", "expired", "parked")
 
 
 def show_outcomes(joins: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> None:
-    """Print a table of joins, by partition, and one of each other kind."""
+    """Print a table of the joins by partition, and one of each other kind."""
     rows = [
         (join["into"], join["worker"], str(each["partition"]), *_counts(each, OF_JOINS))
         for join in joins
@@ -50,16 +50,16 @@ def _show(headings: Sequence[str], counts: Sequence[str], rows: Sequence[tuple[s
 
 
 def show_samples(joins: Iterable[dict[str, Any]], most: int) -> None:
-    """Print the newest records that lacked a row, waited in vain or were parked, at most so many."""
+    """Print at most `most` of the newest records that lacked a partner, waited in vain or were dead-lettered."""
     lines = [line for _, line in sorted(_samples(joins), key=lambda each: each[0], reverse=True)]
     for line in lines[:most]:
         click.echo(line)
     if len(lines) > most:
-        click.echo(f"{len(lines) - most:,} more: --samples {len(lines)} names all")
+        click.echo(f"{len(lines) - most:,} more: --samples {len(lines)} lists all")
 
 
 def _samples(joins: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
-    """Give when each record was seen, and what is said of it."""
+    """Yield the time of each sample and its line."""
     for join in joins:
         for partition in join["partitions"]:
             for kind in SAMPLES:
@@ -68,7 +68,7 @@ def _samples(joins: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
 
 
 def _sample(sample: dict[str, Any]) -> str:
-    """Say which record it was and what it lacked."""
+    """Return which record it was and what it lacked."""
     place = f" at {sample['id']}" if sample.get("id") else ""
     lacked = ""
     if sample.get("table"):

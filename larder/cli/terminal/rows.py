@@ -1,4 +1,4 @@
-"""How commands show rows to people: a line for each, with what a terminal would obey written out."""
+"""How commands show rows to people: a line for each, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def answer_list(table: str, listed: RowList, *, as_json: bool) -> None:
 
 
 def show_rows(rows: Sequence[dict[str, Any]], following: str | None = None, unreadable: int = 0) -> None:
-    """Show rows with their keys; `following` is the cursor of the next page.
+    """Show rows with their keys. `following` is the cursor of the next page.
 
-    Of `unreadable` keys of the table the newest record was rejected.
+    `unreadable` is the number of keys of the table whose newest record was rejected.
     """
     if rows:
         lines = [
-            (printable(str(each["key"])), _told(each, "partition"), _told(each, "revision"), _row_or_cause(each))
+            (printable(str(each["key"])), _field(each, "partition"), _field(each, "revision"), _row_or_cause(each))
             for each in rows
         ]
         show_columns(("key", "partition", "revision", "row"), lines, right=["partition", "revision"])
@@ -41,20 +41,20 @@ def show_rows(rows: Sequence[dict[str, Any]], following: str | None = None, unre
     if unreadable:
         keys = counted(unreadable, "key")
         click.echo(
-            f"larder: of {keys} of the table the newest record was rejected: larder get says why", file=sys.stderr
+            f"larder: the newest record of {keys} of the table was rejected: larder get says why", file=sys.stderr
         )
     if following is not None:
         click.echo(f"larder: there are more: --cursor {following}", file=sys.stderr)
 
 
 def row_text(row: Any) -> str:
-    """Give a row in one line."""
+    """Return a row in one line."""
     return "-" if row is None else printable(one_line(row).decode())
 
 
 def older_than(rejected: dict[str, Any]) -> str:
-    """Say that a row is not what its key has last."""
-    return printable(f"this row is older than the record {rejected['at']}, which was rejected: {rejected['cause']}")
+    """Return the warning that the newest record of the key was rejected, and that this row is an older one."""
+    return printable(f"this row is older than the rejected record {rejected['at']}: {rejected['cause']}")
 
 
 def _row_or_cause(row: dict[str, Any]) -> str:
@@ -63,5 +63,5 @@ def _row_or_cause(row: dict[str, Any]) -> str:
     return row_text(row["row"])
 
 
-def _told(row: dict[str, Any], name: str) -> str:
+def _field(row: dict[str, Any], name: str) -> str:
     return "-" if row.get(name) is None else str(row[name])

@@ -29,7 +29,7 @@ def test_help_names_every_command_and_imports_none_of_them() -> None:
         "print(sorted(name for name in sys.modules if name.startswith(('larder.cli.commands.', 'faust', 'aiokafka'))))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert re.search(r"broker +Start, stop or look at the local Kafka broker\.", ended.stdout)
+    assert re.search(r"broker +Start, stop or inspect the local Kafka broker\.", ended.stdout)
     assert ended.stdout.rstrip().endswith("[]")
 
 
@@ -49,7 +49,7 @@ def test_every_command_can_be_loaded_and_explains_itself() -> None:
         (DeclarationError([PROBLEM]), 2),
     ],
 )
-def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderError, exit_code: int) -> None:
+def test_an_error_for_the_user_is_one_line_and_an_exit_code(error: LarderError, exit_code: int) -> None:
     @click.command("fails")
     def fails() -> None:
         raise error
@@ -65,7 +65,7 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "said"),
+    ("arguments", "exit_code", "message"),
     [
         (("get", "shop.custmers", "c1"), 2, "table shop.custmers: requires a declared table; found none of that name"),
         (
@@ -106,24 +106,24 @@ def test_an_error_meant_for_the_user_is_one_line_and_an_exit_code(error: LarderE
         (("brokr",), 2, "No such command 'brokr'."),
     ],
 )
-def test_a_command_that_fails_tells_why_in_json_where_that_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], exit_code: int, said: str
+def test_a_failing_command_reports_the_error_as_json_with_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     monkeypatch.setenv("KAFKA", "127.0.0.1:1")
     monkeypatch.setenv("LARDER_DIRECTORY", str(tmp_path))
-    told = CliRunner().invoke(larder, [*arguments, "--json"])
-    assert told.exit_code == exit_code
-    (line,) = told.stdout.splitlines()
-    assert json.loads(line)["error"].startswith(said)
-    assert said in told.stderr
+    result = CliRunner().invoke(larder, [*arguments, "--json"])
+    assert result.exit_code == exit_code
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["error"].startswith(message)
+    assert message in result.stderr
     assert CliRunner().invoke(larder, arguments).stdout == ""
 
 
-def test_details_follow_the_line() -> None:
+def test_details_follow_the_error_line() -> None:
     assert str(AppError(PROBLEM, details="one\ntwo")).splitlines() == [str(PROBLEM), "one", "two"]
 
 
-def test_an_unknown_command_ends_with_2() -> None:
+def test_an_unknown_command_exits_with_2() -> None:
     ended = CliRunner().invoke(larder, ["brokr"])
     assert ended.exit_code == 2
     assert "No such command 'brokr'" in ended.stderr
@@ -141,7 +141,7 @@ def test_the_installed_command_answers_in_json_without_a_terminal() -> None:
     assert json.loads(ended.stdout)["settings"]["web_port"]["value"] == 8123
 
 
-def test_settings_in_a_pipe_have_their_names_origins_and_meanings_whole() -> None:
+def test_settings_are_not_shortened_in_a_pipe() -> None:
     command = [sys.executable, "-m", "larder", "settings"]
     environment = {**os.environ, "COLUMNS": "40", "LARDER_WEB_PORT": "8123"}
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
@@ -153,7 +153,7 @@ def test_settings_in_a_pipe_have_their_names_origins_and_meanings_whole() -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full, a file that takes nothing")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path: Path, unbuffered: str) -> None:
+def test_an_error_that_cannot_be_printed_still_sets_the_exit_code(tmp_path: Path, unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as nowhere:
         command = [sys.executable, "-m", "larder", "worker", "nobody"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
@@ -163,14 +163,14 @@ def test_an_error_that_cannot_be_shown_ends_with_its_code_all_the_same(tmp_path:
 
 @pytest.mark.parametrize("kafka", ["127.0.0.1:99999", "kafka..svc:9092"])
 @pytest.mark.parametrize("command", [("worker", "shipping"), ("topics",), ("doctor",), ("broker", "start")])
-def test_an_address_that_is_none_ends_a_command_before_anything_starts(
+def test_an_invalid_address_ends_a_command_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], kafka: str
 ) -> None:
     monkeypatch.setenv("KAFKA", kafka)
     monkeypatch.setenv("LARDER_DIRECTORY", str(tmp_path))
-    told = CliRunner().invoke(larder, command)
-    assert told.exit_code == 2
+    result = CliRunner().invoke(larder, command)
+    assert result.exit_code == 2
     assert (
         f"setting kafka: requires host:port with a port from 1 to 65535, and commas between several; found '{kafka}'"
-        in (told.output)
+        in (result.output)
     )

@@ -71,11 +71,11 @@ def test_many_and_scan_report_keys_whose_newest_record_was_rejected() -> None:
         ended = run("many", "t", "a", "b", "--at", worker.address)
         scanned = run("scan", "t", "--at", worker.address)
         told = run("scan", "t", "--at", worker.address, "--json")
-    older = "larder: key a: this row is older than the record t/0/9, which was rejected: no JSON\n"
+    older = "larder: key a: this row is older than the rejected record t/0/9: no JSON\n"
     assert (ended.exit_code, ended.stderr) == (3, older)
     assert ended.stdout.splitlines()[2].split(maxsplit=3) == ["b", "-", "-", "rejected: t/0/9: no JSON"]
     assert (scanned.exit_code, scanned.stdout) == (0, ended.stdout)
-    assert scanned.stderr.startswith(f"{older}larder: of 2 keys of the table the newest record was rejected")
+    assert scanned.stderr.startswith(f"{older}larder: the newest record of 2 keys of the table was rejected")
     assert json.loads(told.stdout)["unreadable"] == 2
 
 
@@ -187,8 +187,8 @@ def test_the_newest_five_records_without_a_partner_are_listed_or_as_many_as_want
         none = run("joins", "--at", worker.address, "--samples", "0").stdout.splitlines()[2:]
         every = run("joins", "--at", worker.address, "--samples", "8").stdout.splitlines()[2:]
     assert [line.split()[1] for line in lines[:-1]] == ["o7", "o6", "o5", "o4", "o3"]
-    assert lines[-1] == "3 more: --samples 8 names all"
-    assert (none, len(every)) == (["8 more: --samples 8 names all"], 8)
+    assert lines[-1] == "3 more: --samples 8 lists all"
+    assert (none, len(every)) == (["8 more: --samples 8 lists all"], 8)
 
 
 DECIDING = {
@@ -258,7 +258,7 @@ def test_a_service_of_only_reactions_shows_the_lag_of_its_tables_and_counts_what
 @pytest.mark.parametrize(
     ("answer", "service", "said"),
     [
-        (Answer(200, {**SAID, "service": "x"}), "x", "shipping-7 is of x, which is not declared here"),
+        (Answer(200, {**SAID, "service": "x"}), "x", "shipping-7 belongs to x, which is not declared here"),
         (Answer(500, {}), None, "{0} does not answer"),
     ],
 )

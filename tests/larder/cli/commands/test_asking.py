@@ -1,4 +1,4 @@
-"""`larder get`, `larder tables` and `larder services`: what the workers of this machine answer."""
+"""`larder get`, `larder tables` and `larder services`: the answers of the local workers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NUMBERS = """
 
 
 class Asking:
-    """Commands beside a worker that runs, or not."""
+    """Commands in the directory of a worker, which may be running or not."""
 
     def __init__(self, kafka: str, directory: Path, prefix: str) -> None:
         self.kafka, self.directory, self.prefix = kafka, directory, prefix
@@ -72,7 +72,7 @@ async def asking(kafka: str, tmp_path: Path, prefix: str) -> Asking:
     return Asking(kafka, tmp_path, prefix)
 
 
-async def test_rows_tables_and_services_are_told_by_the_worker_that_runs_here(asking: Asking, prefix: str) -> None:
+async def test_the_local_worker_answers_for_rows_tables_and_services(asking: Asking, prefix: str) -> None:
     await send(asking.kafka, f"{prefix}.customers", [Sent("cid", {"customer_id": "cid", "name": 7})])
     with running(asking.worker):
         asking.worker.until_caught_up()
@@ -111,7 +111,7 @@ async def test_rows_tables_and_services_are_told_by_the_worker_that_runs_here(as
     assert (gone.returncode, "no local worker at all" in gone.stderr) == (3, True)
 
 
-async def test_a_worker_that_was_killed_or_stopped_is_not_waited_for_for_ever(asking: Asking, prefix: str) -> None:
+async def test_a_command_does_not_wait_long_for_a_killed_or_stopped_worker(asking: Asking, prefix: str) -> None:
     with running(asking.worker):
         asking.worker.until_caught_up()
         asking.worker.signal(signal.SIGSTOP)
@@ -125,12 +125,12 @@ async def test_a_worker_that_was_killed_or_stopped_is_not_waited_for_for_ever(as
         assert (ended.returncode, "no local worker at all" in ended.stderr) == (3, True)
 
 
-def test_a_table_that_is_not_declared_is_a_mistake(asking: Asking, prefix: str) -> None:
+def test_an_undeclared_table_is_a_mistake(asking: Asking, prefix: str) -> None:
     ended = asking("get", f"{prefix}.custmers", "ada")
     assert (ended.returncode, ended.stderr.endswith(f"did you mean {prefix}.customers?\n")) == (2, True)
 
 
-def test_joins_of_a_service_that_is_not_declared_or_has_nothing_to_show_are_a_mistake(
+def test_joins_of_an_undeclared_service_or_one_without_operators_are_a_mistake(
     kafka: str, tmp_path: Path, prefix: str
 ) -> None:
     def joins(service: str) -> subprocess.CompletedProcess[str]:
@@ -156,7 +156,7 @@ def test_without_workers_services_are_shown_as_declared(asking: Asking, prefix: 
     assert asking.json("tables") == {"tables": [], "silent": []}
 
 
-async def test_a_key_that_is_none_of_the_table_is_told_as_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
+async def test_a_key_of_the_wrong_type_is_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
     await create(kafka, {f"{prefix}.numbers": 1}, COMPACTED)
     module = NUMBERS.format(prefix)
     worker = Worker(kafka, tmp_path, module, f"{prefix}.counting")

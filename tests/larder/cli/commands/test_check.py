@@ -1,4 +1,4 @@
-"""`larder check`: all that a project declares, and all that is wrong with it, without a broker."""
+"""`larder check`: the declarations of a project and their mistakes, without a broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def project(tmp_path: Path) -> Path:
     return write_project("shop", tmp_path)
 
 
-def test_what_was_checked_is_said(project: Path) -> None:
+def test_check_prints_what_it_checked(project: Path) -> None:
     ended = larder("check", kafka=NOBODY, directory=project)
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
@@ -34,13 +34,13 @@ def test_what_was_checked_is_said(project: Path) -> None:
     ]
 
 
-def test_a_program_gets_the_names(project: Path) -> None:
+def test_with_json_check_lists_the_names(project: Path) -> None:
     found = json.loads(larder("check", "--json", kafka=NOBODY, directory=project).stdout)
     assert (found["modules"][0], found["services"]) == ("tables.shop", ["fulfilment", "shipping"])
     assert len(found["topics"]) == 5
 
 
-def test_mistakes_in_services_and_in_topics_that_none_uses_are_all_said(project: Path) -> None:
+def test_mistakes_in_services_and_in_unused_topics_are_all_reported(project: Path) -> None:
     (project / "tables" / "stock.py").write_text(
         textwrap.dedent("""
         from larder import OwnerTopic, Row
@@ -59,7 +59,7 @@ def test_mistakes_in_services_and_in_topics_that_none_uses_are_all_said(project:
     assert 'requires a field of Order; found "product"' in ended.stderr
 
 
-def test_a_module_that_does_not_import_is_said(project: Path) -> None:
+def test_a_module_that_fails_to_import_is_reported(project: Path) -> None:
     (project / "agents" / "billing.py").write_text("import nothing_like_it\n")
     ended = larder("check", kafka=NOBODY, directory=project)
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""`larder doctor` on a real broker: each fault is planted and found, and where there is none nothing is found."""
+"""`larder doctor` on a real broker: it finds each planted fault, and nothing in a healthy system."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def order(key: str) -> dict[str, Any]:
     return {"order_id": f"of-{key}", "customer_id": key}
 
 
-class Told(NamedTuple):
-    """How the command ended, and what it found."""
+class DoctorResult(NamedTuple):
+    """The exit code of the command, and its findings."""
 
     code: int
     findings: list[dict[str, Any]]
@@ -93,7 +93,7 @@ class Told(NamedTuple):
 
 
 class Patient:
-    """A shop that has what it needs: topics as declared, three customers, an order of each."""
+    """A healthy shop: topics as declared, three customers, an order of each."""
 
     def __init__(self, kafka: str, directory: Path, prefix: str) -> None:
         self.kafka, self.directory, self.prefix = kafka, directory, prefix
@@ -105,27 +105,27 @@ class Patient:
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return larder(*arguments, kafka=self.kafka, directory=self.directory, module=self.module)
 
-    def doctor(self, *arguments: str) -> Told:
-        """What is found, but for what a broker that is not ours may have."""
+    def doctor(self, *arguments: str) -> DoctorResult:
+        """Run the doctor. Leave out findings that a foreign broker may have."""
         ended = self("doctor", "--json", *arguments)
         assert ended.returncode in {0, 10, 11}, ended.stderr
-        return self._told(ended)
+        return self._result(ended)
 
-    def _told(self, ended: subprocess.CompletedProcess[str]) -> Told:
+    def _result(self, ended: subprocess.CompletedProcess[str]) -> DoctorResult:
         answer = json.loads(ended.stdout)
         found = [each for each in answer["findings"] if "KAFKA" not in os.environ or each["about"] != "the brokers"]
-        return Told(ended.returncode, found, answer["read"])
+        return DoctorResult(ended.returncode, found, answer["read"])
 
-    def doctor_if_available(self) -> Told | None:
-        """The same; None while the broker does not do all that it is asked for."""
+    def doctor_if_available(self) -> DoctorResult | None:
+        """Run the doctor; None while the broker does not answer every request."""
         ended = self("doctor", "--json")
-        return None if ended.returncode == UNAVAILABLE else self._told(ended)
+        return None if ended.returncode == UNAVAILABLE else self._result(ended)
 
     async def send(self, topic: str, *records: Sent) -> None:
         await send(self.kafka, topic, records)
 
     async def send_without_key(self, topic: str, value: Any, partition: int) -> None:
-        """As somebody did before the topic was compacted: a broker takes no such record afterwards."""
+        """Publish a record without a key into a topic that is compacted only later, or the broker would refuse it."""
         await configure(self.kafka, topic, {"cleanup.policy": "delete"})
         await self.send(topic, Sent(None, value, partition))
         await configure(self.kafka, topic, COMPACTED)
@@ -144,23 +144,23 @@ async def patient(kafka: str, tmp_path: Path, prefix: str) -> Patient:
     return patient
 
 
-async def test_nothing_is_found_where_nothing_is_wrong(patient: Patient) -> None:
-    told = patient.doctor()
-    assert (told.code, told.findings) == (0, [])
-    assert told.read[patient.customers] == {"records": 3, "of": 3, "all": True}
+async def test_nothing_is_found_in_a_healthy_system(patient: Patient) -> None:
+    result = patient.doctor()
+    assert (result.code, result.findings) == (0, [])
+    assert result.read[patient.customers] == {"records": 3, "of": 3, "all": True}
     worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
     with running(worker):
         worker.until_caught_up()
-        told = patient.doctor()
-        assert (told.code, told.findings) == (0, [])
+        result = patient.doctor()
+        assert (result.code, result.findings) == (0, [])
         assert worker.stop() == 0
-    told = patient.doctor(patient.service)
-    assert (told.code, told.findings) == (0, [])
-    assert told.read[patient.joined]["records"] == 3
+    result = patient.doctor(patient.service)
+    assert (result.code, result.findings) == (0, [])
+    assert result.read[patient.joined]["records"] == 3
     assert patient("doctor").stdout.splitlines()[-1] == "nothing found; 9 records of 3 topics read"
 
 
-async def test_each_bad_record_is_found(patient: Patient) -> None:
+async def test_every_bad_record_is_found(patient: Patient) -> None:
     ends_before = await ends(patient.kafka, patient.customers)
     place = partition_of(b"ada", PARTITIONS)
     first = ends_before[place]
@@ -175,9 +175,9 @@ async def test_each_bad_record_is_found(patient: Patient) -> None:
         Sent("ada", b"no JSON", place),
     )
     await patient.send_without_key(patient.customers, customer("ada", 8), place)
-    told = patient.doctor()
-    assert told.code == 11
-    seen = {(each["audit"], each["severity"], sample) for each in told.findings for sample in each["samples"]}
+    result = patient.doctor()
+    assert result.code == 11
+    seen = {(each["audit"], each["severity"], sample) for each in result.findings for sample in each["samples"]}
     assert seen == {
         ("revisions", "error", patient.at(patient.customers, place, first + 1)),
         ("revisions", "error", patient.at(patient.customers, place, first + 2)),
@@ -188,24 +188,24 @@ async def test_each_bad_record_is_found(patient: Patient) -> None:
         ("schema", "error", patient.at(patient.customers, place, first + 6)),
         ("keys", "error", patient.at(patient.customers, place, first + 7)),
     }
-    fell = next(each for each in told.findings if "lower revision" in each["seen"])
+    fell = next(each for each in result.findings if "lower revision" in each["seen"])
     assert f"key ada with 4 after 5 at {patient.at(patient.customers, place, first)}" in fell["seen"]
-    assert all(each["why"] and each["do"] for each in told.findings)
+    assert all(each["why"] and each["do"] for each in result.findings)
 
 
-async def test_records_of_a_foreign_partitioner_are_found_and_it_is_named(patient: Patient) -> None:
+async def test_records_of_another_partitioner_are_found_and_it_is_named(patient: Patient) -> None:
     keys = [f"customer-{number}" for number in range(50)]
     await patient.send(patient.customers, *(Sent(key, customer(key), crc32(key.encode(), PARTITIONS)) for key in keys))
-    told = patient.doctor()
-    finding = told.of("placement", patient.customers)
-    assert (told.code, finding["severity"], len(finding["samples"])) == (11, "error", 5)
+    result = patient.doctor()
+    finding = result.of("placement", patient.customers)
+    assert (result.code, finding["severity"], len(finding["samples"])) == (11, "error", 5)
     misplaced = sum(crc32(key.encode(), PARTITIONS) != partition_of(key.encode(), PARTITIONS) for key in keys)
     assert finding["seen"].startswith(f"{misplaced} of 53 records are in another of 4 partitions")
     assert "all of them fit CRC32 (the default of librdkafka" in finding["seen"]
     assert finding["do"][0] == "set partitioner=murmur2_random in the configuration of the producer (librdkafka)"
 
 
-async def test_topics_with_other_settings_than_declared_are_found_and_the_commands_fix_them(
+async def test_topics_that_differ_from_their_declaration_are_found_and_the_commands_fix_them(
     patient: Patient,
 ) -> None:
     planted = {
@@ -224,9 +224,9 @@ async def test_topics_with_other_settings_than_declared_are_found_and_the_comman
     }
     for topic, config in planted.items():
         await configure(patient.kafka, topic, config)
-    told = patient.doctor()
-    assert told.code == 11
-    found = {(each["audit"], each["about"].removeprefix("topic ")): each for each in told.findings}
+    result = patient.doctor()
+    assert result.code == 11
+    found = {(each["audit"], each["about"].removeprefix("topic ")): each for each in result.findings}
     assert set(found) == {
         ("compaction", patient.customers),
         ("compaction", patient.orders),
@@ -240,14 +240,14 @@ async def test_topics_with_other_settings_than_declared_are_found_and_the_comman
     assert patient.doctor().findings == []
 
 
-async def test_deletions_that_go_before_an_absence_is_over_are_found(patient: Patient) -> None:
+async def test_tombstones_kept_for_less_than_the_absence_are_found(patient: Patient) -> None:
     assert patient.doctor("--absence", "12h").findings == []
     finding = patient.doctor("--absence", "2d").of("deletions", patient.customers)
     assert finding["severity"] == "warning"
     assert finding["do"][0].endswith("--add-config delete.retention.ms=345600000")
 
 
-async def test_a_store_that_was_not_written_for_longer_than_deletions_are_kept_is_found(patient: Patient) -> None:
+async def test_a_store_older_than_the_retention_of_tombstones_is_found(patient: Patient) -> None:
     worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
     with running(worker):
         worker.until_caught_up()
@@ -255,21 +255,21 @@ async def test_a_store_that_was_not_written_for_longer_than_deletions_are_kept_i
     long_ago = 1_000_000_000
     for path in worker.tables.rglob("*"):
         os.utime(path, (long_ago, long_ago))
-    told = patient.doctor()
-    finding = told.of("deletions", patient.customers)
-    assert (told.code, finding["severity"]) == (0, "hint")
+    result = patient.doctor()
+    finding = result.of("deletions", patient.customers)
+    assert (result.code, finding["severity"]) == (0, "hint")
     assert f"worker one of {patient.service}, which is stopped" in finding["seen"]
 
 
-async def test_different_partition_counts_of_partners_are_found(patient: Patient) -> None:
+async def test_different_partition_counts_of_joined_topics_are_found(patient: Patient) -> None:
     await grow(patient.kafka, patient.orders, 6)
-    told = patient.doctor()
-    finding = told.of("partitions", f"{patient.orders} with {patient.customers}")
-    assert (told.code, finding["seen"]) == (11, "6 and 4 partitions")
-    assert told.of("partitions", patient.waiting)["do"][0].endswith("add no partitions to topics of the service")
+    result = patient.doctor()
+    finding = result.of("partitions", f"{patient.orders} with {patient.customers}")
+    assert (result.code, finding["seen"]) == (11, "6 and 4 partitions")
+    assert result.of("partitions", patient.waiting)["do"][0].endswith("add no partitions to topics of the service")
 
 
-async def test_topics_that_are_not_there_are_findings(patient: Patient) -> None:
+async def test_missing_topics_are_findings(patient: Patient) -> None:
     gone = {patient.customers, patient.letters}
     await delete(patient.kafka, *gone)
 
@@ -277,33 +277,33 @@ async def test_topics_that_are_not_there_are_findings(patient: Patient) -> None:
         return gone.isdisjoint(await existing(patient.kafka, patient.prefix))
 
     await until(are_gone, 15, "topics to be gone")
-    told = patient.doctor()
-    assert (told.code, {each["audit"] for each in told.findings}) == (10, {"existence"})
-    assert told.of("existence", patient.customers)["severity"] == "warning"
-    assert told.of("existence", patient.letters)["severity"] == "hint"
+    result = patient.doctor()
+    assert (result.code, {each["audit"] for each in result.findings}) == (10, {"existence"})
+    assert result.of("existence", patient.customers)["severity"] == "warning"
+    assert result.of("existence", patient.letters)["severity"] == "hint"
 
 
-async def test_without_any_topic_there_are_findings_as_well(kafka: str, tmp_path: Path, prefix: str) -> None:
-    told = Patient(kafka, tmp_path, prefix).doctor()
-    assert (told.code, {each["audit"] for each in told.findings}) == (10, {"existence"})
+async def test_a_broker_without_any_topic_gives_findings(kafka: str, tmp_path: Path, prefix: str) -> None:
+    result = Patient(kafka, tmp_path, prefix).doctor()
+    assert (result.code, {each["audit"] for each in result.findings}) == (10, {"existence"})
 
 
-async def test_rows_that_were_deleted_from_a_log_are_found(patient: Patient) -> None:
+async def test_rows_deleted_from_a_log_are_found(patient: Patient) -> None:
     await patient.send(patient.customers, *(Sent("ada", customer("ada", at), 0) for at in range(2, 5)))
     await cut(patient.kafka, patient.customers, 2, COMPACTED)
     finding = patient.doctor().of("compaction", patient.customers)
     assert finding["samples"] == [patient.at(patient.customers, 0, 2)]
 
 
-async def test_records_that_are_too_large_for_where_they_go_are_found(patient: Patient) -> None:
+async def test_records_too_large_for_their_output_topic_are_found(patient: Patient) -> None:
     await configure(patient.kafka, patient.joined, {"cleanup.policy": "delete", "max.message.bytes": "20000"})
     await patient.send(patient.orders, Sent("ada", {**order("ada"), "order_id": "x" * 15_000}))
     await patient.send(patient.customers, Sent("ada", customer("ada", 2, name="x" * 10_000)))
-    told = patient.doctor()
-    assert (told.code, told.of("sizes", patient.orders)["severity"]) == (10, "warning")
+    result = patient.doctor()
+    assert (result.code, result.of("sizes", patient.orders)["severity"]) == (10, "warning")
     await patient.send(patient.orders, Sent("ada", {**order("ada"), "order_id": "x" * 25_000}))
-    told = patient.doctor()
-    assert (told.code, len(told.of("sizes", patient.orders)["samples"])) == (11, 1)
+    result = patient.doctor()
+    assert (result.code, len(result.of("sizes", patient.orders)["samples"])) == (11, 1)
 
 
 async def test_committed_offsets_that_a_worker_would_refuse_are_found(patient: Patient) -> None:
@@ -314,64 +314,64 @@ async def test_committed_offsets_that_a_worker_would_refuse_are_found(patient: P
         await consumer.commit({TopicPartition(patient.orders, 1): 999})
     finally:
         await consumer.stop()
-    told = patient.doctor()
-    assert (told.code, told.of("offsets", patient.orders)["samples"]) == (11, [patient.at(patient.orders, 1, 999)])
+    result = patient.doctor()
+    assert (result.code, result.of("offsets", patient.orders)["samples"]) == (11, [patient.at(patient.orders, 1, 999)])
 
 
-async def test_offsets_that_a_worker_here_remembers_and_nobody_has_are_found(patient: Patient) -> None:
+async def test_offsets_that_only_a_local_worker_remembers_are_found(patient: Patient) -> None:
     worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
     with running(worker):
         worker.until_caught_up()
         assert worker.stop() == 0
     await forget_offsets(patient.kafka, patient.service)
-    told = patient.doctor()
-    assert told.code == 11
-    assert {each["audit"] for each in told.findings} == {"offsets"}
-    assert all("though this service has committed before" in each["seen"] for each in told.findings)
+    result = patient.doctor()
+    assert result.code == 11
+    assert {each["audit"] for each in result.findings} == {"offsets"}
+    assert all("though this service has committed before" in each["seen"] for each in result.findings)
 
 
-async def test_settings_that_do_not_go_together_are_found(patient: Patient) -> None:
+async def test_contradictory_settings_are_found(patient: Patient) -> None:
     worker = Worker(patient.kafka, patient.directory, patient.module, patient.service)
     (patient.directory / "larder.toml").write_text("session_timeout_s = 4000\nstandby = 1\n")
     with running(worker):
         worker.until_caught_up()
-        told = patient.doctor()
+        result = patient.doctor()
         assert worker.stop() == 0
-    assert told.code == 11
-    assert {(each["audit"], each["severity"]) for each in told.findings} == {
+    assert result.code == 11
+    assert {(each["audit"], each["severity"]) for each in result.findings} == {
         ("settings", "error"),
         ("settings", "warning"),
     }
-    assert "group.max.session.timeout.ms=1800000" in told.of("settings", "session_timeout_s")["seen"]
-    assert "one worker in its group" in told.of("settings", patient.service)["seen"]
+    assert "group.max.session.timeout.ms=1800000" in result.of("settings", "session_timeout_s")["seen"]
+    assert "one worker in its group" in result.of("settings", patient.service)["seen"]
 
 
-async def test_a_minimum_of_in_sync_replicas_above_the_replicas_is_a_hint_and_records_are_acknowledged(
+async def test_more_in_sync_replicas_required_than_exist_is_a_hint_and_records_are_acknowledged(
     patient: Patient,
 ) -> None:
     await configure(patient.kafka, patient.waiting, COMPACTED | {"min.insync.replicas": "2"})
     await patient.send(patient.waiting, Sent("key", None, 0))
-    told = patient.doctor()
-    assert told.of("settings", patient.waiting)["severity"] == "hint"
+    result = patient.doctor()
+    assert result.of("settings", patient.waiting)["severity"] == "hint"
 
 
-async def test_a_sample_has_the_oldest_and_the_newest_and_all_has_what_lies_between(patient: Patient) -> None:
+async def test_a_sample_has_the_oldest_and_newest_records_and_all_has_the_rest(patient: Patient) -> None:
     count = 1_000
     rows = [customer("ada", at + 2) for at in range(count)]
     rows[count // 2]["name"] = 7
     place = partition_of(b"ada", PARTITIONS)
     await patient.send(patient.customers, *(Sent("ada", row, place) for row in rows))
-    told = patient.doctor("--records", "80")
-    assert (told.code, told.findings) == (0, [])
-    assert told.read[patient.customers]["records"] <= 80
-    assert not told.read[patient.customers]["all"]
-    told = patient.doctor("--all")
-    assert told.read[patient.customers] == {"records": count + 3, "of": count + 3, "all": True}
-    assert len(told.of("schema", patient.customers)["samples"]) == 1
+    result = patient.doctor("--records", "80")
+    assert (result.code, result.findings) == (0, [])
+    assert result.read[patient.customers]["records"] <= 80
+    assert not result.read[patient.customers]["all"]
+    result = patient.doctor("--all")
+    assert result.read[patient.customers] == {"records": count + 3, "of": count + 3, "all": True}
+    assert len(result.of("schema", patient.customers)["samples"]) == 1
 
 
 async def hanging(patient: Patient) -> list[Finding]:
-    """What is found of open transactions, where each one counts as long."""
+    """Return the findings about open transactions, when each counts as long."""
     service = Service(patient.service)
     service.table(OwnerTopic(patient.customers, Customer, key="customer_id", revision="revision", owner="crm"))
     settings = Settings(kafka=patient.kafka, directory=patient.directory)
@@ -380,7 +380,7 @@ async def hanging(patient: Patient) -> list[Finding]:
         return list(open_transactions(await gather(consumer, asked), long=0.0))
 
 
-async def test_records_that_are_not_committed_are_not_looked_at_and_their_open_transaction_is_named(
+async def test_uncommitted_records_are_not_read_and_their_transaction_is_named(
     patient: Patient,
 ) -> None:
     async def ended() -> bool:
@@ -394,19 +394,19 @@ async def test_records_that_are_not_committed_are_not_looked_at_and_their_open_t
         await producer.abort_transaction()
         await producer.begin_transaction()
         lies = await producer.send_and_wait(patient.customers, b"no JSON", key=b"ada")
-        told = patient.doctor("--all")
+        result = patient.doctor("--all")
         (found,) = await hanging(patient)
         await producer.abort_transaction()
         await until(ended, 10, "the end of the transaction")
     finally:
         await producer.stop()
-    assert (told.code, told.findings) == (0, [])
+    assert (result.code, result.findings) == (0, [])
     assert found.about == f"topic {patient.customers}, partition {lies.partition}"
     assert found.seen.endswith(f"transactional id {patient.prefix}.bad")
     assert f"--partition {lies.partition} --start-offset {lies.offset}" in found.do[0]
 
 
-async def test_people_read_what_was_found_where_why_it_matters_and_the_fix(patient: Patient) -> None:
+async def test_a_finding_shows_what_where_why_and_the_fix(patient: Patient) -> None:
     await patient.send_without_key(patient.customers, customer("dee"), 0)
     ended = patient("doctor")
     assert ended.returncode == 11
@@ -421,7 +421,7 @@ async def test_people_read_what_was_found_where_why_it_matters_and_the_fix(patie
 
 
 @pytest.mark.timeout(240)  # starts two brokers
-async def test_partitions_whose_broker_is_gone_are_findings_and_the_others_are_read(tmp_path: Path) -> None:
+async def test_partitions_without_a_broker_are_findings_and_the_others_are_read(tmp_path: Path) -> None:
     first = LocalBroker(tmp_path / "1")
     second = LocalBroker(tmp_path / "2", node_id=2, joins=first)
     try:
@@ -434,29 +434,29 @@ async def test_partitions_whose_broker_is_gone_are_findings_and_the_others_are_r
         second.kill()
 
         async def leaderless() -> dict[str, Any] | None:
-            # For a while the cluster still takes the killed one to be there.
-            told = patient.doctor_if_available()
-            found = [each for each in told.findings if "have no leader" in each["seen"]] if told else []
+            # For a while the cluster does not notice that a broker was killed.
+            result = patient.doctor_if_available()
+            found = [each for each in result.findings if "have no leader" in each["seen"]] if result else []
             return next((each for each in found if patient.orders in each["about"]), None)
 
         finding = await until(leaderless, 30, "partitions without a leader")
         assert finding["severity"] == "error"
-        told = patient.doctor("--all")
-        assert told.code == 11
-        assert not told.read[patient.orders]["all"]
+        result = patient.doctor("--all")
+        assert result.code == 11
+        assert not result.read[patient.orders]["all"]
     finally:
         second.stop()
         first.stop()
 
 
-def test_a_service_or_a_time_that_is_none_is_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
+def test_an_unknown_service_or_an_invalid_duration_is_a_mistake(kafka: str, tmp_path: Path, prefix: str) -> None:
     patient = Patient(kafka, tmp_path, prefix)
     unknown = patient("doctor", f"{prefix}.shiping")
     assert (unknown.returncode, f"did you mean {patient.service}?" in unknown.stderr) == (2, True)
     assert patient("doctor", "--absence", "soon").returncode == 2
 
 
-def test_without_a_broker_it_is_one_clear_line(tmp_path: Path, prefix: str) -> None:
+def test_without_a_broker_the_command_prints_one_clear_line(tmp_path: Path, prefix: str) -> None:
     ended = Patient("127.0.0.1:1", tmp_path, prefix)("doctor")
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("larder: broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers")

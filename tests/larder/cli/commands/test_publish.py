@@ -1,4 +1,4 @@
-"""`larder publish`: rows checked, then sent under their own key; nothing of a bad lot."""
+"""`larder publish`: rows are checked, then sent under their own key. One bad row stops all of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MODULE = """
 
 @pytest.fixture
 def publish(kafka: str, tmp_path: Path, prefix: str) -> Publish:
-    """Publishes into a topic of the module, given by the end of its name."""
+    """Publishes into a topic of the module, given by the last part of its name."""
 
     def run(topic: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         told = ("publish", f"{prefix}.{topic}", *arguments)
@@ -56,9 +56,7 @@ def publish(kafka: str, tmp_path: Path, prefix: str) -> Publish:
 ADA = '{"customer_id": "ada", "name": "Ada", "revision": 1, "more": [1.10]}'
 
 
-async def test_rows_are_published_as_they_were_written_under_the_key_that_they_have(
-    publish: Publish, kafka: str, prefix: str
-) -> None:
+async def test_rows_are_published_unchanged_under_their_own_key(publish: Publish, kafka: str, prefix: str) -> None:
     ended = publish("customers", "--as", f"{prefix}.crm", "--json", ADA)
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout)
@@ -74,7 +72,7 @@ async def test_rows_are_published_as_they_were_written_under_the_key_that_they_h
     }
 
 
-async def test_lines_of_standard_input_are_rows(publish: Publish, kafka: str, prefix: str) -> None:
+async def test_each_line_of_standard_input_is_a_row(publish: Publish, kafka: str, prefix: str) -> None:
     lines = "".join(f'{{"number":{number},"customer_id":"ada"}}\n' for number in range(1000))
     ended = publish("visits", "-", stdin=lines + "\n")
     assert ended.stdout.startswith(f"{prefix}.visits: 1,000 published, 0 deleted; the last at offset ")
@@ -82,7 +80,7 @@ async def test_lines_of_standard_input_are_rows(publish: Publish, kafka: str, pr
     assert sorted(int.from_bytes(record.key, "big") for record in records) == list(range(1000))
 
 
-async def test_a_key_is_filled_in_where_the_row_has_none(publish: Publish, kafka: str, prefix: str) -> None:
+async def test_a_missing_key_is_filled_in(publish: Publish, kafka: str, prefix: str) -> None:
     assert publish("visits", "--key", "7", '{"customer_id":"ada"}').returncode == 0
     (record,) = await read(kafka, f"{prefix}.visits")
     assert json.loads(record.value) == {"number": 7, "customer_id": "ada"}
@@ -102,7 +100,7 @@ def test_an_event_cannot_be_deleted(publish: Publish) -> None:
     assert (ended.returncode, "where every record counts" in ended.stderr) == (2, True)
 
 
-async def test_of_a_lot_with_bad_rows_none_is_published_and_each_bad_one_is_named(
+async def test_with_bad_rows_nothing_is_published_and_each_bad_row_is_named(
     publish: Publish, kafka: str, prefix: str
 ) -> None:
     publish("customers", "--as", f"{prefix}.crm", ADA)
@@ -113,16 +111,16 @@ async def test_of_a_lot_with_bad_rows_none_is_published_and_each_bad_one_is_name
     assert len(await read(kafka, f"{prefix}.customers")) == 1
 
 
-def test_nobody_but_its_owner_publishes_into_a_topic(publish: Publish, prefix: str) -> None:
+def test_only_its_owner_publishes_into_a_topic(publish: Publish, prefix: str) -> None:
     for arguments in ((), ("--as", "sales")):
         ended = publish("customers", *arguments, ADA)
         assert ended.returncode == 2
-        assert f"is written by its owner {prefix}.crm alone" in ended.stderr
+        assert f"only its owner {prefix}.crm may write it" in ended.stderr
     ended = publish("enriched", '{"number":1}')
-    assert f"is written by its owner {prefix}.visiting alone" in ended.stderr
+    assert f"only its owner {prefix}.visiting may write it" in ended.stderr
 
 
-def test_a_topic_that_is_not_declared_is_refused(publish: Publish, prefix: str) -> None:
+def test_an_undeclared_topic_is_refused(publish: Publish, prefix: str) -> None:
     ended = publish("custmers", ADA)
     assert (ended.returncode, ended.stderr.endswith(f"did you mean {prefix}.customers?\n")) == (2, True)
 

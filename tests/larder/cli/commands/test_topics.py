@@ -1,4 +1,4 @@
-"""`larder topics`: what the declarations need of a broker, and what of it is there."""
+"""`larder topics`: the topics that the declarations need, and which of them exist."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_topics_are_listed_with_roles_owner_and_whether_they_exist(
     assert (waiting["owner"], waiting["partitions"]) == (f"{prefix}.shipping", 3)
 
 
-def test_a_service_has_only_its_own_topics_created(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
+def test_create_with_a_service_creates_only_its_topics(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
     service = f"{prefix}.shipping"
     found = _topics(larder("topics", service, "--create", "--json", kafka=kafka, directory=tmp_path, module=module))
     created = {name.removeprefix(prefix) for name, each in found.items() if each["created"]}
@@ -82,48 +82,48 @@ def test_a_service_has_only_its_own_topics_created(kafka: str, tmp_path: Path, m
     assert not found[f"{prefix}.customers"]["exists"]
 
 
-def test_without_a_service_all_that_is_missing_is_created_as_declared(
+def test_create_without_a_service_creates_all_missing_topics_as_declared(
     kafka: str, tmp_path: Path, module: str, prefix: str
 ) -> None:
     larder("topics", "--create", kafka=kafka, directory=tmp_path, module=module)
     found = _topics(larder("topics", "--json", kafka=kafka, directory=tmp_path, module=module))
     assert all(each["exists"] for each in found.values())
     assert (found[f"{prefix}.customers"]["partitions"], found[f"{prefix}.customers"]["compacted"]) == (2, True)
-    # It meets a table of two partitions.
+    # It is joined with a table of two partitions.
     assert found[f"{prefix}.fulfilment.{prefix}.orders.by.customer_id"]["partitions"] == 2
 
 
-def test_people_get_a_line_for_each_topic(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
+def test_each_topic_is_shown_in_a_line(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
     shown = larder("topics", kafka=kafka, directory=tmp_path, module=module).stdout
     line = next(line for line in shown.splitlines() if line.startswith(f"{prefix}.customers"))
     used = f"{prefix}.shipping: table; {prefix}.fulfilment: table"
     assert line.split(maxsplit=6) == [f"{prefix}.customers", "no", "2", "compacted", f"{prefix}.crm", "-", used]
 
 
-def test_a_service_that_is_not_declared_is_a_mistake(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
+def test_an_undeclared_service_is_a_mistake(kafka: str, tmp_path: Path, module: str, prefix: str) -> None:
     ended = larder("topics", f"{prefix}.shiping", kafka=kafka, directory=tmp_path, module=module)
     assert ended.returncode == 2
     assert ended.stderr.endswith(f"did you mean {prefix}.shipping?\n")
 
 
-def test_without_a_broker_it_is_one_clear_line(tmp_path: Path, module: str) -> None:
+def test_without_a_broker_the_command_prints_one_clear_line(tmp_path: Path, module: str) -> None:
     ended = larder("topics", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert ended.returncode == 3
     assert ended.stderr.startswith("larder: broker 127.0.0.1:1 (setting kafka): requires a Kafka broker that answers")
 
 
-async def test_a_topic_that_the_broker_refuses_is_one_line_for_the_command_the_worker_and_doctor(
+async def test_command_worker_and_doctor_report_a_refused_topic_in_one_line(
     kafka: str, tmp_path: Path, prefix: str
 ) -> None:
     module, service = MODULE.format(prefix), f"{prefix}.shipping"
     await create(kafka, {f"{prefix}.customers": 2}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1, f"{prefix}_enriched": 1})
-    said = f"larder: topic {prefix}.enriched: requires a broker that creates it"
+    message = f"larder: topic {prefix}.enriched: requires a broker that creates it"
     for command in (("topics", service, "--create"), ("worker", service)):
         ended = larder(*command, kafka=kafka, directory=tmp_path, module=module)
         (line,) = [line for line in ended.stderr.splitlines() if "requires" in line]
         assert ended.returncode == 2
-        assert said in line
+        assert message in line
         assert f"{prefix}_enriched" in line, "the reason of the broker"
         assert "Traceback" not in ended.stderr
     found = json.loads(larder("doctor", "--json", kafka=kafka, directory=tmp_path, module=module).stdout)["findings"]

@@ -1,4 +1,4 @@
-"""`larder worker`: what it refuses, before anything is started and of those who ask it."""
+"""`larder worker`: what it refuses, before it starts and in requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOBODY = "127.0.0.1:1"
 
 
 @pytest.mark.parametrize("name", ["../../../esc", "a/b", ".hidden", "", "x" * 101, "a b"])
-def test_a_name_that_is_not_that_of_one_folder_is_a_mistake(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_not_a_folder_name_is_a_mistake(tmp_path: Path, name: str) -> None:
     ended = larder("worker", "shipping", "--name", name, kafka=NOBODY, directory=tmp_path)
     assert ended.returncode == 2
     assert ended.stderr == (
@@ -28,7 +28,7 @@ def test_a_name_that_is_not_that_of_one_folder_is_a_mistake(tmp_path: Path, name
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_service_that_decides_is_refused_where_an_event_may_be_decided_on_twice(tmp_path: Path) -> None:
+def test_a_deciding_service_is_refused_without_exactly_once(tmp_path: Path) -> None:
     module = STOCK.format(prefix="shop")
     ended = larder("worker", "shop", kafka=NOBODY, directory=tmp_path, module=module, guarantee="at_least_once")
     assert ended.returncode == 2
@@ -40,7 +40,7 @@ def test_a_service_that_decides_is_refused_where_an_event_may_be_decided_on_twic
 
 
 @pytest.mark.parametrize(("settings", "status"), [({}, 421), ({"LARDER_WEB_ADDRESS": "worker-1"}, 200)])
-def test_a_worker_is_called_by_any_name_only_where_its_address_was_set(
+def test_other_host_names_are_refused_unless_the_web_address_is_set(
     tmp_path: Path, settings: dict[str, str], status: int
 ) -> None:
     worker = Worker(NOBODY, tmp_path, STOCK.format(prefix="shop"), "shop", environment=settings)

@@ -9,7 +9,7 @@ HEADINGS = ("key", "partition", "row")
 ROWS = [("k" * 5_000, "3", "{}"), ("short", "11", "{" + "x" * 200 + "}")]
 
 
-def test_the_longest_cells_are_shortened_until_a_line_fits_the_terminal() -> None:
+def test_the_longest_cells_are_shortened_until_lines_fit_the_terminal() -> None:
     lines = columns(HEADINGS, ROWS, right=["partition"], width=80).split("\n")
     assert all(len(line) <= 80 for line in lines)
     assert lines[1].startswith("kkk")
@@ -18,18 +18,18 @@ def test_the_longest_cells_are_shortened_until_a_line_fits_the_terminal() -> Non
     assert lines[2].endswith("x…")
 
 
-def test_a_list_without_a_width_is_whole() -> None:
+def test_a_list_without_a_width_is_not_shortened() -> None:
     lines = columns(HEADINGS, ROWS).split("\n")
     assert lines[1].startswith("k" * 5_000)
     assert ROWS[1][2] in lines[2]
 
 
-def test_a_list_that_fits_stays_as_it_is() -> None:
+def test_a_list_that_fits_is_not_shortened() -> None:
     rows = [("a", "1", "{}")]
     assert columns(HEADINGS, rows, width=80) == columns(HEADINGS, rows)
 
 
-def test_a_list_that_goes_into_a_pipe_is_whole_however_narrow_the_terminal_is(
+def test_a_list_in_a_pipe_is_not_shortened_to_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
