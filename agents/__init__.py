@@ -1,1 +1,1 @@
-"""What each service does: one module for each. Declarations only: importing any of it starts nothing."""
+"""The services: one module for each. Declarations only: importing them starts nothing."""

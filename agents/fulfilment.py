@@ -1,4 +1,4 @@
-"""Fulfilment: each order with its customer, where the customer's partition is."""
+"""Fulfilment: joins each order with its customer, in the partition of the customer."""
 
 from larder import PassOn, Service
 from tables import shop

@@ -1,4 +1,4 @@
-"""Shipping: each order with its customer and its product, from global tables."""
+"""Shipping: joins each order with its customer and its product, from global tables."""
 
 from larder import DeadLetter, Service, Wait
 from tables import shop

@@ -1,1 +1,1 @@
-"""The shop as a running process: what happens in it, and its demo."""
+"""The shop as a running process: the events in it, and its demo."""

@@ -8,7 +8,7 @@ from tables import shop
 
 
 def open_shop(history: History) -> Shop:
-    """Go on with the customers and the orders that earlier demos published."""
+    """Continue with the customers and the number of orders that earlier demos published."""
     customers = [row for row in history.rows[shop.customers] if isinstance(row, shop.Customer)]
     return Shop(Random(), customers, history.events)  # noqa: S311 - a game
 

@@ -1,7 +1,7 @@
-"""What happens in the shop: customers, products and orders. Pure; time and randomness come in from outside.
+"""The events in the shop: customers, products and orders. Pure: the caller passes time and randomness.
 
-Most orders are from known customers. Now and then an order arrives some seconds before its customer, so that a join has
-to wait, and one has a customer who never comes. Now and then a customer moves to another country.
+Most orders are from known customers. Sometimes an order arrives a few seconds before its customer, so that a join has
+to wait, or its customer never arrives. Sometimes a customer moves to another country.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CUSTOMERS = 1_000
 
-# Seconds. Rare enough that most orders are joined at once, often enough to be seen within a short demo.
+# Seconds. Rare enough that most orders are joined at once, but often enough to appear in a short demo.
 MOVE_EVERY = 0.5
 EARLY_ORDER_EVERY = 2.0
 EARLY_BY = 3.0
@@ -46,7 +46,7 @@ class Shop:
     """The shop: the revisions of its customers, and the number of its next order."""
 
     def __init__(self, random: Random, customers: Iterable[Customer] = (), orders: int = 0) -> None:
-        """Go on from what was published before: the `customers` as they are now, and so many `orders`."""
+        """Continue from what was published before: the current `customers`, and the number of `orders`."""
         self._random = random
         self._revisions = {each.customer_id: each.revision for each in customers if _is_ours(each.customer_id)}
         self._known = list(self._revisions)
@@ -58,7 +58,7 @@ class Shop:
         self._unknown_customers = _Rhythm(UNKNOWN_CUSTOMER_EVERY)
 
     def opening(self) -> Iterator[Publication]:
-        """Publish all products, and the customers that are missing."""
+        """Yield all products, and the customers that are missing."""
         for product in PRODUCTS:
             yield shop.products, product
         for customer in map(_customer_id, range(1, CUSTOMERS + 1)):
@@ -66,14 +66,14 @@ class Shop:
                 yield shop.customers, self._arrival(customer)
 
     def beat(self, events: int, now: float) -> Iterator[Publication]:
-        """Publish what became of customers by `now`, and then so many orders."""
+        """Yield the customers that changed by `now`, then as many orders as there are `events`."""
         for customer in self._changes(now):
             yield shop.customers, customer
         for order in self._orders(events, now) if events else ():
             yield shop.orders, order
 
     def _changes(self, now: float) -> Iterator[Customer]:
-        """Give the customers whose orders came early, and one who moves."""
+        """Yield the customers whose orders came early, and one who moves."""
         while self._coming and self._coming[0][0] <= now:
             yield self._arrival(self._coming.popleft()[1])
         if self._moves.due(now):
@@ -94,7 +94,7 @@ class Shop:
             self._next_order += 1
 
     def _early_customer(self, now: float) -> str:
-        """Give the id of a customer who comes later."""
+        """Return the id of a customer who arrives later."""
         customer = _customer_id(self._next_customer)
         self._next_customer += 1
         self._coming.append((now + EARLY_BY, customer))
@@ -108,7 +108,7 @@ class Shop:
 
 
 class _Rhythm:
-    """Something that is due at once, and then again every few seconds."""
+    """A timer that is due at once, and then every few seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._next = 0.0

@@ -1,1 +1,1 @@
-"""What data there is: one module for each context. Declarations only: importing any of it starts nothing."""
+"""The data of the services: one module for each context. Declarations only: importing them starts nothing."""

@@ -1,4 +1,4 @@
-"""The shop: customers and products, orders, and what is made of them."""
+"""The shop: customers, products, orders, and the results of joining them."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from larder import EventTopic, OwnerTopic, Row
 
 
 class Customer(Row):
-    """Who orders; published by the customer service (crm)."""
+    """A customer. The customer service (crm) publishes them."""
 
     customer_id: str
     name: str
@@ -15,7 +15,7 @@ class Customer(Row):
 
 
 class Product(Row):
-    """What is ordered; the price is in the shop's currency."""
+    """A product. The price is in the shop's currency."""
 
     product_id: str
     name: str
@@ -24,7 +24,7 @@ class Product(Row):
 
 
 class Order(Row):
-    """One order of one product; the amount is quantity times price."""
+    """An order of one product. The amount is quantity times price."""
 
     order_id: str
     customer_id: str
@@ -35,14 +35,14 @@ class Order(Row):
 
 
 class EnrichedOrder(Order):
-    """An order with its customer and its product as they were when it was joined."""
+    """An order with its customer and product as they were when it was joined."""
 
     customer: Customer
     product: Product
 
 
 class Fulfilment(Order):
-    """An order with its customer, or without one that is not known."""
+    """An order with its customer, or None if the customer is unknown."""
 
     customer: Customer | None
 

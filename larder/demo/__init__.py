@@ -1,6 +1,6 @@
-"""A demo of an application: its generator, a broker, workers, and a line for each. The application says what flows.
+"""A demo of an application: a broker, a generator and workers. The application declares the data and the workers.
 
-`larder demo` runs the one that the project declares, usually in `app/demo.py`.
+`larder demo` runs the demo that the project declares, usually in `app/demo.py`.
 """
 
 from larder.demo.declared import Demo, Generator, History, Publication

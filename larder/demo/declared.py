@@ -1,4 +1,4 @@
-"""What an application says about its demo: what flows, which workers run, what is counted. Starts nothing."""
+"""The declaration of an application's demo: its data, workers and outputs. Starts nothing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from larder.declaring.topics import EventTopic, OwnerTopic
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 Publication: TypeAlias = tuple[Topic, Row]
-"""A row or an event, and the topic that it is published into, under its own key."""
+"""A topic, and a row or event to publish into it. The key of the record is that of the row."""
 
 
 class History(NamedTuple):
     """What earlier demos published.
 
-    rows     the newest row of each key, by topic; a row that was deleted since is among them.
-    events   how many events there are.
+    rows     the newest row of each key, by topic. Deleted rows are included.
+    events   the number of events.
     """
 
     rows: Mapping[OwnerTopic, Sequence[Row]]
@@ -26,25 +26,25 @@ class History(NamedTuple):
 
 
 class Generator(Protocol):
-    """What happens in the world outside the services. It does not wait and keeps no clock: time comes in."""
+    """Produces the data that the services read. It neither waits nor reads a clock: the caller passes the time."""
 
     def opening(self) -> Iterable[Publication]:
-        """Give what has to be there before the first event."""
+        """Yield the rows that have to exist before the first event."""
 
     def beat(self, events: int, now: float) -> Iterable[Publication]:
-        """Give what happens next, with so many events; `now` in seconds since 1970. Called many times a second."""
+        """Yield the next rows and exactly `events` events. Called many times a second; `now` in seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class Demo:
     """A demo of an application.
 
-    generator   makes the generator, which goes on from what earlier demos published.
+    generator   creates the generator, which continues from what earlier demos published.
     rows        the owner topics that the generator writes, created as declared.
     events      the topic of the events whose rate is set.
-    outputs     the topics that are counted, each by the word for what has become of an event there.
-    workers     how many workers run, by service; their names are <service>-1, <service>-2, ...
-    look_up     a row for people to look up: its topic, and its key as text.
+    outputs     the topics to count, each by a word for the outcome of its events, as in "20 enriched".
+    workers     the number of workers of each service; their names are <service>-1, <service>-2, ...
+    look_up     a row that the demo suggests to look up: its topic, and its key as text.
 
     >>> demo = Demo(
     ...     generator=open_shop,
@@ -70,10 +70,10 @@ class Demo:
 
     @property
     def noun(self) -> str:
-        """What the events are called: the last part of their topic's name."""
+        """The noun for the events: the last part of their topic's name."""
         return noun(self.events)
 
 
 def noun(topic: Topic) -> str:
-    """Give the word for what is in a topic: "orders" for `shop.orders`."""
+    """Return the noun for the records of a topic: "orders" for `shop.orders`."""
     return topic.name.rpartition(".")[2]

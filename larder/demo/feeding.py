@@ -1,6 +1,6 @@
-"""What a generator gives, on its way into topics at the rate that was set, in whole producer batches.
+"""Publishing what a generator yields, at a set rate, in whole producer batches.
 
-Knows Kafka's producer, and nothing of the readers.
+Knows Kafka's producer, but not the readers.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from larder.config.connection import Connection
     from larder.demo.declared import Demo, Generator, Publication
 
-# Seconds between two sends: events are at most this old when they leave, and few batches cost little.
+# Seconds between two sends. Events wait at most this long, and fewer batches cost less.
 BEAT_SECONDS = 0.02
-# Events of one beat when they are published as fast as possible.
+# Events of one beat when the rate is unlimited.
 MOST_AT_A_TIME = 4_000
-# Half of what a broker takes as one message by default.
+# Half of the largest message that a broker accepts by default.
 BATCH_BYTES = 512 * 1024
-# Everything is acknowledged when the demo ends well; when its broker has died, nothing will be.
+# When a demo ends normally, everything is acknowledged by then. When its broker has died, nothing ever will be.
 STOP_SECONDS = 1.0
 
 
 class Feeder:
-    """Publishes what a generator gives; `published` counts records by topic."""
+    """Publishes what a generator yields. `published` counts records by topic."""
 
     def __init__(self, producer: AIOKafkaProducer, partitions: Mapping[str, int], generator: Generator) -> None:
-        """Send nothing yet. The caller starts and stops the producer; `partitions` are by topic."""
+        """Send nothing yet. The caller starts and stops the producer. `partitions` has the number for each topic."""
         self.published: Counter[str] = Counter()
         self._producer = producer
         self._partitions = partitions
@@ -53,12 +53,12 @@ class Feeder:
         self._sent: list[asyncio.Future[object]] = []
 
     async def open(self) -> None:
-        """Publish what has to be there first, and wait until it is acknowledged."""
+        """Publish the rows that have to exist first, and wait until they are acknowledged."""
         await self._publish(self._generator.opening())
         await self._settle()
 
     async def run(self, rate: float, stop: asyncio.Event) -> None:
-        """Publish `rate` events a second, 0: as many as possible, until `stop` is set; raises KafkaError."""
+        """Publish `rate` events a second (0: unlimited) until `stop` is set. Raise KafkaError."""
         began, given = time.monotonic(), 0
         while not stop.is_set():
             due = int((time.monotonic() - began) * rate) - given if rate else MOST_AT_A_TIME
@@ -71,9 +71,9 @@ class Feeder:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Wait for what is on its way: at most one beat is ahead of its acknowledgement."""
+        """Wait for the records in flight, so that at most one beat is unacknowledged."""
         sent, self._sent = self._sent, []
-        # Not gather: it would cancel what it waits for, and the failures behind that would go unheard.
+        # Not gather: it would cancel the remaining futures, and their failures would be lost.
         for each in (await asyncio.wait(sent))[0] if sent else ():
             each.result()
 
@@ -103,7 +103,7 @@ class Feeder:
 
     async def _send_batch(self, topic: str, partition: int, batch: BatchBuilder) -> None:
         sent = await self._producer.send_batch(batch, topic, partition=partition)
-        # When the demo ends by another failure nobody waits for it any more: it is not reported a second time.
+        # If another failure ends the demo, nothing awaits this future. Fetch its exception, or asyncio would log it.
         sent.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._sent.append(sent)
 
@@ -115,7 +115,7 @@ def _foreign(topic: str) -> MistakeError:
 
 @contextlib.asynccontextmanager
 async def opened_feeder(connection: Connection, demo: Demo) -> AsyncIterator[Feeder]:
-    """Create the topics of a demo, publish what has to be there first, and give what publishes the rest."""
+    """Create the topics of a demo, publish the rows that have to exist first, and yield the feeder for the rest."""
     async with Cluster(connection) as cluster:
         partitions = await created_topics(cluster, demo.topics)
     history = await read_back(connection, demo, partitions)
@@ -127,7 +127,7 @@ async def opened_feeder(connection: Connection, demo: Demo) -> AsyncIterator[Fee
 
 @contextlib.asynccontextmanager
 async def _producing(connection: Connection) -> AsyncIterator[AIOKafkaProducer]:
-    """Give a producer for whole batches. What is still on its way at the end has `STOP_SECONDS`."""
+    """Yield a producer of whole batches. At the end, wait up to `STOP_SECONDS` for records in flight."""
     producer = new_producer(connection, enable_idempotence=False, max_batch_size=BATCH_BYTES)
     await producer.start()
     try:

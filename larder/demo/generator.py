@@ -1,6 +1,6 @@
-"""The generator of a demo alone, for workers that run elsewhere: `python -m larder.demo.generator [EVENTS-A-SECOND]`.
+"""The generator of a demo alone, for workers that run elsewhere: `python -m larder.demo.generator [EVENTS-PER-SECOND]`.
 
-Waits for the broker that the settings name, and ends on SIGTERM or Ctrl-C.
+Waits for the configured broker, and stops on SIGTERM or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ async def generate(connection: Connection, demo: Demo, rate: float) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    if await _comes(connection, stop):
+    if await _available(connection, stop):
         async with opened_feeder(connection, demo) as feeder:
             await feeder.run(rate, stop)
 
 
-async def _comes(connection: Connection, stop: asyncio.Event) -> bool:
-    """Wait for the broker; False when the process is stopped first."""
+async def _available(connection: Connection, stop: asyncio.Event) -> bool:
+    """Wait for the broker. Return False if the process is stopped first."""
     while not stop.is_set():
         if await answers(connection):
             return True

@@ -1,4 +1,4 @@
-"""What the generator's topics have when it starts: they are created as declared, and what it published is read back."""
+"""Preparing the generator's topics: create them as declared, and read back what earlier demos published."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from larder.kafka.admin import Cluster
     from larder.kafka.batch_consumer import BatchConsumer
 
-# Seconds for reading back what was published: some thousand rows.
+# Seconds to read back what was published: some thousand rows.
 READ_BACK_SECONDS = 20.0
 
 
 async def created_topics(cluster: Cluster, topics: Sequence[Topic]) -> dict[str, int]:
-    """Create the topics that are missing; gives the number of partitions of each."""
+    """Create missing topics, and return the number of partitions of each topic."""
     facts = await cluster.facts([topic.name for topic in topics])
     counts = {topic.name: topic.partitions or DEFAULT_PARTITIONS for topic in topics}
     missing = [
@@ -50,7 +50,7 @@ async def created_topics(cluster: Cluster, topics: Sequence[Topic]) -> dict[str,
 
 
 async def read_back(connection: Connection, demo: Demo, partitions: Mapping[str, int]) -> History:
-    """Read what was published before; TimeoutError if the broker does not give it in time, and KafkaError."""
+    """Read what earlier demos published. Raise TimeoutError if the broker is too slow, or KafkaError."""
     async with asyncio.timeout(READ_BACK_SECONDS), reader(connection, "read_uncommitted") as consumer:
         events = await spans(consumer, _all(demo.events, partitions))
         rows = {topic: await _rows(consumer, topic, partitions) for topic in demo.rows}
@@ -58,7 +58,7 @@ async def read_back(connection: Connection, demo: Demo, partitions: Mapping[str,
 
 
 async def _rows(consumer: BatchConsumer, topic: OwnerTopic, partitions: Mapping[str, int]) -> list[Row]:
-    """Give the newest row of each key, whether it was deleted since or not."""
+    """Return the newest row of each key, even if it was deleted later."""
     decode = decoder(topic.row)
     rows: dict[bytes | None, Row] = {}
     for tp, span in (await spans(consumer, _all(topic, partitions))).items():
@@ -67,14 +67,14 @@ async def _rows(consumer: BatchConsumer, topic: OwnerTopic, partitions: Mapping[
                 try:
                     row = decode(record.value or b"")
                 except (msgspec.MsgspecError, ValueError, RecursionError):
-                    continue  # a deletion, or what somebody else has put there
+                    continue  # a tombstone, or a record of another producer
                 if _revision(row, topic) >= _revision(rows.get(record.key), topic):
                     rows[record.key] = row
     return list(rows.values())
 
 
 def _revision(row: Row | None, topic: OwnerTopic) -> int:
-    """Give the revision of a row; where rows have none, a later row is the newer one."""
+    """Return the revision of a row. Without revisions all are equal, and the later row is the newer one."""
     return getattr(row, topic.revision, 0) if topic.revision else 0
 
 

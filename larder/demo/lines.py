@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class WorkerLine(NamedTuple):
-    """A worker at one moment; `rate` in records a second since the moment before, `lag` None while unknown."""
+    """A worker at one moment. `rate`: records per second since the previous line; `lag`: None while unknown."""
 
     worker: str
     state: str
@@ -21,7 +21,7 @@ class WorkerLine(NamedTuple):
     waiting: int = 0
 
     def plain(self) -> str:
-        """Give the line for a log."""
+        """Return the line for a log."""
         lag = "?" if self.lag is None else f"{self.lag:,}"
         return (
             f"{self.worker:<13} {self.rate:>9,.0f}/s  lag {lag:>9}  joined {self.joined:>11,}"
@@ -30,7 +30,7 @@ class WorkerLine(NamedTuple):
 
 
 def line(worker: str, status: Mapping[str, Any], before: WorkerLine | None, seconds: float) -> WorkerLine:
-    """Make the line of a worker from its status, {} if it did not answer; `before` is `seconds` old."""
+    """Return the line of a worker from its status ({} if it did not answer). `before` is `seconds` old."""
     if not status:
         return WorkerLine(worker, "starting")
     joins: Sequence[Mapping[str, Any]] = status["joins"]

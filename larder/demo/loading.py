@@ -1,4 +1,4 @@
-"""Finding the demo of the project in which the command runs: a module in the working directory, with one `Demo`."""
+"""Finding the demo of a project: a module below the working directory that declares one `Demo`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from larder.demo.declared import Demo
 
 
 def project_demo(module: str) -> Demo:
-    """Import `module` and give its `Demo`; raises `MistakeError` where there is none, `DeclarationError` otherwise."""
+    """Import `module` and return its `Demo`. Raise `MistakeError` unless it has one, or `DeclarationError`."""
     file = Path.cwd().joinpath(*module.split(".")).with_suffix(".py")
     if not file.is_file():
         raise MistakeError(
-            _problem(f"no {file}", "change into the directory of a project, or make one: larder new shop")
+            _problem(f"no {file}", "change to the directory of a project, or create one: larder new shop")
         )
     demos = [each for each in vars(import_from_project(module)).values() if isinstance(each, Demo)]
     if len(demos) != 1:

@@ -1,7 +1,7 @@
-"""What came out of the demo: records, counted in the topics that they were published into.
+"""The outcome of the demo: the number of records in its output topics.
 
-Reads the output topics, as any reader of committed records would: their ends count markers of transactions too.
-Knows nothing of workers.
+Reads the topics, as any reader of committed records would. Their end offsets do not give the number of records, since
+they also count transaction markers. Knows nothing of workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_AT_A_TIME = 50_000
 
 @asynccontextmanager
 async def counted_outputs(connection: Connection, topics: Iterable[str]) -> AsyncIterator[Outputs]:
-    """Count the records that are published to topics from now on; raises KafkaError and OSError."""
+    """Count the records that are published into topics from now on. Raise KafkaError or OSError."""
     async with Cluster(connection) as cluster, reader(connection) as consumer:
         outputs = Outputs(cluster, consumer, topics)
         await outputs.begin()
@@ -52,7 +52,7 @@ class Outputs:
         await self._read_from(await self._consumer.end_offsets(places) if places else {})
 
     async def counts(self) -> dict[str, int]:
-        """Give how many records came into each output topic; a topic that is not there yet has none."""
+        """Return the number of new records in each output topic; 0 for a topic that does not exist yet."""
         await self._read_from(dict.fromkeys(await self._new_places(), 0))
         ends = await self._consumer.end_offsets(list(self._positions)) if self._positions else {}
         while any(self._positions[place] < end for place, end in ends.items()):
@@ -77,9 +77,9 @@ class Outputs:
 
 @dataclass
 class DemoOutcome:
-    """What is reported at the end. Times in seconds; `first_out` and `last_out` since the command's start.
+    """The report at the end of a demo.
 
-    `interrupted`: somebody ended it before its time.
+    `first_out` and `last_out` are in seconds since the command started. `interrupted`: it was stopped before its time.
     """
 
     demo: Demo
@@ -93,28 +93,28 @@ class DemoOutcome:
 
     @property
     def word(self) -> str:
-        """What becomes of an event first, in one word."""
+        """The word for the first outcome of an event."""
         return next(iter(self.demo.outputs))
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many records came out, by the word for what became of them."""
+        """The number of output records, by the word for their outcome."""
         return {word: self.outputs.get(topic.name, 0) for word, topic in self.demo.outputs.items()}
 
     @property
     def came_out(self) -> int:
-        """How many records the first output has."""
+        """The number of records in the first output."""
         return self.counts[self.word]
 
     @property
     def per_second(self) -> float:
-        """The rate at which they came out, from the first to the last observation."""
+        """The rate of output records, from the first to the last observation."""
         if self.first_out is None or self.last_out is None or self.last_out <= self.first_out:
             return 0.0
         return self.came_out / (self.last_out - self.first_out)
 
     def observe(self, outputs: Mapping[str, int], now: float) -> None:
-        """Take the counts of a moment, by topic."""
+        """Record the counts at one moment, by topic."""
         before = self.came_out
         self.outputs = outputs
         if self.came_out > before:
@@ -123,7 +123,7 @@ class DemoOutcome:
                 self.first_out = now
 
     def in_words(self) -> str:
-        """Give the whole in one line for people."""
+        """Return the report in one line for people."""
         counts = ", ".join(f"{count:,} {word}" for word, count in self.counts.items())
         return (
             f"{self.published:,} {self.demo.noun} published, {counts}; "
@@ -131,7 +131,7 @@ class DemoOutcome:
         )
 
     def as_dict(self) -> dict[str, object]:
-        """Give all of it by the names that scripts know."""
+        """Return the report for scripts."""
         return {
             "workers": sum(self.demo.workers.values()),
             self.demo.noun: self.published,

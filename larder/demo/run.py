@@ -1,7 +1,6 @@
-"""A demo from its first line to its last: topics, generator, workers, what is shown, and the end in reverse order.
+"""A demo from start to end: starts workers and generator, shows their progress, and stops them in reverse order.
 
-Each task has an owner here that takes its failure: a generator, a worker or a broker that dies ends the demo with
-its cause.
+If the generator, a worker or the broker dies, the demo ends with that error.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
     from larder.demo.screen import Screen
     from larder.local_broker import LocalBroker
 
-# Seconds between two looks: quick while everybody waits for the first result, then at a reader's pace.
-FIRST_LOOKS_SECONDS = 0.2
-LOOK_SECONDS = 1.0
-# Seconds in which the workers may join what is left, after the generator has ended.
+# Seconds between two updates: short while people wait for the first result, then slow enough to read.
+FIRST_UPDATE_SECONDS = 0.2
+UPDATE_SECONDS = 1.0
+# Seconds for the workers to join the remaining records after the generator has ended.
 REST_SECONDS = 10.0
 
 
 class DemoPlan(NamedTuple):
-    """What a demo is run with. `seconds` None: until it is stopped; `began` as time.monotonic() gives it."""
+    """The parameters of a run. `seconds` None: run until stopped. `began`: the start by time.monotonic()."""
 
     demo: Demo
     connection: Connection
@@ -53,12 +52,12 @@ class DemoPlan(NamedTuple):
 
 
 async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcome:
-    """Run until `stop` is set or the time is over; raises `AppError` with the cause when anything dies."""
+    """Run until `stop` is set or the time is over. Raise `AppError` with the cause if anything dies."""
     quiet_client()
     logs = plan.directory / "demo"
     await asyncio.to_thread(logs.mkdir, parents=True, exist_ok=True)
     try:
-        # The workers start before the broker is ready: they wait for it, and their start takes as long as its own.
+        # Start the workers before the broker is ready: both take equally long, and workers wait for the broker.
         async with running_workers(roles(plan.demo), logs, plan.environment) as workers:
             if plan.broker:
                 await asyncio.to_thread(plan.broker.wait_ready)
@@ -72,13 +71,13 @@ async def run(plan: DemoPlan, screen: Screen, stop: asyncio.Event) -> DemoOutcom
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the failure that came first; the others follow from it."""
+    """Return the first failure, which caused the others."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 class _Performance:
-    """What happens while workers and broker run."""
+    """The part of a demo in which workers and broker run."""
 
     def __init__(self, plan: DemoPlan, screen: Screen, workers: list[WorkerProcess]) -> None:
         self._plan = plan
@@ -96,13 +95,17 @@ class _Performance:
                 *others, last = map(noun, demo.topics)
                 what = f"{', '.join(others)} and {last}" if others else last
                 self._screen.say(f"{what} flow after {self._elapsed():.1f} s")
-                await self._watched(feeder, outputs, stop)
+                await self._run_monitored(feeder, outputs, stop)
         return self._outcome
 
-    async def _watched(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
+    async def _run_monitored(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
-            lives = (self._look_on(feeder, outputs), self._broker_ended(), *(each.ended() for each in self._workers))
-            watching = [tasks.create_task(each) for each in lives]
+            monitors = (
+                self._show_progress(feeder, outputs),
+                self._broker_ended(),
+                *(each.ended() for each in self._workers),
+            )
+            monitoring = [tasks.create_task(each) for each in monitors]
             ending = asyncio.Event()
             feeding = tasks.create_task(feeder.run(self._plan.rate, ending))
             with contextlib.suppress(TimeoutError):
@@ -112,9 +115,9 @@ class _Performance:
             await feeding
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REST_SECONDS):
-                    await self._at_rest(feeder, outputs, stop)
+                    await self._drained(feeder, outputs, stop)
             self._outcome.interrupted = stop.is_set()
-            for each in watching:
+            for each in monitoring:
                 each.cancel()
 
     async def _broker_ended(self) -> None:
@@ -122,22 +125,22 @@ class _Performance:
         while broker is not None:
             if not broker.running:
                 raise broker.death()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(UPDATE_SECONDS)
 
-    async def _look_on(self, feeder: Feeder, outputs: Outputs) -> None:
+    async def _show_progress(self, feeder: Feeder, outputs: Outputs) -> None:
         while True:
             flowed = self._outcome.first_out is not None
-            await self._look(feeder, outputs)
+            await self._update(feeder, outputs)
             if not flowed and self._outcome.first_out is not None:
                 self._announce_first()
             self._screen.show(list(self._lines.values()), self._outcome.in_words())
-            await asyncio.sleep(LOOK_SECONDS if flowed else FIRST_LOOKS_SECONDS)
+            await asyncio.sleep(UPDATE_SECONDS if flowed else FIRST_UPDATE_SECONDS)
 
-    async def _look(self, feeder: Feeder, outputs: Outputs) -> None:
-        """Count what went in and what came out, and ask the workers."""
+    async def _update(self, feeder: Feeder, outputs: Outputs) -> None:
+        """Count the published and the output records, and ask the workers for their status."""
         self._outcome.published = feeder.published[self._plan.demo.events.name]
         self._outcome.observe(await outputs.counts(), self._elapsed())
-        replies = await asyncio.to_thread(self._asked)
+        replies = await asyncio.to_thread(self._statuses)
         now = time.monotonic()
         for worker in self._workers:
             name = worker.role.name
@@ -146,31 +149,31 @@ class _Performance:
         self._outcome.missing = sum(each.missing for each in self._lines.values())
         self._outcome.waiting = sum(each.waiting for each in self._lines.values())
 
-    def _asked(self) -> dict[int, Mapping[str, Any]]:
+    def _statuses(self) -> dict[int, Mapping[str, Any]]:
         pids = {worker.pid for worker in self._workers}
         running = [worker for worker in local_workers(self._plan.directory) if worker.pid in pids]
         return {reply.worker.pid: reply.body for reply in ask_all(running, "/services")}
 
-    async def _at_rest(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
-        """Wait until the workers have read everything, and no more results appear."""
+    async def _drained(self, feeder: Feeder, outputs: Outputs, stop: asyncio.Event) -> None:
+        """Wait until the workers have read everything and no more results appear."""
         before: Mapping[str, int] | None = None
         while not stop.is_set():
-            await self._look(feeder, outputs)
+            await self._update(feeder, outputs)
             has_read = all(each.lag == 0 for each in self._lines.values())
             if has_read and self._outcome.first_out is not None and self._outcome.outputs == before:
                 return
             before = self._outcome.outputs
-            await asyncio.sleep(FIRST_LOOKS_SECONDS)
+            await asyncio.sleep(FIRST_UPDATE_SECONDS)
 
     def _announce_first(self) -> None:
         outcome, (table, key) = self._outcome, self._plan.demo.look_up
         self._screen.say(f"the first {self._plan.demo.noun} are {outcome.word} after {outcome.first_out:.1f} s")
-        self._screen.say(f"look a row up, from another terminal:  {self._plan.command} get {table.name} {key}")
+        self._screen.say(f"to look up a row, run in another terminal:  {self._plan.command} get {table.name} {key}")
         web = next((each.web for each in local_workers(self._plan.directory) if each.pid == self._workers[0].pid), None)
         if web:
             self._screen.say(f"or over HTTP:  curl {web}{row_path(table.name, key)}")
         if self._plan.seconds is None:
-            self._screen.say("Ctrl-C ends the demo; the next one goes on from where this one was")
+            self._screen.say("Ctrl-C ends the demo; the next one continues from there")
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._plan.began

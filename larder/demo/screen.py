@@ -1,4 +1,4 @@
-"""What a demo prints: a live table on a terminal, plain lines every few seconds elsewhere. Keeps no figures."""
+"""What a demo prints: a live table on a terminal, plain lines every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from larder.demo.lines import WorkerLine
 
-# Seconds between two rounds of plain lines: a log of half a minute can be read at a glance.
+# Seconds between two rounds of plain lines, so that the log of half a minute is short enough to read.
 PLAIN_SECONDS = 5.0
 
 
@@ -26,17 +26,17 @@ class Screen(Protocol):
     """Where a demo prints."""
 
     def say(self, text: str) -> None:
-        """Show something that happened."""
+        """Show a message."""
 
     def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
-        """Show the state of the workers now."""
+        """Show the current state of the workers."""
 
 
 class PlainScreen:
-    """Plain lines; on standard error when standard output is for a program."""
+    """Plain lines, on standard error if a program reads standard output."""
 
     def __init__(self, *, to_stderr: bool) -> None:
-        """Begin with nothing shown."""
+        """Show nothing yet."""
         self._to_stderr = to_stderr
         self._shown_at = 0.0
 
@@ -45,7 +45,7 @@ class PlainScreen:
         click.echo(text, err=self._to_stderr)
 
     def show(self, lines: Sequence[WorkerLine], summary: str) -> None:
-        """Write a line for each worker, unless it was done just before."""
+        """Write a line for each worker, at most every `PLAIN_SECONDS`."""
         if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
             self._shown_at = time.monotonic()
             for text in (*(each.plain() for each in lines), summary):
@@ -53,7 +53,7 @@ class PlainScreen:
 
 
 class LiveScreen:
-    """A table that is redrawn in place, below what happened."""
+    """A table that is redrawn in place, below the messages."""
 
     def __init__(self, live: Live) -> None:
         """Draw on `live`, which the caller starts and stops."""
@@ -77,7 +77,7 @@ class LiveScreen:
 
 @contextlib.contextmanager
 def new_screen(*, as_json: bool) -> Iterator[Screen]:
-    """Give the screen that fits where the output goes."""
+    """Yield the screen for a terminal or a pipe, depending on standard output."""
     if as_json or not sys.stdout.isatty():
         yield PlainScreen(to_stderr=as_json)
         return

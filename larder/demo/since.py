@@ -1,4 +1,4 @@
-"""When this process began: the time that a user waits includes imports."""
+"""The start time of this process. Users also wait for its imports, so measurements begin there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import time
 from pathlib import Path
 
-# The place of the start time in /proc/self/stat, behind the name in parentheses: see proc_pid_stat(5), field 22.
+# Index of the start time in /proc/self/stat after the name in parentheses: field 22 of proc_pid_stat(5).
 _START = 19
 
 
 def process_began() -> float:
-    """Give the start of this process on the clock of time.monotonic(); now, on other systems than Linux."""
+    """Return the start of this process by time.monotonic(), or the current time on systems other than Linux."""
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         started = int(fields[_START]) / os.sysconf("SC_CLK_TCK")

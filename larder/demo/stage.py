@@ -1,6 +1,6 @@
-"""Where a demo runs: its broker, its directory, and what its workers find in their environment.
+"""Where a demo runs: its broker, its directory and the environment of its workers.
 
-Uses the broker that the user has set, else the local one, which it stops at the end if it started it.
+Uses the broker that is configured, or else the local one. Stops the local broker at the end if it started it.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from larder.demo.workers import WorkerRole
     from larder.local_broker import LocalBroker
 
-# Seconds. A stock broker refuses less than 6; the local one is made for quick failover.
+# Seconds. A stock broker refuses less than 6; the local one is configured for quick failover.
 SESSION_SECONDS = "1.5"
 
 
 class Stage(NamedTuple):
-    """The data directory, and when the command began, as time.monotonic() gives it."""
+    """The data directory, and the start of the command by time.monotonic()."""
 
     directory: Path
     began: float
 
     @contextlib.contextmanager
     def broker(self, say: Callable[[str], None]) -> Iterator[tuple[Connection, LocalBroker | None]]:
-        """Say how to reach the broker; and give the local broker, if that is the one, which may not answer yet."""
+        """Yield the connection, and the local broker if the demo uses it. The local broker may not answer yet."""
         if existing := existing_broker():
             require_answer(existing)
             yield existing, None
             return
         broker = local_broker()
         if not broker.running and not is_free(broker.port):
-            say(f"port {broker.port} is taken by {holder(broker.port)}: another one is used")
+            say(f"port {broker.port} is taken by {holder(broker.port)}: using another one")
             broker.port = 0
-        # Before the event loop takes over, and after it: whatever ends the demo must also end the broker.
+        # Applies before and after the event loop runs: any signal that ends the demo must also end the broker.
         for each in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.default_int_handler)
         found = broker.running
@@ -57,12 +57,12 @@ class Stage(NamedTuple):
             broker.start()
             yield Connection(broker.bootstrap), broker
         finally:
-            # Also a broker that was still starting.
+            # This also stops a broker that is still starting.
             if not found and broker.stop():
                 say("the broker is stopped")
 
     def environment(self, connection: Connection, *, quick: bool) -> dict[str, str]:
-        """Give the settings of the workers; `quick` makes them notice the loss of one of them early."""
+        """Return the settings of the workers. With `quick`, the group notices a lost worker early."""
         settings = {"KAFKA": connection.bootstrap, "LARDER_DIRECTORY": str(self.directory)}
         if quick and "LARDER_SESSION_TIMEOUT_S" not in os.environ:
             settings |= {"LARDER_SESSION_TIMEOUT_S": SESSION_SECONDS, "LARDER_HEARTBEAT_S": "0"}
@@ -70,26 +70,26 @@ class Stage(NamedTuple):
 
 
 def refuse_second(directory: Path, wanted: Sequence[WorkerRole]) -> None:
-    """Raise `MistakeError` when workers of the demo run out of `directory` already."""
+    """Raise `MistakeError` if workers of the demo already use `directory`."""
     for worker in local_workers(directory):
         if (worker.service, worker.worker) in wanted:
-            found = f"{worker.worker}, process {worker.pid}, running out of {directory}"
-            do = "end that demo, or that worker, first"
+            found = f"{worker.worker}, process {worker.pid}, using {directory}"
+            do = "stop that demo or worker first"
             raise MistakeError(Problem("larder demo", "requires workers of its own", found, do))
 
 
 def forget(directory: Path, services: Iterable[str]) -> None:
-    """Remove topics and tables of earlier demos; raises `MistakeError` when they are not ours alone."""
+    """Remove the topics and tables of earlier demos. Raise `MistakeError` if the broker is not the local one."""
     if existing := existing_broker():
-        found = f"{existing} (setting kafka), whose topics are not ours to remove"
-        raise MistakeError(Problem("larder demo --fresh", "requires the local broker", found, "leave out KAFKA"))
+        found = f"{existing} (setting kafka), whose topics Larder must not remove"
+        raise MistakeError(Problem("larder demo --fresh", "requires the local broker", found, "unset KAFKA"))
     local_broker().stop()
     for each in (directory / "broker", *(directory / "tables" / service for service in services)):
         shutil.rmtree(each, ignore_errors=True)
 
 
 def own_name() -> str:
-    """Give what this command was called by, for people to copy."""
+    """Return the command line that started this command, for people to copy."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{sys.executable} -m larder"

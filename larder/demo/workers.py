@@ -1,6 +1,6 @@
-"""The demo's worker processes: started with the public command, watched, and stopped. Their logs are files.
+"""The demo's worker processes: started by the public command, monitored, and stopped. They log into files.
 
-Each runs in a session of its own, so that Ctrl-C in the terminal reaches the demo alone, which stops them in its order.
+Each runs in a session of its own. Ctrl-C in the terminal reaches only the demo, which then stops the workers.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ STOP_SECONDS = 10.0
 
 
 class WorkerRole(NamedTuple):
-    """Which service a worker runs, and under which name."""
+    """The service that a worker runs, and its name."""
 
     service: str
     name: str
 
 
 def roles(demo: Demo) -> list[WorkerRole]:
-    """Give the workers of a demo: shipping-1, shipping-2, ..."""
+    """Return the workers of a demo: shipping-1, shipping-2, ..."""
     return [
         WorkerRole(service, f"{service}-{number}")
         for service, count in demo.workers.items()
@@ -46,7 +46,7 @@ class WorkerProcess:
     """One worker."""
 
     def __init__(self, role: WorkerRole, log: Path, process: asyncio.subprocess.Process) -> None:
-        """Take over a process that was just started."""
+        """Own a process that was just started."""
         self.role = role
         self._log = log
         self._process = process
@@ -57,11 +57,11 @@ class WorkerProcess:
         return self._process.pid
 
     async def ended(self) -> None:
-        """Wait until it ends by itself, and raise `AppError` that says so, with the end of its log."""
+        """Wait until the process ends unasked, and raise `AppError` with the end of its log."""
         raise self._failure(await self._process.wait())
 
     async def stop(self) -> None:
-        """Stop it, by force after a while; raises `AppError` when it did not end cleanly."""
+        """Stop the process, by force after `STOP_SECONDS`. Raise `AppError` if it did not end cleanly."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
         try:
@@ -74,10 +74,10 @@ class WorkerProcess:
             raise self._failure(code)
 
     def _failure(self, code: int) -> AppError:
-        how = f"one that ended with exit code {code}" if code >= 0 else f"one ended by {signal.Signals(-code).name}"
+        how = f"exit code {code}" if code >= 0 else f"death by {signal.Signals(-code).name}"
         problem = Problem(
             f"worker {self.role.name}",
-            "requires a process that runs until it is stopped, and then ends with 0",
+            "must run until it is stopped, and then exit with 0",
             how,
             f"read the end of its log, below or in {self._log}",
         )
@@ -85,7 +85,7 @@ class WorkerProcess:
 
 
 async def started_worker(role: WorkerRole, log: Path, environment: Mapping[str, str]) -> WorkerProcess:
-    """Start a worker; `environment` is added to that of the demo."""
+    """Start a worker in the environment of the demo plus `environment`."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "larder", "worker", role.service, "--name", role.name, "--web-port", "0"),
@@ -102,14 +102,14 @@ async def started_worker(role: WorkerRole, log: Path, environment: Mapping[str, 
 async def running_workers(
     wanted: Sequence[WorkerRole], logs: Path, environment: Mapping[str, str]
 ) -> AsyncIterator[list[WorkerProcess]]:
-    """Start workers, and stop them at the end; raises `AppError` when one does not end cleanly."""
+    """Start workers, and stop them at the end. Raise `AppError` if one does not end cleanly."""
     workers: list[WorkerProcess] = []
     try:
         for role in wanted:
             workers += [await started_worker(role, logs / f"{role.name}.log", environment)]
         yield workers
     except BaseException:
-        # The first failure matters; how the other workers ended is in their logs.
+        # The first failure matters. The logs show how the other workers ended.
         with contextlib.suppress(AppError):
             await stop_all(workers)
         raise
@@ -117,7 +117,7 @@ async def running_workers(
 
 
 async def stop_all(workers: Sequence[WorkerProcess]) -> None:
-    """Stop all of them at the same time; raises the first failure when all have ended."""
+    """Stop all workers at the same time. Raise the first failure after all have ended."""
     outcomes = await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
     for outcome in outcomes:
         if outcome is not None:

@@ -1,1 +1,1 @@
-"""A new project: the application of this repository, in `files`, under a name of its own."""
+"""A new project: the application of this repository under another name. Its files are in `files`."""

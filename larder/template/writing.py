@@ -1,7 +1,7 @@
-"""Writing a new project: the files of the template, with a name, into a directory that is made for them.
+"""Writing a new project: copies the files of the template into a new directory and fills in the project's name.
 
-Tables, services, demo and tests in `files` are links to the application of the repository: a wheel has them as they
-are there.
+Tables, services, demo and tests in `files` are links to the application of the repository. A wheel contains the files
+themselves.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ LONGEST_NAME: Final = 64
 
 
 def template() -> Iterator[tuple[Path, str]]:
-    """Give the files of a project: where each belongs, and its text, with {{name}} where its name goes."""
+    """Yield the path and the text of each file. The text contains {{name}} in place of the project's name."""
     for path in sorted(_files(FILES)):
         place = path.relative_to(FILES)
-        # Under its own name it would keep files of the template out of the repository.
+        # In `files` the name has no dot, or git would apply it to the template itself.
         yield Path(".gitignore") if place.name == "gitignore" else place, path.read_text(encoding="utf-8")
 
 
 def write_project(name: str, into: Path) -> Path:
-    """Write a project into the directory `name` of `into`; gives that. Raises `MistakeError`."""
+    """Write a project into the new directory `name` in `into`, and return its path. Raise `MistakeError`."""
     directory = into / name
     if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
-        requires = f"requires at most {LONGEST_NAME} of a-z and 0-9, a letter first, and single hyphens between"
-        raise MistakeError(_problem(requires, repr(name), "choose such a name, as larder new corner-shop"))
+        requires = f"must be at most {LONGEST_NAME} of a-z and 0-9, a letter first, with single hyphens between"
+        raise MistakeError(_problem(requires, repr(name), "choose such a name, as in larder new corner-shop"))
     try:
         directory.mkdir()
         for place, text in template():
@@ -43,15 +43,15 @@ def write_project(name: str, into: Path) -> Path:
             file.write_text(text.replace("{{name}}", name), encoding="utf-8")
     except FileExistsError as error:
         do = "choose another name, or remove it"
-        raise MistakeError(_problem("requires a name that nothing has", str(directory), do)) from error
+        raise MistakeError(_problem("must not exist yet", str(directory), do)) from error
     except OSError as error:
-        do = "choose another directory to work in"
-        raise MistakeError(_problem(f"requires to be written in {into}", error.strerror or str(error), do)) from error
+        do = "change to another directory"
+        raise MistakeError(_problem(f"requires a writable {into}", error.strerror or str(error), do)) from error
     return directory
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Give the files below a folder; Python's own are left out. rglob does not follow links."""
+    """Yield the files below a folder except Python's caches. rglob would not follow links."""
     for path in folder.iterdir():
         if path.is_file():
             yield path

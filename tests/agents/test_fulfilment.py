@@ -23,7 +23,7 @@ def _order(number: int, customer: str) -> Order:
     )
 
 
-def test_an_order_passes_with_its_customer_or_without() -> None:
+def test_an_order_is_published_with_its_customer_or_without() -> None:
     result = run_in_memory(fulfilment, {shop.customers: [ADA], shop.orders: [_order(1, "c1"), _order(2, "c9")]})
     customers = {record.row.order_id: record.row.customer for record in result[shop.fulfilments]}
     assert customers == {"o1": ADA, "o2": None}

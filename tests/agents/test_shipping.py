@@ -31,7 +31,7 @@ def test_an_order_gets_its_customer_and_its_product() -> None:
     assert (enriched.order_id, enriched.customer, enriched.product) == ("o1", ADA, TEA)
 
 
-def test_an_order_that_is_early_waits_for_its_customer() -> None:
+def test_an_early_order_waits_for_its_customer() -> None:
     with Driver(shipping) as driver:
         driver.send(shop.products, TEA)
         driver.send(shop.orders, ORDER)
@@ -41,7 +41,7 @@ def test_an_order_that_is_early_waits_for_its_customer() -> None:
         assert len(driver.read_rows(shop.enriched_orders)) == 1
 
 
-def test_an_order_whose_customer_does_not_come_becomes_a_dead_letter() -> None:
+def test_an_order_whose_customer_never_arrives_becomes_a_dead_letter() -> None:
     with Driver(shipping) as driver:
         driver.send(shop.products, TEA)
         driver.send(shop.orders, ORDER)

@@ -1,4 +1,4 @@
-"""What happens in the shop: a function of time and chance."""
+"""The events in the shop: a function of time and randomness."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = 1_795_000_000.0
 
 
 def _shop(revision: int = 0, orders: int = 0) -> Shop:
-    """A shop that published its customers up to `revision`; 0: not at all."""
+    """A shop that has published all customers at `revision`, or none if it is 0."""
     customers = [
         Customer(customer_id=f"c{number:05d}", name="Ada", country="AT", revision=revision)
         for number in range(1, CUSTOMERS + 1)
@@ -47,7 +47,7 @@ def test_customers_products_and_orders_are_rows_of_the_shop() -> None:
     assert len({order.order_id for order in orders}) == 500
 
 
-def test_a_few_orders_come_before_their_customer_and_some_have_none_for_ever() -> None:
+def test_a_few_orders_precede_their_customer_and_some_never_get_one() -> None:
     opened = _shop()
     known = {each.customer_id for each in _customers(opened.opening())}
     unknown = [each.customer_id for each in _orders(opened.beat(100, NOW)) if each.customer_id not in known]
@@ -57,7 +57,7 @@ def test_a_few_orders_come_before_their_customer_and_some_have_none_for_ever() -
     assert came[0].customer_id == "c01001"
 
 
-def test_the_shop_goes_on_from_the_revisions_that_were_published() -> None:
+def test_the_shop_continues_from_the_published_revisions() -> None:
     opened = _shop(revision=7, orders=5000)
     assert _customers(opened.opening()) == []
     published = list(opened.beat(1, NOW))

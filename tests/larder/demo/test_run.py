@@ -1,4 +1,4 @@
-"""`larder demo` as a user starts it: with a broker of its own, from nothing, and then from what it left."""
+"""`larder demo` as a user starts it: with its own broker, first from nothing, then from the data of the first run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
-# Seconds, on a machine that runs other tests beside it; `make demo` has 15 when nothing has to be fetched.
+# Seconds, on a machine that runs other tests as well. `make demo` takes 15 if it need not download anything.
 FIRST_JOINED = 45.0
 END = 30.0
 
 
 class Demo:
-    """The demo of the shop, in a directory of its own."""
+    """The demo of the shop, in its own directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = write_project("shop", directory)
@@ -54,11 +54,11 @@ class Demo:
         return self.process
 
     def until_joined(self) -> str:
-        """Wait until it tells how to look a row up; gives that command's arguments."""
+        """Wait until it suggests a row to look up, and return the arguments of that command."""
         assert self.process is not None
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if "look a row up" in line:
+            if "look up a row" in line:
                 return line.partition("-m larder ")[2].strip()
         pytest.fail(f"the demo ended with {self.process.wait()}")
 
@@ -94,19 +94,19 @@ def _is_running(pid: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_the_demo_joins_orders_from_nothing_and_ends_with_one_line_of_json(demo: Demo) -> None:
+def test_the_demo_joins_orders_from_nothing_and_reports_one_line_of_json(demo: Demo) -> None:
     found = demo.json("--for", "10s")
     assert found["workers"] == 3
     assert 0 < found["seconds_to_first_joined"] < FIRST_JOINED
     assert found["orders"] > 10 * 100
-    # All but those that still wait for their customer.
+    # All except those still waiting for their customer.
     assert found["enriched"] == found["orders"] - found["waiting"]
     assert found["fulfilled"] == found["orders"]
     assert found["missing"] > found["waiting"] > 0
     assert found["per_second"] > 0
 
 
-def test_the_next_demo_goes_on_from_the_last_and_ctrl_c_ends_all_of_it_within_seconds(demo: Demo) -> None:
+def test_the_next_demo_continues_from_the_last_and_ctrl_c_ends_it_within_seconds(demo: Demo) -> None:
     demo.json("--for", "2s")
     assert demo.workers() == {}
     between = time.time() * 1000
@@ -123,28 +123,28 @@ def test_the_next_demo_goes_on_from_the_last_and_ctrl_c_ends_all_of_it_within_se
     assert set(workers) == {"shipping-1", "shipping-2", "fulfilment-1"}
     asked = time.monotonic()
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=END)
-    assert process.returncode == 0, told
+    output, _ = process.communicate(timeout=END)
+    assert process.returncode == 0, output
     assert time.monotonic() - asked < 15
-    assert "stopping the workers\nthe broker is stopped\n" in told
+    assert "stopping the workers\nthe broker is stopped\n" in output
     assert not any(map(_is_running, workers.values()))
     assert "no local broker is running" in demo.ask("broker status").stdout
 
 
-def test_a_worker_that_dies_is_reported_with_the_end_of_its_log(demo: Demo) -> None:
+def test_a_dead_worker_is_reported_with_the_end_of_its_log(demo: Demo) -> None:
     process = demo.start()
     demo.until_joined()
     workers = demo.workers()
     os.kill(workers["shipping-2"], signal.SIGKILL)
-    told, _ = process.communicate(timeout=END)
+    output, _ = process.communicate(timeout=END)
     assert process.returncode == 1
-    assert "larder: worker shipping-2: requires a process that runs" in told
-    assert "found one ended by SIGKILL" in told
-    assert (demo.directory / ".larder" / "demo" / "shipping-2.log").read_text().splitlines()[-1] in told
+    assert "larder: worker shipping-2: must run until it is stopped" in output
+    assert "found death by SIGKILL" in output
+    assert (demo.directory / ".larder" / "demo" / "shipping-2.log").read_text().splitlines()[-1] in output
     assert not any(map(_is_running, workers.values()))
 
 
-def test_ctrl_c_at_once_leaves_nothing_behind(demo: Demo) -> None:
+def test_an_immediate_stop_leaves_nothing_behind(demo: Demo) -> None:
     process = demo.start()
     assert process.stdout is not None
     assert "starting a Kafka broker" in process.stdout.readline()
@@ -155,12 +155,12 @@ def test_ctrl_c_at_once_leaves_nothing_behind(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("given", ["soon", "0s", "-1", "1w"])
-def test_a_time_that_is_none_is_a_mistake(demo: Demo, given: str) -> None:
+def test_an_invalid_duration_is_a_mistake(demo: Demo, given: str) -> None:
     ended = demo.run(f"--for={given}")
-    assert (ended.returncode, "is no time above zero, such as 30s" in ended.stderr) == (2, True)
+    assert (ended.returncode, "is not a duration above zero, such as 30s" in ended.stderr) == (2, True)
 
 
-def test_what_is_not_ours_is_not_forgotten(demo: Demo) -> None:
+def test_fresh_does_not_remove_topics_of_another_broker(demo: Demo) -> None:
     demo.environment["KAFKA"] = "127.0.0.1:1"
     ended = demo.run("--fresh")
-    assert (ended.returncode, "whose topics are not ours to remove" in ended.stderr) == (2, True)
+    assert (ended.returncode, "whose topics Larder must not remove" in ended.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Where the demo plays: what its workers are told, and what --fresh removes."""
+"""Where the demo runs: the settings of its workers, and what --fresh removes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL = Connection("127.0.0.1:9092")
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The data directory of a user who has set nothing."""
+    """The data directory of a user without any settings."""
     monkeypatch.chdir(tmp_path)
     for name in ("KAFKA", "LARDER_SESSION_TIMEOUT_S"):
         monkeypatch.delenv(name, raising=False)
@@ -32,15 +32,15 @@ def test_fresh_removes_topics_and_tables_of_the_demo_and_nothing_else(directory:
     assert (directory / "tables/mine/one").exists()
 
 
-def test_workers_beside_the_local_broker_notice_a_loss_early(directory: Path) -> None:
-    told = Stage(directory, 0.0).environment(LOCAL, quick=True)
-    assert (told["KAFKA"], told["LARDER_SESSION_TIMEOUT_S"]) == ("127.0.0.1:9092", "1.5")
+def test_workers_on_the_local_broker_detect_a_lost_worker_early(directory: Path) -> None:
+    settings = Stage(directory, 0.0).environment(LOCAL, quick=True)
+    assert (settings["KAFKA"], settings["LARDER_SESSION_TIMEOUT_S"]) == ("127.0.0.1:9092", "1.5")
 
 
-def test_a_broker_of_the_user_may_refuse_short_sessions(directory: Path) -> None:
+def test_sessions_are_not_shortened_on_the_users_broker(directory: Path) -> None:
     assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment(Connection("kafka:9092"), quick=False)
 
 
-def test_a_session_timeout_that_the_user_has_set_stays(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_timeout_set_by_the_user_is_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARDER_SESSION_TIMEOUT_S", "3")
     assert "LARDER_SESSION_TIMEOUT_S" not in Stage(directory, 0.0).environment(LOCAL, quick=True)

@@ -1,4 +1,4 @@
-"""New projects: the very files of this repository's application."""
+"""New projects: exactly the files of this repository's application."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def test_a_project_has_its_name_and_needs_the_installed_version(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["", "Shop", "my shop", "../shop", "2nd", "shop-", "a--b", "a" * 65])
 def test_a_name_that_a_distribution_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(MistakeError, match="larder new: requires at most 64 of a-z and 0-9"):
+    with pytest.raises(MistakeError, match="larder new: must be at most 64 of a-z and 0-9"):
         write_project(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_directory_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
-    with pytest.raises(MistakeError, match=r"requires a name that nothing has; found .*/shop; choose another name"):
+    with pytest.raises(MistakeError, match=r"must not exist yet; found .*/shop; choose another name"):
         write_project("shop", tmp_path)
     assert list((tmp_path / "shop").iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MistakeError, match=r"requires to be written in .*; found No such file or directory"):
+    with pytest.raises(MistakeError, match=r"requires a writable .*; found No such file or directory"):
         write_project("shop", tmp_path / "gone")
