@@ -75,7 +75,7 @@ class Assembly:
 
     def _held_table(self, tp: TopicPartition) -> Callable[[], bool]:
         """A partition that was added holds keys that belong elsewhere by the number of before."""
-        beyond = tp.topic in self._assignment.placement.problems and self._tables[tp.topic].lies_beyond(tp.partition)
+        beyond = tp.topic in self._assignment.placement.problems and self._tables[tp.topic].is_beyond(tp.partition)
         return _always if beyond else _never
 
     def _input(self, tp: TopicPartition) -> Lane:

@@ -1,1 +1,1 @@
-"""Tables that are kept up to date from their topics."""
+"""Tables that follow their topics."""

@@ -1,4 +1,4 @@
-"""Log lines about a table that are written once: for as long as they hold, nobody wants to read them again."""
+"""Log lines about a table, each written once for as long as it holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("larder")
 
 
 class Announcements:
-    """What was logged about one table, by partition."""
+    """What has been logged about one table, by partition."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
@@ -21,7 +21,7 @@ class Announcements:
         self._unreadable: set[int] = set()
 
     def opened(self, opened: Opened, *, again: bool) -> None:
-        """Log why a store was emptied, if it was; the phases of its partitions are news, unless it is open `again`."""
+        """Log why a store was emptied, if it was; `again`: it was open before, so known phases are not logged again."""
         if opened.rebuilt is not None:
             log.warning("table %s: rebuilt from the topic: %s", self._topic, opened.rebuilt)
         if not again:
@@ -29,12 +29,12 @@ class Announcements:
                 self._phases.pop(partition, None)
 
     def applied(self, applied: Applied) -> None:
-        """Log the first revision that fell."""
+        """Log the first revision that is lower than an earlier one."""
         if applied.fell is not None:
             log.warning("%s", diverging(self._topic, applied.fell))
 
     def phase(self, state: State) -> None:
-        """Log a new phase. That a partition is measured again is none, nor is the phase that it had before."""
+        """Log a new phase. Measuring a partition again is not a new phase, nor is a return to the last logged one."""
         if state.phase in {Phase.STARTING, self._phases.get(state.partition)}:
             return
         self._phases[state.partition] = state.phase
@@ -45,13 +45,13 @@ class Announcements:
         )  # fmt: skip
 
     def unreadable(self, partition: int, problem: Problem) -> None:
-        """Log that a partition has rows that cannot be read."""
+        """Log once that a partition has rows that cannot be read."""
         if partition not in self._unreadable:
             self._unreadable.add(partition)
             log.error("%s", problem)
 
     def readable(self, partition: int) -> None:
-        """Log that all rows of a partition can be read again."""
+        """Log once that all rows of a partition can be read again."""
         if partition in self._unreadable:
             self._unreadable.remove(partition)
             log.info("table %s partition %d: all rows can be read again", self._topic, partition)

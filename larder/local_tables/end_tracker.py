@@ -1,7 +1,7 @@
-"""How far a table is: the ends of its partitions, as the broker last reported them, against its positions.
+"""Compares a table's positions with the ends of its partitions, as the broker last reported them.
 
-A report counts for a while only. After a pause of the process the last one is old: it says nothing about what was
-written meanwhile, and the table must be measured again.
+A report counts only for a while. After a pause of the process the last one is outdated: more may have been written
+since, and the table must be measured again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from larder.store.table import Table
 
 
 class EndTracker:
-    """The ends of one table. `patience` in seconds: without a report for so long, the broker counts as gone."""
+    """The ends of one table. `patience` in seconds: after this long without a report, the broker counts as away."""
 
     def __init__(self, stored: Table, patience: float, clock: Callable[[], float]) -> None:
         self._stored = stored
@@ -24,11 +24,11 @@ class EndTracker:
         self._measured_from: dict[int, float] = {}
 
     def is_news(self, partition: int, end: ObservedEnd) -> bool:
-        """Whether an end was reported since the partition was last measured, and is not the one that is known."""
+        """Return whether an end differs from the known one, and was reported after measuring last began."""
         return end != self._reported.get(partition) and end.at >= self._measured_from.get(partition, 0.0)
 
     def observe(self, partition: int, end: ObservedEnd) -> None:
-        """Take an end as the broker reported it; after a long silence the partition is measured again."""
+        """Take an end that the broker reported; after a long silence, measure the partition again."""
         before = self._reported.get(partition)
         if before is not None and end.at - before.at > self._patience:
             self._stored.state(partition).remeasure()
@@ -36,14 +36,14 @@ class EndTracker:
         self._stored.observe(partition, end.end, end.at)
 
     def remeasure(self, partitions: Iterable[int]) -> None:
-        """Forget how far partitions were: an end that is reported from now on decides."""
+        """Measure partitions again: only ends that are reported from now on count."""
         for partition in partitions:
             self._reported.pop(partition, None)
             self._measured_from[partition] = self._clock()
             self._stored.state(partition).remeasure()
 
     def disconnect_silent(self) -> None:
-        """Mark partitions as disconnected whose end the broker has not reported for too long."""
+        """Mark a partition as disconnected if the broker has not reported its end for too long."""
         now = self._clock()
         for partition in self._stored.partitions:
             state, end = self._stored.state(partition), self._reported.get(partition)
@@ -52,23 +52,23 @@ class EndTracker:
                 state.disconnect()
 
     def are_read(self, states: Collection[State]) -> bool:
-        """Whether partitions, at least one, were read to their ends, by a report that still counts."""
+        """Return whether there are partitions, and all are read to their ends, by reports that still count."""
         since = self._clock() - self._patience
         return bool(states) and all(
             state.phase >= Phase.CAUGHT_UP and self._reported[state.partition].at >= since for state in states
         )
 
     def high(self, partition: int) -> int:
-        """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
+        """Return the end of a partition including open transactions; 0 if it is unknown."""
         return self._reported[partition].high if partition in self._reported else 0
 
     def of(self, states: Iterable[State]) -> Mapping[int, ObservedEnd]:
-        """The ends of partitions; an unknown one counts as reported at time 0."""
+        """Return the ends of partitions; an unknown one counts as reported at time 0."""
         return {state.partition: self._reported.get(state.partition, ObservedEnd(0, 0.0)) for state in states}
 
     def are_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
-        """Whether positions are at or past `ends`; a partition that is not open here has passed nothing."""
+        """Return whether all positions are at or past `ends`; a partition that is not open here is not."""
         return all(
-            self._stored.is_open(partition) and self._stored.position(partition) >= seen.end
-            for partition, seen in ends.items()
+            self._stored.is_open(partition) and self._stored.position(partition) >= observed.end
+            for partition, observed in ends.items()
         )

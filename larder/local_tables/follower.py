@@ -1,8 +1,7 @@
-"""Follows topics into tables outside the consumer group: every partition of a global one.
+"""Follows topics outside the consumer group, to fill tables: every partition of a global table.
 
-A consumer of its own with all partitions assigned and sought explicitly to the stored positions. There is
-no separate recovery: it reads from where the store stands until the end, and goes on. New partitions of a
-followed topic are taken up while it runs.
+It has a consumer of its own, assigns all partitions and seeks each to its stored position. There is no separate
+recovery: it reads from that position to the end, and continues. It picks up new partitions while it runs.
 """
 
 from __future__ import annotations
@@ -26,56 +25,56 @@ from larder.local_tables.table import LocalTable
 log = logging.getLogger("larder")
 
 FETCH_BYTES = 4 * 1024 * 1024
-"""Of one partition at once: with a quarter of it a restore waited for the broker a tenth of its time."""
+"""For one partition at a time: with a quarter of it, a restore spent a tenth of its time waiting for the broker."""
 
 SLICE_RECORDS = 1_000
-"""Rows applied before control is given back: two milliseconds of work."""
+"""Rows applied before the loop yields: two milliseconds of work."""
 
 TOPICS_SECONDS = 5.0
-"""How often followed topics are looked at for new partitions, and for having been deleted and made anew."""
+"""How often followed topics are checked for new partitions, and for having been deleted and created again."""
 
 
 class Follower:
-    """Reads the topics of `tables` (by topic name), which must exist: all of their partitions."""
+    """Reads all partitions of the topics of `tables` (by topic name), which must exist."""
 
     standby = False
-    """Whether what it follows is processed elsewhere."""
+    """Whether other workers process what it follows."""
 
     def __init__(self, connection: Connection, tables: Mapping[str, LocalTable]) -> None:
         self._connection = connection
         self._tables = tables
         self._interrupted = False
-        self._looked_at = -TOPICS_SECONDS
+        self._checked_at = -TOPICS_SECONDS
 
     def follows(self, tp: TopicPartition) -> bool:  # noqa: ARG002
-        """Whether records of a partition are still to be applied."""
+        """Return whether records of a partition still have to be applied."""
         return True
 
     def wanted(
         self, topics: Mapping[str, Described], assigned: frozenset[TopicPartition]
     ) -> frozenset[TopicPartition]:  # fmt: skip
-        """The partitions to follow from now on, of topics as they are now."""
+        """Return the partitions to follow from now on; `topics` as the broker describes them now."""
         return assigned | {
             TopicPartition(name, partition) for name, topic in topics.items() for partition in range(topic.partitions)
         }
 
     def done(self) -> bool:
-        """Whether there is nothing more to follow."""
+        """Return whether there is nothing left to follow."""
         return False
 
-    def told(self, topics: Mapping[str, Described]) -> Collection[str]:
-        """Take what the broker says of the topics; answers those that were made anew, and are to be read again."""
-        anew = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
+    def set_topics(self, topics: Mapping[str, Described]) -> Collection[str]:
+        """Set what the broker reports of the topics; return the recreated ones, which have to be read again."""
+        recreated = {name for name, topic in topics.items() if topic.topic_id != self._tables[name].topic_id}
         for name, topic in topics.items():
             self._tables[name].set_topic(*topic)
-        return anew
+        return recreated
 
-    def look_again(self) -> None:
-        """What is to be followed may have changed."""
-        self._looked_at = -TOPICS_SECONDS
+    def check_topics_now(self) -> None:
+        """Check topics at the next opportunity, since the partitions to follow may have changed."""
+        self._checked_at = -TOPICS_SECONDS
 
     async def run(self) -> None:
-        """Follow until cancelled or done; raises what ends it. A broker that is away is waited for."""
+        """Follow until cancelled or done; wait for an unreachable broker, and raise any other error."""
         while not self.done():
             consumer = new_consumer(self._connection, max_partition_fetch_bytes=FETCH_BYTES)
             try:
@@ -85,7 +84,7 @@ class Follower:
                 if not is_passing(error):
                     raise
                 if not self._interrupted:
-                    log.info("following is interrupted (%r): it is tried again until the broker answers", error)
+                    log.info("following is interrupted (%r); it is retried until the broker answers", error)
                 self._interrupted = True
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
@@ -93,10 +92,10 @@ class Follower:
 
     async def _follow(self, consumer: BatchConsumer) -> None:
         assigned: frozenset[TopicPartition] = frozenset()
-        self.look_again()
+        self.check_topics_now()
         while not self.done():
-            if time.monotonic() - self._looked_at >= TOPICS_SECONDS:
-                self._looked_at = time.monotonic()
+            if time.monotonic() - self._checked_at >= TOPICS_SECONDS:
+                self._checked_at = time.monotonic()
                 assigned = await self._assign(consumer, assigned)
                 self._interrupted = False
             fetched = await fetch(consumer, assigned, POLL_SECONDS, BATCH_RECORDS)
@@ -104,29 +103,29 @@ class Follower:
                 await self._apply(batch)
             late = [
                 tp
-                for tp, seen in fetched.ends.items()
-                if self.follows(tp) and self._tables[tp.topic].observe_end(tp.partition, seen)
+                for tp, end in fetched.ends.items()
+                if self.follows(tp) and self._tables[tp.topic].observe_end(tp.partition, end)
             ]
             if late or fetched.out_of_range:
                 await self._seek(consumer, {tp.topic for tp in [*late, *fetched.out_of_range]}, assigned)
             await asyncio.sleep(0)
 
     async def _assign(self, consumer: BatchConsumer, assigned: frozenset[TopicPartition]) -> frozenset[TopicPartition]:
-        """Take up new partitions, and topics that were made anew; answers what is assigned now."""
+        """Assign new partitions, and seek in recreated topics; return the partitions that are assigned now."""
         topics = await describe(consumer._client, self._tables)
-        anew = self.told(topics)
+        recreated = self.set_topics(topics)
         wanted = self.wanted(topics, assigned)
         if wanted != assigned:
             consumer.assign(set(wanted))
             await self._seek(consumer, self._tables, wanted)
-        elif anew:
-            await self._seek(consumer, anew, wanted)
+        elif recreated:
+            await self._seek(consumer, recreated, wanted)
         return wanted
 
     async def _seek(
         self, consumer: BatchConsumer, topics: Collection[str], assigned: Collection[TopicPartition]
     ) -> None:
-        """Send all partitions of `topics` to where their tables say."""
+        """Seek all partitions of `topics` to the positions of their tables."""
         tps = [tp for tp in assigned if tp.topic in topics]
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         for topic in topics:
@@ -142,7 +141,7 @@ class Follower:
                 consumer.seek(tp, positions[tp.partition])
 
     async def _apply(self, batch: Batch) -> None:
-        """Apply a batch in slices, with control given back between them."""
+        """Apply a batch in slices, and yield to other tasks between them."""
         table, records = self._tables[batch.tp.topic], batch.records
         for first in range(0, len(records), SLICE_RECORDS):
             some = records[first : first + SLICE_RECORDS]

@@ -1,10 +1,10 @@
-"""Where a table goes on in its topic: at its position, at the log's start, or not at all, since there would be a gap.
+"""Where a table resumes in its topic: at its position, at the log's start, or not at all, since rows would be missing.
 
-A store can miss two things. Deletions, if it was not at the end of its topic for longer than the topic keeps them: it
-reads the log from the start, and removes the rows that are not in it. And rows, if the broker removed records that the
-store had not read: a compacted topic keeps all rows, unless somebody deletes records of it.
+A store can miss two things. It misses deletions if it was away from the end of its topic for longer than the topic
+keeps them; then it reads the log from the start, and removes the rows that the log does not have. It misses rows if
+the broker removed records that the store had not read. Compaction keeps all rows, but somebody may delete records.
 
-Pure: positions, logs and times to a decision.
+Pure: positions, logs and times in, a decision out.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from larder.store.layout import FullRead, FullReadStage
 from larder.store.partition_state import State
 
 Remainder = Literal["earliest"]
-"""What is left of a topic whose records were deleted, from the earliest one on."""
+"""What remains of a topic whose records were deleted, from the earliest one on."""
 
 DELETE_RETENTION: Final = 86_400.0
-"""Seconds that Kafka keeps deletions in a compacted topic, unless it is configured otherwise (delete.retention.ms)."""
+"""How many seconds a compacted topic keeps deletions by default (delete.retention.ms)."""
 
 LEAST_RETENTION: Final = 10.0
-"""The shortest retention that counts: a topic that keeps deletions for a moment would be read again for ever."""
+"""The shortest assumed retention: with less, a topic would be read again and again."""
 
 
 class TableGapError(LarderError):
-    """A topic no longer has records that a table has not read: the table would lack rows."""
+    """A topic has lost records that a table has not read, so that the table would lack rows."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -35,14 +35,14 @@ class TableGapError(LarderError):
 
 
 class LogRange(NamedTuple):
-    """The first offset that a partition still has, and the one after its last."""
+    """The first offset that a partition still has, and the one after its last record."""
 
     begin: int
     end: int
 
 
 class Resumption(Enum):
-    """How to go on: at the position; at the log's start over the rows that are there, or without them; or not."""
+    """How to resume: at the position; at the log's start with the existing rows, or without them; or not at all."""
 
     GO_ON = auto()
     READ_AGAIN = auto()
@@ -51,9 +51,9 @@ class Resumption(Enum):
 
 
 def resumption(position: int, read: FullRead | None, log: LogRange, *, late: bool, gaps_allowed: bool) -> Resumption:
-    """Decide for one partition; `read` is its last full read, `late` says that deletions may have been missed.
+    """Decide for one partition; `read` is its last full read, `late`: it may have missed deletions.
 
-    `gaps_allowed`: an operator said that what is left of a topic is enough.
+    `gaps_allowed`: an operator accepts what remains of a topic.
     """
     if read is None and position == 0:
         wanted = Resumption.READ_AGAIN
@@ -67,15 +67,15 @@ def resumption(position: int, read: FullRead | None, log: LogRange, *, late: boo
 
 
 def is_whole(read: FullRead | None, log: LogRange) -> bool:
-    """Say whether a log begins no later than it did when the store was filled from it; for a new one: at 0."""
+    """Return whether a log begins no later than when the store was filled from it; for a new store, at 0."""
     return log.begin <= (0 if read is None else read.first)
 
 
 def is_late(read: FullRead | None, state: State, now: float, retention: float) -> bool:
-    """Say whether a store may have missed deletions, by when it last had certainly missed none.
+    """Return whether a store may have missed deletions: it has been too long since it certainly had all of them.
 
-    That is when it last met the end of its topic, or when a full read began that did not come to the end yet.
-    Either side of `now`: a clock that was set back must not make a long absence look short.
+    That was when it last reached the end of its topic, or when the full read began that is still under way. A time in
+    the future counts too: a clock that was set back must not make a long absence look short.
     """
     if read is None:
         return False

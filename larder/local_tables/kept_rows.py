@@ -1,7 +1,7 @@
-"""Whether a service can read what it keeps: operators that need it do nothing while a record of it is unreadable.
+"""Checks that a service can read what it keeps. Operators that need it stop while one of its records is unreadable.
 
-Otherwise a decide would start from nothing, and publish over the rows that it cannot read; a waiting record would
-never be joined, and a wake-up would never come.
+Otherwise a decide would start from nothing and overwrite the rows that it cannot read, a waiting record would never
+be joined, and a wake-up would never fire.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from larder.store.applying.revision_regressions import shown
 
 
 class KeptRows:
-    """The rows of one partition of a table of which each is needed."""
+    """The rows of one partition of a table that needs each of its rows."""
 
     def __init__(self, table: LocalTable, partition: int) -> None:
         self._table = table
         self._partition = partition
 
     def tick(self, now: float) -> bool:  # noqa: ARG002  it waits for rows, not for a time
-        """Say once that there are rows that cannot be read, and once that there are none any more."""
+        """Log once that there are unreadable rows, and once that there are none any more."""
         view = self._table.at(self._partition)
         if not view.unreadable():
             self._table.announcements.readable(self._partition)
@@ -32,7 +32,7 @@ class KeptRows:
 
 
 def unreadable_rows(table: LocalTable, partition: int) -> Problem:
-    """What to say about a table with rows that cannot be read."""
+    """Return the problem of a table with rows that cannot be read."""
     sample = next(table.stored.shard(partition).unreadable.all(partition))
     found = (
         f"rows that cannot be read under {table.unreadable(partition)} of its keys, for instance {shown(sample.key)}"
@@ -41,9 +41,9 @@ def unreadable_rows(table: LocalTable, partition: int) -> Problem:
     where = f"{table.topic.name}, partition {partition}"
     return Problem(
         f"state {where}" if table.role.decided_on else f"internal topic {where}",
-        "a decide requires that it can read each of its rows"
+        "a decide requires that each of its rows can be read"
         if table.role.decided_on
-        else "a service requires that it can read all that it keeps there, waiting records and wake-ups for instance",
+        else "a service requires that it can read everything that it keeps there, such as waiting records and wake-ups",
         found,
         "records of its inputs are held back, and nothing is lost: "
         + (_STATE_DO if table.role.decided_on else _KEPT_DO),
@@ -51,16 +51,16 @@ def unreadable_rows(table: LocalTable, partition: int) -> Problem:
 
 
 _STATE_DO = (
-    "give a new field a default, or go back to the row type of before; or publish a row or a deletion under each of"
+    "give each new field a default, or go back to the previous row type; or publish a row or a deletion under each of"
     " these keys"
 )
 _KEPT_DO = (
-    "start the version of Larder that wrote these records; or do without them: publish a deletion under each of these"
+    "start the version of Larder that wrote these records; or discard them: publish a deletion under each of these"
     f" keys, with the header {GENERATION_HEADER}"
 )
 
 
 def held_back_by(tables: Iterable[LocalTable], partition: int) -> str | None:
-    """Why an input's partition is held back by those tables; None where it is not."""
+    """Return why these tables hold back an input's partition; None if they do not."""
     problems = [unreadable_rows(table, partition) for table in tables if table.unreadable(partition)]
     return f"held back: {'; '.join(map(str, problems))}" if problems else None

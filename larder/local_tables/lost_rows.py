@@ -1,6 +1,6 @@
-"""Whether a table lost rows when its store was emptied and its topic was read again, and what to say about it.
+"""Finds out whether a table lost rows when its store was emptied and its topic was read again.
 
-Whatever depends on such a table is held back, until the rows can be read or an operator accepts the loss.
+Whatever depends on such a table is held back until the rows can be read, or an operator accepts the loss.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class LostRows:
         self._logged: set[Shard] = set()
 
     def hold_back(self, shards: Collection[Shard]) -> bool:
-        """Whether the users of these shards are held back."""
+        """Return whether the users of these shards are held back."""
         return any(map(self._has_lost, shards))
 
     def of(self, shards: Collection[Shard]) -> Problem | None:
-        """Say what is wrong with the first of these shards that lost rows; None if none did."""
+        """Return the problem of the first of these shards that lost rows; None if none did."""
         lost = next(filter(self._has_lost, shards), None)
         return None if lost is None else lost_rows(self._stored.topic, lost)
 
     def judge(self, shard: Shard) -> None:
-        """Go on with a store that was read again; if it lost rows, hold it back and log that once."""
+        """Accept a store that was read again; if it lost rows, hold it back, and log that once."""
         if shard.before is None:
             return
         if self._has_lost(shard):
@@ -48,16 +48,16 @@ class LostRows:
             return
         if shard in self._logged or (shard.lost and not self._role.needs_each_row):
             name, rows = self._stored.topic.name, self._stored.sizes().rows
-            log.warning("table %s: goes on with the %d rows that it has", name, rows)
+            log.warning("table %s: continues with the %d rows that it has", name, rows)
         shard.settle()
 
     def judge_again(self, shard: Shard) -> None:
-        """Judge a store that is held back: records came that may be the rows it lost."""
+        """Judge a store that is held back, after records that may be the rows that it lost."""
         if shard in self._logged:
             self.judge(shard)
 
     def _has_lost(self, shard: Shard) -> bool:
-        """Say whether too many are lost; where each row is needed that holds back by itself, and nobody accepts it."""
+        """Return whether too many rows are lost; a table that needs each row is held back by `kept_rows` instead."""
         if self._role.needs_each_row or shard.before is None:
             return False
         if shard.before.rows is None and not self._role.followed:
@@ -66,21 +66,21 @@ class LostRows:
 
 
 def accepted_as(topic: OwnerTopic) -> str:
-    """What is written in the setting `accept_lost_rows`: the loss by this row type, and by no other."""
+    """Return the value of the setting `accept_lost_rows` that accepts a loss by this row type, and by no other."""
     return f"{topic.name}:{row_digest(topic.row)}"
 
 
 def lost_rows(topic: OwnerTopic, shard: Shard) -> Problem:
-    """What to say about a store that has lost rows."""
+    """Return the problem of a store that has lost rows."""
     before = None if shard.before is None else shard.before.rows
     sample = next(chain.from_iterable(map(shard.unreadable.all, shard.states)))
     can = sum(mark.rows for mark in shard.marks.values())
     had = f"and {can:,} that can" if before is None else f"of {before:,} that it had before it was read again"
     return Problem(
         f"table {topic.name}",
-        "whatever depends on a table requires the rows that it had",
+        "users of a table require the rows that it had",
         f"{shard.lost:,} rows that cannot be read, {had}; for instance {shown(sample.key)} at offset {sample.offset} of"
         f" partition {sample.partition}: {sample.cause}",
-        "records of inputs that use it are held back, and nothing is lost: give a new field a default, or go back to"
-        f" the row type of before; or do without these rows: LARDER_ACCEPT_LOST_ROWS={accepted_as(topic)}",
+        "records of inputs that use it are held back, and nothing is lost: give each new field a default, or go back"
+        f" to the previous row type; or accept the loss: LARDER_ACCEPT_LOST_ROWS={accepted_as(topic)}",
     )

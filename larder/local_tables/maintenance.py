@@ -1,6 +1,6 @@
-"""Maintains tables in the background: builds indexes that were declared later, forgets old deletions, sweeps.
+"""Maintains tables in the background: builds new indexes, forgets old deletions, and sweeps.
 
-A slice at a time, with control given back between slices, while the tables serve. Knows tables only.
+It works in slices and yields between them, while the tables keep serving. Knows tables only.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from larder.local_tables.table import LocalTable
 log = logging.getLogger("larder")
 
 SLICE_ROWS = 800
-"""Rows looked at in one slice, over all open partitions of a table: less than 2 ms."""
+"""Rows checked in one slice, over all open partitions of a table: less than 2 ms."""
 
 PAUSE_SECONDS = 0.006
-"""Between slices while there is more to do: the records' path keeps three quarters of the time."""
+"""Between slices while there is more to do: records still get three quarters of the time."""
 
 IDLE_SECONDS = 1.0
-"""How often tables with nothing to do are looked at: only an opened store or an old deletion brings more."""
+"""How often idle tables are checked: only a newly opened store or an old deletion brings work."""
 
 
 async def maintain(tables: Collection[LocalTable]) -> None:
-    """Maintain `tables`, and whichever of their partitions are open, until cancelled."""
+    """Maintain the open partitions of `tables` until cancelled."""
     while True:
         more = False
         for table in tables:

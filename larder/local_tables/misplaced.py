@@ -1,8 +1,8 @@
-"""Which records do not belong where they lie: in their partition, or in the topic at all.
+"""Finds misplaced records: those in a wrong partition, and those that do not belong in the topic at all.
 
-A record is looked up where its key belongs, as Java's default partitioner has it. A row elsewhere would never be
-found from there; or it would be found beside another copy of itself, by a record that went astray as well, and
-nobody could tell which of the two holds.
+A row is looked up in the partition of its key, which Java's default partitioner determines. In another partition it
+would never be found, except by records that are misplaced too; and if there were a second copy of it in its own
+partition, the two could differ.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from larder.store.records import Rejected
 
 
 def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rejected]:
-    """Records of `partition` that belong elsewhere, each with its cause; `count` is that of the topic.
+    """Return the records of `partition` that belong in another one, each with its cause; the topic has `count`.
 
-    A record without key belongs nowhere: that is found out, and said, when it is applied.
+    A record without a key is left out: it is rejected when it is applied.
     """
     keyed = [record for record in records if record.key is not None]
     places = partitions_of([record.key for record in keyed if record.key is not None], count)
@@ -36,14 +36,14 @@ def misplaced(records: Sequence[Record], partition: int, count: int) -> list[Rej
 
 
 class RecordPlaces:
-    """Whether records of a partition lie where their rows do; `counts` are the partitions of tables by partition."""
+    """Checks that records of a partition are where their rows are; `counts`: how many partitions each table has."""
 
     def __init__(self, partition: int, lookups: Sequence[Lookup], counts: Sequence[int]) -> None:
         self._partition = partition
         self._lookups = list(zip(lookups, counts, strict=True))
 
     def cause(self, found: LookedUp) -> str:
-        """Say why a row that a record lacks cannot be found from where it lies; empty if it can."""
+        """Return why a record cannot find its row from its partition; empty if it can."""
         for (lookup, count), key, row in zip(self._lookups, found.references, found.rows, strict=True):
             if row is None and key is not None and count and lookup.table.held == "partition":
                 place = partition_of(key, count)
@@ -52,28 +52,29 @@ class RecordPlaces:
         return ""
 
 
-def of_others(records: Sequence[Record]) -> list[Rejected]:
-    """Records of an internal topic that no worker wrote, each with its cause: a worker adds its generation to each.
+def foreign(records: Sequence[Record]) -> list[Rejected]:
+    """Return the records of an internal topic that no worker wrote, each with its cause.
 
-    However well such a record is formed, it must not hide a row of the service under the same key.
+    Workers add their generation to each record. Even a valid record without one must not hide a row of the service
+    under the same key.
     """
-    return [each for each in map(_of_others, records) if each is not None]
+    return [each for each in map(_foreign, records) if each is not None]
 
 
-def _of_others(record: Record) -> Rejected | None:
+def _foreign(record: Record) -> Rejected | None:
     if any(name == GENERATION_HEADER for name, _ in record.headers or ()):
         return None
     return Rejected(record, _NOT_OURS)
 
 
 _NOT_OURS = (
-    f"an internal topic requires records that this service wrote, with the header {GENERATION_HEADER}; found none: take"
-    " the right to write there from others"
+    f"an internal topic requires records that this service wrote, with the header {GENERATION_HEADER}; found none;"
+    " revoke the right of others to write there"
 )
 
 
 def _other_form(record: Record) -> str:
-    """Say that a key is looked for elsewhere because it was written in another form."""
+    """Explain that a key is looked up in another form than the one in which it was sent; empty if it is not."""
     if as_sent(record) is record:
         return ""
     return f"; its key was sent as {as_sent(record).key!r}, and is looked up as {record.key!r}: send it so"

@@ -1,4 +1,4 @@
-"""A table as its users see it while they handle the records of one partition of an input: joins, decides, own rows."""
+"""A table as its users (joins, decides, owned rows) access it while they handle one partition of an input."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from larder.store.shard import Shard
 from larder.store.table import Table
 
 SLICE_ENTRIES = 500
-"""Entries of a store that are read and decoded before control is given back: some two milliseconds."""
+"""Entries of a store that are read and decoded before the loop yields: some two milliseconds."""
 
 
 class PartitionView:
-    """Of a co-partitioned table, the partition of the same number; of a global table, all of it.
+    """The same partition of a co-partitioned table; all of a global table.
 
-    Nothing of it is open, and it is not caught up, while this worker does not have that partition.
+    While this worker does not have that partition, nothing is open, and the view is not caught up.
     """
 
     def __init__(self, partition: int, stored: Table, role: TableRole, ends: EndTracker, losses: LostRows) -> None:
@@ -40,56 +40,56 @@ class PartitionView:
         return [self._stored.state(self.partition)] if self._is_open else []
 
     def is_read(self) -> bool:
-        """Whether all that the topic has was read, by an end that was reported just now."""
+        """Return whether the table is read to the end of its topic, by a recent report."""
         return self._ends.are_read(self.states)
 
     def lost(self) -> Problem | None:
-        """Why its users are held back: a store was emptied, and lost too many of its rows; None if none did."""
+        """Return why its users are held back: its store was rebuilt, and lost too many rows. None if not."""
         return self._losses.of(self._shards()) if self.is_read() else None
 
     def caught_up(self) -> bool:
-        """Whether all rows are there, and each of them can be read where each is needed."""
+        """Return whether all rows are there, and readable if the table needs each row."""
         if not self.is_read() or self._losses.hold_back(self._shards()):
             return False
         return not (self._role.needs_each_row and self.unreadable())
 
     def unreadable(self) -> int:
-        """How many keys of the partition have a newest record that is no row; 0 where it is not open."""
+        """Return for how many keys of the partition the newest record is not a row; 0 if it is not open."""
         return self._shard.unreadable.counts.get(self.partition, 0) if self._is_open else 0
 
     def ends(self) -> Mapping[int, ObservedEnd]:
-        """The ends of its partitions as they are known now; an unknown one counts as reported at time 0."""
+        """Return the known ends of its partitions; an unknown one counts as reported at time 0."""
         return self._ends.of(self.states)
 
     def has_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
-        """Whether the table is at or past `ends`; a partition that is not open any more has passed nothing."""
+        """Return whether the table is at or past `ends`; a partition that is not open any more is not."""
         return self._ends.are_passed(ends)
 
     def raw(self, key: bytes) -> bytes | None:
-        """The JSON of a row."""
+        """Return the JSON of a row."""
         return self._rows.raw(key)
 
     def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The JSON of rows in the order of their keys, None where there is none."""
+        """Return the JSON of rows in the order of their keys, None for a missing row."""
         return self._rows.raw_many(keys)
 
     def revision(self, key: bytes) -> int | None:
-        """The revision of a row, or of its deletion while that is remembered."""
+        """Return the revision of a row, or of a remembered deletion."""
         return self._shard.revision(key)
 
     def offset(self, key: bytes) -> int:
-        """Where the row of a key lies in the topic; LookupError where there is none."""
+        """Return the offset of a key's row in the topic; raise LookupError if there is none."""
         found = self._shard.origin(key)
         if found is None:
             raise LookupError(key)
         return found[1].offset
 
     def position(self) -> int:
-        """The next offset to read of the partition."""
+        """Return the next offset to read of the partition."""
         return self._stored.position(self.partition)
 
     def slices(self) -> Iterator[list[bytes]]:
-        """The JSON of all rows of the partition's store as they are now, a slice at a time."""
+        """Yield the JSON of all present rows of the partition's store, a slice at a time."""
         entries = self._shard.store.scan_prefix(ROW)
         while some := list(islice(entries, SLICE_ENTRIES)):
             yield [stored[HEADER_SIZE:] for _, stored in some if len(stored) > HEADER_SIZE]

@@ -1,6 +1,6 @@
-"""Says how a recovery gets on that takes longer than a second: one line each second for each table.
+"""Logs the progress of a recovery that takes longer than a second: one line a second for each table.
 
-Reads the tables' states, and keeps nothing.
+Reads the states of tables, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ log = logging.getLogger("larder")
 EVERY_SECONDS = 1.0
 
 
-async def tell_progress(tables: Collection[LocalTable], clock: Callable[[], float]) -> None:
-    """Log until cancelled; `clock` gives seconds since the epoch."""
+async def log_progress(tables: Collection[LocalTable], clock: Callable[[], float]) -> None:
+    """Log until cancelled; `clock` returns seconds since the epoch."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         for table in tables:
@@ -30,11 +30,11 @@ async def tell_progress(tables: Collection[LocalTable], clock: Callable[[], floa
 
 
 def progress_line(states: Collection[State], now: float) -> str | None:
-    """How a table gets on; None when no partition has been recovering for a second."""
+    """Return the progress of a table; None unless a partition has been recovering for a second."""
     begun = [state.measured_at for state in states if state.phase is Phase.RECOVERING]
     if not any(at is not None and now - at >= EVERY_SECONDS for at in begun):
         return None
-    going = progress_of(states, now)
-    expected = "at an unknown time" if going.expected is None else f"in {going.expected:.0f} s"
-    rows = counted(going.rows, "row")
-    return f"{rows}, {going.rate:,.0f} rows/s, {going.remaining:,} remaining, end expected {expected}"
+    progress = progress_of(states, now)
+    expected = "at an unknown time" if progress.expected is None else f"in {progress.expected:.0f} s"
+    rows = counted(progress.rows, "row")
+    return f"{rows}, {progress.rate:,.0f} rows/s, {progress.remaining:,} remaining, end expected {expected}"

@@ -1,6 +1,6 @@
-"""Where the partitions of a table are read on, and whether a table has met every row of its topic.
+"""Resumes the partitions of a table, and notes when it has read every row of its topic.
 
-Does what `horizon` decides: goes on, reads the log again over the rows that are there, rebuilds, or refuses.
+Does what `horizon` decides: resumes at the position, reads the log again over the existing rows, rebuilds, or refuses.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Resumer:
         self._clock = clock
 
     def resume(self, logs: Mapping[int, LogRange]) -> None:
-        """Move partitions to where they are read on. Raises TableGapError where rows would be missing.
+        """Prepare the stores of partitions for further reading; raise TableGapError if rows would be missing.
 
         A position outside its log leads to a rebuild, which is logged.
         """
@@ -48,28 +48,28 @@ class Resumer:
             self._stores.rebuild(partition)
         for partition, how in decided.items():
             if how is Resumption.READ_AGAIN:
-                self._say_read_again(partition)
+                self._log_read_again(partition)
             if how is not Resumption.GO_ON:
                 self._stored.read_anew(partition, logs[partition].begin, self._clock())
 
     def behind(self, partition: int, found: LogRange) -> int:
-        """How many offsets of its log a partition has still to read."""
+        """Return how many offsets of its log a partition still has to read."""
         return found.end - self.position(partition, found)
 
     def position(self, partition: int, found: LogRange) -> int:
-        """Where a partition is read on."""
+        """Return the offset at which reading a partition resumes."""
         return max(self._stored.position(partition), found.begin)
 
     def is_late(self, partition: int) -> bool:
-        """Whether deletions may have been missed by now, so that the partition must be resumed."""
+        """Return whether a partition may have missed deletions by now, so that it must be resumed."""
         read, state = self._stored.last_full_read(partition), self._stored.state(partition)
         if read is not None and read.stage is FullReadStage.READING and not state.is_read:
-            # What it may have missed is known when it comes to the end: it is of use until then.
+            # Whether it missed any is decided when it reaches the end; until then it is of use.
             return False
         return is_late(read, state, self._clock(), self.delete_retention)
 
     def note_end(self, partition: int) -> None:
-        """Note where a full read came to the end in time: it has met every row that the topic has."""
+        """Note whether a full read reached the end in time: it has then found every row of the topic."""
         read = self._stored.last_full_read(partition)
         reading = read is not None and read.stage is FullReadStage.READING
         if reading and self._stored.state(partition).is_read and not self.is_late(partition):
@@ -82,7 +82,7 @@ class Resumer:
     def _decide(self, logs: Mapping[int, LogRange]) -> Mapping[int, Resumption]:
         decided = {partition: self._resumption(partition, found) for partition, found in logs.items()}
         if self._stored.held == "global" and Resumption.REBUILD in decided.values():
-            # All partitions lie in the one store that is emptied: each has to be read from its start.
+            # All partitions share the store that is emptied, so each has to be read from its start.
             decided = {
                 partition: Resumption.REBUILD if self._is_enough(partition, found) else Resumption.REFUSE
                 for partition, found in logs.items()
@@ -102,8 +102,8 @@ class Resumer:
     def _is_enough(self, partition: int, found: LogRange) -> bool:
         return self._gaps_allowed or is_whole(self._stored.last_full_read(partition), found)
 
-    def _say_read_again(self, partition: int) -> None:
-        """Log why; the first reading goes without saying."""
+    def _log_read_again(self, partition: int) -> None:
+        """Log why a partition is read again; a first read is not logged."""
         read = self._stored.last_full_read(partition)
         if read is not None:
             log.warning("%s", missed_deletions(self._name, partition, read, self.delete_retention))

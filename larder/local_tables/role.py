@@ -1,4 +1,4 @@
-"""What a table is to the service that keeps it: who writes it, where its rows lie, and what the service requires."""
+"""The role of a table in its service: who writes it, where its rows are, and what the service requires of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TableRole:
-    """`by_key`: each row must lie in the partition that its key belongs to.
+    """`by_key`: each row must be in the partition of its key.
 
-    Who writes it: `followed` if another service may, which can publish anything; `internal` if only this service may.
+    `followed`: another service writes it, and may publish anything. `internal`: only this service may write it.
     `decided_on`: it is the state of a decide.
 
-    What the operator of the service allowed: with `gaps_allowed` a table is built from what is left of a topic whose
-    records were deleted; `losses_accepted` names tables, each with its row type, that may go on without lost rows (see
-    `lost_rows.accepted_as`).
+    The rest is what the operator of the service allows. With `gaps_allowed`, a table is built from what remains of a
+    topic whose records were deleted. `losses_accepted` names tables, each with its row type, that may continue without
+    their lost rows (see `lost_rows.accepted_as`).
     """
 
     by_key: bool = False
@@ -27,5 +27,5 @@ class TableRole:
 
     @property
     def needs_each_row(self) -> bool:
-        """Whether the operators that use it are held back while one of its rows cannot be read."""
+        """Whether operators that use it are held back while one of its rows is unreadable."""
         return self.decided_on or self.internal

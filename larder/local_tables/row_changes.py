@@ -1,4 +1,4 @@
-"""Passes on which rows of a table changed: to operators that wait for rows, and to whoever watches the table live."""
+"""Reports which rows of a table changed, to operators that wait for rows and to clients that watch the table live."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ Listener = Callable[[Sequence[bytes]], None]
 """Called with the keys of rows that changed, after they are stored."""
 
 Watch = Callable[[int | None, Sequence[bytes]], None]
-"""Called with a partition and the keys whose rows changed in it; None: rows that their topic no longer has."""
+"""Called with a partition and the keys of rows that changed in it; None for rows that their topic no longer has."""
 
 
 class RowChanges:
-    """The changes of one table. `watch` gets those of all partitions; mostly nobody watches."""
+    """The changes of one table. `watch` gets those of all partitions; it is None while no client watches."""
 
     def __init__(self) -> None:
         self.watch: Watch | None = None
@@ -25,7 +25,7 @@ class RowChanges:
         self._listeners.clear()
 
     def publish(self, partition: int | None, keys: Sequence[bytes]) -> None:
-        """Pass on changes that are stored."""
+        """Report changes that are stored."""
         if not keys:
             return
         if self.watch is not None:

@@ -1,8 +1,7 @@
 """Follows, outside the consumer group, partitions that another worker processes: warm copies of their tables.
 
-The same following as that of global tables, over partitions that change with each assignment. From the moment at
-which a partition is no longer followed no record of it is applied here: the group's consumer goes on from the
-position that the store has then.
+It follows them like global tables, but the partitions change with each assignment. Once a partition is no longer
+followed, none of its records is applied here: the group's consumer resumes at the position that the store has then.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from larder.local_tables.table import LocalTable
 
 
 class Standbys(Follower):
-    """Follows what it is told to follow, of the co-partitioned ones of `tables`."""
+    """Follows the partitions that were last passed to `follow`, of the co-partitioned ones of `tables`."""
 
     standby = True
 
@@ -30,16 +29,16 @@ class Standbys(Follower):
         self._any = asyncio.Event()
 
     def follow(self, tps: Collection[TopicPartition]) -> None:
-        """Follow these, and no others, from now on; those of topics that are no tables here are left out."""
+        """Follow only these from now on; partitions of topics without a table here are left out."""
         self.followed = frozenset(tp for tp in tps if tp.topic in self._tables)
-        self.look_again()
+        self.check_topics_now()
         if self.followed:
             self._any.set()
         else:
             self._any.clear()
 
     async def run(self) -> None:
-        """Follow until cancelled, with no consumer before there is anything to follow."""
+        """Follow until cancelled; open no consumer while there is nothing to follow."""
         while True:
             await self._any.wait()
             await super().run()
@@ -50,7 +49,7 @@ class Standbys(Follower):
     def wanted(
         self, topics: Mapping[str, Described], assigned: frozenset[TopicPartition]
     ) -> frozenset[TopicPartition]:  # fmt: skip
-        """A topic that was made anew is not followed before this worker's part in the group has taken it up."""
+        """Return the partitions to follow; a recreated topic is left out until the group's consumer uses it."""
         del assigned
         same = {name for name, topic in topics.items() if topic.topic_id == self._tables[name].topic_id}
         return frozenset(tp for tp in self.followed if tp.topic in same)
@@ -58,8 +57,8 @@ class Standbys(Follower):
     def done(self) -> bool:
         return not self.followed
 
-    def told(self, topics: Mapping[str, Described]) -> Collection[str]:
-        """Which were made anew since they were looked at last; the tables are told by the group's part."""
-        anew = {name for name, topic in topics.items() if self._ids.get(name, topic.topic_id) != topic.topic_id}
+    def set_topics(self, topics: Mapping[str, Described]) -> Collection[str]:
+        """Return the topics that were recreated since the last check; the group's side sets them in the tables."""
+        recreated = {name for name, topic in topics.items() if self._ids.get(name, topic.topic_id) != topic.topic_id}
         self._ids |= {name: topic.topic_id for name, topic in topics.items()}
-        return anew
+        return recreated

@@ -1,4 +1,4 @@
-"""The stores of a table: opened for partitions, opened again for another topic, and emptied where they cannot go on."""
+"""Opens the stores of a table for partitions, opens them again for a recreated topic, and empties unusable ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from larder.store.table import Table
 
 
 class TableStores:
-    """Opens the stores of one table. `phase_changed` is called with each state of them whose phase changes."""
+    """Opens the stores of one table. `phase_changed` is called with each state whose phase changes."""
 
     def __init__(self, stored: Table, announcements: Announcements, phase_changed: Callable[[State], None]) -> None:
         self.topic_id: str | None = None
@@ -20,7 +20,7 @@ class TableStores:
         self._subscribed: dict[int, State] = {}
 
     def open(self, partitions: Collection[int], *, again: bool = False) -> None:
-        """Open partitions; the store of another topic is emptied. `again`: they were open until now."""
+        """Open partitions; the store of another topic is emptied. `again`: they were open just before."""
         for opened in self._stored.open(partitions, self.topic_id):
             self._announcements.opened(opened, again=again)
         for partition in partitions:
@@ -30,14 +30,14 @@ class TableStores:
                 state.subscribe(self._phase_changed)
 
     def open_local(self, partition_count: int) -> None:
-        """Open what is on this disk, before there is a broker to ask."""
+        """Open the stores on this disk, before any broker has answered."""
         found = self._local_partitions(partition_count)
         if found:
             self.open(found)
         self._disconnect(found)
 
     def follow_topic(self, topic_id: str) -> None:
-        """Open again what is open if the topic is another one, whose rows are to be read from the start."""
+        """Open the open stores again if the topic is another one, whose rows have to be read from the start."""
         if self.topic_id == topic_id:
             return
         self.topic_id = topic_id
@@ -48,7 +48,7 @@ class TableStores:
             self._disconnect(partitions)
 
     def rebuild(self, partition: int) -> None:
-        """Empty the store of a partition; that of a global table has all partitions, which are opened again."""
+        """Empty the store of a partition; the store of a global table is opened again with all partitions."""
         partitions = self._stored.partitions if self._stored.held == "global" else [partition]
         self._stored.discard(partition)
         self.open(partitions)

@@ -1,6 +1,6 @@
-"""A table as a worker keeps it: it applies batches, measures how far it is, and passes on which rows changed.
+"""A table as a worker keeps it: it applies batches, measures its progress, and reports which rows changed.
 
-Joins the store (`larder.store`), which knows no Kafka, with what is fetched.
+Connects the store (`larder.store`), which does not know Kafka, with what is fetched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from larder.local_tables.announcements import Announcements
 from larder.local_tables.end_tracker import EndTracker
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.lost_rows import LostRows
-from larder.local_tables.misplaced import misplaced, of_others
+from larder.local_tables.misplaced import foreign, misplaced
 from larder.local_tables.partition_view import PartitionView
 from larder.local_tables.resume import Resumer
 from larder.local_tables.role import TableRole
@@ -31,20 +31,20 @@ from larder.store.shard import Shard
 from larder.store.table import Held, Table
 
 FAR_BEHIND_RECORDS = 50_000
-"""A store that is further behind is written without RocksDB's log until it is caught up."""
+"""A store that is further behind is written without RocksDB's log until it has caught up."""
 
 
 class LocalTable:
-    """One table of the service, global or co-partitioned. `stored` has its rows, to be read.
+    """One table of the service, global or co-partitioned. Read its rows from `stored`.
 
-    `partition_count` is the number by which its rows are placed; 0 while no broker has reported it. That is the number
-    of partitions of the topic, or the earlier one where others depend on it.
+    `partition_count` is the number of partitions over which its rows are spread, 0 until a broker has reported it. It
+    is the topic's number, or the previous one if others depend on that.
 
-    `was_caught_up`: all open partitions have been at once, since the worker started.
+    `was_caught_up`: since the worker started, all open partitions have been caught up at the same time.
     """
 
     def __init__(self, stored: Table, role: TableRole, patience: float, clock: Callable[[], float]) -> None:
-        """`patience` in seconds: without a report of the broker for so long, it counts as gone."""
+        """`patience` in seconds: without a report for this long, the broker counts as unreachable."""
         self.stored = stored
         self.role = role
         self.partition_count = 0
@@ -85,21 +85,21 @@ class LocalTable:
         return [self.stored.state(each) for each in self.partitions]
 
     def state(self, partition: int) -> State:
-        """The state of an open partition; NotHeldError for another."""
+        """Return the state of an open partition; raise NotHeldError for any other."""
         return self.stored.state(partition)
 
     def position(self, partition: int) -> int:
-        """The next offset to read of an open partition; 0 for a new store."""
+        """Return the next offset to read of an open partition; 0 for a new store."""
         return self.stored.position(partition)
 
     def at(self, partition: int) -> PartitionView:
-        """The table for whoever handles the records of an input's `partition`."""
+        """Return a view of the table for handling the records of an input's `partition`."""
         return PartitionView(partition, self.stored, self.role, self._ends, self._losses)
 
     def set_topic(self, topic_id: str, partition_count: int, delete_retention: float | None = None) -> None:
         """Set what the broker reports of the topic; another id means another topic, whose rows are read from its start.
 
-        `delete_retention` in seconds, as long as the topic keeps deletions at least; None: as before.
+        `delete_retention` in seconds: how long the topic keeps deletions at least; None leaves it unchanged.
         """
         self.partition_count = partition_count
         if delete_retention is not None:
@@ -107,29 +107,29 @@ class LocalTable:
         self._stores.follow_topic(topic_id)
 
     def open(self, partitions: Collection[int]) -> None:
-        """Open stores, and log it where one had to be emptied; what is open stays so."""
+        """Open stores, and log each one that had to be emptied; open ones stay open."""
         self._stores.open(partitions)
 
     def open_local(self) -> None:
-        """Open what is on this disk, before there is a broker to ask."""
+        """Open the stores on this disk, before any broker has answered."""
         self._stores.open_local(self.partition_count)
 
     def close(self, partition: int | None = None) -> None:
-        """Close the store of a partition, or all of them; what is closed stays so."""
+        """Close the store of a partition, or all of them; closed ones stay closed."""
         self.stored.close(partition)
 
     def rebuild_if_ahead(self, partition: int, offset: int) -> bool:
-        """Rebuild a partition whose store is ahead of `offset`; gives whether it was."""
+        """Rebuild a partition if its store is ahead of `offset`; return whether it was."""
         ahead = self.position(partition) > offset
         if ahead:
             self._stores.rebuild(partition)
         return ahead
 
     def resume(self, logs: Mapping[int, LogRange], *, standby: bool = False) -> Mapping[int, int]:
-        """Give where to read partitions on, each measured again; raises TableGapError where rows would be missing.
+        """Return the offsets at which reading partitions resumes; raise TableGapError if rows would be missing.
 
-        `standby`: another worker processes them. A position outside its log leads to a rebuild. That of a global table
-        takes all of its partitions back to their starts: hand over all of them.
+        All of them are measured again. `standby`: another worker processes them. A position outside its log leads to a
+        rebuild. The rebuild of a global table moves all of its partitions back to their starts: pass all of them.
         """
         self._resumer.resume(logs)
         self._ends.remeasure(logs)
@@ -143,7 +143,7 @@ class LocalTable:
         return {partition: self._resumer.position(partition, found) for partition, found in logs.items()}
 
     def apply(self, partition: int, records: Sequence[Record], position: int) -> Sequence[Rejected]:
-        """Apply records; gives those that were rejected, which the table keeps with their causes."""
+        """Apply records; return the rejected ones, which the table keeps with their causes."""
         self.taken.add(partition, len(records))
         records = in_one_form(records, self.topic.key_codec)
         if self.react is not None:
@@ -163,18 +163,18 @@ class LocalTable:
         return applied.rejected
 
     def misplaced(self, partition: int, records: Sequence[Record]) -> list[Rejected]:
-        """Give the records of others in an internal topic, and those whose key belongs in another partition."""
+        """Return foreign records of an internal topic, or records whose key belongs in another partition."""
         if self.role.internal:
-            return of_others(records)
+            return foreign(records)
         placed = self.role.by_key and self.partition_count
         return misplaced(records, partition, self.partition_count) if placed else []
 
-    def lies_beyond(self, partition: int) -> bool:
-        """Whether the topic has the partition, and no row belongs there."""
+    def is_beyond(self, partition: int) -> bool:
+        """Return whether the topic has the partition, but no row belongs there."""
         return self.held == "partition" and 0 < self.partition_count <= partition
 
     def maintain(self, max_rows: int) -> bool:
-        """Do a slice of what may be done at any time; gives whether there is more."""
+        """Do a slice of maintenance; return whether there is more."""
         swept = self.stored.sweep(max_rows)
         if swept is not None:
             self.counts.swept += len(swept)
@@ -182,15 +182,15 @@ class LocalTable:
         return self.stored.maintain(max_rows) or swept is not None
 
     def unreadable(self, partition: int) -> int:
-        """How many keys of a partition have a newest record that is no row; 0 where the partition is not open."""
+        """Return for how many keys of a partition the newest record is not a row; 0 if it is not open."""
         return self.at(partition).unreadable()
 
     def is_unreadable(self, partition: int, key: bytes | None) -> bool:
-        """Whether the newest record of a key was rejected."""
+        """Return whether the newest record of a key was rejected."""
         return key is not None and self.stored.shard(partition).unreadable.of(partition, key) is not None
 
     def unpublished(self, partition: int) -> Iterable[RejectedRecord]:
-        """Rejected records that were not published as dead letters yet, as far as anybody knows."""
+        """Return rejected records that are not known to be published as dead letters."""
         return self.stored.shard(partition).rejected_records.unpublished(partition)
 
     def published(self, partition: int, offsets: Sequence[int]) -> None:
@@ -199,9 +199,9 @@ class LocalTable:
             self.stored.shard(partition).rejected_records.published(partition, offsets)
 
     def observe_end(self, partition: int, end: ObservedEnd) -> bool:
-        """Take an end as the broker reported it; one that is known already says nothing new.
+        """Take an end that the broker reported; ignore one that is known already.
 
-        Gives whether deletions may have been missed by now: the table is to be resumed, and not caught up until it was.
+        Return whether the partition may have missed deletions: it is not caught up, and has to be resumed first.
         """
         if not self._ends.is_news(partition, end):
             return False
@@ -212,15 +212,15 @@ class LocalTable:
         return False
 
     def remeasure(self, partitions: Iterable[int]) -> None:
-        """Forget how far partitions were: an end that is reported from now on decides."""
+        """Measure partitions again: only ends that are reported from now on count."""
         self._ends.remeasure(partitions)
 
     def check_connection(self) -> None:
-        """Mark partitions as disconnected whose end the broker has not reported for too long."""
+        """Mark a partition as disconnected if the broker has not reported its end for too long."""
         self._ends.disconnect_silent()
 
     def high(self, partition: int) -> int:
-        """The end of all records of a partition, those of open transactions included; 0 where it is not known."""
+        """Return the end of a partition including open transactions; 0 if it is unknown."""
         return self._ends.high(partition)
 
     def _phase_changed(self, state: State) -> None:

@@ -21,7 +21,7 @@ from larder.group.peers import Peer
 from larder.kafka.broker_probe import probe
 from larder.local_tables.follower import Follower
 from larder.local_tables.maintenance import maintain
-from larder.local_tables.progress_log import tell_progress
+from larder.local_tables.progress_log import log_progress
 from larder.local_tables.standbys import Standbys
 from larder.operators.reactions import GlobalReacting
 from larder.operators.user_agents import abandonable, run_agent
@@ -120,7 +120,7 @@ class ServiceRunner:
             tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
             tasks.create_task(maintain(tables))
             tasks.create_task(say_causes(self._cause_logs))
-            tasks.create_task(tell_progress(tables, runtime.clock))
+            tasks.create_task(log_progress(tables, runtime.clock))
             await self._follow(tasks, planned)
             if planned.group_topics:
                 await self._join_group(tasks, planned, topics)

@@ -130,6 +130,6 @@ def _tables(tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[S
         # What the group reads is read again after a failure, and stands still as long as that lasts.
         passing = failing if table.held == "partition" else None
         for state in table.states:
-            excuse = _BEYOND if table.lies_beyond(state.partition) else passing
+            excuse = _BEYOND if table.is_beyond(state.partition) else passing
             high = table.high(state.partition)
             yield Standing(PartitionUse("table", name, state.partition), state.position, state.end, excuse, high)

@@ -213,7 +213,7 @@ def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stoc
         for state in ("tallies", "levels"):
             line = worker.until_said(rf"state {stock.prefix}.{state}, partition \d: .*")
             assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
-            assert "give a new field a default, or go back to the row type of before" in line
+            assert "give each new field a default, or go back to the previous row type" in line
         seen = worker.until(lambda _: held_back(worker) >= 5, what="three requests and two sightings held back")
         for state in ("tallies", "levels"):
             assert any(f"state {stock.prefix}.{state}, partition" in problem for problem in seen["held_back"])

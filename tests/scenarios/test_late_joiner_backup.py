@@ -56,7 +56,7 @@ async def test_a_backup_is_complete_with_the_topic_from_its_offset_and_refused_w
             worker.start()
         assert each.exit_code() == 3
         told = each.text.splitlines()[-1]
-        assert f"larder: table {customers}, partition 0: a table goes on from its position" in told
+        assert f"larder: table {customers}, partition 0: a table resumes at its position" in told
         assert f"found {found}, and a log from 15 to 20: records before that were deleted" in told
         assert "start once with --tables-from earliest" in told
         assert "Traceback" not in each.text

@@ -1,4 +1,4 @@
-"""Rows that are gone from their topic: whatever was missed, a table ends as a new follower's, and tells of it."""
+"""Rows that are gone from their topic: whatever a table missed, it ends like a new follower's, and reports changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYS = ["a", "b", "ab", "a\0b", "c"]
 
 @dataclass
 class Topic:
-    """One partition as a broker keeps it: records by offset, and when each deletion may go."""
+    """One partition as a broker keeps it: records by offset, and when each deletion may be removed."""
 
     records: dict[int, Sent] = field(default_factory=dict)
     horizons: dict[int, float] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Topic:
         self.end = record.offset + 1
 
     def compact(self, until: int, now: float) -> None:
-        """As Kafka does: the last record of each key stays; a deletion that was there before, until it is due."""
+        """Compact as Kafka does: keep the last record of each key, and a deletion until its time is up."""
         last = {record.key: offset for offset, record in self.records.items() if offset < until}
         for offset, record in list(self.records.items()):
             due = offset in self.horizons and self.horizons[offset] <= now
@@ -49,19 +49,19 @@ class Topic:
                 self.horizons.setdefault(offset, now + RETENTION)
 
     def rows(self) -> dict[bytes | None, bytes]:
-        """What a new follower has."""
+        """Return the rows that a new follower would have."""
         newest = {record.key: record.value for _, record in sorted(self.records.items())}
         return {key: value for key, value in newest.items() if value is not None}
 
 
 class Follower:
-    """A table that is read as a worker reads it, a few records at a time, and may end at any time."""
+    """A table that is filled as in a worker, a few records at a time, and may crash at any time."""
 
     def __init__(self, directory: Path, topics: list[Topic]) -> None:
         self.directory = directory
         self.topics = topics
         self.now = 1_000_000.0
-        self.told: dict[bytes, bytes | None] = {}
+        self.changed: dict[bytes, bytes | None] = {}
         self.start()
 
     def start(self) -> None:
@@ -69,7 +69,7 @@ class Follower:
         self.held = LocalTable(self.table, TableRole(), PATIENCE, lambda: self.now)
         self.held.set_topic("id-1", PARTITIONS, RETENTION)
         self.held.open(range(PARTITIONS))
-        self.held.changes.listen(lambda keys: self.told.update({key: self.table.raw(key) for key in keys}))
+        self.held.changes.listen(lambda keys: self.changed.update({key: self.table.raw(key) for key in keys}))
         self.seek()
 
     def seek(self) -> None:
@@ -78,7 +78,7 @@ class Follower:
         )
 
     def crash(self) -> None:
-        """End without a last word: when the end was last met is not kept."""
+        """Close without storing when the end was last reached."""
         self.table.shard(0).store.close()
 
     def read(self, partition: int, count: int) -> None:
@@ -129,7 +129,7 @@ actions = st.one_of(
 
 
 class Owner:
-    """Publishes and deletes; its revisions rise."""
+    """Publishes and deletes, with rising revisions."""
 
     def __init__(self, topics: list[Topic]) -> None:
         self.topics = topics
@@ -147,14 +147,14 @@ class Owner:
         self.of(key).append(gone(self.of(key).end, key, self.revisions[key] if revised else None))
 
     def again(self, key: str) -> None:
-        """The row as it is now, once more."""
+        """Publish the present row once more."""
         topic = self.of(key)
         if (value := topic.rows().get(key.encode())) is not None:
             topic.append(Sent(topic.end, key.encode(), value))
 
 
 class Play:
-    """What may happen, by name."""
+    """The actions that may happen, by name."""
 
     def __init__(self, follower: Follower, owner: Owner) -> None:
         self.follower = follower
@@ -170,7 +170,7 @@ class Play:
         self.owner.delete(key, revised=revised)
 
     def nonsense(self, key: str) -> None:
-        """Under a key of its own: compaction must not keep it in place of the row."""
+        """Publish an invalid record under a key of its own, so that compaction does not drop a row for it."""
         topic = self.owner.of(key)
         topic.append(Sent(topic.end, b"?" + key.encode(), b"{"))
 
@@ -187,7 +187,7 @@ class Play:
         self.maintain = self.follower.held.maintain
 
     def away(self, keys: list[str]) -> None:
-        """A long absence, at whose end everything is gone that may be."""
+        """Be away for long enough that all deletions are removed from the topic."""
         self.follower.crash()
         for key in keys:
             self.owner.delete(key, revised=False)
@@ -219,7 +219,7 @@ LATE_IN_A_SWEEP = [*ALL, ("catch_up",), ("away", ["c"]), *READ, ("maintain", 3),
 @example(PUBLISHED_AGAIN_MEANWHILE)
 @example(LATE_IN_A_SWEEP)
 @given(st.lists(actions, max_size=40))
-def test_whatever_was_missed_a_table_ends_as_a_new_followers(happened: list[tuple[Any, ...]]) -> None:
+def test_whatever_a_table_missed_it_ends_like_a_new_followers(happened: list[tuple[Any, ...]]) -> None:
     with TemporaryDirectory() as directory:
         topics = [Topic() for _ in range(PARTITIONS)]
         follower, owner = Follower(Path(directory), topics), Owner(topics)
@@ -230,8 +230,8 @@ def test_whatever_was_missed_a_table_ends_as_a_new_followers(happened: list[tupl
         follower.catch_up()
         wanted = {key: value for topic in topics for key, value in topic.rows().items() if value != b"{"}
         assert follower.rows() == wanted
-        # An unchanged row is told of once, whatever its revision.
-        assert {key for key, value in follower.told.items() if value is not None} == wanted.keys()
+        # An unchanged row is reported once, whatever its revision.
+        assert {key for key, value in follower.changed.items() if value is not None} == wanted.keys()
         check_indexes(follower.table)
         assert list(follower.table.shard(0).store.scan_prefix(MET)) == []
         follower.table.close()

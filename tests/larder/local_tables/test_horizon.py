@@ -1,4 +1,4 @@
-"""Where a table goes on, and when it may have missed deletions."""
+"""Where a table resumes, and when it may have missed deletions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
 
 
 @pytest.mark.parametrize(
-    ("position", "read", "log", "late", "holes", "wanted"),
+    ("position", "read", "log", "late", "gaps_allowed", "wanted"),
     [
         (0, None, LogRange(0, 9), False, False, Resumption.READ_AGAIN),
         (0, None, LogRange(1, 9), False, False, Resumption.REFUSE),
@@ -22,7 +22,7 @@ LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
         (4, WHOLE, LogRange(0, 9), False, False, Resumption.GO_ON),
         (4, WHOLE, LogRange(4, 9), False, False, Resumption.GO_ON),
         (4, WHOLE, LogRange(0, 9), True, False, Resumption.READ_AGAIN),
-        # Who cannot compare does not guess either.
+        # The log is no longer whole, so that deletions cannot be found by comparing.
         (4, WHOLE, LogRange(4, 9), True, False, Resumption.REFUSE),
         (4, WHOLE, LogRange(4, 9), True, True, Resumption.READ_AGAIN),
         (4, WHOLE, LogRange(5, 9), False, False, Resumption.REFUSE),
@@ -35,10 +35,10 @@ LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
         (6, LATER, LogRange(6, 9), True, False, Resumption.REFUSE),
     ],
 )
-def test_a_table_goes_on_is_read_anew_or_is_refused(
-    position: int, read: FullRead | None, log: LogRange, *, late: bool, holes: bool, wanted: Resumption
+def test_a_table_resumes_or_is_read_again_or_rebuilt_or_refused(
+    position: int, read: FullRead | None, log: LogRange, *, late: bool, gaps_allowed: bool, wanted: Resumption
 ) -> None:
-    assert resumption(position, read, log, late=late, gaps_allowed=holes) is wanted
+    assert resumption(position, read, log, late=late, gaps_allowed=gaps_allowed) is wanted
 
 
 def met_end(ago: float | None) -> State:
@@ -48,19 +48,19 @@ def met_end(ago: float | None) -> State:
 
 
 @pytest.mark.parametrize(("ago", "late"), [(99, False), (101, True), (None, True), (-99, False), (-101, True)])
-def test_a_store_is_late_when_it_was_not_at_the_end_for_longer_than_deletions_are_kept(
+def test_a_store_that_missed_the_end_for_longer_than_deletions_are_kept_is_late(
     ago: float | None, *, late: bool
 ) -> None:
-    """A time that is to come was told by a clock that was set back since: nobody knows how long ago that was."""
+    """A time in the future is from before the clock was set back: how long ago that was is unknown."""
     assert is_late(WHOLE, met_end(ago), NOW, 100.0) is late
 
 
-def test_while_a_full_read_is_under_way_its_beginning_counts() -> None:
+def test_during_a_full_read_the_time_of_its_start_counts() -> None:
     assert not is_late(FullRead(FullReadStage.READING, 0, NOW - 99, 0), met_end(500), NOW, 100.0)
     assert is_late(FullRead(FullReadStage.READING, 0, NOW - 101, 0), met_end(0), NOW, 100.0)
     assert is_late(FullRead(FullReadStage.SWEEPING, 0, NOW, 0), met_end(101), NOW, 100.0)
 
 
-def test_a_topic_that_keeps_deletions_for_a_moment_is_given_a_little_longer() -> None:
+def test_a_very_short_delete_retention_is_extended() -> None:
     assert not is_late(WHOLE, met_end(LEAST_RETENTION - 1), NOW, 0.0)
     assert is_late(WHOLE, met_end(LEAST_RETENTION + 1), NOW, 0.0)

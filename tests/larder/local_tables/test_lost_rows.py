@@ -1,4 +1,4 @@
-"""A followed table that lost rows by a rebuild holds back whatever depends on it, until somebody says otherwise."""
+"""A followed table that lost rows in a rebuild holds back its users until an operator accepts the loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW, PATIENCE = 1_000.0, 5.0
 def read(
     path: Path, topic: OwnerTopic = customers, *, followed: bool = True, accepted: str = "", decided_on: bool = False
 ) -> LocalTable:
-    """Partitions 0 and 1 of a worker's table, as far as they are: five rows of `Customer` in each."""
+    """Return a worker's table with partitions 0 and 1 read to their ends: five rows of `Customer` in each."""
     table = Table(topic, path, small_memory(), "partition", lambda: NOW)
     held = LocalTable(
         table, TableRole(followed=followed, decided_on=decided_on, losses_accepted=(accepted,)), PATIENCE, lambda: NOW
@@ -43,32 +43,32 @@ def path(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_table_that_reads_its_rows_no_more_is_not_caught_up_and_says_what_to_do(
+def test_a_table_that_cannot_read_its_rows_is_not_caught_up_and_says_what_to_do(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = read(path, stricter)
     assert held.at(0).is_read()
     assert not held.at(0).caught_up()
     assert not held.at(1).caught_up()
-    said = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
-    assert said[0] == str(held.at(0).lost())
-    assert "5 rows that cannot be read, of 5 that it had before" in said[0]
-    assert "for instance c00 at offset 0 of partition 0: the value requires the fields of Stricter" in said[0]
-    assert f"LARDER_ACCEPT_LOST_ROWS={accepted_as(stricter)}" in said[0]
+    logged = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert logged[0] == str(held.at(0).lost())
+    assert "5 rows that cannot be read, of 5 that it had before" in logged[0]
+    assert "for instance c00 at offset 0 of partition 0: the value requires the fields of Stricter" in logged[0]
+    assert f"LARDER_ACCEPT_LOST_ROWS={accepted_as(stricter)}" in logged[0]
     held.apply(0, [Sent(5, b"c09", None)], 6)
-    assert len(said) == len([each for each in caplog.records if each.levelno == logging.ERROR]) == 2
+    assert len(logged) == len([each for each in caplog.records if each.levelno == logging.ERROR]) == 2
     held.close()
     assert not read(path, stricter).at(0).caught_up()
 
 
-def test_a_row_type_that_reads_the_rows_again_goes_on(path: Path) -> None:
+def test_a_table_continues_once_its_row_type_can_read_the_rows(path: Path) -> None:
     read(path, stricter).close()
     held = read(path)
     assert held.at(0).caught_up()
     assert held.stored.shard(0).before is None
 
 
-def test_a_loss_is_accepted_for_one_row_type_alone_and_for_good(path: Path) -> None:
+def test_a_loss_is_accepted_permanently_but_for_one_row_type_only(path: Path) -> None:
     held = read(path, stricter, accepted=accepted_as(other))
     assert not held.at(0).caught_up()
     held.close()
@@ -78,7 +78,7 @@ def test_a_loss_is_accepted_for_one_row_type_alone_and_for_good(path: Path) -> N
     assert read(path, stricter).at(0).caught_up()
 
 
-def test_rows_that_their_owner_publishes_again_are_no_loss(path: Path) -> None:
+def test_rows_that_their_owner_publishes_again_are_not_lost(path: Path) -> None:
     held = read(path, stricter)
     rows = [{"customer_id": f"c0{n}", "name": "n", "street": "s", "revision": 2} for n in range(5)]
     held.apply(0, [Sent(5 + n, f"c0{n}".encode(), json.dumps(each).encode()) for n, each in enumerate(rows)], 10)
@@ -86,7 +86,7 @@ def test_rows_that_their_owner_publishes_again_are_no_loss(path: Path) -> None:
     assert not held.at(1).caught_up()
 
 
-def test_rows_that_are_rejected_while_a_table_is_followed_leave_the_rows_of_before(path: Path) -> None:
+def test_records_that_are_rejected_later_leave_the_existing_rows(path: Path) -> None:
     held = read(path)
     held.apply(0, [Sent(5 + n, f"c0{n}".encode(), b"{}") for n in range(5)], 10)
     assert held.unreadable(0) == 5
@@ -95,16 +95,16 @@ def test_rows_that_are_rejected_while_a_table_is_followed_leave_the_rows_of_befo
     assert read(path).at(0).caught_up()
 
 
-def test_a_new_worker_holds_back_where_it_can_read_less_than_half_of_what_others_publish(tmp_path: Path) -> None:
+def test_a_new_worker_that_cannot_read_half_of_a_followed_table_holds_it_back(tmp_path: Path) -> None:
     held = read(tmp_path / "followed", stricter)
     assert not held.at(0).caught_up()
     assert "5 rows that cannot be read, and 0 that can" in str(held.at(0).lost())
     assert read(tmp_path / "own", stricter, followed=False).at(0).caught_up()
 
 
-def test_a_state_that_is_held_back_by_its_rows_does_not_say_that_it_goes_on(
+def test_a_state_held_back_by_unreadable_rows_does_not_log_that_it_continues(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = read(path, stricter, decided_on=True)
     assert held.unreadable(0) == 5
-    assert not [each for each in caplog.records if "goes on with" in each.getMessage()]
+    assert not [each for each in caplog.records if "continues with" in each.getMessage()]

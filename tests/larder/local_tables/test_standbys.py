@@ -1,4 +1,4 @@
-"""Partitions that another worker processes, followed from a real broker for as long as that is wanted."""
+"""Partitions that another worker processes are followed from a real broker for as long as requested."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Customer(Row):
 
 @pytest.fixture
 async def table(kafka: str, topic: str, tmp_path: Path) -> AsyncIterator[LocalTable]:
-    """A table of a topic with three partitions, none of them open."""
+    """Yield a table of a topic with three partitions, none of them open."""
     await create(kafka, {topic: 3}, COMPACTED)
     held = LocalTable(
         Table(OwnerTopic(topic, Customer, key="customer_id", owner="crm"), tmp_path, small_memory(), "partition"),
@@ -78,7 +78,7 @@ def _phases(table: LocalTable) -> dict[int, Phase]:
     return {partition: table.state(partition).phase for partition in table.partitions}
 
 
-async def test_what_is_followed_changes_while_it_runs(kafka: str, topic: str, table: LocalTable) -> None:
+async def test_the_followed_partitions_can_change_at_any_time(kafka: str, topic: str, table: LocalTable) -> None:
     zero, one, two = (TopicPartition(topic, partition) for partition in range(3))
     await _write(kafka, topic, 10)
     async with following(kafka, table) as standbys:
@@ -89,7 +89,7 @@ async def test_what_is_followed_changes_while_it_runs(kafka: str, topic: str, ta
         table.close(0)
         await until(lambda: _phases(table) == {1: Phase.STANDBY, 2: Phase.STANDBY}, 20, "two others")
         await _write(kafka, topic, 10)
-        await until(lambda: table.position(1) == table.position(2) == 20, 10, "what came since")
+        await until(lambda: table.position(1) == table.position(2) == 20, 10, "the later rows")
         assert table.counts.repeated == 0
         standbys.follow([])
         table.close()
@@ -98,7 +98,7 @@ async def test_what_is_followed_changes_while_it_runs(kafka: str, topic: str, ta
         assert table.position(0) == 20
 
 
-async def test_from_the_moment_at_which_a_partition_is_given_up_no_record_of_it_is_applied(
+async def test_no_record_is_applied_once_a_partition_is_no_longer_followed(
     kafka: str, topic: str, table: LocalTable
 ) -> None:
     zero, one = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -120,7 +120,7 @@ async def test_from_the_moment_at_which_a_partition_is_given_up_no_record_of_it_
         assert table.position(0) == given_up[0]
 
 
-async def test_a_standby_that_is_promoted_keeps_its_store_and_is_caught_up_by_measurement(
+async def test_a_promoted_standby_keeps_its_store_and_is_measured_again(
     kafka: str, topic: str, table: LocalTable
 ) -> None:
     await _write(kafka, topic, 10, [0])
@@ -137,7 +137,7 @@ async def test_a_standby_that_is_promoted_keeps_its_store_and_is_caught_up_by_me
         assert table.state(0).phase is Phase.CAUGHT_UP
 
 
-async def test_a_topic_that_was_made_anew_is_followed_once_the_table_knows(
+async def test_a_recreated_topic_is_followed_once_the_table_has_its_id(
     kafka: str, topic: str, table: LocalTable
 ) -> None:
     await _write(kafka, topic, 10, [0])
@@ -148,5 +148,5 @@ async def test_a_topic_that_was_made_anew_is_followed_once_the_table_knows(
         await create(kafka, {topic: 3}, COMPACTED)
         await _write(kafka, topic, 4, [0])
         table.set_topic(await _topic_id(kafka, topic), 3)
-        standbys.look_again()
+        standbys.check_topics_now()
         await until(lambda: table.position(0) == 4, 20, "the rows of the new topic")

@@ -1,4 +1,4 @@
-"""Tables as a worker uses them: which rows belong where, where reading begins, and when they are caught up."""
+"""Tables in a worker: which rows belong in which partition, where reading resumes, and when tables are caught up."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def whole(tmp_path: Path, clock: Clock) -> Iterator[LocalTable]:
 
 
 def key_in(partition: int, count: int = 4, skip: int = 0) -> str:
-    """A key that belongs into a partition; with `skip`, another one."""
+    """Return a key that belongs in a partition; with `skip`, another one."""
     fitting = (f"c{number}" for number in range(10_000) if partition_of(f"c{number}".encode(), count) == partition)
     return [next(fitting) for _ in range(skip + 1)][-1]
 
 
 @given(keys=st.lists(st.none() | st.binary(max_size=6)), partition=st.integers(0, 3), count=st.integers(1, 4))
-def test_records_are_misplaced_exactly_where_their_key_belongs_elsewhere(
+def test_a_record_is_misplaced_if_and_only_if_its_key_belongs_elsewhere(
     keys: list[bytes | None], partition: int, count: int
 ) -> None:
     records = [Sent(offset, key, b"v") for offset, key in enumerate(keys)]
@@ -74,7 +74,7 @@ def test_records_are_misplaced_exactly_where_their_key_belongs_elsewhere(
         assert place == partition or f"belongs to, {place} of {count}; found in {partition};" in found[record.offset]
 
 
-def test_a_row_in_a_partition_that_is_not_its_own_is_rejected_and_shadows_nothing(by_partition: LocalTable) -> None:
+def test_a_row_in_a_wrong_partition_is_rejected_and_hides_no_other_row(by_partition: LocalTable) -> None:
     key, other = key_in(0), key_in(1)
     by_partition.apply(0, [row(0, key, 1, name="right")], 1)
     rejected = by_partition.apply(1, [row(0, key, 9, name="astray"), row(1, other, 1), Sent(2, key.encode(), None)], 3)
@@ -86,14 +86,14 @@ def test_a_row_in_a_partition_that_is_not_its_own_is_rejected_and_shadows_nothin
     assert (by_partition.counts.rejected, by_partition.counts.new) == (2, 2)
 
 
-def test_a_global_table_takes_rows_wherever_their_owner_puts_them(whole: LocalTable) -> None:
+def test_a_global_table_accepts_rows_from_any_partition(whole: LocalTable) -> None:
     keys = [key_in(partition, 3) for partition in range(3)]
     for partition in range(3):
         assert whole.apply(partition, [row(0, keys[(partition + 1) % 3], 1)], 1) == []
     assert whole.counts.new == 3
 
 
-def test_while_the_number_of_partitions_is_not_known_nothing_is_judged_misplaced(tmp_path: Path, clock: Clock) -> None:
+def test_no_record_is_misplaced_while_the_number_of_partitions_is_unknown(tmp_path: Path, clock: Clock) -> None:
     held = LocalTable(
         Table(customers, tmp_path, small_memory(), "partition", clock), TableRole(by_key=True), PATIENCE, clock
     )
@@ -101,7 +101,7 @@ def test_while_the_number_of_partitions_is_not_known_nothing_is_judged_misplaced
     assert held.apply(1, [row(0, key_in(0), 1)], 1) == []
 
 
-def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_many_more_there_were(
+def test_the_first_rejected_record_of_a_cause_is_logged_then_the_number_of_others(
     by_partition: LocalTable, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "larder"):
@@ -115,15 +115,15 @@ def test_the_first_rejected_record_of_a_cause_is_logged_at_once_and_then_how_man
     assert second.startswith("table shop.customers: 99 more parked: ")
 
 
-def test_whoever_waits_for_rows_is_told_after_they_are_stored(by_partition: LocalTable) -> None:
-    told: list[tuple[bytes, bool]] = []
+def test_listeners_are_called_after_rows_are_stored(by_partition: LocalTable) -> None:
+    changed: list[tuple[bytes, bool]] = []
     by_partition.changes.listen(
-        lambda keys: told.extend((key, by_partition.stored.raw(key) is not None) for key in keys)
+        lambda keys: changed.extend((key, by_partition.stored.raw(key) is not None) for key in keys)
     )
     key = key_in(0)
     by_partition.apply(0, [row(0, key, 1), row(1, key, 1), Sent(2, b"x", b"{")], 3)
     by_partition.apply(0, [Sent(3, key.encode(), None)], 4)
-    assert told == [(key.encode(), True), (key.encode(), False)]
+    assert changed == [(key.encode(), True), (key.encode(), False)]
 
 
 def until_end(held: LocalTable, partition: int, end: int, clock: Clock) -> None:
@@ -133,12 +133,12 @@ def until_end(held: LocalTable, partition: int, end: int, clock: Clock) -> None:
     held.observe_end(partition, ObservedEnd(end, clock.now))
 
 
-def test_reading_goes_on_at_the_stored_position(by_partition: LocalTable, clock: Clock) -> None:
+def test_reading_resumes_at_the_stored_position(by_partition: LocalTable, clock: Clock) -> None:
     until_end(by_partition, 0, 8, clock)
     assert by_partition.resume({0: LogRange(0, 100), 1: LogRange(0, 100)}) == {0: 8, 1: 0}
 
 
-def test_a_position_after_the_log_empties_the_partition_and_says_so(
+def test_a_position_after_the_log_empties_the_partition_and_is_logged(
     by_partition: LocalTable, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     until_end(by_partition, 0, 8, clock)
@@ -148,7 +148,7 @@ def test_a_position_after_the_log_empties_the_partition_and_says_so(
     assert "found position 8, and a log from 0 to 7, which was restored or cut off; it is rebuilt" in caplog.text
 
 
-def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
+def test_a_log_that_has_lost_unread_records_is_refused_and_nothing_changes(
     by_partition: LocalTable, clock: Clock
 ) -> None:
     until_end(by_partition, 0, 8, clock)
@@ -159,7 +159,7 @@ def test_a_log_that_lacks_what_was_not_read_is_refused_and_nothing_is_changed(
     assert by_partition.resume({0: LogRange(8, 100)}) == {0: 8}
 
 
-def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: Clock) -> None:
+def test_what_remains_of_a_topic_is_accepted_if_gaps_are_allowed(tmp_path: Path, clock: Clock) -> None:
     table = Table(customers, tmp_path, small_memory(), "global", clock)
     held = LocalTable(table, TableRole(gaps_allowed=True), PATIENCE, clock)
     held.set_topic("id-1", 1)
@@ -175,12 +175,10 @@ def test_who_says_that_what_is_left_is_enough_gets_that(tmp_path: Path, clock: C
     table.close()
 
 
-def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_there_again(
-    tmp_path: Path, clock: Clock
-) -> None:
-    for holes in (True, False):
+def test_a_table_filled_with_gaps_is_read_again_without_permission(tmp_path: Path, clock: Clock) -> None:
+    for gaps_allowed in (True, False):
         table = Table(customers, tmp_path, small_memory(), "global", clock)
-        held = LocalTable(table, TableRole(gaps_allowed=holes), PATIENCE, clock)
+        held = LocalTable(table, TableRole(gaps_allowed=gaps_allowed), PATIENCE, clock)
         held.set_topic("id-1", 1)
         held.open([0])
         assert held.resume({0: LogRange(3, 5)}) == {0: 3}
@@ -190,8 +188,8 @@ def test_what_was_filled_from_a_later_start_once_needs_no_leave_to_be_read_from_
         clock.now += 10 * DELETE_RETENTION
 
 
-def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole: LocalTable, clock: Clock) -> None:
-    """Their rows lie in one store, and go together: whoever read on from the others' positions would lack theirs."""
+def test_one_lost_position_of_a_global_table_rebuilds_all_its_partitions(whole: LocalTable, clock: Clock) -> None:
+    """All partitions share the store that is emptied: resuming the others at their positions would lose their rows."""
     whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
@@ -200,7 +198,7 @@ def test_one_lost_position_of_a_global_table_takes_all_its_partitions_back(whole
     assert whole.stored.sizes().rows == 0
 
 
-def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(whole: LocalTable, clock: Clock) -> None:
+def test_a_store_is_not_emptied_if_another_partition_could_not_be_read_again(whole: LocalTable, clock: Clock) -> None:
     whole.resume(dict.fromkeys(range(3), LogRange(0, 8)))
     for partition in range(3):
         whole.apply(partition, [row(0, f"c{partition}", 1)], 8)
@@ -210,8 +208,10 @@ def test_a_store_whose_other_partitions_could_not_be_read_again_is_not_emptied(w
     assert whole.stored.sizes().rows == 3
 
 
-def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[bytes] = []
+def test_a_long_absence_is_logged_and_its_removed_rows_are_reported(
+    whole: LocalTable, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed: list[bytes] = []
     whole.set_topic("id-1", 3, 3600.0)
     whole.resume(dict.fromkeys(range(3), LogRange(0, 2)))
     whole.apply(0, [row(0, "c1", 1), row(1, "c2", 1)], 2)
@@ -221,10 +221,10 @@ def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, ca
         whole.observe_end(partition, ObservedEnd(2, clock.now))
     assert whole.at(0).caught_up()
     assert caplog.text == ""
-    whole.changes.listen(told.extend)
+    whole.changes.listen(changed.extend)
     clock.now += 3601.0
     assert whole.resume(dict.fromkeys(range(3), LogRange(0, 2))) == {0: 0, 1: 0, 2: 0}
-    assert "partition 0: requires to be at the topic's end every 3600 s" in caplog.text
+    assert "partition 0: must reach the topic's end every 3600 s" in caplog.text
     whole.apply(0, [row(1, "c2", 1)], 2)
     for partition in (1, 2):
         whole.apply(partition, [], 2)
@@ -235,24 +235,24 @@ def test_a_long_absence_and_its_end_are_told(whole: LocalTable, clock: Clock, ca
     while whole.maintain(1):
         pass
     assert whole.at(0).caught_up()
-    assert (told, whole.counts.swept, whole.stored.sizes().rows) == ([b"c1"], 1, 1)
+    assert (changed, whole.counts.swept, whole.stored.sizes().rows) == ([b"c1"], 1, 1)
     assert whole.stored.raw(b"c1") is None
 
 
-def test_a_falling_revision_is_told_once_with_its_coordinates(
+def test_a_falling_revision_is_logged_once_with_its_coordinates(
     whole: LocalTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole.apply(1, [row(0, "c1", 7), row(1, "c2", 7)], 2)
     whole.apply(1, [row(2, "c1", 5), row(3, "c2", 5)], 4)
     whole.apply(1, [row(4, "c1", 3)], 5)
     (line,) = caplog.messages
-    assert line.startswith("table shop.customers, partition 1: the revisions of a key rise in the order of the log; ")
+    assert line.startswith(
+        "table shop.customers, partition 1: the revisions of a key must rise in the order of the log; "
+    )
     assert "found key c1 with revision 5 at offset 2, and with 7 before it, at 0; the table is diverging" in line
 
 
-def test_a_topic_that_was_made_anew_empties_the_table_and_says_so(
-    whole: LocalTable, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_recreated_topic_empties_the_table_and_is_logged(whole: LocalTable, caplog: pytest.LogCaptureFixture) -> None:
     whole.apply(0, [row(0, "c1", 1)], 1)
     whole.set_topic("id-2", 3)
     assert whole.stored.sizes().rows == 0
@@ -269,7 +269,7 @@ def test_a_global_table_is_caught_up_once_all_its_partitions_are(whole: LocalTab
     assert whole.at(0).caught_up()
 
 
-def test_a_partition_depends_on_itself_alone(by_partition: LocalTable, clock: Clock) -> None:
+def test_a_partition_is_caught_up_independently_of_others(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0), 1: LogRange(0, 1)})
     by_partition.observe_end(0, ObservedEnd(0, clock.now))
     by_partition.observe_end(1, ObservedEnd(1, clock.now))
@@ -278,18 +278,18 @@ def test_a_partition_depends_on_itself_alone(by_partition: LocalTable, clock: Cl
     assert not by_partition.at(3).caught_up(), "it is not even here"
 
 
-def test_after_a_pause_what_was_measured_before_counts_no_more(by_partition: LocalTable, clock: Clock) -> None:
+def test_an_end_from_before_a_pause_no_longer_counts(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0)})
     by_partition.observe_end(0, ObservedEnd(0, clock.now))
     clock.now += PATIENCE + 0.1
     assert not by_partition.at(0).caught_up()
     by_partition.observe_end(0, ObservedEnd(3, clock.now))
-    assert not by_partition.at(0).caught_up(), "it is three records behind by now"
+    assert not by_partition.at(0).caught_up(), "it is now three records behind"
     by_partition.apply(0, [], 3)
     assert by_partition.at(0).caught_up()
 
 
-def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partition: LocalTable, clock: Clock) -> None:
+def test_partitions_are_disconnected_after_a_silence_of_the_broker(by_partition: LocalTable, clock: Clock) -> None:
     by_partition.resume({0: LogRange(0, 0)})
     by_partition.observe_end(0, ObservedEnd(0, clock.now))
     by_partition.check_connection()
@@ -303,10 +303,10 @@ def test_without_a_sign_of_the_broker_its_partitions_are_disconnected(by_partiti
     ("ends", "passed"),
     [({0: 5}, True), ({0: 6}, False), ({0: 5, 1: 2}, True), ({0: 0, 1: 3}, False), ({}, True), ({2: 0}, False)],
 )
-def test_ends_are_passed_once_every_position_is_at_or_behind_them(
+def test_ends_are_passed_once_every_position_is_at_or_past_them(
     by_partition: LocalTable, ends: dict[int, int], *, passed: bool
 ) -> None:
-    """A partition that is not here any more has passed nothing."""
+    """A partition that is not here any more is past no end."""
     by_partition.apply(0, [], 5)
     by_partition.apply(1, [], 2)
     assert (
