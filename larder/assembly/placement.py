@@ -76,7 +76,7 @@ class Placement:
         self._memo.remember_placed({name: topic for name, topic in new.items() if name not in others})
         self.problems = self._problems(self._found)
 
-    def heed(self, committed: Mapping[str, Described]) -> bool:
+    def adopt_committed(self, committed: Mapping[str, Described]) -> bool:
         """Take the numbers of inputs that the group has committed with: a new worker has nothing to remember.
 
         What meets an input has the number that it has. Gives whether that changed anything.

@@ -126,7 +126,7 @@ class Consumer(driver.Consumer):
         for batch in fetched.batches:
             yield batch.tp, self._message(batch, epoch)
         if epoch == intake.epoch:
-            intake.seen(fetched.ends)
+            intake.observe_ends(fetched.ends)
 
     def _message(self, batch: Batch, epoch: int) -> ConsumerMessage:
         """A message for Faust, which drops whatever has a lower number than the one before it.

@@ -16,7 +16,7 @@ class Intake(Protocol):
     def wanted(self) -> Collection[TopicPartition]:
         """Partitions whose records can be taken now."""
 
-    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
+    def observe_ends(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
         """Ends of partitions as the broker last reported them."""
 
     async def put(self, batch: Batch, epoch: int) -> None:

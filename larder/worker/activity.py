@@ -1,4 +1,4 @@
-"""What a worker is doing, or what keeps it from that. Each change is logged."""
+"""What a worker is doing, or what it is waiting for. Each change is logged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from larder.config.connection import Connection
 log = logging.getLogger("larder")
 
 ENDING: Final = frozenset({"stopping", "stopped"})
-"""What a worker does whether its broker answers or not."""
+"""Activities that do not need the broker."""
 
 
 class Activity:
@@ -29,21 +29,21 @@ class Activity:
         return f"waiting for the broker at {self._connection}"
 
     def begin(self, doing: str) -> None:
-        """Go on to something else."""
+        """Start a new activity."""
         self.doing = doing
         self._log()
 
     def end(self) -> None:
-        """Nothing is done any more, and nobody reads the log."""
+        """Note that the worker has stopped, without logging it."""
         self.doing = "stopped"
 
     def answered(self) -> None:
-        """The broker has answered."""
+        """Note that the broker has answered."""
         self.answers = True
         self._log()
 
     def missed(self) -> None:
-        """The broker does not answer."""
+        """Note that the broker does not answer."""
         self.answers = False
         self._log()
 

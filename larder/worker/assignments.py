@@ -1,6 +1,6 @@
-"""What is made of each assignment: where partitions begin, which stores are open, and the lanes of what is processed.
+"""Turns each assignment into starting offsets, open stores and lanes.
 
-An input goes on from the offset that the group has committed; a table from where its store is.
+An input continues from the offset that the group has committed, a table from the position of its store.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ log = logging.getLogger("larder")
 
 
 class Assignments:
-    """The assignment that a worker has: `waiting` has what waits for rows, by the partition of the input.
+    """The current assignment of a worker.
 
-    `stored` says how far the stores of co-partitioned tables are. `held_back` has the inputs whose records are not
-    processed since topics have other numbers of partitions than they require.
+    `waiting` holds the joins whose records wait for rows, by input partition. `stored` holds the positions of the
+    stores of co-partitioned tables. `held_back` holds the inputs that are not processed because a topic has the wrong
+    number of partitions.
     """
 
     def __init__(
@@ -60,13 +61,13 @@ class Assignments:
 
     @property
     def problems(self) -> list[str]:
-        """Why inputs are held back, each cause once."""
+        """The reasons why inputs are held back, each once."""
         here = [self.held_back[tp] for tp in self._processing.assigned if tp in self.held_back]
         return sorted({str(problem) for problem in (*here, *self._topics.placement.problems.values())})
 
     async def make(self, assigned: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Make lanes for what is assigned, and give the offset at which each partition is to be read."""
-        offsets = await self._look(assigned)
+        """Build the lanes of the assigned partitions, and return the offset from which to read each of them."""
+        offsets = await self._read_offsets(assigned)
         self._close_others(assigned)
         self._delivery.assign(assigned)
         starts = {tp: self._start(tp, offsets) for tp in sorted(assigned)}
@@ -83,8 +84,8 @@ class Assignments:
         await self._processing.replace(lanes, assembly.chores)
         return starts
 
-    async def _look(self, assigned: Collection[TopicPartition]) -> Offsets:
-        """Ask for topics and offsets; from now on, what was measured before counts no more."""
+    async def _read_offsets(self, assigned: Collection[TopicPartition]) -> Offsets:
+        """Ask the broker for topics and offsets, and discard earlier measurements."""
         topics = await self._consumer.describe(self.plan.group_topics)
         self._topics.note(topics, self._tables)
         for table in self._tables.values():
@@ -92,14 +93,14 @@ class Assignments:
                 table.remeasure(table.partitions)
         end = partial(end_transaction, self._runtime.options.connection)
         offsets = await offsets_to_go_on_from(self._consumer, assigned, self._delivery.guarantee.by, end)
-        if self._topics.placement.heed(offsets.placed_by()):
+        if self._topics.placement.adopt_committed(offsets.placed_by()):
             self._topics.note(topics, self._tables)
         return offsets
 
     def _start(self, tp: TopicPartition, offsets: Offsets) -> int:
         if tp.topic in self.plan.inputs:
             start = self._inputs.positions[tp] = self._inputs.begin(tp, offsets)
-            # Also where nothing has come yet: a partition without an offset looks like one that was lost.
+            # Even without any record so far: a missing offset would look like a lost one.
             self._delivery.done(tp, start)
             return start
         table = self._tables[tp.topic]
@@ -109,16 +110,16 @@ class Assignments:
         return table.resume({tp.partition: LogRange(offsets.begins[tp], offsets.ends[tp])})[tp.partition]
 
     def _begin_reacting(self, tp: TopicPartition, table: LocalTable, offsets: Offsets) -> None:
-        """What the group has committed decides to which changes there has been no reaction."""
+        """Start reacting at the committed offset: the changes after it have had no reaction yet."""
         committed = self._inputs.begin(tp, offsets)
         if table.rebuild_if_ahead(tp.partition, committed):
-            # Changes that lie between would never be reacted to.
-            log.info("table %s partition %d: rebuilt, so that each change is reacted to", *tp)
+            # Otherwise the changes in between would never get a reaction.
+            log.info("table %s partition %d: rebuilt, so that no change misses its reaction", *tp)
         self._begun[tp] = Begun(committed, offsets.ends[tp])
         self._delivery.done(tp, committed)
 
     def _log_held_back(self, assigned: Collection[TopicPartition], held_back: Mapping[TopicPartition, Problem]) -> None:
-        """One line for each cause while it lasts, however often partitions are assigned."""
+        """Log each cause once while it lasts, however often partitions are assigned."""
         others = {tp: problem for tp, problem in self.held_back.items() if tp not in assigned}
         self.held_back = {**others, **held_back}
         problems = {each.declared: each for each in (*held_back.values(), *self._topics.placement.problems.values())}
@@ -128,7 +129,7 @@ class Assignments:
         self._logged = {*problems, *(each.declared for each in others.values())}
 
     def _close_others(self, assigned: Collection[TopicPartition]) -> None:
-        """Close what another worker has now of co-partitioned tables, and what this one does not follow."""
+        """Close the partitions of co-partitioned tables that are neither assigned nor followed as standbys."""
         for name, table in self._tables.items():
             if table.held == "partition":
                 for partition in table.partitions:
@@ -137,9 +138,9 @@ class Assignments:
                         table.close(partition)
 
     def note_stored(self) -> None:
-        """Note how far stores are; those that were closed since are kept in mind: they can be opened.
+        """Note the positions of the stores, and keep those of closed stores, which can be reopened.
 
-        A new mapping each time, as it is read in the consumer's thread.
+        Create a new mapping each time, because the consumer's thread reads it.
         """
         self.stored = {
             **self.stored,
@@ -151,8 +152,8 @@ class Assignments:
             },
         }
 
-    def let_go(self) -> None:
-        """Rows that come from now on release nothing: the partitions' next worker asks for all that waits."""
+    def stop_releasing(self) -> None:
+        """Release no more records when rows arrive: the next owner of the partitions looks all of them up again."""
         self.waiting = {}
         for table in self._tables.values():
             table.changes.forget_listeners()

@@ -19,17 +19,17 @@ log = logging.getLogger("larder")
 
 
 class Unacknowledged(NamedTuple):
-    """Outputs were not, when that was (in seconds since the epoch), and why."""
+    """When outputs were last not acknowledged (in seconds since the epoch), and why."""
 
     at: float
     error: str
 
 
 class InputOffsets:
-    """Of each partition: the next `positions` to process, the `ends` of what can be read, and those of all records.
+    """Three offsets for each partition: the next to process, the end of readable records, the end of all records.
 
-    The latter, `highs`, include the records of open transactions. `unacknowledged` is the last failure to publish
-    outputs since the last commit.
+    They are in `positions`, `ends` and `highs`. The last includes the records of open transactions. `unacknowledged` is
+    the last failure to publish outputs since the last commit.
     """
 
     def __init__(self, runtime: Runtime, topics: ServiceTopics) -> None:
@@ -43,7 +43,7 @@ class InputOffsets:
         self._topics = topics
 
     def begin(self, tp: TopicPartition, offsets: Offsets) -> int:
-        """Give the offset from which an input is processed; raises OffsetsLostError."""
+        """Return the offset from which to process an input; raise OffsetsLostError if there is none."""
         return input_offset(tp, offsets, self._memo.committed, self._topics.ids[tp.topic], self._fallback)
 
     def begin_all(self, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
@@ -51,20 +51,20 @@ class InputOffsets:
         self.positions.update(positions)
         self.ends, self.highs = dict(ends), {}
 
-    def seen(self, tp: TopicPartition, seen: ObservedEnd) -> None:
-        """Note an end as the broker reported it."""
-        self.ends[tp], self.highs[tp] = seen.end, seen.high
+    def observe_end(self, tp: TopicPartition, observed: ObservedEnd) -> None:
+        """Note an end that the broker reported."""
+        self.ends[tp], self.highs[tp] = observed.end, observed.high
 
     def of(self, tps: Collection[TopicPartition], topics: Collection[str]) -> Mapping[TopicPartition, int]:
-        """Give the positions of those partitions that belong to these topics."""
+        """Return the positions of those partitions that belong to these topics."""
         return {tp: self.positions[tp] for tp in tps if tp.topic in topics}
 
     def failed(self, error: BaseException) -> None:
-        """Outputs were not acknowledged."""
+        """Note that outputs were not acknowledged."""
         self.unacknowledged = Unacknowledged(self._clock(), repr(error))
 
     async def commit(self, guarantee: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets of settled units. A group that has moved on gives them to the next owner again."""
+        """Commit the offsets of settled units. If the group has moved on, the next owner repeats the work."""
         committed = {tp: self._topics.committed(tp.topic, offset, guarantee.by) for tp, offset in offsets.items()}
         try:
             await guarantee.commit(committed)

@@ -1,7 +1,7 @@
-"""This worker as a member of its group: what each assignment, loss and failure leads to.
+"""This worker as a member of its group: how it reacts to assignments, revocations and failures.
 
-Takes batches from Faust's consumer (it is its `Intake`), and goes back to the committed offsets when outputs could not
-be acknowledged.
+It is the `Intake` of Faust's consumer, from which it takes batches. It returns to the committed offsets when outputs
+are not acknowledged.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from larder.worker.stopping import in_time
 log = logging.getLogger("larder")
 
 PLACEMENT_SECONDS = 2.0
-"""Between two looks at how many partitions topics have."""
+"""The interval at which it checks the partition counts of topics."""
 
 
 class Membership:
-    """Owns the lanes of the current assignment, and the application of Faust that is in the group.
+    """Owns the lanes of the current assignment, and the Faust application that is in the group.
 
-    `joined`: partitions, or none, have been assigned once.
+    `joined` is true once the group has made an assignment, even an empty one.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Membership:
         replan: Callable[[], Awaitable[ServicePlan]],
         web: str,
     ) -> None:
-        """`replan` looks at the topics again; `web` is where other workers reach this one's web port."""
+        """`replan` plans again from the current topics; `web` is the address of this worker's web port."""
         options, traffic = runtime.options, runtime.traffic
         self._app = App(_group(runtime, plan, web), self, plan.group_topics)
         self._consumer = consumer = cast("Consumer", self._app.consumer)
@@ -77,26 +77,26 @@ class Membership:
         self._standbys = standbys
         self._replan = replan
         self._changing = asyncio.Lock()
-        self._lost_its_place = asyncio.Event()
+        self._rewind_needed = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.joined = False
 
     @property
     def plan(self) -> ServicePlan:
-        """What is processed, as the topics were when they were last looked at."""
+        """The plan for the topics as they were when they were last read."""
         return self.assignments.plan
 
     def passed_through(self) -> Mapping[TopicPartition, int]:
-        """Committed offsets of this worker's partitions of topics that nobody else reads."""
+        """Return the committed offsets of this worker's partitions of topics that no other service reads."""
         return self.inputs.of(self.processing.assigned, self.plan.passed_through)
 
     async def peers(self) -> list[Peer] | None:
-        """Who is in the group and has what; None while nobody can tell."""
+        """Return the members of the group and their partitions; None while this is unknown."""
         return await self._consumer.peers()
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:
-        """Make ready before the group is joined; at the end the producer is stopped."""
+        """Start the producer before the worker joins the group, and stop it at the end."""
         self.assignments.note_stored()
         async with self._renewal:
             await self._renew_delivery()
@@ -107,19 +107,19 @@ class Membership:
         await self._app.start()
 
     async def leave(self) -> None:
-        """Settle what is done, and leave the group; nothing more is taken."""
+        """Settle what is done, and leave the group."""
         try:
-            await in_time(self.revoked(), "what is done could not be settled")
+            await in_time(self.revoked(), "finished work could not be settled")
         finally:
-            await in_time(self._app.stop(), "the group could not be left")
+            await in_time(self._app.stop(), "the worker could not leave the group")
 
     async def run(self) -> None:
-        """Process until cancelled; raises what ends the worker."""
+        """Process until cancelled; raise any error that ends the worker."""
         while True:
             running = asyncio.create_task(self.processing.run(), name="processing")
-            asked = asyncio.create_task(self._lost_its_place.wait())
+            rewind = asyncio.create_task(self._rewind_needed.wait())
             try:
-                await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({running, rewind}, return_when=asyncio.FIRST_COMPLETED)
                 if running.done():
                     running.result()
             except NotAssignedError as error:
@@ -128,17 +128,17 @@ class Membership:
                 log.warning("outputs were not acknowledged (%r): reading again from the committed offsets", error)
                 self.inputs.failed(error)
                 if isinstance(error, REFUSED):
-                    await self._look_again()
+                    await self._plan_again()
                 elif isinstance(error, GroupFencedError):
                     await asyncio.sleep(RETRY_SECONDS)
             finally:
                 running.cancel()
-                asked.cancel()
-                await asyncio.gather(running, asked, return_exceptions=True)
+                rewind.cancel()
+                await asyncio.gather(running, rewind, return_exceptions=True)
             await self._rewind()
 
     async def watch_group(self) -> None:
-        """Raise what ends this worker's part in its group, from before it joins; what passes is tried again."""
+        """Raise the error that ends this worker's membership, even before it joins; retry after temporary ones."""
         while not self._failure.done():
             try:
                 await self._consumer.check_group()
@@ -149,48 +149,48 @@ class Membership:
         self._failure.result()
 
     async def watch_placement(self) -> None:
-        """Begin again where topics have other numbers of partitions: the group may hear of it minutes later."""
+        """Rewind when a topic's partition count changes: the group may notice it only minutes later."""
         while True:
             await asyncio.sleep(PLACEMENT_SECONDS)
             try:
                 if self.joined and self.topics.placement.is_news(await self._consumer.describe(self.plan.group_topics)):
-                    self._lost_its_place.set()
+                    self._rewind_needed.set()
             except (KafkaError, OSError) as error:
                 if not is_passing(error):
                     raise
 
-    async def _look_again(self) -> None:
-        """What topics take may have been changed; if it was not, there is time to do so."""
+    async def _plan_again(self) -> None:
+        """Plan again: the limits of a topic may have been changed. Wait first, to allow for such a change."""
         await asyncio.sleep(RETRY_SECONDS)
         self.assignments.plan = await self._replan()
 
     async def _rewind(self) -> None:
-        """Back to what the broker says: nothing is rewound from memory."""
+        """Start again from the offsets that the broker has: nothing is rewound from memory."""
         self._traffic.rewinds += 1
-        self._lost_its_place.clear()
+        self._rewind_needed.clear()
         async with self._changing:
-            self.assignments.let_go()
+            self.assignments.stop_releasing()
             await self.processing.abandon()
             await self._renew_delivery()
         await self._delivery.guarantee.until_member(self._consumer.members)
         await self._consumer.rewind()
 
     async def _finish(self) -> None:
-        """Settle what is done of this assignment, or have it made again from what is committed."""
-        self.assignments.let_go()
+        """Settle what is done in this assignment. If that fails, it is processed again from the committed offsets."""
+        self.assignments.stop_releasing()
         try:
             await self.processing.finish()
         except (KafkaError, OSError) as error:
-            log.warning("outputs were not settled before the partitions went (%r): they are made again", error)
+            log.warning("outputs were not settled before the partitions were revoked (%r): they are retried", error)
             await self.processing.abandon()
             await self._renew_delivery()
         self._delivery.assign(())
 
     async def _renew_delivery(self) -> None:
-        """Begin again with a new producer; waits for a broker that is away."""
+        """Continue with a new producer; wait if the broker is unreachable."""
         self._delivery.renew(await answered(self._renewal.renew))
 
-    # What Faust's consumer hands over and asks, see `Intake`.
+    # The methods that Faust's consumer calls: see `Intake`.
 
     @property
     def stored(self) -> Mapping[TopicPartition, int]:
@@ -206,18 +206,18 @@ class Membership:
     async def put(self, batch: Batch, epoch: int) -> None:
         self.processing.put(batch, epoch)
 
-    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
-        for tp, seen in ends.items():
-            self.inputs.seen(tp, seen)
-            if (table := self._tables.get(tp.topic)) is not None and table.observe_end(tp.partition, seen):
-                self._lost_its_place.set()
+    def observe_ends(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
+        for tp, observed in ends.items():
+            self.inputs.observe_end(tp, observed)
+            if (table := self._tables.get(tp.topic)) is not None and table.observe_end(tp.partition, observed):
+                self._rewind_needed.set()
         self.processing.wake()
 
     def out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
-        """The log no longer has what comes next: each position is decided again, or the worker ends."""
+        """Rewind: the log no longer has the next record. A new position is chosen, or the worker ends."""
         for tp, position in positions.items():
             log.warning("topic %s partition %d no longer has offset %d", tp.topic, tp.partition, position)
-        self._lost_its_place.set()
+        self._rewind_needed.set()
 
     async def revoked(self) -> None:
         async with self._changing:
@@ -227,9 +227,9 @@ class Membership:
     async def start(
         self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
-        """Lanes and starting offsets for what is assigned; waits for a broker that is away."""
+        """Build lanes and return the starting offsets of an assignment; wait if the broker is unreachable."""
         async with self._changing:
-            # A rewind and an assignment may come together: each begins where the one before has ended.
+            # A rewind and an assignment may come together: each begins after the other has ended.
             await self._finish()
             self._standbys.follow(frozenset(standbys).difference(assigned))
             starts = await answered(partial(self.assignments.make, assigned))

@@ -1,4 +1,4 @@
-"""What a worker is run with."""
+"""The options of a worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from larder.local_tables.horizon import Remainder
 
 
 class Options(NamedTuple):
-    """What a worker is run with. Times in seconds, sizes in bytes."""
+    """The options of a worker. Times are in seconds, sizes in bytes."""
 
     connection: Connection
     directory: Path

@@ -1,7 +1,7 @@
-"""Before a worker starts: the broker answers, topics are there and fit the declarations, and are nobody else's.
+"""Prepares the start of a worker: the broker answers, and the topics exist, fit the declarations and are free to use.
 
-Waits as long as it takes, saying what it waits for; creates the topics that the service owns, and claims
-them. Mistakes are reported all together.
+It waits as long as necessary and reports what it is waiting for. It creates the topics that the service owns, and
+claims them. It reports all problems together.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0
-"""How long claiming may take before it starts again: a few small requests, for which aiokafka may wait for ever."""
+"""How long claiming may take before it is retried. It needs only small requests, but aiokafka may wait forever."""
 
 
-async def prepare(service: Service, connection: Connection, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
-    """Facts about every topic of `service`; raises DeclarationError. `say` gets what is waited for."""
+async def prepare(service: Service, connection: Connection, report: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+    """Return the facts about every topic of `service`; raise DeclarationError. `report` receives what it waits for."""
     while True:
         try:
             async with Cluster(connection) as cluster:
-                facts = await _topics(service, cluster, say)
+                facts = await _topics(service, cluster, report)
                 async with asyncio.timeout(CLAIM_SECONDS):
                     await claim(cluster, service.name, _claimed(service, facts), now)
                 return facts
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
-            say(f"waiting for the broker at {connection}")
+            report(f"waiting for the broker at {connection}")
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _topics(service: Service, cluster: Cluster, say: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+async def _topics(service: Service, cluster: Cluster, report: Callable[[str], None]) -> Mapping[str, TopicFacts]:
     while True:
         facts = await _facts(service, cluster)
         if found := problems([service], facts):
             raise DeclarationError(found)
         absent = missing_topics(service, facts)
         mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts]
-        # Two services may each wait for a topic of the other. Internal topics take their partitions from others, and so
-        # do those that wait.
+        # Two services may each wait for a topic of the other, so create what is possible. Internal topics, and those
+        # that wait, take their partition counts from other topics.
         possible = [use for use in mine if not (use.waits or (use.internal and absent))]
         if possible:
             await cluster.create(possible)
         elif absent:
-            say(f"waiting for topics of other owners: {', '.join(absent)}")
+            report(f"waiting for topics of other owners: {', '.join(absent)}")
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return facts
 
 
 def _claimed(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
-    """The topics, with their ids, that nobody else may write; internal ones have the service's name in theirs."""
+    """Return the topics to claim, with their ids. Internal ones need no claim: they bear the service's name."""
     return {use.name: facts[use.name].topic_id for use in topics_of(service, facts) if use.owned and not use.internal}
 
 

@@ -1,7 +1,7 @@
-"""Runs one service in this process: from local copies to the group, and back.
+"""Runs one service in this process: from opening the local copies to joining the group, and back.
 
-The order in which things start reads from top to bottom in `ServiceRunner`, and is reversed at the end.
-Each background task has an owner here that notices its death: whatever dies ends the worker with its cause.
+`ServiceRunner` starts things in the order in which it reads, and stops them in reverse. It owns each background task:
+if one fails, the worker ends with that error.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from larder.worker.waiting_behind import WaitingBehind
 
 
 class WorkerFailedError(LarderError):
-    """A part of the worker died; the cause is `__cause__`."""
+    """A part of the worker failed; `__cause__` has the error."""
 
 
 class ServiceRunner:
-    """One service, as this worker runs it. Make it inside a running event loop.
+    """One service, as this worker runs it. Create it inside a running event loop.
 
-    `membership` is there once the topics are. `web` is where the other workers of the service reach this one's web
+    `membership` is set once the topics exist. `web` is the address at which the other workers reach this one's web
     port.
     """
 
@@ -68,15 +68,15 @@ class ServiceRunner:
 
     @property
     def phase(self) -> str:
-        """What it is doing, or what keeps it from that."""
+        """What the worker is doing, or what it is waiting for."""
         return str(self._activity)
 
     def waiting(self) -> Mapping[tuple[str, int], int]:
-        """How many orders wait, by the name of their join and the partition of its input."""
+        """Return how many records wait, by join and input partition."""
         return waiting(self.membership)
 
     def vitals(self) -> Vitals:
-        """How far each partition is, and why one may not move."""
+        """Return the position of each partition, and why one may not move."""
         return self._vitals(self._waiting_behind.problems)
 
     def _vitals(self, waiting: Mapping[PartitionUse, Problem]) -> Vitals:
@@ -84,15 +84,15 @@ class ServiceRunner:
         return vitals(doing, self.runtime.tables, self.membership, now_, answers=answers, waiting=waiting)
 
     def status(self) -> dict[str, Any]:
-        """What this worker is doing, as plain values."""
+        """Return what this worker is doing, as plain values."""
         return status(self.runtime, self.phase, self.membership)
 
     async def peers(self) -> list[Peer] | None:
-        """Who is in this worker's group and has what; None while nobody can tell."""
+        """Return the members of this worker's group and their partitions; None while this is unknown."""
         return None if self.membership is None else await self.membership.peers()
 
     async def run(self, stop: asyncio.Event, web: str = "") -> None:
-        """Run until `stop` is set. Raises DeclarationError for declarations that do not fit the topics."""
+        """Run until `stop` is set. Raise DeclarationError if the declarations do not fit the topics."""
         self.web = web
         stopping = asyncio.create_task(stop.wait())
         running = asyncio.create_task(self._run())
@@ -125,14 +125,14 @@ class ServiceRunner:
             if planned.group_topics:
                 await self._join_group(tasks, planned, topics)
             else:
-                # Global tables alone: there is no group to join, and the follower goes on.
+                # Only global tables: there is no group to join, and the follower keeps running.
                 activity.begin("running")
 
     def _cause_logs(self) -> Iterable[CauseLog]:
         return [*self.runtime.counts.causes.all(), *(table.causes for table in self.runtime.tables.values())]
 
     async def _follow(self, tasks: asyncio.TaskGroup, planned: ServicePlan) -> None:
-        """Global tables first, to their end: a rebalance never waits for them."""
+        """Read global tables to their end first, so that no rebalance waits for them."""
         runtime = self.runtime
         followed = {name: table for name, table in runtime.tables.items() if table.held == "global"}
         for name, table in followed.items():
@@ -142,13 +142,13 @@ class ServiceRunner:
         if followed:
             self._activity.begin("recovering")
             tasks.create_task(Follower(runtime.options.connection, followed).run())
-            # Not an event: which partitions there are, and which are caught up, may change meanwhile.
+            # Not an event: partitions may be added, or fall behind again, meanwhile.
             while not all(table.at(0).is_read() for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def _join_group(self, tasks: asyncio.TaskGroup, planned: ServicePlan, topics: ServiceTopics) -> None:
         runtime, connection = self.runtime, self.runtime.options.connection
-        # One that is reacted to may not be ahead of what the group has committed (rule 26).
+        # A table with reactions must not be ahead of what the group has committed (rule 26).
         followed = {name: table for name, table in runtime.tables.items() if name not in planned.reactions}
         standbys = Standbys(connection, followed)
         self.membership = membership = Membership(runtime, planned, topics, standbys, self._replan, self.web)
@@ -167,7 +167,7 @@ class ServiceRunner:
                 await membership.run()
             finally:
                 self._activity.begin("stopping")
-                # It asks over the consumer's connection, which is about to be closed.
+                # It uses the consumer's connection, which is about to be closed.
                 watching.cancel()
                 await membership.leave()
 
@@ -178,7 +178,7 @@ class ServiceRunner:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The first error within a group: its own class says what happened."""
+    """Return the first error within a group, whose class says what happened."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, LarderError):

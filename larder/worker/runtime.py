@@ -1,4 +1,4 @@
-"""What lives as long as a worker, whatever becomes of its broker and its group."""
+"""The state that lives as long as its worker, through every loss of broker and group."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from larder.worker.options import Options
 
 
 class Runtime:
-    """One service in this process: its tables by topic, what it counts, and what it remembers between its runs.
+    """One service in this process: its tables by topic, its counts, and its memo between runs.
 
-    `clock` gives seconds since the epoch. `reached` is called with the name of each step at which a process may end
-    with something half done, for tests that end it there.
+    `clock` returns seconds since the epoch. `reached` is called with the name of each step at which the process could
+    end with work half done. Tests end it there.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the broker says of a service's topics: which topic each of them is, and by which number its rows are placed."""
+"""A service's topics as the broker reports them: their ids, and the partition counts by which rows are placed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from larder.local_tables.table import LocalTable
 
 
 class ServiceTopics:
-    """Topic ids of all topics, and `partition_counts` of those that the group reads, by name."""
+    """The `ids` of all topics and the `partition_counts` of those that the group reads, by name."""
 
     def __init__(self, plan: ServicePlan, facts: Mapping[str, TopicFacts], memo: Memo) -> None:
         self.placement = Placement(plan, memo)
@@ -24,13 +24,13 @@ class ServiceTopics:
         self._facts = facts
 
     def confirm(self, table: LocalTable) -> None:
-        """Tell a table what the broker said of its topic before the worker began."""
+        """Set a table's topic as the broker reported it before the worker started."""
         facts = self._facts[table.topic.name]
         count = self.placement.partitions(table.topic.name, facts.partitions)
         table.set_topic(facts.topic_id, count, facts.delete_retention_ms / 1000)
 
     def note(self, found: Mapping[str, Described], tables: Mapping[str, LocalTable]) -> None:
-        """Take what the broker says now, and tell the tables."""
+        """Note the topics as the broker reports them now, and update the tables."""
         self.placement.note(found)
         for name, topic in found.items():
             self.ids[name] = topic.topic_id
@@ -39,6 +39,6 @@ class ServiceTopics:
                 tables[name].set_topic(topic.topic_id, self.placement.partitions(name, topic.partitions))
 
     def committed(self, topic: str, offset: int, by: str) -> Committed:
-        """Give an offset with what is to be known of it when it is read again."""
+        """Return an offset with the metadata that its next reader needs."""
         number = self.placement.number(topic, self.partition_counts[topic])
         return Committed(offset, self.ids[topic], by, number)

@@ -1,4 +1,4 @@
-"""What a worker is doing, as plain values for pages, commands and logs. Reads, and keeps nothing."""
+"""What a worker is doing, as plain values for pages, commands and logs. Read on demand, never stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from larder.worker.runtime import Runtime
 
 
 def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[str, Any]:
-    """Rates are a second's, freshness is in seconds. No membership: not yet."""
+    """Return the status: rates per second, freshness in seconds. No `membership` until the group is joined."""
     service, counts, tables, now = runtime.service, runtime.counts, runtime.tables, runtime.clock()
     taken = {topic: each.records.total() for topic, each in runtime.traffic.taken.items()}
     held_back = () if membership is None else membership.assignments.problems
@@ -37,7 +37,7 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
 
 
 def outcome_lists(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[str, Any]:
-    """Say what became of the records that each operator took, by the lists that answers have."""
+    """Return the outcomes of the records that each operator took, in one list for each kind of operator."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in LISTS}
     for operator, counted in counts.operators:
         entry = {**operator.summary(), "counts": counted.as_dict()}
@@ -48,7 +48,7 @@ def outcome_lists(counts: Counts, waits: Mapping[tuple[str, int], int]) -> dict[
 
 
 def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
-    """Why inputs are held back that depend on rows: they cannot be read any more."""
+    """Yield the problems with unreadable or lost rows, which hold inputs back."""
     for table in tables.values():
         for state in table.states:
             if table.role.needs_each_row and table.unreadable(state.partition):
@@ -58,7 +58,7 @@ def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
 
 
 def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
-    """How many records wait, by the name of their join and the partition of its input."""
+    """Return how many records wait, by join and input partition."""
     if membership is None:
         return {}
     joins = {each.waiting.topic.name: each.operator.name for each in membership.plan.joins if each.waiting is not None}
@@ -67,7 +67,7 @@ def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:
 
 
 def _inputs(membership: Membership) -> Iterator[dict[str, Any]]:
-    """Each partition, and those of replayed records while there are any."""
+    """Yield each input partition; those of replayed records only while there are any."""
     for tp in membership.processing.assigned:
         if (plan := membership.plan.inputs.get(tp.topic)) is not None:
             position, end = membership.inputs.positions.get(tp, 0), membership.inputs.ends.get(tp)

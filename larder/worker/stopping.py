@@ -1,4 +1,4 @@
-"""The steps of a worker's end, none of which may keep it."""
+"""The steps in which a worker stops. None of them may delay it for long."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final
 log = logging.getLogger("larder")
 
 STOP_SECONDS: Final = 2.5
-"""How long each step of stopping may take: three of them stay below ten seconds."""
+"""How long each step of stopping may take: three of them take less than ten seconds."""
 
 
 async def in_time(step: Coroutine[Any, Any, Any], otherwise: str) -> None:
-    """Do a step of stopping, or go on without it: others notice by the session timeout."""
+    """Run a step of stopping, or give it up: other members notice after the session timeout."""
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await step
     except TimeoutError:
-        log.warning("%s within %g s: stopping all the same", otherwise, STOP_SECONDS)
+        log.warning("%s within %g s: stopping anyway", otherwise, STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The tables of a worker, from the copies on its disk to those that are confirmed by the broker."""
+"""The tables of a worker: first the copies on its disk, then confirmed by the broker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("larder")
 
 
 def open_declared(runtime: Runtime) -> None:
-    """Open what is on this disk of the declared tables, to answer from it before any broker is asked."""
+    """Open the local copies of the declared tables, to answer from them before the broker is reached."""
     for use in runtime.service.tables:
         table = runtime.tables[use.name] = _declared(runtime, use)
         table.partition_count = runtime.memo.partitions.get(use.name, 0)
@@ -29,7 +29,7 @@ def open_declared(runtime: Runtime) -> None:
 
 
 def confirm(runtime: Runtime, plan: ServicePlan, topics: ServiceTopics) -> None:
-    """Set what the broker reports of each topic, which drops copies of another one; add the internal tables."""
+    """Set each topic as the broker reports it, which drops copies of another topic; add the internal tables."""
     for table in runtime.tables.values():
         topics.confirm(table)
     runtime.memo.remember_partitions({name: table.partition_count for name, table in runtime.tables.items()})
@@ -39,7 +39,7 @@ def confirm(runtime: Runtime, plan: ServicePlan, topics: ServiceTopics) -> None:
 
 
 async def watch_connection(runtime: Runtime) -> None:
-    """Have tables notice that the broker has said nothing for too long, until cancelled."""
+    """Let tables notice that the broker has been silent for too long, until cancelled."""
     while True:
         for table in runtime.tables.values():
             table.check_connection()
@@ -47,7 +47,7 @@ async def watch_connection(runtime: Runtime) -> None:
 
 
 def close(runtime: Runtime) -> None:
-    """Close all stores. One that cannot be closed has what was written, and must not hide why the worker ends."""
+    """Close all stores. If one fails, its data is safe, and its error must not hide why the worker ends."""
     for table in runtime.tables.values():
         try:
             table.close()
@@ -68,7 +68,7 @@ def _declared(runtime: Runtime, use: TableUse) -> LocalTable:
 
 
 def _internal(runtime: Runtime, topic: OwnerTopic) -> LocalTable:
-    """A table of an operator. One with a revision has rows as others publish them: results that are gathered."""
+    """Create a table of an operator. One with revisions holds gathered results, which other services read as well."""
     options = runtime.options
     role = TableRole(
         internal=topic.revision is None,
@@ -79,7 +79,7 @@ def _internal(runtime: Runtime, topic: OwnerTopic) -> LocalTable:
 
 
 def _table(runtime: Runtime, topic: OwnerTopic, held: Held, role: TableRole) -> LocalTable:
-    # Deletions in a topic that only this service writes are in order: nobody has to remember them.
+    # Deletions in a topic that only this service writes are in order, so they need not be remembered.
     retention = timedelta(0) if role.internal else TOMBSTONE_RETENTION
     stored = Table(
         topic, runtime.directory, runtime.memory, held, runtime.clock,

@@ -1,7 +1,7 @@
-"""Claims of topics in the broker: read, made, taken back.
+"""Claims of topics, which the broker keeps: read, made, withdrawn.
 
-A claim is only made where none stands. Of two services that make one at the same time the first in the topic has it;
-the other one sees that when it reads up to its own, takes it back and is refused.
+A service claims a topic only if there is no claim yet. If two services claim it at the same time, the first in the
+topic of claims wins. The other reads up to its own claim, finds the first, withdraws its own and is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from larder.kafka.readers import reader, records, spans
 log = logging.getLogger("larder")
 
 REQUEST_TIMEOUT_MS = 5_000
-"""A worker that is cut off while it starts waits for one request before it can stop."""
+"""A worker that is stopped while it starts first waits for one request."""
 
 _USE = TopicUse(OWNERS, (), owned=True, compacted=True, partitions=1)
 _ALL = TopicPartition(OWNERS, 0)
@@ -34,7 +34,7 @@ _ALL = TopicPartition(OWNERS, 0)
 async def claim(cluster: Cluster, service: str, topics: Mapping[str, str], clock: Callable[[], float]) -> None:
     """Make sure that `service`, and no other one, owns `topics`, given as name to id.
 
-    `clock` gives seconds since 1970. Raises DeclarationError that tells of each that is another's, and KafkaError.
+    `clock` returns seconds since 1970. Raise DeclarationError naming each topic that another service owns; KafkaError.
     """
     if topics and not await cluster.facts([OWNERS]):
         await cluster.create([_USE])
@@ -53,18 +53,18 @@ async def claim(cluster: Cluster, service: str, topics: Mapping[str, str], clock
 
 
 async def claims(cluster: Cluster) -> dict[str, Claim]:
-    """Give the claims that count, by topic; raises KafkaError."""
+    """Return the valid claims by topic; raise KafkaError."""
     return owners((await _standing(cluster)).values()) if await cluster.facts([OWNERS]) else {}
 
 
 async def release(cluster: Cluster, topic: str) -> None:
-    """Take back all claims of a topic, whoever made them; the topic of claims is there. Raises KafkaError."""
+    """Withdraw all claims of a topic, whichever service made them; raise KafkaError. The topic of claims must exist."""
     found = await _standing(cluster)
     await _write(cluster, {key: None for key, each in found.items() if each.topic == topic})
 
 
 async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
-    """Read the topic to its present end."""
+    """Read the topic to its current end."""
     async with reader(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
         whole = (await spans(consumer, [_ALL]))[_ALL]
         found = [record async for some in records(consumer, _ALL, whole) for record in some]
@@ -80,8 +80,8 @@ def _claim(record: Record) -> Claim | None:
 
 def _warn_of_misplaced(record: Record) -> None:
     log.warning("%s", Problem(
-        f"topic {OWNERS}", "requires claims of services alone", f"another record at offset {record.offset}",
-        "it is passed over; let nobody else write there",
+        f"topic {OWNERS}", "requires claims of services only", f"another record at offset {record.offset}",
+        "it is ignored; let only Larder write there",
     ))  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Deletes what a service has processed from the event topics that only it reads.
+"""Deletes the records that a service has processed from the event topics that only it reads.
 
-Time must not delete their records: events on their way to another partition keep their own time, which may be older
-than any retention, and a worker may be stopped for longer. So these topics have no time limit: trimming bounds them.
+These topics have no time limit, so trimming bounds them. Rekeyed events keep their own timestamps, which may be older
+than any retention, and a worker may be stopped for longer than that.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from larder.kafka.admin import Cluster
 log = logging.getLogger("larder")
 
 EVERY_SECONDS = 60.0
-"""Kafka deletes whole segments in the background: more often frees nothing sooner."""
+"""Kafka deletes whole segments in the background, so a shorter interval would free nothing sooner."""
 
 
 async def trim(
     connection: Connection, processed: Callable[[], Mapping[TopicPartition, int]], every: float = EVERY_SECONDS
 ) -> None:
-    """Delete the records before the `processed` offsets, time and again; a broker that refuses is asked again."""
+    """Delete the records before the `processed` offsets at intervals; retry if the broker refuses."""
     trimmed: dict[TopicPartition, int] = {}
     refused = False
     while True:
@@ -38,7 +38,7 @@ async def trim(
                 await cluster.delete_records(due)
         except (KafkaError, OSError) as error:
             if not refused:
-                log.warning("processed records of internal topics were not deleted, which is tried again: %r", error)
+                log.warning("processed records of internal topics were not deleted and will be retried: %r", error)
             refused = True
         else:
             trimmed, refused = trimmed | due, False

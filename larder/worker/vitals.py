@@ -1,4 +1,4 @@
-"""How far each partition of a worker is, and why one may not move: what its health is judged by. Keeps nothing."""
+"""The position of each partition of a worker, and why one may not move: the basis of its health. Keeps no state."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from larder.local_tables.table import LocalTable
 from larder.worker.membership import Membership
 
 FAILING_SECONDS = 45.0
-"""For so long after outputs were not acknowledged the broker is the cause: the next attempt has up to 20 s for its
-acknowledgements, and 15 s each for what comes before and after them."""
+"""The broker is blamed for this long after outputs were not acknowledged: the next attempt may wait 20 s for its
+acknowledgements, and 15 s each before and after them."""
 
 
-_BEYOND = "held back: the partition was added, and rows are placed by the number of before"
+_BEYOND = "held back: the partition was added, and rows are placed by the previous partition count"
 
 
 class PartitionUse(NamedTuple):
-    """A partition, as an input or as a table: a topic may be both."""
+    """A partition, as an input or as a table. A topic may be both."""
 
     kind: Literal["input", "table"]
     topic: str
@@ -32,9 +32,9 @@ class PartitionUse(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A partition's next offset, and its end if that is known; `excuse` says why it may not move.
+    """A partition's next offset, and its end if known; `excuse` is the reason why it may not move.
 
-    `high` is the end of all records: those after `end` lie in an open transaction, or behind one.
+    `high` is the end of all records. Those after `end` belong to an open transaction, or follow one.
     """
 
     place: PartitionUse
@@ -45,9 +45,9 @@ class Standing(NamedTuple):
 
 
 class Vitals(NamedTuple):
-    """What the worker does, whether its broker `answers`, and which tables were caught up since it started.
+    """What the worker is doing, whether its broker `answers`, and which tables have caught up since it started.
 
-    `joined`: the group, which has given it its partitions, or none; true where there is no group to join.
+    `joined` is true once the group has made an assignment, even an empty one, or if there is no group to join.
     """
 
     doing: str
@@ -66,9 +66,10 @@ def vitals(
     answers: bool,
     waiting: Mapping[PartitionUse, Problem],
 ) -> Vitals:
-    """`now` in seconds since the epoch; `answers`: the broker does. No membership: not yet, or never.
+    """Return the vitals; `now` is in seconds since the epoch, and `answers` says whether the broker does.
 
-    `waiting`: partitions that wait for something outside of this worker, and for what.
+    `membership` is None until the group is joined, and always if there is none. `waiting` has the partitions that wait
+    for something outside this worker, with the reason.
     """
     known = {name: table.was_caught_up or _has_none(table, membership) for name, table in tables.items()}
     joined = doing == "running" if membership is None else membership.joined
@@ -85,7 +86,7 @@ def _excused(standing: Standing, problem: Problem | None) -> Standing:
 
 
 def _has_none(table: LocalTable, membership: Membership | None) -> bool:
-    """Other workers have all partitions of a co-partitioned table."""
+    """Return whether other workers have all partitions of a co-partitioned table."""
     joined = membership is not None and membership.joined
     return joined and table.held == "partition" and not table.partitions
 
@@ -94,7 +95,7 @@ def _failing(membership: Membership, now: float) -> str | None:
     last = membership.inputs.unacknowledged
     if last is None or now - last.at > FAILING_SECONDS:
         return None
-    return f"outputs were not acknowledged {now - last.at:.0f} s ago, which is tried again: {last.error}"
+    return f"outputs were not acknowledged {now - last.at:.0f} s ago and are being retried: {last.error}"
 
 
 def _inputs(membership: Membership, tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
@@ -122,12 +123,12 @@ def _lost(tp: TopicPartition, membership: Membership, tables: Mapping[str, Local
 
 def _held_back(tp: TopicPartition, tables: Mapping[str, LocalTable]) -> str:
     behind = [name for name, table in tables.items() if not table.at(tp.partition).caught_up()]
-    return f"held back until what it is joined with is caught up ({', '.join(behind) or 'what waits is being read'})"
+    return f"held back until its tables have caught up ({', '.join(behind) or 'waiting records are being read'})"
 
 
 def _tables(tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
     for name, table in tables.items():
-        # What the group reads is read again after a failure, and stands still as long as that lasts.
+        # After a failure the group's partitions are read again, and stall until it is over.
         passing = failing if table.held == "partition" else None
         for state in table.states:
             excuse = _BEYOND if table.is_beyond(state.partition) else passing

@@ -1,6 +1,6 @@
-"""Finds out why partitions do not move although there are records: an open transaction of another producer.
+"""Detects that partitions with lag do not move because of an open transaction of another producer.
 
-Asks the brokers about those partitions alone that have lag and have not moved since the last look.
+It asks the brokers only about partitions that have lag and have not moved since the last check.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from larder.worker.vitals import PartitionUse, Standing
 log = logging.getLogger("larder")
 
 LOOK_SECONDS = 2.0
-"""Between two looks: a partition that waits is explained long before it counts as stalled."""
+"""The interval between checks: short, so that a waiting partition is explained long before it counts as stalled."""
 
 Transactions = Mapping[TopicPartition, OpenTransaction]
 
 
 class WaitingBehind:
-    """`problems`: the partitions that wait behind an open transaction, and whose it is."""
+    """`problems` has the partitions that wait behind an open transaction, and its owner."""
 
     def __init__(self, connection: Connection, own: str) -> None:
-        """`own` is the transactional id of this worker: its own transaction ends when it is restarted."""
+        """`own` is this worker's transactional id, which is ignored: a restart ends its transaction."""
         self.problems: Mapping[PartitionUse, Problem] = {}
         self._connection = connection
         self._own = own
 
     async def watch(self, standings: Callable[[], Iterable[Standing]]) -> None:
-        """Look time and again, until cancelled; `standings` that have another excuse are left out."""
+        """Check at intervals until cancelled; leave out `standings` that have another excuse."""
         before: Mapping[PartitionUse, int] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -46,7 +46,7 @@ class WaitingBehind:
             try:
                 self._note(waiting_behind(still, await self._ask(still), self._own))
             except (KafkaError, OSError) as error:
-                log.debug("open transactions could not be looked up: %r", error)
+                log.debug("could not look up open transactions: %r", error)
 
     async def _ask(self, places: Collection[PartitionUse]) -> Transactions:
         if not places:
@@ -65,7 +65,7 @@ class WaitingBehind:
 
 
 def with_lag(standings: Iterable[Standing]) -> dict[PartitionUse, int]:
-    """Positions of the partitions that have something to read, now or once a transaction ends, and no reason not to."""
+    """Return the positions of partitions that have records to read, now or after a transaction, and no excuse."""
     return {
         each.place: each.position
         for each in standings
@@ -76,7 +76,7 @@ def with_lag(standings: Iterable[Standing]) -> dict[PartitionUse, int]:
 def waiting_behind(
     still: Mapping[PartitionUse, int], found: Transactions, own: str
 ) -> dict[PartitionUse, OpenTransaction]:
-    """Those whose next record lies in an open transaction, or after it, of another producer than `own`."""
+    """Return the partitions whose next record is in or after an open transaction of a producer other than `own`."""
     asked = {place: found.get(TopicPartition(place.topic, place.partition)) for place in still}
     return {
         place: each

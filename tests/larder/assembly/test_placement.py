@@ -176,9 +176,9 @@ def test_a_worker_that_remembers_nothing_takes_the_numbers_that_its_group_commit
     new = Placement(planned(native()), Memo(memo))
     found = {"calls": Described("id-c", 8), "customers": Described("id-r", 8)}
     new.note(found)
-    assert not new.heed({"calls": Described("of another topic", 4)})
-    assert not new.heed({"calls": Described("id-c", 8)})
-    assert new.heed({"calls": Described("id-c", 4)})
+    assert not new.adopt_committed({"calls": Described("of another topic", 4)})
+    assert not new.adopt_committed({"calls": Described("id-c", 8)})
+    assert new.adopt_committed({"calls": Described("id-c", 4)})
     new.note(found)
     assert new.problems.keys() == {"calls", "customers"}, "and what meets them"
     assert (new.number("calls", 8), new.number("customers", 8), new.number("other", 8)) == (4, 4, 0)

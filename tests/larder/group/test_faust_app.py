@@ -55,7 +55,7 @@ class Taken:
     def wanted(self) -> Collection[TopicPartition]:
         return [tp for tp in self.assigned if tp not in self.unwanted]
 
-    def seen(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
+    def observe_ends(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
         self.ends.update(ends)
 
     async def put(self, batch: Batch, epoch: int) -> None:

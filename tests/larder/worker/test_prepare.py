@@ -1,4 +1,4 @@
-"""Before a worker starts, on a real broker: topics are looked at, waited for, created, and refused with all reasons."""
+"""Preparation on a real broker: topics are checked, waited for, created, and refused with all reasons."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def unused_port() -> int:
         return int(free.getsockname()[1])
 
 
-async def test_topics_of_the_service_are_created_as_declared_once_those_of_others_are_there(
-    kafka: str, prefix: str
-) -> None:
+async def test_own_topics_are_created_as_declared_once_those_of_others_exist(kafka: str, prefix: str) -> None:
     said: list[str] = []
     preparing = asyncio.create_task(prepare(shop(prefix), Connection(kafka), said.append))
     await until(lambda: said, 15, "a line")
@@ -85,16 +83,16 @@ async def test_topics_of_the_service_are_created_as_declared_once_those_of_other
     ]  # fmt: skip
 
 
-async def test_a_topic_by_another_key_gets_as_many_partitions_as_the_table_that_it_meets(
-    kafka: str, prefix: str
-) -> None:
+async def test_a_rekeyed_topic_gets_the_partition_count_of_the_table_it_joins(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 7})
     facts = await prepare(shop(prefix, by_partition=True), Connection(kafka), print)
     assert facts[f"{prefix}.{prefix}.orders.by.customer_id"].partitions == 5
 
 
-async def test_a_state_is_created_with_the_partitions_of_its_source_once_that_is_there(kafka: str, prefix: str) -> None:
+async def test_a_state_is_created_with_the_partition_count_of_its_source_once_that_exists(
+    kafka: str, prefix: str
+) -> None:
     said: list[str] = []
     state = OwnerTopic(f"{prefix}.counted", Customer, key="customer_id")
     service = Service(prefix)
@@ -109,7 +107,7 @@ async def test_a_state_is_created_with_the_partitions_of_its_source_once_that_is
     assert facts[state.name].partitions == 2
 
 
-async def test_what_is_there_is_left_as_it_is(kafka: str, prefix: str) -> None:
+async def test_existing_topics_are_left_unchanged(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1, f"{prefix}.joined": 9}, {"max.message.bytes": "5000"})
     facts = await prepare(shop(prefix), Connection(kafka), print)
@@ -117,7 +115,7 @@ async def test_what_is_there_is_left_as_it_is(kafka: str, prefix: str) -> None:
     assert await prepare(shop(prefix), Connection(kafka), print) == facts
 
 
-async def test_all_that_does_not_fit_is_told_together_and_nothing_is_created(kafka: str, prefix: str) -> None:
+async def test_all_mismatches_are_reported_together_and_nothing_is_created(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 2, f"{prefix}.{prefix}.orders.by.customer_id": 3})
     await create(kafka, {f"{prefix}.orders": 1}, COMPACTED)
     with pytest.raises(DeclarationError) as refused:
@@ -130,7 +128,7 @@ async def test_all_that_does_not_fit_is_told_together_and_nothing_is_created(kaf
         assert f"{prefix}.joined" not in await cluster.facts([f"{prefix}.joined"])
 
 
-async def test_a_broker_that_is_away_is_waited_for(prefix: str) -> None:
+async def test_a_worker_waits_for_an_unreachable_broker(prefix: str) -> None:
     said: list[str] = []
     address = f"127.0.0.1:{unused_port()}"
     waiting = asyncio.create_task(prepare(shop(prefix), Connection(address), said.append))
@@ -140,7 +138,7 @@ async def test_a_broker_that_is_away_is_waited_for(prefix: str) -> None:
     await asyncio.gather(waiting, return_exceptions=True)
 
 
-async def test_two_workers_that_create_the_same_topics_at_once_are_both_content(kafka: str, prefix: str) -> None:
+async def test_two_workers_can_create_the_same_topics_at_once(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1})
     one, other = await asyncio.gather(*(prepare(shop(prefix), Connection(kafka), print) for _ in range(2)))
@@ -156,7 +154,7 @@ async def test_two_workers_that_create_the_same_topics_at_once_are_both_content(
         (TopicAuthorizationFailedError(), False),
     ],
 )
-def test_what_passes_is_told_apart_from_what_does_not(error: Exception, *, passing: bool) -> None:
+def test_temporary_errors_are_distinguished_from_permanent_ones(error: Exception, *, passing: bool) -> None:
     assert is_passing(error) is passing  # type: ignore[arg-type]
 
 
@@ -164,8 +162,8 @@ def test_what_passes_is_told_apart_from_what_does_not(error: Exception, *, passi
     ("cause", "passing"),
     [(KafkaConnectionError("closed"), True), (ConnectionResetError(), True), (TopicAuthorizationFailedError(), False)],
 )
-def test_what_aiokafka_wraps_is_asked_again_where_its_cause_is(cause: Exception, *, passing: bool) -> None:
-    """As its producer does with whatever cut off the search for its coordinator."""
+def test_an_error_wrapped_by_aiokafka_is_retried_if_its_cause_is_temporary(cause: Exception, *, passing: bool) -> None:
+    """Raise as the producer does, which wraps any error that interrupts the search for its coordinator."""
     wrapped = KafkaError(repr(cause))
     wrapped.__cause__ = cause
     assert is_passing(wrapped) is passing

@@ -1,4 +1,4 @@
-"""Claims of topics, on a real broker: made once, respected, and won by exactly one of those that come together."""
+"""Claims of topics on a real broker: made once, respected, and won by exactly one of several at the same time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_second_owner_is_refused_and_leaves_nothing_behind(kafka: str, t
     assert await records_of(kafka, topic) == 1
 
 
-async def test_a_topic_that_was_released_is_for_the_next_one(kafka: str, topic: str) -> None:
+async def test_a_released_topic_can_be_claimed_by_another_service(kafka: str, topic: str) -> None:
     async with Cluster(Connection(kafka)) as cluster:
         await claim(cluster, "stock", {topic: "id"}, at)
         await release(cluster, topic)
@@ -51,10 +51,10 @@ async def test_a_topic_that_was_released_is_for_the_next_one(kafka: str, topic: 
             await claim(cluster, "stock", {topic: "id"}, at)
 
 
-async def test_of_services_that_claim_a_topic_at_the_same_time_one_has_it_and_all_others_are_refused(
+async def test_of_services_claiming_a_topic_at_once_one_wins_and_the_others_are_refused(
     kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers of each of three services: all have seen that there is no claim before the first makes one."""
+    """Two workers of each of three services: all find no claim before the first makes one."""
     names = ["a", "a", "b", "b", "c", "c"]
     together = asyncio.Barrier(len(names))
     write = topic_ownership._write
@@ -71,7 +71,7 @@ async def test_of_services_that_claim_a_topic_at_the_same_time_one_has_it_and_al
         )
         winner = (await claims(cluster))[topic].service
         left = [each.service for each in (await topic_ownership._standing(cluster)).values() if each.topic == topic]
-        assert set(left) == {winner}, "who lost took its claim back"
+        assert set(left) == {winner}, "the loser withdrew its claim"
         await release(cluster, topic)
         assert topic not in await claims(cluster)
     for name, end in zip(names, ended, strict=True):
@@ -79,9 +79,7 @@ async def test_of_services_that_claim_a_topic_at_the_same_time_one_has_it_and_al
         assert end is None or f"found {winner}, which has claimed it" in str(end)
 
 
-async def test_a_record_that_is_no_claim_is_said_and_claims_nothing(
-    kafka: str, topic: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_invalid_claim_is_logged_and_ignored(kafka: str, topic: str, caplog: pytest.LogCaptureFixture) -> None:
     async with Cluster(Connection(kafka)) as cluster:
         await claim(cluster, "stock", {f"{topic}.other": "id"}, at)
         await send(kafka, OWNERS, [(f"{topic} somebody", {"service": 1})])
@@ -89,7 +87,7 @@ async def test_a_record_that_is_no_claim_is_said_and_claims_nothing(
             await claim(cluster, "stock", {topic: "id"}, at)
         finally:
             await send(kafka, OWNERS, [(f"{topic} somebody", None)])
-        said = "requires claims of services alone; found another record at offset"
+        said = "requires claims of services only; found another record at offset"
         assert said in caplog.text
         caplog.clear()
         await claims(cluster)

@@ -1,4 +1,4 @@
-"""Event topics that pass through a service: no time deletes what it has not processed, and it deletes the rest."""
+"""Internal event topics: no retention deletes unprocessed records, and the service deletes processed ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_records_before_the_processed_offset_are_deleted_and_later_ones_ar
             await trimming
 
 
-def test_a_rekeyed_event_topic_and_what_is_replayed_pass_through_their_service() -> None:
+def test_topics_of_rekeyed_and_replayed_events_pass_through_their_service() -> None:
     service = fulfilment.fulfilment
     facts = {use.name: TopicFacts(use.partitions, "delete", 1_000_000, "id") for use in topics_of(service)}
     assert plan(service, facts).passed_through == {

@@ -1,4 +1,4 @@
-"""Why a partition may stand still, as the engine says of itself: with tables that are real and a group that is not."""
+"""Why a partition may stall, as the engine reports it: with real tables and a fake group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INPUT = TopicPartition("orders", 1)
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Iterator[dict[str, LocalTable]]:
-    """A global and a co-partitioned table; of the latter partition 1 is here."""
+    """Open a global table, and partition 1 of a co-partitioned one."""
     held = {
         topic.name: LocalTable(Table(topic, tmp_path, small_memory(), how, lambda: NOW), TableRole(), 6.0, lambda: NOW)
         for topic, how in ((customers, "global"), (plains, "partition"))  # type: ignore[list-item]
@@ -38,7 +38,7 @@ def tables(tmp_path: Path) -> Iterator[dict[str, LocalTable]]:
 
 
 def member(**changed: Any) -> Any:
-    """What a `Membership` shows, where one input partition is assigned."""
+    """A `Membership` with one assigned input partition."""
     states = changed.pop("states", [])
     processing = SimpleNamespace(assigned=[INPUT, TopicPartition(plains.name, 1)], held_back=changed.pop("held", list))
     inputs = SimpleNamespace(
@@ -57,7 +57,7 @@ def standing(tables: dict[str, LocalTable], membership: Any) -> dict[str, Standi
     return {each.place.topic: each for each in seen.partitions}
 
 
-def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, LocalTable]) -> None:
+def test_partitions_report_their_positions_without_an_excuse(tables: dict[str, LocalTable]) -> None:
     tables[customers.name].apply(0, [row(4, "ada", 1)], 5)
     tables[customers.name].observe_end(0, ObservedEnd(7, NOW))
     found = standing(tables, member())
@@ -66,25 +66,23 @@ def test_partitions_stand_where_they_are_and_need_no_excuse(tables: dict[str, Lo
     assert found[plains.name][1:] == (0, None, None, 0)
 
 
-def test_an_input_that_is_held_back_says_for_which_tables(tables: dict[str, LocalTable]) -> None:
+def test_a_held_back_input_names_the_tables_it_waits_for(tables: dict[str, LocalTable]) -> None:
     found = standing(tables, member(held=lambda: [INPUT]))
-    assert found["orders"].excuse == (
-        "held back until what it is joined with is caught up (shop.customers, shop.plains)"
-    )
+    assert found["orders"].excuse == ("held back until its tables have caught up (shop.customers, shop.plains)")
     assert found[plains.name].excuse is None, "the table is judged by itself"
     problem = Problem("topic orders", "requires 4 partitions", "8", "create it again")
     found = standing(tables, member(held_back={INPUT: problem}))
     assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
 
 
-def test_a_partition_that_was_added_says_that_it_is_held_back(tables: dict[str, LocalTable]) -> None:
+def test_an_added_partition_reports_that_it_is_held_back(tables: dict[str, LocalTable]) -> None:
     tables[plains.name].partition_count = 1
     assert standing(tables, member())[plains.name].excuse == (
-        "held back: the partition was added, and rows are placed by the number of before"
+        "held back: the partition was added, and rows are placed by the previous partition count"
     )
 
 
-def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(tables: dict[str, LocalTable]) -> None:
+def test_a_held_back_input_names_the_unreadable_rows_of_its_state(tables: dict[str, LocalTable]) -> None:
     held = {"held": lambda: [INPUT], "states": [plains.name]}
     tables[plains.name].role = TableRole(decided_on=True)
     tables[plains.name].apply(1, [Sent(4, b"ada", b"{}")], 5)
@@ -96,16 +94,16 @@ def test_an_input_that_is_held_back_says_which_rows_of_its_state_cannot_be_read(
     assert "cannot be read" not in str(standing(tables, member(**held))["orders"].excuse)
 
 
-def test_outputs_that_fail_excuse_what_the_group_reads_for_a_while(tables: dict[str, LocalTable]) -> None:
+def test_failed_outputs_excuse_the_groups_partitions_for_a_while(tables: dict[str, LocalTable]) -> None:
     found = standing(tables, member(unacknowledged=Unacknowledged(NOW - 5, "KafkaTimeoutError()")))
-    assert found["orders"].excuse == "outputs were not acknowledged 5 s ago, which is tried again: KafkaTimeoutError()"
+    assert found["orders"].excuse == "outputs were not acknowledged 5 s ago and are being retried: KafkaTimeoutError()"
     assert found[plains.name].excuse == found["orders"].excuse
     assert found[customers.name].excuse is None, "it is followed outside the group"
     before = Unacknowledged(NOW - FAILING_SECONDS - 1, "KafkaTimeoutError()")
     assert standing(tables, member(unacknowledged=before))["orders"].excuse is None
 
 
-def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_held_back(
+def test_a_partition_names_what_it_waits_for_unless_it_is_held_back(
     tables: dict[str, LocalTable],
 ) -> None:
     problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
@@ -117,7 +115,7 @@ def test_a_partition_that_waits_for_something_outside_says_what_unless_it_is_hel
         assert str(found).startswith(excuse)
 
 
-def test_a_table_counts_as_caught_up_where_others_have_all_of_its_partitions(tables: dict[str, LocalTable]) -> None:
+def test_a_table_is_caught_up_if_other_workers_have_all_its_partitions(tables: dict[str, LocalTable]) -> None:
     assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables == {
         customers.name: False,
         plains.name: False,
