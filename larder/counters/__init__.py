@@ -1,1 +1,1 @@
-"""Numbers that only rise: what a worker took in, gave out, and could not use."""
+"""Counters that only rise: what a worker consumed, produced, and could not use."""

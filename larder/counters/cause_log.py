@@ -1,7 +1,7 @@
-"""Logs why records cannot be used: the first of each cause at once, and then how many more, once a minute.
+"""Logs why records cannot be used: the first of each cause at once, then the number of others, once a minute.
 
-Causes that differ in values alone are one cause, and the number of causes is bounded: an owner may send nothing but
-nonsense.
+Causes that differ only in values count as one. The number of causes is bounded, since an owner may send nothing but
+invalid records.
 """
 
 from __future__ import annotations
@@ -16,86 +16,86 @@ from collections.abc import Callable, Iterable, Mapping
 log = logging.getLogger("larder")
 
 EVERY_SECONDS = 60.0
-"""Between two lines about one cause."""
+"""The time between two lines about one cause."""
 
 LOOK_SECONDS = 1.0
 
 MOST_KINDS = 20
-"""Causes of one topic that are told apart; all others count as one."""
+"""How many causes of one topic are distinguished; all others count as one."""
 
 OTHER = "other causes"
 
-# Quoted text, and words with a digit in them: keys, times, numbers. Names of types in backticks stay.
+# Quoted texts, and words with a digit in them: keys, times, numbers. Names of types in backticks stay.
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|[\w.:+-]*\d[\w.:+-]*")
 LONGEST_CAUSE = 300
-"""Characters: what comes after them does not tell causes apart."""
+"""In characters: the rest of a cause is ignored."""
 
 
 def kind_of(cause: str) -> str:
-    """Give a cause without the values of its record."""
+    """Return a cause without the values of its record."""
     return _VALUE.sub("…", cause[:LONGEST_CAUSE])
 
 
 class CauseLog:
-    """What is wrong with records of `subject`: an input or a table. `counts`: since the start, by kind of cause."""
+    """The causes of unusable records of `subject`, an input or a table. `counts`: since the start, by kind of cause."""
 
     def __init__(self, subject: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._subject = subject
         self._clock = clock
-        self._said_at: dict[str, float] = {}
-        self._unsaid: dict[str, int] = {}
+        self._logged_at: dict[str, float] = {}
+        self._unlogged: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
 
     def note(self, partition: int, offset: int, cause: str) -> None:
         """Log the first record of a cause; count those that follow."""
         kind = kind_of(cause)
-        if kind not in self._said_at and len(self._said_at) >= MOST_KINDS:
+        if kind not in self._logged_at and len(self._logged_at) >= MOST_KINDS:
             kind = OTHER
         self.counts[kind] += 1
-        if kind in self._said_at:
-            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+        if kind in self._logged_at:
+            self._unlogged[kind] = self._unlogged.get(kind, 0) + 1
             return
-        self._said_at[kind] = self._clock()
+        self._logged_at[kind] = self._clock()
         log.warning(
-            "%s: the record at offset %d of partition %d is parked: %s", self._subject, offset, partition, cause
+            "%s: the record at offset %d of partition %d cannot be used: %s", self._subject, offset, partition, cause
         )
 
-    def say_more(self, every: float = EVERY_SECONDS) -> None:
-        """Log how many more there were of each cause that was last logged at least `every` seconds ago."""
+    def log_others(self, every: float = EVERY_SECONDS) -> None:
+        """Log the number of other records of each cause that was last logged at least `every` seconds ago."""
         now = self._clock()
-        for kind, more in list(self._unsaid.items()):
-            if now - self._said_at[kind] >= every:
-                self._said_at[kind] = now
-                del self._unsaid[kind]
-                log.warning("%s: %d more parked: %s", self._subject, more, kind)
+        for kind, more in list(self._unlogged.items()):
+            if now - self._logged_at[kind] >= every:
+                self._logged_at[kind] = now
+                del self._unlogged[kind]
+                log.warning("%s: %d more cannot be used: %s", self._subject, more, kind)
 
 
 class CauseLogs:
-    """The log of each input topic of a worker, through all its assignments."""
+    """The logs of the input topics of a worker, across its assignments."""
 
     def __init__(self) -> None:
         self._by_topic: dict[str, CauseLog] = {}
 
     def of(self, topic: str) -> CauseLog:
-        """Give the log of a topic's records."""
+        """Return the log of a topic's records."""
         return self._by_topic.setdefault(topic, CauseLog(f"input {topic}"))
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Give how many records were parked since the start, by topic and kind of cause."""
+        """Return how many records could not be used since the start, by topic and kind of cause."""
         return {topic: each.counts for topic, each in self._by_topic.items()}
 
     def all(self) -> Iterable[CauseLog]:
-        """Give those of all topics that were asked for."""
+        """Return all logs."""
         return list(self._by_topic.values())
 
 
-async def say_causes(logs: Callable[[], Iterable[CauseLog]]) -> None:
-    """Say what is due until cancelled, and then the rest."""
+async def log_causes(logs: Callable[[], Iterable[CauseLog]]) -> None:
+    """Log what is due until cancelled, and then the rest."""
     try:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for each in logs():
-                each.say_more()
+                each.log_others()
     finally:
         for each in logs():
-            each.say_more(every=0)
+            each.log_others(every=0)

@@ -1,4 +1,4 @@
-"""What became of records, for all that a service declares."""
+"""The outcomes of records, for everything that a service declares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CountedOperator(NamedTuple):
 
 
 class Counts:
-    """The counts of operators, of rekeyings by the topic that they fill, and of causes by input."""
+    """The counts of operators, of rekeyings by their target topic, and of causes by input."""
 
     def __init__(
         self, operators: Iterable[Operator], rekeyed: Iterable[str] = (), clock: Callable[[], float] = now
@@ -35,7 +35,7 @@ class Counts:
 
     @property
     def operators(self) -> Collection[CountedOperator]:
-        """All counts, in the sequence of the declarations."""
+        """All counts, in the order of the declarations."""
         return self._operators.values()
 
     def handled(self, operator: Operator) -> int:
@@ -47,7 +47,7 @@ class Counts:
         return self.under(operator.counted_as, form)
 
     def under(self, counted_as: str, form: type[Form]) -> Form:
-        """Return the counts under an id; TypeError if they have another form."""
+        """Return the counts under an id; raise TypeError if they have another form."""
         counts = self._operators[counted_as].counts
         if not isinstance(counts, form):
             message = f"{counted_as} counts {type(counts).__name__}, not {form.__name__}"

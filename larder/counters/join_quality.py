@@ -1,8 +1,8 @@
-"""What became of the records of each join, by partition: counts, and the newest of those that lacked a row.
+"""The outcomes of each join by partition: counts, and samples of the newest records that lacked a row.
 
-Kept for as long as the worker runs, whoever has the partition meanwhile: counts only rise. What is read again
-after a rewind counts again. A slice whose rows are all there costs one addition; samples are only taken of records
-that are handled one by one.
+Counts are kept while the worker runs, even if a partition moves to another worker, so that they only rise. Records
+that are read again after a rewind count again. A slice with all of its rows costs one addition; samples are taken only
+of records that are handled one by one.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from larder.clock import now
 from larder.declaring.compiled.joins import LookedUp
 
 NEWEST = 20
-"""So many samples are kept of each kind, for each join and partition: enough to see what they have in common."""
+"""How many samples are kept of each kind, join and partition: enough to find what they have in common."""
 
 TEXT_BYTES = 256
-"""Of a key or a cause no more is kept: samples of large keys must not be what fills the memory."""
+"""How much of a key or a cause is kept: samples of large keys must not fill the memory."""
 
 
 @dataclass
 class JoinCounts:
-    """What became of the records of a join, in this worker since it started.
+    """The outcomes of the records of a join, in this worker since it started.
 
-    `hits`: all of its rows were there when it came; `joined`: there is a result, at once or later; `overridden`: it had
-    a field with the name of an embedded row, and the result has the row alone.
+    `hits`: all rows were there when the record arrived. `joined`: it has a result, at once or later. `overridden`: it
+    had a field with the name of an embedded row, which replaced that field in the result.
     """
 
     hits: int = 0
@@ -49,8 +49,8 @@ class JoinCounts:
 class Sample(NamedTuple):
     """A record that was not joined, by its offset in the join's input and its message key.
 
-    `lookup` is the place of the look-up that found no row, and `reference` the key that it asked for (None: the
-    record's field is null); None for both where no row was missing. `at` in seconds since the epoch.
+    `lookup` is the index of the look-up that found no row, and `reference` its key (None: the record's field is null).
+    Both are None if no row was missing. `at` in seconds since the epoch.
     """
 
     at: float
@@ -62,7 +62,7 @@ class Sample(NamedTuple):
 
 
 class JoinQuality:
-    """One join on one input partition. `clock` gives seconds since the epoch."""
+    """One join on one input partition. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float] = now) -> None:
         self.counts = JoinCounts()
@@ -72,17 +72,17 @@ class JoinQuality:
         self._clock = clock
 
     def lack(self, records: Sequence[LookedUp]) -> None:
-        """Note the records of a slice for which a row was not found."""
+        """Note the records of a slice that lack a row."""
         self.counts.missing += len(records)
         self.missing.extend(map(self._sample, records[-NEWEST:]))
 
     def expire(self, found: LookedUp) -> None:
-        """Note a record that has waited for its rows for as long as it may."""
+        """Note a record that has waited for its rows for as long as allowed."""
         self.counts.expired += 1
         self.expired.append(self._sample(found))
 
     def dead_letter(self, found: LookedUp, cause: str) -> None:
-        """Note a record that is dead-lettered, for lack of rows where it needs any."""
+        """Note a record that is dead-lettered, for instance because it lacks a row."""
         self.counts.parked += 1
         self.parked.append(self._sample(found, cause[:TEXT_BYTES]))
 
@@ -104,7 +104,7 @@ class QualityOfJoin:
         return self._partitions
 
     def of(self, partition: int) -> JoinQuality:
-        """That of a partition, from its first assignment on."""
+        """Return the quality on a partition, since its first assignment."""
         return self._partitions.setdefault(partition, JoinQuality(self._clock))
 
     @property
@@ -112,11 +112,11 @@ class QualityOfJoin:
         return self.total().joined
 
     def as_dict(self) -> dict[str, int]:
-        """The sum over all partitions, by what became of records."""
+        """Return the sums over all partitions, by outcome."""
         return self.total().as_dict()
 
     def total(self) -> JoinCounts:
-        """The sum over all partitions."""
+        """Return the sums over all partitions."""
         each = [quality.counts for quality in self._partitions.values()]
         return JoinCounts(*(sum(getattr(counts, field.name) for counts in each) for field in fields(JoinCounts)))
 

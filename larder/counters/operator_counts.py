@@ -1,6 +1,6 @@
-"""What operators count: how many records each has handled, and what became of them.
+"""What operators count: how many records each has handled, and their outcomes.
 
-A kind registers the form of its counts with `counts_of`; a kind that does not counts `Results`.
+A kind registers the form of its counts with `counts_of`. Otherwise its counts are `Results`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from larder.declaring.reactions import Reaction
 
 
 class OperatorCounts(Protocol):
-    """The numbers of one operator in this worker since it started; they only rise."""
+    """The counts of one operator in this worker since it started; they only rise."""
 
     @property
     def handled(self) -> int:
@@ -42,7 +42,7 @@ class Results(Counter[str]):
 
 @dataclass
 class DecideCounts:
-    """What became of the events of a decide, and of its wake-ups."""
+    """The outcomes of the events of a decide, and of its wake-ups."""
 
     decided: int = 0
     rows: int = 0
@@ -61,7 +61,7 @@ class DecideCounts:
 
 @dataclass
 class ReactionCounts:
-    """What became of the changes of a table that is reacted to."""
+    """The outcomes of reactions to the changes of a table."""
 
     changes: int = 0
     emitted: int = 0
@@ -77,7 +77,7 @@ class ReactionCounts:
 
 @dataclass
 class AgentCounts:
-    """Records that an agent was given, and those after which it asked for more."""
+    """Records that an agent was given, and those that it has finished."""
 
     given: int = 0
     done: int = 0

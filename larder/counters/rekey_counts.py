@@ -1,4 +1,4 @@
-"""What became of records that `.by` sends on, beyond those that it sends."""
+"""The outcomes of records of a `.by`, other than being sent."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class RekeyCounts:
     """Counts of one `.by` in one worker.
 
-    dropped   records with null in the field, which `missing=Drop` leaves out.
+    dropped   records whose field is null, which `missing=Drop` leaves out.
     """
 
     dropped: int = 0

@@ -1,4 +1,4 @@
-"""What became of the records of a table. Plain numbers that only rise."""
+"""The outcomes of the records of a table. Plain numbers that only rise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from larder.store.records import Applied
 
 @dataclass
 class TableCounts:
-    """Records of one table in this worker since it started, by what they did; `swept` counts rows."""
+    """Records of one table in this worker since it started, by their effect; `swept` counts rows."""
 
     new: int = 0
     changed: int = 0

@@ -1,4 +1,4 @@
-"""How much a worker takes in and gives out, since it started: told once for each batch, read by whoever shows it.
+"""How much a worker has consumed and produced since it started, counted once per batch.
 
 Plain numbers that only rise. Knows neither Kafka nor metrics.
 """
@@ -10,14 +10,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 BATCH_RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
-"""Bounds for sizes of batches: a slice has at most 500 records, or 1,000 rows of a table that is followed."""
+"""Bounds for the sizes of batches: a slice has at most 500 records, or 1,000 rows of a followed table."""
 
 COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
-"""Bounds for the time a commit takes: a few milliseconds, and never more than `publishing.ANSWER_SECONDS` twice."""
+"""Bounds for the duration of a commit: a few milliseconds, and at most twice `delivery.ANSWER_SECONDS`."""
 
 
 class Histogram:
-    """How many values were up to each of `bounds`, and above the last one; their sum."""
+    """How many values were at most each of `bounds`, or above the last one; and their sum."""
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -32,7 +32,7 @@ class Histogram:
 
 
 class Taken:
-    """What came in of one topic: records by partition, and the sizes of the batches that they were handled in."""
+    """What was consumed from one topic: records by partition, and the sizes of their batches."""
 
     __slots__ = ("records", "sizes")
 
@@ -41,7 +41,7 @@ class Taken:
         self.sizes = Histogram(BATCH_RECORDS)
 
     def add(self, partition: int, records: int) -> None:
-        """A batch was handled; one without records tells of a position only, and does not count."""
+        """Count a batch, unless it has only a position and no records."""
         if records:
             self.records[partition] += records
             self.sizes.observe(records)
@@ -58,6 +58,6 @@ class Traffic:
         self.assignments = 0
 
     def committed(self, published: Counter[tuple[str, int]], seconds: float) -> None:
-        """A unit was settled and its offsets are committed, so long after it was closed."""
+        """Count a unit whose offsets were committed `seconds` after it was closed."""
         self.published.update(published)
         self.commits.observe(seconds)

@@ -12,7 +12,7 @@ from typing import Any
 
 from larder.assembly.plan import ServicePlan, plan
 from larder.clock import now
-from larder.counters.cause_log import CauseLog, say_causes
+from larder.counters.cause_log import CauseLog, log_causes
 from larder.counters.operator_counts import ReactionCounts
 from larder.declaring.problems import LarderError, Problem
 from larder.declaring.reactions import counted_reactions
@@ -119,7 +119,7 @@ class ServiceRunner:
             tasks.create_task(watch_connection(runtime))
             tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
             tasks.create_task(maintain(tables))
-            tasks.create_task(say_causes(self._cause_logs))
+            tasks.create_task(log_causes(self._cause_logs))
             tasks.create_task(log_progress(tables, runtime.clock))
             await self._follow(tasks, planned)
             if planned.group_topics:

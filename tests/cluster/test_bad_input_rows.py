@@ -50,7 +50,7 @@ def test_bad_rows_are_kept_with_their_cause_and_all_others_are_stored(stage: Sta
         assert held["counts"]["rejected"] == held["parked"] == len(BAD)
         assert held["rows"] == 2
         assert re.search(
-            r"table \S+\.customers: the record at offset 1 of partition 0 is parked.*requires JSON", worker.text
+            r"table \S+\.customers: the record at offset 1 of partition 0 cannot be used.*requires JSON", worker.text
         )
         assert worker.stop() == 0
         letters = stage.letters()

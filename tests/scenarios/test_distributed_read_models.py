@@ -641,8 +641,8 @@ async def test_a_field_that_an_owner_adds_survives_and_a_changed_or_removed_one_
             assert letter["value"] == row
             _, listed = half.get(f"/dead-letters?key={key}") or (0, {})
             assert [each["id"] for each in listed["letters"]] == [place]
-    for worker in (whole, next(half for half in halves if "is parked" in half.text)):
-        said = worker.until_said(rf"table {table}: the record at offset \d+ of partition \d is parked.*")
+    for worker in (whole, next(half for half in halves if "cannot be used" in half.text)):
+        said = worker.until_said(rf"table {table}: the record at offset \d+ of partition \d cannot be used.*")
         offset, partition = map(int, re.findall(r"offset (\d+) of partition (\d)", said)[0])
         at = {(each.partition, each.offset): (each.key or b"").decode() for each in lie.values()}
         assert bad[at[partition, offset]][1] in said

@@ -1,4 +1,4 @@
-"""What operators count: of each kind in its form, of kinds that nobody knows by result."""
+"""What operators count: in the form of their kind, or by outcome for a kind without one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ customers = OwnerTopic("customers", Customer, key="customer_id")
 moves = EventTopic("moves", Customer, key="customer_id")
 
 
-def test_a_kind_that_nobody_knows_counts_records_by_result() -> None:
+def test_a_kind_without_a_form_counts_records_by_outcome() -> None:
     toy = Toy()
     counts = Counts([toy])
     counts.of(toy, Results).update(copied=3, parked=1)
@@ -32,7 +32,7 @@ def test_a_kind_that_nobody_knows_counts_records_by_result() -> None:
     assert (operator, counted.as_dict(), counts.handled(toy)) == (toy, {"copied": 3, "parked": 1}, 4)
 
 
-def test_reactions_to_one_table_count_together() -> None:
+def test_reactions_to_the_same_table_are_counted_together() -> None:
     service = Service("crm")
     table = service.table(customers)
     one, two = service.on_change(table), service.on_change(table)
@@ -41,7 +41,7 @@ def test_reactions_to_one_table_count_together() -> None:
     assert (counts.handled(two), len(counts.operators)) == (2, 1)
 
 
-def test_the_form_of_another_kind_is_refused() -> None:
+def test_the_counts_of_another_kind_are_refused() -> None:
     toy = Toy()
     with pytest.raises(TypeError, match="toy:one counts Results, not QualityOfJoin"):
         Counts([toy]).of(toy, QualityOfJoin)

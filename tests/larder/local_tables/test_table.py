@@ -107,12 +107,12 @@ def test_the_first_rejected_record_of_a_cause_is_logged_then_the_number_of_other
     with caplog.at_level(logging.WARNING, "larder"):
         for offset in range(100):
             by_partition.apply(0, [Sent(offset, key_in(0).encode(), b"{")], offset + 1)
-        by_partition.causes.say_more()
+        by_partition.causes.log_others()
         clock.now += 60
-        by_partition.causes.say_more()
+        by_partition.causes.log_others()
     first, second = caplog.messages
-    assert first.startswith("table shop.customers: the record at offset 0 of partition 0 is parked: ")
-    assert second.startswith("table shop.customers: 99 more parked: ")
+    assert first.startswith("table shop.customers: the record at offset 0 of partition 0 cannot be used: ")
+    assert second.startswith("table shop.customers: 99 more cannot be used: ")
 
 
 def test_listeners_are_called_after_rows_are_stored(by_partition: LocalTable) -> None:

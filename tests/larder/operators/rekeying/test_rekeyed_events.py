@@ -84,8 +84,8 @@ def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.Lo
     values = [b'{"customer_id":null}', b'{"customer_id":null}', None]
     rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
     first, second = caplog.messages
-    assert first.startswith("input orders: the record at offset 0 of partition 2 is parked: ")
-    assert second.startswith("input orders: the record at offset 2 of partition 2 is parked: ")
+    assert first.startswith("input orders: the record at offset 0 of partition 2 cannot be used: ")
+    assert second.startswith("input orders: the record at offset 2 of partition 2 cannot be used: ")
 
 
 def test_an_event_without_a_key_says_what_it_lacks() -> None:
