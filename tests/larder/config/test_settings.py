@@ -94,7 +94,7 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"LARDER_WEB_PRT": "1"}, "setting LARDER_WEB_PRT (environment): .* did you mean LARDER_WEB_PORT"),
         ({"LARDER_WEB_PORT": "http"}, "requires a whole number, at least 0, at most 65535; found 'http'"),
@@ -114,8 +114,8 @@ def test_modules_are_separated_by_commas(tmp_path: Path) -> None:
         ({"LARDER_CONFIG": "/no/such.toml"}, "settings file /no/such.toml: requires TOML that can be read"),
     ],
 )
-def test_an_invalid_environment_is_refused(environment: dict[str, str], said: str, tmp_path: Path) -> None:
-    with pytest.raises(MistakeError, match=said.replace("(", r"\(").replace(")", r"\)")):
+def test_an_invalid_environment_is_refused(environment: dict[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(MistakeError, match=message.replace("(", r"\(").replace(")", r"\)")):
         load_settings(environment, tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_a_web_host_is_an_address_a_name_or_a_wildcard(host: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("web_prt = 1", "did you mean web_port"),
         ('web_port = "http"', "requires a whole number"),
@@ -135,9 +135,9 @@ def test_a_web_host_is_an_address_a_name_or_a_wildcard(host: str, tmp_path: Path
         ("web_port = ", "requires TOML that can be read"),
     ],
 )
-def test_an_invalid_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "larder.toml").write_text(text)
-    with pytest.raises(MistakeError, match=said):
+    with pytest.raises(MistakeError, match=message):
         load_settings({}, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The group's assignor: pure decisions over what members tell, and real groups in which they tell it."""
+"""The group's assignor: pure decisions over the reports of members, and real groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.topics import create, until
 
 COUNTS = {"customers": 4, "orders": 4, "waiting": 4, "others": 2, "gone": 0}
 
-tolds = st.builds(
+reports = st.builds(
     MemberReport,
     round=st.integers(0, 3),
     active=st.dictionaries(st.sampled_from(list(COUNTS)), st.lists(st.integers(0, 6), max_size=4)),
@@ -34,13 +34,13 @@ def _all(partitions: Partitions) -> set[tuple[str, int]]:
     return {(topic, number) for topic, numbers in partitions.items() for number in numbers}
 
 
-@given(st.lists(tolds, min_size=1, max_size=4))
-def test_whatever_members_tell_each_partition_is_given_once_and_equal_numbers_stay_together(
-    told: list[MemberReport],
+@given(st.lists(reports, min_size=1, max_size=4))
+def test_each_partition_is_assigned_once_and_equal_numbers_stay_together(
+    reported: list[MemberReport],
 ) -> None:
-    names = [f"m{number}" for number in range(len(told))]
+    names = [f"m{number}" for number in range(len(reported))]
     active, standbys = assign(
-        COUNTS, dict.fromkeys(names, frozenset(COUNTS)), dict(zip(names, told, strict=True)), standby=True
+        COUNTS, dict.fromkeys(names, frozenset(COUNTS)), dict(zip(names, reported, strict=True)), standby=True
     )
     given_ = [each for name in names for each in _all(active[name])]
     assert sorted(given_) == sorted((topic, number) for topic, count in COUNTS.items() for number in range(count))
@@ -49,19 +49,19 @@ def test_whatever_members_tell_each_partition_is_given_once_and_equal_numbers_st
         assert not _all(active[name]) & _all(standbys[name])
 
 
-def test_who_was_paused_and_says_that_it_has_what_others_were_given_since_is_not_believed() -> None:
-    told = {
+def test_an_outdated_claim_of_a_paused_member_is_ignored() -> None:
+    reported = {
         "zombie": MemberReport(round=3, active={"orders": [0, 1, 2, 3]}),
         "a": MemberReport(round=4, active={"orders": [0, 1]}),
         "b": MemberReport(round=4, active={"orders": [2, 3]}),
     }
-    active, _ = assign({"orders": 4}, dict.fromkeys(told, frozenset(["orders"])), told, standby=False)
+    active, _ = assign({"orders": 4}, dict.fromkeys(reported, frozenset(["orders"])), reported, standby=False)
     assert len(_all(active["a"]) & {("orders", 0), ("orders", 1)}) >= 1
     assert len(_all(active["b"]) & {("orders", 2), ("orders", 3)}) >= 1
     assert len(active["zombie"]["orders"]) == 1
 
 
-def test_a_topic_that_only_some_read_goes_to_those() -> None:
+def test_a_topic_is_assigned_only_to_members_that_read_it() -> None:
     reads = {"old": frozenset(["orders"]), "new": frozenset(["orders", "returns"])}
     active, _ = assign({"orders": 4, "returns": 4}, reads, dict.fromkeys(reads, MemberReport()), standby=True)
     assert active["old"].keys() == {"orders"}
@@ -69,14 +69,14 @@ def test_a_topic_that_only_some_read_goes_to_those() -> None:
     assert active["new"]["returns"] == [0, 1, 2, 3]
 
 
-def test_groups_of_few_partitions_do_not_all_go_to_the_same_member() -> None:
+def test_topics_with_few_partitions_do_not_all_go_to_the_same_member() -> None:
     counts = {"a": 1, "b": 2, "c": 3}
     reads = dict.fromkeys(("one", "two", "three"), frozenset(counts))
     active, _ = assign(counts, reads, dict.fromkeys(reads, MemberReport()), standby=False)
     assert {len(_all(each)) for each in active.values()} == {2}
 
 
-async def test_members_keep_what_they_have_when_one_comes_and_when_it_goes(kafka: str, prefix: str) -> None:
+async def test_members_keep_their_partitions_when_another_joins_and_leaves(kafka: str, prefix: str) -> None:
     topics = [f"{prefix}.{name}" for name in ("customers", "orders")]
     await create(kafka, dict.fromkeys(topics, 6))
     one, two, three = Taken(), Taken(), Taken()
@@ -92,7 +92,7 @@ async def test_members_keep_what_they_have_when_one_comes_and_when_it_goes(kafka
         await until(lambda: len(one.assigned) == len(two.assigned) == 6, 30, "three of each again")
 
 
-async def test_who_has_the_rows_gets_the_partitions_and_the_next_best_stands_by(kafka: str, prefix: str) -> None:
+async def test_the_member_with_most_rows_gets_a_partition_and_the_next_is_its_standby(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.customers"
     await create(kafka, {topic: 2})
     tps = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
@@ -102,13 +102,13 @@ async def test_who_has_the_rows_gets_the_partitions_and_the_next_best_stands_by(
     async with AsyncExitStack() as stack:
         for intake in (cold, warm, warmer):
             await stack.enter_async_context(member(kafka, prefix, intake, [topic], standby=1))
-        await until(lambda: (warm.assigned, warmer.assigned) == ([tps[0]], [tps[1]]), 30, "those with most rows")
+        await until(lambda: (warm.assigned, warmer.assigned) == ([tps[0]], [tps[1]]), 30, "the members with most rows")
         await until(lambda: set(warm.standbys) | set(warmer.standbys) | set(cold.standbys) == set(tps), 10, "standbys")
         assert not set(warm.assigned) & set(warm.standbys)
 
 
 class _Newer(RoundRobinPartitionAssignor):
-    """A member of a version to come: what it tells has more in it, and it cannot be told what to do by ours."""
+    """A member of a later version. Its reports have more fields, and it does not understand our assignments."""
 
     name = "larder"
     content = b""
@@ -125,7 +125,7 @@ class _Newer(RoundRobinPartitionAssignor):
         return given_
 
 
-async def test_members_of_other_versions_share_a_group_whoever_leads_it(kafka: str, prefix: str) -> None:
+async def test_members_of_other_versions_share_a_group_whichever_leads_it(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 4})
     contents = [b"", b"\xff\x00 no JSON", msgspec.json.encode({"version": 9, "round": "so?", "active": [1], "more": 1})]
@@ -150,7 +150,7 @@ async def test_members_of_other_versions_share_a_group_whoever_leads_it(kafka: s
                 assert intake.failures == []
 
 
-async def test_who_comes_back_reading_other_topics_is_assigned_anew(kafka: str, prefix: str) -> None:
+async def test_a_member_that_returns_with_other_topics_causes_a_rebalance(kafka: str, prefix: str) -> None:
     old, new, more = (f"{prefix}.{name}" for name in ("old", "new", "more"))
     await create(kafka, {old: 2, new: 2, more: 2})
     staying, before, after = Taken(), Taken(), Taken()
@@ -160,12 +160,14 @@ async def test_who_comes_back_reading_other_topics_is_assigned_anew(kafka: str, 
         async with member(kafka, prefix, after, [new, more], "two", 30.0):
             expected = {TopicPartition(more, 0), TopicPartition(more, 1)}
             await until(lambda: expected <= set(after.assigned), 15, "the topic that only it reads")
-            await until(lambda: sum(tp.topic == old for tp in staying.assigned) == 2, 15, "what it reads no more")
+            await until(
+                lambda: sum(tp.topic == old for tp in staying.assigned) == 2, 15, "the topic that it no longer reads"
+            )
             assert sum(tp.topic == new for tp in [*after.assigned, *staying.assigned]) == 2
             assert after.failures == []
 
 
-def test_what_is_told_is_read_again() -> None:
-    told = MemberReport(1, 5, {"t": [1]}, {"t": [2]}, {"t": {1: 10, 2: 9}}, 1)
-    assert msgspec.json.decode(msgspec.json.encode(told), type=MemberReport) == told
+def test_reports_and_assignments_survive_encoding() -> None:
+    report = MemberReport(1, 5, {"t": [1]}, {"t": [2]}, {"t": {1: 10, 2: 9}}, 1)
+    assert msgspec.json.decode(msgspec.json.encode(report), type=MemberReport) == report
     assert msgspec.json.decode(b'{"round": 4, "hints": {}}', type=Given) == Given(round=4)

@@ -1,4 +1,4 @@
-"""Who gets which partitions, for any claims: complete, even, moving as little as can be, and where the rows are."""
+"""Assignments for any claims are complete and even, move few partitions, and put them where their rows are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ costs = st.tuples(st.integers(0, 6), st.integers(1, 4)).flatmap(
 
 @st.composite
 def claims(draw: st.DrawFn) -> tuple[int, dict[str, MemberClaim]]:
-    """So many partitions; who had them, if anybody, and who has how much of their rows."""
+    """The number of partitions, and for each member which of them it had and how far it has read them."""
     partitions, names = draw(st.integers(1, 9)), [f"m{number}" for number in range(draw(st.integers(1, 5)))]
     had = draw(st.lists(st.sampled_from([*names, None]), min_size=partitions, max_size=partitions))
     numbers = st.integers(0, partitions - 1)
@@ -41,7 +41,7 @@ def _is_even(counts: Sequence[int]) -> bool:
 
 @example([[0, 9, 9], [9, 0, 9], [9, 0, 1], [0, 9, 9]])  # the larger quota moves from the second to the first
 @given(costs)
-def test_no_even_way_to_give_is_cheaper(rows: list[list[int]]) -> None:
+def test_no_even_assignment_is_cheaper(rows: list[list[int]]) -> None:
     columns = len(rows[0]) if rows else 1
     given_ = balance(rows)
     assert len(given_) == len(rows)
@@ -59,7 +59,9 @@ def _cost(rows: list[list[int]], way: Sequence[int]) -> int:
 
 
 @given(claims())
-def test_each_partition_is_given_once_and_all_get_about_as_many(group: tuple[int, dict[str, MemberClaim]]) -> None:
+def test_each_partition_is_assigned_once_and_members_get_equally_many(
+    group: tuple[int, dict[str, MemberClaim]],
+) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=True)
     assert sorted(number for each in shares.values() for number in each.active) == list(range(partitions))
@@ -71,18 +73,18 @@ def test_each_partition_is_given_once_and_all_get_about_as_many(group: tuple[int
 
 
 @given(claims())
-def test_no_more_partitions_move_than_must(group: tuple[int, dict[str, MemberClaim]]) -> None:
+def test_no_more_partitions_move_than_necessary(group: tuple[int, dict[str, MemberClaim]]) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=False)
     quota, extra = divmod(partitions, len(members))
     had = sorted((len(claim.had) for claim in members.values()), reverse=True)
-    # Larger quotas go to those that had most.
+    # The members that had most get the larger quotas.
     most = sum(min(count, quota + (place < extra)) for place, count in enumerate(had))
     assert sum(len(shares[name].active.intersection(claim.had)) for name, claim in members.items()) == most
 
 
 @given(claims())
-def test_what_was_shared_stays_as_it_is(group: tuple[int, dict[str, MemberClaim]]) -> None:
+def test_an_assignment_is_stable(group: tuple[int, dict[str, MemberClaim]]) -> None:
     partitions, members = group
     shares = share(partitions, members, standby=True)
     again = {
@@ -91,7 +93,7 @@ def test_what_was_shared_stays_as_it_is(group: tuple[int, dict[str, MemberClaim]
     assert share(partitions, again, standby=True) == shares
 
 
-def test_partitions_of_a_member_that_is_gone_go_to_those_that_stood_by() -> None:
+def test_standbys_take_over_the_partitions_of_a_lost_member() -> None:
     rows = dict.fromkeys((0, 1, 2, 3), 10)
     members = {"a": MemberClaim((0, 1), (5,), {**rows, 5: 9}), "b": MemberClaim((2, 3), (4,), {**rows, 4: 9})}
     shares = share(6, members, standby=True)
@@ -99,7 +101,7 @@ def test_partitions_of_a_member_that_is_gone_go_to_those_that_stood_by() -> None
     assert (shares["a"].standby, shares["b"].standby) == ({2, 3, 4}, {0, 1, 5})
 
 
-def test_of_those_with_rows_the_one_that_has_read_most_comes_first() -> None:
+def test_the_member_that_has_read_most_is_preferred() -> None:
     members = {
         "cold": MemberClaim(),
         "old": MemberClaim(reached={0: 50, 1: 50}),
@@ -111,7 +113,7 @@ def test_of_those_with_rows_the_one_that_has_read_most_comes_first() -> None:
     assert share(1, members, standby=True)["old"].standby == {0}
 
 
-def test_a_member_that_is_far_behind_gives_way_and_one_that_is_not_stays() -> None:
+def test_only_a_member_that_is_far_behind_loses_a_partition_it_had() -> None:
     far, near = MOVE_OFFSETS + 2, MOVE_OFFSETS - 2
     shares = share(
         2, {"a": MemberClaim((0, 1), (), {1: 2}), "b": MemberClaim((), (), {0: far, 1: near})}, standby=False
@@ -121,7 +123,7 @@ def test_a_member_that_is_far_behind_gives_way_and_one_that_is_not_stays() -> No
     assert share(1, {"a": MemberClaim((0,)), "b": MemberClaim((), (), {0: near})}, standby=False)["a"].active == {0}
 
 
-def test_a_newcomer_gets_those_partitions_that_it_has_rows_of() -> None:
+def test_a_newcomer_gets_the_partitions_whose_rows_it_has() -> None:
     members = {
         "stays": MemberClaim(range(4), (), dict.fromkeys(range(4), 100)),
         "comes back": MemberClaim((), (), {1: 99, 3: 98}),
@@ -129,7 +131,7 @@ def test_a_newcomer_gets_those_partitions_that_it_has_rows_of() -> None:
     assert share(4, members, standby=False)["comes back"].active == {1, 3}
 
 
-def test_many_partitions_and_members_are_shared_out_in_little_time() -> None:
+def test_many_partitions_and_members_are_assigned_quickly() -> None:
     members = {
         f"m{number}": MemberClaim(range(number * 25, number * 25 + 25), (), {number * 25: 7}) for number in range(20)
     }  # fmt: skip

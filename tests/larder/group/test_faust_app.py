@@ -1,4 +1,4 @@
-"""Faust as the faust_app, on a real broker: whole batches in order, from where they were asked for, and no commit."""
+"""The Faust application on a real broker: whole batches in order from wanted positions, and no commits by Faust."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.topics import Sent, admin, create, send, until
 
 
 class Taken:
-    """An intake that takes everything, from given positions or the start."""
+    """An intake that accepts everything, from the given positions or from the beginning."""
 
     def __init__(self, positions: Mapping[TopicPartition, int] | None = None) -> None:
         self.epoch = 0
@@ -91,7 +91,7 @@ class Taken:
 async def member(
     kafka: str, group: str, intake: Taken, topics: Collection[str], name: str = "", session: float = 3.0, **more: Any
 ) -> AsyncIterator[App]:
-    """A member of a name of its own, unless one is given."""
+    """A member of a group, with a unique name unless one is given."""
     named = Group(group, name or uuid4().hex, Connection(kafka), session, 0.3, 30.0, 1 << 20, **more)
     app = App(named, intake, topics)
     await app.start()
@@ -107,7 +107,7 @@ async def committed(kafka: str, group: str) -> dict[TopicPartition, int]:
     return {tp: each.offset for tp, each in found.items() if each.offset >= 0}
 
 
-async def test_batches_arrive_whole_in_order_and_from_where_they_were_asked_for(kafka: str, topic: str) -> None:
+async def test_whole_batches_arrive_in_order_from_the_wanted_position(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 2})
     await send(kafka, topic, [Sent("k", b"%d" % number, number % 2) for number in range(2_000)])
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -135,7 +135,7 @@ async def test_the_group_is_joined_without_a_pause(kafka: str, topic: str, monke
     assert waited == []
 
 
-async def test_nothing_is_committed_but_by_our_own_hand(kafka: str, topic: str) -> None:
+async def test_faust_commits_nothing(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")] * 10)
     tp, intake = TopicPartition(topic, 0), Taken()
@@ -151,10 +151,10 @@ async def test_nothing_is_committed_but_by_our_own_hand(kafka: str, topic: str) 
         assert (offsets.committed, offsets.begins, offsets.ends) == ({tp: Committed(7, "id-1")}, {tp: 0}, {tp: 10})
         await send(kafka, topic, [("k", b"v")])
         await until(lambda: len(intake.offsets(tp)) == 11, 10, "one more record")
-    assert await committed(kafka, topic) == {tp: 7}, "neither when it stops"
+    assert await committed(kafka, topic) == {tp: 7}, "nor does it commit when it stops"
 
 
-async def test_offsets_of_partitions_that_others_have_are_told_too(kafka: str, prefix: str) -> None:
+async def test_offsets_of_partitions_of_other_members_can_be_read(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 2})
     async with AsyncExitStack() as stack:
@@ -188,7 +188,7 @@ async def test_only_committed_records_arrive(kafka: str, topic: str) -> None:
     assert intake.offsets(tp) == [2]
 
 
-async def test_a_position_that_is_gone_is_told_and_never_reset(kafka: str, topic: str) -> None:
+async def test_a_lost_position_is_reported_and_never_reset(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")] * 3)
     tp = TopicPartition(topic, 0)
@@ -201,7 +201,7 @@ async def test_a_position_that_is_gone_is_told_and_never_reset(kafka: str, topic
         await until(lambda: intake.offsets(tp) == [1, 2], 10, "the rest")
 
 
-async def test_partitions_that_are_not_wanted_wait_and_hold_nobody_back(kafka: str, topic: str) -> None:
+async def test_unwanted_partitions_wait_without_delaying_others(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 2})
     await send(kafka, topic, [Sent("k", b"v", number % 2) for number in range(20)])
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -214,30 +214,28 @@ async def test_partitions_that_are_not_wanted_wait_and_hold_nobody_back(kafka: s
         await until(lambda: intake.offsets(one) == list(range(10)), 10, "the partition that waited")
 
 
-async def test_after_a_rewind_everything_comes_again_whatever_faust_was_about_to_note(kafka: str, topic: str) -> None:
+async def test_after_a_rewind_everything_is_read_again_whatever_faust_notes_late(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")] * 10)
     tp, intake = TopicPartition(topic, 0), Taken()
     async with member(kafka, topic, intake, [topic]) as app:
         await until(lambda: len(intake.offsets(tp)) == 10, 20, "all records")
         noted = dict(app.consumer._read_offset)
-        assert noted, "faust notes what it handed on"
+        assert noted, "Faust notes the offsets of delivered records"
         intake.batches.clear()
         await cast("Consumer", app.consumer).rewind()
         app.consumer._read_offset.update(noted)
         await until(lambda: intake.offsets(tp) == list(range(10)), 10, "all records again")
 
 
-async def test_after_a_seek_nothing_is_taken_until_faust_lets_flow_resume_as_it_would_drop_it(
-    kafka: str, topic: str
-) -> None:
+async def test_after_a_seek_nothing_is_read_until_flow_resumes(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")] * 10)
     tp, intake = TopicPartition(topic, 0), Taken({TopicPartition(topic, 0): 3})
     async with member(kafka, topic, intake, [topic]) as app:
         await until(lambda: len(intake.offsets(tp)) == 7, 20, "all records from there on")
         intake.batches.clear()
-        # Flow was not stopped before, as where one rebalance overtakes another, or nothing was assigned.
+        # Flow was not stopped before, as when one rebalance overtakes another, or nothing was assigned.
         await app.consumer.perform_seek()
         with pytest.raises(AssertionError, match="a batch"):
             await until(lambda: intake.batches, 0.5, "a batch")
@@ -246,7 +244,7 @@ async def test_after_a_seek_nothing_is_taken_until_faust_lets_flow_resume_as_it_
         await until(lambda: intake.offsets(tp) == list(range(3, 10)), 10, "all records again, each once")
 
 
-async def test_flow_that_is_to_resume_in_the_midst_of_a_rewind_resumes_after_it(kafka: str, topic: str) -> None:
+async def test_flow_resumed_during_a_rewind_resumes_after_it(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")] * 10)
     tp, intake = TopicPartition(topic, 0), Taken()
@@ -267,8 +265,8 @@ async def test_flow_that_is_to_resume_in_the_midst_of_a_rewind_resumes_after_it(
         await until(lambda: intake.offsets(tp) == list(range(10)), 10, "all records again, each once")
 
 
-async def test_faust_empties_the_queues_of_its_agents_when_it_lets_flow_resume(kafka: str, topic: str) -> None:
-    """The reason for the test before: should this fail some day, seeking may become simpler."""
+async def test_faust_empties_the_queues_of_its_agents_when_flow_resumes(kafka: str, topic: str) -> None:
+    """This is why flow must not resume during a rewind. If this test ever fails, seeking may become simpler."""
     await create(kafka, {topic: 1})
     async with member(kafka, topic, Taken(), [topic]) as app:
         queue = FlowControlQueue[str](flow_control=app.flow_control, clear_on_resume=True)
@@ -313,7 +311,7 @@ async def test_the_group_is_assigned_by_our_assignor_with_and_without_faust_tabl
         assert isinstance(app.assignor, Assignor)
 
 
-async def test_a_member_that_leaves_gives_its_partitions_to_the_others(kafka: str, prefix: str) -> None:
+async def test_the_others_get_the_partitions_of_a_member_that_leaves(kafka: str, prefix: str) -> None:
     topic = f"{prefix}.in"
     await create(kafka, {topic: 4})
     staying, leaving = Taken(), Taken()
@@ -322,12 +320,12 @@ async def test_a_member_that_leaves_gives_its_partitions_to_the_others(kafka: st
             await until(lambda: len(staying.assigned) == len(leaving.assigned) == 2, 30, "two partitions for each")
             before = staying.epoch
         await until(lambda: len(staying.assigned) == 4, 10, "all partitions for the one that stays")
-        assert staying.epoch >= before + 2, "revoked, and assigned anew"
+        assert staying.epoch >= before + 2, "revoked, then assigned again"
         await send(kafka, topic, [Sent("k", b"v", partition) for partition in range(4)])
         await until(lambda: len({batch.tp for batch, _ in staying.batches}) == 4, 10, "records of all partitions")
 
 
-async def test_a_failure_to_take_batches_is_told(kafka: str, topic: str) -> None:
+async def test_a_failure_to_take_batches_is_reported(kafka: str, topic: str) -> None:
     await create(kafka, {topic: 1})
     await send(kafka, topic, [("k", b"v")])
     intake = Taken()
@@ -337,10 +335,10 @@ async def test_a_failure_to_take_batches_is_told(kafka: str, topic: str) -> None
     assert str(intake.failures[0]) == "as asked"
 
 
-def test_a_consumer_that_stops_after_its_worker_has_ended_ends_without_a_word(
+def test_a_consumer_that_outlives_its_worker_stops_silently(
     kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As under load, or with a broker that does not answer: the worker waits for seconds, and no longer."""
+    """This happens under load, or if the broker does not answer: the worker waits for some seconds only."""
     stop, uncaught = consumer_thread.Thread.on_thread_stop, list[object]()
 
     async def stop_late(thread: consumer_thread.Thread) -> None:
@@ -357,10 +355,10 @@ def test_a_consumer_that_stops_after_its_worker_has_ended_ends_without_a_word(
     assert uncaught == []
 
 
-def test_what_is_asked_of_a_consumer_just_as_its_loop_ends_is_cancelled(
+def test_a_request_to_a_consumer_whose_loop_is_ending_is_cancelled(
     kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would neither end nor be cancelled: the worker that asked, and stops, would log a traceback."""
+    """Otherwise it would neither end nor be cancelled, and the stopping worker would log a traceback."""
     gather, asked = consumer_thread.Thread._gather_remaining_tasks, list[Future[None]]()
 
     async def ask_late(thread: consumer_thread.Thread) -> None:
@@ -410,18 +408,18 @@ OVERRIDDEN = {
 @pytest.mark.parametrize(
     ("ours", "theirs", "name"), [(ours, theirs, name) for ours, (theirs, names) in OVERRIDDEN.items() for name in names]
 )
-def test_what_is_overridden_is_still_there_and_takes_the_same(ours: type, theirs: type, name: str) -> None:
-    """A part of Faust that is renamed would no longer be replaced, and nobody would notice."""
+def test_the_overridden_parts_of_faust_have_the_same_arguments(ours: type, theirs: type, name: str) -> None:
+    """If Faust renamed a part, our override would silently have no effect."""
     assert name in vars(ours)
     parents = [parent for parent in ours.__mro__[1:] if name in vars(parent)]
-    assert parents, f"{name} is no part of {theirs.__name__} any more"
+    assert parents, f"{name} is no longer a part of {theirs.__name__}"
     assert asyncio.iscoroutinefunction(vars(ours)[name]) == asyncio.iscoroutinefunction(vars(parents[0])[name])
     wanted = [each for each in inspect.signature(vars(parents[0])[name]).parameters.values() if each.name != "self"]
     taken = inspect.signature(vars(ours)[name]).parameters.values()
     assert any(each.kind is each.VAR_POSITIONAL for each in taken) or len(wanted) == len(taken) - 1
 
 
-async def test_a_broker_that_is_away_just_when_the_group_is_to_be_joined_is_waited_for(kafka: str, topic: str) -> None:
+async def test_joining_the_group_waits_for_an_unreachable_broker(kafka: str, topic: str) -> None:
     proxy = Proxy(free_port(), int(kafka.rpartition(":")[2]))
     proxy.set("cut")
     await proxy.start()

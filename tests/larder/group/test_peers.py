@@ -1,4 +1,4 @@
-"""Who is in the group: what members told and were given, read from what the broker says of them."""
+"""The members of a group: their reports and assignments, read from the broker's description of the group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOPICS = {"orders", "customers"}
 
 
 def _members(webs: dict[str, str]) -> list[GroupMember]:
-    """Members as they describe themselves, with what their leader gave them."""
+    """Members with their own descriptions and the assignments by their leader."""
     cluster = ClusterMetadata()
     cluster.partitions_for_topic = lambda _: {0, 1, 2, 3}  # type: ignore[method-assign]
     assignors = {
@@ -24,7 +24,7 @@ def _members(webs: dict[str, str]) -> list[GroupMember]:
     return [GroupMember(f"shipping.{name}", metadata[name].encode(), given[name].encode()) for name in webs]
 
 
-def test_each_worker_is_known_with_its_address_what_it_processes_and_what_it_stands_by_for() -> None:
+def test_each_peer_has_its_address_its_partitions_and_its_standbys() -> None:
     one, two = read_peers("shipping", _members({"two": "http://b:2", "one": "http://a:1"}))
     assert (one.worker, one.web, two.worker, two.web) == ("one", "http://a:1", "two", "http://b:2")
     for topic in TOPICS:
@@ -32,7 +32,7 @@ def test_each_worker_is_known_with_its_address_what_it_processes_and_what_it_sta
         assert (one.standby[topic], two.standby[topic]) == (two.partitions[topic], one.partitions[topic])
 
 
-def test_what_another_version_tells_or_what_cannot_be_read_counts_as_nothing() -> None:
+def test_unreadable_metadata_of_a_member_counts_as_empty() -> None:
     (listed,) = _members({"one": "http://a:1"})
     (peer,) = read_peers("shipping", [listed._replace(metadata=b"", assignment=b"")])
     assert peer == Peer("one", "", {}, {})

@@ -1,4 +1,4 @@
-"""Where inputs are read from: every case, without a broker."""
+"""The start offset of an input: every case, without a broker."""
 
 from __future__ import annotations
 
@@ -29,56 +29,58 @@ def start(
 
 @pytest.mark.parametrize("committed", [BEGIN, 30, END])
 @pytest.mark.parametrize("fallback", [None, "earliest", "latest"])
-def test_a_service_goes_on_where_it_committed_whatever_else_is_said(committed: int, fallback: Fallback | None) -> None:
+def test_a_service_continues_at_its_committed_offset_whatever_the_fallback(
+    committed: int, fallback: Fallback | None
+) -> None:
     assert start({ORDERS: committed}, {"orders": "id-1"}, fallback) == committed
 
 
-def test_a_service_that_never_committed_begins_at_the_start() -> None:
+def test_a_service_without_committed_offsets_starts_at_the_beginning() -> None:
     assert start({}, {}) == BEGIN
     assert start({}, {"other": "id-1"}) == BEGIN
 
 
-def test_a_partition_that_is_new_begins_at_the_start() -> None:
+def test_a_new_partition_is_read_from_the_beginning() -> None:
     assert start({NEXT: 20}, {"orders": "id-1"}) == BEGIN
 
 
-def test_offsets_that_are_gone_are_refused_and_never_guessed() -> None:
+def test_lost_offsets_are_refused_and_never_guessed() -> None:
     with pytest.raises(OffsetsLostError, match="found none, though this service has committed before"):
         start({}, {"orders": "id-1"})
 
 
 @pytest.mark.parametrize("committed", [0, BEGIN - 1, END + 1])
-def test_an_offset_outside_the_log_is_refused_also_by_a_worker_that_remembers_nothing(committed: int) -> None:
+def test_an_offset_outside_the_log_is_refused_even_by_a_new_worker(committed: int) -> None:
     with pytest.raises(OffsetsLostError, match=f"found {committed}, and a log from {BEGIN} to {END}"):
         start({ORDERS: committed}, {})
 
 
 @pytest.mark.parametrize("committed", [{}, {ORDERS: 30}, {ORDERS: END + 1}])
-def test_a_topic_that_was_made_anew_is_refused_although_the_offset_is_in_its_log(
+def test_a_recreated_topic_is_refused_even_if_its_log_has_the_offset(
     committed: Mapping[TopicPartition, int],
 ) -> None:
     with pytest.raises(OffsetsLostError, match=r"found another topic of that name \(id id-2, it was id-1\)"):
         start(committed, {"orders": "id-1"}, topic_id="id-2")
 
 
-def test_a_worker_that_remembers_the_topic_before_goes_on_where_another_committed_for_the_new_one() -> None:
+def test_an_offset_committed_for_the_new_topic_outweighs_a_remembered_id() -> None:
     assert start({ORDERS: 30}, {"orders": "id-1"}, topic_id="id-2", committed_for="id-2") == 30
     assert start({NEXT: 30}, {"orders": "id-1"}, topic_id="id-2", committed_for="id-2") == BEGIN
 
 
-def test_an_offset_that_somebody_else_committed_without_an_id_counts() -> None:
+def test_an_offset_committed_without_a_topic_id_is_accepted() -> None:
     assert start({ORDERS: 30}, {}, committed_for="") == 30
 
 
 @pytest.mark.parametrize(("fallback", "offset"), [("earliest", BEGIN), ("latest", END)])
 @pytest.mark.parametrize("committed", [{}, {ORDERS: END + 1}, {ORDERS: 30}])
-def test_the_way_out_is_taken_where_the_offset_is_of_no_use(
+def test_the_fallback_replaces_a_useless_offset(
     fallback: Fallback, offset: int, committed: Mapping[TopicPartition, int]
 ) -> None:
     assert start(committed, {"orders": "id-1"}, fallback, topic_id="id-2") == offset
 
 
-def test_a_refusal_names_the_input_and_the_way_out() -> None:
+def test_a_refusal_names_the_input_and_the_option_for_a_fallback() -> None:
     with pytest.raises(OffsetsLostError) as refused:
         start({}, {"orders": "id-1"})
     assert refused.value.problem.declared == "input orders, partition 0"
@@ -87,11 +89,11 @@ def test_a_refusal_names_the_input_and_the_way_out() -> None:
 
 @pytest.mark.parametrize("by", ["", "shipping.one"])
 @pytest.mark.parametrize("placed_by", [0, 4])
-def test_what_is_committed_is_read_as_it_was_written(by: str, placed_by: int) -> None:
+def test_commit_metadata_survives_encoding(by: str, placed_by: int) -> None:
     committed = Committed(7, "id-1", by, placed_by)
     assert Committed.read(committed.written()) == committed
 
 
-def test_the_group_knows_the_number_of_partitions_that_it_depends_on() -> None:
+def test_committed_offsets_contain_the_number_of_partitions_they_depend_on() -> None:
     offsets = Offsets({ORDERS: Committed(7, "id-1", "", 4), TopicPartition("others", 0): Committed(7, "id-2")}, {}, {})
     assert offsets.placed_by() == {"orders": Described("id-1", 4)}

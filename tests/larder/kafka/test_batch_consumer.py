@@ -167,7 +167,7 @@ async def test_an_owned_topic_ends_at_its_last_record_committed_or_not(kafka: st
 
 
 async def test_the_position_passes_the_gaps_of_compaction(kafka: str, topic: str) -> None:
-    """A batch keeps its end even if its last record is gone."""
+    """A batch keeps its end even if its last record was deleted."""
     config = {**COMPACTED, "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}
     await create(kafka, {topic: 1}, config)
     for number in range(3):
@@ -185,7 +185,7 @@ async def test_the_position_passes_the_gaps_of_compaction(kafka: str, topic: str
         for position in range(end):
 
             async def unchanged(position: int = position) -> bool:
-                """Compaction goes on: compare only what was there before and after."""
+                """Compaction continues during the read: compare only the records that existed both before and after."""
                 before = await read(kafka, topic)
                 consumer.seek(tp, position)
                 found = await batches_to(consumer, {tp: end})
@@ -238,13 +238,13 @@ async def test_a_position_outside_the_log_is_reported_and_never_reset(kafka: str
         lost: dict[TopicPartition, int] = {}
         found: list[Batch] = []
 
-        async def told() -> bool:
+        async def all_lost() -> bool:
             fetched = await fetch(consumer, consumer.assignment(), PATIENCE, 100)
             lost.update(fetched.out_of_range)
             found.extend(fetched.batches)
             return len(lost) == 2 and bool(flat(found))
 
-        await until(told, 15, "two lost positions")
+        await until(all_lost, 15, "two lost positions")
         assert lost == {TopicPartition(topic, 0): 99, TopicPartition(topic, 1): 1}
         assert {batch.tp.partition for batch in found} == {2}
         assert [await consumer.position(TopicPartition(topic, partition)) for partition in range(2)] == [99, 1]
@@ -269,7 +269,7 @@ async def test_partitions_that_are_not_wanted_keep_their_records(kafka: str, top
         found = await batches_to(consumer, {one: 5})
         assert {batch.tp for batch in found} == {one}
         assert await consumer.position(other) == 0
-        # Its end is known all the same, so that its lag is.
+        # Its end is known anyway, and so is its lag.
         assert (await fetch(consumer, [one], PATIENCE, 10)).ends[other].end == 5
         assert [value for _, _, value in flat(await batches_to(consumer, {other: 5}))] == [b"1", b"3", b"5", b"7", b"9"]
 
@@ -324,11 +324,11 @@ async def test_an_idle_poll_returns_in_time_and_reports_the_end(kafka: str, topi
     tp = TopicPartition(topic, 0)
     async with reading(kafka, topic, 0) as consumer:
 
-        async def seen() -> Fetched | None:
+        async def observed() -> Fetched | None:
             fetched = await fetch(consumer, [tp], 0.05, 10)
             return fetched if fetched.ends else None
 
-        fetched = await until(seen, 15, "an end of an empty topic")
+        fetched = await until(observed, 15, "an end of an empty topic")
     assert fetched is not None
     assert (fetched.batches, fetched.ends[tp].end) == ([], 0)
 

@@ -1,4 +1,4 @@
-"""The probe of a broker, through a proxy that is held up, cut and opened again."""
+"""The probe of a broker, through a proxy that stalls, is cut and works again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_a_broker_is_missed_while_it_is_silent_or_gone(tmp_path: Path) -> 
         ways: tuple[Way, ...] = ("open", "held", "open", "cut", "open")
         for way in ways:
             proxy.set(way)
-            await until(lambda way=way: heard[-1] is (way == "open"), 20, f"what a broker is whose way is {way}")
+            await until(lambda way=way: heard[-1] is (way == "open"), 20, f"a broker whose connection is {way}")
         assert not probing.done()
     finally:
         probing.cancel()

@@ -52,5 +52,5 @@ def test_a_partition_waits_only_for_the_transactions_of_others() -> None:
     theirs = OpenTransaction(3, 7, "billing")
     assert waiting_behind({INPUT: 3}, {TP: theirs}, "shop.one") == {INPUT: theirs}
     assert waiting_behind({INPUT: 3}, {TP: theirs}, "billing") == {}, "a restart ends its own"
-    assert waiting_behind({INPUT: 2}, {TP: theirs}, "shop.one") == {}, "it has not come to it"
+    assert waiting_behind({INPUT: 2}, {TP: theirs}, "shop.one") == {}, "it has not reached the transaction"
     assert waiting_behind({INPUT: 3}, {}, "shop.one") == {}

@@ -61,7 +61,7 @@ async def test_a_colliding_name_is_refused_with_the_brokers_reason(kafka: str, p
     async with Cluster(Connection(kafka)) as cluster:
         (found,) = await cluster.refusals(uses)
         assert found.topic == f"{prefix}.a.b"
-        assert f"{prefix}.a_b" in found.problem.found, "the broker says with which"
+        assert f"{prefix}.a_b" in found.problem.found, "the broker names it"
         assert await existing(kafka, prefix) == [f"{prefix}.a_b"], "nothing is created"
         with pytest.raises(DeclarationError, match="collides"):
             await cluster.create(uses)
@@ -90,8 +90,8 @@ async def test_an_older_broker_creates_a_topic_without_newer_settings(
         await connection.create([use])
 
         async def made() -> str | None:
-            # A broker learns the settings of a topic moments after the controller has made it.
+            # A broker learns the settings of a topic moments after the controller has created it.
             return (await connection.topic_settings([use.name]))[use.name].get("retention.ms")
 
         found = await until(made, 10, "settings of a new topic")
-    assert found == "-1", "all other settings are as they are to be"
+    assert found == "-1", "all other settings are as wanted"

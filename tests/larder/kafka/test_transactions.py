@@ -43,7 +43,7 @@ def member_of(consumer: AIOKafkaConsumer) -> Member:
 
 
 async def fenced(kafka: str, stack: AsyncExitStack, topic: str) -> tuple[AIOKafkaConsumer, Member]:
-    """A consumer, and the member that it was in the generation before."""
+    """A consumer, and the member that it was in the previous generation."""
     first = await stack.enter_async_context(grouped(kafka, topic, topic))
     before = member_of(first)
     await stack.enter_async_context(grouped(kafka, topic, topic))
@@ -193,11 +193,11 @@ async def test_a_producer_whose_sender_died_raises_the_cause_at_each_step(kafka:
 
 async def test_offsets_that_fail_after_a_cancelled_commit_log_nothing(kafka: str, prefix: str) -> None:
     """As when a worker ends in the middle of a commit: it leaves its group, and has reported why."""
-    told = list[object]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    logged = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
     await _cancel_a_commit_that_fails(kafka, prefix)
     gc.collect()
-    assert told == []
+    assert logged == []
 
 
 async def _cancel_a_commit_that_fails(kafka: str, prefix: str) -> None:

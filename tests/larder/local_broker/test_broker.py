@@ -88,7 +88,7 @@ def test_the_command_runs_a_broker_without_java_or_maven_on_the_path(
 
     used = _answer(command("start", "--json", KAFKA=started["bootstrap"]))
     assert used == {"bootstrap": started["bootstrap"], "started": False, "existing": True}
-    assert command("stop", KAFKA="127.0.0.1:9").returncode == 2, "an existing broker is not ours to stop"
+    assert command("stop", KAFKA="127.0.0.1:9").returncode == 2, "Larder must not stop an existing broker"
 
     assert _answer(command("stop", "--json", KAFKA=started["bootstrap"])) == {"stopped": True}
     assert _answer(command("stop", "--json")) == {"stopped": False}
@@ -105,9 +105,9 @@ def test_a_worker_finds_the_local_broker_of_its_directory_on_any_port(command: C
         env={**command.environment, "LARDER_MODULES": "agents.shipping"},
     ) as worker:
         assert worker.stderr is not None
-        said = next(line for line in worker.stderr if "waiting for" in line)
+        line = next(line for line in worker.stderr if "waiting for" in line)
         worker.terminate()
-        assert "waiting for topics of other owners: " in said
+        assert "waiting for topics of other owners: " in line
 
 
 def test_an_existing_broker_that_does_not_answer_is_reported_in_one_line(command: Command) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JARS = {"one": b"the first jar", "two": b"the second jar"}
-NOWHERE = "http://127.0.0.1:9/maven2"  # the discard port: nobody listens
+NOWHERE = "http://127.0.0.1:9/maven2"  # the discard port, on which nothing listens
 
 
 class Repository(http.server.SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The limit of open files of a worker: raised at its start, and said where it is too low."""
+"""A worker raises its limit of open files at its start, and reports a limit that is too low."""
 
 from __future__ import annotations
 
