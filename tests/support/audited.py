@@ -1,4 +1,4 @@
-"""What audits look at, made by hand: records, topics as a broker has them, and systems without a fault."""
+"""The inputs of audits, made by hand: records, topics as a broker describes them, and healthy systems."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOCK = Brokers(
     },
     3,
 )
-"""Three brokers as Kafka comes."""
+"""Three brokers with Kafka's defaults."""
 
 
 class Customer(Row):
@@ -63,26 +63,26 @@ class Given(NamedTuple):
 
 
 def given(offset: int, key: str | bytes | None, value: Any, **more: Any) -> Given:
-    """A record; `value` may be a plain value, or bytes as they are."""
+    """Return a record. `value` is a plain value to encode, or bytes."""
     raw = value if value is None or isinstance(value, bytes) else msgspec.json.encode(value)
     return Given(offset, key.encode() if isinstance(key, str) else key, raw, **more)
 
 
 def found(audit: Audit, reader: ValueReader, records: Mapping[int, Sequence[Given]]) -> list[Finding]:
-    """What an audit finds in records, given by partition."""
+    """Return the findings of an audit in records, given by partition."""
     for partition, some in records.items():
         audit.take(reader.read(partition, some))
     return list(audit.findings())
 
 
 def state(topic: str, partitions: int = 4, config: Mapping[str, str] | None = None, **more: Any) -> TopicState:
-    """A topic as a broker has it."""
+    """Return a topic as a broker describes it."""
     ends = dict.fromkeys(range(partitions), 0)
     return TopicState(topic, "id", dict(config or {}), 3, dict(ends), ends)._replace(**more)
 
 
 def sound(*services: Service, **more: Any) -> System:
-    """A system in which everything is as it was declared, on three stock brokers."""
+    """Return a system in which everything is as declared, on three stock brokers."""
     topics: dict[str, TopicState] = {}
     for service in services:
         for use in topics_of(service):
@@ -91,14 +91,14 @@ def sound(*services: Service, **more: Any) -> System:
 
 
 def changed(system: System, topic: str, config: Mapping[str, str] | None = None, **more: Any) -> System:
-    """The same system, with another state of one topic."""
+    """Return the system with a changed topic."""
     before = system.topics[topic]
     after = before._replace(config={**before.config, **(config or {})}, **more)
     return system._replace(topics={**system.topics, topic: after})
 
 
 def shop() -> tuple[Service, dict[str, EventTopic | OwnerTopic]]:
-    """A service that joins orders with customers by partition, and waits for them; and its topics by short names."""
+    """Return a service that joins orders with customers by partition and waits for them, and its topics by name."""
     customers = OwnerTopic("shop.customers", Customer, key="customer_id", revision="revision", owner="crm")
     orders = EventTopic("shop.orders", Order, key="customer_id", owner="checkout")
     joined = EventTopic("shop.joined", Joined, key="customer_id")

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: topics are written and read while a test waits for processes."""
+"""An event loop in its own thread, so that a test can read and write topics while it waits for processes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ T = TypeVar("T")
 
 
 class Beside:
-    """Runs coroutines beside the test."""
+    """Runs coroutines in another thread than the test."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = 60) -> T:
-        """Run to the end; raises what it raises."""
+        """Run a coroutine to its end, and raise what it raises."""
         return self.spawn(work).result(timeout)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin; the future has its end."""
+        """Start a coroutine, and return a future of its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @contextmanager
     def within(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
-        """Hold an asynchronous context open beside the block."""
+        """Keep an asynchronous context open during the block."""
         entered = self.call(context.__aenter__())
         try:
             yield entered
@@ -37,7 +37,7 @@ class Beside:
             self.call(context.__aexit__(None, None, None))
 
     def close(self) -> None:
-        """Cancel what still runs."""
+        """Cancel the coroutines that still run."""
         self.call(self._cancelled())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -1,4 +1,4 @@
-"""Brokers that tests start for themselves, each gone at the end of its block."""
+"""Brokers that tests start for themselves, each stopped at the end of its block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from larder.local_broker import LocalBroker
 
 @contextmanager
 def local_broker(directory: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start a broker in `directory` and wait for it; gives its address."""
+    """Start a broker in `directory`, wait for it, and yield its address."""
     broker = LocalBroker(directory, properties=properties)
     broker.start()
     try:

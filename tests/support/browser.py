@@ -1,7 +1,7 @@
-"""A browser as a person has it: the machine's own Chromium, driven by playwright, and what axe finds on a page.
+"""The machine's own Chromium, driven by playwright, and the findings of axe on a page.
 
-Playwright's own browsers are not used: nothing is downloaded when tests run. A test that uses these carries
-`@pytest.mark.browser`; where there is no Chromium it is left out, and the end of the run says so.
+Playwright's own browsers are not used, so that tests download nothing. A test that needs a browser has the mark
+`@pytest.mark.browser`. Without Chromium it is skipped, and the summary of the run says so.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from tests.support.chromium import chromium
 T = TypeVar("T")
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-"""Where pictures of pages are kept, to look at."""
+"""Where pictures of pages are kept, for people to check."""
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1180, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1180, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
 }
-"""Ways to look at a page."""
+"""The kinds of window in which pages are tested."""
 
-# What axe calls by these names keeps somebody from using a page.
+# The impacts by which axe classifies problems that prevent somebody from using a page.
 _SERIOUS = frozenset({"serious", "critical"})
 
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """Give a browser while the block runs. Playwright has an event loop of its own in this thread: see `outside`."""
+    """Yield a browser. Playwright runs an event loop of its own in this thread: see `outside`."""
     with sync_playwright() as playwright:
-        # A container's root may not have a sandbox; only pages of our own are opened.
+        # Root in a container may not use a sandbox. Only our own pages are opened.
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
             yield browser
@@ -48,7 +48,7 @@ def browsing() -> Iterator[Browser]:
 
 @contextmanager
 def context_of(browser: Browser, look: str = "light", **others: Any) -> Iterator[BrowserContext]:
-    """Give a fresh window, so to speak, that looks one way."""
+    """Yield a fresh context of one kind of window."""
     context = browser.new_context(**{**LOOKS[look], **others})
     context.set_default_timeout(15_000)
     try:
@@ -58,7 +58,7 @@ def context_of(browser: Browser, look: str = "light", **others: Any) -> Iterator
 
 
 def complaints(page: Page) -> list[str]:
-    """What the browser complains of from now on: errors of scripts, and what the policy of the page forbids."""
+    """Return a list that collects the browser's errors from now on: script errors and policy violations."""
     found: list[str] = []
     page.on("pageerror", lambda error: found.append(str(error)))
     page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
@@ -66,7 +66,7 @@ def complaints(page: Page) -> list[str]:
 
 
 def barriers(page: Page) -> list[str]:
-    """What axe finds on the page that keeps somebody from using it."""
+    """Return axe's findings that prevent somebody from using the page."""
     violations = Axe().run(page).response["violations"]
     return [
         f"{each['impact']} {each['id']}: {[node['target'] for node in each['nodes'][:3]]}"
@@ -83,11 +83,11 @@ def picture(page: Page, name: str) -> None:
 
 
 def too_wide(page: Page) -> bool:
-    """Whether the page as a whole has to be moved sideways to be read."""
+    """Return whether the page as a whole scrolls sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
 def outside(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end in another thread: in this one playwright's event loop is running."""
+    """Run a coroutine to its end in another thread, since playwright's event loop runs in this one."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, work).result()

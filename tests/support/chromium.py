@@ -1,4 +1,4 @@
-"""Where this machine's Chromium is. Apart from what drives it, since every test run asks."""
+"""The path of this machine's Chromium. In its own module, because every test run needs it without playwright."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import shutil
 
 
 def chromium() -> str | None:
-    """Give the program: `CHROMIUM`, or the one on the path."""
+    """Return the program: `CHROMIUM`, or the one on the path."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

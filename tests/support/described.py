@@ -1,4 +1,4 @@
-"""Answers of a worker's web port, held against its own description of them."""
+"""Compares answers of a worker's web port with its own description of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBLEM = "application/problem+json"
 
 
 def require_described(path: str, status: int, media: str, body: Any, headers: Mapping[str, str] | None = None) -> str:
-    """Fail where an answer is not as described; gives the address that the path is of."""
+    """Fail if an answer is not as described. Return the described address of the path."""
     address, operation = _operation(path)
     response = operation["responses"][str(status)]
     assert media in response["content"], address
@@ -29,14 +29,14 @@ def require_described(path: str, status: int, media: str, body: Any, headers: Ma
 
 
 def require_schema(schema: Mapping[str, Any] | str, body: Any) -> None:
-    """Fail where a value is not of a schema, or of the one of that name."""
+    """Fail if a value does not conform to a schema, which may be given by name."""
     components = whole()["components"]
     found = components["schemas"][schema] if isinstance(schema, str) else schema
     Draft202012Validator({**found, "components": components}).validate(body)
 
 
 def _operation(path: str) -> tuple[str, dict[str, Any]]:
-    """The address that a path is of: the one with the fewest placeholders that fits."""
+    """Return the described address that matches the path with the fewest placeholders."""
     paths = whole()["paths"]
     fitting = [each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path.partition("?")[0])]
     found = min(fitting, key=lambda each: each.count("{"))
@@ -44,7 +44,7 @@ def _operation(path: str) -> tuple[str, dict[str, Any]]:
 
 
 class Answer(NamedTuple):
-    """Status, headers and body, as they came."""
+    """Status, headers and body, unchanged."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 async def exchange(port: int, request: str) -> Answer:
-    """Send these very characters on a connection of their own; gives the answer."""
+    """Send exactly these characters on a new connection, and return the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.encode())
     async with asyncio.timeout(5):
@@ -69,11 +69,11 @@ REFUSED = {
     "GET {0} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx": 413,
     "GET {0} HTTP/1.1\r\nHost: evil.example\r\n\r\n": 421,
 }
-"""What no address answers, of a worker that is bound to loopback."""
+"""Requests that a worker on loopback refuses at every address."""
 
 
 async def require_refusals(port: int, paths: Iterable[str]) -> None:
-    """Fail where what is refused everywhere is not refused as described."""
+    """Fail unless these requests are refused as described."""
     for path in paths:
         for request, status in REFUSED.items():
             answer = await exchange(port, request.format(path))

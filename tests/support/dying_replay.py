@@ -1,6 +1,6 @@
-"""Republishes all dead letters of a service, and kills itself on the way: python -m ... KAFKA SERVICE STEP.
+"""Republishes all dead letters of a service, and kills itself half-way: python -m ... KAFKA SERVICE STEP.
 
-The steps: replayed (the records are sent), settled (what settles their letters is, too), committed.
+The steps: replayed (it has sent the records), settled (and also their settlements), committed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A worker that kills itself, or stops, at a step: python -m tests.support.dying_worker STEP:COUNT[:SIGSTOP] worker ...
 
-It is the worker of the public command, with nothing changed but what happens when the step is reached for the
-COUNT-th time: SIGKILL, as if the machine had ended it there, or SIGSTOP, until somebody continues it.
+It is the worker of the public command. Only when it reaches the step for the COUNT-th time, it gets SIGKILL, as if the
+machine had crashed there, or SIGSTOP, until the test continues it.
 """
 
 from __future__ import annotations

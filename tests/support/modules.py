@@ -1,4 +1,4 @@
-"""Modules that tests write: the same declarations, in a worker and in the test itself."""
+"""Modules that tests write, so that a worker and the test itself use the same declarations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A member of the newer consumer group protocol (KIP-848, `group.protocol=consumer`), as far as a group sees one.
+"""A member of the newer consumer group protocol (KIP-848, `group.protocol=consumer`), as far as its group can tell.
 
-aiokafka speaks the older protocol alone. The request is described field by field after Kafka's
-`ConsumerGroupHeartbeatRequest.json` (version 0); of the answer, the beginning is read.
+aiokafka only speaks the older protocol. The fields of the request are those of Kafka's
+`ConsumerGroupHeartbeatRequest.json` (version 0). Only the beginning of the answer is read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Heartbeat(Request[_HeartbeatRequest]):
 
 @asynccontextmanager
 async def newer_member(kafka: str, group: str, topic: str, client_id: str) -> AsyncIterator[None]:
-    """Be a member while the block runs; the broker keeps a silent one for 45 s."""
+    """Be a member during the block. The broker keeps a silent member for 45 s."""
     client = AIOKafkaClient(bootstrap_servers=kafka, client_id=client_id)
     await client.bootstrap()
 
@@ -63,7 +63,7 @@ async def newer_member(kafka: str, group: str, topic: str, client_id: str) -> As
         return await client.send(client.get_random_node(), _Heartbeat(group, *fields))
 
     async def joined() -> Any:
-        """The answer; a coordinator that is being made, or loads its groups, refuses."""
+        """Return the answer. A coordinator that is being created or loads its groups refuses."""
         await client.send(client.get_random_node(), FindCoordinatorRequest(group, CoordinationType.GROUP))
         answer = await beat("", _JOIN, None, None, _STAYS_MS, [topic], None, [])
         return answer if answer.error_code == 0 else None

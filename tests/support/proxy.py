@@ -1,4 +1,4 @@
-"""A way from one worker to the broker that can be cut, held up, or slowed down: a small TCP proxy."""
+"""A small TCP proxy between one worker and the broker, which can cut, stall or slow down the connection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CHUNK = 64 * 1024
 
 
 class Proxy:
-    """Listens on loopback `port` and passes everything on to loopback `target`, as long as it is open.
+    """Listens on loopback `port` and, while open, forwards everything to loopback `target`.
 
-    cut    connections are ended, and new ones refused at once.
-    held   connections stay, new ones are accepted, and nothing gets through: as if a network swallowed it.
+    cut    connections are closed, and new ones refused at once.
+    held   connections stay open and new ones are accepted, but nothing gets through, as if the network dropped it.
 
-    `delay` in seconds is added to each chunk in either direction.
+    `delay` in seconds applies to each chunk in either direction.
     """
 
     def __init__(self, port: int, target: int) -> None:
@@ -41,7 +41,7 @@ class Proxy:
             await self._server.wait_closed()
 
     def set(self, way: Way, delay: float = 0.0) -> None:
-        """Change what happens to connections, those that there are included."""
+        """Change what happens to connections, including existing ones."""
         self.way, self.delay = way, delay
         if way == "cut":
             for writer in self._connections:
@@ -59,7 +59,7 @@ class Proxy:
         try:
             beyond, onward = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
-            writer.transport.abort()  # as the broker would, which is not there
+            writer.transport.abort()  # as if the broker were down
             return
         ends = {writer, onward}
         self._connections |= ends

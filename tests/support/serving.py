@@ -1,4 +1,4 @@
-"""Web ports of workers over real tables, in the test's own process: one, or several that know each other."""
+"""Web ports of workers over real tables, in the process of the test: one, or several that know each other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_AGE = 6.0
 
 
 def local_table(stored: Table, partition_count: int) -> LocalTable:
-    """A table as a worker has it whose broker reported that number of partitions."""
+    """Return a table of a worker whose broker reported that number of partitions."""
     table = LocalTable(stored, TableRole(), MAX_AGE, lambda: NOW)
     table.partition_count = partition_count
     return table
@@ -49,7 +49,7 @@ STATUS = {
 
 
 class Served:
-    """A worker's web port over one table; `now` is its clock."""
+    """The web port of a worker over one table. `now` is its clock."""
 
     def __init__(self, held: Any) -> None:
         self.held = held
@@ -106,7 +106,7 @@ async def serving(held: Any, **others: Any) -> AsyncIterator[Served]:
 
 @dataclass
 class Fleet:
-    """Workers that share the partitions of one table, and what they are told of each other."""
+    """Workers that share the partitions of one table, and what they know of each other."""
 
     partitions: int
     workers: dict[str, Served] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Fleet:
         return list(self.peers)
 
     def put(self, key: str, offset: int, value: bytes, *also: str) -> int:
-        """Put a row where it belongs: into the stores that have its partition, of the owner and of `also`."""
+        """Put a row into the stores of its partition, both that of the owner and those of `also`."""
         partition = partition_of(key.encode(), self.partitions)
         for name, served in self.workers.items():
             topic = served.table.topic.name
@@ -146,7 +146,7 @@ async def fleet(
     topic: OwnerTopic = customers,
     **others: Any,
 ) -> AsyncIterator[Fleet]:
-    """`shares`: who processes which partitions; `standby`: who has copies of which."""
+    """Yield workers. `shares`: the partitions that each processes; `standby`: the partitions that each copies."""
     made = Fleet(sum(map(len, shares.values())))
     async with AsyncExitStack() as stack:
         for name, numbers in shares.items():

@@ -1,4 +1,4 @@
-"""The stores that a worker left behind, read after it has ended: what is on the disk, and nothing else."""
+"""Reads the stores of a worker from the disk after the worker has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.workers import Worker
 
 
 def stored_rows(worker: Worker, table: str, only: Collection[str] | None = None) -> dict[bytes, bytes]:
-    """All rows of a table, as encoded key and JSON; a key must not be in two stores. `only` those of these stores."""
+    """Return all rows of a table in all stores or `only` some, as encoded key and JSON. Fail if two have a key."""
     rows: dict[bytes, bytes] = {}
     for store in _stores(worker, table, only):
         for key, stored in store.scan_prefix(ROW):
@@ -26,24 +26,24 @@ def stored_rows(worker: Worker, table: str, only: Collection[str] | None = None)
 
 
 def stored_entries(worker: Worker, table: str, only: Collection[str] | None = None) -> set[bytes]:
-    """All entries of all indexes of a table; compare with `entry`."""
+    """Return all entries of all indexes of a table, to compare with `entry`."""
     return {key for store in _stores(worker, table, only) for key, _ in store.scan_prefix(ENTRY)}
 
 
 def open_stores(worker: Worker) -> list[str]:
-    """The stores that a worker has open for its first table; of a partition that it had before, one may be left."""
+    """Return the stores that a worker has open for its first table. Stores of earlier partitions may remain as well."""
     _, seen = worker.get("/services") or (0, {})
     table = seen["tables"][0]
     return ["global"] if table["held"] == "global" else [str(each["partition"]) for each in table["partitions"]]
 
 
 def entry(index: str, value: Any, key: str) -> bytes:
-    """The entry of one row with a text key."""
+    """Return the index entry of one row with a text key."""
     return entry_prefix(index) + encoded(value) + key.encode()
 
 
 def _stores(worker: Worker, table: str, only: Collection[str] | None) -> Iterator[Store]:
-    assert not worker.alive(), f"the stores of {worker.name} are read once it has ended"
+    assert not worker.alive(), f"{worker.name} must end before its stores are read"
     for path in sorted(worker.tables.joinpath(table).iterdir()):
         if path.is_dir() and (only is None or path.name in only):
             with opened_store(path) as store:

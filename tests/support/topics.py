@@ -1,4 +1,4 @@
-"""Topics as tests see them: made with given settings, written record by record, read as any reader would."""
+"""Topics for tests: created with given settings, written record by record, and read as any reader would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPACTED = {"cleanup.policy": "compact"}
 
 
 class Sent(NamedTuple):
-    """One record to be sent. `value` may be a row, a plain value, or bytes as they are."""
+    """One record to send. `value` is a row or a plain value to encode, or bytes."""
 
     key: bytes | str | None
     value: Any
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 
 
 async def create(kafka: str, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
-    """Create topics, given as name to partition count; waits until they are known."""
+    """Create topics, given as name to partition count, and wait until the brokers know them."""
     async with admin(kafka) as client:
         await client.create_topics(
             [NewTopic(name, count, 1, topic_configs=dict(config or {})) for name, count in topics.items()]
@@ -42,14 +42,14 @@ async def create(kafka: str, topics: Mapping[str, int], config: Mapping[str, str
 
 
 async def grow(kafka: str, topic: str, count: int) -> None:
-    """Add partitions to a topic, so that it has so many."""
+    """Add partitions to a topic, up to `count`."""
     async with admin(kafka) as client:
         answer = await client.create_partitions({topic: NewPartitions(count)})
         assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
 
 
 async def existing(kafka: str, prefix: str) -> list[str]:
-    """The topics whose names begin with `prefix`."""
+    """Return the topics whose names begin with `prefix`."""
     async with admin(kafka) as client:
         return [name for name in await client.list_topics() if name.startswith(prefix)]
 
@@ -66,9 +66,9 @@ async def configure(kafka: str, topic: str, config: Mapping[str, str]) -> None:
 
 
 async def cut(kafka: str, topic: str, before: int, config: Mapping[str, str]) -> None:
-    """Delete the records of partition 0 before an offset; `config` is what the topic has, and has again afterwards.
+    """Delete the records of partition 0 before an offset. Afterwards restore the settings of the topic, `config`.
 
-    A broker deletes no records of a topic that is compacted only.
+    A broker does not delete records of a topic that is only compacted.
     """
     await configure(kafka, topic, {**config, "cleanup.policy": "delete"})
     async with admin(kafka) as client:
@@ -85,7 +85,7 @@ async def hanging(
     value: bytes = b"{}",
     timestamp_ms: int | None = None,
 ) -> AsyncIterator[None]:
-    """While the block lasts, a transaction of another producer is open in partition 0."""
+    """Keep a transaction of another producer open in partition 0 during the block."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=transactional_id)
     await producer.start()
     try:
@@ -98,7 +98,7 @@ async def hanging(
 
 
 async def forget_offsets(kafka: str, group: str) -> None:
-    """Delete a group that has no members, with all that it committed, as a broker does after seven empty days."""
+    """Delete a group without members, with all its committed offsets, as a broker does after seven days."""
     async with admin(kafka) as client:
         answer = await client._client.send(client._client.get_random_node(), DeleteGroupsRequest([group]))
         assert answer.results == [(group, 0)], answer
@@ -109,7 +109,7 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await client.start()
     try:
-        # A broker that has just started may not know its controller yet, and the client does not look again.
+        # A broker that has just started may not know its controller yet, and the client would not ask again.
         await until(lambda: _knows_controller(client), 15, "a controller")
         yield client
     finally:
@@ -124,7 +124,7 @@ async def consumer(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
         group_id=None,
         isolation_level="read_committed",
         enable_auto_commit=False,
-        fetch_max_wait_ms=50,  # stopping waits for the fetch that is under way
+        fetch_max_wait_ms=50,  # stopping waits for the fetch in flight
     )
     await reader.start()
     try:
@@ -134,7 +134,7 @@ async def consumer(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def send(kafka: str, topic: str, records: Iterable[Sent | tuple[Any, Any]], **settings: Any) -> list[int]:
-    """Send records in their order; answers their offsets, once all are acknowledged."""
+    """Send records in their order, and return their offsets once all are acknowledged."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=5, max_request_size=32 << 20, **settings)
     await producer.start()
     try:
@@ -175,7 +175,7 @@ def encoded(value: Any) -> bytes | None:
 
 
 async def read(kafka: str, topic: str, *, timeout: float = 30) -> list[ConsumerRecord]:
-    """All committed records of a topic up to its end as it is now, by partition and offset."""
+    """Return all committed records of a topic up to its current end, by partition and offset."""
     async with consumer(kafka) as reader:
         count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
         tps = [TopicPartition(topic, each) for each in range(count)]
@@ -196,7 +196,7 @@ async def read(kafka: str, topic: str, *, timeout: float = 30) -> list[ConsumerR
 
 
 async def ends(kafka: str, topic: str) -> dict[int, int]:
-    """The end of each partition: the offset that its next record will have."""
+    """Return the end of each partition: the offset of its next record."""
     async with consumer(kafka) as reader:
         count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
         found = await reader.end_offsets([TopicPartition(topic, each) for each in range(count)])
@@ -204,7 +204,7 @@ async def ends(kafka: str, topic: str) -> dict[int, int]:
 
 
 async def begins(kafka: str, topic: str) -> dict[int, int]:
-    """Where the log of each partition begins: what lay before is deleted."""
+    """Return the first offset of each partition. Earlier records were deleted."""
     async with consumer(kafka) as reader:
         count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
         found = await reader.beginning_offsets([TopicPartition(topic, each) for each in range(count)])
@@ -212,26 +212,26 @@ async def begins(kafka: str, topic: str) -> dict[int, int]:
 
 
 async def rows(kafka: str, topic: str) -> list[dict[str, Any]]:
-    """The values of all committed records, decoded."""
+    """Return the decoded values of all committed records."""
     return [msgspec.json.decode(record.value) for record in await read(kafka, topic) if record.value is not None]
 
 
 async def until(look: Callable[[], T | Awaitable[T]], timeout: float, what: str) -> T:
-    """Look again and again until there is something; fails saying what was waited for, and what was last seen."""
+    """Call `look` until its result is true, and return that. Fail after `timeout` with `what` and the last result."""
     deadline = time.monotonic() + timeout
     while True:
         seen = look()
         seen = await seen if isinstance(seen, Awaitable) else seen
         if seen:
             return seen
-        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last seen: {seen!r}"
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last result: {seen!r}"
         await asyncio.sleep(0.05)
 
 
 async def until_count(
     kafka: str, topic: str, count: int, timeout: float = 30, *, by: str | None = None
 ) -> list[dict[str, Any]]:
-    """Wait until a topic has at least `count` committed records, or values of the field `by`; answers all values."""
+    """Wait until a topic has `count` committed records, or `count` values of the field `by`. Return all values."""
 
     async def enough() -> list[dict[str, Any]] | None:
         found = await rows(kafka, topic)
@@ -251,6 +251,6 @@ async def _known(reader: AIOKafkaConsumer, topic: str, count: int) -> bool:
 
 
 async def _partitions(reader: AIOKafkaConsumer, topic: str) -> int:
-    """How many partitions a topic has; a consumer itself only knows of those that it was assigned."""
+    """Return the number of partitions of a topic. A consumer itself only knows its assigned ones."""
     cluster = await reader._client.fetch_all_metadata()
     return len(cluster.partitions_for_topic(topic) or ())

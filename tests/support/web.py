@@ -1,4 +1,4 @@
-"""A small web server for tests of what asks: it answers as it is told, and remembers what it was asked."""
+"""A small web server for tests of clients: it answers as the test wants, and records the requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
 
 class Web:
-    """Where it answers, and what it was asked so far."""
+    """The address of the server, and the requests so far."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -32,7 +32,7 @@ class Web:
 
 @contextmanager
 def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
-    """Answer on a free port until the end."""
+    """Answer on a free port during the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -61,6 +61,6 @@ def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
 
 
 def problem(kind: str, status: int, **parts: Any) -> Answer:
-    """A problem as workers tell it."""
+    """Return a problem as workers report it."""
     told = {"declared": "table t, key k", "requires": "something", "found": "nothing", "do": "give it", **parts}
     return Answer(status, {"type": f"urn:larder:{kind}", "title": "", "status": status, "detail": "", **told})

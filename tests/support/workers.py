@@ -1,4 +1,4 @@
-"""Worker processes as an operator starts them: by the public command, watched through log and web port."""
+"""Worker processes, started by the public command and observed through their log and web port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DYING = [sys.executable, "-m", "tests.support.dying_worker"]
 
 
 class Worker:
-    """One worker process. `directory` keeps its tables between starts under the same name."""
+    """One worker process. `directory` keeps its tables from one start to the next."""
 
     program: tuple[str, ...] = ("-m", "larder")
 
@@ -43,7 +43,7 @@ class Worker:
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
     ) -> None:
-        """`module` is the text of a module with declarations (written to `directory`), or the name of one."""
+        """Take the text of a module with declarations (written to `directory`) or the name of one as `module`."""
         self.directory = directory
         self.service = service
         self.name = name
@@ -56,9 +56,9 @@ class Worker:
         self._from = 0
 
     def start(self, dying_at: str = "") -> Worker:
-        """`dying_at` as "delivery.sent:3": it kills itself when it reaches that step for the third time.
+        """Start it. With `dying_at` "delivery.sent:3" it kills itself when it reaches that step for the third time.
 
-        As "delivery.sent:3:SIGSTOP" it stops there.
+        With "delivery.sent:3:SIGSTOP" it stops there.
         """
         self._from = self.log.stat().st_size if self.log.exists() else 0
         command = [*DYING, dying_at] if dying_at else [sys.executable, *self.program]
@@ -74,12 +74,12 @@ class Worker:
 
     @property
     def module(self) -> str:
-        """The name of the module that it runs, for commands beside it."""
+        """The name of the module that it runs, for commands of the same project."""
         return self._module
 
     @property
     def tables(self) -> Path:
-        """Where its tables have their stores, each table in a directory of its name."""
+        """The directory of its stores, with a directory for each table."""
         return self.directory / "larder" / "tables" / self.service / self.name
 
     @property
@@ -89,7 +89,7 @@ class Worker:
 
     @property
     def text(self) -> str:
-        """What it has logged since its last start."""
+        """Its log since its last start."""
         return self.log.read_bytes()[self._from :].decode() if self.log.exists() else ""
 
     def alive(self) -> bool:
@@ -105,32 +105,32 @@ class Worker:
         process.wait(10)
 
     def until_stopped(self, timeout: float = 30) -> None:
-        """Wait until it is stopped by a signal."""
+        """Wait until a signal has stopped it."""
         deadline = time.monotonic() + timeout
         while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             assert time.monotonic() < deadline, f"worker {self.name}: waited {timeout} s for it to stop\n{self.text}"
             time.sleep(0.01)
 
     def stop(self, timeout: float = 15) -> int:
-        """Ask it to stop; answers its exit code."""
+        """Ask it to stop, and return its exit code."""
         self.process.terminate()
         return self.process.wait(timeout)
 
     def lives_for(self, seconds: float) -> None:
-        """Let it run for so long; fails when it ends by itself."""
+        """Let it run for `seconds`. Fail if it ends."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self.process.wait(seconds)
             message = f"worker {self.name} ended with {code}:\n{self.text[-4000:]}"
             raise AssertionError(message)
 
     def exit_code(self, timeout: float = 30) -> int:
-        """Wait until it ends by itself."""
+        """Wait until it ends, and return its exit code."""
         return self.process.wait(timeout)
 
     def until(
         self, look: Callable[[dict[str, Any]], Any], timeout: float = 30, what: str = "a state"
     ) -> dict[str, Any]:
-        """Wait until `look` likes what GET /services answers."""
+        """Wait until `look` accepts the answer to GET /services, and return that answer."""
         deadline, seen = time.monotonic() + timeout, None
         while True:
             assert self.alive(), (
@@ -146,13 +146,13 @@ class Worker:
             time.sleep(0.05)
 
     def until_running(self, timeout: float = 30) -> dict[str, Any]:
-        """It has joined its group, holds its tables, and has read its inputs to their ends as they were."""
+        """Wait until it has joined its group, holds its tables, and has read its inputs to their ends at the start."""
         return self.until(
             lambda seen: seen["phase"] == "running" and seen["inputs"], timeout, "running with partitions"
         )
 
     def until_caught_up(self, timeout: float = 30) -> dict[str, Any]:
-        """Its tables are here and caught up, those that it stands by for as well, and its inputs have no lag."""
+        """Wait until its tables and standbys are caught up and its inputs have no lag."""
 
         def done(seen: dict[str, Any]) -> bool:
             states = [each for table in seen["tables"] for each in table["partitions"]]
@@ -166,7 +166,7 @@ class Worker:
         return self.until(done, timeout, "tables caught up and inputs without lag")
 
     def until_shared(self, partitions: int, timeout: float = 30) -> dict[str, Any]:
-        """It processes so many partitions of its inputs, and holds their tables."""
+        """Wait until it processes that many partitions of its inputs, and holds their tables."""
         return self.until(
             lambda seen: (
                 seen["phase"] == "running"
@@ -178,7 +178,7 @@ class Worker:
         )
 
     def until_disconnected(self, timeout: float = 30) -> dict[str, Any]:
-        """All partitions of its tables know that there is no broker."""
+        """Wait until all partitions of its tables have noticed the loss of the broker."""
         return self.until(
             lambda seen: all(
                 each["phase"] == "disconnected" for table in seen["tables"] for each in table["partitions"]
@@ -188,7 +188,7 @@ class Worker:
         )
 
     def until_said(self, pattern: str, timeout: float = 30) -> str:
-        """Wait for a line of its log."""
+        """Wait for a line of its log, and return it."""
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.text)):
             assert time.monotonic() < deadline, (
@@ -198,18 +198,18 @@ class Worker:
         return found.group(0)
 
     def row(self, table: str, key: str) -> tuple[int, dict[str, Any]]:
-        """Status and body of GET /tables/{table}/rows/{key}; 0 when nobody listens."""
+        """Return status and body of GET /tables/{table}/rows/{key}; status 0 if its web port is closed."""
         return self.get(f"/tables/{table}/rows/{quote(key, safe='')}") or (0, {})
 
     def page(self, path: str) -> str:
-        """What a browser is shown at `path`; fails while its web port is not open."""
+        """Return the page at `path`. Fail if its web port is closed."""
         port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)[-1]
         asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": "text/html"})
         with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the address is loopback
             return str(answer.read().decode())
 
     def metrics(self) -> dict[tuple[str, ...], float]:
-        """Values by name and labels, these in alphabetical order."""
+        """Return its metrics by name and labels, in alphabetical order of the labels."""
         (*_, port) = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
@@ -220,7 +220,7 @@ class Worker:
         }
 
     def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, Any]] | None:
-        """Status and body; None while its web port is not open."""
+        """Return status and body; None if its web port is closed."""
         port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
         if not port:
             return None
@@ -248,7 +248,7 @@ class Worker:
 
 
 def until_read(workers: Sequence[Worker], topic: str, ends: Mapping[int, int], timeout: float = 30) -> None:
-    """Wait until the workers together have applied, or processed and committed, a topic up to `ends`."""
+    """Wait until the workers together have applied a topic up to `ends`, or processed and committed it."""
     unread = dict(ends)
 
     def read(worker: Worker) -> bool:
@@ -268,7 +268,7 @@ def until_read(workers: Sequence[Worker], topic: str, ends: Mapping[int, int], t
 
 @contextmanager
 def running(*workers: Worker) -> Iterator[None]:
-    """Start workers; whatever happens, none is left."""
+    """Start workers, and end them all after the block, whatever happens."""
     with none_left(*workers):
         for worker in workers:
             worker.start()
@@ -277,7 +277,7 @@ def running(*workers: Worker) -> Iterator[None]:
 
 @contextmanager
 def none_left(*workers: Worker) -> Iterator[None]:
-    """Whatever happens, none of these workers is left at the end."""
+    """End all these workers after the block, whatever happens."""
     try:
         yield
     finally:
@@ -315,7 +315,7 @@ def larder(
 
 
 def _write(directory: Path, module: str) -> str:
-    """Write the text of a module; a mere name is left as it is."""
+    """Write the text of a module, and return its name. Return a name unchanged."""
     if "\n" not in module:
         return module
     text = textwrap.dedent(module)
