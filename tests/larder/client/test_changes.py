@@ -87,5 +87,5 @@ def test_changes_are_lines_until_ctrl_c_which_is_not_a_failure(
             process.wait()
         assert worker.asked[0].path == "/tables/t/changes?prefix=k"
     assert process.returncode == 0, said
-    assert "some changes are gone that were not shown" in said
+    assert "some changes were missed and are no longer available" in said
     assert "Traceback" not in said
