@@ -8,6 +8,7 @@ changes.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -97,6 +98,8 @@ class Thread(driver.AIOKafkaConsumerThread):
         self.member: Member | None = None
         self._group = group
         self._our_assignor = assignor
+        self._asking = threading.Lock()
+        self._ended = False
         super().__init__(consumer, **options)
 
     def _start_thread(self) -> None:
@@ -105,7 +108,9 @@ class Thread(driver.AIOKafkaConsumerThread):
             with _unless_closed(self.parent_loop):
                 super()._start_thread()
         finally:
-            # What was asked just as the loop ended has begun, and would neither end nor be cancelled.
+            # A question that came just as the loop ended has begun, and would neither end nor be cancelled.
+            with self._asking:
+                self._ended = True
             self.thread_loop.run_until_complete(self._gather_remaining_tasks())
             self.thread_loop.close()
 
@@ -167,8 +172,11 @@ class Thread(driver.AIOKafkaConsumerThread):
         await self._run(partial(_seek_all, positions=positions))
 
     async def _run(self, call: Question[T]) -> T:
-        """Run in the consumer's loop, without the queue that Faust puts before it."""
-        running = asyncio.run_coroutine_threadsafe(call(self._ensure_consumer()), self.thread_loop)
+        """Run in the consumer's loop, without the queue that Faust puts before it; cancelled once that has ended."""
+        with self._asking:
+            if self._ended:
+                raise asyncio.CancelledError
+            running = asyncio.run_coroutine_threadsafe(call(self._ensure_consumer()), self.thread_loop)
         return await asyncio.wrap_future(running)
 
     def verify_event_path(self, now: float, tp: TopicPartition) -> None:

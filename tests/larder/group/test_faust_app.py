@@ -374,6 +374,24 @@ def test_a_request_to_a_consumer_whose_loop_is_ending_is_cancelled(
     assert [each.cancelled() for each in asked] == [True]
 
 
+def test_a_question_to_a_consumer_whose_loop_has_ended_is_cancelled(kafka: str, topic: str) -> None:
+    """Its loop is closed: the question would wait, and its cancellation would log a traceback."""
+
+    async def ask_afterwards() -> None:
+        app = App(Group(topic, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic])
+        await app.start()
+        consumer = cast("Consumer", app.consumer)
+        await app.stop()
+        await asyncio.to_thread(cast("threading.Thread", consumer._thread._thread or threading.Thread()).join, 20)
+        await consumer._thread.check_group()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer._thread.fetch([])
+
+    with asyncio.Runner() as runner:
+        runner.run(create(kafka, {topic: 1}))
+        runner.run(ask_afterwards())
+
+
 async def _begin_to_stop(kafka: str, topic: str) -> threading.Thread:
     """The thread of a consumer that is stopping."""
     app = App(Group(topic, "one", Connection(kafka), 3.0, 0.3, 30.0, 1 << 20), Taken(), [topic])
