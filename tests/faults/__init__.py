@@ -1,1 +1,4 @@
-"""Three workers, a broker, a workload and faults chosen by one seed; judged from outside (`make faults`)."""
+"""The fault suite: a seed chooses a workload and faults for three workers and a broker (`make faults`).
+
+It judges the results from outside.
+"""

@@ -1,6 +1,6 @@
-"""python -m tests.faults SEEDS [BREAK]: one line for each seed, then how many passed and failed (`make faults`).
+"""python -m tests.faults SEEDS [BREAK]: one line for each seed, then the numbers of passed and failed (`make faults`).
 
-A seed that has finished on this very state of the code is not run again: its line is printed as it was.
+A seed that has already finished on the same state of the code does not run again: its line is printed from the results.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tests.faults.rig import rigged
 from tests.faults.running import run
 
 KEPT, STATE = "FAULTS_KEPT", "FAULTS_STATE"
-"""Variables that tell a broken copy where results are kept, and of which state of the code they are."""
+"""Variables for a broken copy: where to keep results, and which state of the code they belong to."""
 
 
 async def run_all(seeds: Sequence[int], results: Results, directory: Path) -> None:
-    """Run those that are not known; whatever happens, nothing is left running."""
+    """Run the seeds without a result. Leave no process running, whatever happens."""
     left = [seed for seed in seeds if results.line(seed) is None]
     if not left:
         return
@@ -39,8 +39,8 @@ async def run_all(seeds: Sequence[int], results: Results, directory: Path) -> No
 
 
 def main(text: str, broken: str = "") -> int:
-    """Give the exit code; `broken` names what is broken on purpose in the code that runs."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of the suite's own clients, while a broker is away
+    """Run the seeds and return the exit code. `broken` names the break in the code that runs."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of the suite's own clients, while a broker is down
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     seeds = seeds_of(text)
     kept = Path(os.environ.get(KEPT, ROOT / ".faults"))
@@ -58,7 +58,7 @@ def main(text: str, broken: str = "") -> int:
 
 
 def run_broken(text: str, broken: str, kept: Path, state: str) -> int:
-    """Run the suite in a copy of the code that is broken on purpose; its results are kept with all others."""
+    """Run the suite in a copy of the code that is broken on purpose. Keep its results with the others."""
     copy = broken_copy(broken, kept / "broken" / broken)
     environment = {
         **os.environ,

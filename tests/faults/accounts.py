@@ -1,6 +1,6 @@
-"""Accounts and transfers between them: one is debited, and an event of its own credits the other, elsewhere, later.
+"""The declarations of accounts and transfers: a debit of one account emits an event that later credits the other.
 
-The declarations. Each row says which event has made it, so that a model can go the same way and compare.
+Each row names the event that it results from, so that a model can follow and compare.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def book(event: Transfer | Opened | Credit, account: Account | None) -> Decision
 
 
 def text(_: Plan) -> str:
-    """The declarations, which are the same for all plans."""
+    """Return the declarations, which are the same for all plans."""
     return TEXT
 
 

@@ -1,4 +1,4 @@
-"""The verdict over the accounts: each row follows from its event and the row before; no amount comes or goes. Pure."""
+"""Judges the accounts: each row follows from its event and the previous row, and the total stays the same. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNS = {"opened": 1, "credited": 1, "debited": -1}
 
 
 def violations(case: Case) -> Iterator[Violation]:
-    """All that is wrong."""
+    """Yield all violations."""
     yield from owned_violations(case, "accounts")
     for source in ("openings", "transfers", f"{case.prefix}.transfers.by.source", "credits"):
         for letter in case.letters(source):
@@ -23,10 +23,10 @@ def violations(case: Case) -> Iterator[Violation]:
     yield from _rightly_booked(case)
     balances = {row.key: row.value["balance"] for row in case.of("accounts") if row.value}
     opened = sum(event.value["amount"] for event in case.of("openings") if event.value)
-    # An amount that is on its way is lost for this moment only.
+    # An amount in transit is missing only for the moment.
     if sum(balances.values()) != opened:
         kind = "lost" if sum(balances.values()) < opened else "doubled"
-        yield Violation(kind, f"accounts: {opened} were opened, and there are {sum(balances.values())}: {balances}")
+        yield Violation(kind, f"accounts: opened with {opened} in total, now {sum(balances.values())}: {balances}")
 
 
 def _serials(records: Sequence[Seen]) -> Counter[int]:
@@ -34,7 +34,7 @@ def _serials(records: Sequence[Seen]) -> Counter[int]:
 
 
 def _booked_once(case: Case) -> Iterator[Violation]:
-    """Each event is in a row, or refused; each debit has its credit event, and each of those its row."""
+    """Each event has a row or a refusal, each debit has a credit event, and each credit event has a row."""
     rows = {kind: Counter[int]() for kind in SIGNS}
     for row in case.of("accounts"):
         if row.value:
@@ -54,11 +54,11 @@ def _booked_once(case: Case) -> Iterator[Violation]:
         for serial in wanted | found:
             if wanted[serial] != found[serial]:
                 kind = "lost" if found[serial] < wanted[serial] else "doubled"
-                yield Violation(kind, f"{what}: {serial} is there {found[serial]} times; should be {wanted[serial]}")
+                yield Violation(kind, f"{what}: {serial} occurs {found[serial]} times instead of {wanted[serial]}")
 
 
 def _rightly_booked(case: Case) -> Iterator[Violation]:
-    """Each row is the one before it and its event."""
+    """Each row follows from the previous one and its event."""
     topics = {"opened": "openings", "debited": "transfers", "credited": "credits"}
     events: dict[tuple[str, int], dict[str, Any]] = {
         (kind, event.value["serial"]): event.value
@@ -70,13 +70,13 @@ def _rightly_booked(case: Case) -> Iterator[Violation]:
     for row in case.of("accounts"):
         value = row.value or {}
         event = events.get((value["kind"], value["made_by"]))
-        told = f"{row.topic}/{row.partition}/{row.offset}: {value}"
+        what = f"{row.topic}/{row.partition}/{row.offset}: {value}"
         if event is None or row.key not in {event.get("account"), event.get("source")}:
-            yield Violation("invented", f"{told} is of no event of this account: {event}")
+            yield Violation("invented", f"{what} has no event of this account: {event}")
             continue
         expected = balances[row.key] + SIGNS[value["kind"]] * event["amount"]
         if value["balance"] != expected:
-            yield Violation("misdecided", f"{told}; expected {expected} after {balances[row.key]} and {event}")
+            yield Violation("misdecided", f"{what}; expected {expected} after {balances[row.key]} and {event}")
         if value["balance"] < 0:
-            yield Violation("oversold", told)
+            yield Violation("oversold", what)
         balances[row.key] = value["balance"]

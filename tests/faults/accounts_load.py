@@ -1,4 +1,4 @@
-"""The load of the accounts: each is opened with an amount, and then amounts go from one to another."""
+"""The load of the accounts: opens each account with an amount, then transfers amounts between them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
         await asyncio.gather(*(transfer() for _ in range(TRANSFERS)))
 
     async def end() -> None:
-        """Nothing is kept back."""
+        """Do nothing: this load holds nothing back."""
 
     return Load(begin, step, end)

@@ -1,4 +1,4 @@
-"""Look-ups that go on while workers run; each answer is recorded, 404 and 503 included."""
+"""Look-ups while workers run. Each answer is recorded, including 404 and 503."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=3)
 
 
 class Asker:
-    """Asks one worker after the other for rows of tables."""
+    """Asks the workers in turn for rows of tables."""
 
     def __init__(self, session: aiohttp.ClientSession, ports: dict[str, int], history: History) -> None:
         self._session = session
@@ -24,7 +24,7 @@ class Asker:
         self._history = history
 
     async def ask(self, worker: str, table: str, key: str) -> Answer | None:
-        """Ask for a row; None when nobody answers."""
+        """Ask for a row; None if the worker does not answer."""
         asked = time.time()
         try:
             address = f"http://127.0.0.1:{self._ports[worker]}/tables/{table}/rows/{key}"
@@ -37,7 +37,7 @@ class Asker:
         return answer
 
     async def go_on(self, workers: Sequence[str], rows: Sequence[tuple[str, str]], seed: int) -> None:
-        """Ask for this and that of `rows` (table and key), until cancelled."""
+        """Ask for random `rows` (table and key) until cancelled."""
         chance = random.Random(seed)  # noqa: S311 - nothing is secret here
         while True:
             await self.ask(chance.choice(workers), *chance.choice(rows))

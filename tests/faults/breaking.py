@@ -1,7 +1,7 @@
-"""The code broken on purpose, in a copy: a checker that never failed has not been tested (make faults BREAK=no-fence).
+"""Breaks the code on purpose in a copy: a checker that never failed is untested (make faults BREAK=no-fence).
 
-Each break is a file in `breaks`: a line that says what is broken, then the file, and the text that takes the place of
-another. One whose text is not there any more is refused: nothing would be broken, and the suite would seem blind.
+Each break is a file in `breaks`: a line that describes it, then files, and a text to replace with another. A break
+whose text no longer exists is refused: it would break nothing, and the suite would seem blind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BREAKS = Path(__file__).parent / "breaks"
 
 
 def broken_copy(name: str, into: Path, root: Path = ROOT) -> Path:
-    """Copy what is judged, broken as `name` says; raises ValueError for one that does not apply."""
+    """Copy the code with the break `name`. Raise ValueError if the break does not apply."""
     file = BREAKS / f"{name}.toml"
     if not file.exists():
         message = f"no break {name}; there are {', '.join(sorted(each.stem for each in BREAKS.glob('*.toml')))}"

@@ -1,4 +1,4 @@
-"""Compaction on demand: topics that keep little more than the last record of each key, and the proof that they do."""
+"""Compaction on demand: makes topics keep little more than the last record of each key, and checks that they do."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SOON = {
     "min.cleanable.dirty.ratio": "0.001",
     "max.compaction.lag.ms": "200",
     "message.timestamp.type": "LogAppendTime",
-    "max.message.bytes": str(8 << 20),  # as the internal topics have it: what is not named here is forgotten
+    "max.message.bytes": str(8 << 20),  # The policy of internal topics. Settings that are not listed here are reset.
 }
-# Longer than the broker is away on a busy machine, or records would be gone before anybody had read them.
+# Longer than any outage of the broker on a busy machine, or records would be compacted before the suite has read them.
 READ_FIRST = {"min.compaction.lag.ms": "20000", "max.compaction.lag.ms": "21000"}
 KEPT_MS = 10_000
-"""How long the topics of owners keep deletions, from the start: no worker takes it for less."""
+"""How long owner topics keep tombstones, from the start: workers assume no shorter time."""
 
 EXPIRED = {**SOON, "delete.retention.ms": str(KEPT_MS)}
 
 
 async def compact_soon(kafka: str, prefix: str, owned: Collection[str]) -> None:
-    """Have all compacted topics of a prefix compacted from now on, once the broker is there.
+    """Compact all compacted topics of a prefix from now on, as soon as the broker is up.
 
-    `owned` are those whose every record is judged: they are compacted once they have been read.
+    Every record of the `owned` topics is judged, so those are compacted only after they have been read.
     """
 
     async def configured() -> bool:
@@ -44,7 +44,7 @@ async def compact_soon(kafka: str, prefix: str, owned: Collection[str]) -> None:
 
 
 async def expire_soon(kafka: str, topics: Collection[str]) -> None:
-    """Have topics compacted from now on, and their deletions removed as soon as those may be."""
+    """Compact topics from now on, and remove their tombstones as soon as possible."""
     async with admin(kafka) as client:
         await _alter(client, dict.fromkeys(topics, EXPIRED))
 
@@ -69,7 +69,7 @@ def _settings(found: Collection[tuple[str, ...]]) -> set[tuple[str, str]]:
 
 
 async def is_compacted(kafka: str, topic: str, fillers: Collection[str]) -> bool:
-    """Whether nothing is left of deletions, nor of all but the last record of each key, but for `fillers`."""
+    """Return whether only the last record of each key is left and no tombstones, except for `fillers`."""
     records = [record for record in await read(kafka, topic) if record.key.decode() not in fillers]
     times = Counter(record.key for record in records)
     return all(record.value is not None for record in records) and max(times.values(), default=1) == 1

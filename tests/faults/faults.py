@@ -1,4 +1,4 @@
-"""The faults, each a small function: it begins, it ends, and leaves all workers running and all ways open."""
+"""The faults, each a small function. When it ends, all workers run and all connections are open."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from tests.faults.field import Field
 from tests.faults.plan import WORKERS, Fault
 
 STEP_SECONDS = 8.0
-"""For a worker to start and to reach a step, or to have partitions; one that does not goes on."""
+"""Time for a worker to start and to reach a step or get partitions. If it does not, the trial continues."""
 
 DISK_SECONDS = 5.0
-"""For a worker to notice that its disk is full: it writes rows all the time."""
+"""Time for a worker to notice that its disk is full: it writes rows all the time."""
 
 FULL_BYTES = 4096
 
 FENCE_SECONDS = 1.0
-"""For a broker that is there to fence a producer."""
+"""Time for a running broker to fence a producer."""
 
 
 async def kill(field: Field, fault: Fault) -> None:
-    """kill -9; the worker is started again after a while."""
+    """Kill the worker with SIGKILL, and start it again later."""
     await field.kill(fault.worker)
     await asyncio.sleep(fault.seconds)
     field.start(fault.worker)
 
 
 async def lost_disk(field: Field, fault: Fault) -> None:
-    """kill -9, and the worker's stores are gone: it begins anew."""
+    """Kill the worker with SIGKILL and delete its stores, so that it starts from scratch."""
     await field.kill(fault.worker)
     shutil.rmtree(field.workers[fault.worker].tables, ignore_errors=True)
     await asyncio.sleep(fault.seconds)
@@ -47,7 +47,7 @@ async def lost_disk(field: Field, fault: Fault) -> None:
 
 
 async def fence(field: Field, fault: Fault) -> None:
-    """Again and again somebody ends the worker's transaction, and its producer may do nothing more."""
+    """Fence the worker's producer repeatedly, which also ends its transaction."""
     until = time.monotonic() + fault.seconds
     while time.monotonic() < until:
         producer = AIOKafkaProducer(
@@ -57,16 +57,16 @@ async def fence(field: Field, fault: Fault) -> None:
             async with asyncio.timeout(FENCE_SECONDS):
                 await producer.start()
         except (KafkaError, TimeoutError):
-            field.history.note("the broker is away, nobody is fenced")
+            field.history.note("the broker is down: no producer was fenced")
         finally:
             await producer.stop()
         await asyncio.sleep(FENCE_SECONDS / 2)
 
 
 async def changed_type(field: Field, fault: Fault) -> None:
-    """All workers come back with a version that cannot read the rows of their states, then with that of before.
+    """Restart all workers with a version that cannot read the rows of their states, then with the previous version.
 
-    One alone would seldom have a partition with rows.
+    A single worker would seldom have a partition with rows.
     """
     await _replace_all(field, changed=True)
     if not await _until(lambda: any(_has_inputs(field, name) for name in WORKERS)):
@@ -83,7 +83,7 @@ async def _replace_all(field: Field, *, changed: bool) -> None:
 
 
 async def kill_at_step(field: Field, fault: Fault) -> None:
-    """The worker dies between two steps of its own, some time after a restart."""
+    """Kill the worker between two of its steps, some time after a restart."""
     await field.kill(fault.worker)
     field.start(fault.worker, fault.step)
     if await _until(lambda: not field.look(fault.worker)):
@@ -92,12 +92,12 @@ async def kill_at_step(field: Field, fault: Fault) -> None:
 
 
 async def pause(field: Field, fault: Fault) -> None:
-    """SIGSTOP, then SIGCONT."""
+    """Stop the worker with SIGSTOP, then continue it."""
     await field.pause(fault.worker, fault.seconds)
 
 
 async def pause_at_step(field: Field, fault: Fault) -> None:
-    """SIGSTOP between two steps, as in the middle of a transaction, then SIGCONT."""
+    """Stop the worker with SIGSTOP between two steps, for example within a transaction, then continue it."""
     await field.kill(fault.worker)
     field.start(fault.worker, f"{fault.step}:SIGSTOP")
     if await _until(lambda: not field.look(fault.worker) or _is_stopped(field, fault.worker)):
@@ -105,13 +105,13 @@ async def pause_at_step(field: Field, fault: Fault) -> None:
         if field.look(fault.worker):
             await field.asleep(fault.worker, fault.seconds)
     else:
-        # It must not stop later, when nobody continues it.
+        # It must not stop later, when the suite would not continue it.
         await field.kill(fault.worker)
         field.start(fault.worker)
 
 
 async def kill_broker(field: Field, fault: Fault) -> None:
-    """The broker is gone for some seconds."""
+    """Kill the broker for some seconds."""
     async with field.rig.broker_turn:
         await field.rig.kill_broker()
         await asyncio.sleep(fault.seconds)
@@ -119,7 +119,7 @@ async def kill_broker(field: Field, fault: Fault) -> None:
 
 
 async def pause_broker(field: Field, fault: Fault) -> None:
-    """The broker keeps its connections, and answers nothing."""
+    """Stop the broker: it keeps its connections but does not answer."""
     async with field.rig.broker_turn:
         running, since = field.rig.broker.running, time.time()
         if running is not None:
@@ -130,14 +130,14 @@ async def pause_broker(field: Field, fault: Fault) -> None:
 
 
 async def cut(field: Field, fault: Fault) -> None:
-    """The worker's connections end, and new ones are refused."""
+    """Close the worker's connections, and refuse new ones."""
     field.rig.proxies[fault.worker].set("cut")
     await asyncio.sleep(fault.seconds)
     field.rig.proxies[fault.worker].set("open")
 
 
 async def hold(field: Field, fault: Fault) -> None:
-    """Nothing gets through to the worker or from it, for a while; then everything does."""
+    """Hold all data to and from the worker for some seconds, then let it through."""
     since = time.time()
     field.rig.proxies[fault.worker].set("held")
     await asyncio.sleep(fault.seconds)
@@ -146,7 +146,7 @@ async def hold(field: Field, fault: Fault) -> None:
 
 
 async def slow(field: Field, fault: Fault) -> None:
-    """Whatever the worker sends or gets is late."""
+    """Delay all data to and from the worker."""
     since = time.time()
     field.rig.proxies[fault.worker].set("open", fault.seconds / 20)
     await asyncio.sleep(fault.seconds)
@@ -155,7 +155,7 @@ async def slow(field: Field, fault: Fault) -> None:
 
 
 async def full_disk(field: Field, fault: Fault) -> None:
-    """No file of the worker may grow any more: it says so, and ends with its own code; then there is room again."""
+    """Let no file of the worker grow, so that it exits with the code for a full disk. Then make room again."""
     if not field.look(fault.worker):
         return
     pid = field.workers[fault.worker].process.pid
@@ -168,7 +168,7 @@ async def full_disk(field: Field, fault: Fault) -> None:
 
 
 async def rolling_restart(field: Field, _: Fault) -> None:
-    """Each worker is told to stop, and started again once it has."""
+    """Restart the workers one after the other: ask each to stop, and start it again."""
     for name in WORKERS:
         await field.stop(name)
         field.start(name)
@@ -176,14 +176,14 @@ async def rolling_restart(field: Field, _: Fault) -> None:
 
 
 async def fourth(field: Field, fault: Fault) -> None:
-    """A fourth worker comes, and goes: in good order, or not."""
+    """Add a fourth worker, then stop or kill it."""
     field.start("four")
     await asyncio.sleep(2 + fault.seconds)
     await (field.kill("four") if fault.worker == "one" else field.stop("four"))
 
 
 async def compaction(field: Field, _: Fault) -> None:
-    """From now on the compacted topics keep little more than the last record of each key."""
+    """Make the compacted topics keep little more than the last record of each key from now on."""
     await compact_soon(field.rig.kafka, field.prefix, field.owned)
 
 
@@ -208,7 +208,7 @@ FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
 
 
 async def run(field: Field, fault: Fault) -> None:
-    """Wait for its time, and do it."""
+    """Wait for the time of the fault, and run it."""
     await asyncio.sleep(fault.at)
     field.history.note(f"fault {fault}")
     await FAULTS[fault.name](field, fault)
@@ -216,7 +216,7 @@ async def run(field: Field, fault: Fault) -> None:
 
 
 async def _until(look: Callable[[], bool], seconds: float = STEP_SECONDS) -> bool:
-    """Look again and again; False when the time is over."""
+    """Wait until `look` returns true. Return False if it does not in time."""
     deadline = time.monotonic() + seconds
     while not look():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""One seed's field: its topics, its workers, and what happened to them. Faults act on it."""
+"""The field of one seed: its topics, its workers and their history. Faults act on it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.workers import ROOT, Worker
 LOOKING = Path(__file__).parent / "looking"
 
 STOP_SECONDS = 20.0
-"""A worker stops within ten seconds; the machine may be loaded."""
+"""A worker stops within ten seconds. This allows for a loaded machine."""
 
 
 NO_ROOM = 3
-"""The code with which a worker ends whose disk is full."""
+"""The exit code of a worker whose disk is full."""
 
 
 class Field:
-    """Workers by name, each behind its proxy; `without_room` are the processes whose disk was full."""
+    """Workers by name, each behind its proxy. `without_room` are the processes whose disk was full."""
 
     def __init__(self, rig: Rig, plan: Plan, prefix: str, directory: Path, module: str, owned: Collection[str]) -> None:
-        """`owned` are the topics that the service owns and that are judged record by record."""
+        """Take as `owned` the topics of the service that are judged record by record."""
         self.owned = owned
         self.rig = rig
         self.plan = plan
@@ -60,19 +60,19 @@ class Field:
         return f"{self.prefix}.{topic}"
 
     def running(self) -> list[str]:
-        """The workers whose process lives."""
+        """The workers with a running process."""
         return [name for name, worker in self.workers.items() if worker._process is not None and worker.alive()]
 
     def ended(self) -> bool:
-        """Whether a worker has ended by itself, which breaks a promise."""
+        """Whether a worker has ended without a fault, which is a violation."""
         for name in self.workers:
             self.look(name)
         return bool(self.history.violations)
 
     def start(self, name: str, dying_at: str = "", *, changed: bool = False) -> None:
-        """Start a worker, unless it runs; `dying_at` as for `Worker.start`.
+        """Start a worker unless it runs; `dying_at` as for `Worker.start`.
 
-        `changed`: with states whose row type has a required field more.
+        With `changed`, the row type of its states has an additional required field.
         """
         if name in self.running():
             return
@@ -83,7 +83,7 @@ class Field:
         self.history.begun(self.workers[name].start(dying_at).process.pid, since, name)
 
     def look(self, name: str) -> bool:
-        """Whether a worker runs; one that has ended by itself breaks a promise, unless it had no room, and said so."""
+        """Return whether a worker runs. Record a violation if it ended by itself without reporting a full disk."""
         worker = self.workers[name]
         if worker._process is None or worker.alive():
             return worker._process is not None
@@ -106,7 +106,7 @@ class Field:
         _forget(worker, process)
 
     async def stop(self, name: str) -> None:
-        """Ask a worker to stop, and see to it that it does."""
+        """Ask a worker to stop, and kill it if it does not."""
         if not self.look(name):
             return
         worker, since = self.workers[name], time.time()
@@ -120,13 +120,13 @@ class Field:
             return
         self.history.note(f"worker {name} stopped with {code} after {time.time() - since:.1f} s")
         if code == -signal.SIGTERM and not worker.text:
-            code = 0  # it had not yet begun to be a worker
+            code = 0  # it was not yet running as a worker
         if code and not self._had_no_room(process, code):
-            self.history.violations.append(Violation("ended", f"worker {name} was told to stop, and ended with {code}"))
+            self.history.violations.append(Violation("ended", f"worker {name} was asked to stop, ended with {code}"))
         _forget(worker, process)
 
     async def pause(self, name: str, seconds: float) -> None:
-        """Stop the process for so long, as if the machine had."""
+        """Stop the process for `seconds`, as if the machine had stalled."""
         if not self.look(name):
             return
         self.workers[name].signal(signal.SIGSTOP)
@@ -134,24 +134,24 @@ class Field:
         await self.asleep(name, seconds)
 
     async def asleep(self, name: str, seconds: float) -> None:
-        """Let a process that is stopped be so for `seconds`, then continue it."""
+        """Leave a stopped process stopped for `seconds`, then continue it."""
         process = self.workers[name].process
         await asyncio.sleep(seconds)
         since = time.time()
         process.send_signal(signal.SIGCONT)
         self.history.note(f"worker {name} continued")
-        # Half a second more than its session: the broker looks at sessions with a timer of its own.
+        # Half a second more than its session: the broker checks sessions by a timer of its own.
         if seconds > SESSION_SECONDS + 0.5:
             self.history.begun(process.pid, since, name)
 
     async def tell_tasks(self) -> None:
-        """Have each worker write to its log what its tasks wait for."""
+        """Make each worker log what its tasks are waiting for."""
         for name in self.running():
             self.workers[name].signal(signal.SIGUSR1)
         await asyncio.sleep(1)
 
     def close(self) -> None:
-        """No process is left."""
+        """End all processes."""
         for name in self.running():
             worker = self.workers[name]
             worker.process.send_signal(signal.SIGCONT)
@@ -159,6 +159,6 @@ class Field:
 
 
 def _forget(worker: Worker, process: subprocess.Popen[bytes]) -> None:
-    """Another fault may have started the next one already."""
+    """Forget the process, unless another fault has already started the next one."""
     if worker._process is process:
         worker._process = None

@@ -1,6 +1,6 @@
-"""Followers after all that is old was compacted away, deletions too: one that begins anew, and one that was away.
+"""Followers after compaction has removed old records and tombstones: a worker without stores, and one that was down.
 
-Both have what all others have.
+Both must end up with the same rows as all others.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ AWAY = "three"
 PARTITIONS = 4
 
 COMPACTED_SECONDS = 45.0
-"""Two turns of the cleaner: one marks deletions, the next one removes them once they have been kept for long enough."""
+"""Time for two runs of the cleaner: one marks tombstones, the next removes those that were kept for long enough."""
 
 ANSWER_SECONDS = 40.0
-"""For a new worker to start, read everything, and answer."""
+"""Time for a new worker to start, read everything, and answer."""
 
 FIELDS: Mapping[str, str] = {"customers": "customer_id", "products": "product_id", "clients": "client_id"}
 """The key fields of the owner topics that are compacted to their last records."""
 
 
 AWAY_SECONDS = 11.0
-"""Longer than a worker takes deletions to be kept, at the least (ten seconds, whatever the topic says)."""
+"""Longer than the shortest time for which a worker assumes that tombstones are kept (ten seconds for any topic)."""
 
 
 async def begin_anew(field: Field, writer: Writer, asker: Asker, rows: Sequence[tuple[str, str]]) -> None:
-    """Compact, start a worker without a store, and have it answer for `rows` (table and key); answers are recorded."""
+    """Compact, start a worker without stores, and record its answers about `rows` (table and key)."""
     if await _compacted(field, writer, rows):
         shutil.rmtree(field.workers[NEW].tables, ignore_errors=True)
-        field.history.note("all is compacted; a worker begins anew")
+        field.history.note("all topics are compacted; a worker starts without stores")
         field.start(NEW)
         await _answers(field, asker, NEW, rows)
 
 
 async def be_away(field: Field, writer: Writer, asker: Asker, rows: Sequence[tuple[str, str]]) -> None:
-    """While a worker is away rows are deleted, and then the deletions; `rows` as for `begin_anew`."""
+    """While a worker is down, delete rows and then their tombstones; `rows` as for `begin_anew`."""
     await field.stop(AWAY)
     until = time.monotonic() + AWAY_SECONDS
     last = {(each.topic, each.key): each for each in field.history.written if each.revision is not None}
@@ -56,19 +56,19 @@ async def be_away(field: Field, writer: Writer, asker: Asker, rows: Sequence[tup
             await writer.send(table, key, None, (written.revision or 0) + 1)
     if await _compacted(field, writer, rows):
         await asyncio.sleep(until - time.monotonic())
-        field.history.note("all is compacted; a worker comes back")
+        field.history.note("all topics are compacted; a worker returns")
         field.start(AWAY)
         await _answers(field, asker, AWAY, rows)
 
 
 async def _compacted(field: Field, writer: Writer, rows: Sequence[tuple[str, str]]) -> bool:
-    """Compact until no deletion is left."""
+    """Compact until no tombstone is left."""
     topics = [name for name in FIELDS if any(table == field.name(name) for table, _ in rows)]
     await expire_soon(field.rig.kafka, [field.name(topic) for topic in topics])
     fillers = _fillers()
     revision, deadline = 0, time.monotonic() + COMPACTED_SECONDS
     while topics:
-        # A segment ends when something comes after it, and only what has ended is compacted.
+        # A segment ends when a later record arrives, and only ended segments are compacted.
         revision += 1
         for topic in topics:
             for key in fillers:
@@ -83,7 +83,7 @@ async def _compacted(field: Field, writer: Writer, rows: Sequence[tuple[str, str
 
 
 async def _answers(field: Field, asker: Asker, worker: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Of the table that each worker holds as a whole."""
+    """Return the rows of the global table."""
     deadline = time.monotonic() + ANSWER_SECONDS
     for table, key in [each for each in rows if each[0] == field.name("customers")]:
         while (answer := await asker.ask(worker, table, key)) is None or answer.status == 503:
@@ -95,7 +95,7 @@ async def _answers(field: Field, asker: Asker, worker: str, rows: Sequence[tuple
 
 
 def _fillers() -> list[str]:
-    """A key for each partition."""
+    """Return a key for each partition."""
     found: dict[int, str] = {}
     for number in range(100):
         found.setdefault((murmur2(b"z%d" % number) & 0x7FFFFFFF) % PARTITIONS, f"z{number}")

@@ -1,7 +1,7 @@
-"""Somebody adds partitions to a topic by whose number the service places records.
+"""An operator adds partitions to a topic whose partition count determines where the service places records.
 
-Each key then belongs elsewhere. What depends on the topic has to be held back until there is a topic with the number of
-before: records wait, and none lies in a partition that was added.
+Keys then belong to other partitions. Everything that depends on the topic has to be held back until the topic has its
+previous count again: records wait, and none is written to an added partition.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tests.faults.history import Seen, Violation
 from tests.support.topics import grow
 
 NOTICED_SECONDS = 30.0
-"""A worker looks every two seconds; the machine may be loaded."""
+"""Workers check every two seconds. This allows for a loaded machine."""
 
 MAY_BE = frozenset({"unsettled", "lost", "waits", "silent", "total"})
-"""What is not wrong while records are held back."""
+"""Violations that are expected while records are held back."""
 
 
 async def grow_one(field: Field, topic: str, partitions: int) -> bool:
-    """Double the partitions of `topic`; gives whether every worker then says that it holds inputs back."""
+    """Double the partitions of `topic`. Return whether every worker then reports that it holds inputs back."""
     name = field.name(topic).replace("{prefix}", field.prefix)
     await grow(field.rig.kafka, name, 2 * partitions)
     field.history.note(f"{name} has {2 * partitions} partitions")
@@ -42,7 +42,7 @@ def _says(field: Field, worker: str, topic: str) -> bool:
 
 
 def beyond(field: Field, seen: Sequence[Seen], partitions: int) -> list[Violation]:
-    """Records in partitions that were added."""
+    """Yield a violation for each record in an added partition."""
     return [
         Violation("misplaced", f"{each.topic}/{each.partition}/{each.offset} {each.key}")
         for each in seen

@@ -1,6 +1,6 @@
-"""What happened in one seed, as seen from outside: what was written, answered, begun and done. Values only.
+"""The history of one seed, as observed from outside: writes, records, answers, and starts of workers. Values only.
 
-All times are seconds since 1970: broker, workers and suite share one clock.
+All times are in seconds since 1970: broker, workers and suite share one clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NEVER = float("inf")
 
 
 class Written(NamedTuple):
-    """A record that was given to the broker; without acknowledgement (`acked` NEVER) it may be in the log or not."""
+    """A record that was sent to the broker. Without acknowledgement (`acked` NEVER) it may or may not be in the log."""
 
     topic: str
     key: str
@@ -27,10 +27,7 @@ class Written(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A committed record, as any reader sees it; `appended` is the broker's time where the topic has that.
-
-    `read` is when the suite had it.
-    """
+    """A committed record. `appended` is the broker's time, if the topic uses that; `read` is when the suite read it."""
 
     topic: str
     partition: int
@@ -43,7 +40,7 @@ class Seen(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a worker said when it was asked for a row."""
+    """The answer of a worker about a row."""
 
     worker: str
     table: str
@@ -55,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class Era(NamedTuple):
-    """From `since` on a process measures its tables anew before it uses them: it began, or slept for long."""
+    """From `since` on, a process has to measure its tables again: it started, or was paused for long."""
 
     process: int
     since: float
@@ -63,7 +60,7 @@ class Era(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """A promise that was broken: which (one word), and what was seen."""
+    """A broken promise: its kind in one word, and what was observed."""
 
     kind: str
     what: str
@@ -74,7 +71,7 @@ class Violation(NamedTuple):
 
 @dataclass
 class History:
-    """One seed's, as it grows. `held_up` has the times in which what the broker said was late, from and to."""
+    """The growing history of one seed. `held_up` has the intervals in which the broker's answers were late."""
 
     written: list[Written] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -84,11 +81,11 @@ class History:
     violations: list[Violation] = field(default_factory=list)
 
     def note(self, what: str) -> None:
-        """A fault, its end, a worker's start: for whoever reads the history."""
+        """Note a fault, its end or the start of a worker, for people who read the history."""
         self.happened.append((time.time(), what))
 
     def slowed(self, answer: Answer, memory: float) -> float:
-        """For how long what a worker knew `memory` seconds before an answer may have been on its way to it."""
+        """Return the longest delay of data on its way to a worker, from `memory` seconds before the answer on."""
         windows = [
             (begin, end) for begin, end in self.held_up if begin <= answer.answered and end >= answer.asked - memory
         ]
@@ -96,13 +93,13 @@ class History:
 
     def begun(self, process: int, since: float, worker: str) -> None:
         self.eras.append(Era(process, since, worker))
-        self.note(f"worker {worker}: process {process} measures its tables anew")
+        self.note(f"worker {worker}: process {process} measures its tables again")
 
 
 def measured_since(eras: Sequence[Era], at: float, process: int | None = None) -> float:
-    """When the process that wrote something at `at` had last to measure its tables anew, at the latest.
+    """Return the time at which the process that wrote at `at` last had to measure its tables again, or an earlier one.
 
-    Nobody knows which process it was: the oldest of their eras; 0 if none is known.
+    The process is unknown, so take the oldest of their eras; 0 if none is known.
     """
     latest: dict[str | int, float] = {}
     for era in eras:

@@ -1,7 +1,6 @@
-"""What a join owes: each order once, with a row that its partner had, not older than what was known. Pure.
+"""Judges a join: each order comes out once, with a row that its partner had, not older than what was known. Pure.
 
-Works on what a reader of committed records has seen, and on the versions of the partner; finds everything that is
-wrong, and never stops at the first.
+Compares committed records with the versions of the partner, and finds all violations, not only the first.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from tests.faults.history import Era, Seen, Violation, measured_since
 from tests.faults.versions import Version, Versions
 
 CLOCK_SECONDS = 0.05
-"""The broker's timestamps are whole milliseconds, and taken before a record is in the log."""
+"""The broker's timestamps are in whole milliseconds, and are taken before a record is in the log."""
 
 SHORT_SECONDS = 10.0
-"""A wait that is over when all is quiet."""
+"""The longest wait that is over when the system is idle."""
 
 
 @dataclass(frozen=True)
 class Join:
     """One join as declared.
 
-    `wait` in seconds, None if there is none; `then` is the last step for what has no partner.
+    `wait` in seconds, or None; `then` is the last step for an order without a partner.
     """
 
     source: str
@@ -38,7 +37,7 @@ class Join:
 
 
 class Waiting(NamedTuple):
-    """An order that waits at the end: its place in the input, its message key, and its fields."""
+    """An order that still waits at the end: its place in the input, its message key, and its fields."""
 
     partition: int
     offset: int
@@ -48,7 +47,7 @@ class Waiting(NamedTuple):
 
 @dataclass
 class Ledger:
-    """What became of the orders of one join, by serial."""
+    """The outcomes of the orders of one join, by serial."""
 
     orders: Counter[int]
     outputs: dict[int, list[Seen]]
@@ -65,7 +64,7 @@ def join_violations(
     versions: Versions,
     eras: Sequence[Era],
 ) -> Iterator[Violation]:
-    """`orders` and `outputs` are whole topics, `letters` those of `join.source`, `waiting` what waits at the end."""
+    """Collect `orders` and `outputs` of whole topics, the `letters` of `join.source`, and orders still `waiting`."""
     ledger = Ledger(
         Counter(order.value["serial"] for order in orders if order.value),
         _by_serial(outputs),
@@ -92,20 +91,20 @@ def _by_serial(records: Sequence[Seen]) -> dict[int, list[Seen]]:
 
 
 def _accounted(join: Join, ledger: Ledger) -> Iterator[Violation]:
-    """Each order that was written is an output, a dead letter, or waits: one of them, once."""
+    """Each written order is an output, is a dead letter, or waits: exactly one of these, once."""
     serials = {*ledger.orders, *ledger.outputs, *ledger.letters, *ledger.waiting}
     for serial in sorted(serials):
         wanted = ledger.orders[serial]
-        out, parked = len(ledger.outputs.get(serial, ())), len(ledger.letters.get(serial, ()))
+        out, dead = len(ledger.outputs.get(serial, ())), len(ledger.letters.get(serial, ()))
         waits = ledger.waiting[serial]
-        found = out + parked + waits
-        told = f"{join.into}: order {serial} was written {wanted} times; {out} outputs, {parked} dead, {waits} waiting"
+        found = out + dead + waits
+        what = f"{join.into}: order {serial} was written {wanted} times; {out} outputs, {dead} dead, {waits} waiting"
         if not wanted:
-            yield Violation("invented", told)
+            yield Violation("invented", what)
         elif found < wanted:
-            yield Violation("lost", told)
+            yield Violation("lost", what)
         elif found > wanted:
-            yield Violation("doubled", told)
+            yield Violation("doubled", what)
 
 
 def _rightly_joined(
@@ -113,15 +112,15 @@ def _rightly_joined(
 ) -> Iterator[Violation]:
     value = output.value
     if value is None or order is None or order.value is None:
-        yield Violation("invented", f"{_place(output)} is of no order: {value}")
+        yield Violation("invented", f"{_place(output)} has no order: {value}")
         return
     if {name: value.get(name) for name in order.value} != order.value:
-        yield Violation("changed", f"{_place(output)} has not the order that was written: {value}, {order.value}")
+        yield Violation("changed", f"{_place(output)} differs from the written order: {value}, {order.value}")
     row, partner = value[join.embed], order.value[join.field]
     since = measured_since(eras, output.appended, value.get("worker") or None)
     if row is None:
         if join.then != "PassOn":
-            yield Violation("misjoined", f"{_place(output)} has no row, and such orders are not passed on: {value}")
+            yield Violation("misjoined", f"{_place(output)} has no row, which this join does not allow: {value}")
         else:
             yield from _absent(partner, since, output, versions)
         return
@@ -134,7 +133,7 @@ def _rightly_joined(
         yield Violation(
             kind,
             f"{_place(output)}, appended {output.appended:.3f}, has revision {used.revision} of {partner};"
-            f" {newer.revision} was there at {newer.acked:.3f}, before its worker measured its tables at {since:.3f}",
+            f" {newer.revision} existed at {newer.acked:.3f}, before its worker measured its tables at {since:.3f}",
         )
 
 
@@ -143,16 +142,16 @@ def _absent(partner: str | None, since: float, record: Seen, versions: Versions)
         return
     possible = versions.possible(partner, since, record.appended + CLOCK_SECONDS)
     if all(version.row is not None for version in possible):
-        yield Violation("misjoined", f"{_place(record)} found no row of {partner}, which had {_told(possible)}")
+        yield Violation("misjoined", f"{_place(record)} found no row of {partner}, which had {_described(possible)}")
 
 
 def _rightly_parked(
     join: Join, letter: Seen, known: dict[int, Seen], versions: Versions, eras: Sequence[Era]
 ) -> Iterator[Violation]:
-    """Only what has no partner: at its deadline, and from then on."""
+    """An order is dead-lettered only if it has no partner at its deadline or later."""
     order = known.get((letter.value or {}).get("serial", -1))
     if order is None or order.value is None:
-        yield Violation("invented", f"{_place(letter)} is of no order: {letter.value}")
+        yield Violation("invented", f"{_place(letter)} has no order: {letter.value}")
         return
     if "has no row" not in letter.headers.get("larder.cause", "") and order.value[join.field] is not None:
         yield Violation("parked", f"{_place(letter)}: {letter.headers.get('larder.cause')}")
@@ -162,26 +161,26 @@ def _rightly_parked(
         since = max(since, order.appended + join.wait)
         if letter.appended < order.appended + join.wait - CLOCK_SECONDS:
             yield Violation(
-                "hasty", f"{_place(letter)} was parked {letter.appended - order.appended:.2f} s after it came"
+                "hasty", f"{_place(letter)} was dead-lettered {letter.appended - order.appended:.2f} s after it came"
             )
     yield from _absent(order.value[join.field], since, letter, versions)
 
 
 def _rightly_waiting(join: Join, waiting: Sequence[Waiting], versions: Versions) -> Iterator[Violation]:
-    """Once all is quiet, what waits first of its key has no partner; and nothing waits beyond its time."""
+    """Once the system is idle, the first waiting order of a key has no partner, and none waits beyond its deadline."""
     queued: set[tuple[int, str]] = set()
     for each in sorted(waiting, key=lambda each: (each.partition, each.offset)):
         partner = each.order[join.field]
-        told = f"{join.into}: order {each.order['serial']}"
+        what = f"{join.into}: order {each.order['serial']}"
         if (each.partition, each.key) not in queued and partner is not None and versions.last(partner).row is not None:
-            yield Violation("waits", f"{told} waits for {partner}, which is there")
+            yield Violation("waits", f"{what} waits for {partner}, which exists")
         if join.wait is None or join.wait < SHORT_SECONDS:
-            yield Violation("waits", f"{told} still waits, though its time is over")
+            yield Violation("waits", f"{what} still waits after its deadline")
         queued.add((each.partition, each.key))
 
 
 def _in_order(join: Join, orders: Sequence[Seen], outputs: Sequence[Seen]) -> Iterator[Violation]:
-    """Outputs of one key, from one partition of the input, come in the order of the input."""
+    """Outputs of one key, from one partition of the input, have the order of the input."""
     offsets: dict[int, list[int]] = defaultdict(list)
     for order in orders:
         if order.value is not None:
@@ -198,7 +197,7 @@ def _in_order(join: Join, orders: Sequence[Seen], outputs: Sequence[Seen]) -> It
 
 
 def _never_older(join: Join, outputs: Sequence[Seen], versions: Versions) -> Iterator[Violation]:
-    """In each partition of the output, the revisions of one partner never fall, whoever wrote them."""
+    """In each partition of the output, the revisions of one partner never decrease, whichever worker wrote them."""
     last: dict[tuple[int, str], Version] = {}
     for output in outputs:
         row = output.value and output.value[join.embed]
@@ -219,5 +218,5 @@ def _place(record: Seen) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def _told(versions: Sequence[Version]) -> str:
+def _described(versions: Sequence[Version]) -> str:
     return ", ".join(f"revision {each.revision} from {each.acked:.3f}" for each in versions)

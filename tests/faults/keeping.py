@@ -1,4 +1,4 @@
-"""The history of a failed seed, as files that a person can read: what was planned, what happened, what was seen."""
+"""Writes the history of a failed seed as readable files: the plan, the events and the observations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.plan import Plan
 
 
 def keep(directory: Path, plan: Plan, history: History, seen: Sequence[Seen], found: Sequence[Violation]) -> None:
-    """Write everything that the verdict was made from beside the workers' logs and stores."""
+    """Write everything that the verdict is based on next to the workers' logs and stores."""
     _lines(directory / "violations.txt", map(str, found))
     _lines(directory / "plan.txt", (f"{name}: {value}" for name, value in vars(plan).items()))
     _lines(directory / "happened.txt", (f"{at:.3f} {what}" for at, what in sorted(history.happened)))

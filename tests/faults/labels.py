@@ -1,7 +1,4 @@
-"""Rows that are rekeyed by a field that changes: addresses of clients, and the labels that are made of both.
-
-The declarations.
-"""
+"""The declarations of rows that are rekeyed by a field that changes: addresses of clients, joined into labels."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ service.join(addresses.by("client_id"), service.table(clients), into=labels, mis
 
 
 def text(plan: Plan) -> str:
-    """The declarations; some plans wait for clients, some do without their labels."""
+    """Return the declarations. Some plans wait for clients, others drop the labels without a client."""
     missing = "Wait(seconds=600).then(DeadLetter)" if waits(plan) else "Drop"
     return TEXT.replace("{missing}", missing)
 

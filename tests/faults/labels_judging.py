@@ -1,4 +1,4 @@
-"""The verdict over the labels: each is that of its address as it is now, made with a row of its client. Pure."""
+"""Judges the labels: each has the current address and a row of its client. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.faults.versions import Versions
 
 
 def waits(plan: Plan) -> bool:
-    """Whether an address waits for its client, or goes without a label."""
+    """Whether an address waits for its client, or gets no label."""
     return plan.missing[1].startswith("Wait")
 
 
 def violations(case: Case) -> Iterator[Violation]:
-    """All that is wrong."""
+    """Yield all violations."""
     labels = case.of("labels")
     yield from chain_violations(labels)
     yield from generation_violations(labels)
@@ -38,25 +38,25 @@ def violations(case: Case) -> Iterator[Violation]:
 
 
 def _rightly_made(case: Case, label: Seen, addresses: Versions, clients: Versions) -> Iterator[Violation]:
-    """It has an address that there was, and a row that its client had, not older than what was known."""
+    """A label has an address that existed, and a row that its client had, not older than what was known."""
     if label.value is None:
         return
-    told = f"{label.topic}/{label.partition}/{label.offset}: {label.value}"
+    label_at = f"{label.topic}/{label.partition}/{label.offset}: {label.value}"
     address = {name: value for name, value in label.value.items() if name != "client"}
     if addresses.used(label.key, address) is None:
-        yield Violation("invented", f"{told} is of no address")
+        yield Violation("invented", f"{label_at} has no address")
     client = address["client_id"]
     used = clients.used(client, label.value["client"])
     if used is None:
-        yield Violation("misjoined", f"{told} has a row that {client} never had")
+        yield Violation("misjoined", f"{label_at} has a row that {client} never had")
     elif (made := _joined_at(case, label)) is None:
-        yield Violation("invented", f"{told} was never joined")
+        yield Violation("invented", f"{label_at} was never joined")
     elif used not in clients.possible(client, measured_since(case.history.eras, made), made + CLOCK_SECONDS):
-        yield Violation("misjoined", f"{told} has a row that {client} had no more when its worker measured its tables")
+        yield Violation("misjoined", f"{label_at} has a row that {client} had lost when its worker measured its tables")
 
 
 def _joined_at(case: Case, label: Seen) -> float | None:
-    """When the join made a label: it may be published by another process, long after."""
+    """Return the time at which the join made a label. Another process may publish it long after."""
     joined = case.of(f"{case.prefix}.labels.joined")
     same = (each.appended for each in joined if each.key == label.key and each.value == label.value)
     return max((at for at in same if at <= label.appended), default=None)
@@ -65,9 +65,9 @@ def _joined_at(case: Case, label: Seen) -> float | None:
 def _as_it_is_now(
     case: Case, key: str, label: Seen | None, addresses: Versions, clients: Versions
 ) -> Iterator[Violation]:
-    """Once all is quiet, there is a label of the newest address or, with good reason, none.
+    """Once the system is idle, a label has the newest address or is absent for a reason.
 
-    While an address waits for its client, the label that it had before stays.
+    While an address waits for its client, its previous label remains.
     """
     address = addresses.last(key)
     row = label.value if label is not None else None
@@ -81,4 +81,4 @@ def _as_it_is_now(
         client = address.row["client_id"]
         reason = clients.last(client).row is None if waits(case.plan) else clients.ever_absent(client, address.sent)
         if not reason:
-            yield Violation("lost", f"labels: {key} has none, and its client is there: {address.row}")
+            yield Violation("lost", f"labels: {key} has none, although its client exists: {address.row}")

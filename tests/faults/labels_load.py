@@ -1,4 +1,4 @@
-"""The load of the labels: clients and addresses come, change and vanish, and addresses go from client to client."""
+"""The load of the labels: clients and addresses appear, change and vanish, and addresses move between clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
         await asyncio.gather(clients.begin(), addresses.begin())
 
     async def several() -> None:
-        """One after the other: an owner whose revisions fall in the log has nothing promised."""
+        """Write one after the other: Larder promises nothing to an owner whose revisions decrease in the log."""
         for _ in range(3):
             await addresses.step()
 
@@ -29,6 +29,6 @@ def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
         await asyncio.gather(clients.step(), several())
 
     async def end() -> None:
-        """Nothing is kept back."""
+        """Do nothing: this load holds nothing back."""
 
     return Load(begin, step, end)

@@ -1,4 +1,4 @@
-"""The topics as a reader of committed records sees them, and whether anything is still under way in them."""
+"""The topics as a reader of committed records observes them, and whether any transaction or lag is left in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ends = Mapping[TopicPartition, int]
 
 
 class Reader:
-    """Reads topics from their starts; keeps what it has seen, also after the broker has compacted it away."""
+    """Reads topics from the beginning, and keeps the records even after the broker has compacted them away."""
 
     def __init__(self, committed: AIOKafkaConsumer, uncommitted: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> None:
         self._committed = committed
@@ -33,7 +33,7 @@ class Reader:
         return [self._seen[place] for place in sorted(self._seen)]
 
     async def follow(self, prefix: str) -> Collection[TopicPartition]:
-        """Take up the topics with this prefix that have come into being."""
+        """Start to read the topics with this prefix that were created since."""
         topics = [name for name in await self._admin.list_topics() if name.startswith(prefix)]
         described = await self._admin.describe_topics(topics)
         tps = {TopicPartition(each["topic"], one["partition"]) for each in described for one in each["partitions"]}
@@ -45,13 +45,13 @@ class Reader:
         return tps
 
     async def read(self) -> None:
-        """Read what there is now."""
+        """Read the records that are available now."""
         for records in (await self._committed.getmany(timeout_ms=50)).values():
             for record in records:
                 self._seen[record.topic, record.partition, record.offset] = _seen(record)
 
     async def read_to(self, ends: Ends, seconds: float) -> None:
-        """Read up to these ends; TimeoutError."""
+        """Read up to these ends. Raise TimeoutError."""
         deadline = time.monotonic() + seconds
         while behind := [tp for tp, end in ends.items() if await self._committed.position(tp) < end]:
             if time.monotonic() > deadline:
@@ -60,11 +60,11 @@ class Reader:
             await self.read()
 
     async def ends(self, tps: Collection[TopicPartition]) -> tuple[Ends, Ends]:
-        """The last stable offsets and the high watermarks."""
+        """Return the last stable offsets and the high watermarks."""
         return await self._committed.end_offsets(tps), await self._uncommitted.end_offsets(tps)
 
     async def offsets(self, group: str) -> Ends:
-        """What a group has committed."""
+        """Return the committed offsets of a group."""
         found = await self._admin.list_consumer_group_offsets(group)
         return {tp: each.offset for tp, each in found.items()}
 

@@ -1,4 +1,4 @@
-"""What every owned table owes: for each key an unbroken chain of revisions, by one owner after the other. Pure."""
+"""Judges every owned table: each key has an unbroken chain of revisions, by one owner after the other. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.faults.versions import Versions, revision_of
 
 
 def owned_violations(case: Case, topic: str) -> Iterator[Violation]:
-    """The chain, the generations, and what workers answer about the rows."""
+    """Yield violations of the chain, the generations, and the workers' answers about the rows."""
     records = case.of(topic)
     yield from chain_violations(records)
     yield from generation_violations(records)
@@ -20,7 +20,7 @@ def owned_violations(case: Case, topic: str) -> Iterator[Violation]:
 
 
 def versions_of(topic: str, records: Sequence[Seen]) -> Versions:
-    """The rows of an owned topic: there when they were appended at the earliest, when they were read at the latest."""
+    """Return the rows of an owned topic. Each came into the log between `appended` and `read`."""
     written = [
         Written(
             topic,
@@ -39,25 +39,25 @@ def versions_of(topic: str, records: Sequence[Seen]) -> Versions:
 
 
 def chain_violations(records: Sequence[Seen]) -> Iterator[Violation]:
-    """Each row names the revision that it was based on: that of the row before it in the log; and is above it."""
+    """Each row names the revision that it is based on, which is that of the previous row in the log, and exceeds it."""
     known: dict[str, tuple[int, int]] = {}
     for record in records:
         based_on = record.headers.get("larder.based-on")
         before, revision = known.get(record.key), revision_of(record)
         if revision < 0 and before is not None:
-            revision = before[0]  # of a row that is deleted without anybody having given it another revision
-        told = f"{record.topic}/{record.partition}/{record.offset}: revision {revision} of {record.key}"
+            revision = before[0]  # of a row that is deleted without a new revision
+        what = f"{record.topic}/{record.partition}/{record.offset}: revision {revision} of {record.key}"
         if before is not None and before[1] != record.partition:
-            yield Violation("misplaced", f"{told} is in another partition than {before[0]}")
+            yield Violation("misplaced", f"{what} is in another partition than {before[0]}")
         if (None if based_on is None else int(based_on)) != (before and before[0]):
-            yield Violation("chain", f"{told} is based on {based_on}; before it lies {before and before[0]}")
+            yield Violation("chain", f"{what} is based on {based_on}; the previous row is {before and before[0]}")
         if before is not None and revision <= before[0] and revision_of(record) >= 0:
-            yield Violation("falling", f"{told} comes after {before[0]}")
+            yield Violation("falling", f"{what} comes after {before[0]}")
         known[record.key] = (revision, record.partition)
 
 
 def generation_violations(records: Sequence[Seen]) -> Iterator[Violation]:
-    """In each partition the generation of the writer never falls: who was left behind writes nothing."""
+    """In each partition the generation of the writer never decreases: a fenced worker writes nothing."""
     newest: dict[int, int] = {}
     for record in records:
         generation = int(record.headers["larder.generation"])

@@ -1,4 +1,4 @@
-"""What the parts of a workload have in common: each brings its declarations, its topics, its load, and its judge."""
+"""What the parts of a workload have in common: each has declarations, topics, a load, and a judge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.writing import Writer
 
 
 class Case:
-    """What there is to be judged: a plan, what was done, and what a reader of committed records has seen."""
+    """The evidence to judge: a plan, a history, and the committed records."""
 
     def __init__(self, plan: Plan, prefix: str, history: History, seen: Sequence[Seen]) -> None:
         self.plan = plan
@@ -28,24 +28,24 @@ class Case:
         return f"{self.prefix}.{topic}"
 
     def of(self, topic: str) -> Sequence[Seen]:
-        """The records of a topic by partition and offset, given by what follows the prefix."""
+        """Return the records of a topic (named without the prefix) by partition and offset."""
         return self._by_topic.get(self.name(topic), [])
 
     def letters(self, source: str) -> Sequence[Seen]:
-        """The dead letters of a topic, without those that were replayed."""
+        """Return the dead letters of a topic, without those that were replayed."""
         records, name = self.of("dead-letters"), self.name(source)
         settled = {_letter(each) for each in records if "larder.settled" in each.headers}
         return [each for each in records if each.headers.get("larder.topic") == name and _letter(each) not in settled]
 
 
 def _letter(record: Seen) -> tuple[str, str, str]:
-    """What a letter and the record that settles it have in common."""
+    """Return what a letter and the record that settles it have in common."""
     return record.key, record.headers.get("larder.step", ""), record.headers.get("larder.attempt", "0")
 
 
 @dataclass
 class Load:
-    """What a part does while workers run: `begin` once, `step` again and again, `end` once."""
+    """The work of a part while workers run: `begin` once, `step` repeatedly, `end` once."""
 
     begin: Callable[[], Awaitable[None]]
     step: Callable[[], Awaitable[None]]
@@ -54,18 +54,18 @@ class Load:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the workload; topics are given by what follows the prefix.
+    """One part of the workload. Topics are named without the prefix.
 
     text     declarations for the workers' module, after those of `HEAD`.
-    followed compacted topics that the suite writes in the place of their owners.
+    followed compacted topics that the suite writes on behalf of their owners.
     owned    compacted topics of the service.
     events   topics that the suite writes.
-    results  topics that the service writes and that get something soon.
-    inputs   what the group reads.
+    results  topics that the service writes soon after its start.
+    inputs   topics that the group reads.
     hops     internal topics of the service whose records the judge dates by the broker's time.
-    asked    keys that workers are asked for, by table.
-    load     what is done.
-    judge    what is wrong.
+    asked    keys to ask workers for, by table.
+    load     creates the load.
+    judge    yields the violations.
     """
 
     text: Callable[[Plan], str]
@@ -90,12 +90,12 @@ from larder import EventTopic, OwnerTopic, Row
 
 service = Service("{prefix}")
 
-# A version whose states have a required field more cannot read the rows of the other one, which can read its rows.
+# A version with an additional required field in its states cannot read the rows of the other, but not vice versa.
 CHANGED = "CHANGED_TYPE" in os.environ
 ADDED = {"added": "since"} if CHANGED else {}
 """
 
 
 def module(parts: Iterable[Part], plan: Plan, prefix: str) -> str:
-    """The text of the module that workers are given."""
+    """Return the text of the module that the workers run."""
     return "\n".join([HEAD, *(part.text(plan) for part in parts)]).replace("{prefix}", prefix)

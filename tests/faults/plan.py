@@ -1,6 +1,6 @@
-"""What a seed stands for: the variants of the declarations, the manner of the workload, the faults and their times.
+"""The plan of a seed: the variants of the declarations, the kind of workload, the faults and their times.
 
-Pure: the same seed gives the same plan. How the processes interleave is real, and differs from run to run.
+Pure: the same seed gives the same plan. The interleaving of the processes is real, and differs from run to run.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 SESSION_SECONDS = 3.0
-"""Long enough for a machine that does other things too: workers that lose their sessions by themselves do nothing."""
+"""Long enough for a busy machine: workers that lose their sessions without a fault get no work done."""
 TROUBLE_SECONDS = 4.0
-"""How long after the first result a fault may begin: each seed then has some seconds of load before and after it."""
+"""The latest start of a fault after the first result, so that each seed has some seconds of load before and after."""
 
 WORKERS = ("one", "two", "three")
 
-# The long wait is longer than a seed is given to come to rest: what nobody lets go is seen to wait.
+# The long wait exceeds the time for a seed to become idle, so that orders that are never released are still waiting.
 MISSING = ("Wait(seconds=600).then(DeadLetter)", "Wait(seconds=2).then(DeadLetter)", "PassOn", "DeadLetter")
 
 PARTS = [
@@ -29,9 +29,9 @@ PARTS = [
     ("shop", "labels"),
     ("labels", "transfers"),
 ]
-"""Which parts of the workload go together: not all, or a worker of a loaded machine is late with each."""
+"""The parts of the workload that run together. With all of them, workers on a loaded machine would lag everywhere."""
 
-# Each is as likely as its weight: those that break most come most often.
+# Each fault has a weight. Those that find most defects are the most frequent.
 WEIGHTS = {
     "kill": 4,
     "kill-at-step": 4,
@@ -52,11 +52,11 @@ WEIGHTS = {
 }
 
 STEPS = ("write", "written", "delivery.sent", "delivery.acknowledged", "delivery.committed")
-"""Where a worker can be killed or stopped: around its stores' writes, and within its transactions."""
+"""The steps at which a worker can be killed or stopped: around writes to its stores, and within its transactions."""
 
 
 EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourth", "compaction"})
-"""Those that hit no particular worker."""
+"""The faults that do not hit a particular worker."""
 
 
 PLACING = {
@@ -64,20 +64,20 @@ PLACING = {
     "transfers": ("accounts", "{prefix}.transfers.by.source"),
     "labels": ("{prefix}.addresses.by.client_id", "{prefix}.addresses.by.client_id.keys"),
 }
-"""Topics of the service by whose number of partitions each part places records; names as `Part` gives them."""
+"""Topics of the service whose partition count determines where each part places records; names as in `Part`."""
 
 
 LAST_REPLAYED = 0.5
-"""Seeds below end with a replay, where they end with nothing else."""
+"""Seeds below this end with a replay, unless they end with something else."""
 
 
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
 class Fault(NamedTuple):
-    """One fault: begins `at` seconds after the first result, lasts for so many `seconds`, hits `worker`.
+    """One fault: it begins `at` seconds after the first result, lasts for `seconds`, and hits `worker`.
 
-    `step` as "delivery.sent:3" is where it hits, for those that hit at a step.
+    Faults at a step have one such as "delivery.sent:3".
     """
 
     name: str
@@ -94,11 +94,11 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """One seed's; `early` begins with the faults while the workers are still starting.
+    """The plan of one seed. With `early` the faults begin while the workers are still starting.
 
-    `anew` ends with a worker that begins anew after deletions have expired, `absent` with one that was away until they
-    had, `replayed` with an operator who replays all dead letters; `grown` is a topic of the service that somebody adds
-    partitions to at the end. With `standby` workers follow what others process.
+    With `anew` it ends with a worker that starts without stores after tombstones were removed, with `absent` with a
+    worker that was down until then, with `replayed` with a replay of all dead letters. `grown` is a topic of the
+    service that gets more partitions at the end. With `standby` workers copy partitions of others.
     """
 
     seed: int
@@ -126,11 +126,11 @@ def planned(seed: int) -> Plan:
     missing = (chance.choice(MISSING), chance.choice(MISSING))
     signed = (chance.random() < 0.5, chance.random() < 0.5)
     duplicated, reordered = chance.random() < 0.3, chance.random() < 0.3
-    # One in ten has none: what fails there is the suite, or the plainest of defects.
+    # One seed in ten has no fault: if it fails, the suite is wrong or the defect is a plain one.
     count = chance.choice((0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
     faults = tuple(sorted((_fault(chance) for _ in range(count)), key=lambda each: each.at))
     early, last = chance.random() < 0.25, chance.random()
-    # A deletion that has been compacted once keeps the time that it was given then.
+    # A tombstone that was compacted once keeps the expiry that it got then.
     compacted = any(fault.name == "compaction" for fault in faults)
     anew, absent = (last < 0.1 and not compacted), (0.1 <= last < 0.2 and not compacted and "shop" in parts)
     standby = chance.random() < 0.5
@@ -162,7 +162,7 @@ def _fault(chance: random.Random) -> Fault:
 
 def _seconds(name: str, chance: random.Random) -> float:
     if name.startswith("pause"):
-        # Some sleep shorter than their session, most well beyond it.
+        # Some pauses are shorter than a session, most are far longer.
         return chance.choice((0.7, 1, 1, 1)) * chance.uniform(SESSION_SECONDS + 1, SESSION_SECONDS + 2)
     if name in {"cut", "hold", "slow", "fourth", "fence", "changed-type"}:
         return chance.uniform(0.2, 4)
@@ -170,7 +170,7 @@ def _seconds(name: str, chance: random.Random) -> float:
 
 
 def seeds_of(text: str) -> list[int]:
-    """Read "1-10" or "3,7,20-22"; raises ValueError."""
+    """Parse "1-10" or "3,7,20-22". Raise ValueError."""
     seeds: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")

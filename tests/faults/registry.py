@@ -1,4 +1,4 @@
-"""The parts of the workload that there are, and which of them a seed has."""
+"""All parts of the workload, and those of a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Somebody replays all dead letters while a worker dies: each is an output then, waits, or is parked again, once."""
+"""An operator replays all dead letters while a worker dies. Each record ends as an output, waits, or is a dead letter
+again: exactly one of these, once.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from tests.faults.field import Field
 DIES = "two"
 
 DIES_AFTER_SECONDS = 0.3
-"""Enough to read some of what is replayed, and not all."""
+"""Long enough to read some of the replayed records, but not all."""
 
 MAY_BE = frozenset({"reordered"})
-"""What is replayed comes after later records of its key."""
+"""Violations that are expected, since replayed records come after later records of their key."""
 
 
 async def replay_all(field: Field) -> None:
-    """Replay what is parked; the worker that dies is started again."""
+    """Replay all dead letters, and start the worker that dies again."""
     replaying = asyncio.create_task(settle(Connection(field.rig.kafka), field.prefix, "replayed", Chosen()))
     await asyncio.sleep(DIES_AFTER_SECONDS)
     await field.kill(DIES)

@@ -1,4 +1,4 @@
-"""What is remembered of seeds: which have passed or failed on which state of the code, in a file that only grows."""
+"""The results of seeds: whether each passed or failed on a state of the code, in a file that only grows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 JUDGED = ("larder", "agents", "tables", "tests/faults", "tests/support", "requirements")
-"""What a verdict depends on: the rest of the tree may change without a seed having to be run again."""
+"""The files that a verdict depends on. If others change, seeds need not run again."""
 
 
 def state_of_the_code(root: Path = ROOT) -> str:
-    """The hash of the git tree of what is judged, with the changes that are not committed."""
+    """Return the hash of the git tree of these files, including uncommitted changes."""
     with tempfile.TemporaryDirectory() as directory:
         environment = {**os.environ, "GIT_INDEX_FILE": str(Path(directory) / "index")}
         _git(root, environment, "add", "--", *JUDGED)
@@ -30,7 +30,7 @@ def _git(root: Path, environment: dict[str, str], *arguments: str) -> str:
 
 
 class Results:
-    """The lines of finished seeds; those of another state of the code are kept, and not looked at."""
+    """The lines of finished seeds. Those of other states of the code are kept but ignored."""
 
     def __init__(self, file: Path, state: str) -> None:
         self._file = file
@@ -42,7 +42,7 @@ class Results:
                 self._known[found["seed"]] = found
 
     def line(self, seed: int) -> str | None:
-        """What was printed for a seed that has finished; None if it has not."""
+        """Return the printed line of a finished seed, or None."""
         found = self._known.get(seed)
         return found and found["line"]
 

@@ -1,6 +1,7 @@
-"""What many seeds share: a broker that they may kill, and a proxy for each worker, at whose port it is told to connect.
+"""What many seeds share: a broker that they may kill, and a proxy for each worker.
 
-Clients of the suite itself go to the broker directly; nothing of a worker does, as each has a listener of its own.
+The suite's own clients connect to the broker directly. Workers always connect through their proxies, since the broker
+advertises a listener for each.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from tests.support.proxy import Proxy
 NAMES = (*WORKERS, "four")
 
 PROPERTIES = {
-    # Forced compaction: a segment is rolled by time, and looked at soon.
+    # Forced compaction: segments are rolled by time, and the cleaner checks them often.
     "log.cleaner.backoff.ms": "100",
     "log.cleaner.threads": "1",
 }
 
 
 class Rig:
-    """A broker and its proxies, by the names of workers. Who does something to the broker takes its turn."""
+    """A broker and its proxies, by the names of workers. Faults of the broker take turns."""
 
     def __init__(self, directory: Path) -> None:
         ports: list[int] = []
@@ -41,15 +42,15 @@ class Rig:
 
     @property
     def kafka(self) -> str:
-        """Where the suite itself connects."""
+        """The address for the suite itself."""
         return self.broker.bootstrap
 
     def address(self, worker: str) -> str:
-        """Where a worker connects."""
+        """Return the address for a worker."""
         return f"127.0.0.1:{self.proxies[worker].port}"
 
     async def start_broker(self) -> None:
-        """Start it if it does not run, and wait until it answers."""
+        """Start the broker if it does not run, and wait until it answers."""
         await asyncio.to_thread(self.broker.start)
         await asyncio.to_thread(self.broker.wait_ready)
 
@@ -57,14 +58,14 @@ class Rig:
         await asyncio.to_thread(self.broker.kill)
 
     def heal(self) -> None:
-        """All ways are open again."""
+        """Open all connections again."""
         for proxy in self.proxies.values():
             proxy.set("open")
 
 
 @asynccontextmanager
 async def rigged(directory: Path) -> AsyncIterator[Rig]:
-    """A rig that runs; nothing of it is left at the end."""
+    """Yield a running rig, and end all of it after the block."""
     rig = Rig(directory)
     try:
         await rig.start_broker()

@@ -1,4 +1,4 @@
-"""Seeds one after the other, on one broker: a line for each, what failed is kept, what passed is forgotten."""
+"""Runs seeds one after the other on one broker. Prints a line for each, and keeps the files of those that fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.topics import delete, existing
 
 
 class Outcome(NamedTuple):
-    """What a seed came to. `records` are those that were committed, in all topics; `directory` has what was kept."""
+    """The result of a seed. `records` is the number of committed records; `directory` has the kept files."""
 
     plan: Plan
     records: int
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
 
 async def run(rig: Rig, seed: int, directory: Path) -> Outcome:
-    """Run one seed in topics and a directory of its own, below `directory`."""
+    """Run one seed in its own topics and in its own directory below `directory`."""
     plan, since = planned(seed), time.monotonic()
     prefix = f"seed{seed}-{uuid.uuid4().hex[:6]}"
     mine = directory / prefix

@@ -1,4 +1,4 @@
-"""The declarations that workers are given: customers and products that others own, and orders in both kinds of join."""
+"""The declarations of the shop: customers and products of other owners, and orders in both kinds of join."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ enrich = service.join(orders, everywhere.on("customer_id"), into=enriched, missi
 fulfil = service.join(orders.by("product_id"), here, into=fulfilled, missing={missing_product})
 """
 
-# Each output says which process has made it.
+# Each output names the process that made it.
 SIGNED_GLOBAL = """
 
 @enrich
@@ -67,7 +67,7 @@ def sign_fulfilled(order: Order, product: Product | None) -> Fulfilled:
 
 
 def text(plan: Plan) -> str:
-    """The declarations for this plan."""
+    """Return the declarations for this plan."""
     whole = TEXT + (SIGNED_GLOBAL if plan.signed[0] else "") + (SIGNED_COPARTITIONED if plan.signed[1] else "")
     return whole.replace("{missing_customer}", plan.missing[0]).replace("{missing_product}", plan.missing[1])
 

@@ -1,4 +1,4 @@
-"""The verdict over one seed's joins: from the topics, the recorded answers and the plan to violations. Pure."""
+"""Judges the joins of the shop from the topics, the recorded answers and the plan. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.versions import Versions
 
 
 def joins_of(plan: Plan, prefix: str) -> tuple[Join, Join]:
-    """The joins that `shop` declares, with the keys of their partners' topics."""
+    """Return the joins that `shop` declares, with the keys of their partners' topics."""
     sides = (
         ("orders", "enriched", "customer_id", "customer"),
         (f"{prefix}.orders.by.product_id", "fulfilled", "product_id", "product"),
@@ -40,7 +40,7 @@ def joins_of(plan: Plan, prefix: str) -> tuple[Join, Join]:
 
 
 def violations(case: Case) -> Iterator[Violation]:
-    """All that is wrong."""
+    """Yield all violations."""
     enrich, fulfil = joins_of(case.plan, case.prefix)
     orders, rekeyed = case.of("orders"), case.of(f"{case.prefix}.orders.by.product_id")
     yield from _written_is_there(case.history, orders, enrich.source)
@@ -60,7 +60,7 @@ def violations(case: Case) -> Iterator[Violation]:
 
 
 def waiting(records: Sequence[Seen]) -> list[Waiting]:
-    """The orders that wait, as they were written: the last record of each key of the waiting topic tells."""
+    """Return the waiting orders as they were written, from the last record of each key of the waiting topic."""
     last = {(record.partition, record.key): record.value for record in records}
     return [
         Waiting(partition, row["offset"], row["key"], msgspec.json.decode(base64.b64decode(row["value"])))
@@ -70,22 +70,22 @@ def waiting(records: Sequence[Seen]) -> list[Waiting]:
 
 
 def _written_is_there(history: History, orders: Sequence[Seen], topic: str) -> Iterator[Violation]:
-    """The broker keeps what it has acknowledged: else it is not Larder that is judged."""
+    """The broker keeps what it has acknowledged. Otherwise the fault is not Larder's."""
     there = {(order.partition, order.offset) for order in orders}
     for write in history.written:
         if write.topic == topic and write.offset >= 0 and (write.partition, write.offset) not in there:
-            yield Violation("broker", f"{topic}/{write.partition}/{write.offset} was acknowledged, and is not there")
+            yield Violation("broker", f"{topic}/{write.partition}/{write.offset} was acknowledged, but is missing")
 
 
 def _rekeyed_once(orders: Sequence[Seen], rekeyed: Sequence[Seen]) -> Iterator[Violation]:
-    """Each order is in the internal topic as often as it was written, as it was."""
+    """Each order is in the internal topic unchanged, as often as it was written."""
     wanted = Counter(_content(order) for order in orders)
     found = Counter(_content(order) for order in rekeyed)
     for content in wanted | found:
         if (times := found[content] - wanted[content]) != 0:
             kind = "lost" if times < 0 else "doubled"
             yield Violation(
-                kind, f"rekeyed: {content} was written {wanted[content]} times and is there {found[content]}"
+                kind, f"rekeyed: {content} was written {wanted[content]} times, but occurs {found[content]} times"
             )
 
 

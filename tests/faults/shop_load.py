@@ -13,11 +13,11 @@ from tests.faults.plan import Plan
 from tests.faults.writing import Writer
 
 KEYS = 24
-ORDERS = 150  # names of orders; each comes many times, so that there is an order to be kept
+ORDERS = 150  # keys of orders; each occurs many times, so that there is a sequence to preserve
 LATE_ONES = 0.01
-"""So many partners of orders come late, and once."""
+"""The number of partners that appear late, and only once."""
 LATEST_STEPS = 150
-"""By so many steps of the load, of 20 ms and more."""
+"""How late they appear, in steps of the load of at least 20 ms."""
 
 
 def keys(letter: str) -> Sequence[str]:
@@ -26,7 +26,7 @@ def keys(letter: str) -> Sequence[str]:
 
 
 class Owner:
-    """Owner of one topic: rows k0, k1, ... that come, change, vanish, and come again; `more` gives further fields."""
+    """The owner of a topic whose rows k0, k1, ... appear, change, vanish and reappear. `more` gives further fields."""
 
     def __init__(
         self, writer: Writer, topic: str, field: str, chance: random.Random, more: Callable[[], dict[str, str]] = dict
@@ -41,7 +41,7 @@ class Owner:
         self._still = set(keys(field[0])[::4])  # those that do not vanish
 
     async def begin(self) -> None:
-        """Two keys of three are there from the start."""
+        """Write two of three keys at the start."""
         first = [key for place, key in enumerate(self._revisions) if key in self._still or place % 3]
         await asyncio.gather(*(self._change(key) for key in first))
 
@@ -59,7 +59,7 @@ class Owner:
 
 
 class Late:
-    """Rows that come once, some time after an order has asked for them: whoever misses that has no second chance."""
+    """Rows that appear only once, some time after an order that needs them. A missed row gets no second chance."""
 
     def __init__(self, writer: Writer, topic: str, field: str, chance: random.Random) -> None:
         self._writer = writer
@@ -71,7 +71,7 @@ class Late:
         self._steps = 0
 
     def key(self) -> str:
-        """A key whose row will come."""
+        """Return a key whose row will appear later."""
         key = f"late-{self._field[0]}{next(self._keys)}"
         self._due.append((self._steps + self._chance.randrange(LATEST_STEPS), key))
         return key
@@ -81,7 +81,7 @@ class Late:
         await self._come([due for due in self._due if due[0] <= self._steps])
 
     async def end(self) -> None:
-        """All others come."""
+        """Write all rows that are still missing."""
         await self._come(list(self._due))
 
     async def _come(self, due: list[tuple[int, str]]) -> None:
@@ -91,7 +91,7 @@ class Late:
 
 
 class Checkout:
-    """Orders of customers for products, in the order of their serials or, where that is planned, somewhat out of it."""
+    """Orders of customers for products, by serial or, if so planned, slightly out of order."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Checkout:
         del self._kept[keeping:]
 
     async def end(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: this load holds nothing back."""
         await self._send(self._kept)
         self._kept.clear()
 

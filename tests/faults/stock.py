@@ -1,6 +1,6 @@
-"""A stock that is decided on: pieces that are delivered, reserved, held for a while, and given back by a wake-up.
+"""The declarations of a stock with decides: pieces are delivered, reserved, held for a time, and returned by a wake-up.
 
-The declarations. Each row says which event has made it, so that a model can go the same way and compare.
+Each row names the event that it results from, so that a model can follow and compare.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def woken(key: str, held: dict[str, float]) -> list[Wake]:
 
 
 def text(_: Plan) -> str:
-    """The declarations, which are the same for all plans."""
+    """Return the declarations, which are the same for all plans."""
     return TEXT
 
 

@@ -1,6 +1,6 @@
-"""The verdict over the stock: a model goes from event to event as the rows say, and compares. Pure.
+"""Judges the stock: a model applies the events in the order of the rows, and compares. Pure.
 
-It finds pieces that were sold twice, refused though they were there, lost, or given back too early, twice or never.
+It finds pieces that were sold twice, refused although available, lost, or given back too early, twice or never.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BY = "{prefix}.requests.by.product_id"
 
 
 def violations(case: Case) -> Iterator[Violation]:
-    """All that is wrong."""
+    """Yield all violations."""
     yield from owned_violations(case, "levels")
     by = BY.replace("{prefix}", case.prefix)
     wake_ups = f"{case.prefix}.levels.wake-ups"
@@ -38,7 +38,7 @@ def violations(case: Case) -> Iterator[Violation]:
 
 
 class Walk:
-    """The rows of one product in the order of the log, each held against what its event makes of the one before."""
+    """Compares the rows of one product, in the order of the log, with the result of each event on the previous row."""
 
     def __init__(self, product: str, rows: Sequence[Seen], events: dict[int, dict[str, Any]]) -> None:
         self.product = product
@@ -50,36 +50,36 @@ class Walk:
         revision = 0
         for row in rows:
             value = row.value or {}
-            told = f"{row.topic}/{row.partition}/{row.offset} of {product}"
+            what = f"{row.topic}/{row.partition}/{row.offset} of {product}"
             event = events.get(value["made_by"])
             if value["made_by"] == -1:
-                expected = self._given_back(value, row.appended, told)
+                expected = self._given_back(value, row.appended, what)
             elif event is None or event["product_id"] != product:
-                self.violations.append(Violation("invented", f"{told} is of no event: {value}"))
+                self.violations.append(Violation("invented", f"{what} has no event: {value}"))
                 expected = None
             else:
-                expected = self._changed(event, revision, told)
+                expected = self._changed(event, revision, what)
             if expected is not None and expected != (value["left"], value["held"]):
-                self.violations.append(Violation("misdecided", f"{told} has {value}; expected {expected}"))
+                self.violations.append(Violation("misdecided", f"{what} has {value}; expected {expected}"))
             self.causes.append(value["made_by"])
             self.lefts.append(value["left"])
             self.held, revision = value["held"], value["revision"]
 
-    def _changed(self, event: dict[str, Any], revision: int, told: str) -> tuple[int, dict[str, float]]:
+    def _changed(self, event: dict[str, Any], revision: int, what: str) -> tuple[int, dict[str, float]]:
         left = self.lefts[-1]
         if "request_id" not in event:
             return left + event["pieces"], self.held
         if event["pieces"] > left:
-            self.violations.append(Violation("oversold", f"{told}: {left} were left, and {event} was reserved"))
+            self.violations.append(Violation("oversold", f"{what}: {left} were left, and {event} was reserved"))
         more = {f"{event['serial']} {event['pieces']} {revision}": event["until"]} if event["until"] else {}
         return left - event["pieces"], {**self.held, **more}
 
-    def _given_back(self, value: dict[str, Any], at: float, told: str) -> tuple[int, dict[str, float]]:
+    def _given_back(self, value: dict[str, Any], at: float, what: str) -> tuple[int, dict[str, float]]:
         over = {name: until for name, until in self.held.items() if name not in value["held"]}
         if not over:
-            self.violations.append(Violation("doubled", f"{told}: a wake-up came when there was nothing to give back"))
+            self.violations.append(Violation("doubled", f"{what}: a wake-up found nothing to give back"))
         if early := {name: until for name, until in over.items() if until > at + CLOCK_SECONDS}:
-            self.violations.append(Violation("hasty", f"{told} came at {at:.3f}, before {early}"))
+            self.violations.append(Violation("hasty", f"{what} came at {at:.3f}, before {early}"))
         self.given_back.update(int(name.split()[0]) for name in over)
         held = {name: until for name, until in self.held.items() if name not in over}
         return self.lefts[-1] + sum(int(name.split()[1]) for name in over), held
@@ -97,7 +97,7 @@ def _refusals(case: Case) -> list[Seen]:
 
 
 def _answered_once(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
-    """Each event is in a row, or refused: one of them, once."""
+    """Each event has a row or a refusal: exactly one of these, once."""
     asked = Counter(
         each.value["serial"] for topic in ("deliveries", "requests") for each in case.of(topic) if each.value
     )
@@ -107,12 +107,12 @@ def _answered_once(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
         found = rows[serial] + refused[serial]
         if found != asked[serial]:
             kind = "lost" if found < asked[serial] else "doubled"
-            told = f"stock: event {serial} was written {asked[serial]} times"
-            yield Violation(kind, f"{told}; {rows[serial]} rows, {refused[serial]} refusals")
+            what = f"stock: event {serial} was written {asked[serial]} times"
+            yield Violation(kind, f"{what}; {rows[serial]} rows, {refused[serial]} refusals")
 
 
 def _emitted(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
-    """Each row came with its events, and no event without its row; in the end, nothing is held beyond its time."""
+    """Each row has its events, and each event has its row. At the end, nothing is held beyond its time."""
     requests = {each.value["serial"] for each in case.of("requests") if each.value}
     wanted = Counter(cause for walk in walks.values() for cause in walk.causes if cause in requests)
     back = sum((walk.given_back for walk in walks.values()), Counter[int]())
@@ -121,14 +121,14 @@ def _emitted(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
         for serial in expected | found:
             if found[serial] != expected[serial]:
                 kind = "lost" if found[serial] < expected[serial] else "doubled"
-                yield Violation(kind, f"{topic}: {serial} is there {found[serial]} times, in rows {expected[serial]}")
+                yield Violation(kind, f"{topic}: {serial} occurs {found[serial]} times, in rows {expected[serial]}")
     for walk in walks.values():
         if walk.held:
             yield Violation("waits", f"{walk.product} still holds {walk.held}")
 
 
 def _refused_rightly(case: Case, by: str, walks: dict[str, Walk]) -> Iterator[Violation]:
-    """A refusal names what was left between the reservations before it and after it, and that was too little."""
+    """A refusal names a level between the reservations before and after it, and that level was too low."""
     order = defaultdict(list)
     for request in case.of(by):
         if request.value:
@@ -137,21 +137,21 @@ def _refused_rightly(case: Case, by: str, walks: dict[str, Walk]) -> Iterator[Vi
         value = refusal.value or {}
         event, left = value["event"], int(value["reason"].split()[0])
         walk = walks.get(event["product_id"])
-        told = f"{value['id']}: {event} was refused with {left} left"
+        what = f"{value['id']}: {event} was refused with {left} left"
         if left >= event["pieces"]:
-            yield Violation("misdecided", told)
+            yield Violation("misdecided", what)
         if walk is None or len(order[event["serial"]]) != 1:
-            continue  # of one that was written twice nobody knows which was refused
+            continue  # if one was written twice, it is unknown which was refused
         at = order[event["serial"]][0]
         once = [(place, order[cause][0]) for place, cause in enumerate(walk.causes) if len(order.get(cause, ())) == 1]
         first = max((place + 1 for place, offset in once if offset < at), default=0)
         last = min((place for place, offset in once if offset > at), default=len(walk.causes))
         if left not in walk.lefts[first : last + 1]:
-            yield Violation("misdecided", f"{told}; there were {walk.lefts[first : last + 1]}")
+            yield Violation("misdecided", f"{what}; the levels were {walk.lefts[first : last + 1]}")
 
 
 def _totals(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
-    """From what was published alone: what was delivered is left, or was sold and did not come back."""
+    """From the published events alone: delivered pieces are left, or were sold and not given back."""
     total = Counter[str]()
     for topic, sign in (("deliveries", 1), ("reserved", -1), ("given-back", 1)):
         for record in case.of(topic):
@@ -159,4 +159,4 @@ def _totals(case: Case, walks: dict[str, Walk]) -> Iterator[Violation]:
                 total[record.value["product_id"]] += sign * record.value["pieces"]
     for product, walk in walks.items():
         if walk.lefts[-1] != total[product]:
-            yield Violation("total", f"{product}: {walk.lefts[-1]} are left, and {total[product]} should be")
+            yield Violation("total", f"{product}: {walk.lefts[-1]} are left instead of {total[product]}")

@@ -1,4 +1,4 @@
-"""The load of the stock: pieces are delivered, and requested, some for good and some until a time."""
+"""The load of the stock: delivers pieces, and requests some for good and some until a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
             "product_id": chance.choice(PRODUCTS),
             "pieces": chance.randint(1, 3),
             "serial": serial,
-            # Most pieces come back, so that there is always something to be decided.
+            # Most pieces are given back, so that there is always something to decide.
             "until": round(time.time() + chance.uniform(0.2, 3), 3) if chance.random() < 0.8 else 0.0,
         }
         await writer.send(f"{prefix}.requests", f"r{serial}", event)
@@ -44,6 +44,6 @@ def load(writer: Writer, _: Plan, prefix: str, chance: random.Random) -> Load:
         await asyncio.gather(*more, *(request() for _ in range(REQUESTS)))
 
     async def end() -> None:
-        """Nothing is kept back."""
+        """Do nothing: this load holds nothing back."""
 
     return Load(begin, step, end)

@@ -1,4 +1,4 @@
-"""The checker of joins finds what is wrong in histories made by hand: one that never failed has not been tested."""
+"""The checker of joins finds the violations in handmade histories: a checker that never failed is untested."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BY = "t.t.orders.by.product_id"
 
 
 class Shop:
-    """A history in which nothing is wrong, until something is added or taken away."""
+    """A correct history, until a test adds or removes something."""
 
     def __init__(self, missing: str = "Wait(seconds=60).then(DeadLetter)") -> None:
         self.plan = replace(planned(0), missing=(missing, "DeadLetter"))
@@ -44,7 +44,7 @@ class Shop:
         )
 
     def order(self, serial: int, customer: str | None = "c1", key: str = "o1", at: float = 20.0) -> dict[str, Any]:
-        """An order as it is written, rekeyed, and rightly fulfilled."""
+        """Add an order that is written, rekeyed, and correctly fulfilled."""
         order = {"order_id": key, "customer_id": customer, "product_id": "p1", "serial": serial}
         self.put("t.orders", key, order, at)
         self.put(BY, key, order, at)
@@ -72,7 +72,7 @@ class Shop:
         return self.seen[-1]
 
     def drop(self, topic: str) -> None:
-        """Take the last record of a topic away."""
+        """Remove the last record of a topic."""
         self.seen.remove([record for record in self.seen if record.topic == topic][-1])
 
     def kinds(self) -> set[str]:
@@ -84,26 +84,26 @@ def shop() -> Shop:
     return Shop()
 
 
-def test_nothing_is_wrong_where_nothing_is(shop: Shop) -> None:
+def test_a_correct_history_has_no_violations(shop: Shop) -> None:
     shop.enriched(shop.order(1), NEW)
-    shop.enriched(shop.order(2, key="o2"), OLD, partition=1)  # its worker measured before the new one came
+    shop.enriched(shop.order(2, key="o2"), OLD, partition=1)  # its worker measured before the newer row
     shop.waits(shop.order(3, "c2"), offset=2)
     assert shop.kinds() == set()
 
 
-def test_an_order_that_does_not_come_out_is_lost(shop: Shop) -> None:
+def test_an_order_without_an_output_is_lost(shop: Shop) -> None:
     shop.order(1)
     assert shop.kinds() == {"lost"}
 
 
-def test_an_order_that_comes_out_twice_is_doubled(shop: Shop) -> None:
+def test_an_order_with_two_outputs_is_doubled(shop: Shop) -> None:
     order = shop.order(1)
     shop.enriched(order, NEW)
     shop.enriched(order, NEW)
     assert shop.kinds() == {"doubled"}
 
 
-def test_an_order_that_was_written_twice_comes_out_twice(shop: Shop) -> None:
+def test_an_order_written_twice_has_two_outputs(shop: Shop) -> None:
     order = shop.order(1)
     shop.order(1)
     shop.enriched(order, NEW)
@@ -112,33 +112,33 @@ def test_an_order_that_was_written_twice_comes_out_twice(shop: Shop) -> None:
     assert shop.kinds() == set()
 
 
-def test_an_order_that_comes_out_and_still_waits_is_doubled(shop: Shop) -> None:
+def test_an_order_with_an_output_that_still_waits_is_doubled(shop: Shop) -> None:
     order = shop.order(1, "c2")
     shop.enriched(order, OTHER)
     shop.waits(order, offset=0)
     assert shop.kinds() == {"doubled"}
 
 
-def test_an_order_that_comes_out_and_is_parked_is_doubled(shop: Shop) -> None:
+def test_an_order_with_an_output_and_a_dead_letter_is_doubled(shop: Shop) -> None:
     order = shop.order(1, "c2")
     shop.enriched(order, OTHER)
     shop.parked(order, 90.0)
     assert shop.kinds() == {"doubled"}
 
 
-def test_an_output_of_no_order_is_invented(shop: Shop) -> None:
+def test_an_output_without_an_order_is_invented(shop: Shop) -> None:
     order = shop.order(1)
     shop.enriched(order, NEW)
     shop.enriched(order | {"serial": 2}, NEW)
     assert shop.kinds() == {"invented"}
 
 
-def test_an_output_whose_order_was_another_is_told(shop: Shop) -> None:
+def test_an_output_that_differs_from_its_order_is_reported(shop: Shop) -> None:
     shop.enriched(shop.order(1) | {"product_id": "p2"}, NEW)
     assert shop.kinds() == {"changed"}
 
 
-def test_an_order_that_is_rekeyed_twice_or_never_is_told(shop: Shop) -> None:
+def test_an_order_rekeyed_twice_or_never_is_reported(shop: Shop) -> None:
     shop.enriched(shop.order(1), NEW)
     shop.drop("t.fulfilled")
     shop.drop(BY)
@@ -150,19 +150,19 @@ def test_a_row_that_its_partner_never_had_is_misjoined(shop: Shop) -> None:
     assert shop.kinds() == {"misjoined"}
 
 
-def test_a_row_older_than_what_the_worker_has_measured_is_misjoined(shop: Shop) -> None:
+def test_a_row_older_than_the_workers_measurement_is_misjoined(shop: Shop) -> None:
     shop.history.eras.append(Era(7, 15.0, "one"))
     shop.enriched(shop.order(1), OLD)
     assert shop.kinds() == {"misjoined"}
 
 
-def test_the_older_row_is_right_for_another_worker_that_has_not_measured_since(shop: Shop) -> None:
+def test_the_older_row_is_right_for_a_worker_that_has_not_measured_since(shop: Shop) -> None:
     shop.history.eras.append(Era(7, 15.0, "one"))
     shop.enriched(shop.order(1), OLD, worker=8)
     assert shop.kinds() == set()
 
 
-def test_a_row_that_was_deleted_before_the_worker_measured_is_resurrected(shop: Shop) -> None:
+def test_a_row_deleted_before_the_worker_measured_is_resurrected(shop: Shop) -> None:
     shop.history.eras.append(Era(7, 15.0, "one"))
     shop.enriched(shop.order(1, "c2"), OTHER)
     assert shop.kinds() == {"resurrected"}
@@ -174,53 +174,53 @@ def test_an_older_row_after_a_newer_one_is_falling(shop: Shop) -> None:
     assert shop.kinds() == {"falling"}
 
 
-def test_orders_of_one_key_that_come_out_in_another_order_are_told(shop: Shop) -> None:
+def test_orders_of_one_key_with_reordered_outputs_are_reported(shop: Shop) -> None:
     first, second = shop.order(1), shop.order(2)
     shop.enriched(second, NEW)
     shop.enriched(first, NEW)
     assert shop.kinds() == {"reordered"}
 
 
-def test_an_order_that_waits_though_its_partner_is_there_is_told(shop: Shop) -> None:
+def test_an_order_that_waits_although_its_partner_exists_is_reported(shop: Shop) -> None:
     shop.waits(shop.order(1), offset=0)
     assert shop.kinds() == {"waits"}
 
 
-def test_an_order_may_wait_behind_another_one_of_its_key(shop: Shop) -> None:
+def test_an_order_may_wait_behind_another_of_its_key(shop: Shop) -> None:
     shop.waits(shop.order(1, "c2"), offset=0)
     shop.waits(shop.order(2, "c1"), offset=1)
     assert shop.kinds() == set()
 
 
-def test_an_order_that_is_parked_though_its_partner_was_there_at_the_deadline_is_misjoined(shop: Shop) -> None:
+def test_an_order_dead_lettered_although_its_partner_came_in_time_is_misjoined(shop: Shop) -> None:
     shop.parked(shop.order(1), 80.5)
     assert shop.kinds() == {"misjoined"}
 
 
-def test_an_order_that_is_parked_before_its_time_is_hasty(shop: Shop) -> None:
+def test_an_order_dead_lettered_before_its_deadline_is_hasty(shop: Shop) -> None:
     shop.parked(shop.order(1, "c2"), 50.0, "t.customers has no row 'c2'")
     assert shop.kinds() == {"hasty"}
 
 
-def test_an_order_that_is_parked_for_another_reason_is_told(shop: Shop) -> None:
+def test_an_order_dead_lettered_for_another_reason_is_reported(shop: Shop) -> None:
     shop.parked(shop.order(1), 20.0, "the value requires JSON")
     assert shop.kinds() == {"parked"}
 
 
-def test_an_order_that_is_passed_on_without_a_row_that_was_there_is_misjoined() -> None:
+def test_an_order_passed_on_without_an_existing_row_is_misjoined() -> None:
     shop = Shop("PassOn")
-    shop.enriched(shop.order(1, "c2"), None)  # c2 is gone by then
+    shop.enriched(shop.order(1, "c2"), None)  # c2 is deleted by then
     assert shop.kinds() == set()
     shop.enriched(shop.order(2), None)
     assert shop.kinds() == {"misjoined"}
 
 
-def test_a_record_that_was_acknowledged_and_is_not_there_is_the_fault_of_the_broker(shop: Shop) -> None:
+def test_a_missing_acknowledged_record_is_the_fault_of_the_broker(shop: Shop) -> None:
     shop.history.written.append(Written("t.orders", "o1", {}, None, 1.0, 2.0, 0, 5))
     assert shop.kinds() == {"broker"}
 
 
-def test_a_row_without_acknowledgement_counts_once_a_reader_has_seen_it(shop: Shop) -> None:
+def test_an_unacknowledged_row_counts_once_a_reader_has_read_it(shop: Shop) -> None:
     newest = OLD | {"name": "c1 at 3", "revision": 3}
     shop.history.written.append(Written("t.customers", "c1", newest, 3, 12.0, NEVER))
     shop.enriched(shop.order(1), newest)

@@ -1,4 +1,4 @@
-"""The checkers of owned tables find what is wrong in histories made by hand: chains, a stock, accounts, labels."""
+"""The checkers of owned tables find the violations in handmade histories: chains, a stock, accounts, labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLAN = replace(planned(0), missing=("DeadLetter", "Wait(seconds=60).then(DeadLet
 
 
 class Log:
-    """Records as a reader has seen them; owned rows get their chain, until it is broken on purpose."""
+    """The records that a reader has read. Owned rows get a correct chain, until a test breaks it."""
 
     def __init__(self, judge: Callable[[Case], Iterable[Violation]]) -> None:
         self.judge = judge
@@ -31,14 +31,14 @@ class Log:
         self.seen.append(Seen(f"t.{topic}", 0, offset, key, value, at, names, at + 0.1))
 
     def own(self, topic: str, key: str, row: dict[str, Any], at: float = 10.0, **headers: str) -> None:
-        """A row of the service; headers as larder_generation="5"."""
+        """Add a row of the service; headers as in larder_generation="5"."""
         before = self.revisions.get((topic, key))
         revision = self.revisions[topic, key] = (before or 0) + 1
         chain = {} if before is None else {"larder_based_on": str(before)}
         self.put(topic, key, {**row, "revision": revision}, at, **{"larder_generation": "3", **chain, **headers})
 
     def follow(self, topic: str, key: str, row: dict[str, Any] | None, revision: int, at: float) -> None:
-        """A row of another owner."""
+        """Add a row of another owner."""
         offset = sum(record.topic == f"t.{topic}" for record in self.seen)
         self.put(topic, key, row, at, **({} if row else {"larder_revision": str(revision)}))
         self.history.written.append(Written(f"t.{topic}", key, row, revision, at - 0.01, at, 0, offset))
@@ -51,7 +51,7 @@ class Log:
 
 
 def stock() -> Log:
-    """Ten pieces of s1 are delivered; one is sold, two are held and come back, twenty are refused."""
+    """Ten pieces of s1 are delivered; one is sold, two are held and given back, twenty are refused."""
     log = Log(stock_judging.violations)
     log.put("deliveries", "s1", {"product_id": "s1", "pieces": 10, "serial": 0})
     for serial, pieces, until in ((1, 1, 0.0), (2, 2, 12.0), (3, 20, 0.0)):
@@ -85,17 +85,17 @@ def request(log: Log, serial: int, pieces: int) -> None:
     log.put("t.requests.by.product_id", f"r{serial}", event)
 
 
-def test_nothing_is_wrong_with_a_stock_that_is_right() -> None:
+def test_a_correct_stock_has_no_violations() -> None:
     assert stock().kinds() == set()
 
 
-def test_a_row_that_is_not_based_on_the_one_before_it_breaks_the_chain() -> None:
+def test_a_row_not_based_on_the_previous_one_breaks_the_chain() -> None:
     log = stock()
     log.seen = [record for record in log.seen if record.topic != "t.levels" or record.offset != 1]
     assert "chain" in log.kinds()
 
 
-def test_a_revision_that_does_not_rise_is_falling() -> None:
+def test_a_revision_that_does_not_increase_is_falling() -> None:
     log = stock()
     log.put("deliveries", "s1", {"product_id": "s1", "pieces": 1, "serial": 4})
     row = {"product_id": "s1", "left": 10, "made_by": 4, "held": {}, "revision": 4}
@@ -110,13 +110,13 @@ def test_a_writer_of_an_older_generation_is_found() -> None:
     assert log.kinds() == {"generation"}
 
 
-def test_a_request_that_is_neither_in_a_row_nor_refused_is_lost() -> None:
+def test_a_request_without_a_row_or_refusal_is_lost() -> None:
     log = stock()
     request(log, 4, 1)
     assert log.kinds() == {"lost"}
 
 
-def test_a_request_that_is_in_two_rows_is_doubled() -> None:
+def test_a_request_with_two_rows_is_doubled() -> None:
     log = stock()
     level(log, 8, 1)
     log.put("reserved", "r1", {"product_id": "s1", "pieces": 1, "serial": 1})
@@ -135,7 +135,7 @@ def test_a_row_without_its_reservation_is_lost_and_the_total_is_wrong() -> None:
     assert log.kinds() == {"lost", "total"}
 
 
-def test_pieces_that_there_are_not_are_oversold() -> None:
+def test_more_pieces_than_available_are_oversold() -> None:
     log = stock()
     request(log, 4, 10)
     level(log, -1, 4)
@@ -143,7 +143,7 @@ def test_pieces_that_there_are_not_are_oversold() -> None:
     assert log.kinds() == {"oversold"}
 
 
-def test_a_row_that_its_event_does_not_make_of_the_one_before_is_misdecided() -> None:
+def test_a_row_that_does_not_follow_from_its_event_is_misdecided() -> None:
     log = stock()
     request(log, 4, 1)
     level(log, 9, 4)
@@ -151,33 +151,33 @@ def test_a_row_that_its_event_does_not_make_of_the_one_before_is_misdecided() ->
     assert log.kinds() == {"misdecided", "total"}
 
 
-def test_a_request_that_is_refused_though_there_is_enough_is_misdecided() -> None:
+def test_a_request_refused_although_there_is_enough_is_misdecided() -> None:
     log = stock()
     request(log, 4, 5)
     refuse(log, 4, 5, 9)
     assert log.kinds() == {"misdecided"}
 
 
-def test_a_refusal_for_a_level_that_was_long_gone_is_misdecided() -> None:
+def test_a_refusal_with_an_outdated_level_is_misdecided() -> None:
     log = stock()
     request(log, 4, 5)
     refuse(log, 4, 5, 0)
     assert log.kinds() == {"misdecided"}
 
 
-def test_what_is_given_back_before_its_time_is_hasty() -> None:
+def test_pieces_given_back_too_early_are_hasty() -> None:
     log = stock()
     log.seen = [record._replace(appended=11.0) if record.offset == 3 else record for record in log.seen]
     assert log.kinds() == {"hasty"}
 
 
-def test_a_wake_up_that_comes_twice_is_doubled() -> None:
+def test_a_repeated_wake_up_is_doubled() -> None:
     log = stock()
     level(log, 9, -1, at=12.2)
     assert log.kinds() == {"doubled"}
 
 
-def test_what_is_never_given_back_waits() -> None:
+def test_pieces_never_given_back_are_waiting() -> None:
     log = stock()
     log.drop("levels")
     log.drop("given-back")
@@ -185,7 +185,7 @@ def test_what_is_never_given_back_waits() -> None:
 
 
 def accounts() -> Log:
-    """a1 and a2 have ten each; three go from one to the other, and thirty are refused."""
+    """a1 and a2 have ten each; three are transferred, and thirty are refused."""
     log = Log(accounts_judging.violations)
     for serial, account in ((0, "a1"), (1, "a2")):
         log.put("openings", account, {"account": account, "amount": 10, "serial": serial})
@@ -203,7 +203,7 @@ def book(log: Log, account: str, balance: int, kind: str, serial: int) -> None:
     log.own("accounts", account, {"account": account, "balance": balance, "made_by": serial, "kind": kind})
 
 
-def test_nothing_is_wrong_with_accounts_that_are_right() -> None:
+def test_correct_accounts_have_no_violations() -> None:
     assert accounts().kinds() == set()
 
 
@@ -214,7 +214,7 @@ def test_a_debit_without_its_credit_is_lost() -> None:
     assert log.kinds() == {"lost"}
 
 
-def test_a_credit_that_is_booked_twice_is_doubled() -> None:
+def test_a_credit_booked_twice_is_doubled() -> None:
     log = accounts()
     book(log, "a2", 16, "credited", 2)
     assert log.kinds() == {"doubled"}
@@ -230,7 +230,7 @@ def test_a_balance_that_does_not_follow_is_misdecided() -> None:
 
 
 def labels() -> Log:
-    """a1 was with c1, and is with c2 now; a2 is gone."""
+    """a1 moved from c1 to c2; a2 was deleted."""
     log = Log(labels_judging.violations)
     for client in ("c1", "c2"):
         log.follow("clients", client, {"client_id": client, "name": "n", "revision": 1}, 1, 1.0)
@@ -258,7 +258,7 @@ def join(log: Log, key: str, row: dict[str, Any], joined_at: float) -> None:
     log.own("labels", key, row)
 
 
-def test_nothing_is_wrong_with_labels_that_are_right() -> None:
+def test_correct_labels_have_no_violations() -> None:
     assert labels().kinds() == set()
 
 
@@ -274,7 +274,7 @@ def test_a_label_that_outlives_its_address_has_lost_the_deletion() -> None:
     assert log.kinds() == {"lost"}
 
 
-def test_a_label_of_no_address_is_invented() -> None:
+def test_a_label_without_an_address_is_invented() -> None:
     log = labels()
     label(log, "a1", "c1", 3)
     log.follow("addresses", "a1", address("a1", "c2", 3), 3, 6.0)
@@ -297,7 +297,7 @@ def test_a_label_that_was_never_joined_is_invented() -> None:
 
 
 @pytest.mark.parametrize(("joined_at", "wrong"), [(7.0, set()), (9.0, {"misjoined"})])
-def test_a_label_that_waits_to_be_published_is_judged_by_when_it_was_joined(joined_at: float, wrong: set[str]) -> None:
+def test_a_label_published_late_is_judged_by_the_time_of_its_join(joined_at: float, wrong: set[str]) -> None:
     log = labels()
     log.follow("addresses", "a1", address("a1", "c2", 3), 3, 6.0)
     log.follow("clients", "c2", {"client_id": "c2", "name": "m", "revision": 2}, 2, 7.5)

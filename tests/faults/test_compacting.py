@@ -1,4 +1,4 @@
-"""Forced compaction is what it says: else a new follower would be held against topics in which everything is left."""
+"""Forced compaction really compacts. Otherwise new followers would be tested on topics that still have every record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.faults.compaction import expire_soon, is_compacted
 from tests.support.topics import COMPACTED, create, read, send, until
 
 
-async def test_nothing_is_left_of_deletions_and_of_all_but_the_last_records(kafka: str, prefix: str) -> None:
+async def test_only_the_last_records_are_left_and_no_tombstones(kafka: str, prefix: str) -> None:
     topic, events = f"{prefix}.rows", f"{prefix}.events"
     await create(kafka, {topic: 1}, {**COMPACTED, "message.timestamp.type": "LogAppendTime"})
     await create(kafka, {events: 1})

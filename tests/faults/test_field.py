@@ -18,7 +18,7 @@ def sleeping() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
 
-async def test_a_worker_that_another_fault_starts_while_it_is_killed_is_not_started_twice(
+async def test_a_worker_that_another_fault_restarts_is_not_started_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     field = Field(Rig(tmp_path), planned(0), "t", tmp_path, "", [])

@@ -1,4 +1,4 @@
-"""Some seeds of the fault suite, on one broker; `make faults` runs as many as one likes."""
+"""Some seeds of the fault suite on one broker. `make faults` runs any others."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tests.faults.rig import rigged
 from tests.faults.running import run
 
 SEEDS = (9, 23, 31)
-"""Short ones, which between them have every part of the workload."""
+"""Short seeds, which together cover every part of the workload."""
 
 
 @pytest.mark.timeout(300)
-async def test_three_workers_are_right_whatever_happens_to_them(tmp_path: Path) -> None:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, while a broker is away
+async def test_three_workers_keep_their_promises_under_faults(tmp_path: Path) -> None:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the suite's own clients, while a broker is down
     async with rigged(tmp_path / "broker") as rig:
         for seed in SEEDS:
             outcome = await run(rig, seed, tmp_path)
             assert not outcome.violations, outcome
 
 
-def test_a_seed_is_planned_as_it_was() -> None:
+def test_the_plan_of_a_seed_does_not_change() -> None:
     assert planned(7) == planned(7)
     assert len({str(planned(seed)) for seed in range(50)}) > 40

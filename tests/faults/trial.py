@@ -1,4 +1,4 @@
-"""One seed from its topics to its verdict: reads from top to bottom in the order in which things happen."""
+"""One seed from its topics to its verdict, in the order of events from top to bottom."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ PARTITIONS = 4
 FOREVER = {"retention.ms": "-1"}
 
 STEP_SECONDS = 0.02
-"""Between two steps of the load."""
+"""Pause between two steps of the load."""
 
 FIRST_SECONDS = 60.0
-"""For the first results, from the start of the workers; two seconds on an idle machine."""
+"""Time for the first results after the start of the workers; two seconds on an idle machine."""
 
 AFTER_SECONDS = 1.0
-"""Load goes on for so long after the last fault has ended."""
+"""How long the load continues after the last fault."""
 
 QUIET_SECONDS = 60.0
-"""For everything to come to rest after the faults: a broker's start, a session, a transaction's timeout (10 s)."""
+"""Time for the system to become idle after the faults: a broker's start, a session, a transaction's timeout (10 s)."""
 
 HELD_BACK_SECONDS = 2.0
-"""Load goes on for so long after a topic has grown: ten times what a unit may take."""
+"""How long the load continues after a topic has grown: ten times the longest delivery."""
 
 PATIENCE = frozenset({"unsettled", "lost", "waits", "silent"})
-"""What may be a matter of time."""
+"""Violations that may resolve with time."""
 
 
 class Trial:
@@ -72,7 +72,7 @@ class Trial:
         self._rows = [(field.name(table), key) for part in parts for table in part.asked for key in part.asked[table]]
 
     async def run(self) -> list[Violation]:
-        """Give what was wrong."""
+        """Run the trial, and return the violations."""
         await asyncio.gather(*(load.begin() for load in self._loads))
         for name in WORKERS:
             self.field.start(name)
@@ -101,7 +101,7 @@ class Trial:
         return found or self.field.history.violations
 
     async def _trouble(self) -> None:
-        """All faults, each at its time; then all workers run again."""
+        """Run all faults, each at its time. Afterwards all workers run."""
         plan = self.field.plan
         if not plan.early:
             await self._first_results()
@@ -138,20 +138,20 @@ class Trial:
         await self._asker.go_on(WORKERS, rows, self.field.plan.seed)
 
     async def _read(self) -> None:
-        """Follow the topics, so that what is compacted away has been seen."""
+        """Read the topics continuously, so that records are read before they are compacted away."""
         while True:
             try:
                 await self.reader.follow(self.field.prefix)
                 for _ in range(10):
                     await self.reader.read()
             except KafkaError:
-                await asyncio.sleep(0.2)  # the broker is away
+                await asyncio.sleep(0.2)  # the broker is down
 
     async def _verdict(self) -> list[Violation]:
-        """Judge until nothing is wrong, or the time is over: what is under way is given time, nothing else.
+        """Judge until nothing is wrong or the time is over. Only violations that may resolve with time get it.
 
-        Topics are read one after the other, so that a transaction may be seen in one and not yet in another: what is
-        wrong is so when it is found twice.
+        Topics are read one after the other, so that a transaction may appear in one topic but not yet in another.
+        Therefore a violation counts only if it is found twice.
         """
         deadline = time.monotonic() + QUIET_SECONDS
         before: set[Violation] = set()
@@ -160,14 +160,14 @@ class Trial:
             try:
                 found = await self._found()
             except (KafkaError, TimeoutError) as error:
-                found = [Violation("unsettled", f"the broker says {error!r}")]
+                found = [Violation("unsettled", f"the broker reports {error!r}")]
             if late or not found or any(each.kind not in PATIENCE for each in before.intersection(found)):
                 return found
             before = set(found)
             await asyncio.sleep(0.3)
 
     async def _grown(self) -> list[Violation]:
-        """Somebody adds partitions to a topic of the service: what depends on it is held back, and nothing is wrong."""
+        """Add partitions to a topic of the service. What depends on it has to be held back, without violations."""
         if not await grow_one(self.field, self.field.plan.grown, PARTITIONS):
             return self.field.history.violations
         until = time.monotonic() + HELD_BACK_SECONDS
@@ -190,14 +190,14 @@ class Trial:
         return [each for part in self._parts for each in part.judge(case) if each.kind not in allowed]
 
     async def _read_on(self) -> tuple[Ends, Ends]:
-        """Read up to the last stable offsets; answers them, and the high watermarks."""
+        """Read up to the last stable offsets. Return them and the high watermarks."""
         tps = await self.reader.follow(self.field.prefix)
         stable, high = await self.reader.ends(tps)
         await self.reader.read_to(stable, 10)
         return stable, high
 
     async def _unsettled(self) -> list[Violation]:
-        """The last stable offsets meet the high watermarks, the group has no lag."""
+        """Yield a violation for each last stable offset below the high watermark, and for each lag of the group."""
         stable, high = await self._read_on()
         committed = await self.reader.offsets(self.field.prefix)
         inputs = {self.field.name(topic) for part in self._parts for topic in part.inputs}
@@ -214,7 +214,7 @@ class Trial:
         ]
 
     async def _silent(self) -> list[Violation]:
-        """Ask all for every row: somebody knows it, or that there is none."""
+        """Ask all workers for every row. At least one has to know it, or know that it does not exist."""
         found = []
         for table, key in self._rows:
             answers = await asyncio.gather(*(self._asker.ask(worker, table, key) for worker in self.field.running()))
@@ -225,9 +225,9 @@ class Trial:
 
 @asynccontextmanager
 async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncIterator[Trial]:
-    """A seed with its topics and its clients; no worker is left at the end."""
+    """Yield a trial with its topics and clients, and end all its workers after the block."""
     parts = parts_of(plan)
-    # The broker's own time tells when something was written by whom nobody knows.
+    # The broker's time dates records whose writer is unknown.
     appended = {"message.timestamp.type": "LogAppendTime"}
     kept = {"delete.retention.ms": str(KEPT_MS)}
     for topics, config in (

@@ -1,4 +1,4 @@
-"""What a key's row was, when, according to its owner's topic: a model that knows nothing of workers. Pure."""
+"""The row of a key at any time, according to its owner's topic: a model that knows nothing of workers. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.faults.history import NEVER, Seen, Written
 
 
 class Version(NamedTuple):
-    """A row, or its deletion (None). `offsets` has more than one where the owner wrote it twice.
+    """A row, or its deletion (None). `offsets` has more than one if the owner wrote it twice.
 
-    `sent` and `acked` bound the moment in which it came into the log.
+    It came into the log between `sent` and `acked`.
     """
 
     row: dict[str, Any] | None
@@ -24,7 +24,7 @@ class Version(NamedTuple):
 
 
 NOTHING = Version(None, -1, -1, (), 0.0, 0.0)
-"""Before a key's first row."""
+"""The version before a key's first row."""
 
 
 class Versions:
@@ -53,25 +53,25 @@ class Versions:
         return self._by_key.get(key, [NOTHING])
 
     def last(self, key: str) -> Version:
-        """How it is once all is quiet."""
+        """Return the newest version."""
         return self.of(key)[-1]
 
     def used(self, key: str, row: dict[str, Any]) -> Version | None:
-        """The version that has this row; None: it was never published."""
+        """Return the version with this row, or None if it was never published."""
         return next((each for each in self.of(key) if each.row == row), None)
 
     def possible(self, key: str, since: float, until: float) -> Sequence[Version]:
-        """What a reader that knows all that was there at `since`, and perhaps more, may find up to `until`."""
+        """Return the versions that a reader may find up to `until` if it knows everything written before `since`."""
         all_of_it = self.of(key)
         oldest = max((place for place, each in enumerate(all_of_it) if each.acked <= since), default=0)
         return [each for each in all_of_it[oldest:] if each.sent <= until]
 
     def ever_absent(self, key: str, since: float) -> bool:
-        """Whether there may have been no row at some moment from `since` on."""
+        """Return whether there may have been no row at some moment after `since`."""
         return any(each.row is None for each in self.possible(key, since, NEVER))
 
     def at(self, key: str, partition: int, position: int) -> Version:
-        """How it is for a reader that has applied its partition up to `position`."""
+        """Return the version for a reader that has applied its partition up to `position`."""
         before = [
             each
             for each in self.of(key)
@@ -81,5 +81,5 @@ class Versions:
 
 
 def revision_of(record: Seen) -> int:
-    """That of the row; that of a deletion is in a header, or -1 where its writer did not say."""
+    """Return the revision of a row. That of a deletion is in a header, or -1 if the writer set none."""
     return int(record.headers.get("larder.revision", -1) if record.value is None else record.value["revision"])

@@ -1,4 +1,4 @@
-"""Writing to topics in the place of whoever does so in a real system; each write is recorded."""
+"""Writes to topics on behalf of other services, and records each write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.topics import encoded
 
 
 class Writer:
-    """Sends records and keeps what was sent, when, and where it lies; `often` sends one in ten of them twice."""
+    """Sends records, and keeps what was sent, when, and where it is. With `often`, one in ten is sent twice."""
 
     def __init__(self, producer: AIOKafkaProducer, history: History, chance: random.Random, *, often: bool) -> None:
         self._producer = producer
@@ -25,7 +25,7 @@ class Writer:
         self._often = often
 
     async def send(self, topic: str, key: str, value: dict[str, Any] | None, revision: int | None = None) -> None:
-        """Send a record; returns once it is acknowledged, or given up."""
+        """Send a record. Return once it is acknowledged or given up."""
         for _ in range(2 if self._often and self._chance.random() < 0.1 else 1):
             sent = time.time()
             written = Written(topic, key, value, revision, sent)
@@ -36,13 +36,13 @@ class Writer:
             except KafkaError as error:
                 self._history.note(f"{topic} {key}: {error!r}")
             finally:
-                # Given up, or cut off by the end of the load: whether it is there, the log will tell.
+                # Given up, or cut off by the end of the load: the log will show whether it was written.
                 self._history.written.append(written)
 
 
 @asynccontextmanager
 async def producing(kafka: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that outlives a broker that is killed and started again."""
+    """Yield a producer that survives a restart of the broker."""
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=1)
     await producer.start()
     try:

@@ -1,7 +1,7 @@
-"""On the path of the suite's workers: on SIGUSR1 a worker writes to its log what each of its tasks waits for, and how
-far its lanes, its tables and its consumer are.
+"""On the path of the suite's workers: on SIGUSR1 a worker logs what each of its tasks is waiting for, and the progress
+of its lanes, tables and consumer.
 
-Without it, a worker that hangs would take the reason with it.
+Otherwise a worker that hangs would not leave a trace of the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 def _tell(_: int, __: FrameType | None) -> None:
     _tell_tasks()
     for each in gc.get_objects():
-        with contextlib.suppress(Exception):  # whatever a thing is in the middle of
+        with contextlib.suppress(Exception):  # whatever state an object is in
             if (told := _STATES.get(type(each).__name__, lambda _: None)(each)) is not None:
                 print(f"{type(each).__name__} {told}", file=sys.stderr, flush=True)  # noqa: T201
 
@@ -67,5 +67,5 @@ def _place(waiting: Any) -> str:
 
 
 signal.signal(signal.SIGUSR1, _tell)
-# The packages of the checkout, where a copy of them is what is to run: a worker refuses two of one name.
+# Drop the packages of the checkout where a copy of them is to run: a worker refuses two of the same name.
 sys.path[:] = [folder for folder in sys.path if folder != os.environ.get("FAULTS_INSTEAD_OF")]
