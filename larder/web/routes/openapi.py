@@ -30,7 +30,7 @@ def whole() -> dict[str, Any]:
         for module in (services, tables, rows, changes, dead_letters, refusals, observability)
         for path, operation in module.OPERATIONS.items()
     }
-    return description({**operations, **OPERATIONS}, SCHEMAS, metadata.version("larder"))
+    return description({**operations, **OPERATIONS}, SCHEMAS, metadata.version("larder-streams"))
 
 
 ADDRESSES = [("/openapi.json", described)]
