@@ -1,6 +1,6 @@
-"""When it may be said that a key has no row here: its partition is caught up on this worker, and fresh.
+"""Decides whether a missing row is certain: its partition is on this worker, caught up and fresh.
 
-Everything else is "ask again" or "ask elsewhere". Decides from the table's states and the time.
+Otherwise the answer is "ask again" or "ask elsewhere". Decides from the table's states and the time.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from larder.local_tables.table import LocalTable
 
 LONGEST_RETRY = 30
-"""Seconds: an expected end that is farther away may come nearer, so that it is worth asking again before."""
+"""In seconds: a recovery that is expected to take longer may still speed up, so ask again before its end."""
 
 
-def asked_of(held: LocalTable, text: str, key: bytes) -> list[int]:
-    """Give the partitions that may hold a key; raises NotSureError while no broker has reported how many there are."""
+def require_partitions_of_key(held: LocalTable, text: str, key: bytes) -> list[int]:
+    """Return the partitions that may have a key; raise NotSureError while their number is unknown."""
     if not held.partition_count:
         raise unplaced(held, f"key {text}")
     return partitions_of_key(held, key)
 
 
 def partitions_of_key(held: LocalTable, key: bytes) -> list[int]:
-    """Give the partitions that may hold a key; a global table is asked whole: its owner may place keys as it likes."""
+    """Return the partitions that may have a key: all of a global table, whose owner may place keys as it likes."""
     count = held.partition_count
     return [partition_of(key, count)] if held.held == "partition" and count else list(range(count))
 
 
 def unplaced(held: LocalTable, asked: str) -> NotSureError:
-    """Say that no broker has reported yet how many partitions there are, so that nobody knows where a key lies."""
-    found = "starting: no broker has told yet how many partitions there are"
+    """Return the error of a table whose number of partitions is unknown, so that no key can be placed."""
+    found = "starting: no broker has reported yet how many partitions there are"
     return NotSureError(_uncertain(held.stored, asked, found, "ask again"), state="starting")
 
 
 def require_certain(held: LocalTable, asked: str, partitions: Iterable[int], now: float, max_age: float) -> None:
-    """Raise why what is not here may yet exist: NotSureError, or NotHereError; nothing when it cannot."""
+    """Raise NotSureError or NotHereError if a row that is not here may still exist."""
     if not held.partition_count:
         raise unplaced(held, asked)
     for partition in partitions:
@@ -70,14 +70,14 @@ def _doubt(table: Table, asked: str, partition: int, now: float, max_age: float)
 
 
 def not_here(table: Table, asked: str, partition: int) -> NotHereError:
-    """Say that a partition is not on this worker."""
+    """Return the error of a partition that is not on this worker."""
     here = ", ".join(map(str, table.partitions)) or "none"
     found, do = f"partition {partition} not on this worker (here: {here})", "ask the worker that processes it"
     return NotHereError(_uncertain(table, asked, found, do), partition=partition, state="not here")
 
 
 def recovering(table: Table, asked: str, partition: int, now: float, found: str) -> NotSureError:
-    """Say that a partition that is here is not far enough, and when it will be."""
+    """Return the error of a local partition that is not caught up, with the time when it is expected to be."""
     state = table.state(partition)
     expected = progress(state, now).expected
     known = measures(state, now) | {"expected_end_s": None if expected is None else round(expected, 1)}

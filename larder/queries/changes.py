@@ -51,7 +51,7 @@ class Change(NamedTuple):
     offset: int | None
     revision: int | None
 
-    def told(self, held: LocalTable) -> dict[str, Any]:
+    def fields(self, held: LocalTable) -> dict[str, Any]:
         """Return what watchers get."""
         return {
             "key": key_text(held.topic, self.key),
@@ -85,8 +85,8 @@ class Ring:
         """Return the position of each partition."""
         return {partition: self.held.position(partition) for partition in self.held.partitions}
 
-    def look_again(self) -> None:
-        """Start again if partitions came, left or were read again since the last look."""
+    def check_partitions(self) -> None:
+        """Start again if partitions came, left or were read again since the last check."""
         if self._open() != self._states:
             self._start_again()
 
@@ -108,7 +108,7 @@ class Ring:
         try:
             if partition is None:
                 self._add(Change(key, None, None, None, None) for key in keys)
-                # Who was away while rows were removed cannot be told which: no record says so.
+                # No record says which rows were removed, so a watcher that was away meanwhile cannot resume.
                 self.floors = {each: position + 1 for each, position in self.positions().items()}
             else:
                 self._add(
@@ -155,18 +155,18 @@ class Ring:
         """Wait until the change of that number is there, at most `seconds`."""
         if self.end > number or self.first > number:
             return
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(told)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(woken)
         try:
-            await asyncio.wait({told}, timeout=seconds)
+            await asyncio.wait({woken}, timeout=seconds)
         finally:
-            self._waiting.discard(told)
+            self._waiting.discard(woken)
 
     def wake(self) -> None:
         """Wake all waiting watchers."""
-        for told in self._waiting:
-            if not told.done():
-                told.set_result(None)
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
 
 
 class Watches:
@@ -183,12 +183,12 @@ class Watches:
 
     @contextmanager
     def watched(self, held: LocalTable) -> Iterator[Ring]:
-        """Use the ring of a table during the block; raises TooBusyError for one watcher too many."""
+        """Use the ring of a table during the block; raise TooBusyError for one watcher too many."""
         if sum(self._watchers.values()) >= self._limit:
-            found = "none that is free"
-            raise TooBusyError(
-                Problem("live changes", f"requires one of {self._limit} places", found, "ask another worker, or later")
+            problem = Problem(
+                "live changes", f"requires one of {self._limit} places", "none free", "ask another worker, or try later"
             )
+            raise TooBusyError(problem)
         name = held.topic.name
         if (dropping := self._dropping.pop(name, None)) is not None:
             dropping.cancel()
@@ -221,4 +221,4 @@ class Watches:
 
 def encoded(change: Change, held: LocalTable) -> bytes:
     """Return the JSON that watchers get for a change."""
-    return msgspec.json.encode(change.told(held))
+    return msgspec.json.encode(change.fields(held))

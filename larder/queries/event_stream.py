@@ -18,7 +18,7 @@ class ServerSentEvent(NamedTuple):
 
 def framed(event: ServerSentEvent) -> bytes:
     """Return the bytes to send for an event; its data is JSON."""
-    # The owner of a row may have written its JSON over several lines; a blank between tokens means the same.
+    # An owner may write the JSON of a row over several lines; a blank between tokens means the same.
     lines = event.data.replace(b"\r\n", b" ").replace(b"\n", b" ").replace(b"\r", b" ")
     return f"id: {event.id}\nevent: {event.name}\ndata: ".encode() + lines + b"\n\n"
 
@@ -35,7 +35,7 @@ class EventReader:
         self._size = 0
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes, cut anywhere; return the events that they complete. ValueError for one too large."""
+        """Take the next bytes, cut anywhere; return the events that they complete. Raise ValueError for a large one."""
         *lines, rest = piece.split(b"\n")
         events = []
         for line in lines:
@@ -47,7 +47,7 @@ class EventReader:
         return events
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
-        """Take a line without its line end; return the event that it completes."""
+        """Take a line without its end; return the event that it completes."""
         if not line:
             return self._ended()
         field, _, value = line.partition(b":")

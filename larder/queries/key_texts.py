@@ -1,4 +1,4 @@
-"""Keys as people write them, in a URL or on a command line, and the bytes that they stand for, both ways. Pure."""
+"""Converts between keys as people write them, in a URL or on a command line, and message keys. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def key_value(topic: EventTopic | OwnerTopic, text: str) -> Any:
-    """Give the value of `topic`'s key field that a text stands for; raises `MistakeError` when there is none."""
+    """Return the value of `topic`'s key field that a text represents; raise `MistakeError` if there is none."""
     _, read = _READERS[topic.key_type]
     try:
         return read(text)
@@ -27,7 +27,7 @@ def key_value(topic: EventTopic | OwnerTopic, text: str) -> Any:
 
 
 def key_text(topic: EventTopic | OwnerTopic, key: bytes) -> str:
-    """Give the text that stands for a message key, as `encoded_key` reads it; of what is no key, text that is none."""
+    """Return the text that `encoded_key` reads as this message key; for an invalid key, its bytes as readable text."""
     try:
         value = topic.key_codec.decode(key)
     except ValueError:
@@ -36,7 +36,7 @@ def key_text(topic: EventTopic | OwnerTopic, key: bytes) -> str:
 
 
 def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
-    """Give the message key that a text stands for; raises `MistakeError` when it stands for none."""
+    """Return the message key that a text represents; raise `MistakeError` if there is none."""
     value = key_value(topic, text)
     try:
         return topic.key_codec.encode(value)
@@ -46,7 +46,7 @@ def encoded_key(topic: EventTopic | OwnerTopic, text: str) -> bytes:
 
 def _no_key(topic: EventTopic | OwnerTopic, text: str) -> MistakeError:
     wanted, _ = _READERS[topic.key_type]
-    return MistakeError(Problem(f"key of {topic.name}", f"requires {wanted}", repr(text), "write it so"))
+    return MistakeError(Problem(f"key of {topic.name}", f"requires {wanted}", repr(text), "write it that way"))
 
 
 def _whole_number(text: str) -> int:

@@ -1,8 +1,7 @@
 """Lists of rows that this worker has: ranges, index look-ups and many keys, made in slices.
 
-A list holds up neither ingestion nor single rows: control is given back after a few milliseconds, however many entries
-lie between two rows. It is bounded in rows and in bytes, and says how far the partitions are that it was made of. Knows
-neither HTTP nor other workers.
+A list delays neither ingestion nor single rows: it yields every few milliseconds, however many entries are between two
+rows. It is bounded in rows and bytes, and reports the progress of its partitions. Knows neither HTTP nor other workers.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ if TYPE_CHECKING:
     from larder.store import Found
 
 SLICE_SECONDS = 0.003
-"""How long a list keeps control at a time."""
+"""How long a list works before it yields."""
 
 PAGE_BYTES = 4 * 1024 * 1024
-"""Of rows in one answer: a page ends before its limit when its rows are large."""
+"""The bound for the rows of an answer: a page of large rows ends before its limit."""
 
 MANY_BYTES = 16 * 1024 * 1024
-"""Of rows that are asked for by their keys, which cannot be had in pages."""
+"""The bound for rows that are requested by key, which have no pages."""
 
 LIMIT = 1_000
-"""Rows in one answer, and keys in one question."""
+"""Rows in one answer, and keys in one request."""
 
 USUAL_LIMIT = 100
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows of a table: of a range of keys, or with a value in an index; `given` is what was asked, as texts."""
+    """Selects rows of a table: a range of keys, or a value in an index; `given` has the parameters as texts."""
 
     given: Sequence[tuple[str, str]]
     prefix: Any = None
@@ -54,27 +53,26 @@ class Selection:
     value: str = ""
 
     def mark(self, table: str) -> str:
-        """Give what a cursor of this selection carries."""
+        """Return the digest that a cursor of this selection carries."""
         return selection_mark(table, self.given)
 
 
-def selection(  # noqa: PLR0913 - what a reader may ask for
+def selection(  # noqa: PLR0913 - the parameters of a request
     held: LocalTable, *, prefix: str | None, from_: str | None, to: str | None, index: str | None, value: str | None
 ) -> Selection:
-    """Read what is asked for; raises MistakeError for what does not go together, or is of another type."""
+    """Parse the parameters of a list; raise MistakeError for a wrong type, or parameters that exclude each other."""
     topic = held.topic
     texts = {"prefix": prefix, "from": from_, "to": to, "index": index, "value": value}
     given = [(name, text) for name, text in texts.items() if text is not None]
     if index is None:
         if value is not None:
-            raise _apart(topic.name, "value", "requires an index", "none", "name one: index=")
+            raise _conflict(topic.name, "value", "requires an index", "none", "name one: index=")
         starts = None if prefix is None else (key_value(topic, prefix) if topic.key_type is bytes else prefix)
         return Selection(given, starts, _bound(held, from_), _bound(held, to))
     if value is None or prefix is not None or to is not None:
         found = "none" if value is None else "a prefix or an end of a range"
-        raise _apart(
-            topic.name, f"index {index}", "requires a value, and a from= at most beside it", found, "give both"
-        )
+        requires = "requires a value, and nothing else but from="
+        raise _conflict(topic.name, f"index {index}", requires, found, "give index= and value=")
     return Selection(given, from_=_bound(held, from_), index=index, value=value)
 
 
@@ -82,33 +80,33 @@ def _bound(held: LocalTable, text: str | None) -> Any:
     return None if text is None else key_value(held.topic, text)
 
 
-def _apart(table: str, what: str, requires: str, found: str, do: str) -> MistakeError:
+def _conflict(table: str, what: str, requires: str, found: str, do: str) -> MistakeError:
     return MistakeError(Problem(f"table {table}, {what}", requires, found, do))
 
 
 class ListedRow(NamedTuple):
-    """A row in a list: its encoded key, and what is said of it."""
+    """A row in a list: its encoded key, and its fields in the answer."""
 
     key: bytes
-    told: dict[str, Any]
+    fields: dict[str, Any]
 
 
 class RowPage(NamedTuple):
-    """Rows in the order of their keys, and whether there are more behind them."""
+    """Rows in the order of their keys, and whether there are more after them."""
 
     rows: list[ListedRow]
     more: bool
 
 
 class Turns:
-    """Gives control back every few milliseconds of somebody's work."""
+    """Yields to other tasks after every few milliseconds of work."""
 
     def __init__(self) -> None:
-        """Begin a slice."""
+        """Start a slice."""
         self._until = time.perf_counter() + SLICE_SECONDS
 
     async def pause(self) -> None:
-        """Let others have their turn, if it is time."""
+        """Yield to other tasks, if it is time."""
         if time.perf_counter() >= self._until:
             await asyncio.sleep(0)
             self._until = time.perf_counter() + SLICE_SECONDS
@@ -117,10 +115,10 @@ class Turns:
 async def page(
     held: LocalTable, selected: Selection, partitions: Collection[int], limit: int, after: bytes | None
 ) -> RowPage:
-    """Give up to `limit` rows behind the encoded key `after`, of partitions that are here.
+    """Return up to `limit` rows after the encoded key `after`, of partitions that are here.
 
-    Raises StoreErrors: InvalidRangeError, NoSuchIndexError, IndexBuildingError, and NotHeldError when a partition goes
-    away meanwhile.
+    Raise StoreErrors: InvalidRangeError, NoSuchIndexError, IndexBuildingError, and NotHeldError if a partition leaves
+    this worker meanwhile.
     """
     rows: list[ListedRow] = []
     size = 0
@@ -144,22 +142,22 @@ def _steps(
 
 
 def _row(held: LocalTable, found: Found) -> ListedRow:
-    told = {
+    fields = {
         "key": key_text(held.topic, found.key),
         "row": fields_of(held.stored, found.json),
         **origin_fields(held.stored, found.origin),
         **rejection_fields(held.stored, found.key, [found.origin.partition]),
     }
-    return ListedRow(found.key, told)
+    return ListedRow(found.key, fields)
 
 
 async def rows_of(
     held: LocalTable, texts: Sequence[str], clock: Callable[[], float], max_age: float
 ) -> list[dict[str, Any]]:
-    """Give what is said of rows, in the order of their keys, whose row is None where there is none for certain.
+    """Return the fields of rows by their keys, in the order of `texts`; the row is None if there certainly is none.
 
-    Raises MistakeError for a text that is no key, or for rows that are too large together, and NotSureError where a
-    key may exist elsewhere or later.
+    Raise MistakeError for an invalid key, or if the rows are too large together, and NotSureError if a row may exist
+    elsewhere or later.
     """
     answers: list[dict[str, Any]] = []
     size = 0
@@ -175,7 +173,7 @@ async def rows_of(
             size += len(found[0])
             if size > MANY_BYTES:
                 asked = f"table {held.topic.name}, {counted(len(texts), 'key')}"
-                found_ = "more, before the last of them"
+                found_ = "more"
                 raise MistakeError(
                     Problem(asked, f"requires at most {MANY_BYTES} bytes of rows", found_, "ask for fewer")
                 )
@@ -191,9 +189,9 @@ async def rows_of(
 def require_listable(
     held: LocalTable, partitions: Collection[int], now: float, max_staleness: float | None = None
 ) -> None:
-    """Raise why a list of partitions cannot be made here: one is not here, or was never whole.
+    """Raise an error if partitions cannot be listed here: one is not here, or was never complete.
 
-    One that is being read on from where it once met the end of the topic was whole: its answer says how old it is.
+    A partition that once met the end of its topic, and is catching up again, is listed: the answer says how old it is.
     """
     table = held.stored
     for partition in partitions:
@@ -208,7 +206,7 @@ def require_listable(
 
 
 def how_far(held: LocalTable, partitions: Collection[int], now: float, worker: str) -> list[dict[str, Any]]:
-    """Say how far partitions are that are here, and of how many keys the newest record was rejected."""
+    """Return the progress of partitions that are here, and for how many keys the newest record was rejected."""
     return [
         {
             "partition": each,

@@ -1,4 +1,4 @@
-"""One row by its key, from this worker's tables: what is here, how old it is, and why there is none.
+"""Looks up one row by its key in this worker's tables: the row and how old it is, or why there is none.
 
 Knows neither HTTP nor Kafka.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from larder.declaring.problems import Problem
-from larder.queries.certainty import asked_of, partitions_of_key, require_certain
+from larder.queries.certainty import partitions_of_key, require_certain, require_partitions_of_key
 from larder.queries.key_texts import encoded_key
 from larder.queries.lookup_errors import NoSuchKeyError, NoSuchTableError, UnreadableRowError, UnreadableStateError
 from larder.queries.row_answers import fields_of, measures, origin_fields, rejection, rejection_fields
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from larder.local_tables.table import LocalTable
 
 
-async def look_up_after(  # noqa: PLR0913 - each is something that a reader may ask for
+async def look_up_after(  # noqa: PLR0913 - the parameters of a request
     tables: Mapping[str, LocalTable],
     name: str,
     text: str,
@@ -31,18 +31,18 @@ async def look_up_after(  # noqa: PLR0913 - each is something that a reader may 
     max_age: float,
     max_staleness: float | None = None,
 ) -> dict[str, Any]:
-    """As `look_up`, with the write in it that was answered with the token `after`; waits up to `within` seconds.
+    """Look up a row as `look_up` does, after waiting up to `within` seconds for the write with the token `after`.
 
-    A token counts for the partition that would hold the key, and for a global table as a whole. Raises what `look_up`
-    does, and StoreErrors: InvalidTokenError, OtherTopicError, NotHeldError, BehindError.
+    The token counts for the partition of the key, or for all of a global table. Raise the errors of `look_up`, and
+    StoreErrors: InvalidTokenError, OtherTopicError, NotHeldError, BehindError.
     """
     held = held_table(tables, name)
-    partitions = asked_of(held, text, encoded_key(held.topic, text))
+    partitions = require_partitions_of_key(held, text, encoded_key(held.topic, text))
     await until_applied(held.stored, read_token(after), within, partitions)
     return look_up(tables, name, text, now=clock(), max_age=max_age, max_staleness=max_staleness)
 
 
-def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
+def look_up(  # noqa: PLR0913 - the parameters of a request
     tables: Mapping[str, LocalTable],
     name: str,
     text: str,
@@ -51,17 +51,17 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
     max_age: float,
     max_staleness: float | None = None,
 ) -> dict[str, Any]:
-    """Give the row of the key that `text` stands for, with where it comes from and how old the answer may be.
+    """Return the row of the key that `text` represents, with its origin and how old the answer may be.
 
-    `now` in seconds since 1970; `max_age` in seconds: when the end of the partition was met longer ago than that, its
-    absent keys are not called absent. With `max_staleness`, in seconds, no row is given either then: of the partition
-    that would hold the key, or of any one of a global table. Raises `MistakeError` for a text that is no key, the
-    errors above, and the StoreErrors TooStaleError and NotHeldError where `max_staleness` is given.
+    `now` in seconds since 1970. `max_age` in seconds: if the partition last met its end longer ago, a missing row is
+    not certain. `max_staleness` in seconds: if the partition (or any one of a global table) last met its end longer
+    ago, no row is returned either. Raise `MistakeError` for an invalid key, the errors of `lookup_errors`, and with
+    `max_staleness` the StoreErrors TooStaleError and NotHeldError.
     """
     held = held_table(tables, name)
     key = encoded_key(held.topic, text)
     if max_staleness is not None:
-        require_fresh(held.stored, max_staleness, now, asked_of(held, text, key))
+        require_fresh(held.stored, max_staleness, now, require_partitions_of_key(held, text, key))
     found = held.stored.origin(key)
     if found is None:
         partitions = partitions_of_key(held, key)
@@ -82,7 +82,7 @@ def look_up(  # noqa: PLR0913 - each is something that a reader may ask for
 
 
 def held_table(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
-    """Give a table by its name; raises NoSuchTableError."""
+    """Return a table by its name; raise NoSuchTableError if there is none."""
     if name not in tables:
         there = ", ".join(tables) or "none"
         raise NoSuchTableError(Problem(f"table {name}", "requires a worker that holds it", there, "ask one of those"))
@@ -90,7 +90,7 @@ def held_table(tables: Mapping[str, LocalTable], name: str) -> LocalTable:
 
 
 def _require_readable(held: LocalTable, text: str, key: bytes, partitions: Iterable[int]) -> None:
-    """Raise where the newest record of a key was rejected: there is something, which is no row."""
+    """Raise an error if the newest record of a key was rejected: the key exists, but its row cannot be read."""
     if (found := rejection(held.stored, key, partitions)) is not None:
         raise (UnreadableStateError if held.role.decided_on else UnreadableRowError)(
             Problem(

@@ -1,4 +1,4 @@
-"""Why a look-up has no row as its answer: each reason is a class, so that callers can tell them apart."""
+"""Why a look-up returns no row: each reason is a class, so that callers can distinguish them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class LookupFailedError(LarderError):
-    """A look-up without a row as its answer; `problem` says why, `extras` what is known of the partition.
+    """A look-up returned no row; `problem` says why, `extras` what is known of the partition.
 
-    `retry_after` in seconds: when it is worth asking again; None where nothing is known.
+    `retry_after` in seconds: when to ask again; None if that is unknown.
     """
 
     kind: ClassVar[str] = "recovering"
@@ -27,19 +27,19 @@ class LookupFailedError(LarderError):
 
 
 class NoSuchKeyError(LookupFailedError):
-    """There is no row of that key: the partition that would hold it is here, caught up and fresh."""
+    """The key has no row: its partition is here, caught up and fresh."""
 
     kind = "no-such-key"
 
 
 class UnreadableRowError(LookupFailedError):
-    """There is no row of that key here, since its newest record was rejected."""
+    """The key has no row here, since its newest record was rejected."""
 
     kind = "unreadable-row"
 
 
 class UnreadableStateError(LookupFailedError):
-    """The same of a state that the service decides on: it has a row, which this version cannot read."""
+    """The state of a decide has a row of that key, but this version cannot read it."""
 
     kind = "unreadable-state"
 
@@ -51,7 +51,7 @@ class NoSuchTableError(LookupFailedError):
 
 
 class NotSureError(LookupFailedError):
-    """No row is here, and this worker cannot say that there is none: it does not know yet."""
+    """No row is here, but this worker does not know yet whether there is one."""
 
 
 class NotHereError(NotSureError):
@@ -61,12 +61,12 @@ class NotHereError(NotSureError):
 
 
 class UnservedError(NotSureError):
-    """The worker that processes the partition of the key cannot be reached, and nobody stands by for it."""
+    """The worker that processes the partition of the key cannot be reached, and the partition has no standby."""
 
     kind = "unserved"
 
 
 class TooBusyError(LookupFailedError):
-    """So much is asked of this worker already that it does not begin with more."""
+    """This worker already handles as many requests of this kind as it accepts."""
 
     kind = "too-busy"

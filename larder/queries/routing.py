@@ -1,4 +1,4 @@
-"""Which worker answers for a partition: this one, the one that processes it, or one that stands by. Pure."""
+"""Which worker answers for a partition: this one, the one that processes it, or a standby. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_mine(held: LocalTable, partition: int) -> bool:
-    """Say whether this worker processes a partition, as far as its own store knows; of a global table, always."""
+    """Return whether this worker processes a partition, by the state of its own store; always for a global table."""
     if held.held == "global":
         return True
     if partition not in held.partitions:
@@ -25,14 +25,14 @@ def is_mine(held: LocalTable, partition: int) -> bool:
 
 
 def candidates(peers: Iterable[Peer], topic: str, partition: int, me: str) -> Iterable[Peer]:
-    """Give who may answer for a partition beside `me`: who processes it, then who stands by."""
+    """Yield the workers other than `me` that can answer for a partition: the one that processes it, then standbys."""
     others = [peer for peer in peers if peer.worker != me and peer.web]
     yield from (peer for peer in others if peer.processes(topic, partition))
     yield from (peer for peer in others if partition in peer.standby.get(topic, ()))
 
 
 class Shares(NamedTuple):
-    """Partitions by who answers for them, and those for which nobody does."""
+    """Partitions by the worker that answers for them, and those that no worker answers for."""
 
     here: Sequence[int]
     elsewhere: Sequence[tuple[Peer, Sequence[int]]]
@@ -42,9 +42,9 @@ class Shares(NamedTuple):
 def share(
     held: LocalTable, partitions: Iterable[int], peers: Sequence[Peer], me: str, unreachable: Collection[str] = ()
 ) -> Shares:
-    """Share partitions out: to this worker what it processes, to others what they do, else to who has a copy.
+    """Assign each partition to the worker that processes it, or else to one that has a copy.
 
-    `unreachable` are workers that did not answer. A copy of this worker's comes before that of another one.
+    `unreachable` are workers that did not answer. This worker's copy is preferred to that of another one.
     """
     topic = held.topic.name
     open_ = held.partitions

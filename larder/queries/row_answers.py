@@ -1,4 +1,4 @@
-"""Rows as answers show them: the owner's fields, where a row comes from, how far its partition is, and rejections."""
+"""Rows as answers show them: the owner's fields, the origin, the progress of the partition, and rejections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RawFields = dict[str, msgspec.Raw]
 
 
 class Rejection(msgspec.Struct):
-    """A record that is no row; `at` is its topic, partition and offset, the name of its dead letter if it has one."""
+    """A record that is not a row; `at` is its topic, partition and offset, which also name its dead letter, if any."""
 
     at: str
     partition: int
@@ -30,7 +30,7 @@ class Rejection(msgspec.Struct):
 
 
 def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection | None:
-    """Give the newest record of a key where that was rejected: a row of the key, if there is one, is older."""
+    """Return the newest record of a key if it was rejected; a row of the key, if there is one, is older."""
     for partition in partitions:
         if (found := table.shard(partition).unreadable.of(partition, key)) is not None:
             at = Coordinates(table.topic.name, partition, found.offset)
@@ -39,13 +39,13 @@ def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection 
 
 
 def rejection_fields(table: Table, key: bytes, partitions: Iterable[int]) -> dict[str, Any]:
-    """Give the rejection as a field beside a row, or in its place; nothing where there is none."""
+    """Return the rejection as a field to add to an answer; empty if there is none."""
     found = rejection(table, key, partitions)
     return {} if found is None else {"rejected": msgspec.structs.asdict(found)}
 
 
 class _RowAnswer(msgspec.Struct):
-    """A row as `look_up` tells it, with the worker's name."""
+    """A row as `look_up` returns it, with the worker's name."""
 
     table: str
     key: str
@@ -69,7 +69,7 @@ _encode = msgspec.json.Encoder().encode
 def row_answer(  # noqa: PLR0913, PLR0917 - what an answer shows
     held: LocalTable, text: str, key: bytes, row: bytes, origin: Origin, now: float, worker: str
 ) -> bytes:
-    """Give what `look_up` gives of a row that was found, as JSON, without taking it apart where that is not needed."""
+    """Return the answer of `look_up` for a row as JSON; the row's own JSON is decoded only if necessary."""
     table = held.stored
     state = table.state(origin.partition)
     freshness = state.freshness(now)
@@ -97,12 +97,12 @@ _STATE_NAMES = {phase: phase.name.lower().replace("_", " ") for phase in Phase}
 
 
 def state_name(phase: Phase) -> str:
-    """Give the word for a state, as messages and answers have it."""
+    """Return the name of a state in messages and answers."""
     return _STATE_NAMES[phase]
 
 
 def fields_of(table: Table, row: bytes) -> RawFields:
-    """Give the row with its owner's fields as they were published, and the defaults of those that were left out."""
+    """Return a row's fields as its owner published them, and the defaults of those that were left out."""
     owners = _decode_fields(row)
     if owners.keys() >= field_names(table.topic.row):
         return owners
@@ -111,7 +111,7 @@ def fields_of(table: Table, row: bytes) -> RawFields:
 
 
 def raw_row(table: Table, row: bytes) -> msgspec.Raw | RawFields:
-    """Give what `fields_of` gives, as it was published if nothing was left out."""
+    """Return the fields of `fields_of`, or the published JSON if nothing was left out."""
     if _decode_fields(row).keys() >= field_names(table.topic.row):
         return msgspec.Raw(row)
     return fields_of(table, row)
@@ -122,14 +122,14 @@ _decode_fields = msgspec.json.Decoder(RawFields).decode
 
 @cache
 def field_names(row: type[Row]) -> frozenset[str]:
-    """Give the names that the fields of a type of rows have in JSON."""
+    """Return the names of a row type's fields in JSON."""
     tag = row.__struct_config__.tag_field
     names = {field.encode_name for field in msgspec.structs.fields(row)}
     return frozenset(names if tag is None else {*names, tag})
 
 
 def origin_fields(table: Table, origin: Origin) -> dict[str, Any]:
-    """Say where a row comes from."""
+    """Return the fields of a row's origin."""
     return {
         "partition": origin.partition,
         "offset": origin.offset,
@@ -139,7 +139,7 @@ def origin_fields(table: Table, origin: Origin) -> dict[str, Any]:
 
 
 def measures(state: State, now: float) -> dict[str, Any]:
-    """Say how far a partition is."""
+    """Return the fields of a partition's progress."""
     freshness = state.freshness(now)
     return {
         "state": state_name(state.phase),

@@ -64,20 +64,20 @@ class Watched:
         self._ended = False
         self._number = ring.end
         self._positions = self._now()
-        seen = read_positions(last) if last else None
-        if seen is not None and ring.has_all_since(seen, self._partitions):
+        reached = read_positions(last) if last else None
+        if reached is not None and ring.has_all_since(reached, self._partitions):
             self._number = ring.first
-            self._positions = {partition: seen[partition] for partition in self._partitions}
+            self._positions = {partition: reached[partition] for partition in self._partitions}
         elif last:
             self._first = [_reset("what came since is not kept here", self._positions)]
         self._first.append(WatchEvent("start", b"{}", dict(self._positions)))
 
     async def __aenter__(self) -> Self:
-        """Nothing to start."""
+        """Return the watcher, which needs no start."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing to end: the caller returns the ring."""
+        """Do nothing: the caller returns the ring."""
 
     def _now(self) -> dict[int, int]:
         return {each: at for each, at in self._ring.positions().items() if each in self._partitions}
@@ -89,7 +89,7 @@ class Watched:
             return first
         if self._ended:
             return None
-        self._ring.look_again()
+        self._ring.check_partitions()
         if self._number < self._ring.first:
             self._ended = True
             why = "partitions came or went" if self._number < self._ring.began else "too slow"

@@ -50,7 +50,7 @@ async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix:
         raise unplaced(held, "live changes")
     shares = share(held, range(held.partition_count), await here.directory.peers(), here.worker)
     if shares.nowhere:
-        peers = await here.directory.peers(anew=True)
+        peers = await here.directory.peers(refresh=True)
         shares = share(held, range(held.partition_count), peers, here.worker)
     if shares.nowhere:
         raise unserved(held, "live changes", list(shares.nowhere))

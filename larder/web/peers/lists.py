@@ -146,10 +146,10 @@ async def _from_all(
     here = sources(request)
     pages: list[Gathered] = []
     left, unreachable = list(partitions), set[str]()
-    for anew in (False, True):
+    for refresh in (False, True):
         peers: Sequence[Peer] = ()
         if not all(is_known_as_mine(here, held, each) for each in left):
-            peers = await here.directory.peers(anew=anew)
+            peers = await here.directory.peers(refresh=refresh)
         shares = share(held, left, peers, here.worker, unreachable)
         mine = [from_here(shares.here)] if shares.here else []
         found = await asyncio.gather(*mine, *(from_there(peer, numbers) for peer, numbers in shares.elsewhere))
@@ -203,7 +203,7 @@ async def many(
         pages = [await from_here(partitions)]
     else:
         pages = await _from_all(request, held, partitions, from_here, from_there)
-    found = {_text(row.told["key"]): row.told for each in pages for row in each.rows}
+    found = {_text(row.fields["key"]): row.fields for each in pages for row in each.rows}
     measured = sorted((told for each in pages for told in each.partitions), key=lambda told: told["partition"])
     return {"table": topic.name, "rows": [found[text] for text in texts], "next": None, "partitions": measured}
 

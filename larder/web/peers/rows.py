@@ -46,11 +46,11 @@ async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how lon
     try:
         async with asyncio.timeout(ROUTE_SECONDS + wait):
             tried: set[tuple[str, str]] = set()
-            for anew in (False, True):
-                peers = await here.directory.peers(anew=anew)
+            for refresh in (False, True):
+                peers = await here.directory.peers(refresh=refresh)
                 for peer in candidates(peers, held.topic.name, partition, here.worker):
                     stands_by = not peer.processes(held.topic.name, partition)
-                    if (peer.worker, peer.web) in tried or (stands_by and (copy_here or not anew)):
+                    if (peer.worker, peer.web) in tried or (stands_by and (copy_here or not refresh)):
                         continue
                     tried.add((peer.worker, peer.web))
                     answer = await hopping.ask(peer, path, HOP_WAIT + wait)

@@ -60,7 +60,7 @@ async def changes(request: web.Request) -> web.StreamResponse:
     watches = request.app[_WATCHES]
     last = request.headers.get("Last-Event-ID", "")
     with watches.watched(held) as ring:
-        ring.look_again()
+        ring.check_partitions()
         if local:
             partitions = only or held.partitions
             told: EventSource = Watched(held, ring, prefix, partitions, last)

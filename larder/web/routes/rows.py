@@ -14,7 +14,7 @@ from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
 from larder.kafka.partitioner import partition_of
 from larder.queries.certainty import unplaced
-from larder.queries.cursors import cursor_text, forged, read_cursor
+from larder.queries.cursors import cursor_text, invalid_cursor, read_cursor
 from larder.queries.key_texts import encoded_key
 from larder.queries.lists import LIMIT, USUAL_LIMIT, selection
 from larder.queries.lookup import held_table, look_up, look_up_after
@@ -150,7 +150,7 @@ async def rows(request: web.Request) -> web.Response:
             page = await gathered(request, held, selected, _partitions(asked, held), limit, after, wanted, local=local)
             told = {
                 "table": name,
-                "rows": [each.told for each in page.rows],
+                "rows": [each.fields for each in page.rows],
                 "next": cursor_text(mark, page.rows[-1].key) if page.more else None,
                 "partitions": page.partitions,
             }
@@ -170,7 +170,7 @@ def _position(held: LocalTable, text: str, key: bytes) -> bytes:
     try:
         held.topic.key_codec.decode(key)
     except ValueError as error:
-        raise forged(text, "another text") from error
+        raise invalid_cursor(text, "another text") from error
     return key
 
 

@@ -114,7 +114,7 @@ async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) ->
         return None
     return {
         "table": name,
-        "rows": [each.told for each in page.rows],
+        "rows": [each.fields for each in page.rows],
         "next": cursor_text(selected.mark(name), page.rows[-1].key) if page.more else None,
         "partitions": page.partitions,
     }

@@ -1,4 +1,4 @@
-"""Who else is there: asked seldom, waited for shortly, and remembered while nobody can tell."""
+"""The workers of a service: the broker is asked rarely, waited for briefly, and its last answer is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from larder.queries.directory import Directory
 
 
 class Group:
-    """What the broker says, and whether it says anything."""
+    """What the broker answers, and whether it answers."""
 
     def __init__(self) -> None:
         self.peers: Sequence[Peer] | None = [Peer("one", "http://one:1", {"t": [0]}, {})]
@@ -20,16 +20,16 @@ class Group:
         self.answers.set()
         self.now = 100.0
 
-    async def tell(self) -> Sequence[Peer] | None:
+    async def ask(self) -> Sequence[Peer] | None:
         self.asked += 1
         await self.answers.wait()
         return self.peers
 
     def directory(self) -> Directory:
-        return Directory(self.tell, lambda: self.now)
+        return Directory(self.ask, lambda: self.now)
 
 
-async def test_it_is_asked_once_a_second_at_most_however_many_read() -> None:
+async def test_the_broker_is_asked_at_most_once_a_second_however_many_read() -> None:
     group = Group()
     directory = group.directory()
     for answers in await asyncio.gather(*(directory.peers() for _ in range(50))):
@@ -44,40 +44,40 @@ async def test_it_is_asked_once_a_second_at_most_however_many_read() -> None:
     assert group.asked == 2
 
 
-async def test_what_an_answer_contradicts_is_asked_anew_at_once() -> None:
+async def test_a_refresh_asks_the_broker_at_once() -> None:
     group = Group()
     directory = group.directory()
     await directory.peers()
     group.peers = []
-    assert await directory.peers(anew=True) == []
+    assert await directory.peers(refresh=True) == []
     assert group.asked == 2
 
 
-async def test_while_the_broker_is_silent_the_last_answer_is_given_after_a_short_wait_and_then_without_any() -> None:
+async def test_while_the_broker_is_silent_only_the_first_read_waits_for_it() -> None:
     group = Group()
-    directory = Directory(group.tell)
+    directory = Directory(group.ask)
     before = await directory.peers()
     group.answers.clear()
     began = time.monotonic()
-    assert await directory.peers(anew=True) == before
+    assert await directory.peers(refresh=True) == before
     assert 0.3 < time.monotonic() - began < 2
     await asyncio.sleep(0.2)
     began = time.monotonic()
     assert await directory.peers() == before
-    assert await directory.peers(anew=True) == before
+    assert await directory.peers(refresh=True) == before
     assert time.monotonic() - began < 0.2
     await directory.close()
 
 
-async def test_while_partitions_move_and_when_asking_fails_the_last_answer_is_kept() -> None:
+async def test_the_last_answer_is_kept_while_partitions_move_or_asking_fails() -> None:
     group = Group()
     directory = group.directory()
     before = await directory.peers()
     group.peers = None
-    assert await directory.peers(anew=True) == before
+    assert await directory.peers(refresh=True) == before
 
     async def fails() -> None:
         raise ConnectionError
 
     directory._ask = fails
-    assert await directory.peers(anew=True) == before
+    assert await directory.peers(refresh=True) == before

@@ -1,4 +1,4 @@
-"""Server-sent events are read as they were written, however their bytes are cut."""
+"""Server-sent events are parsed as they were written, however their bytes are cut."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(reader: EventReader, text: bytes, cuts: list[int]) -> list[ServerSentEv
     st.sampled_from(["\n", "\r\n"]),
     st.lists(st.integers(0)),
 )
-def test_events_are_read_as_they_were_written(events: list[tuple[str, str, str]], end: str, cuts: list[int]) -> None:
+def test_events_are_parsed_as_they_were_written(events: list[tuple[str, str, str]], end: str, cuts: list[int]) -> None:
     lines = [
         line
         for name, data, last in events
@@ -34,7 +34,7 @@ def test_events_are_read_as_they_were_written(events: list[tuple[str, str, str]]
 
 
 @given(st.text("ab{}"), st.lists(st.integers(0)))
-def test_what_a_worker_sends_is_read_back(data: str, cuts: list[int]) -> None:
+def test_events_that_a_worker_sends_can_be_parsed(data: str, cuts: list[int]) -> None:
     event = ServerSentEvent("row", data.encode(), "0.7")
     assert read(EventReader(), b"retry: 1000\n" + framed(event) + b": alive\n\n" + framed(event), cuts) == [
         event,
@@ -42,7 +42,7 @@ def test_what_a_worker_sends_is_read_back(data: str, cuts: list[int]) -> None:
     ]
 
 
-def test_comments_and_events_without_data_are_ignored_and_an_id_stays() -> None:
+def test_comments_and_events_without_data_are_ignored_and_the_last_id_is_kept() -> None:
     reader = EventReader("7")
     lines = [b":", b"", b"event: row", b"", b"retry: 5", b"data", b"", b"id: 8", b"", b"data:x", b"", b""]
     events = reader.feed(b"\n".join(lines))
@@ -50,7 +50,7 @@ def test_comments_and_events_without_data_are_ignored_and_an_id_stays() -> None:
 
 
 @pytest.mark.parametrize("text", [b"data: too long", b"data: a\ndata: b\ndata: c\ndata: d\n"])
-def test_an_event_without_an_end_is_refused(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_does_not_end_is_refused(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "LARGEST_EVENT", 3)
     with pytest.raises(ValueError, match="an event of more than 3 bytes"):
         EventReader().feed(text)

@@ -1,6 +1,6 @@
-"""Reads that ask for a write, or for an age: from the command that publishes to the rows of a worker, on a real broker.
+"""Reads that require a write or an age: from the command that publishes to the rows of a worker, on a real broker.
 
-In Python: the worker's runner, and the look-up that its web port uses, in the test's own process.
+The worker's runner, and the look-up that its web port uses, run in the test's own process.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Customer(Row):
 
 @asynccontextmanager
 async def reading(kafka: str, prefix: str, directory: Path) -> AsyncIterator[ServiceRunner]:
-    """A worker of one global table of customers."""
+    """Run a worker of one global table of customers."""
     service = Service(prefix)
     service.global_table(OwnerTopic(f"{prefix}.customers", Customer, key="customer_id", owner="crm"))
     options = Options(Connection(kafka), directory, "one", 6.0, 1.0, 30.0, 0.2)
@@ -61,7 +61,7 @@ async def reading(kafka: str, prefix: str, directory: Path) -> AsyncIterator[Ser
         await running
 
 
-async def test_who_has_published_reads_what_was_written_by_its_token(kafka: str, prefix: str, tmp_path: Path) -> None:
+async def test_a_publisher_reads_its_own_writes_with_its_token(kafka: str, prefix: str, tmp_path: Path) -> None:
     table = f"{prefix}.customers"
     await create(kafka, {table: 3}, COMPACTED)
     keys = [f"c{number}" for number in range(20)]
@@ -85,8 +85,8 @@ async def test_who_has_published_reads_what_was_written_by_its_token(kafka: str,
 
         await until(lambda: runner.phase == "running", 20, "running")
         for name in ("Ada", "Bea"):
-            said = json.loads(await publish("--json", *(json.dumps({"customer_id": k, "name": name}) for k in keys)))
-            assert await asyncio.gather(*(read(key, said["token"]) for key in keys)) == [name] * len(keys)
+            answer = json.loads(await publish("--json", *(json.dumps({"customer_id": k, "name": name}) for k in keys)))
+            assert await asyncio.gather(*(read(key, answer["token"]) for key in keys)) == [name] * len(keys)
         shown = await publish("--delete", "c0")
         token = shown.splitlines()[-1].removeprefix("token: ")
         with pytest.raises(NoSuchKeyError):
@@ -101,10 +101,10 @@ async def test_who_has_published_reads_what_was_written_by_its_token(kafka: str,
             look_up(runner.runtime.tables, table, "c1", now=now() + 60, max_age=6, max_staleness=10)
 
 
-async def test_while_nobody_knows_where_a_key_lies_no_promise_is_made(prefix: str, tmp_path: Path) -> None:
+async def test_no_row_is_called_missing_while_the_partition_of_its_key_is_unknown(prefix: str, tmp_path: Path) -> None:
     table, token = f"{prefix}.customers", Token("11111111-1111-1111-1111-111111111111", {0: 0}).text()
     async with reading("127.0.0.1:1", prefix, tmp_path) as runner:
-        with pytest.raises(NotSureError, match="no broker has told yet"):
+        with pytest.raises(NotSureError, match="no broker has reported yet"):
             await look_up_after(runner.runtime.tables, table, "c0", after=token, within=1, clock=now, max_age=6)
-        with pytest.raises(NotSureError, match="no broker has told yet"):
+        with pytest.raises(NotSureError, match="no broker has reported yet"):
             look_up(runner.runtime.tables, table, "c0", now=now(), max_age=6, max_staleness=10)

@@ -273,7 +273,7 @@ async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_ab
         served.catch_up(0, 1)
         status, answer = await served.row(text)
         assert (status, answer["type"], answer["declared"]) == (400, "urn:larder:mistake", f"key of {topic.name}")
-        assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it so")
+        assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it that way")
 
 
 async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., LocalTable]) -> None:

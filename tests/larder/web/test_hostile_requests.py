@@ -206,9 +206,9 @@ async def test_an_answer_that_takes_too_long_is_given_up(monkeypatch: pytest.Mon
     from larder.queries.directory import Directory  # noqa: PLC0415
 
     class Slow(Directory):
-        async def peers(self, *, anew: bool = False) -> tuple[()]:
+        async def peers(self, *, refresh: bool = False) -> tuple[()]:
             await never()
-            return (anew,)[:0]
+            return (refresh,)[:0]
 
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.3)
     app = make_app(sources(directory=Slow(never)))

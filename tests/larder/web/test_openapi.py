@@ -84,9 +84,9 @@ async def test_what_is_refused_everywhere_is_refused_as_described(held: LocalTab
 class SlowDirectory(Directory):
     """One that does not come to know who is there."""
 
-    async def peers(self, *, anew: bool = False) -> tuple[()]:
+    async def peers(self, *, refresh: bool = False) -> tuple[()]:
         await asyncio.sleep(20)
-        return (anew,)[:0]
+        return (refresh,)[:0]
 
 
 async def test_what_takes_too_long_is_given_up_as_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,5 +165,5 @@ async def test_a_key_of_the_wrong_type_is_a_mistake(kafka: str, tmp_path: Path, 
         ended = larder("get", f"{prefix}.numbers", str(2**63), kafka=kafka, directory=tmp_path, module=module)
     assert ended.returncode == 2
     assert ended.stderr == (
-        f"larder: key of {prefix}.numbers: requires a whole number of 64 bits; found '{2**63}'; write it so\n"
+        f"larder: key of {prefix}.numbers: requires a whole number of 64 bits; found '{2**63}'; write it that way\n"
     )
