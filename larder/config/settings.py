@@ -57,7 +57,7 @@ class Settings:
     web_address: str = _setting(
         "",
         "host, or host:port, at which the other workers of a service reach this one's web port; if not set, web_host,"
-        " unless that means all addresses of the machine",
+        " or nothing if that means all addresses of the machine",
     )
     web_port: Annotated[int, Meta(ge=0, le=65535)] = _setting(0, "web port of the worker; 0 takes a free one")
     session_timeout_s: Annotated[float, Meta(ge=0.5, le=86_400)] = _setting(
@@ -94,14 +94,14 @@ class Settings:
     )
     accept_lost_rows: tuple[str, ...] = _setting(
         (),
-        "tables that may lose the rows that their row type cannot read, each as table:row type; a worker that holds"
-        " inputs back logs what to write",
+        "tables that may lose rows which their new row type cannot read, each as table:row type; a worker that holds"
+        " inputs back for such rows logs what to write here",
     )
     block_cache_mb: Annotated[int, Meta(ge=1)] = _setting(
-        64, "memory for rows that are read, of all tables of the process"
+        64, "memory for blocks of rows that were read, shared by all tables of the process"
     )
     write_buffer_mb: Annotated[int, Meta(ge=1)] = _setting(
-        64, "memory for rows that are not in files yet, of all tables of the process"
+        64, "memory for rows that are not in files yet, shared by all tables of the process"
     )
 
     @property

@@ -25,27 +25,31 @@ _TABLE = ("table", "partition")
 _JOIN = ("join", "partition")
 
 METRICS = (
-    Metric("larder_worker_info", "gauge", ("service", "worker"), "1: which service and worker this is"),
-    Metric("larder_live", "gauge", (), "1 while `/health/live` says yes"),
-    Metric("larder_ready", "gauge", (), "1 while `/health/ready` says yes"),
+    Metric(
+        "larder_worker_info", "gauge", ("service", "worker"),
+        "always 1; its labels name the service and the worker",
+    ),
+    Metric("larder_live", "gauge", (), "1 while `/health/live` answers 200"),
+    Metric("larder_ready", "gauge", (), "1 while `/health/ready` answers 200"),
     Metric("larder_broker_answers", "gauge", (), "1 while the broker answers, 0 while it is unreachable"),
     Metric("larder_assignments_total", "counter", (), "assignments of partitions to this worker"),
     Metric("larder_rewinds_total", "counter", (), "returns to the committed offsets after failed outputs"),
     Metric(
         "larder_commit_seconds", "histogram", (),
-        "time from the end of a unit to its commit; with exactly once, each is a transaction",
+        "time from the end of a unit (outputs and the input offsets they complete) to its commit; with exactly once, a"
+        " unit is a transaction",
     ),
-    Metric("larder_input_records_total", "counter", _INPUT, "handled records of an input"),
-    Metric("larder_input_batch_records", "histogram", ("topic",), "size of their batches"),
+    Metric("larder_input_records_total", "counter", _INPUT, "records of an input that were handled"),
+    Metric("larder_input_batch_records", "histogram", ("topic",), "records in each batch of an input"),
     Metric("larder_input_position", "gauge", _INPUT, "next offset to commit"),
     Metric("larder_input_lag", "gauge", _INPUT, "offsets between the position and the end"),
     Metric(
         "larder_published_records_total", "counter", _INPUT,
-        "published records of committed units, including deletions and internal topics",
+        "records published and committed, including deletions and records of internal topics",
     ),
     Metric("larder_dead_letters_total", "counter", (), "published dead letters"),
     Metric("larder_table_received_total", "counter", _TABLE, "records received for a table"),
-    Metric("larder_table_batch_records", "histogram", ("table",), "size of the batches in which they were written"),
+    Metric("larder_table_batch_records", "histogram", ("table",), "records in each batch that was written to a table"),
     Metric(
         "larder_table_records_total", "counter", ("table", "result"),
         "records by what they did: new, changed, unchanged, stale, deleted, repeated, rejected",
@@ -64,18 +68,18 @@ METRICS = (
     Metric("larder_table_rows", "gauge", ("table",), "rows stored on this worker"),
     Metric("larder_table_parked_records", "gauge", ("table",), "rejected records that are kept on this worker"),
     Metric("larder_table_diverging", "gauge", ("table",), "1 after its owner published falling revisions"),
-    Metric("larder_table_disk_bytes", "gauge", ("table",), "size of the files, including the log"),
+    Metric("larder_table_disk_bytes", "gauge", ("table",), "size of the table's files, including the store's log"),
     Metric("larder_table_hot_bytes", "gauge", ("table",), "memory of recently read rows"),
-    Metric("larder_table_hot_hits_total", "counter", ("table",), "rows for joins that were found among them"),
-    Metric("larder_table_hot_misses_total", "counter", ("table",), "rows for joins that were read from the store"),
-    Metric("larder_cache_bytes", "gauge", (), "memory for blocks, of all tables"),
-    Metric("larder_write_buffer_bytes", "gauge", (), "memory for rows that are not in files yet, of all tables"),
+    Metric("larder_table_hot_hits_total", "counter", ("table",), "rows that joins found among the recently read rows"),
+    Metric("larder_table_hot_misses_total", "counter", ("table",), "rows that joins had to read from the store"),
+    Metric("larder_cache_bytes", "gauge", (), "memory of the block cache that all tables share"),
+    Metric("larder_write_buffer_bytes", "gauge", (), "memory for rows of all tables that are not in files yet"),
     Metric("larder_join_hits_total", "counter", _JOIN, "records that found all their rows when they arrived"),
     Metric("larder_join_joined_total", "counter", _JOIN, "results"),
     Metric("larder_join_missing_total", "counter", _JOIN, "records that lacked a row when they arrived"),
     Metric("larder_join_waited_total", "counter", _JOIN, "records that began to wait"),
     Metric("larder_join_released_total", "counter", _JOIN, "records that were joined after a wait"),
-    Metric("larder_join_expired_total", "counter", _JOIN, "records that waited in vain"),
+    Metric("larder_join_expired_total", "counter", _JOIN, "records whose wait ended without their row"),
     Metric("larder_join_passed_on_total", "counter", _JOIN, "records that were passed on without a row"),
     Metric("larder_join_dropped_total", "counter", _JOIN, "records that were dropped for lack of a row"),
     Metric("larder_join_parked_total", "counter", _JOIN, "records that became dead letters"),
@@ -84,11 +88,11 @@ METRICS = (
     Metric("larder_join_waiting", "gauge", _JOIN, "records that are waiting now"),
     Metric(
         "larder_decide_total", "counter", ("decide", "result"),
-        "of a decide: events decided, rows written, events emitted, refusals, wake-ups, dead letters (parked)",
+        "outcomes of a decide: events decided, rows written, events emitted, refusals, wake-ups, dead letters (parked)",
     ),
     Metric(
         "larder_reaction_total", "counter", ("table", "result"),
-        "of reactions to a table: changes, events emitted, dead letters (parked)",
+        "outcomes of reactions to a table: changes, events emitted, dead letters (parked)",
     ),
     Metric(
         "larder_agent_records_total", "counter", ("agent", "result"),
@@ -99,8 +103,11 @@ METRICS = (
         "records that an operator of any other kind took, by outcome",
     ),
     Metric("larder_rekey_dropped_total", "counter", ("topic",), "records that .by dropped because the field was null"),
-    Metric("larder_http_requests_total", "counter", ("address", "status"), "answers, by route"),
-    Metric("larder_http_request_seconds", "histogram", ("address",), "time of an answer, without streams"),
+    Metric("larder_http_requests_total", "counter", ("address", "status"), "answers to HTTP requests, by route"),
+    Metric(
+        "larder_http_request_seconds", "histogram", ("address",),
+        "time to answer an HTTP request; streams do not count",
+    ),
 )  # fmt: skip
 
 BY_NAME = {metric.name: metric for metric in METRICS}
