@@ -1,1 +1,1 @@
-"""How fast it is, side by side with others, in one run on one broker: `python -m tests.bench`, `make bench`."""
+"""The benchmark: compares Larder with other systems in one run on one broker (`python -m tests.bench`)."""

@@ -1,6 +1,6 @@
-"""The run: a broker, the data, the parts in their order, the report. `python -m tests.bench [--quick] [--json PATH]`.
+"""A run: a broker, the data, the parts in their order, the report. `python -m tests.bench [--quick] [--json PATH]`.
 
-Exit code 1 when a contestant failed or a figure is lacking: what was found is shown and written all the same.
+The exit code is 1 if a contestant failed or a figure is missing. All other figures are still shown and written.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from larder.config.settings import Loaded
 
-WIDTH = 130  # of the tables where there is no terminal to ask
+WIDTH = 130  # of the tables if there is no terminal
 
-# In this order: the last two change rows, or need the machine for themselves for long.
+# In this order, since the last two change rows or need the machine to themselves for long.
 PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "join": joining.measure,
     "decide": deciding.measure,
@@ -64,11 +64,11 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Less of everything, in less than eight minutes.")
-@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the results here.")
-@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Leave out the other parts.")
+@click.option("--quick", is_flag=True, help="A shorter run, in less than eight minutes.")
+@click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Run this part alone.")
 def main(*, quick: bool, path: Path | None, only: tuple[str, ...]) -> None:
-    """Measure Larder beside a bare loop, Kafka Streams, Quix Streams and plain Faust, on one broker."""
+    """Compare Larder with a bare loop, Kafka Streams, Quix Streams and plain Faust, on one broker."""
     started = time.monotonic()
     console = Console(stderr=True)
 
@@ -76,15 +76,15 @@ def main(*, quick: bool, path: Path | None, only: tuple[str, ...]) -> None:
         console.print(f"{time.monotonic() - started:6.1f} s  {what}", highlight=False)
 
     if not PEERS.exists():
-        message = f"requires {PEERS}; found none; run make bench, which makes it"
+        message = f"requires {PEERS}; found none; run make bench, which creates it"
         raise click.ClickException(message)
     areas = only or tuple(PARTS)
     report = Report()
-    # As with Ctrl-C: contestants and broker are in sessions of their own, and would live on.
+    # End as with Ctrl-C. Otherwise contestants and broker, which have their own sessions, would keep running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     busy = machine.busy_percent()
     if busy > machine.QUIET_PERCENT:
-        say(f"the machine is {busy:.0f} % busy with other things: figures will be noisy, and those of the clock low")
+        say(f"other processes keep the machine {busy:.0f} % busy: figures will be noisy, and those per second too low")
     try:
         with _prepared(QUICK if quick else FULL, say) as bench:
             uvloop.run(_run(bench, report, areas))
@@ -99,7 +99,7 @@ def main(*, quick: bool, path: Path | None, only: tuple[str, ...]) -> None:
 
 @contextlib.contextmanager
 def _prepared(plan: Plan, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Give a run with a broker and a directory of its own, both gone afterwards."""
+    """Yield a run with its own broker and directory, and remove both afterwards."""
     loaded = load_settings()
     name = f"bench-{uuid.uuid4().hex[:6]}"
     directory = (loaded.settings.directory / name).absolute()
@@ -115,7 +115,7 @@ def _prepared(plan: Plan, say: Callable[[str], None]) -> Iterator[Bench]:
 
 @contextlib.contextmanager
 def _broker(loaded: Loaded, directory: Path) -> Iterator[str]:
-    """Give the address of the broker that `KAFKA` names, or else of one that runs as long as this."""
+    """Yield the address of the broker that `KAFKA` names, or else of one that runs during the block."""
     if loaded.origins["kafka"] != "default":
         yield loaded.settings.kafka
         return
@@ -139,13 +139,13 @@ async def _run(bench: Bench, report: Report, areas: tuple[str, ...]) -> None:
 
 
 async def _load(bench: Bench, areas: tuple[str, ...]) -> None:
-    """Make what is used by more than one contestant."""
+    """Create the data that several contestants use."""
     plan, brokers = bench.plan, bench.brokers
     if "restore" in areas:
         rows = bench.topic("rows")
         await loading.create_topics(brokers, [rows], compacted=True)
         await loading.load_customers(brokers, rows, plan.restored)
-        bench.say(f"{plan.restored:,} rows to be restored are there")
+        bench.say(f"{plan.restored:,} rows to restore are ready")
     if {"join", "decide", "freshness", "http"}.intersection(areas):
         customers, orders, by_customer = map(bench.topic, ("customers", "orders", "orders-by-customer"))
         await loading.create_topics(brokers, [customers], compacted=True)
@@ -153,7 +153,7 @@ async def _load(bench: Bench, areas: tuple[str, ...]) -> None:
         await loading.load_customers(brokers, customers, plan.customers)
         await loading.load_orders(brokers, orders, plan.orders, plan.customers, by_customer=False)
         await loading.load_orders(brokers, by_customer, plan.orders, plan.customers, by_customer=True)
-        bench.say(f"{plan.customers:,} customers and {plan.orders:,} orders, under both keys, are there")
+        bench.say(f"{plan.customers:,} customers and {plan.orders:,} orders, under both keys, are ready")
 
 
 def _results(report: Report, lacking: list[str], busy: float) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""Rows over HTTP: while a worker ingests more than it can take, from an idle one beside a bare handler, and by a hop.
+"""Rows over HTTP: from a worker under full ingestion, from an idle one compared with a bare handler, and over a hop.
 
-Who asks is a process of its own (`http_load`); how much of a core it needs is among the figures.
+The load generator is a process of its own (`http_load`). Its share of a core is among the figures.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 32
 KEYS = 1_000
-# What is to be answered beside ingestion, and well above what has to be.
+# The rate of look-ups during ingestion, well above the target.
 LOADED_PER_S = 3_000.0
 HOPS_PER_S = 500.0
-# Between two pulses the worker ingests alone: what else the machine does then changes both rates alike.
+# Between two pulses the worker only ingests. Other load on the machine then changes both rates alike.
 PULSE_SECONDS = 0.6
 IDLE_SECONDS = 2.0
 HOP_SECONDS = 3.0
 END_SECONDS = 120.0
-# What came by then counts: at the end of all orders some partitions are read before the others.
+# Only records up to then count: at the end, some partitions are read before the others.
 TO = 0.97
 WORKERS = ("1", "2")
 STEP_SECONDS = 0.05
@@ -48,7 +48,7 @@ START_SECONDS = 60.0
 
 
 class Beside(NamedTuple):
-    """Ingestion a second with lookups and alone, and the pulses of lookups."""
+    """Ingestion per second with look-ups and alone, and the pulses of look-ups."""
 
     loaded_per_s: float
     alone_per_s: float
@@ -56,7 +56,7 @@ class Beside(NamedTuple):
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Ask one worker, loaded and idle; then one of two."""
+    """Measure look-ups of one worker, loaded and idle, then of one of two workers."""
     with report.trying("http"):
         job = bench.job("larder", "customers", bench.plan.customers, "orders")
         await loading.create_topics(bench.brokers, [job.into])
@@ -76,7 +76,7 @@ async def _loaded(bench: Bench, report: Report, job: Job, process: Process, addr
     watching = asyncio.create_task(watch(bench.brokers, job.into, process, plan.orders, plan.seconds))
     try:
         await _joining(job, process, address)
-        # All pulses of a worker that takes 200,000 orders a second.
+        # Long enough for all pulses with a worker that ingests 200,000 orders a second.
         pulses = max(2, int(plan.orders / 200_000 / (2 * PULSE_SECONDS)))
         load = _load(address, job.table, _keys(plan.customers), LOADED_PER_S, pulses, PULSE_SECONDS, PULSE_SECONDS)
         asked = await _asked(bench, load)
@@ -97,18 +97,18 @@ async def _loaded(bench: Bench, report: Report, job: Job, process: Process, addr
 
 
 async def _joining(job: Job, process: Process, address: str) -> None:
-    """Wait until rows are there: the worker reads them first, and orders after them."""
+    """Wait until the worker has rows: it reads them first, and orders after them."""
     async with aiohttp.ClientSession() as session:
         web = larder.Web(session, address)
         deadline = time.monotonic() + START_SECONDS
         while await web.revision(job.table, shop.customer_key(job.rows - 1).decode()) is None:
             if time.monotonic() > deadline:
-                process.fail("answers no row")
+                process.fail("does not answer with a row")
             await asyncio.sleep(STEP_SECONDS)
 
 
 def beside(samples: Sequence[Sample], pulses: Sequence[Pulse]) -> Beside:
-    """Compare the rate in pulses with that between them, as far as there was input; ValueError where there was none."""
+    """Compare the rate in pulses with that between them while there was input. Raise ValueError if there was none."""
     total = samples[-1].records
     begin = next(sample.at for sample in samples if sample.records)
     end = next(sample.at for sample in samples if sample.records >= TO * total)
@@ -136,7 +136,7 @@ async def _idle(bench: Bench, report: Report, job: Job, address: str) -> None:
         for _ in range(max(2, bench.plan.rounds)):
             for found, where in ((bare, bare_address), (ours, address)):
                 found.extend(await _asked(bench, _load(where, job.table, keys, 0, 1, IDLE_SECONDS)))
-        # What the machine makes of the same questions where nothing else is to be done.
+        # The speed of this machine for the same requests without any other work.
         (paced,) = await _asked(bench, _load(bare_address, job.table, keys, LOADED_PER_S, 1, IDLE_SECONDS))
     report.figures["http.bare_handler_p99_ms"] = statistics.quantiles(paced.took, n=100)[-1]
     report.figures["http.larder_idle_per_s"] = statistics.median(pulse.per_s for pulse in ours)
@@ -146,7 +146,7 @@ async def _idle(bench: Bench, report: Report, job: Job, address: str) -> None:
         f"http: idle {report.figures['http.larder_idle_per_s']:,.0f} look-ups/s,"
         f" bare handler {report.figures['http.bare_handler_per_s']:,.0f}"
         f" (at {LOADED_PER_S:,.0f}/s p99 {report.figures['http.bare_handler_p99_ms']:.1f} ms);"
-        f" who asks needs {report.figures['http.client_busy']:.2f} of a core at most"
+        f" the load generator needs at most {report.figures['http.client_busy']:.2f} of a core"
     )
 
 
@@ -160,7 +160,7 @@ async def _port(process: Process) -> int:
     while not (said := process.output()).endswith("\n"):
         process.require_running()
         if time.monotonic() > deadline:
-            process.fail("tells no port")
+            process.fail("prints no port")
         await asyncio.sleep(STEP_SECONDS)
     return int(said)
 
@@ -177,17 +177,17 @@ async def _hops(bench: Bench, report: Report) -> None:
         webs = [larder.Web(session, address) for address in addresses]
         other = await _others(job, processes, webs)
         keys = [key for key in _keys(bench.plan.customers) if partition_of(key.encode(), loading.PARTITIONS) in other]
-        # Once before it counts: the connections between the workers are made then.
+        # A warm-up, in which the workers connect to each other.
         load = _load(addresses[0], job.table, keys, HOPS_PER_S, 2, HOP_SECONDS)
         _, pulse = await _asked(bench, load)
     report.figures["http.hop_p99_ms"] = statistics.quantiles(pulse.took, n=100)[-1]
     report.figures["http.hop_median_ms"] = statistics.median(pulse.took)
-    bench.say(f"http: by a hop, p99 {report.figures['http.hop_p99_ms']:.1f} ms at {pulse.per_s:,.0f}/s")
+    bench.say(f"http: over a hop, p99 {report.figures['http.hop_p99_ms']:.1f} ms at {pulse.per_s:,.0f}/s")
     await bench.forget(job)
 
 
 async def _others(job: Job, processes: Sequence[Process], webs: Sequence[larder.Web]) -> set[int]:
-    """Wait until both have half of the table, caught up; give the partitions of the second."""
+    """Wait until each has caught up with half of the table. Return the partitions of the second."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         shares = [
@@ -218,10 +218,10 @@ def _load(
 
 
 async def _asked(bench: Bench, load: Load) -> list[Pulse]:
-    """Ask; raises ContestantError when a single answer is another one than a row."""
+    """Run the load. Raise ContestantError if any answer is not a row."""
     command = Command("look-ups", [sys.executable, "-m", "tests.bench.http_load", json.dumps(load)], bench.directory)
     pulses = [Pulse(*each) for each in (await told(command, END_SECONDS))["pulses"]]
     if wrong := sum(pulse.wrong for pulse in pulses):
-        message = f"{wrong} answers were no row"
+        message = f"{wrong} answers were not rows"
         raise ValueError(message)
     return pulses

@@ -1,7 +1,7 @@
-"""A bare aiohttp handler with the route of a row, which always answers the same bytes; a program.
+"""A program with a bare aiohttp handler for the route of a row, which always answers with the same bytes.
 
-`python -m tests.bench.bare_http BYTES` prints its port, and answers until it is ended. As in a worker: uvloop, no
-access log, little garbage collection.
+`python -m tests.bench.bare_http BYTES` prints its port, and runs until it is stopped. Like a worker, it uses uvloop, no
+access log, and little garbage collection.
 """
 
 from __future__ import annotations

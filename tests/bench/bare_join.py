@@ -1,8 +1,8 @@
 """The bare loop: fetched batches, partial decoding, a look-up, a splice, producer batches; without Faust and states.
 
-It is the measure of what the harness costs: at-least-once, with the same reader, decoder and producer batches as
-Larder. A program: `python -m tests.bench.bare_join JOB [--dict]`; runs until it is ended by a signal. With `--dict` the
-rows are looked up in a dictionary of Python's, for which no table has to be kept: the end of the scale.
+It shows the cost of everything else: at-least-once, with the same reader, decoder and producer batches as Larder. The
+program `python -m tests.bench.bare_join JOB [--dict]` runs until a signal stops it. With `--dict` it looks up the rows
+in a Python dictionary and keeps no table, which is the upper limit.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Joined = tuple[list[bytes], list[bytes], list[int]]
 
 
 class Outputs:
-    """Producer batches under way; one interval of them is settled at a time."""
+    """Producer batches in flight. One interval of them is settled at a time."""
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
         """Start with empty batches."""
@@ -48,7 +48,7 @@ class Outputs:
         self._sent: list[asyncio.Future[Any]] = []
 
     async def add(self, joined: Joined) -> None:
-        """Put results into the batches of their partitions; send those that are full."""
+        """Add results to the batches of their partitions, and send full batches."""
         keys, values, timestamps = joined
         builders = self._builders
         for key, value, timestamp, partition in zip(
@@ -59,7 +59,7 @@ class Outputs:
                 builders[partition].append(timestamp=timestamp, key=key, value=value)
 
     async def flush(self) -> list[asyncio.Future[Any]]:
-        """Send what there is; gives the acknowledgements since the last flush."""
+        """Send all batches, and return the acknowledgements since the last flush."""
         for partition, builder in enumerate(self._builders):
             if builder.record_count():
                 await self._send(partition)
@@ -73,7 +73,7 @@ class Outputs:
 
 
 def joiner(job: Job, get: Callable[[bytes], Any]) -> Callable[[Sequence[Record]], Joined]:
-    """Build the function from orders to results: the whole work on each record is in its loop."""
+    """Return the function from orders to results. Its loop does all the work per record."""
     part = msgspec.defstruct("Part", [("key", str, msgspec.field(name=job.field))], gc=False)
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(part).decode
     head = b',"' + job.embed.encode() + b'":'

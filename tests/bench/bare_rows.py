@@ -1,7 +1,7 @@
-"""The bare loop's table: rows read from a topic into RocksDB with a header before them, and nothing else.
+"""The bare loop's table: rows read from a topic into RocksDB, each with a header, and nothing else.
 
-What Larder's tables do beyond it (revisions, deletions, positions, indexes, states) is what the comparison shows.
-Also a program: `python -m tests.bench.bare_rows JOB` restores a table and prints one line of JSON.
+The comparison shows the cost of what Larder's tables add: revisions, deletions, positions, indexes, states. The program
+`python -m tests.bench.bare_rows JOB` restores a table and prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HEADER = Struct(">BqIqq")
 MIB = 1 << 20
-# Holds all rows of the join: what is compared is the work, not the luck of a cache.
+# Holds all rows of the join, so that the comparison does not depend on cache misses.
 CACHE_BYTES = 128 * MIB
 WRITE_BUFFER_BYTES = 16 * MIB
 FETCH_BYTES = 8 * MIB
@@ -36,7 +36,7 @@ BATCH_RECORDS = 4_000
 
 
 class Rows(NamedTuple):
-    """A store that was filled, and how long that took: from the first request to the last write."""
+    """A filled store, and the time from the first request to the last write."""
 
     store: Rdict
     rows: int
@@ -44,7 +44,7 @@ class Rows(NamedTuple):
 
 
 def consumer(job: Job, group: str | None = None) -> BatchConsumer:
-    """Make a consumer with the settings that Larder uses."""
+    """Return a consumer with Larder's settings."""
     return BatchConsumer(
         bootstrap_servers=job.brokers,
         group_id=group,
@@ -86,7 +86,7 @@ async def _read_to_end(reading: BatchConsumer, partitions: Sequence[TopicPartiti
 
 
 def _write(store: Rdict, batch: Batch) -> int:
-    """Decode and check whole rows, put each behind its header, write all at once."""
+    """Decode and check whole rows, add their headers, and write all at once."""
     decode = msgspec.json.Decoder(Customer).decode
     pack = HEADER.pack
     partition = batch.tp.partition

@@ -1,4 +1,4 @@
-"""What the parts of a run share: broker, sizes, names, places; and one attempt of one contestant."""
+"""What the parts of a run share: broker, sizes, names, directories, and one attempt of one contestant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROGRAMS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Bench:
-    """One run. `name` begins the names of all its topics and groups; `say` shows progress.
+    """One run. `name` is the prefix of all its topics and groups; `say` shows progress.
 
     `no_round_after` is a time of the monotonic clock.
     """
@@ -42,17 +42,17 @@ class Bench:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def begins(self, round_number: int) -> bool:
-        """Say whether a round is to be run; the first one always is."""
+        """Return whether to run another round. The first one always runs."""
         if round_number == 0:
             return True
         return round_number < self.plan.rounds and time.monotonic() < self.no_round_after
 
     def topic(self, name: str) -> str:
-        """Give the full name of a data topic."""
+        """Return the full name of a data topic."""
         return f"{self.name}.{name}"
 
     def job(self, contestant: str, table: str, rows: int, source: str = "") -> Job:
-        """Give a new job over data topics, with a name and a directory of its own."""
+        """Return a new job over data topics, with its own name and directory."""
         name = f"{self.name}.{contestant}-{next(self._numbers)}"
         directory = self.directory / name
         directory.mkdir(parents=True)
@@ -67,16 +67,16 @@ class Bench:
         )
 
     async def forget(self, job: Job) -> None:
-        """Remove what an attempt left: its results and internal topics, its directory."""
+        """Remove the results and internal topics of an attempt, and its directory."""
         await delete_topics(self.brokers, job.name)
         shutil.rmtree(job.path, ignore_errors=True)
 
     def program(self, contestant: str, module: str, job: Job, *arguments: str) -> Command:
-        """Give the command of a contestant of this environment."""
+        """Return the command of a contestant in this environment."""
         command = [sys.executable, "-m", f"tests.bench.{module}", json.dumps(job._asdict()), *arguments]
         return Command(contestant, command, job.path)
 
     def peer(self, contestant: str, script: str, job: Job) -> Command:
-        """Give the command of a contestant of the peers' environment."""
+        """Return the command of a contestant in the peers' environment."""
         command = [str(PEERS), str(PROGRAMS / "peers" / script), json.dumps(job._asdict())]
         return Command(contestant, command, job.path)

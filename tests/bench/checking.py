@@ -1,6 +1,6 @@
-"""Are a contestant's results right? Judged by a sample, each result alone, from the functions that made the data.
+"""Checks a sample of a contestant's results, each one alone, by the functions that made the data.
 
-May not know who wrote them: all contestants are judged alike.
+It does not know the contestant, so that all are judged alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.bench.loading import PARTITIONS
 if TYPE_CHECKING:
     from tests.bench.job import Job
 
-# In each partition; a look reads one record batch.
+# In each partition. Each sample reads one record batch.
 PLACES = 5
 RECORDS = 100
 READ_SECONDS = 10.0
@@ -27,14 +27,14 @@ _decode = msgspec.json.decode
 
 
 class Expected(NamedTuple):
-    """What the results of a job have to be."""
+    """The expected results of a job."""
 
     customers: int
     by_customer: bool
 
 
 async def wrong_result(job: Job, expected: Expected, total: int | None) -> str:
-    """Give what is wrong with the results, empty if nothing is; `total` None: they need not be complete."""
+    """Return what is wrong with the results, or "". If `total` is None, they need not be complete."""
     reading = AIOKafkaConsumer(bootstrap_servers=job.brokers, isolation_level="read_committed")
     await reading.start()
     try:
@@ -77,6 +77,6 @@ async def _wrong_at(
 
 
 def joined(number: int, customer: int) -> dict[str, Any]:
-    """Give the result that an order has to have."""
+    """Return the expected result of an order."""
     order: dict[str, Any] = _decode(shop.order(number, customer))
     return {**order, "customer": _decode(shop.customer(customer))}

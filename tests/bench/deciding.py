@@ -1,6 +1,6 @@
 """A transform with one state store and its changelog, exactly once, by Larder and by Kafka Streams.
 
-Each order adds to what its customer has spent: the row is kept, and an event tells the sum so far.
+Each order adds to its customer's total: the row stores the total, and an event publishes it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CONTESTANTS: dict[str, Callable[[Bench, Job], Command]] = {
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Run both in turn, several times; the figures are medians."""
+    """Run both in turn, several times. The figures are medians."""
     runs: defaultdict[str, list[Steady]] = defaultdict(list)
     for number in itertools.takewhile(bench.begins, itertools.count()):
         for name in CONTESTANTS if number % 2 == 0 else reversed(CONTESTANTS):
@@ -66,7 +66,7 @@ async def _run(bench: Bench, name: str) -> Steady:
 
 
 async def _wrong_result(job: Job, customers: int) -> str:
-    """Give what is wrong with the first events of a partition, empty if nothing is: each tells the sum up to it."""
+    """Return what is wrong with the first events of a partition, or "". Each event has the total up to it."""
     reading = AIOKafkaConsumer(bootstrap_servers=job.brokers, isolation_level="read_committed")
     await reading.start()
     try:
@@ -86,7 +86,7 @@ async def _wrong_result(job: Job, customers: int) -> str:
             count, spent = sums[order["customer_id"]]
             wanted = (order["customer_id"], count + 1, spent + order["amount"])
             if (event["customer_id"], event["orders"], event["spent"]) != wanted:
-                return f"has {record.value!r} where {wanted} was to be"
+                return f"has {record.value!r} instead of {wanted}"
             sums[order["customer_id"]] = wanted[1:]
         return ""
     finally:

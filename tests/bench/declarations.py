@@ -1,6 +1,6 @@
-"""The work of the benchmark as a user of Larder declares it, in a module of his own (`LARDER_MODULES`).
+"""The work of the benchmark, declared as users of Larder do, in a module of their own (`LARDER_MODULES`).
 
-`BENCH_RUN` is the prefix of this run's topics, `BENCH_ATTEMPT` the name of this attempt: each starts from nothing.
+`BENCH_RUN` is the prefix of this run's topics. `BENCH_ATTEMPT` is the name of this attempt, which starts from nothing.
 """
 
 import os
@@ -43,7 +43,7 @@ def _rows(name: str) -> OwnerTopic:
     return OwnerTopic(f"{RUN}.{name}", Customer, key="customer_id", revision="revision", owner="crm")
 
 
-# Orders are joined with a global table, wherever they lie.
+# Orders are joined with a global table, in any partition.
 shipping = Service(f"{ATTEMPT}.global")
 shipping.join(
     EventTopic(f"{RUN}.orders", Order, key="order_id"),
@@ -51,7 +51,7 @@ shipping.join(
     into=EventTopic(f"{ATTEMPT}.enriched-orders", EnrichedOrder, key="order_id"),
 )
 
-# Orders that lie where their customer lies are joined with the part of the table that is there.
+# Orders in the partition of their customer are joined with that partition of the table.
 fulfilment = Service(f"{ATTEMPT}.copartitioned")
 fulfilment.join(
     EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
@@ -59,7 +59,7 @@ fulfilment.join(
     into=EventTopic(f"{ATTEMPT}.enriched-orders-by-customer", EnrichedOrder, key="customer_id"),
 )
 
-# The same, where orders whose customer is not there yet wait for it.
+# The same, but orders wait for a missing customer.
 failover = Service(f"{ATTEMPT}.failover")
 failover.join(
     EventTopic(f"{RUN}.{os.environ.get('BENCH_ORDERS', 'orders-by-customer')}", Order, key="customer_id"),
@@ -70,7 +70,7 @@ failover.join(
 
 
 class Spending(Row):
-    """What a customer has spent."""
+    """The total of a customer."""
 
     customer_id: str
     orders: int
@@ -79,7 +79,7 @@ class Spending(Row):
 
 
 class Spent(Row):
-    """What a customer has spent with an order and those before it."""
+    """The total of a customer after an order."""
 
     order_id: str
     customer_id: str
@@ -107,7 +107,7 @@ def spend(order: Order, before: Spending | None) -> Decision:
     return Decision(rows=after, emit=event)
 
 
-# Tables that are only read: by partition, and whole.
+# Tables that are only read: a co-partitioned and a global one.
 shared = Service(f"{ATTEMPT}.shared")
 halves = shared.table(_rows("customers"))
 

@@ -1,7 +1,7 @@
-"""How fast the store takes batches and answers, by itself: python -m tests.bench.engine_apply [rows].
+"""Measures the store alone: python -m tests.bench.engine_apply [rows].
 
-Rows of about 150 bytes into an empty global table of 4 partitions, in batches of 1,000, then reads of 100,000 random
-keys among 50,000, and the same batches again with newer revisions.
+Applies rows of about 150 bytes to an empty global table of 4 partitions, in batches of 1,000, then reads 100,000 random
+keys out of 50,000, and applies the same batches with newer revisions.
 """
 
 import gc

@@ -1,8 +1,7 @@
-"""A worker is killed under a trickle of orders: how long until all partitions are processed again, with a standby and
-without.
+"""Failover: the time from the kill of a worker until all partitions are processed again, with and without a standby.
 
-Two workers of a join with a co-partitioned table, in which orders of customers that are not there yet wait. Judged by
-what a reader of committed records sees; at the end the customers come, and every order that waited has to come out.
+Two workers join a trickle of orders with a co-partitioned table, and orders wait for missing customers. Only committed
+records count. At the end the customers are published, and every waiting order has to be joined.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Kind = Literal["standby", "plain"]
 
 WORKERS = ("1", "2")
 SESSION_SECONDS = 1.5
-"""As the demo's: the local broker takes it. Most of what a failover takes without a standby is this."""
+"""As in the demo; the local broker allows it. It is most of the time of a failover without a standby."""
 WAITING = 400
 GAP_SECONDS = 0.02
 STEP_SECONDS = 0.01
@@ -70,7 +69,7 @@ async def _measure(bench: Bench, report: Report, kind: Kind) -> None:
             for process, worker in zip(processes, WORKERS, strict=True)
         ]
         trickle = await stack.enter_async_context(_Trickle(bench.brokers, job))
-        await _until(lambda: _shared(webs, job.table, kind), processes, "the partitions are shared, and caught up")
+        await _until(lambda: _shared(webs, job.table, kind), processes, "the partitions to be shared and caught up")
         taken, read = await _failed_over(trickle, processes, webs[0], job)
     report.figures[f"failover.{kind}_s"] = taken
     report.figures[f"failover.{kind}_rows_read"] = read
@@ -84,17 +83,17 @@ async def _shared(webs: list[larder.Web], table: str, kind: Kind) -> bool:
 
 
 async def _failed_over(trickle: _Trickle, processes: list[Process], left: larder.Web, job: Job) -> tuple[float, int]:
-    """Give the seconds from the kill to the last partition's first new result, and rows read meanwhile."""
+    """Return the seconds from the kill to the first new result of the last partition, and the rows read meanwhile."""
     await trickle.wait(WAITING)
-    await _until(lambda: trickle.is_whole(0), processes, "every partition has results")
+    await _until(lambda: trickle.is_whole(0), processes, "results in every partition")
     before = await left.read(job.table)
-    killed, number = time.perf_counter(), trickle.sent + 1  # one may be under way
+    killed, number = time.perf_counter(), trickle.sent + 1  # one may be in flight
     processes[1].kill()
-    await _until(lambda: trickle.is_whole(number), processes[:1], "every partition has new results")
+    await _until(lambda: trickle.is_whole(number), processes[:1], "new results in every partition")
     taken = max(trickle.first(number).values()) - killed
     read = await left.read(job.table) - before
     await trickle.release()
-    await _until(lambda: trickle.released >= WAITING, processes[:1], "what waited came out")
+    await _until(lambda: trickle.released >= WAITING, processes[:1], "the results of waiting orders")
     if trickle.released > WAITING:
         processes[0].fail(f"published {trickle.released} results of {WAITING} orders that waited")
     return taken, read
@@ -106,12 +105,12 @@ async def _until(look: Callable[[], bool | Awaitable[bool]], processes: list[Pro
         for process in processes:
             process.require_running()
         if time.monotonic() > deadline:
-            processes[0].fail(f"was waited for in vain for {PATIENCE_SECONDS:.0f} s: {what}")
+            processes[0].fail(f"was waited for {PATIENCE_SECONDS:.0f} s in vain, for {what}")
         await asyncio.sleep(STEP_SECONDS)
 
 
 class _Trickle:
-    """Orders of customers that are there, one after the other, and of some that come later; and all results."""
+    """A sequence of orders of known customers, some orders of customers that come later, and all results."""
 
     def __init__(self, brokers: str, job: Job) -> None:
         self.sent = 0
@@ -140,7 +139,7 @@ class _Trickle:
         await self._producer.stop()
 
     def first(self, number: int) -> dict[int, float]:
-        """By partition, when the first result came of an order from this one on."""
+        """Return the time of the first result of this or a later order, by partition."""
         found: dict[int, float] = {}
         for partition, order, at in self._results:
             if order >= number:
@@ -148,14 +147,14 @@ class _Trickle:
         return found
 
     def is_whole(self, number: int) -> bool:
-        """Say whether each partition has a result of an order from this one on; raises what ended the trickle."""
+        """Return whether each partition has a result of this or a later order. Raise what ended the trickle."""
         for task in self._tasks:
             if task.done():
                 task.result()
         return len(self.first(number)) == loading.PARTITIONS
 
     async def wait(self, count: int) -> None:
-        """Send so many orders of customers that are not there yet."""
+        """Send `count` orders of customers that do not exist yet."""
         for each in range(count):
             await self._order(_LATE + each, self._job.rows + each)
 
@@ -191,4 +190,4 @@ class _Trickle:
 
 
 _LATE = 1_000_000_000
-"""Numbers of orders that wait begin here."""
+"""The first number of the waiting orders."""

@@ -1,7 +1,7 @@
-"""How long after its owner published it a changed row is what every worker answers: idle, and under full load.
+"""Freshness: the time from the publishing of a changed row until every worker answers with it, idle and under load.
 
-Two workers of the join with the global table. Asked over HTTP, as any reader would; the time includes the publishing
-and the last answer.
+Two workers run the join with the global table. They are asked over HTTP, as by any reader. The time includes the
+publishing and the last answer.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from tests.bench.report import Report
 
 WORKERS = ("1", "2")
-# Between two changes: the loaded ones have to be made while there are orders left.
+# Between two changes. Those under load have to happen while there are orders left.
 GAP_SECONDS = 0.01
-# Between two questions for one row: a twentieth of the time waited so far, within these.
+# Between two requests for one row: a twentieth of the time waited so far, within these limits.
 SHORTEST_STEP, LONGEST_STEP = 0.001, 0.02
 CHANGE_SECONDS = 30.0
 START_SECONDS = 60.0
@@ -38,7 +38,7 @@ REVISION = 2
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Change rows while the workers are busy with all orders, then, when all are joined, again."""
+    """Change rows while the workers are busy with the orders, and again when all are joined."""
     with report.trying("freshness"):
         job = bench.job("larder", "customers", bench.plan.customers, "orders")
         await loading.create_topics(bench.brokers, [job.into])
@@ -83,7 +83,7 @@ async def _measure(
 
 
 def p99(milliseconds: Sequence[float]) -> float:
-    """Give the value that 99 of 100 stay below."""
+    """Return the 99th percentile."""
     return statistics.quantiles(milliseconds, n=100)[-1]
 
 
@@ -93,7 +93,7 @@ async def _count(results: AIOKafkaConsumer, job: Job) -> int:
 
 
 async def _joined(results: AIOKafkaConsumer, job: Job, processes: Sequence[Process], wanted: int) -> None:
-    """Wait until so many orders are joined."""
+    """Wait until `wanted` orders are joined."""
     deadline = time.monotonic() + START_SECONDS
     count = 0
     while count < wanted:
@@ -103,12 +103,12 @@ async def _joined(results: AIOKafkaConsumer, job: Job, processes: Sequence[Proce
         if found > count:
             count, deadline = found, time.monotonic() + START_SECONDS
         elif time.monotonic() > deadline:
-            processes[0].fail(f"stands still at {count} of {wanted} orders")
+            processes[0].fail(f"stalls at {count} of {wanted} orders")
         await asyncio.sleep(LONGEST_STEP)
 
 
 async def _changed(producer: AIOKafkaProducer, job: Job, webs: Sequence[larder.Web], customers: range) -> list[float]:
-    """Change rows one after the other, each without waiting for the one before; give milliseconds."""
+    """Change rows without waiting for the previous change, and return the milliseconds of each."""
     waits = []
     try:
         async with asyncio.TaskGroup() as group:

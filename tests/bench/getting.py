@@ -1,4 +1,4 @@
-"""The get of one row in process, measured in a process of its own."""
+"""The in-process get of one row, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END_SECONDS = 120.0
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Take the figures of the program `own_gets`."""
+    """Report the figures of the program `own_gets`."""
     with report.trying("get"):
         directory = bench.directory / "gets"
         command = [sys.executable, "-m", "tests.bench.own_gets", str(ROWS), str(directory / "table")]

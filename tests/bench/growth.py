@@ -1,4 +1,4 @@
-"""What ten times the rows cost: memory of a worker that holds them, and the time to restore one of them."""
+"""The cost of ten times as many rows: the memory of a worker, and the time to restore one row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Restore each of the plan's tables; the first is the measure of the others' cost."""
+    """Restore each table of the plan, and compare the cost of each with the first."""
     costs = []
     for rows in bench.plan.grown:
         name = f"{rows // 1_000_000}m"

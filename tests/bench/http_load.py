@@ -1,8 +1,8 @@
-"""Asks one address for rows over many connections, as fast as it answers or so many times a second; a program.
+"""The load generator, a program: asks one address for rows over many connections, at full speed or at a fixed rate.
 
-`python -m tests.bench.http_load JSON` (a `Load`) prints one line of JSON: the pulses, each with the answers that came
-in it. It speaks as much HTTP as it needs over raw sockets, keeps connections alive, and never asks on one that still
-waits, so that it costs less than any server: `busy` says how much of a core it took.
+`python -m tests.bench.http_load JSON` (a `Load`) prints one line of JSON: the pulses, each with its answers. It speaks
+minimal HTTP over raw sockets, keeps connections alive, and never pipelines, so that it needs less CPU than any server.
+`busy` is its share of a core.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ OK = b"HTTP/1.1 200 "
 LENGTH = b"\r\nContent-Length: "
 END = b"\r\n\r\n"
 TICK_SECONDS = 0.001
-# Answers that are under way when a pulse is over are waited for; they count in it.
+# Wait this long for requests that are in flight at the end of a pulse. They count in it.
 LAST_SECONDS = 5.0
 
 
 class Load(NamedTuple):
-    """What is asked for, and how.
+    """The requests to make.
 
-    paths        asked for in turn, again and again.
-    per_s        how many times a second, 0 for as often as there are answers.
-    seconds      of each pulse; pause, between two of them.
+    paths        requested in turn, repeatedly.
+    per_s        requests per second, or 0 for full speed.
+    seconds      the length of each pulse; pause, the time between two pulses.
     """
 
     host: str
@@ -44,7 +44,7 @@ class Load(NamedTuple):
 
 
 class Pulse(NamedTuple):
-    """What came between `began` and `ended`, of the monotonic clock; `took` in ms from when each was to be asked."""
+    """The answers from `began` to `ended` (monotonic clock). `took` is in ms since each request was due."""
 
     began: float
     ended: float
@@ -55,15 +55,15 @@ class Pulse(NamedTuple):
 
     @property
     def per_s(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return self.answers / (self.ended - self.began)
 
 
 class Asking:
-    """The requests in their order, when each was due, and what came of them."""
+    """The requests in order, the time at which each was due, and their results."""
 
     def __init__(self, load: Load) -> None:
-        """Write all requests once."""
+        """Encode each request once."""
         self.requests = [
             f"GET {path} HTTP/1.1\r\nHost: {load.host}:{load.port}\r\n\r\n".encode() for path in load.paths
         ]
@@ -76,12 +76,12 @@ class Asking:
         self._next = 0
 
     def request(self) -> bytes:
-        """Give the next one."""
+        """Return the next request."""
         self._next = (self._next + 1) % len(self.requests)
         return self.requests[self._next]
 
     def go_on(self, connection: Connection, now: float) -> None:
-        """Ask once more, if it is time to."""
+        """Send another request if one is due."""
         if self.paced:
             if self.due:
                 connection.ask(self.due.popleft())
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
     """One connection: a request, its answer, the next one."""
 
     def __init__(self, asking: Asking) -> None:
-        """Ask what `asking` has."""
+        """Send the requests of `asking`."""
         self._asking = asking
         self._due = 0.0
         self._left = 0
@@ -104,21 +104,21 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first pulse."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are not subclasses of asyncio's
         self._asking.free.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End with it: a server that closes connections is not what is measured."""
+        """Fail: the server must not close connections during the measurement."""
         if self._left or self._head or self not in self._asking.free:
             sys.exit(f"the server closed a connection: {exc!r}")
 
     def ask(self, due: float) -> None:
-        """Send a request that was to be sent at `due`."""
+        """Send a request that was due at `due`."""
         self._due = due
         self._transport.write(self._asking.request())
 
     def data_received(self, data: bytes) -> None:
-        """Take an answer; one that is 200 and whole counts."""
+        """Receive an answer. It counts if it is complete and has status 200."""
         if self._left:
             self._left -= len(data)
         else:
@@ -166,14 +166,14 @@ async def _pulse(asking: Asking, load: Load) -> Pulse:
     deadline = time.monotonic() + LAST_SECONDS
     while len(asking.free) < load.connections or asking.due:
         if time.monotonic() > deadline:
-            sys.exit(f"{load.connections - len(asking.free)} questions had no answer after {LAST_SECONDS:.0f} s")
+            sys.exit(f"{load.connections - len(asking.free)} requests had no answer after {LAST_SECONDS:.0f} s")
         await asyncio.sleep(TICK_SECONDS)
     ended = time.monotonic()
     return Pulse(began, ended, len(asking.took), asking.wrong, busy, asking.took)
 
 
 async def _paced(asking: Asking, began: float, per_s: float) -> None:
-    """Ask at fixed times, whether there are answers or not: who has to wait for a free connection waits too."""
+    """Send requests at fixed times, whether or not there are answers. Waiting for a free connection counts as well."""
     sent = 0
     while (now := time.monotonic()) < asking.until:
         upto = int((now - began) * per_s)

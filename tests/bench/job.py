@@ -1,4 +1,4 @@
-"""What a contestant is told: one JSON object as its first argument. Plain values, read by programs of any language."""
+"""The input of a contestant: a JSON object as its first argument, with plain values for programs of any language."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Guarantee = Literal["at_least_once", "exactly_once"]
 
 
 class Job(NamedTuple):
-    """A join to be done, or a table to be restored (then `source` and `into` are empty).
+    """A join, or a table to restore (then `source` and `into` are empty).
 
-    name       of the attempt: consumer group, application id and the like are to be called so.
-    directory  for what the contestant keeps on disk; its own, and empty.
+    name       of the attempt, also for the consumer group, the application id and the like.
+    directory  for the contestant's data on disk; empty, and not shared.
     table      compacted topic of rows; source, topic of orders; into, topic of the results.
-    rows       how many rows `table` has.
-    field      of an order: the key of its row. embed: the name under which the row is put into the order.
+    rows       the number of rows in `table`.
+    field      of an order: the key of its row. embed: the field of the result that contains the row.
     """
 
     name: str

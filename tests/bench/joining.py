@@ -1,4 +1,4 @@
-"""The join, by everybody: the same orders and rows, one contestant after the other, judged before it is counted."""
+"""The join by all contestants: the same orders and rows, one contestant after the other. Only correct results count."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SOURCES: dict[Kind, str] = {"global": "orders", "copartitioned": "orders-by-cust
 
 
 class Contestant(NamedTuple):
-    """Who joins: `key` in the figures, `kind` of its table; `short` for those that would need very long.
+    """A contestant: its `key` in the figures, the `kind` of its table; `short` if it would take very long.
 
-    Markers of transactions take offsets too, so that the results of `exactly_once` are not counted to the last one.
+    With `exactly_once`, transaction markers also use offsets, so that results are not counted to the last one.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Contestant(NamedTuple):
 
     @property
     def figure(self) -> str:
-        """What the keys of its figures begin with. All but Kafka Streams are compared with our global join."""
+        """The prefix of its figures. All but Kafka Streams are compared with our global join."""
         area = "exactly_once" if self.exactly_once else "global" if self.short else self.kind
         return f"join.{area}.{self.key}"
 
@@ -72,10 +72,10 @@ CONTESTANTS = (
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Run all contestants in turn, several times; the figures are medians."""
+    """Run all contestants in turn, several times. The figures are medians."""
     runs: defaultdict[str, list[Steady]] = defaultdict(list)
     for number in itertools.takewhile(bench.begins, itertools.count()):
-        # To and fro, so that who runs later (on a warmer, fuller machine) is not always the same.
+        # Alternate the direction, so that no contestant always runs last, on a warmer and fuller machine.
         for contestant in CONTESTANTS if number % 2 == 0 else reversed(CONTESTANTS):
             if number and contestant.short:
                 continue

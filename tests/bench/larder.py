@@ -1,4 +1,4 @@
-"""Larder as a contestant: its worker as a user starts it, with a user's declarations, and its web port."""
+"""Larder as a contestant: a worker as users start it, with a user's declarations, and its web port."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWER = aiohttp.ClientTimeout(total=10)
 def command(
     bench: Bench, job: Job, service: Service, worker: str = "1", guarantee: Guarantee = "at_least_once"
 ) -> Command:
-    """Give the command of one worker of a service of `declarations`."""
+    """Return the command of one worker of a service of `declarations`."""
     environment = {
         "KAFKA": job.brokers,
         "LARDER_DIRECTORY": str(job.path / "larder"),
@@ -43,7 +43,7 @@ def command(
 
 
 async def web_port(job: Job, service: Service, process: Process, worker: str = "1") -> str:
-    """Wait until the worker has announced where it answers; give that address, http://host:port."""
+    """Wait until the worker has logged its address, and return it (http://host:port)."""
     announced = job.path / "larder" / "workers" / f"{job.name}.{service}" / f"{worker}.json"
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -57,25 +57,25 @@ async def web_port(job: Job, service: Service, process: Process, worker: str = "
 
 
 class Web:
-    """What a worker answers on its web port."""
+    """The answers of a worker's web port."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
-        """Ask at `address`."""
+        """Ask the worker at `address`."""
         self._session = session
         self._address = address
 
     async def partitions(self, table: str) -> list[dict[str, Any]]:
-        """Give phase and position of each partition of a table; empty before it has any."""
+        """Return phase and position of each partition of a table; empty before it has any."""
         _, status = await self._get("/services")
         return next((list(each["partitions"]) for each in status["tables"] if each["table"] == table), [])
 
     async def read(self, table: str) -> int:
-        """Give how many records of a table the worker has read."""
+        """Return the number of records of a table that the worker has read."""
         _, status = await self._get("/services")
         return next(sum(each["counts"].values()) for each in status["tables"] if each["table"] == table)
 
     async def revision(self, table: str, key: str) -> int | None:
-        """Give the revision of a row; None while it cannot be read."""
+        """Return the revision of a row; None while it cannot be read."""
         code, answer = await self._get(f"/tables/{table}/rows/{key}")
         return int(answer["row"]["revision"]) if code == HTTPStatus.OK else None
 

@@ -1,7 +1,7 @@
-"""Puts the data into topics as fast as a Python client can: batches are built here and sent whole.
+"""Loads the data into topics as fast as a Python client can, in whole batches.
 
-Each record lies where Java's default partitioner would put its key, with a timestamp before now that rises with its
-number. May not know who reads them.
+Each record is in the partition that Java's default partitioner would choose, with a past timestamp that increases with
+its number. Does not know the readers.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTITIONS = 4
-# Rows that are built at a time: enough for numpy to hash whole columns, little enough to stay in the processor's cache.
+# Rows built at a time: enough for numpy to hash whole columns, but few enough for the processor's cache.
 CHUNK = 10_000
 # The broker refuses a batch of more than 1 MB.
 BATCH_BYTES = 900_000
-# Customers are older than all orders, so that who goes by timestamps reads them first.
+# Customers are older than all orders, so that systems that go by timestamps read them first.
 AGE_OF_ROWS_MS = 3_600_000
 AGE_OF_ORDERS_MS = 1_800_000
 
 
 class Records(NamedTuple):
-    """A stretch of records; `timestamp` of the first in ms, each next one 0 or 1 ms later."""
+    """A range of records. `timestamp` is that of the first in ms; each next one is 0 or 1 ms later."""
 
     keys: list[bytes]
     values: list[bytes]
@@ -38,7 +38,7 @@ class Records(NamedTuple):
 
 
 async def create_topics(brokers: str, names: list[str], *, compacted: bool = False) -> None:
-    """Create topics; raises aiokafka's errors."""
+    """Create topics. Raise aiokafka's errors."""
     configuration = {"cleanup.policy": "compact" if compacted else "delete"}
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
@@ -49,7 +49,7 @@ async def create_topics(brokers: str, names: list[str], *, compacted: bool = Fal
 
 
 async def delete_topics(brokers: str, part: str) -> None:
-    """Delete all topics with `part` in their names, those that contestants made for themselves included."""
+    """Delete all topics with `part` in their names, including those that contestants created."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:

@@ -1,4 +1,4 @@
-"""What the figures were measured on: the machine, and the versions of what was compared."""
+"""Describes the machine of the measurement, and the versions of the compared systems."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ OURS = ("aiokafka", "faust-streaming", "msgspec", "rocksdict", "uvloop")
 THEIRS = ("faust-streaming", "quixstreams")
 _ASK = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
 
-# Above it, something else takes part in the comparison.
+# Above it, other processes distort the comparison.
 QUIET_PERCENT = 10.0
 
 
 def busy_percent(seconds: float = 1.0) -> float:
-    """Give how busy all cores are while nothing is measured."""
+    """Return how busy all cores are while nothing is measured."""
     return float(psutil.cpu_percent(interval=seconds))
 
 
 def described() -> dict[str, Any]:
-    """Give plain values, ready for JSON."""
+    """Return plain values for JSON."""
     peers = subprocess.run([str(PEERS), "-c", _ASK, *THEIRS], check=False, capture_output=True, text=True)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,6 +1,6 @@
-"""How long a get of one row takes in process, from a table of Larder: warm, random keys, raw and typed.
+"""Measures an in-process get of one row from a table of Larder: warm, random keys, raw and typed.
 
-A program: `python -m tests.bench.own_gets ROWS DIRECTORY` prints one line of JSON, in microseconds.
+The program `python -m tests.bench.own_gets ROWS DIRECTORY` prints one line of JSON, in microseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROUNDS = 4
 
 
 class Record(NamedTuple):
-    """One record as a consumer gives it."""
+    """One record as from a consumer."""
 
     offset: int
     timestamp: int
@@ -52,7 +52,7 @@ def opened(directory: Path, memory: Memory) -> Table:
 
 
 def microseconds(get: Callable[[Any], object], keys: Sequence[Any]) -> float:
-    """Give the time of one call, the loop included."""
+    """Return the time of one call, including the loop."""
     rounds = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
@@ -74,7 +74,7 @@ def main(rows: int, directory: Path) -> None:
     table = opened(directory, Memory())
     figures = {"raw_us": microseconds(table.raw, encoded), "typed_us": microseconds(table.get, typed)}
     table.close()
-    # Without the rows that are kept as Python objects: what a row costs that was not asked for before.
+    # Without cached Python objects: the cost of a row that was not requested before.
     table = opened(directory, Memory(hot_row_bytes=0))
     figures["raw_from_store_us"] = microseconds(table.raw, encoded)
     table.close()

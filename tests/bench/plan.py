@@ -1,4 +1,4 @@
-"""How much is measured: the full run, and the quick one that has to end within eight minutes on two cores."""
+"""The sizes of a run: the full one, and the quick one, which has to end within eight minutes on two cores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 class Plan:
     """Sizes in records, times in seconds.
 
-    rounds         how often each contestant of a join and of a restore runs; the median counts.
-    begin_seconds  no further round begins later than that: a slower machine measures once.
-    seconds        at most so long is a join watched after its first result; what came until then is measured.
+    rounds         runs of each contestant of a join and of a restore; the median counts.
+    begin_seconds  no further round begins later than this, so that a slower machine measures once.
+    seconds        the longest time to observe a join after its first result.
     short_seconds  the same for Quix Streams and plain Faust, which would need minutes or hours for all orders.
-    changes        rows that are changed to measure freshness, idle and loaded alike.
+    changes        rows to change to measure freshness, both idle and loaded.
     grown          rows of the tables whose memory and cost are compared; none in the quick run.
     """
 
@@ -31,6 +31,6 @@ class Plan:
 
 
 FULL = Plan("full", 100_000, 3_000_000, 3, math.inf, 90.0, 20.0, 2_000_000, 500, (1_000_000, 10_000_000))
-# A JVM has compiled its hot path after some 400,000 orders: with less than a million of them it would be measured
-# cold, and a restore of 300,000 rows takes it as long as one of a million.
+# A JVM compiles its hot path during the first 400,000 orders. With less than a million orders it would be measured
+# cold, and it takes as long to restore 300,000 rows as a million.
 QUICK = Plan("quick", 20_000, 1_200_000, 2, 100.0, 12.0, 6.0, 1_000_000, 150, ())

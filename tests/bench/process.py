@@ -1,4 +1,4 @@
-"""One contestant as a process: started, watched from outside, ended. Its output goes to a file beside its data."""
+"""One contestant as a process: started, observed from outside, and stopped. Its output goes to a file near its data."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).parent.parent.parent
-# Seconds that a contestant has to end by itself: it commits and closes its stores meanwhile.
+# Seconds for a contestant to commit, close its stores, and exit.
 END_SECONDS = 20.0
 TAIL_BYTES = 1500
 STEP_SECONDS = 0.02
 
 
 class ContestantError(Exception):
-    """A contestant gave no figure that can be reported: it ended, stood still, or its results are wrong."""
+    """A contestant has no valid figure: it ended, stalled, or its results are wrong."""
 
 
 class Command(NamedTuple):
-    """How a contestant is started; `environment` is added to that of the benchmark."""
+    """The command of a contestant. `environment` is added to that of the benchmark."""
 
     contestant: str
     arguments: list[str]
@@ -89,26 +89,26 @@ class Process:
             self.fail(f"ended by itself with exit code {self.ended}")
 
     def fail(self, why: str) -> NoReturn:
-        """Raise `ContestantError` that says why, with the end of what the process said."""
+        """Raise `ContestantError` with the reason and the end of the process's output."""
         message = f"{self.contestant} {why}\n{self.output()[-TAIL_BYTES:]}".strip()
         raise ContestantError(message)
 
     def output(self) -> str:
-        """Give all that it has said so far."""
+        """Return its output so far."""
         return self._log.read_text(errors="replace")
 
     def cpu_seconds(self) -> float:
-        """Give user and system time since its start; resolution 10 ms on Linux."""
+        """Return its user and system time since its start. The resolution is 10 ms on Linux."""
         times = self._seen.cpu_times()
         return float(times.user + times.system)
 
     def resident_mb(self) -> float:
-        """Give its resident memory in MB of 2**20 bytes."""
+        """Return its resident memory in MB of 2**20 bytes."""
         return float(self._seen.memory_info().rss) / 2**20
 
 
 async def told(command: Command, seconds: float) -> dict[str, Any]:
-    """Run a program that prints one line of JSON when it is done, and ends; give that object."""
+    """Run a program that prints one line of JSON and exits. Return the object."""
     with Process(command) as process:
         deadline = time.monotonic() + seconds
         while process.ended is None:

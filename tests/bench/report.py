@@ -1,6 +1,6 @@
-"""What a run has found: figures by key, and failures by contestant. Nothing is left out silently.
+"""The report of a run: figures by key, and failures by contestant. Nothing is left out silently.
 
-The keys are used by scripts outside: keep them. May not know how a figure came about.
+Scripts outside use the keys: keep them. Does not know how figures are measured.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.bench.process import ContestantError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The innermost ones: where it happened, not how the run came there.
+# The innermost frames, which show where the failure happened.
 FRAMES = -3
 
 
 class Key(NamedTuple):
-    """A figure with a target; `of` are the two figures whose ratio it is, ours first."""
+    """A figure with a target. If it is a ratio, `of` names its two figures, ours first."""
 
     name: str
     about: str
@@ -30,7 +30,7 @@ class Key(NamedTuple):
     full_only: bool = False
 
     def meets(self, figure: float) -> bool:
-        """Say whether the target is reached."""
+        """Return whether the figure meets the target."""
         return (self.at_least is None or figure >= self.at_least) and (self.at_most is None or figure <= self.at_most)
 
 
@@ -43,14 +43,14 @@ KEYS = (
     _versus("join.global.wall_vs_kafka_streams", "join, global table", "larder_per_s", "kafka_streams_per_s", 1.5),
     _versus(
         "join.global.cpu_vs_kafka_streams",
-        "the same for each CPU second",
+        "the same, per CPU second",
         "larder_per_cpu_s",
         "kafka_streams_per_cpu_s",
         2.0,
     ),
     _versus("join.global.wall_vs_bare_loop", "the same", "larder_per_s", "bare_loop_per_s", 0.9),
     _versus("join.global.wall_vs_quix", "join_asof", "larder_per_s", "quix_per_s", 6.0),
-    _versus("join.global.wall_vs_plain_faust", "one by one", "larder_per_s", "plain_faust_per_s", 15.0),
+    _versus("join.global.wall_vs_plain_faust", "one order at a time", "larder_per_s", "plain_faust_per_s", 15.0),
     _versus(
         "join.copartitioned.wall_vs_kafka_streams",
         "join, co-partitioned table",
@@ -82,11 +82,11 @@ KEYS = (
     _versus("restore.replay.wall_vs_bare_loop", "restore", "larder_per_s", "bare_loop_per_s", 0.9),
     Key("get.raw_us", "get of one row, bytes", at_most=2.0),
     Key("get.typed_us", "get of one row, typed", at_most=3.5),
-    Key("http.lookups_per_s", "look-ups beside ingestion", at_least=2000.0),
-    Key("http.p99_ms", "how long one takes", at_most=10.0),
+    Key("http.lookups_per_s", "look-ups during ingestion", at_least=2000.0),
+    Key("http.p99_ms", "their latency", at_most=10.0),
     Key(
         "http.ingestion_kept",
-        "ingestion beside them, against alone",
+        "ingestion during look-ups, against alone",
         ("http.ingestion_loaded_per_s", "http.ingestion_alone_per_s"),
         0.7,
     ),
@@ -96,9 +96,9 @@ KEYS = (
         ("http.larder_idle_per_s", "http.bare_handler_per_s"),
         0.6,
     ),
-    Key("http.hop_p99_ms", "a look-up that another worker answers", at_most=20.0),
+    Key("http.hop_p99_ms", "a look-up over another worker", at_most=20.0),
     Key("transactions.per_s", "transactions, one after the other", at_least=300.0),
-    Key("transactions.p99_ms", "how long one takes", at_most=10.0),
+    Key("transactions.p99_ms", "their latency", at_most=10.0),
     Key("failover.standby_s", "kill -9 until all partitions are processed, with a standby", at_most=3.0),
     Key("failover.plain_s", "the same without one", at_most=10.0),
     Key("freshness.idle_p99_ms", "a change visible in every worker", at_most=100.0),
@@ -117,9 +117,9 @@ class Report:
 
     @contextmanager
     def trying(self, what: str) -> Iterator[None]:
-        """Do something that may fail; why it did is kept under `what`, and the run goes on.
+        """Record a failure of the block under `what`, and continue the run.
 
-        Also for what nobody foresaw: a defect of one part must not cost the figures of the others.
+        This includes unexpected exceptions: a defect in one part must not cost the figures of the others.
         """
         try:
             yield
@@ -129,7 +129,7 @@ class Report:
             self.failures[what] = traceback.format_exc(limit=FRAMES)
 
     def with_ratios(self) -> dict[str, float]:
-        """Give all figures, those that are ratios of two others included."""
+        """Return all figures, including the ratios."""
         ratios = {
             key.name: self.figures[key.of[0]] / self.figures[key.of[1]]
             for key in KEYS
@@ -138,7 +138,7 @@ class Report:
         return {**self.figures, **ratios}
 
     def lacking(self, *, quick: bool, areas: tuple[str, ...]) -> list[str]:
-        """Give the keys that a run of these areas (the first word of a key) should have found and has not."""
+        """Return the missing keys of a run of these areas. The area is the first word of a key."""
         found = self.with_ratios()
         return [
             key.name

@@ -1,4 +1,4 @@
-"""The restore of a global table from its topic, by everybody: from the first row read to the last one applied."""
+"""The restore of a global table from its topic by all contestants: from the first row read to the last one applied."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tests.bench.report import Report
 
 END_SECONDS = 600.0
-# Between two looks at a worker: 1 % of a restore of 2 million rows, for less than 1 % of its time.
+# Between two requests to a worker: 1 % of a restore of 2 million rows, at a cost of less than 1 % of its time.
 LOOK_SECONDS = 0.05
 
 
 class Restored(NamedTuple):
-    """What a restore took; `resident_mb` is the most that was seen of the process."""
+    """The cost of a restore. `resident_mb` is the highest observed memory of the process."""
 
     rows: int
     seconds: float
@@ -36,12 +36,12 @@ class Restored(NamedTuple):
 
     @property
     def per_s(self) -> float:
-        """Rows a second."""
+        """Rows per second."""
         return self.rows / self.seconds
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Restore the table `rows` by everybody, several times; the figures are medians."""
+    """Restore the table `rows` by all contestants, several times. The figures are medians."""
     runs: defaultdict[str, list[Restored]] = defaultdict(list)
     ways: dict[str, Callable[[Bench], Awaitable[Restored]]] = {
         "larder": by_larder,
@@ -61,7 +61,7 @@ async def measure(bench: Bench, report: Report) -> None:
 
 
 async def by_larder(bench: Bench, table: str = "rows", rows: int = 0) -> Restored:
-    """Start a worker of a service that only reads; look at its table until it is caught up."""
+    """Start a worker of a service that only reads, and poll its table until it has caught up."""
     job = bench.job("larder", table, rows or bench.plan.restored)
     with Process(larder.command(bench, job, "restore")) as process:
         address = await larder.web_port(job, "restore", process)
@@ -80,7 +80,7 @@ async def _watched(web: larder.Web, process: Process, table: str) -> Restored:
         now = time.monotonic()
         partitions = await web.partitions(table)
         position = sum(each["position"] for each in partitions)
-        # It began some time after the look at which nothing was there: that look's time is counted, to our cost.
+        # It began some time after the last empty answer. Count from that answer, to our disadvantage.
         if position and not moving:
             started, moving = before, True
         resident = max(resident, process.resident_mb())

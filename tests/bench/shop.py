@@ -1,6 +1,6 @@
-"""The data of the benchmark: rows and orders as functions of their number, so that any output can be judged alone.
+"""The data of the benchmark: rows and orders as functions of their number, so that each output can be checked alone.
 
-Nothing is kept, and nothing is random between two runs: a seed is mixed into the numbers. May not know Kafka.
+Nothing is stored, and all runs are equal: a fixed seed is mixed into the numbers. Does not know Kafka.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _COUNTRIES = tuple(map(str.encode, COUNTRIES))
 
 
 def customer_key(number: int) -> bytes:
-    """Give the key of a customer, 9 bytes."""
+    """Return the key of a customer, 9 bytes."""
     return _KEY % number
 
 
 def customer(number: int, revision: int = 1) -> bytes:
-    """Give a customer's row, about 155 bytes of JSON."""
+    """Return a customer's row, about 155 bytes of JSON."""
     return _CUSTOMER % (number, number, _COUNTRIES[number % len(_COUNTRIES)], number, revision)
 
 
 def order_key(number: int) -> bytes:
-    """Give the key of an order, 11 bytes."""
+    """Return the key of an order, 11 bytes."""
     return b"o%010d" % number
 
 
 def order(number: int, customer_number: int) -> bytes:
-    """Give an order, about 150 bytes of JSON."""
+    """Return an order, about 150 bytes of JSON."""
     seconds = number % 2_419_200  # 28 days
     return _ORDER % (
         number,
@@ -60,7 +60,7 @@ def order(number: int, customer_number: int) -> bytes:
 
 
 def customers_of(orders: Sequence[int] | range, customers: int) -> list[int]:
-    """Give the number of the customer of each order: evenly and without any order over all customers.
+    """Return the number of the customer of each order: evenly distributed over all customers, in no order.
 
     The mixing is the finalizer of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators).
     """

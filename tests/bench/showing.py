@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def of_targets(report: Report) -> Table:
     """Show each key with a target: the ratio or figure, the two figures behind a ratio, the target."""
     found = report.with_ratios()
-    table = Table(title="Larder beside others", title_justify="left")
+    table = Table(title="Larder compared with others", title_justify="left")
     table.add_column("key")
     table.add_column("what")
     for name in ("larder", "other", "figure", "target"):

@@ -1,4 +1,4 @@
-"""How a figure comes about: from looks at a topic to a rate, and from rates to what is reported."""
+"""How figures are calculated: from samples of a topic to a rate, and from rates to the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bench.report import KEYS, Report
 from tests.bench.watching import Sample, steady
 
 
-def test_the_rate_is_that_between_two_shares_of_the_results_and_leaves_warming_up_out() -> None:
+def test_the_rate_excludes_the_warm_up() -> None:
     slow_start = [Sample(0, 0, 0.0), Sample(10, 100, 5.0)]
     then_steady = [Sample(10 + second, 100 + 100 * second, 5.0 + 0.5 * second) for second in range(1, 10)]
     found = steady(slow_start + then_steady, 0.1, 0.9)
@@ -25,7 +25,7 @@ def test_the_rate_is_that_between_two_shares_of_the_results_and_leaves_warming_u
     assert found.cores == pytest.approx(0.5)
 
 
-def test_the_time_at_which_a_share_was_reached_is_interpolated_between_looks() -> None:
+def test_the_time_at_which_a_share_was_reached_is_interpolated() -> None:
     found = steady([Sample(0, 0, 0), Sample(1, 0, 1), Sample(3, 200, 3)], 0.25, 0.75)
     assert found.seconds == pytest.approx(1.0)
     assert found.per_s == pytest.approx(100)
@@ -36,7 +36,7 @@ def test_a_ratio_is_our_rate_divided_by_theirs() -> None:
     assert report.with_ratios()["join.global.wall_vs_kafka_streams"] == pytest.approx(3.0)
 
 
-def test_a_contestant_that_fails_is_reported_and_its_ratio_is_named_as_lacking() -> None:
+def test_a_failed_contestant_is_reported_and_its_ratio_is_missing() -> None:
     report = Report({"join.global.larder_per_s": 300.0})
     with report.trying("join.global.quix"):
         message = "Quix Streams ended by itself"
@@ -45,14 +45,14 @@ def test_a_contestant_that_fails_is_reported_and_its_ratio_is_named_as_lacking()
     assert "join.global.wall_vs_quix" in report.lacking(quick=True, areas=("join",))
 
 
-def test_only_the_full_run_has_to_find_memory_and_growth_of_cost() -> None:
+def test_only_the_full_run_measures_memory_and_the_cost_of_growth() -> None:
     areas = ("join", "decide", "restore", "get", "http", "transactions", "failover", "freshness", "memory")
     quick, full = (set(Report().lacking(quick=quick, areas=areas)) for quick in (True, False))
     assert full == {key.name for key in KEYS}
     assert full - quick == {"memory.rows_10m_mb", "restore.cost_10m_vs_1m"}
 
 
-def test_what_ingestion_keeps_is_its_rate_in_pulses_of_lookups_against_that_between_them() -> None:
+def test_ingestion_in_pulses_of_lookups_is_compared_with_that_between_them() -> None:
     samples = [Sample(0, 0, 0), Sample(1, 100, 0)]
     for second in range(1, 9):
         samples.append(Sample(second + 1, samples[-1].records + (50 if second % 2 else 100), 0))
@@ -66,7 +66,7 @@ def test_what_ingestion_keeps_is_its_rate_in_pulses_of_lookups_against_that_betw
 
 
 @pytest.mark.parametrize("per_s", [0.0, 200.0])
-async def test_who_asks_counts_whole_answers_and_those_that_are_no_rows(per_s: float) -> None:
+async def test_the_load_generator_counts_rows_and_other_answers(per_s: float) -> None:
     async def row(request: web.Request) -> web.Response:
         return web.Response(text="x" * 100_000, status=404 if request.match_info["key"] == "none" else 200)
 
@@ -86,7 +86,7 @@ async def test_who_asks_counts_whole_answers_and_those_that_are_no_rows(per_s: f
         assert per_s == 0 or pulse.answers <= per_s * 0.5 + 1
 
 
-def test_orders_go_to_all_customers_alike_and_are_the_same_in_every_run() -> None:
+def test_orders_are_spread_evenly_over_customers_and_equal_in_every_run() -> None:
     customers = shop.customers_of(range(100_000), 1000)
     counts = [customers.count(customer) for customer in range(0, 1000, 100)]
     assert all(60 < count < 140 for count in counts)
@@ -94,5 +94,5 @@ def test_orders_go_to_all_customers_alike_and_are_the_same_in_every_run() -> Non
     assert set(partitions_of([shop.customer_key(each) for each in customers[:1000]], 4)) == {0, 1, 2, 3}
 
 
-def test_the_help_of_the_command_names_the_parts_that_there_are() -> None:
+def test_the_help_of_the_command_names_all_parts() -> None:
     assert f"--only PART ({', '.join(PARTS)})" in " ".join(str(bench.command.help).split())

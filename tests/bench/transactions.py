@@ -1,4 +1,4 @@
-"""Transactions by the worker's own producer, one after the other: one record and one offset in each."""
+"""Transactions of the worker's own producer, one after the other, each with one record and one offset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNT = 1_000
 
 
 async def measure(bench: Bench, report: Report) -> None:
-    """Take their rate, and the 99th percentile of how long one takes."""
+    """Report their rate, and the 99th percentile of their durations."""
     with report.trying("transactions"):
         topic = bench.topic("transactions")
         await loading.create_topics(bench.brokers, [topic])
@@ -32,7 +32,7 @@ async def measure(bench: Bench, report: Report) -> None:
 
 
 async def _taken(brokers: str, topic: str) -> list[float]:
-    """Seconds that each took, from its beginning to the answer to its commit."""
+    """Return the seconds of each, from its begin to the answer to its commit."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=brokers, group_id=topic, enable_auto_commit=False)
     producer = TransactionalProducer(topic, 10_000, bootstrap_servers=brokers, acks="all")
     await consumer.start()

@@ -1,6 +1,6 @@
-"""Watches a topic grow while a contestant works, and tells its steady rate from that.
+"""Measures the steady rate of a contestant by the growth of its output topic.
 
-Nothing that a contestant says about its own speed is believed. May not know what the records mean.
+Does not trust what a contestant reports about its own speed. Does not know what the records mean.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     from tests.bench.process import Process
 
-# Between two looks: 1 to 2 % of the shortest stretch that is measured; a look costs the broker 0.1 ms.
+# Between two samples: 1 to 2 % of the shortest measured interval. A sample costs the broker 0.1 ms.
 STEP_SECONDS = 0.05
 # A JVM, a consumer group and a table of 100,000 rows are ready in less than 10 s even on a busy machine.
 START_SECONDS = 90.0
-# Less than any limit on a run: who stopped half-way must not be taken for one who ran out of time.
+# Less than any limit on a run: a contestant that stalls must not pass for one that ran out of time.
 STILL_SECONDS = 5.0
-# What comes before is warming up: a JVM compiles its hot path during the first 400,000 orders, caches fill. At the end
-# some partitions are read before the others, and the last batches are not full.
+# Everything before is the warm-up: a JVM compiles its hot path during the first 400,000 orders, and caches fill. At the
+# end some partitions are read before the others, and the last batches are not full.
 FROM, TO = 0.4, 0.95
 
 
 class Sample(NamedTuple):
-    """One look: seconds of the monotonic clock, committed records in the topic, CPU seconds of the process."""
+    """One sample: seconds of the monotonic clock, committed records in the topic, CPU seconds of the process."""
 
     at: float
     records: float
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 
 
 class Steady(NamedTuple):
-    """The rate between two points of a run; `cores` is how many the process kept busy."""
+    """The rate between two points of a run. `cores` is the number of cores that the process used."""
 
     per_s: float
     per_cpu_s: float
@@ -48,14 +48,14 @@ class Steady(NamedTuple):
 
     @property
     def cores(self) -> float:
-        """CPU seconds for each second."""
+        """CPU seconds per second."""
         return self.per_s / self.per_cpu_s
 
 
 async def watch(brokers: str, topic: str, process: Process, wanted: int, seconds: float) -> list[Sample]:
-    """Look at `topic` until it has `wanted` records, or `seconds` after its first.
+    """Sample `topic` until it has `wanted` records, or until `seconds` after its first.
 
-    Raises `ContestantError` when the process ends, starts or goes on too slowly.
+    Raise `ContestantError` if the process ends, starts too slowly, or stalls.
     """
     looking = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     await looking.start()
@@ -80,7 +80,7 @@ async def _samples(
             first = first if last else sample.at
             moved = sample.at
         elif sample.at - moved > (STILL_SECONDS if last else START_SECONDS):
-            process.fail(f"stands still at {last:.0f} of {wanted} records of {partitions[0].topic}")
+            process.fail(f"stalls at {last:.0f} of {wanted} records of {partitions[0].topic}")
         samples.append(sample)
         if sample.records >= wanted or (sample.records and sample.at - first > seconds):
             return samples
@@ -88,7 +88,7 @@ async def _samples(
 
 
 def steady(samples: Sequence[Sample], start: float = FROM, end: float = TO) -> Steady:
-    """Give the rate between two shares of the last count, interpolated between looks."""
+    """Return the rate between two shares of the last count, interpolated between samples."""
     total = samples[-1].records
     begin, finish = _at(samples, start * total), _at(samples, end * total)
     seconds, cpu = finish.at - begin.at, finish.cpu - begin.cpu
@@ -97,7 +97,7 @@ def steady(samples: Sequence[Sample], start: float = FROM, end: float = TO) -> S
 
 
 def records_at(samples: Sequence[Sample], at: float) -> float:
-    """Give how many records there were at a time, interpolated between looks."""
+    """Return the number of records at a time, interpolated between samples."""
     for before, after in itertools.pairwise(samples):
         if before.at <= at <= after.at:
             share = (at - before.at) / (after.at - before.at)

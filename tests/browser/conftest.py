@@ -1,4 +1,4 @@
-"""What browser tests share: one browser for each module, closed before tests with event loops of their own run."""
+"""What browser tests share: one browser for each module, closed before tests with their own event loops run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server of every page with sample data, for looking at pages without a broker: python -m tests.browser.gallery"""
+"""A server of all pages with sample data, to view them without a broker: python -m tests.browser.gallery"""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def _end(app: web.Application) -> None:
 
 
 def make_gallery() -> web.Application:
-    """Each sample page under its name, the whole under its addresses."""
+    """Serve each sample page under its name, and the complete site under its addresses."""
     app = web.Application()
     app.on_startup.append(_begin)
     app.on_shutdown.append(_end)
@@ -54,7 +54,7 @@ def make_gallery() -> web.Application:
 
 
 async def _changes(request: web.Request) -> web.StreamResponse:
-    """A change of a row that is there, one of a row that is not, and a deletion; then silence."""
+    """Send a change of a shown row, one of another row, and a deletion, then nothing more."""
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await answer.prepare(request)
     for key, row in CHANGES:
@@ -65,7 +65,7 @@ async def _changes(request: web.Request) -> web.StreamResponse:
 
 @contextmanager
 def serving(app: web.Application) -> Iterator[str]:
-    """Serve in a thread of its own while the block runs; gives the address."""
+    """Serve in another thread during the block, and yield the address."""
     loop, runner = asyncio.new_event_loop(), web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Every page of a running system, as a person walks it: a real broker, two workers, and orders that were not joined."""
+"""The pages of a running system, as people use them: a real broker, two workers, and orders that were not joined."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ MODULE = """
     )
 """
 
-# Sessions that outlast a busy machine: nobody is killed here, so that no partition moves.
+# Sessions long enough for a busy machine: no worker is killed here, so no partition may move.
 PATIENT = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
 CUSTOMERS, PRODUCTS, ORDERS = 120, 12, 400
 LOST = "o-lost"
 
 
 class System(NamedTuple):
-    """Two workers that have done what there was to do.
+    """Two workers that have finished their work.
 
-    `parked_by`: who parked the order without a customer; `other`: who did not.
+    `dead_lettered_by`: the worker that dead-lettered the order without a customer; `other`: the other one.
     """
 
     kafka: str
     name: str
     address: str
-    parked_by: str
+    dead_lettered_by: str
     other: str
 
 
@@ -120,13 +120,13 @@ def system(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sys
             worker.until_shared(2)
         outside(_publish(kafka, name))
         deadline = time.monotonic() + 30
-        while not (parked_by := [worker for worker in workers if _counted(worker, "parked")]):
-            assert time.monotonic() < deadline, "waited 30 s for the order without a customer to be parked"
+        while not (dead_lettered_by := [worker for worker in workers if _counted(worker, "parked")]):
+            assert time.monotonic() < deadline, "waited 30 s for the dead letter of the order without a customer"
             time.sleep(0.05)
         for worker in workers:
             worker.until_caught_up()
-        (other,) = (worker for worker in workers if worker not in parked_by)
-        yield System(kafka, name, _address(workers[0]), _address(parked_by[0]), _address(other))
+        (other,) = (worker for worker in workers if worker not in dead_lettered_by)
+        yield System(kafka, name, _address(workers[0]), _address(dead_lettered_by[0]), _address(other))
 
 
 async def _create(kafka: str, name: str) -> None:
@@ -141,7 +141,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System, browser: Browser, look: str) -> None:
+def test_every_page_of_a_running_system_is_accessible(system: System, browser: Browser, look: str) -> None:
     table = f"/tables/{system.name}.customers"
     pages = {
         "overview": "/",
@@ -160,7 +160,7 @@ def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System,
         page = context.new_page()
         complained = complaints(page)
         for name, path in pages.items():
-            answer = page.goto(system.parked_by + path)
+            answer = page.goto(system.dead_lettered_by + path)
             assert answer is not None
             assert answer.status == 200, (path, page.locator("main").inner_text())
             picture(page, f"{name}-{look}")
@@ -178,11 +178,11 @@ def test_every_page_of_a_running_system_can_be_used_by_everybody(system: System,
 
 
 @pytest.mark.parametrize("look", ["light", "phone"])
-@pytest.mark.parametrize("begin", ["parked_by", "other"])
-def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(
+@pytest.mark.parametrize("begin", ["dead_lettered_by", "other"])
+def test_the_reason_why_an_order_was_not_joined_is_at_most_five_clicks_away(
     system: System, browser: Browser, begin: str, look: str
 ) -> None:
-    """The documents name the address that the worker logs: opening it is the first click."""
+    """The first click opens the address that the worker logs."""
     clicks = 1
     with context_of(browser, look) as context:
         page = context.new_page()
@@ -199,11 +199,11 @@ def test_why_this_order_was_not_joined_is_at_most_five_clicks_away(
     assert clicks <= 5
 
 
-def test_everything_is_found_without_javascript_from_any_worker(system: System, browser: Browser) -> None:
+def test_everything_can_be_found_without_javascript_on_any_worker(system: System, browser: Browser) -> None:
     customers = f"{system.name}.customers"
     with context_of(browser, java_script_enabled=False) as context:
         page = context.new_page()
-        for address in (system.parked_by, system.other):
+        for address in (system.dead_lettered_by, system.other):
             page.goto(address)
             expect(page.get_by_role("heading", level=1)).to_have_text("1 thing needs you")
             for name in ("Tables", "Joins", "Dead letters", "Topology", "Recovery", "Overview"):
@@ -228,17 +228,17 @@ def test_everything_is_found_without_javascript_from_any_worker(system: System, 
             expect(page.get_by_text("Customer 16", exact=True)).to_be_visible()
 
 
-def test_from_any_worker_the_row_that_was_missing_is_told_to_be_absent(system: System, page: Page) -> None:
+def test_any_worker_shows_that_the_missing_row_is_absent(system: System, page: Page) -> None:
     page.goto(system.address)
     page.get_by_role("link", name="Dead letters", exact=True).first.click()
     page.get_by_role("link", name=LOST).first.click()
     expect(page.locator(".cause-line")).to_contain_text("has no row 'c404'")
-    page.goto(f"{system.parked_by}/joins")
+    page.goto(f"{system.dead_lettered_by}/joins")
     page.get_by_role("link", name="c404").first.click()
     expect(page.locator(".status")).to_have_text("404")
 
 
-def test_a_row_is_found_by_the_forms_of_its_table(system: System, page: Page) -> None:
+def test_a_row_can_be_found_by_the_forms_of_its_table(system: System, page: Page) -> None:
     page.goto(system.address)
     page.get_by_role("link", name="Tables", exact=True).first.click()
     page.get_by_role("link", name=f"{system.name}.customers").click()
@@ -257,7 +257,7 @@ def test_a_row_is_found_by_the_forms_of_its_table(system: System, page: Page) ->
     expect(page.locator("table.rows tbody tr")).to_have_count(CUSTOMERS // 4 - 20)
 
 
-def test_a_row_that_its_owner_changes_changes_on_the_page_that_is_open(system: System, page: Page) -> None:
+def test_a_row_changes_on_an_open_page_when_its_owner_changes_it(system: System, page: Page) -> None:
     page.goto(f"{system.address}/tables/{system.name}.customers")
     expect(page.locator("[data-liveness]").first).to_have_text("live")
     moved = {**customer(3, revision=2), "name": "Customer who moved <b>"}

@@ -1,4 +1,4 @@
-"""Every page in a browser, from sample data: looks, accessibility, life without JavaScript, and live parts."""
+"""All pages in a browser, from sample data: appearance, accessibility, use without JavaScript, and live updates."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_can_be_used_by_everybody_and_breaks_no_rule_of_its_own(
-    browser: Browser, gallery: str, look: str
-) -> None:
+def test_every_page_is_accessible_and_obeys_its_own_policy(browser: Browser, gallery: str, look: str) -> None:
     with context_of(browser, look) as context:
         page = context.new_page()
         complained = complaints(page)
@@ -50,12 +48,12 @@ def test_every_page_can_be_used_by_everybody_and_breaks_no_rule_of_its_own(
         assert complained == []
 
 
-def test_axe_finds_what_is_wrong(page: Page) -> None:
+def test_axe_finds_faults(page: Page) -> None:
     page.set_content("<html lang=en><title>x</title><main><h1>x</h1><img src='x.png'><input></main>")
     assert len(barriers(page)) == 2
 
 
-def test_a_page_is_whole_and_its_forms_ask_without_javascript(browser: Browser, gallery: str) -> None:
+def test_a_page_and_its_forms_work_without_javascript(browser: Browser, gallery: str) -> None:
     with context_of(browser, java_script_enabled=False) as context:
         page = context.new_page()
         for name, (_, _, data) in PAGES.items():
@@ -74,7 +72,7 @@ def test_a_page_is_whole_and_its_forms_ask_without_javascript(browser: Browser, 
         assert parse_qs(urlsplit(page.url).query)["cursor"] == ["bmV4dA.c2060"]
 
 
-def test_rows_that_change_come_to_the_page_and_markup_in_them_does_not_run(page: Page, gallery: str) -> None:
+def test_changed_rows_appear_on_the_page_and_their_markup_does_not_run(page: Page, gallery: str) -> None:
     complained = complaints(page)
     page.goto(f"{gallery}/tables/shop.customers")
     expect(page.locator("tr", has_text="c2041")).to_contain_text("Bo, who moved")
@@ -86,7 +84,7 @@ def test_rows_that_change_come_to_the_page_and_markup_in_them_does_not_run(page:
     assert complained == []
 
 
-def test_of_changes_that_come_while_nobody_looks_no_more_are_kept_than_are_shown(page: Page, gallery: str) -> None:
+def test_a_hidden_page_keeps_no_more_changes_than_it_shows(page: Page, gallery: str) -> None:
     page.add_init_script("window.requestAnimationFrame = (draw) => { window.draw = draw; }")
     changes = [{"key": f"c{number}", "row": {"name": f"of c{number}"}} for number in range(1_000)]
     told = "".join(f"event: row\ndata: {json.dumps(each)}\n\n" for each in changes)
@@ -100,9 +98,7 @@ def test_of_changes_that_come_while_nobody_looks_no_more_are_kept_than_are_shown
     expect(page.locator("table.rows tbody tr").first).to_contain_text("c999")
 
 
-def test_rows_are_read_again_after_changes_were_missed_and_until_then_the_page_says_so(
-    page: Page, gallery: str
-) -> None:
+def test_after_missed_changes_the_page_says_so_until_it_has_read_its_rows_again(page: Page, gallery: str) -> None:
     path, old, new = "/tables/shop.customers", "Bo Diddley", "Bo, as read again"
     whole = page.request.get(gallery + path).text()
     answers = {"status": 200, "body": whole, "content_type": "text/html"}
@@ -127,7 +123,7 @@ def test_rows_are_read_again_after_changes_were_missed_and_until_then_the_page_s
     expect(told).not_to_contain_text("missed")
 
 
-def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page: Page, gallery: str) -> None:
+def test_the_overview_refreshes_itself_and_reports_a_silent_worker(page: Page, gallery: str) -> None:
     page.clock.install()
     page.goto(gallery)
     expect(page.get_by_role("heading", level=1)).to_have_text("7 things need you")
@@ -141,14 +137,14 @@ def test_the_overview_looks_again_by_itself_and_says_so_when_nobody_answers(page
     expect(page.get_by_role("heading", level=1)).to_have_text("All is well")
 
 
-def test_a_worker_that_takes_questions_and_answers_none_is_told_as_silent(page: Page, gallery: str) -> None:
+def test_a_worker_that_accepts_requests_but_never_answers_is_shown_as_silent(page: Page, gallery: str) -> None:
     page.goto(f"{gallery}/sample/recovery")
     page.route("**/sample/recovery", lambda _: None)
     expect(page.locator("[data-liveness]")).to_contain_text("does not answer", timeout=12_000)
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_topology_fits_its_page_or_is_moved_sideways_where_it_could_not_be_read(
+def test_a_topology_fits_its_page_or_scrolls_sideways_to_stay_readable(
     browser: Browser, gallery: str, look: str
 ) -> None:
     with context_of(browser, look) as context:
@@ -163,7 +159,7 @@ def test_a_topology_fits_its_page_or_is_moved_sideways_where_it_could_not_be_rea
         assert page.locator(".drawing .label").evaluate_all(_OVERLAPPING) == 0
 
 
-def test_everything_is_reached_by_keyboard_beginning_with_a_way_past_the_menu(page: Page, gallery: str) -> None:
+def test_everything_can_be_reached_by_keyboard_after_a_link_past_the_menu(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -178,9 +174,7 @@ _SIDEWAYS = """() => [...document.querySelectorAll("main, main *, nav")]
     .map(each => each.getAttribute("aria-label"))"""
 
 
-def test_on_a_phone_nothing_has_to_be_moved_sideways_but_rows_of_any_columns_and_drawings(
-    browser: Browser, gallery: str
-) -> None:
+def test_on_a_phone_only_rows_and_drawings_scroll_sideways(browser: Browser, gallery: str) -> None:
     with context_of(browser, "phone", viewport={"width": 360, "height": 800}) as context:
         page = context.new_page()
         for name in PAGES:

@@ -1,8 +1,8 @@
 """The same join in plain Faust: an agent that takes orders one by one, and a dictionary of rows.
 
-A program of the peers' environment: `faust_join.py JOB`; runs until it is ended by a signal. The rows are read before
-Faust starts: its GlobalTable can recover for ever, and a dictionary is faster than any of its stores. Raw bytes and a
-splice, as with Larder; what is compared is Faust's way with a record.
+A program of the peers' environment: `faust_join.py JOB` runs until a signal stops it. It reads the rows before Faust
+starts, since its GlobalTable may never finish recovery, and a dictionary is faster than any of its stores. It splices
+raw bytes like Larder, so that only Faust's handling of records is compared.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ PARTITIONS = 4
 
 
 def application(job: dict[str, str], rows: dict[bytes, bytes]) -> faust.App:
-    """Declare the join; `rows` are the customers by their key."""
+    """Declare the join. `rows` are the customers by key."""
     app = faust.App(
         job["name"],
         broker=f"kafka://{job['brokers']}",
@@ -55,7 +55,7 @@ async def read(job: dict[str, str]) -> dict[bytes, bytes]:
     try:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        while sum(ends.values()) > len(rows):  # each key is there once
+        while sum(ends.values()) > len(rows):  # each key occurs once
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 rows.update((record.key, record.value) for record in records)
     finally:

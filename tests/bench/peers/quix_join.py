@@ -1,8 +1,8 @@
 """The same join in Quix Streams: `join_asof`, its join of a stream with a table, over co-partitioned topics.
 
-A program of the peers' environment: `quix_join.py JOB`; runs until it is ended by a signal. The settings are those of
-Quix but for the reset and the commit interval, which is as with the others; rows and orders are decoded and encoded,
-as it does by default (its state has no place for raw bytes).
+A program of the peers' environment: `quix_join.py JOB` runs until a signal stops it. The settings are the defaults of
+Quix, except for the offset reset and the commit interval, which is the same for all. It decodes and encodes rows and
+orders as Quix does by default, since its state cannot hold raw bytes.
 """
 
 import json
