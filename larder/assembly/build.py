@@ -1,7 +1,7 @@
-"""Builds the lanes for an assignment: for each partition a handler, made of what is declared on its topic.
+"""Builds the lanes of an assignment: for each partition a handler, built from the declarations on its topic.
 
-Tables come first, then those that nobody declared, then inputs, which is also their priority. Knows all parts
-of the engine and starts none of them.
+Declared tables come first, then internal ones, then inputs. This is also their priority. The module knows all parts of
+the engine and starts none of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from larder.processing.replaying import ReplayHandler
 
 
 class Assembly:
-    """What is built for one assignment. `held_back` says why inputs get no lane that runs."""
+    """Builds the parts of one assignment. `held_back` has the reasons why inputs get a lane that does not run."""
 
     def __init__(self, assignment: Assignment) -> None:
         self.held_back: dict[TopicPartition, Problem] = {}
@@ -41,7 +41,7 @@ class Assembly:
 
     @property
     def chores(self) -> Sequence[Chore]:
-        """What waits for a row or a time."""
+        """The work that waits for a row or a time."""
         return [
             *chain.from_iterable(self._assignment.waiting.values()),
             *self._decides.wake_ups.values(),
@@ -54,7 +54,7 @@ class Assembly:
                 yield table, tp.partition
 
     def lanes(self) -> dict[TopicPartition, Lane]:
-        """Lanes in the order of their priority."""
+        """Build the lanes, in order of priority."""
         plan, of = self._plan, self._assignment.of
         for table in self._tables.values():
             table.changes.forget_listeners()
@@ -74,7 +74,7 @@ class Assembly:
         return Lane(tp, handler, self._held_table(tp))
 
     def _held_table(self, tp: TopicPartition) -> Callable[[], bool]:
-        """A partition that was added holds keys that belong elsewhere by the number of before."""
+        """Hold back an added partition: its keys belong elsewhere by the previous partition count."""
         beyond = tp.topic in self._assignment.placement.problems and self._tables[tp.topic].is_beyond(tp.partition)
         return _always if beyond else _never
 
@@ -87,7 +87,7 @@ class Assembly:
             return self._lane_held_back(tp, problem)
         lacking = [name for name in sorted({*self._read(plan), *plan.kept}) if not self._is_open(name, tp.partition)]
         if lacking:
-            # There is another assignment once a topic that was deleted is there again, or one that is too small grows.
+            # A new assignment follows once a deleted topic is recreated, or a small one gets more partitions.
             counts, mine = {name: self._tables[name].partition_count for name in lacking}, self._count(tp)
             return self._lane_held_back(tp, too_few_partitions(tp, mine, counts))
         at = assignment.input(tp, self._decides)
@@ -95,7 +95,7 @@ class Assembly:
         return Lane(tp, InputHandler(at, steps, _key_type(plan)), self._held(tp, plan))
 
     def _replay(self, tp: TopicPartition, replays: str, inputs: Mapping[TopicPartition, Lane]) -> Lane:
-        """What is replayed goes to the steps of its input, and waits for what they wait for."""
+        """Build a lane that passes replayed records to the steps of their input, and is held back with them."""
         source = TopicPartition(replays, tp.partition)
         if source not in inputs or not isinstance(handler := inputs[source].handler, InputHandler):
             return self._lane_held_back(tp, uneven_replays(tp, self._count(tp), source, self._count(source)))
@@ -104,7 +104,7 @@ class Assembly:
         return Lane(tp, ReplayHandler(self._assignment.at(tp), source, handler), inputs[source].held)
 
     def _lane_held_back(self, tp: TopicPartition, problem: Problem | None) -> Lane:
-        """A lane that keeps its records: because of a problem, or for as long as something is not there yet."""
+        """Build a lane that keeps its records, because of a problem or until something exists."""
         if problem is not None:
             self.held_back[tp] = problem
         return Lane(tp, InputHandler(self._assignment.at(tp), {}), _always)
@@ -117,7 +117,7 @@ class Assembly:
         return table.held == "global" or table.stored.is_open(partition)
 
     def _held(self, tp: TopicPartition, plan: InputPlan) -> Callable[[], bool]:
-        """Until the tables that it reads are caught up, what it needs can be read, and what waits is taken over."""
+        """Hold back an input until its tables are caught up and readable, and its waiting records are taken over."""
         tables = [self._tables[name].at(tp.partition) for name in self._read(plan)]
         whole = [self._tables[name].at(tp.partition) for name in self._plan.needed_whole(tp.topic)]
         waiting = [*self._assignment.waiting.get(tp, ()), *self._decides.waiting(tp.partition, _decides(plan))]
@@ -130,7 +130,7 @@ class Assembly:
         return held
 
     def _read(self, plan: InputPlan) -> Collection[str]:
-        """The tables that are read for the records of an input."""
+        """Return the tables that are read for the records of an input."""
         used = {table.name for each in plan.operators for table in each.operator.uses()}
         places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
         gathered = set() if plan.gathers is None else {plan.gathers.of.output.topic}
@@ -142,7 +142,7 @@ def _decides(plan: InputPlan) -> list[DecidePlan]:
 
 
 def _key_type(plan: InputPlan) -> KeyType:
-    """That of the message keys of an input, where they go on to an output or a store."""
+    """Return the type of an input's message keys, if they are passed on to an output or a store."""
     sources = [each.operator.source for each in plan.operators if isinstance(each, JoinPlan)]
     sources += [each.rekeyed for each in plan.rekeyings.values()]
     return sources[0].key_codec if sources else BYTES

@@ -1,4 +1,4 @@
-"""What lanes are built from: one assignment, and one partition of an input in it."""
+"""The contexts from which lanes are built: one assignment, and one input partition in it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What all partitions of an assignment have in common; `generation` is that of the group, and `epoch` this one's.
+    """What all partitions of an assignment share; `generation` is the group's, `epoch` this assignment's.
 
-    `begun` says where reacting to a partition begins. `waiting` has what was built that waits for rows, by the
-    partition of its input.
+    `begun` has the offset at which reacting to a partition begins. `waiting` collects the joins that were built and
+    whose records wait for rows, by input partition.
     """
 
     plan: ServicePlan
@@ -46,15 +46,15 @@ class Assignment:
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
     def of(self, topics: Collection[str]) -> list[TopicPartition]:
-        """Give the assigned partitions of these topics, in order."""
+        """Return the assigned partitions of these topics, in order."""
         return sorted(tp for tp in self.assigned if tp.topic in topics)
 
     def at(self, tp: TopicPartition) -> PartitionContext:
-        """Give what there is for one partition."""
+        """Return the context of one partition."""
         return PartitionContext(tp, **self._shared)
 
     def input(self, tp: TopicPartition, decides: DecideParts) -> InputContext:
-        """Give what the operators of an input partition are built with."""
+        """Return the context in which the operators of an input partition are built."""
         return InputContext(tp, **self._shared, assignment=self, decides=decides)
 
     @property
@@ -72,11 +72,11 @@ class Assignment:
 
 @dataclass(frozen=True)
 class InputContext(PartitionContext):
-    """One partition of an input, whose operators are built; decides share parts with other inputs."""
+    """The context of one input partition; `decides` has the parts that decides share between inputs."""
 
     assignment: Assignment = field(kw_only=True)
     decides: DecideParts = field(kw_only=True)
 
     def output(self, name: str) -> Output:
-        """Give a topic of the service as it is written."""
+        """Return a topic of the service as an output."""
         return self.assignment.plan.outputs[name]

@@ -1,7 +1,7 @@
-"""Decides in a worker: planned, and what they are made of in one assignment.
+"""Decides in a worker: their plans, and their parts in one assignment.
 
-For each partition there are the rows, wake-ups and near reads of a decide. The inputs of a decide share them, whichever
-of its topics an event comes from. Starts none of them.
+A decide has rows, wake-ups and near reads for each partition. All inputs of the decide share them. The module starts
+none of them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
 
 @dataclass(frozen=True)
 class DecidePlan(OperatorPlan):
-    """A decide, the topics it reads and those it writes; `wake_ups` if its function takes any.
+    """A decide, the topics it reads and those it writes; `wake_ups` is set if its function sets any.
 
-    `outputs` are those of `into`, in their order, and after them that of refusals.
+    `outputs` are the topics of `into`, in order, followed by the topic of refusals.
     """
 
     operator: Decide
@@ -42,21 +42,21 @@ class DecidePlan(OperatorPlan):
 
     @property
     def states(self) -> Collection[str]:
-        """Its state."""
+        """The decide's state."""
         return (self.state.topic,)
 
     @property
     def kept(self) -> Collection[str]:
-        """The table of its wake-ups."""
+        """The table of the decide's wake-ups."""
         return () if self.wake_ups is None else (self.wake_ups.topic,)
 
     def internal(self) -> Iterator[OwnerTopic]:
-        """The table of its wake-ups."""
+        """Yield the table of the decide's wake-ups."""
         if self.wake_ups is not None:
             yield wake_ups_topic(self.wake_ups.topic, self.wake_ups.partitions)
 
     def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:
-        """Its input, its state and its wake-ups; all co-partitioned tables where it reads near rows."""
+        """Yield the input, the state and the wake-ups; also all co-partitioned tables if the decide reads near rows."""
         yield from (name, self.state.topic, *self.kept)
         if self.operator.reads_near:
             yield from partitioned
@@ -81,7 +81,7 @@ def _build(plan: DecidePlan, at: InputContext) -> DecideStep:
 
 
 class DecideParts:
-    """Makes each part of an assignment's decides when it is first asked for."""
+    """Builds each part of an assignment's decides on first use."""
 
     def __init__(self, assignment: Assignment) -> None:
         self.wake_ups: dict[tuple[str, int], WakeUps] = {}
@@ -92,25 +92,25 @@ class DecideParts:
         self._deciders: dict[tuple[str, int], Decider] = {}
 
     def step(self, at: InputContext, plan: DecidePlan) -> DecideStep:
-        """A decide on an input partition."""
+        """Build a decide on an input partition."""
         read = plan.compiled.events[plan.inputs.index(at.tp.topic)]
         return DecideStep(at.tp, read, self._decider(plan, at.tp.partition), at.dead_letters())
 
     def needed(self, plan: DecidePlan) -> Iterator[str]:
-        """The tables that it may read."""
+        """Yield the tables that a decide may read."""
         yield plan.state.topic
         if plan.operator.reads_near:
             yield from (use.name for use in self._near_tables(plan))
 
     def waiting(self, partition: int, plans: Collection[DecidePlan]) -> Iterator[WakeUps]:
-        """What has to be read back before events are decided on."""
+        """Yield the wake-ups that must be read back before the decides may run."""
         for plan in plans:
             self._decider(plan, partition)
             if plan.wake_ups is not None:
                 yield self.wake_ups[plan.wake_ups.topic, partition]
 
     def _near_tables(self, plan: DecidePlan) -> list[TableUse]:
-        """Global tables, and those whose partitions are assigned together with that of an event."""
+        """Return the global tables, and those whose partitions are assigned together with an event's."""
         return [
             use
             for use in self._plan.service.tables
@@ -127,7 +127,7 @@ class DecideParts:
             partition,
             {use.name: self._near(use, partition) for use in self._near_tables(plan)},
         )
-        # Only a wake-up is no record of an input, and is dead-lettered as one of its own topic.
+        # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
         at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(plan.compiled, at.owned(plan.state), near, plan.outputs, at)
         if plan.wake_ups is not None:

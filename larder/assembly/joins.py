@@ -1,4 +1,4 @@
-"""Joins in a worker: planned, and built with their tables and the room of what waits."""
+"""Joins in a worker: their plans, and how they are built with their tables and waiting rooms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from larder.store.applying.row_checks import RowChecks
 
 @dataclass(frozen=True)
 class WaitPlan:
-    """How long records wait, and the topic that they wait in: as a table, and as an output."""
+    """How long records wait, and their waiting topic, as a table and as an output."""
 
     wait: Wait
     topic: OwnerTopic
@@ -42,9 +42,9 @@ class WaitPlan:
 
 @dataclass(frozen=True)
 class JoinPlan(OperatorPlan):
-    """A join, the topic it reads and the one it writes; `waiting` if its records may wait.
+    """A join, the topic it reads and the one it writes; `waiting` is set if its records may wait.
 
-    Results that come from several partitions come together in `gathered`, which is an input again.
+    Results from several partitions are gathered in the topic `gathered`, which is itself an input.
     """
 
     operator: Join
@@ -56,18 +56,18 @@ class JoinPlan(OperatorPlan):
 
     @property
     def kept(self) -> Collection[str]:
-        """The table of what waits."""
+        """The table of waiting records."""
         return () if self.waiting is None else (self.waiting.topic.name,)
 
     def internal(self) -> Iterator[OwnerTopic]:
-        """The table of what waits, and that of its results where these come together."""
+        """Yield the table of waiting records, and the table of gathered results."""
         if self.waiting is not None:
             yield self.waiting.topic
         if self.gathered is not None:
             yield cast("OwnerTopic", self.operator.into)
 
     def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:  # noqa: ARG002 - as all plans
-        """Its source, its co-partitioned tables, and what waits."""
+        """Yield the source, the co-partitioned tables and the waiting topic."""
         if self.operator.placed:
             yield name
             yield from (table.name for table in self.operator.uses() if table.held == "partition")

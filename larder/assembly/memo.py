@@ -1,7 +1,8 @@
-"""What a worker remembers between its runs beside its stores: one small file in its directory.
+"""What a worker remembers between its runs besides its stores: one small file in its directory.
 
-Which inputs it has committed offsets for, so that their loss is noticed, the partition counts of its tables, so
-that it can answer from its copies without a broker, and those by which it places records, so that a change is noticed.
+The file has the inputs with committed offsets, so that their loss is noticed. It has the partition counts of tables, so
+that the worker can answer from its copies without a broker. It has the partition counts by which records are placed, so
+that a change is noticed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Remembered(msgspec.Struct):
 
 
 class Memo:
-    """Reads the file once, writes it as a whole whenever something new is to be remembered."""
+    """Reads the file once, and rewrites it whenever something new has to be remembered."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

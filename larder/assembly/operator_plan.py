@@ -1,7 +1,7 @@
-"""The contract of operators in a worker: what each kind is planned as, and how it is built for one partition.
+"""The contract of operators in a worker: how each kind is planned, and how it is built for one partition.
 
-A kind registers both: `plan_operator` for its declaration, and `build` for its plan. What is registered for no plan
-takes no records of inputs.
+Each kind registers both: `plan_operator` for its declaration, and `build` for its plan. A kind without a plan takes no
+records of inputs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from larder.processing.handlers import InputStep
 
 KnownFacts = Mapping[str, TopicFacts]
-"""Of all topics of a service: each of them is there by now."""
+"""The facts about all topics of a service, which all exist by now."""
 
 
 class OperatorPlan:
-    """An operator that takes records of inputs, with the topics that it reads and writes as the broker has them.
+    """An operator that takes records of inputs, with the topics that it reads and writes as the broker describes them.
 
     inputs  the topics whose records it takes.
     """
@@ -35,25 +35,25 @@ class OperatorPlan:
 
     @property
     def step(self) -> str:
-        """What dead letters call it."""
+        """The name of this step in dead letters."""
         return f"{self.operator.kind} {self.operator.name}"
 
     @property
     def states(self) -> Collection[str]:
-        """The tables that it decides on."""
+        """The tables that the operator decides on."""
         return ()
 
     @property
     def kept(self) -> Collection[str]:
-        """The internal tables with what is kept of its records."""
+        """The internal tables that keep something of its records."""
         return ()
 
     def internal(self) -> Iterable[OwnerTopic]:
-        """Give the tables of which the declarations say nothing."""
+        """Return the tables that are not declared."""
         return ()
 
     def placed(self, name: str, partitioned: Collection[str]) -> Iterable[str]:  # noqa: ARG002 - for those that are
-        """Give the topics by whose number of partitions records of the input `name` are placed.
+        """Return the topics by whose partition count records of the input `name` are placed.
 
         `partitioned` are the co-partitioned tables of the service.
         """
@@ -62,17 +62,17 @@ class OperatorPlan:
 
 @singledispatch
 def plan_operator(operator: object, service: Service, facts: KnownFacts) -> OperatorPlan | None:  # noqa: ARG001 - by kind
-    """Plan an operator; None for one that takes no records of inputs."""
+    """Plan an operator; return None if it takes no records of inputs."""
     return None
 
 
 @singledispatch
 def build(plan: object, at: InputContext) -> InputStep:
-    """Build what an operator does with the records of one partition of an input."""
+    """Build the step of an operator on one input partition."""
     message = f"{type(plan).__name__} requires a builder for {at.tp.topic}; register one: build.register"
     raise TypeError(message)
 
 
 def output_of(name: str, facts: KnownFacts) -> Output:
-    """Give a topic as it is written."""
+    """Return a topic as an output."""
     return Output(name, facts[name].partitions, facts[name].max_message_bytes)

@@ -1,10 +1,10 @@
-"""The topics by whose number of partitions a service places records, and which of them have another number now.
+"""The topics by whose partition counts a service places records, and whether a count has changed.
 
-An operator finds the row of a record in the partition that their key belongs to. With another number of partitions
-the same key belongs elsewhere: the row that is there is not found, and equal numbers are no proof that it is. So a
-worker remembers the number that each topic had when it first read it. Inputs that depend on a topic with another
-number are held back. A topic of another id is another topic, whose number counts from the next start on: operators
-are built for the number that there was at the start.
+An operator finds the row of a record in the partition to which their key belongs. If the partition count changes, the
+key belongs to another partition, and existing rows are not found. Equal counts of two topics do not prove that rows are
+found. So a worker remembers the count that each topic had when it first read it, and holds back the inputs that depend
+on a topic with another count. A topic with another id is another topic. Its count applies from the next start, since
+operators are built for the count at the start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from larder.kafka.topic_metadata import Described
 
 
 def placed_by(plan: ServicePlan) -> Mapping[str, frozenset[str]]:
-    """The topics that each input depends on, itself among them; inputs that depend on none are left out."""
+    """Return the topics that each input depends on, including itself; leave out inputs that depend on none."""
     found = {name: frozenset(_placed_by(plan, name, each)) for name, each in plan.inputs.items()}
     return {name: topics for name, topics in found.items() if topics}
 
@@ -37,7 +37,7 @@ def _placed_by(plan: ServicePlan, name: str, each: InputPlan) -> Iterator[str]:
 
 
 def changed(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> Mapping[str, int]:
-    """The number of before of each topic that has another number now."""
+    """Return the previous partition count of each topic whose count has changed."""
     return {
         name: before.partitions
         for name, before in remembered.items()
@@ -46,16 +46,16 @@ def changed(remembered: Mapping[str, Described], found: Mapping[str, Described])
 
 
 def first_read(remembered: Mapping[str, Described], found: Mapping[str, Described]) -> dict[str, Described]:
-    """What is to be remembered: topics that were not read before."""
+    """Return the topics to remember: those that were not read before."""
     return {
         name: now for name, now in found.items() if name not in remembered or remembered[name].topic_id != now.topic_id
     }
 
 
 class Placement:
-    """What the broker says of these topics, against what this worker remembers of them.
+    """Compares these topics, as the broker reports them, with what this worker remembers.
 
-    `problems` are those of topics with another number, by topic.
+    `problems` has the problem of each topic whose partition count has changed.
     """
 
     def __init__(self, plan: ServicePlan, memo: Memo) -> None:
@@ -68,7 +68,7 @@ class Placement:
         self.problems: Mapping[str, Problem] = {}
 
     def note(self, found: Mapping[str, Described]) -> None:
-        """Take what the broker says; a topic that it does not name stays as it was."""
+        """Note the topics as the broker reports them; keep those that it does not name."""
         starting = not self._found
         self._found.update({name: topic for name, topic in found.items() if name in self._topics})
         new = first_read(self._memo.placed, self._found)
@@ -77,9 +77,9 @@ class Placement:
         self.problems = self._problems(self._found)
 
     def adopt_committed(self, committed: Mapping[str, Described]) -> bool:
-        """Take the numbers of inputs that the group has committed with: a new worker has nothing to remember.
+        """Remember the partition counts with which the group committed, since a new worker remembers none.
 
-        What meets an input has the number that it has. Gives whether that changed anything.
+        Topics with the same count as the input are treated alike. Return whether that changed any problem.
         """
         found, before = self._found, self.problems
         for name, topic in changed(committed, found).items():
@@ -94,20 +94,20 @@ class Placement:
         return self.problems != before
 
     def number(self, name: str, found: int) -> int:
-        """The number to commit with; 0 where the service depends on none."""
+        """Return the partition count to commit with; 0 if the service does not depend on it."""
         return self.partitions(name, found) if name in self._topics else 0
 
     def is_news(self, found: Mapping[str, Described]) -> bool:
-        """Whether other topics would have problems, or others than before."""
+        """Return whether these topics would change the problems."""
         known = {name: topic for name, topic in found.items() if name in self._topics}
         return self._problems({**self._found, **known}) != self.problems
 
     def partitions(self, name: str, found: int) -> int:
-        """The number by which the rows of a topic are placed, where the topic has `found`."""
+        """Return the partition count by which a topic's rows are placed; `found` is its current count."""
         return self._memo.placed[name].partitions if name in self.problems else found
 
     def problem_of(self, name: str) -> Problem | None:
-        """Why an input is to be held back."""
+        """Return the problem that holds an input back, if any."""
         return next(
             (self.problems[topic] for topic in sorted(self._inputs.get(name, ())) if topic in self.problems), None
         )
@@ -120,21 +120,21 @@ class Placement:
         inputs = sorted(each for each, topics in self._inputs.items() if name in topics and each not in self._replays)
         return Problem(
             f"topic {name}",
-            f"requires the {counted(before, 'partition')} that it had when this worker first read it: by them the"
-            " service places records",
+            f"requires the {counted(before, 'partition')} that it had when this worker first read it: the service"
+            " places records by that count",
             f"{now.partitions}",
             f"{self._way_out(name, before, now)}; until then"
             f" {plural(len(inputs), 'input')} {', '.join(inputs)} {plural(len(inputs), 'is', 'are')}"
-            " held back, and reads go on",
+            " held back, but reads continue",
         )
 
     def _way_out(self, name: str, before: int, now: Described) -> str:
-        again = f"create {name} again with {counted(before, 'partition')}, and write its records again"
+        again = f"create {name} again with {counted(before, 'partition')}, and rewrite its records"
         if now.topic_id != self._memo.placed[name].topic_id:
-            return f"it is another topic now: restart the workers to go on with its number, or {again}"
+            return f"it is another topic now: restart the workers to continue with its partition count, or {again}"
         if name in self._own:
             return f"add no partitions to a topic of the service; {again}"
-        return f"{again}; or start the service under a new name, once the owners have written all records again"
+        return f"{again}; or start the service under a new name, once the owners have rewritten all records"
 
 
 def _rekeyed(plan: ServicePlan) -> frozenset[str]:

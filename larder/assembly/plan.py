@@ -1,7 +1,7 @@
-"""What a service does with each topic, worked out once from its declaration and the broker's facts.
+"""What a service does with each topic, computed once from its declarations and the facts of the broker.
 
-The plan is pure data: which topics are read, as what, and which are published to. Everything that is built
-for an assignment is built from it.
+The plan is pure data: which topics are read and why, and which are written. Everything in an assignment is built from
+it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from larder.operators.rekeying.rows import keys_topic
 class InputPlan:
     """All that is declared on one input topic.
 
-    `replays` is set where nothing is declared: it has dead letters of that input, each for the step that sent it there.
+    A topic of replayed dead letters has no declarations. Its `replays` names the input whose steps process them again.
     """
 
     operators: list[OperatorPlan] = field(default_factory=list)
@@ -39,7 +39,7 @@ class InputPlan:
 
     @property
     def steps(self) -> Iterator[OperatorPlan | RekeyPlan | GatherPlan]:
-        """What is done with each of its records, in this order."""
+        """The steps that process each record of the input, in order."""
         yield from self.operators
         yield from self.rekeyings.values()
         if self.gathers is not None:
@@ -47,25 +47,25 @@ class InputPlan:
 
     @property
     def kept(self) -> set[str]:
-        """The internal tables with what is kept of its records: what waits, wake-ups, where rows lie."""
+        """The internal tables that keep something of its records: waiting records, wake-ups, places of rows."""
         places = {each.places.topic for each in self.rekeyings.values() if each.places is not None}
         return places.union(*(each.kept for each in self.operators))
 
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """Topics that the group reads, by what they are for, and where dead letters go."""
+    """The topics that the group reads, by purpose, and those that the service writes."""
 
     service: Service
     partitioned: Mapping[str, OwnerTopic]
     internal: Mapping[str, OwnerTopic]
-    """Tables that nobody declared: what waits for a row, and what the service has to keep."""
+    """Tables that are not declared: waiting records, and other state that the service keeps."""
     inputs: Mapping[str, InputPlan]
     operators: Sequence[OperatorPlan]
     reactions: Mapping[str, Sequence[Reacting]]
     dead_letters: Output
     outputs: Mapping[str, Output]
-    """Every topic that it may write, by name."""
+    """Every topic that the service may write, by name."""
 
     @property
     def joins(self) -> list[JoinPlan]:
@@ -79,25 +79,25 @@ class ServicePlan:
 
     @property
     def owned(self) -> frozenset[str]:
-        """The topics of tables that this service alone writes."""
+        """The topics of tables that only this service writes."""
         gathered = {each.output.topic for each in self.joins if each.gathered is not None}
         return frozenset(self.internal).union(gathered, *(each.states for each in self.operators))
 
     def states_of(self, name: str) -> list[str]:
-        """The states of decides that are read for the records of an input, whichever of its declarations reads them."""
+        """Return the states of decides that any declaration on an input reads."""
         own = {state for each in self._read(name).operators for state in each.states}
         return sorted({state for each in self.operators for state in each.states} & (own | self.tables_of(name)))
 
     def needed_whole(self, name: str) -> list[str]:
-        """The tables of which an input requires that each row can be read: it is held back while one cannot."""
+        """Return the tables of which an input needs every row: it is held back while one is unreadable."""
         return sorted({*self.states_of(name), *self._read(name).kept})
 
     def _read(self, name: str) -> InputPlan:
-        """What is declared on an input, or on that whose dead letters are replayed in it."""
+        """Return what is declared on an input, or on the input whose dead letters it replays."""
         return self.inputs[self.inputs[name].replays or name]
 
     def tables_of(self, name: str) -> frozenset[str]:
-        """The declared tables that are read for the records of an input, besides the states of its own decides."""
+        """Return the declared tables that an input reads, without the states of its own decides."""
         read = self._read(name)
         used = {
             table.name for each in read.operators for table in each.operator.uses() if table.name not in each.states
@@ -107,7 +107,7 @@ class ServicePlan:
 
     @property
     def passed_through(self) -> frozenset[str]:
-        """Event topics that this service alone writes and reads: what is processed there is of no more use."""
+        """Event topics that only this service writes and reads, so their processed records can be deleted."""
         rekeyed = {
             plan.output.topic
             for each in self.inputs.values()
@@ -123,7 +123,7 @@ class ServicePlan:
 
 
 def plan(service: Service, facts: KnownFacts) -> ServicePlan:
-    """Make the plan of a service whose declarations have no problems and whose topics are all there."""
+    """Plan a service whose declarations are valid and whose topics all exist."""
     planned = (plan_operator(each, service, facts) for each in service.operators)
     operators = [each for each in planned if each is not None]
     inputs = _inputs(service, operators, facts)
@@ -140,7 +140,7 @@ def plan(service: Service, facts: KnownFacts) -> ServicePlan:
 
 
 def _reactions(service: Service, facts: KnownFacts) -> Mapping[str, Sequence[Reacting]]:
-    """Reactions by the topic of their table."""
+    """Return the reactions by the topic of their table."""
     found: dict[str, list[Reacting]] = {}
     for each in service.reactions:
         outputs = [output_of(topic.name, facts) for topic in each.into]
@@ -151,7 +151,7 @@ def _reactions(service: Service, facts: KnownFacts) -> Mapping[str, Sequence[Rea
 def _internal(
     service: Service, inputs: Mapping[str, InputPlan], operators: Sequence[OperatorPlan]
 ) -> Iterator[tuple[str, OwnerTopic]]:
-    """Tables of which the declarations say nothing, by topic."""
+    """Yield the tables that are not declared, by topic."""
     declared = {use.name for use in service.tables}
     for operator in operators:
         yield from ((topic.name, topic) for topic in operator.internal() if topic.name not in declared)
@@ -177,5 +177,5 @@ def _inputs(service: Service, operators: Sequence[OperatorPlan], facts: KnownFac
     for agent in service.agents:
         inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
     replays = {replays_name(service.name, name): InputPlan(replays=name) for name in inputs}
-    # Those of rows have none: rows are never replayed.
+    # Inputs of rows have none, because rows are never replayed.
     return inputs | {name: each for name, each in replays.items() if name in facts}

@@ -1,4 +1,4 @@
-"""Rekeying in a worker: what `.by` sends on, and the results of rekeyed rows that come together."""
+"""Rekeying in a worker: what `.by` passes on, and how the results of rekeyed rows are gathered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from larder.store.applying.row_checks import RowChecks
 
 @dataclass(frozen=True)
 class RekeyPlan:
-    """What is rekeyed, and where it goes; rows have a table of the places where they lie."""
+    """What is rekeyed, and where to; for rows, `places` is the table of their places."""
 
     rekeyed: Rekeyed
     output: Output
@@ -30,14 +30,14 @@ class RekeyPlan:
 
     @property
     def step(self) -> str:
-        """What dead letters call it."""
+        """The name of this step in dead letters."""
         return f"by {self.rekeyed.field}"
 
     def placed(self, name: str) -> Iterator[str]:
-        """The topic that it sends on to, and where its rows lie."""
+        """Yield the topic that it writes, and for rows the source and the places."""
         yield self.output.topic
         if self.places is not None:
-            # Each source partition remembers where its rows lie, to move them.
+            # Each source partition remembers the places of its rows, so that it can move them.
             yield from (name, self.places.topic)
 
 
@@ -53,7 +53,7 @@ def _build(plan: RekeyPlan, at: InputContext) -> InputStep:
 
 @dataclass(frozen=True)
 class GatherPlan:
-    """The results of a join that come together by their own key."""
+    """The results of a join that are gathered by their own key."""
 
     of: JoinPlan
     step = "gathering"
@@ -61,6 +61,6 @@ class GatherPlan:
 
 @build.register
 def _build_gathering(plan: GatherPlan, at: InputContext) -> NewestResultStep:
-    # Only the service writes there: what is dead-lettered is somebody else's, and is not for this step.
+    # Only the service writes there. A dead letter is a foreign record, so no step is named that could replay it.
     into = cast("OwnerTopic", plan.of.operator.into)
     return NewestResultStep(at.owned(plan.of.output), at.for_step("").dead_letters(), RowChecks(into))

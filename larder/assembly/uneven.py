@@ -1,4 +1,4 @@
-"""Why inputs are held back whose topics have other numbers of partitions than those that they meet."""
+"""Why inputs are held back if their topics and tables have different partition counts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from larder.declaring.problems import Problem
 
 
 def too_few_partitions(tp: TopicPartition, count: int, tables: Mapping[str, int]) -> Problem | None:
-    """Say which tables lack a partition of an input whose topic has `count`.
+    """Return the problem if tables and an input with `count` partitions have different partition counts.
 
-    None where all have as many: a partition that is absent is about to come.
+    Return None if all have the same count: a missing partition is about to come.
     """
     uneven = {name: each for name, each in tables.items() if each != count}
     if not uneven:
@@ -26,11 +26,10 @@ def too_few_partitions(tp: TopicPartition, count: int, tables: Mapping[str, int]
 
 
 def uneven_replays(tp: TopicPartition, count: int, source: TopicPartition, source_count: int) -> Problem:
-    """Say that a topic of replayed records has not the partitions of its input."""
+    """Return the problem that a topic of replayed records and its input have different partition counts."""
     return Problem(
         f"topic {tp.topic}, partition {tp.partition}",
         f"requires as many partitions as {source.topic}, whose dead letters are replayed in it",
         f"{count}, and {source_count} of {source.topic}",
-        "add partitions where there are fewer, with kafka-topics for instance; until then what is replayed there is"
-        " held back",
+        "add partitions where there are fewer, with kafka-topics for instance; until then its records are held back",
     )

@@ -11,7 +11,7 @@ from larder.declaring.problems import LarderError
 from larder.kafka.topic_metadata import Described
 
 
-def test_what_is_remembered_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_a_memo_is_kept_across_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "worker.json"
     memo = Memo(path)
     assert (memo.committed, memo.partitions) == ({}, {})
@@ -25,7 +25,7 @@ def test_what_is_remembered_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.placed == {"customers": Described("id-3", 4)}
 
 
-def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:
+def test_known_facts_are_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "worker.json"
     memo = Memo(path)
     memo.remember_committed({"orders": "id-1"})
@@ -36,7 +36,7 @@ def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:
     assert Memo(path).committed == {"orders": "id-2"}
 
 
-def test_a_write_that_is_cut_short_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_interrupted_write_keeps_the_previous_memo(tmp_path: Path) -> None:
     path = tmp_path / "worker.json"
     Memo(path).remember_committed({"orders": "id-1"})
     path.with_suffix(".new").write_bytes(b'{"commit')
@@ -44,7 +44,7 @@ def test_a_write_that_is_cut_short_leaves_what_was_there(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"committed": 7}'])
-def test_a_file_that_cannot_be_read_is_refused_with_the_way_out(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_memo_is_refused_with_a_solution(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "worker.json"
     path.write_bytes(content)
     with pytest.raises(LarderError, match=r"worker\.json: requires the JSON that a worker wrote.*remove it"):

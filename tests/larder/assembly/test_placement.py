@@ -1,4 +1,4 @@
-"""Which topics a service places records by, and what is said of those that have another number of partitions."""
+"""The topics by whose partition counts a service places records, and the problems of those that have changed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def planned(service: Service) -> ServicePlan:
 
 
 def depend(service: Service) -> dict[str, frozenset[str]]:
-    """The topics that each input depends on; what is replayed depends on those of its input."""
+    """Return the topics that each input depends on; replays depend on those of their input."""
     planned_ = planned(service)
     found = dict(placed_by(planned_))
     for name, each in planned_.inputs.items():
@@ -62,28 +62,28 @@ def native() -> Service:
     return service
 
 
-def test_equal_numbers_of_the_same_topics_are_no_change() -> None:
+def test_equal_partition_counts_of_the_same_topics_are_no_change() -> None:
     before = {"a": Described("id-a", 4)}
     assert changed(before, {"a": Described("id-a", 4), "b": Described("id-b", 8)}) == {}
-    assert changed(before, {}) == {}, "what is not there may come back"
+    assert changed(before, {}) == {}, "a missing topic may come back"
 
 
 @pytest.mark.parametrize("now", [3, 8])
-def test_another_number_of_the_same_topic_is_a_change(now: int) -> None:
+def test_a_new_partition_count_of_the_same_topic_is_a_change(now: int) -> None:
     assert changed({"a": Described("id-a", 4)}, {"a": Described("id-a", now)}) == {"a": 4}
 
 
-def test_another_topic_of_the_same_name_is_read_for_the_first_time() -> None:
+def test_a_recreated_topic_counts_as_first_read() -> None:
     before, now = {"a": Described("id-a", 4)}, {"a": Described("id-a2", 8)}
     assert first_read(before, now) == now
-    assert first_read(before, {"a": Described("id-a", 8)}) == {}, "the number of before stays"
+    assert first_read(before, {"a": Described("id-a", 8)}) == {}, "the previous count stays"
 
 
 def test_a_native_join_by_partition_depends_on_its_source_and_its_table() -> None:
     assert depend(native()) == {"calls": {"calls", "customers"}}
 
 
-def test_a_rekeyed_join_by_partition_depends_on_the_topic_of_the_service_and_not_on_its_source() -> None:
+def test_a_rekeyed_join_by_partition_depends_on_the_rekeyed_topic_not_on_its_source() -> None:
     service = Service("s")
     service.join(orders.by("customer_id"), service.table(customers), into=joined, missing=WAIT)
     rekeyed = orders.by("customer_id").name_in("s")
@@ -93,19 +93,19 @@ def test_a_rekeyed_join_by_partition_depends_on_the_topic_of_the_service_and_not
     }
 
 
-def test_events_that_meet_a_global_table_depend_on_no_number() -> None:
+def test_a_join_with_a_global_table_depends_on_no_partition_count() -> None:
     service = Service("s")
     service.join(orders, service.global_table(customers).on("customer_id"), into=joined, missing=WAIT)
     assert depend(service) == {}
 
 
-def test_rows_that_wait_depend_on_their_topic_since_their_next_revision_has_to_meet_them() -> None:
+def test_waiting_rows_depend_on_their_topic_so_that_newer_revisions_meet_them() -> None:
     service = Service("s")
     service.join(carts, service.global_table(customers).on("customer_id"), into=joined, missing=WAIT)
     assert depend(service) == {"carts": {"carts", "s.joined.waiting"}}
 
 
-def test_rekeyed_rows_depend_on_their_source_and_on_all_topics_that_they_pass() -> None:
+def test_rekeyed_rows_depend_on_their_source_and_every_topic_on_their_way() -> None:
     service = Service("s")
     service.join(carts.by("customer_id"), service.table(customers), into=current, missing=DeadLetter)
     rekeyed = carts.by("customer_id").name_in("s")
@@ -132,7 +132,7 @@ def test_a_decide_depends_on_its_inputs_its_state_and_its_wake_ups() -> None:
     assert {"calls", "levels"} <= placed["calls"]
 
 
-def test_an_input_whose_topic_grew_between_two_runs_is_held_back_and_rows_stay_where_they_were(tmp_path: Path) -> None:
+def test_an_input_whose_topic_grew_between_runs_is_held_back_and_rows_stay_placed(tmp_path: Path) -> None:
     memo = tmp_path / "worker.json"
     first = Placement(planned(native()), Memo(memo))
     first.note({"calls": Described("id-c", 4), "customers": Described("id-r", 4)})
@@ -145,10 +145,10 @@ def test_an_input_whose_topic_grew_between_two_runs_is_held_back_and_rows_stay_w
     assert second.problems.keys() == {"calls", "customers"}
     assert second.partitions("customers", 8) == 4
     assert str(second.problem_of("calls")) == (
-        "topic calls: requires the 4 partitions that it had when this worker first read it: by them the service"
-        " places records; found 8; create calls again with 4 partitions, and write its records again; or start the"
-        " service under a new name, once the owners have written all records again; until then input calls is held"
-        " back, and reads go on"
+        "topic calls: requires the 4 partitions that it had when this worker first read it: the service places"
+        " records by that count; found 8; create calls again with 4 partitions, and rewrite its records; or start the"
+        " service under a new name, once the owners have rewritten all records; until then input calls is held"
+        " back, but reads continue"
     )
     assert not second.is_news({}), "a topic that the broker does not name stays as it was"
     second.note({"calls": Described("id-c2", 4), "customers": Described("id-r2", 4)})
@@ -156,7 +156,7 @@ def test_an_input_whose_topic_grew_between_two_runs_is_held_back_and_rows_stay_w
     assert second.partitions("customers", 4) == 4
 
 
-def test_a_topic_that_was_made_again_with_another_number_is_gone_on_with_from_the_next_start_on(tmp_path: Path) -> None:
+def test_a_topic_recreated_with_another_count_is_used_from_the_next_start(tmp_path: Path) -> None:
     memo = tmp_path / "worker.json"
     running = Placement(planned(native()), Memo(memo))
     running.note({"calls": Described("id-c", 4), "customers": Described("id-r", 4)})
@@ -165,13 +165,16 @@ def test_a_topic_that_was_made_again_with_another_number_is_gone_on_with_from_th
     running.note(again)
     assert running.problems.keys() == {"calls", "customers"}, "operators are built for four"
     assert running.partitions("customers", 8) == 4
-    assert "it is another topic now: restart the workers to go on with its number" in running.problems["calls"].do
+    assert (
+        "it is another topic now: restart the workers to continue with its partition count"
+        in running.problems["calls"].do
+    )
     restarted = Placement(planned(native()), Memo(memo))
     restarted.note(again)
     assert (restarted.problems, restarted.partitions("customers", 8)) == ({}, 8)
 
 
-def test_a_worker_that_remembers_nothing_takes_the_numbers_that_its_group_committed_with(tmp_path: Path) -> None:
+def test_a_worker_without_a_memo_adopts_the_counts_that_its_group_committed(tmp_path: Path) -> None:
     memo = tmp_path / "worker.json"
     new = Placement(planned(native()), Memo(memo))
     found = {"calls": Described("id-c", 8), "customers": Described("id-r", 8)}
@@ -180,11 +183,11 @@ def test_a_worker_that_remembers_nothing_takes_the_numbers_that_its_group_commit
     assert not new.adopt_committed({"calls": Described("id-c", 8)})
     assert new.adopt_committed({"calls": Described("id-c", 4)})
     new.note(found)
-    assert new.problems.keys() == {"calls", "customers"}, "and what meets them"
+    assert new.problems.keys() == {"calls", "customers"}, "and the topics joined with them"
     assert (new.number("calls", 8), new.number("customers", 8), new.number("other", 8)) == (4, 4, 0)
 
 
-def test_nobody_is_told_to_add_partitions_to_a_topic_of_the_service(tmp_path: Path) -> None:
+def test_no_problem_suggests_adding_partitions_to_a_topic_of_the_service(tmp_path: Path) -> None:
     service = Service("s")
     service.join(orders.by("customer_id"), service.table(customers), into=joined, missing=DeadLetter)
     rekeyed = orders.by("customer_id").name_in("s")
@@ -193,12 +196,12 @@ def test_nobody_is_told_to_add_partitions_to_a_topic_of_the_service(tmp_path: Pa
     placement.note({rekeyed: Described("id", 8)})
     problem = placement.problems[rekeyed]
     assert problem.do == (
-        f"add no partitions to a topic of the service; create {rekeyed} again with 4 partitions, and write its"
-        f" records again; until then inputs orders, {rekeyed} are held back, and reads go on"
+        f"add no partitions to a topic of the service; create {rekeyed} again with 4 partitions, and rewrite its"
+        f" records; until then inputs orders, {rekeyed} are held back, but reads continue"
     )
 
 
-def test_a_state_and_what_is_rekeyed_for_it_are_made_alike_whatever_the_source_has() -> None:
+def test_a_state_and_its_rekeyed_topic_get_the_same_count_whatever_the_source_has() -> None:
     service = Service("s")
     state = service.table(levels)
 

@@ -1,4 +1,4 @@
-"""What a plan says of the topics of a service."""
+"""What a plan contains about the topics of a service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def events(name: str) -> EventTopic:
     return EventTopic(name, Sold, key="product_id", owner="shop")
 
 
-def test_a_state_is_read_for_the_inputs_of_its_decide_of_joins_with_it_and_of_decides_that_read_near() -> None:
+def test_a_state_is_read_by_its_decide_by_joins_and_by_decides_that_read_near() -> None:
     service = Service("stock")
     levels = service.table(OwnerTopic("levels", Level, key="product_id", owner="stock"))
     others = service.table(OwnerTopic("others", Level, key="product_id", owner="stock"))
@@ -56,7 +56,7 @@ def test_a_state_is_read_for_the_inputs_of_its_decide_of_joins_with_it_and_of_de
     }  # fmt: skip
 
 
-def test_an_input_needs_all_that_is_kept_of_its_records_and_so_do_its_replays() -> None:
+def test_an_input_and_its_replays_need_every_row_kept_for_its_records() -> None:
     service = Service("stock")
     levels = service.table(OwnerTopic("levels", Level, key="product_id", owner="stock"))
     followed = service.table(OwnerTopic("followed", Level, key="product_id", owner="shop"))
