@@ -1,6 +1,6 @@
-"""What is done with the records of one partition, by what the partition is for.
+"""Handles the records of one partition, according to the purpose of the partition.
 
-Each handler is handed slices in the order of the log by the one processing loop.
+The processing loop passes slices to each handler in log order.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class InputStep(Protocol):
     def process(self, records: Sequence[Record]) -> None: ...
 
     def busy(self) -> bool:
-        """It cannot take more just now."""
+        """Return whether it cannot take more at the moment."""
 
 
 class TableHandler:
-    """A partition of a table: rows into its store, and what is no row to the dead letters.
+    """A partition of a table: rows go to its store, invalid ones to the dead letters.
 
-    The store knows which of them are published, so that none is lost where the process ends in between.
+    The store remembers which dead letters are published, so that none is lost if the process ends in between.
     """
 
     def __init__(self, at: PartitionContext) -> None:
@@ -43,7 +43,7 @@ class TableHandler:
             self._publish(rejected, position)
 
     def publish_left_over(self) -> None:
-        """Publish what the store kept and nobody is known to have published."""
+        """Publish the rejected rows that the store keeps and that are not known to be published."""
         left = [Rejected(record, record.cause) for record in self._table.unpublished(self._tp.partition)]
         if left:
             self._publish(left, left[-1].record.offset + 1)
@@ -52,12 +52,12 @@ class TableHandler:
         misplaced = self._table.misplaced(self._tp.partition, [record for record, _ in rejected])
         elsewhere = {each.record.offset for each in misplaced}
         for record, cause in rejected:
-            # What holds others back is a row still, which another row type may read: no letter to be settled.
+            # A row that holds its input back is not dead-lettered: another row type may be able to read it.
             held_back = self._table.role.needs_each_row and self._table.is_unreadable(self._tp.partition, record.key)
             if not held_back or record.offset in elsewhere:
                 self._dead_letters.add_rejected(record, cause)
         offsets = [each.record.offset for each in rejected]
-        # Where the table goes on is known to its store; the offset fences the dead letters.
+        # The store has the table's own position; this offset only fences the dead letters.
         self._delivery.done(self._tp, position)
         self._delivery.unit.afterwards.append(partial(self._table.published, self._tp.partition, offsets))
 
@@ -66,10 +66,10 @@ class TableHandler:
 
 
 class InputHandler:
-    """An input partition: all declarations on it, then its offset. `steps` are the declarations by their names."""
+    """An input partition: runs all declarations on it, then notes its offset. `steps` are the declarations by name."""
 
     def __init__(self, at: PartitionContext, steps: Mapping[str, InputStep], key_type: KeyType = BYTES) -> None:
-        """`key_type`: that of the message keys, which steps get in one form."""
+        """`key_type` is the type of the message keys, which are normalized for the steps."""
         self.steps = steps
         self.key_type = key_type
         self._tp = at.tp

@@ -1,8 +1,8 @@
 """Lanes: for each assigned partition, the batches that wait to be processed, in order.
 
-A lane gives its records, slice by slice, to one handler; who may run, and when, is decided here from the
-lane alone: it has records, and what it requires is caught up. A lane that has enough asks for no more, so
-nothing ever blocks the hand-over of batches. Knows neither Kafka clients nor stores.
+A lane passes its records, slice by slice, to one handler. It may run when it has records and its tables are caught up.
+A lane that has enough records asks for no more, so the consumer never has to wait to deliver a batch. The module knows
+neither Kafka clients nor stores.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from larder.declaring.records import Record
 from larder.kafka.batch_consumer import Batch
 
 SLICE_RECORDS = 500
-"""Records handled before control is given back: one to two milliseconds of work."""
+"""How many records are handled before control returns to the event loop: one to two milliseconds of work."""
 
 ENOUGH_RECORDS = 8_000
-"""A lane that holds as many records asks for no more."""
+"""A lane that holds this many records asks for no more."""
 
 
 class Handler(Protocol):
-    """What is done with the records of one partition."""
+    """Handles the records of one partition."""
 
     def process(self, records: Sequence[Record], position: int) -> None:
-        """Do all that is declared for `records`; `position` is the next offset after them."""
+        """Run all declarations on `records`; `position` is the next offset after them."""
 
     def busy(self) -> bool:
-        """It cannot take more just now."""
+        """Return whether it cannot take more at the moment."""
 
 
 class Lane:
-    """Batches of one partition on their way to a handler.
+    """The batches of one partition on their way to a handler.
 
-    `held` tells whether what the handler requires is not yet caught up.
+    `held` returns whether the lane has to wait, for instance until its tables are caught up.
     """
 
     def __init__(self, tp: TopicPartition, handler: Handler, held: Callable[[], bool]) -> None:
@@ -49,7 +49,7 @@ class Lane:
 
     @property
     def queued(self) -> int:
-        """Records that wait here."""
+        """The number of records that wait here."""
         return self._queued
 
     def wants_more(self) -> bool:
@@ -63,7 +63,7 @@ class Lane:
         return bool(self._batches) and not self.held() and not self.handler.busy()
 
     def step(self) -> int:
-        """Process one slice; answers how many records it had."""
+        """Process one slice, and return the number of its records."""
         batch = self._batches[0]
         records = batch.records
         if len(records) > SLICE_RECORDS:

@@ -1,8 +1,8 @@
-"""The one loop that runs every lane of a worker, slice by slice, and closes units of delivery.
+"""The loop that runs every lane of a worker, slice by slice, and closes units of delivery.
 
-Because there is one loop, a unit closes only where each record is wholly done by all declarations on its
-partition, or not begun. Tables go first, so that joins see rows as early as they can. Batches of an epoch
-that has passed are dropped. Knows neither Faust nor what the handlers do.
+There is only one loop, so a unit closes only when each record is either processed by all declarations on its partition,
+or not started. Tables come first, so that joins see rows as early as possible. Batches of an earlier epoch are dropped.
+The module knows neither Faust nor what the handlers do.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from larder.kafka.batch_consumer import Batch
 from larder.processing.lanes import Lane
 
 IDLE_SECONDS = 0.05
-"""How long the loop sleeps at most with nothing to do: what waits for a time is looked at this often."""
+"""How long the idle loop sleeps at most: chores that wait for a time run this often."""
 
 
 class Chore(Protocol):
     """Work that waits for a time or is done in the background, a slice at a time."""
 
     def tick(self, now: float) -> bool:
-        """Do a slice of what is due, and give whether there is more to do at once; `now` in seconds since the epoch."""
+        """Do a slice of due work, and return whether there is more; `now` is in seconds since the epoch."""
 
 
 class Processing:
-    """Lanes by partition, the epoch they belong to, and the loop over them; after `abandon` the delivery is renewed."""
+    """Lanes by partition, their epoch, and the loop over them. After `abandon`, the delivery must be renewed."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Processing:
         return self._lanes.keys()
 
     def held_back(self) -> Collection[TopicPartition]:
-        """Partitions whose records wait for what their handlers require."""
+        """Return the partitions whose lanes are held back."""
         return [tp for tp, lane in self._lanes.items() if lane.held()]
 
     def wanted(self) -> Collection[TopicPartition]:
@@ -74,11 +74,11 @@ class Processing:
             self._wake.set()
 
     def wake(self) -> None:
-        """Something that a lane waits for may have come."""
+        """Wake the loop: something that a lane waits for may have arrived."""
         self._wake.set()
 
     async def replace(self, lanes: Mapping[TopicPartition, Lane], chores: Collection[Chore]) -> None:
-        """Begin a new epoch with these lanes, in the order in which they have priority."""
+        """Start a new epoch with these lanes, in order of priority."""
         async with self._running:
             self.epoch += 1
             self._cut_short = False
@@ -88,7 +88,7 @@ class Processing:
             self._wake.set()
 
     async def finish(self) -> None:
-        """End the epoch: settle what is done, drop what is not begun; or all, where a slice was cut short."""
+        """End the epoch: settle what is done, drop the rest. Drop everything if a slice was interrupted."""
         if self._cut_short:
             await self.abandon()
             return
@@ -96,12 +96,12 @@ class Processing:
         async with self._running:
             self._lanes, self._order, self._chores = {}, [], ()
             await self._settled()
-            # What follows on a unit may be outputs again.
+            # Settling a unit may produce more outputs.
             while not (unit := await self.delivery.close()).empty:
                 await self.delivery.settle(unit)
 
     async def abandon(self) -> None:
-        """End the epoch without settling: outputs may be out, their offsets are not committed."""
+        """End the epoch without settling: some outputs may have been sent, but their offsets are not committed."""
         self.epoch += 1
         async with self._running:
             self._lanes, self._order, self._chores = {}, [], ()
@@ -111,7 +111,7 @@ class Processing:
                 self._settling = None
 
     async def run(self) -> None:
-        """Run until cancelled; raises what a handler or a settlement raises."""
+        """Run until cancelled; raise any error of a handler or a settlement."""
         while True:
             async with self._running:
                 worked = await self._turn()
@@ -121,11 +121,11 @@ class Processing:
                 await asyncio.sleep(0)
 
     async def _turn(self) -> bool:
-        """One slice of each ready lane, in order of priority; then what is due."""
+        """Process one slice of each ready lane, in order of priority; then run the chores."""
         worked = False
         for lane in self._order:
             if lane.ready():
-                # Records of a slice that fails are neither done nor not begun: what came of them must not be settled.
+                # If a slice fails half-way, its outputs must not be committed.
                 self._cut_short = True
                 records = lane.step()
                 self._cut_short = False

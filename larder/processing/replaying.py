@@ -1,7 +1,7 @@
-"""Dead letters that are replayed: each is processed again by the step that dead-lettered it, and by no other.
+"""Replays dead letters: each is processed again by the step that dead-lettered it, and by no other.
 
-They come in a topic of the service, partitioned like the input. A step is given the record as it came, at the offset
-that it has in the input: what comes of it is named after that, as if it had not been dead-lettered.
+They arrive in a topic of the service that is partitioned like the input. The step gets the original record with its
+offset in the input, so that its outputs are named as if it had never been dead-lettered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from larder.processing.handlers import InputHandler
 
 
 class ReplayHandler:
-    """One partition of replayed records of `source`, whose handler has the steps."""
+    """One partition of replayed records of `source`; the handler of that input has the steps."""
 
     def __init__(self, at: PartitionContext, source: TopicPartition, handler: InputHandler) -> None:
         self._at = at
@@ -52,6 +52,6 @@ class ReplayHandler:
 
 
 def _offset(replayed: bytes | None, source: TopicPartition) -> int | None:
-    """The offset of a record of `source`, out of its coordinates; None for any other."""
+    """Return the offset in a record's coordinates; None if it is not a record of `source`."""
     found = Coordinates.read((replayed or b"").decode(errors="replace"))
     return found.offset if found is not None and (found.topic, found.partition) == source else None

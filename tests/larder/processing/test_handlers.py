@@ -1,4 +1,4 @@
-"""What is done with the records of a partition, by what the partition is for."""
+"""How the records of a partition are handled, according to its purpose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LETTERS = Output("letters", 4, 1 << 20)
 
 
 class Stage:
-    """Partition 0 of a co-partitioned table, and where its dead letters go."""
+    """Partition 0 of a co-partitioned table, and its dead letters."""
 
     def __init__(self, directory: Path) -> None:
         self.held = LocalTable(
@@ -41,7 +41,7 @@ class Stage:
         return [record.offset for record in self.held.unpublished(0)]
 
 
-def test_a_rejected_row_is_published_and_known_to_be_once_that_is_acknowledged(tmp_path: Path) -> None:
+def test_a_rejected_row_is_marked_as_published_once_that_is_acknowledged(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     good, bad, astray = key_in(0), key_in(0, skip=1), key_in(1)
     stage.handler.process([row(0, good, 1), TableSent(1, bad.encode(), b"{"), row(2, astray, 1)], 3)
@@ -52,7 +52,7 @@ def test_a_rejected_row_is_published_and_known_to_be_once_that_is_acknowledged(t
     stage.held.close()
 
 
-def test_what_was_not_acknowledged_is_published_again_by_whoever_opens_the_store(tmp_path: Path) -> None:
+def test_an_unacknowledged_rejected_row_is_published_again_by_the_next_owner(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.handler.process([TableSent(0, key_in(0).encode(), b"{", 77, [("trace", b"t")])], 1)
     stage.delivery.crash(lambda _: 0)
@@ -71,7 +71,7 @@ def test_what_was_not_acknowledged_is_published_again_by_whoever_opens_the_store
     third.held.close()
 
 
-def test_a_partition_that_was_closed_meanwhile_is_no_failure(tmp_path: Path) -> None:
+def test_a_partition_that_closes_meanwhile_causes_no_failure(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.handler.process([TableSent(0, key_in(0).encode(), b"{")], 1)
     stage.held.close()

@@ -1,4 +1,4 @@
-"""The one loop over all lanes: who goes first, what is dropped, and when units are closed. No broker."""
+"""The loop over all lanes: which go first, what is dropped, and when units are closed. No broker."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def batch(tp: TopicPartition, first: int, count: int, position: int | None = Non
 
 
 class Handled:
-    """Notes what it is handed; `busy` and `fails` are set by a test."""
+    """Records what it gets; a test sets `busy` and `fails`."""
 
     def __init__(self, tp: TopicPartition, journal: list[tuple[TopicPartition, int, int]]) -> None:
         self.tp = tp
@@ -58,7 +58,7 @@ class Handled:
 
 
 class Stage:
-    """A loop over lanes of a table and two inputs, whose commits are noted; `commits` waits while `held`."""
+    """A loop over lanes of a table and two inputs. It records commits, which wait while `held`."""
 
     def __init__(self, kind: type[Delivery] = Delivery) -> None:
         self.now = 100.0
@@ -113,7 +113,7 @@ async def running(stage: Stage) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_tables_go_before_inputs_slice_by_slice() -> None:
+async def test_tables_are_processed_before_inputs_slice_by_slice() -> None:
     stage = Stage()
     await stage.begin()
     stage.put(batch(INPUT, 0, 600), batch(TABLE, 0, 1_200))
@@ -134,10 +134,10 @@ class Full(Delivery):
         return True
 
     async def send_full(self) -> None:
-        """Nothing to wait for: the broker keeps up."""
+        """Return at once: the broker keeps up."""
 
 
-async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are_sent() -> None:
+async def test_readers_get_a_turn_between_slices_even_while_outputs_are_sent() -> None:
     stage = Stage(Full)
     await stage.begin()
     stage.put(batch(INPUT, 0, 500), batch(OTHER, 0, 500), batch(TABLE, 0, 500))
@@ -153,7 +153,7 @@ async def test_between_two_slices_readers_have_their_turn_also_while_outputs_are
     assert seen == [1, 2]
 
 
-async def test_a_lane_that_is_held_keeps_its_records_and_holds_nobody_else() -> None:
+async def test_a_held_lane_keeps_its_records_and_holds_back_no_other() -> None:
     stage = Stage()
     stage.is_held = True
     await stage.begin()
@@ -167,7 +167,7 @@ async def test_a_lane_that_is_held_keeps_its_records_and_holds_nobody_else() -> 
     assert stage.committed[1] == {INPUT: 10}
 
 
-async def test_a_handler_that_is_busy_gets_nothing() -> None:
+async def test_a_busy_handler_gets_no_records() -> None:
     stage = Stage()
     stage.handlers[INPUT].busy_now = True
     await stage.begin()
@@ -191,7 +191,7 @@ async def test_batches_of_another_epoch_and_of_lost_partitions_are_dropped() -> 
     assert stage.journal == [(OTHER, 5, 10)]
 
 
-async def test_what_was_queued_goes_with_its_epoch() -> None:
+async def test_queued_records_are_dropped_with_their_epoch() -> None:
     stage = Stage()
     await stage.begin()
     stage.put(batch(INPUT, 0, 10))
@@ -203,7 +203,7 @@ async def test_what_was_queued_goes_with_its_epoch() -> None:
 
 
 async def test_a_position_without_records_is_committed_too() -> None:
-    """Only markers or aborted records lay between."""
+    """There were only markers or aborted records in between."""
     stage = Stage()
     await stage.begin()
     stage.put(Batch(INPUT, [], 42))
@@ -212,14 +212,14 @@ async def test_a_position_without_records_is_committed_too() -> None:
     assert stage.committed == [{INPUT: 42}]
 
 
-async def test_finishing_settles_what_is_done_and_drops_what_is_not_begun() -> None:
+async def test_finishing_settles_what_is_done_and_drops_the_rest() -> None:
     stage = Stage()
     stage.commits.clear()
     await stage.begin()
     stage.put(batch(INPUT, 0, 100))
     async with running(stage):
         await until(lambda: stage.journal, 5, "the first slice")
-        # Its unit is being settled, and one more is open.
+        # One unit is being settled, and the next is open.
         stage.put(batch(INPUT, 100, 100))
         await until(lambda: len(stage.journal) == 2, 5, "the second slice")
         stage.is_held = True
@@ -233,7 +233,7 @@ async def test_finishing_settles_what_is_done_and_drops_what_is_not_begun() -> N
     assert [position for _, _, position in stage.journal] == [100, 200]
 
 
-async def test_finishing_settles_what_follows_from_what_was_settled() -> None:
+async def test_finishing_also_settles_what_settling_produces() -> None:
     stage = Stage()
     await stage.begin()
     followed: list[int] = []
@@ -249,7 +249,7 @@ async def test_finishing_settles_what_follows_from_what_was_settled() -> None:
     assert followed == [2, 1, 0]
 
 
-async def test_abandoning_commits_nothing_more() -> None:
+async def test_abandoning_commits_nothing() -> None:
     stage = Stage()
     stage.commits.clear()
     await stage.begin()
@@ -268,14 +268,14 @@ async def test_abandoning_commits_nothing_more() -> None:
     assert stage.committed == [{OTHER: 10}]
 
 
-async def test_under_load_units_are_closed_by_time_and_one_after_the_other() -> None:
+async def test_under_load_units_close_at_intervals_and_one_after_the_other() -> None:
     stage = Stage()
     stage.commits.clear()
     await stage.begin()
     position = 0
 
     def go_on() -> bool:
-        """Time passes, and there is always something to do."""
+        """Advance the clock while there is always something to do."""
         nonlocal position
         stage.now += COMMIT_SECONDS / 4
         stage.put(batch(INPUT, position, 10))
@@ -291,7 +291,7 @@ async def test_under_load_units_are_closed_by_time_and_one_after_the_other() -> 
     assert positions == sorted(positions)
 
 
-async def test_a_failure_of_a_handler_ends_the_loop_with_its_cause() -> None:
+async def test_a_failing_handler_ends_the_loop_with_its_error() -> None:
     stage = Stage()
     stage.handlers[INPUT].fails = True
     await stage.begin()
@@ -303,7 +303,7 @@ async def test_a_failure_of_a_handler_ends_the_loop_with_its_cause() -> None:
     assert stage.committed == []
 
 
-async def test_what_was_done_of_a_slice_that_failed_is_not_settled() -> None:
+async def test_outputs_of_a_slice_that_failed_half_way_are_not_settled() -> None:
     stage = Stage()
     await stage.begin()
     stage.put(batch(INPUT, 0, 10), batch(OTHER, 0, 10))
@@ -312,10 +312,10 @@ async def test_what_was_done_of_a_slice_that_failed_is_not_settled() -> None:
         await stage.processing.run()
     await stage.processing.finish()
     assert stage.journal == [(INPUT, 10, 10)]
-    assert not stage.committed, "the unit has outputs of records that are not wholly done"
+    assert not stage.committed, "the unit has outputs of records that are only partly processed"
 
 
-async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
+async def test_a_failing_commit_ends_the_loop_with_its_error() -> None:
     stage = Stage()
     stage.refuses = True
     await stage.begin()
@@ -325,7 +325,7 @@ async def test_a_failure_to_commit_ends_the_loop_with_its_cause() -> None:
             await asyncio.wait_for(asyncio.shield(task), 5)
 
 
-async def test_chores_are_looked_at_also_when_nothing_comes() -> None:
+async def test_chores_run_even_when_no_records_arrive() -> None:
     stage = Stage()
     ticks: list[float] = []
 
@@ -339,8 +339,8 @@ async def test_chores_are_looked_at_also_when_nothing_comes() -> None:
     assert set(ticks) == {100.0}
 
 
-async def test_a_loop_that_is_cut_short_can_be_finished() -> None:
-    """A worker that is told to stop cancels its loop wherever that is, then settles."""
+async def test_an_interrupted_loop_can_be_finished() -> None:
+    """A worker that stops cancels its loop at any point, then settles."""
     stage = Stage()
     stage.commits.clear()
     await stage.begin()
@@ -366,7 +366,7 @@ def test_a_lane_asks_for_more_until_it_has_enough() -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 3 * SLICE_RECORDS), max_size=5), gap=st.integers(0, 3))
-def test_a_lane_hands_on_every_record_once_and_every_position_it_was_told(sizes: list[int], gap: int) -> None:
+def test_a_lane_passes_on_every_record_once_and_every_position(sizes: list[int], gap: int) -> None:
     handled: list[tuple[list[int], int]] = []
 
     class Noting(Handled):

@@ -1,4 +1,4 @@
-"""UUID keys in capitals and in braces, as .NET and SQL Server write them: the same keys, in one form."""
+"""UUID keys in capitals or braces, as .NET and SQL Server write them, are normalized to one form."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def by_partition(tmp_path: Path) -> Iterator[LocalTable]:
     table.close()
 
 
-def test_a_row_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) -> None:
+def test_a_row_with_a_key_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) -> None:
     told: list[bytes] = []
     whole.changes.watch = lambda _partition, keys: told.extend(keys)
     forms = [CAPITALS, BRACES, KEY]
@@ -76,13 +76,13 @@ def test_a_row_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) 
     assert set(told) == {KEY}
 
 
-def test_a_deletion_in_another_form_deletes_the_row(whole: LocalTable) -> None:
+def test_a_deletion_with_a_key_in_another_form_deletes_the_row(whole: LocalTable) -> None:
     whole.apply(0, [part(0, KEY, 1), Sent(1, BRACES, None)], 2)
     assert whole.stored.raw(KEY) is None
     assert whole.counts.deleted == 1
 
 
-def test_a_key_of_another_row_is_rejected_in_any_form_and_told_as_it_was_sent(whole: LocalTable) -> None:
+def test_a_wrong_key_is_rejected_in_any_form_and_reported_as_it_was_sent(whole: LocalTable) -> None:
     other = Sent(0, str(uuid.uuid4()).upper().encode(), part(0, KEY, 1).value)
     (rejected,) = whole.apply(0, [other], 1)
     assert "requires the value of part_id" in rejected.cause
@@ -90,7 +90,7 @@ def test_a_key_of_another_row_is_rejected_in_any_form_and_told_as_it_was_sent(wh
     assert kept.key == other.key
 
 
-def test_a_row_by_partition_lies_where_its_key_is_looked_up_or_is_rejected_with_its_form(
+def test_a_co_partitioned_row_is_where_its_key_is_looked_up_or_is_rejected(
     by_partition: LocalTable,
 ) -> None:
     here, there = partition_of(KEY, 4), partition_of(CAPITALS, 4)
@@ -102,7 +102,7 @@ def test_a_row_by_partition_lies_where_its_key_is_looked_up_or_is_rejected_with_
     assert by_partition.stored.raw(KEY) is not None
 
 
-def test_inputs_are_handled_under_one_key_and_parked_as_they_were_sent() -> None:
+def test_inputs_are_handled_under_one_key_and_dead_lettered_as_they_were_sent() -> None:
     delivery = MemoryDelivery()
     tp = TopicPartition("orders", 0)
     at = context(tp, delivery, Output("s.dead-letters", 1, 1 << 20))

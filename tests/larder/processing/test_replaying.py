@@ -1,4 +1,4 @@
-"""What becomes of dead letters that are replayed to the step that parked them."""
+"""The outcomes of dead letters that are replayed to the step that dead-lettered them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLAYS = TopicPartition(f"s.{INPUT.topic}.replays", INPUT.partition)
 
 
 class Step:
-    """Keeps what it is given."""
+    """Records what it gets."""
 
     def __init__(self) -> None:
         self.seen: list[Record] = []
@@ -42,7 +42,7 @@ def handler(delivery: MemoryDelivery, steps: dict[str, Step]) -> ReplayHandler:
     return ReplayHandler(at, INPUT, InputHandler(at.of(INPUT), steps))
 
 
-def test_a_step_gets_the_record_at_the_offset_that_it_has_in_the_input() -> None:
+def test_a_step_gets_a_replayed_record_with_its_offset_in_the_input() -> None:
     delivery, one, other = MemoryDelivery(), Step(), Step()
     handler(delivery, {"join j": one, "decide d": other}).process(
         [replayed(0, b"join j", f"{INPUT.topic}/{INPUT.partition}/12".encode())], 1
@@ -61,7 +61,7 @@ def test_a_busy_step_of_the_input_keeps_replayed_records_waiting() -> None:
     assert replaying.busy()
 
 
-def test_what_nobody_can_process_again_is_parked_and_loses_nothing() -> None:
+def test_a_record_that_no_step_can_replay_is_dead_lettered_whole() -> None:
     delivery, step = MemoryDelivery(), Step()
     place = f"{INPUT.topic}/{INPUT.partition}".encode()
     strange = [
@@ -90,7 +90,7 @@ def test_what_nobody_can_process_again_is_parked_and_loses_nothing() -> None:
     assert headers["larder.cause"] == b"replaying requires the step 'join k' of the service on orders; found join j"
 
 
-def test_a_replayed_record_waits_under_its_own_coordinates_and_is_joined_once() -> None:
+def test_a_replayed_record_waits_under_its_original_coordinates_and_is_joined_once() -> None:
     stage = Stage()
 
     def again() -> ReplayHandler:
@@ -102,7 +102,7 @@ def test_a_replayed_record_waits_under_its_own_coordinates_and_is_joined_once() 
     sent = replayed(3, b"join j", f"{INPUT.topic}/{INPUT.partition}/12".encode(), order.value)
     again().process([sent], 4)
     stage.settle_and_read_back()
-    # Another worker takes over, and reads the replayed record again.
+    # Another worker takes over and reads the replayed record again.
     stage.opened()
     again().process([sent], 4)
     assert len(stage.waiting) == 2
