@@ -1,10 +1,9 @@
-"""The assignor: what members of a group tell its leader, what the leader tells them, and how it decides between.
+"""The assignor: what group members report to their leader, how the leader assigns partitions, and what it replies.
 
-Replaces Faust's (0.15.3), whose interface Faust's recovery uses and aiokafka calls, in the consumer's
-thread. Topics with the same number of partitions and the same subscribers are co-partitioned: a partition's number
-goes to one member for all of them. What members tell is JSON with a version: what a member of another version adds
-is not looked at, what it lacks or what cannot be read counts as nothing, so that workers of two versions share a
-group while they are replaced one by one.
+It replaces the assignor of Faust (0.15.3). Faust's recovery uses that interface, and aiokafka calls it in the
+consumer's thread. Topics with the same partition count and the same subscribers are co-partitioned: one member gets a
+partition number for all of them. Reports are JSON with a version. Unknown fields are ignored, and missing or unreadable
+ones count as empty, so that workers of two versions can share a group during a rolling upgrade.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
     from faust.types.tuples import TP
 
 Partitions = dict[str, list[int]]
-"""By topic."""
+"""Partition numbers by topic."""
 
 
 class MemberReport(msgspec.Struct):
-    """What a member tells the leader: the last share that it was given, and how far its stores are.
+    """What a member reports to the leader: its last assignment, and the positions of its stores.
 
-    Of two that say that they have a partition, the one whose `round` is the later one is right.
+    If two members claim the same partition, the one with the later `round` is right.
     """
 
     version: int = 1
@@ -40,13 +39,13 @@ class MemberReport(msgspec.Struct):
     standby: Partitions = {}
     stored: dict[str, dict[int, int]] = {}
     asks: int = 0
-    """Counts its requests for another assignment: a broker only reacts if something has changed."""
+    """Counts its requests for another assignment: a broker only reacts if the metadata has changed."""
     web: str = ""
-    """Where other workers reach its web port, as http://host:port."""
+    """The address of its web port for other workers, as http://host:port."""
 
 
 class Given(msgspec.Struct):
-    """What the leader tells a member beside what it processes; `topics` are those that it knew it to read."""
+    """What the leader sends a member besides its partitions; `topics` is the subscription that the leader knew."""
 
     version: int = 1
     round: int = 0
@@ -57,8 +56,8 @@ class Given(msgspec.Struct):
 T = TypeVar("T", MemberReport, Given)
 
 
-def read_told(content: bytes | None, kind: type[T]) -> T:
-    """Read what a member tells, or is given."""
+def decode_metadata(content: bytes | None, kind: type[T]) -> T:
+    """Decode a member's report, or what the leader sent it."""
     try:
         return msgspec.json.decode(content or b"", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -66,7 +65,7 @@ def read_told(content: bytes | None, kind: type[T]) -> T:
 
 
 class Assignor(PartitionAssignor):
-    """`stored` gives the positions of this worker's stores; it is called in the consumer's thread."""
+    """`stored` returns the positions of this worker's stores; it is called in the consumer's thread."""
 
     def __init__(
         self, app: Any, stored: Callable[[], Mapping[TopicPartition, int]], *, standby: bool, web: str = ""
@@ -75,11 +74,11 @@ class Assignor(PartitionAssignor):
         self._web = web
         self._stored = stored
         self._standby = standby
-        self._told = MemberReport()
+        self._report = MemberReport()
         self._subscribed: frozenset[str] = frozenset()
         self.standbys: Collection[TopicPartition] = frozenset()
         self.is_outdated = False
-        """The leader did not know what this member reads now: it has to be asked again."""
+        """The leader did not know this member's current subscription, so the member must rejoin."""
 
     @property
     def name(self) -> str:
@@ -94,8 +93,8 @@ class Assignor(PartitionAssignor):
         stored: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for tp, position in self._stored().items():
             stored[tp.topic][tp.partition] = position
-        told = msgspec.structs.replace(self._told, stored=dict(stored), web=self._web)
-        return ConsumerProtocolMemberMetadata(self.version, sorted(topics), msgspec.json.encode(told))
+        report = msgspec.structs.replace(self._report, stored=dict(stored), web=self._web)
+        return ConsumerProtocolMemberMetadata(self.version, sorted(topics), msgspec.json.encode(report))
 
     def assign(
         self, cluster: ClusterMetadata, member_metadata: Mapping[str, ConsumerProtocolMemberMetadata]
@@ -106,9 +105,9 @@ class Assignor(PartitionAssignor):
             for topic in member.subscription
         }
         reads = {name: frozenset(member.subscription) for name, member in member_metadata.items()}
-        told = {name: read_told(member.user_data, MemberReport) for name, member in member_metadata.items()}
-        active, standby = assign(counts, reads, told, standby=self._standby)
-        latest = 1 + max(each.round for each in told.values())
+        reports = {name: decode_metadata(member.user_data, MemberReport) for name, member in member_metadata.items()}
+        active, standby = assign(counts, reads, reports, standby=self._standby)
+        latest = 1 + max(each.round for each in reports.values())
         return {
             name: ConsumerProtocolMemberAssignment(
                 self.version,
@@ -119,39 +118,43 @@ class Assignor(PartitionAssignor):
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        given = read_told(assignment.user_data, Given)
+        given = decode_metadata(assignment.user_data, Given)
         active = {topic: sorted(numbers) for topic, numbers in assignment.assignment}
         self.is_outdated = bool(given.topics) and self._subscribed != frozenset(given.topics)
-        self._told = MemberReport(
-            round=given.round, active=active, standby=given.standby, asks=self._told.asks + self.is_outdated
+        self._report = MemberReport(
+            round=given.round, active=active, standby=given.standby, asks=self._report.asks + self.is_outdated
         )
         self.standbys = frozenset(
             TopicPartition(topic, number) for topic, numbers in given.standby.items() for number in numbers
         )
 
     def assigned_actives(self) -> set[TP]:
-        """None of Faust's tables."""
+        """Return nothing: there are no Faust tables."""
         return set()
 
     def assigned_standbys(self) -> set[TP]:
-        """None of Faust's tables."""
+        """Return nothing: there are no Faust tables."""
         return set()
 
 
 def assign(
-    counts: Mapping[str, int], reads: Mapping[str, frozenset[str]], told: Mapping[str, MemberReport], *, standby: bool
+    counts: Mapping[str, int],
+    reads: Mapping[str, frozenset[str]],
+    reports: Mapping[str, MemberReport],
+    *,
+    standby: bool,
 ) -> tuple[Mapping[str, Partitions], Mapping[str, Partitions]]:
-    """What each member processes, and what it stands by for: pure.
+    """Return the active and the standby partitions of each member. Pure.
 
-    `counts` are the partitions of each topic, `reads` the topics of each member. A topic that is not there is left
-    out. Members that have least so far get the larger share of the next group of topics.
+    `counts` has the partition count of each topic, `reads` the topics of each member. Missing topics are left out. The
+    members with the fewest partitions so far get the larger shares of the next group of topics.
     """
     active: dict[str, Partitions] = {name: {} for name in reads}
     standbys: dict[str, Partitions] = {name: {} for name in reads}
     loads = Counter[str]()
     for topics, members in _groups(counts, reads):
         ordered = sorted(members, key=lambda name: (loads[name], name))
-        shares = share(counts[topics[0]], _claims(topics, {name: told[name] for name in ordered}), standby=standby)
+        shares = share(counts[topics[0]], _claims(topics, {name: reports[name] for name in ordered}), standby=standby)
         for name, given in shares.items():
             loads[name] += len(given.active)
             _note(topics, given, active[name], standbys[name])
@@ -169,7 +172,7 @@ def _note(topics: Iterable[str], given: Share, active: Partitions, standbys: Par
 def _groups(
     counts: Mapping[str, int], reads: Mapping[str, frozenset[str]]
 ) -> Iterable[tuple[list[str], frozenset[str]]]:
-    """Topics that belong together, and their members."""
+    """Return the groups of co-partitioned topics, each with its members."""
     groups: defaultdict[tuple[int, frozenset[str]], list[str]] = defaultdict(list)
     for topic, count in sorted(counts.items()):
         if count:
@@ -177,13 +180,13 @@ def _groups(
     return [(topics, members) for (_, members), topics in groups.items()]
 
 
-def _claims(topics: Collection[str], told: Mapping[str, MemberReport]) -> dict[str, MemberClaim]:
-    """What members claim of a group; of several that say that they have a partition, the latest is right."""
+def _claims(topics: Collection[str], reports: Mapping[str, MemberReport]) -> dict[str, MemberClaim]:
+    """Return the members' claims on a group of topics; if several claim a partition, the latest is right."""
     owners: dict[int, str] = {}
-    for name in sorted(told, key=lambda name: (told[name].round, name)):
-        owners |= dict.fromkeys(_numbers(told[name].active, topics), name)
+    for name in sorted(reports, key=lambda name: (reports[name].round, name)):
+        owners |= dict.fromkeys(_numbers(reports[name].active, topics), name)
     claims = {}
-    for name, each in told.items():
+    for name, each in reports.items():
         reached = Counter[int]()
         for topic in topics:
             reached.update(each.stored.get(topic, {}))

@@ -1,10 +1,11 @@
-"""Which member of a group processes which partition, and which one stands by. Pure: claims to shares.
+"""Which member of a group processes which partition, and which one is its standby. Pure: claims to shares.
 
-One co-partitioned group of topics at a time: what is decided is a partition's number, for all of its topics. Every
-partition is given once, and no member has more than one partition more than another; among all ways to do that, the
-cheapest one is taken: it costs something to move a partition, and what its member has to read that another one has.
+It handles one group of co-partitioned topics at a time: a partition number is assigned for all of its topics. Every
+partition is assigned once, and the members' partition counts differ by at most one. Of all such assignments the
+cheapest is chosen. Moving a partition has a cost, and so has each record that its member must read although another
+member has it.
 
-That is a problem of assignment with equal quotas, solved by shortest augmenting paths: Ahuja, Magnanti, Orlin,
+This is an assignment problem with equal quotas, solved by shortest augmenting paths: Ahuja, Magnanti, Orlin,
 "Network Flows", chapter 9.7.
 """
 
@@ -14,15 +15,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 MOVE_OFFSETS = 100_000
-"""What a move costs, in offsets to be read: the records of half a second of full load, which is how far apart the
-moments may be at which two members told their positions. So no partition leaves a member that is caught up but to
-make things even, and one that is far behind gives way to a warm copy."""
+"""The cost of a move, in offsets to read: the records of half a second at full load. Two members may report their
+positions this far apart. So a partition leaves a member that is caught up only to balance the group, and one that is
+far behind yields to a warm copy."""
 
 
 class MemberClaim(NamedTuple):
-    """What a member brings: partitions that it processed, those that it stood by for, and how far its stores are.
+    """What a member has: the partitions that it processed, its standbys, and the positions of its stores.
 
-    `reached` is the sum of the stored positions, by partition; a partition without a store is at 0.
+    `reached` is the sum of the stored positions by partition; a partition without a store is at 0.
     """
 
     had: Collection[int] = ()
@@ -31,16 +32,16 @@ class MemberClaim(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What a member gets."""
+    """The partitions that a member gets."""
 
     active: frozenset[int] = frozenset()
     standby: frozenset[int] = frozenset()
 
 
 def share(partitions: int, claims: Mapping[str, MemberClaim], *, standby: bool) -> dict[str, Share]:
-    """Share the partitions of one group out; of equal members the first ones get more. No partition is claimed twice.
+    """Assign the partitions of one group; of equal members the first ones get more. No partition is claimed twice.
 
-    With `standby`, each partition has one on another member as well, if there is another one.
+    With `standby`, each partition also gets a standby on another member, if there is one.
     """
     members = list(claims)
     behind = _behind(partitions, list(claims.values()))
@@ -66,13 +67,13 @@ def _of(place: int, given: Sequence[int]) -> frozenset[int]:
 
 
 def _behind(partitions: int, claims: Sequence[MemberClaim]) -> list[list[int]]:
-    """By partition and member: how many offsets a member has to read that another one has."""
+    """Return, by partition and member, how many offsets a member lags behind the most advanced one."""
     reached = [[claim.reached.get(number, 0) for claim in claims] for number in range(partitions)]
     return [[max(row) - each for each in row] for row in reached]
 
 
 def balance(costs: Sequence[Sequence[int]]) -> list[int]:
-    """Give each row (a partition) one of its columns (a member), as evenly as can be, at the lowest cost in all."""
+    """Assign each row (a partition) a column (a member), as evenly as possible, at the lowest total cost."""
     columns = len(costs[0]) if costs else 1
     slots = _Slots(costs, len(costs) // columns, len(costs) % columns)
     for row in range(len(costs)):
@@ -81,14 +82,14 @@ def balance(costs: Sequence[Sequence[int]]) -> list[int]:
 
 
 class _Step(NamedTuple):
-    """How a column came to have one row too many: from another one, which gave it a row, or its larger quota."""
+    """How a column got one row too many: another column moved a row to it, or its larger quota."""
 
     before: int
     row: int | None
 
 
 class _Slots:
-    """Rows by column so far, always at the lowest cost; `extra` columns may have one more than `quota`."""
+    """The rows of each column so far, always at the lowest cost; `extra` columns may have one row more than `quota`."""
 
     def __init__(self, costs: Sequence[Sequence[int]], quota: int, extra: int) -> None:
         self._costs = costs
@@ -100,10 +101,10 @@ class _Slots:
         return [next(at for at, rows in enumerate(self._rows) if row in rows) for row in range(len(self._costs))]
 
     def add(self, row: int) -> None:
-        """Give a row to a column; others may move on from there, along the cheapest path to a column with room."""
+        """Assign a row to a column; others may move on, along the cheapest path to a column with room."""
         reached, steps = list(self._costs[row]), dict[int, _Step]()
         free = [at for at, rows in enumerate(self._rows) if self._has_room(len(rows))]
-        # So far nothing gets cheaper by moving: a column that is cheapest by itself is the end of a cheapest path.
+        # No move makes anything cheaper yet, so the cheapest column is itself the end of a cheapest path.
         if min(reached[at] for at in free) > min(reached):
             self._spread(reached, steps)
         at = min(free, key=lambda each: (reached[each], len(self._rows[each]), each))
@@ -122,7 +123,7 @@ class _Slots:
         return sum(len(rows) > self._quota for rows in self._rows)
 
     def _spread(self, reached: list[int], steps: dict[int, _Step]) -> None:
-        """Bellman and Ford: the cheapest way for each column to be the one that has a row too many."""
+        """Find the cheapest way for each column to have the one row too many (Bellman-Ford)."""
         moves = [(a, b, *self._move(a, b)) for a, rows in enumerate(self._rows) if rows for b in self._others(a)]
         changed = True
         while changed:
@@ -135,7 +136,7 @@ class _Slots:
         return [at for at in range(len(self._rows)) if at != column]
 
     def _move(self, before: int, at: int) -> tuple[int, int | None]:
-        """The cheapest way to have one too many at `at` and no longer at `before`: a row, or a larger quota, moves."""
+        """Return the cheapest way to move the surplus from `before` to `at`: by a row, or by the larger quota."""
         cost, row = min((self._costs[row][at] - self._costs[row][before], row) for row in self._rows[before])
         if cost > 0 and len(self._rows[before]) == self._quota < len(self._rows[at]):
             return 0, None

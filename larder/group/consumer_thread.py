@@ -1,8 +1,7 @@
-"""The thread in which a worker's consumer lives, with an event loop of its own, and calls into it from outside.
+"""The thread of a worker's consumer, which has its own event loop, and the calls into it.
 
-Subclasses Faust's consumer thread (0.15.3, with mode 0.7.1), which would make a consumer of its own settings, and
-touches aiokafka's coordinator behind that consumer. `tests/larder/group/test_faust_app.py` fails when either
-changes.
+It subclasses Faust's consumer thread (0.15.3, with mode 0.7.1), which would create a consumer with its own settings. It
+also uses aiokafka's coordinator behind that consumer. `tests/larder/group/test_faust_app.py` fails when either changes.
 """
 
 from __future__ import annotations
@@ -30,46 +29,46 @@ from larder.kafka.transactions import Member
 T = TypeVar("T")
 
 METADATA_MS = 5_000
-"""How often topics are looked at for new partitions, and for having been deleted and created again."""
+"""How often topics are checked for new partitions, and for having been recreated."""
 
 ASKED_SECONDS = 30.0
-"""How long the broker may take to say offsets, members or topics: then it is asked again."""
+"""How long the broker may take to report offsets, members or topics before the request is retried."""
 
 
 class Group(NamedTuple):
-    """How this worker is a member of its consumer group; times are in seconds."""
+    """The settings of this worker's membership in its consumer group; times are in seconds."""
 
     name: str
     member: str
-    """The worker's transactional id, by which others know whether it is still there; its instance id as well."""
+    """The worker's transactional id, by which others know whether it is still alive; also its instance id."""
     connection: Connection
     session_timeout: float
     heartbeat: float
     max_poll_interval: float
     fetch_bytes: int
     owned: frozenset[str] = frozenset()
-    """Topics that this service alone writes: they end where the last of their records lies, committed or not."""
+    """Topics that only this service writes: their end is that of all records, committed or not."""
     standby: int = 0
-    """How many members beside the one that processes a partition follow its tables."""
+    """How many other members follow the tables of a partition."""
     stays: bool = False
-    """When it stops, it does not leave: its partitions wait for it until the session is over."""
+    """It does not leave the group when it stops: its partitions wait for it until its session expires."""
     web: str = ""
-    """Where the other members reach this worker's web port."""
+    """The address of this worker's web port for other members."""
 
 
 class GroupConsumer(StaticConsumer):
-    """A broker that goes away just when the group is to be joined is waited for: Faust would end the worker."""
+    """Waits for a broker that disappears just as the worker joins the group: Faust would end the worker."""
 
     async def start(self) -> None:
         await answered(super().start)
 
 
 Question = Callable[[GroupConsumer], Coroutine[Any, Any, T]]
-"""What runs in the loop of a consumer."""
+"""A coroutine function that runs in the loop of a consumer."""
 
 
 class DaemonThread(WorkerThread):
-    """Does not keep the process: what it waits for at the end may be a broker that never answers."""
+    """Does not keep the process alive: at the end it may wait for a broker that never answers."""
 
     def __init__(self, service: ServiceThread, **options: Any) -> None:
         super().__init__(service, **options)
@@ -78,7 +77,7 @@ class DaemonThread(WorkerThread):
 
 @contextmanager
 def _unless_closed(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Pass over what fails since that loop is closed: the worker has ended, and nobody is there to hear it."""
+    """Ignore an error caused by a closed loop: the worker has ended, so nothing is left to handle it."""
     try:
         yield
     except RuntimeError:
@@ -89,7 +88,7 @@ def _unless_closed(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 class Thread(driver.AIOKafkaConsumerThread):
     """The consumer's own thread and event loop.
 
-    A consumer that needs longer to stop than the worker waits for it ends after the worker's loop was closed.
+    If the consumer takes longer to stop than the worker waits, it ends after the worker's loop was closed.
     """
 
     Worker = DaemonThread
@@ -108,7 +107,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             with _unless_closed(self.parent_loop):
                 super()._start_thread()
         finally:
-            # A question that came just as the loop ended has begun, and would neither end nor be cancelled.
+            # A call made just as the loop ended has started, and would neither finish nor be cancelled.
             with self._asking:
                 self._ended = True
             self.thread_loop.run_until_complete(self._gather_remaining_tasks())
@@ -142,7 +141,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         )
 
     async def on_partitions_assigned(self, assigned: set[TP], generation: int = 0) -> None:
-        """Called in this thread, before anything else can happen to the membership."""
+        """Note the membership. Called in this thread, before anything else can happen to it."""
         coordinator = self._ensure_consumer()._coordinator
         self.member = Member(self._group.name, coordinator.generation, coordinator.member_id, self._group.member)
         if self._our_assignor.is_outdated:
@@ -151,11 +150,11 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     @property
     def can_be_asked(self) -> bool:
-        """The consumer was made, and its loop has not ended."""
+        """Whether the consumer was created and its loop is running."""
         return self._consumer is not None and self.thread_loop.is_running()
 
     async def ask(self, question: Question[T]) -> T:
-        """Ask what the broker has to answer; aiokafka may look for a coordinator without end."""
+        """Run a request within a time limit: aiokafka may search for a coordinator forever."""
         async with within(ASKED_SECONDS, "the broker's answer"):
             return await self._run(question)
 
@@ -163,16 +162,16 @@ class Thread(driver.AIOKafkaConsumerThread):
         return await self._run(partial(fetch, wanted=wanted, patience=POLL_SECONDS, limit=BATCH_RECORDS))
 
     async def check_group(self) -> None:
-        """Raise what keeps this worker out of its group, if the consumer has noticed it."""
+        """Raise the error that keeps this worker out of its group, if the consumer has noticed it."""
         if self.can_be_asked:
             await self._run(_check_group)
 
     async def seek_all(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Go to the positions of those partitions that are assigned still."""
+        """Seek the positions of those partitions that are still assigned."""
         await self._run(partial(_seek_all, positions=positions))
 
     async def _run(self, call: Question[T]) -> T:
-        """Run in the consumer's loop, without the queue that Faust puts before it; cancelled once that has ended."""
+        """Run a call in the consumer's loop, bypassing Faust's queue; cancel it if the loop has ended."""
         with self._asking:
             if self._ended:
                 raise asyncio.CancelledError
@@ -180,7 +179,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         return await asyncio.wrap_future(running)
 
     def verify_event_path(self, now: float, tp: TopicPartition) -> None:
-        """Faust's slow-stream warnings count records that we never report to it."""
+        """Do nothing: Faust's warnings about slow streams count records that we never report to it."""
 
 
 async def _check_group(consumer: GroupConsumer) -> None:

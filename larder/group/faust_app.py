@@ -1,13 +1,14 @@
-"""Faust as the harness: its worker, agents, consumer group and assignment, delivering whole batches.
+"""Faust as the harness: its worker, agents, consumer group and assignment, with whole batches as messages.
 
-Subclasses Faust's application (0.15.3). What is changed, and why, beside its consumer (`faust_consumer`):
+It subclasses Faust's application (0.15.3). These things differ from stock Faust, apart from the consumer
+(`faust_consumer`):
 
-* our own assignor is always used (`assignor`): stock Faust falls back to round-robin for an
-  application without Faust tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`);
-* the group is joined at once: Faust first waits a second for an application to declare its Faust tables.
+* Our own assignor is always used (`assignor`). Stock Faust falls back to round-robin for an application without Faust
+  tables, which is not co-partitioned (`faust/transport/drivers/aiokafka.py`).
+* The worker joins the group at once. Stock Faust first waits a second for the application to declare Faust tables.
 
-Knows partitions and batches, neither tables nor joins. `tests/larder/group/test_faust_app.py` fails
-when Faust changes under it.
+The module knows partitions and batches, but neither tables nor joins. `tests/larder/group/test_faust_app.py` fails when
+Faust changes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class BatchTopic(faust.Topic):
 
 
 class Boot(BootStrategy):
-    """Starts consumer, agents and conductor; the worker has a producer and a web server of its own."""
+    """Starts consumer, agents and conductor only: the worker has its own producer and web server."""
 
     def kafka_producer(self) -> Iterable[ServiceT]:
         return []
@@ -57,7 +58,7 @@ class Boot(BootStrategy):
 
 
 class NoTables(TableManager):
-    """Faust's own tables, of which there are none: nothing is waited for before the group is joined."""
+    """Faust's own tables, of which there are none: the worker joins the group without waiting for them."""
 
     async def on_start(self) -> None:
         await self._update_channels()
@@ -81,7 +82,7 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_recovery_delay=0,
             broker_session_timeout=group.session_timeout,
-            # How long Faust waits for `perform_seek`; after that it would let flow resume all the same.
+            # How long Faust waits for `perform_seek`; after that it would resume the flow anyway.
             broker_request_timeout=1e9,
             broker_commit_livelock_soft_timeout=1e9,
             topic_allow_declare=False,
@@ -95,7 +96,7 @@ class App(faust.App):
             self.agent(self.topic(topic), name=topic)(self._hand_over)
 
     async def _hand_over(self, stream: Any) -> None:
-        """The agent of every topic: puts batches in, in order. Faust itself would only log that it died."""
+        """Pass batches to the intake in order, as the agent of every topic. Faust alone would only log its failure."""
         try:
             async for batch, epoch in stream:
                 await self._intake.put(batch, epoch)
@@ -107,7 +108,7 @@ class App(faust.App):
         return Transport(self, self._group, self._intake, self.assignor)
 
     def _create_directories(self) -> None:
-        """None: Faust has no tables here, and would leave empty folders wherever a worker is started."""
+        """Create none: there are no Faust tables, and Faust would leave empty folders where a worker starts."""
 
     async def _on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         if not self.should_stop:
@@ -115,17 +116,17 @@ class App(faust.App):
         await super()._on_partitions_revoked(revoked)
 
     def _crash(self, reason: BaseException) -> None:
-        """A part of Faust died (each of its parents is called): that must not leave a worker that only looks alive."""
+        """Fail with a part of Faust (called for each of its parents): the worker must not live on without it."""
         super()._crash(reason)
         self._intake.fail(reason)
 
 
 def quiet() -> None:
-    """Keep Faust's and aiokafka's chatter out of the log: the worker has its own lines.
+    """Silence the loggers of Faust and aiokafka: the worker logs its own lines.
 
-    aiokafka logs as errors what it tries again by itself: eighty lines a second while a broker is away. What it
-    cannot fix it raises; what ends a part of Faust ends the worker, which logs it once.
+    aiokafka logs errors that it retries itself, up to eighty lines a second while a broker is unreachable. It raises
+    the others. An error that ends a part of Faust ends the worker, which logs it once.
     """
-    # Parts of Faust that are subclassed here log by the names of their modules; our own lines are of "larder".
+    # Our subclasses of Faust's parts log under their module names, our own lines under "larder".
     for name in ("faust", "mode", "aiokafka", "larder.group"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

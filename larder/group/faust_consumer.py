@@ -1,16 +1,16 @@
-"""The group's consumer as Faust's parts know it: its transport, its flow of batches, and where partitions start.
+"""The group's consumer as Faust sees it: its transport, its flow of batches, and where partitions start.
 
-Subclasses Faust's consumer and transport (0.15.3). What is changed, and why:
+It subclasses Faust's consumer and transport (0.15.3). These things differ from stock Faust:
 
-* the consumer hands on one message for each fetched batch, not for each record (a hundred times
-  fewer queue steps), reads committed records only and never resets an offset by itself;
-* offsets are committed by our own hand only, with the outputs or after them: Faust's commit
-  handler, `wait_empty` and stop would commit what was merely handed to an agent;
-* at an assignment every partition is sought explicitly, to where `Intake.start` says, however long that takes, and
-  nothing is taken before Faust lets flow resume: it would be dropped with the queues that Faust empties then.
+* The consumer passes on one message for each fetched batch, not for each record, which takes a hundred times fewer
+  queue steps. It reads only committed records and never resets an offset on its own.
+* Only the worker commits offsets, with its outputs or after them. Faust's commit handler, `wait_empty` and stop would
+  commit records that an agent has received but not processed.
+* After an assignment every partition is sought explicitly to the offset that `Intake.start` returns, however long that
+  takes. Nothing is fetched before Faust resumes the flow, since Faust then empties its queues.
 
-Knows partitions and batches, neither tables nor joins. `tests/larder/group/test_faust_app.py` fails
-when Faust changes under it.
+The module knows partitions and batches, but neither tables nor joins. `tests/larder/group/test_faust_app.py` fails when
+Faust changes.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from larder.kafka.transactions import Member
 
 
 class SessionRefusedError(LarderError):
-    """The broker does not take sessions of that length."""
+    """The broker does not accept sessions of that length."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
             str(Problem(
                 "setting session_timeout_s",
-                "requires what the broker takes (group.min.session.timeout.ms, group.max.session.timeout.ms)",
+                "requires a value that the broker accepts (group.min.session.timeout.ms, group.max.session.timeout.ms)",
                 f"{seconds:g}, which it refuses",
-                "raise it (stock brokers take 6 and more), or change the broker",
+                "raise it (stock brokers accept 6 and more), or change the broker",
             ))
         )  # fmt: skip
 
 
 class Consumer(driver.Consumer):
-    """Hands on one message for each fetched batch, and asks the brokers in its thread."""
+    """Passes on one message for each fetched batch, and sends requests to the brokers in its thread."""
 
     _thread: Thread
 
@@ -71,7 +71,7 @@ class Consumer(driver.Consumer):
         super().__init__(transport, **options)
 
     async def check_group(self) -> None:
-        """Raise what keeps this worker out of its group: aiokafka raises it when it is asked, and waits until then."""
+        """Raise the error that keeps this worker out of its group: aiokafka keeps it until it is checked."""
         try:
             await self._thread.check_group()
         except InvalidSessionTimeoutError as error:
@@ -79,7 +79,7 @@ class Consumer(driver.Consumer):
         except InconsistentGroupProtocolError as error:
             raise ForeignMembersError(self._group.name, await self._thread.ask(questions.foreign_members)) from error
         except KafkaError as error:
-            # What the broker answers where members of the newer protocol are differs; aiokafka wraps what it is.
+            # With members of the newer protocol, brokers answer with different errors, and aiokafka wraps some.
             if type(error) is KafkaError and (found := await self._thread.ask(questions.members_of_newer_protocol)):
                 raise ForeignMembersError(self._group.name, found) from error
             raise
@@ -88,11 +88,11 @@ class Consumer(driver.Consumer):
         return await self._thread.ask(partial(questions.offsets, tps=tps))
 
     async def members(self) -> set[str]:
-        """Who is in the group now, by `Group.member`."""
+        """Return the current members of the group by `Group.member`."""
         return await self._thread.ask(questions.members)
 
     async def peers(self) -> list[Peer] | None:
-        """Who is in the group and has what; None while that is being decided, or while nobody can be asked."""
+        """Return the members and their partitions; None during a rebalance, or while there is no consumer."""
         if not self._thread.can_be_asked:
             return None
         return await self._thread.ask(partial(questions.peers, service=self._group.name))
@@ -101,13 +101,13 @@ class Consumer(driver.Consumer):
         return await self._thread.ask(partial(questions.topics, names=topics))
 
     def member(self) -> Member:
-        """This worker in its group, as it was at the last assignment; raises CommitFailedError before the first."""
+        """Return this worker's membership as of the last assignment; raise CommitFailedError before the first."""
         if self._thread.member is None:
             raise CommitFailedError
         return self._thread.member
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Commit; raises CommitFailedError or IllegalStateError when the group has moved on."""
+        """Commit offsets; raise CommitFailedError or IllegalStateError if the group has moved on."""
         await self._thread.ask(partial(questions.commit, committed=offsets))
 
     def _new_consumer_thread(self) -> Thread:
@@ -129,10 +129,10 @@ class Consumer(driver.Consumer):
             intake.observe_ends(fetched.ends)
 
     def _message(self, batch: Batch, epoch: int) -> ConsumerMessage:
-        """A message for Faust, which drops whatever has a lower number than the one before it.
+        """Return a message for Faust with a rising number, since Faust drops any message with a lower one.
 
-        Not the position: a rewind may come while Faust hands a batch on and is about to note its number, and
-        what is read again from before it would be dropped.
+        The position does not serve as the number. A rewind may come while Faust passes a batch on and is about to note
+        its number, and Faust would drop the records that are read again.
         """
         tp, value = batch.tp, cast("Any", (batch, epoch))
         return ConsumerMessage(
@@ -141,18 +141,18 @@ class Consumer(driver.Consumer):
         )  # fmt: skip
 
     async def perform_seek(self) -> None:
-        """Called by Faust after an assignment, before it lets flow resume; nothing is taken until then.
+        """Seek the starting offsets. Faust calls this after an assignment, before it resumes the flow.
 
-        Faust empties the queues of its agents when it lets flow resume, and does not always stop it before: where
-        nothing was assigned, or where one rebalance overtakes another. What was taken in between would be lost
-        (faust-streaming/faust issue 596 has it of recovery).
+        Nothing may be fetched until then, because Faust empties the queues of its agents when it resumes the flow.
+        Faust does not always stop the flow first: not if nothing was assigned, or if one rebalance overtakes another.
+        Records fetched in between would be lost (faust-streaming/faust issue 596 describes this for recovery).
         """
-        # A rewind and an assignment may come together: positions of one must not be sought after those of the other.
+        # A rewind and an assignment may come together, and their seeks must not interleave.
         async with self._seeking:
             await self._go_to_starts()
 
     async def rewind(self) -> None:
-        """Go back to what is committed, in the midst of an assignment."""
+        """Return to the committed offsets in the middle of an assignment."""
         async with self._seeking:
             self._resumes = self.flow_active
             await self._go_to_starts()
@@ -160,7 +160,7 @@ class Consumer(driver.Consumer):
             self.resume_flow()
 
     def resume_flow(self) -> None:
-        """Called by Faust after an assignment; while positions are sought, what comes after that is asked for."""
+        """Resume the flow. Faust calls this after an assignment. During a seek, the flow resumes after it."""
         if self._seeking.locked():
             self._resumes = True
         else:
@@ -173,22 +173,22 @@ class Consumer(driver.Consumer):
         await self._thread.seek_all(positions)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
-        """Nothing: offsets are committed by the worker, after its outputs."""
+        """Do nothing: the worker commits offsets, with its outputs or after them."""
         return True
 
     async def wait_empty(self) -> None:
-        """Nothing to wait for: `Intake.revoked` finishes what is under way."""
+        """Return at once: `Intake.revoked` finishes the work in progress."""
 
     async def _add_gap(self, *_: Any) -> None:
-        """Nothing: offsets between batches are no gaps."""
+        """Do nothing: missing offsets between batches are not gaps."""
 
     def ack(self, message: Message) -> bool:  # noqa: ARG002
-        """Nothing to remember: see `commit`."""
+        """Do nothing: see `commit`."""
         return True
 
 
 class Transport(driver.Transport):
-    """Makes our consumer."""
+    """Creates our consumer."""
 
     def __init__(self, app: Any, group: Group, intake: Intake, assignor: Assignor) -> None:
         super().__init__(app.conf.broker_consumer, app, loop=app.loop)

@@ -1,4 +1,4 @@
-"""What the group's consumer hands over, and what it asks: the side of the worker that Faust's parts know."""
+"""The side of a worker that Faust's parts know: it takes batches, and decides where partitions start."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from larder.kafka.batch_consumer import Batch, ObservedEnd
 
 
 class Intake(Protocol):
-    """Where batches go, and who decides where partitions start."""
+    """Takes batches, and decides where partitions start."""
 
     def wanted(self) -> Collection[TopicPartition]:
-        """Partitions whose records can be taken now."""
+        """Return the partitions whose records it can take now."""
 
     def observe_ends(self, ends: Mapping[TopicPartition, ObservedEnd]) -> None:
-        """Ends of partitions as the broker last reported them."""
+        """Note the ends of partitions as the broker last reported them."""
 
     async def put(self, batch: Batch, epoch: int) -> None:
         """Take a batch that was fetched in `epoch`."""
 
     def out_of_range(self, positions: Mapping[TopicPartition, int]) -> None:
-        """The broker no longer has (or does not yet have) these positions."""
+        """Handle positions that the broker no longer has, or does not yet have."""
 
     def fail(self, reason: BaseException) -> None:
-        """A part of Faust died, in whatever thread."""
+        """Note that a part of Faust failed, in any thread."""
 
     @property
     def stored(self) -> Mapping[TopicPartition, int]:
-        """Positions of stores, for the assignment; read in another thread."""
+        """The positions of stores, for the assignment; read in another thread."""
 
     @property
     def epoch(self) -> int:
-        """Rises at each revoke, assignment and rewind."""
+        """A number that rises at each revocation, assignment and rewind."""
 
     async def revoked(self) -> None:
-        """All partitions are about to be taken away; what is done may still be committed."""
+        """Settle what is done, which can still be committed: all partitions are about to be revoked."""
 
     async def start(
         self, assigned: Collection[TopicPartition], standbys: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, int]:
-        """Make ready for the assigned partitions; answer the offset at which each is to be read.
+        """Prepare for the assigned partitions, and return the offset from which to read each of them.
 
-        `standbys` are partitions that another member processes, and this one next.
+        `standbys` are partitions that another member processes and for which this one is the standby.
         """

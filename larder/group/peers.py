@@ -1,7 +1,6 @@
-"""Who is in the group of a service, where each answers, and what each processes and stands by for.
+"""The workers in the group of a service: their addresses, their partitions and their standbys.
 
-Pure: from what the broker says of the group's members to values. What members tell and were given is written and
-read by `assignor`.
+Pure: it turns the broker's description of the members into values. `assignor` defines the members' metadata.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import NamedTuple
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from larder.group.assignor import Given, MemberReport, read_told
+from larder.group.assignor import Given, MemberReport, decode_metadata
 
 STABLE = "Stable"
-"""The state of a group in which its members have what they were given; in any other state there is no news."""
+"""The state of a group whose members have their assignment. In any other state the assignment is unknown."""
 
 
 class Peer(NamedTuple):
-    """A worker: its name, the address of its web port ("" if it told none), and its partitions by topic."""
+    """A worker: its name, the address of its web port ("" if unknown), and its partitions by topic."""
 
     worker: str
     web: str
@@ -27,7 +26,7 @@ class Peer(NamedTuple):
     standby: Mapping[str, Sequence[int]]
 
     def processes(self, topic: str, partition: int) -> bool:
-        """Whether a partition was given to it."""
+        """Return whether a partition is assigned to it."""
         return partition in self.partitions.get(topic, ())
 
 
@@ -40,17 +39,17 @@ class GroupMember(NamedTuple):
 
 
 def read_peers(service: str, members: Iterable[GroupMember]) -> list[Peer]:
-    """Read what members told and were given; what cannot be read counts as nothing told or given."""
+    """Read the members' metadata and assignments; unreadable ones count as empty."""
     return sorted(_peer(service, member) for member in members)
 
 
 def _peer(service: str, member: GroupMember) -> Peer:
-    told, given, active = MemberReport(), Given(), dict[str, list[int]]()
+    report, given, active = MemberReport(), Given(), dict[str, list[int]]()
     with contextlib.suppress(ValueError):
         if member.metadata:
-            told = read_told(ConsumerProtocolMemberMetadata.decode(member.metadata).user_data, MemberReport)
+            report = decode_metadata(ConsumerProtocolMemberMetadata.decode(member.metadata).user_data, MemberReport)
         if member.assignment:
             decoded = ConsumerProtocolMemberAssignment.decode(member.assignment)
             active = {topic: sorted(numbers) for topic, numbers in decoded.assignment}
-            given = read_told(decoded.user_data, Given)
-    return Peer(member.client_id.removeprefix(f"{service}."), told.web, active, given.standby)
+            given = decode_metadata(decoded.user_data, Given)
+    return Peer(member.client_id.removeprefix(f"{service}."), report.web, active, given.standby)

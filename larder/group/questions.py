@@ -1,6 +1,6 @@
-"""What a member of a group asks the brokers about topics, offsets and members, over its consumer's connections.
+"""The requests of a group member for topics, offsets and members, over its consumer's connections.
 
-Each question runs in the consumer's own loop. Touches aiokafka's client and coordinator behind the consumer.
+Each request runs in the consumer's own loop. The module uses aiokafka's client and coordinator behind the consumer.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from larder.kafka.topic_metadata import Described, describe
 
 
 async def topics(consumer: StaticConsumer, names: Collection[str]) -> Mapping[str, Described]:
-    """Describe topics by name, as far as they are there."""
+    """Describe the topics that exist, by name."""
     return await describe(consumer._client, names)
 
 
 async def offsets(consumer: StaticConsumer, tps: Collection[TopicPartition]) -> Offsets:
-    """Ask for what is committed, and where the logs begin and end."""
+    """Ask for the committed offsets, and for the starts and ends of the logs."""
     cluster = consumer._client.cluster
     everywhere = {
         TopicPartition(topic, partition)
         for topic in {tp.topic for tp in tps}
         for partition in cluster.partitions_for_topic(topic) or ()
     }
-    # Ends come after offsets: another worker may commit what it reads in between.
+    # Read ends after offsets: another worker may commit newer records in between.
     stable = await stable_offsets(consumer, everywhere.union(tps))
     begins, ends = await asyncio.gather(consumer.beginning_offsets(list(tps)), consumer.end_offsets(list(tps)))
     committed = {tp: Committed.read(found) for tp, found in stable.committed.items()}
@@ -43,12 +43,12 @@ async def offsets(consumer: StaticConsumer, tps: Collection[TopicPartition]) -> 
 
 
 async def members(consumer: StaticConsumer) -> set[str]:
-    """Ask who is in the group, by client id."""
+    """Return the members of the group by client id."""
     return {client_id for _, client_id, *_ in (await _described(consumer))[5]}
 
 
 async def peers(consumer: StaticConsumer, service: str) -> list[Peer] | None:
-    """Ask who is in the group and has what; None while that is being decided."""
+    """Return the members of the group and their partitions; None during a rebalance."""
     described = await _described(consumer)
     if described[2] != STABLE:
         return None
@@ -57,13 +57,13 @@ async def peers(consumer: StaticConsumer, service: str) -> list[Peer] | None:
 
 
 async def foreign_members(consumer: StaticConsumer) -> list[str]:
-    """Ask who is in a group that does not let this worker in, by client id and host."""
+    """Return the members of a group that rejects this worker, by client id and host."""
     older = sorted(f"{client_id} at {host}" for _, client_id, host, *_ in (await _described(consumer))[5])
     return older + await members_of_newer_protocol(consumer)
 
 
 async def members_of_newer_protocol(consumer: StaticConsumer) -> list[str]:
-    """Ask who is in the group by the newer protocol, and keeps this worker out of it."""
+    """Return the members that joined by the newer protocol, which keep this worker out."""
     coordinator = consumer._coordinator
     await coordinator.ensure_coordinator_known()
     return await newer_members(coordinator._send_req, coordinator.group_id)
@@ -75,7 +75,7 @@ async def commit(consumer: StaticConsumer, committed: Mapping[TopicPartition, Co
 
 
 async def _described(consumer: StaticConsumer) -> Any:
-    """Give error, name, state, kind, protocol and members of the group, as the broker has them."""
+    """Return the error, name, state, kind, protocol and members of the group, as the broker reports them."""
     coordinator = consumer._coordinator
     await coordinator.ensure_coordinator_known()
     answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))

@@ -1,6 +1,6 @@
-"""Where an input partition is to be read from, and when that is refused.
+"""The offset from which to read an input partition, and when to refuse it.
 
-Pure: committed offset, log start and end, and what this worker remembers, to an offset or a problem.
+Pure: it turns the committed offset, the log's start and end, and this worker's memo into an offset or a problem.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Fallback = Literal["earliest", "latest"]
 
 
 class Offsets(NamedTuple):
-    """Log starts and ends by partition; committed offsets, where there are any, of all partitions of these topics.
+    """Log starts and ends by partition, and any committed offsets of all partitions of these topics.
 
-    A transaction that has not ended may be about to change those that are `pending`.
+    An open transaction may still change the committed offsets of the `pending` partitions.
     """
 
     committed: Mapping[TopicPartition, Committed]
@@ -29,18 +29,18 @@ class Offsets(NamedTuple):
     pending: Collection[TopicPartition] = ()
 
     def placed_by(self) -> Mapping[str, Described]:
-        """Topics as they were when the service began to depend on their number of partitions."""
+        """Return the topics as they were when the service began to depend on their partition counts."""
         return {
             tp.topic: Described(each.topic_id, each.placed_by) for tp, each in self.committed.items() if each.placed_by
         }
 
     def by(self, tps: Collection[TopicPartition]) -> set[str]:
-        """The transactional ids that committed these partitions last."""
+        """Return the transactional ids that last committed these partitions."""
         return {self.committed[tp].by for tp in tps if tp in self.committed} - {""}
 
 
 class OffsetsLostError(LarderError):
-    """A service that has committed before finds its offsets gone or out of the topic: it does not guess."""
+    """The committed offsets of a service are gone, or outside the log. The service does not guess."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -54,10 +54,10 @@ def input_offset(
     topic_id: str,
     fallback: Fallback | None,
 ) -> int:
-    """The offset to read `tp` from; `fallback` says what to do where the committed one is of no use.
+    """Return the offset from which to read `tp`; `fallback` applies if the committed one is unusable.
 
-    Raises OffsetsLostError. A partition without an offset starts at the log's start, unless this service
-    has committed for its topic before.
+    Raise OffsetsLostError if there is no fallback. A partition without an offset starts at the start of the log, unless
+    this service has committed offsets of its topic before.
     """
     begin, end = offsets.begins[tp], offsets.ends[tp]
     committed = offsets.committed.get(tp)
@@ -78,7 +78,7 @@ def input_offset(
 
 
 def _was_read(tp: TopicPartition, offsets: Offsets, remembered: Mapping[str, str]) -> bool:
-    """New partitions of a topic have no offset while its others have: they are no loss."""
+    """Return whether offsets were lost. A new partition, whose topic has other offsets, is not a loss."""
     others = any(other.topic == tp.topic for other in offsets.committed)
     return tp.topic in remembered and not others
 
@@ -86,8 +86,8 @@ def _was_read(tp: TopicPartition, offsets: Offsets, remembered: Mapping[str, str
 def _problem(tp: TopicPartition, found: str) -> Problem:
     return Problem(
         f"input {tp.topic}, partition {tp.partition}",
-        "a service goes on from the offset that it committed",
+        "a service continues from the offset that it committed",
         found,
         "start once with --inputs-from earliest (records may be processed again) or --inputs-from latest"
-        " (what is there now is passed over)",
+        " (existing records are skipped)",
     )

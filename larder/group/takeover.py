@@ -1,6 +1,6 @@
-"""Before a worker goes on with partitions that another one had, no transaction may be about to change their offsets.
+"""Takes over partitions from other workers: no open transaction may still change their offsets.
 
-Who committed a partition's offset last is in that offset's metadata, and who is in the group, the group tells.
+The metadata of a committed offset names the worker that committed it. The group lists the workers that are alive.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from larder.group.start_offsets import Offsets
 
 log = logging.getLogger("larder")
 
-LOOK_SECONDS = 0.05
-"""Between two looks at offsets that are pending."""
+CHECK_SECONDS = 0.05
+"""The interval between two checks of pending offsets."""
 
-SAID_LOOKS = 100
-"""Between two lines that say that offsets are still pending."""
+CHECKS_PER_LOG = 100
+"""How many checks pass between two log lines about pending offsets."""
 
 
 async def offsets_to_go_on_from(
     consumer: Consumer, assigned: Collection[TopicPartition], by: str, end: Callable[[str], Awaitable[None]]
 ) -> Offsets:
-    """Offsets that stay as they are; `by` is this worker's transactional id, `end` ends what another one left open.
+    """Return offsets that no transaction can change any more.
 
-    Of a worker that is gone, everything is ended: it may also have left outputs that no reader can pass. What one
-    that is still in the group has begun is waited for.
+    `by` is this worker's transactional id, and `end` ends the open transaction of another one. The transactions of
+    workers that are gone are ended, because their outputs may block readers as well. Those of workers in the group are
+    waited for.
     """
     ended = {by}
-    for look in count(1):
+    for check in count(1):
         offsets = await consumer.offsets(assigned)
         others = offsets.by(assigned) - ended
         gone = others - await consumer.members() if others else others
         for worker in sorted(gone):
-            log.info("ending what worker %s may have left open", worker)
+            log.info("ending any transaction that worker %s left open", worker)
             await end(worker)
         ended |= gone
         if not (gone or offsets.pending):
             break
-        if look % SAID_LOOKS == 0:
+        if check % CHECKS_PER_LOG == 0:
             log.warning(
-                "waiting for a transaction to end, by its timeout at the latest, which has offsets of %s",
+                "waiting for an open transaction with offsets of %s, which ends by its timeout at the latest",
                 ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(offsets.pending)),
             )
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
     return offsets

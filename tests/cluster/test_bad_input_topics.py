@@ -90,7 +90,7 @@ def test_an_input_that_is_recreated_is_refused_until_the_operator_says_how_to_co
         assert worker.exit_code(60) == 3, "it ends while it runs"
         stage.send("orders", [order(f"n{number}") for number in range(1, 9)])
         for told in (worker.text, _refused_again(worker)):
-            assert f"input {stage.name('orders')}, partition 0: a service goes on from the offset" in told
+            assert f"input {stage.name('orders')}, partition 0: a service continues from the offset" in told
             assert "--inputs-from earliest" in told.splitlines()[-1]
             assert "Traceback" not in told
         assert stage.joined().keys() == {"o0", "o1", "o2"}

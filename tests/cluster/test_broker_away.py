@@ -74,7 +74,7 @@ async def test_a_session_timeout_that_the_broker_refuses_ends_the_worker_with_ad
     worker = Worker(broker.bootstrap, tmp_path, MODULE, "shipping", environment={"LARDER_SESSION_TIMEOUT_S": "0.5"})
     with running(worker):
         assert worker.exit_code() == 3
-        assert "larder: setting session_timeout_s: requires what the broker takes" in worker.text
+        assert "larder: setting session_timeout_s: requires a value that the broker accepts" in worker.text
         assert "found 0.5, which it refuses; raise it" in worker.text
 
 

@@ -52,7 +52,7 @@ async def test_a_recreated_input_is_refused_until_the_operator_says_where_to_rea
     refused = Worker(kafka, tmp_path, module, prefix)
     with running(refused):
         assert refused.exit_code() == 3
-        assert f"larder: input {prefix}.orders, partition 0: a service goes on from the offset" in refused.text
+        assert f"larder: input {prefix}.orders, partition 0: a service continues from the offset" in refused.text
         assert "found another topic of that name" in refused.text
         assert "start once with --inputs-from earliest" in refused.text
         assert "Traceback" not in refused.text
@@ -83,7 +83,7 @@ async def test_lost_offsets_are_refused_until_the_operator_says_where_to_read(
         await send(kafka, f"{prefix}.orders", [Sent("o2", {"order_id": "o2", "customer_id": "c1"})])
         worker.start()
         assert worker.exit_code() == 3
-        assert f"larder: input {prefix}.orders, partition 0: a service goes on from the offset" in worker.text
+        assert f"larder: input {prefix}.orders, partition 0: a service continues from the offset" in worker.text
         assert "found none, though this service has committed before; start once with --inputs-from" in worker.text
         assert "Traceback" not in worker.text
     told = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", "earliest"))

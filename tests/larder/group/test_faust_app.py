@@ -121,7 +121,9 @@ async def test_whole_batches_arrive_in_order_from_the_wanted_position(kafka: str
     assert intake.failures == []
 
 
-async def test_the_group_is_joined_without_a_pause(kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_worker_joins_the_group_without_a_pause(
+    kafka: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await create(kafka, {topic: 1})
     waited = []
 
