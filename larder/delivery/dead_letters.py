@@ -1,7 +1,7 @@
 """Dead letters of one partition: records that could not be handled, kept with their cause.
 
-The key is the record's coordinates, so that handling it again does not send it twice. A dead letter always
-fits its topic: one that is refused would be made again for ever.
+The key is the record's coordinates, so that a repeated dead letter replaces the first. A dead letter always fits its
+topic: a refused one would be retried forever.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from larder.delivery.output import RECORD_OVERHEAD, Output
 
 
 class DeadLetters:
-    """Sends records of `tp` to the dead letters of `service`, and has their causes logged."""
+    """Sends records of `tp` to the dead letters of `service`, and logs their causes."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class DeadLetters:
         causes: CauseLog | None = None,
         step: str = "",
     ) -> None:
-        """`step`: what sends them, which is to process them again when they are replayed."""
+        """`step` is the step that sends them, and that processes them again when they are replayed."""
         self._service = service
         self._tp = tp
         self._output = output
@@ -52,7 +52,7 @@ class DeadLetters:
         self.add_rejected(record, cause)
 
     def add_rejected(self, record: Record, cause: str) -> None:
-        """Send a record to the dead letters that its table rejects, and logs."""
+        """Send a record to the dead letters that its table has rejected and logged."""
         whole = dead_letter(self._service, self._tp.topic, self._tp.partition, as_sent(record), cause, self._step)
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery.emit(

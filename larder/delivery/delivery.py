@@ -1,9 +1,9 @@
 """Outputs on their way to Kafka, and the input offsets that they complete.
 
-A *unit* is a stretch of processing: the outputs of some input records and the offsets up to which those
-records are wholly done. Outputs are sent while the unit is open; it is *settled* when every one of them
-is acknowledged and only then are its offsets committed. One unit is open, at most one is settling. Knows
-neither tables nor Faust; how a unit is committed is a matter of its guarantee.
+A *unit* is a stretch of processing: the outputs of some input records, and the offsets up to which those records are
+fully processed. Outputs are sent while the unit is open. It is *settled* when all of them are acknowledged; only then
+are its offsets committed. One unit is open, and at most one is settling. The module knows neither tables nor Faust; the
+guarantee decides how a unit is committed.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from larder.kafka.partitioner import partitions_of
 from larder.kafka.retrying import within
 
 HELD_BATCHES: Final = 64
-"""This many full batches may wait for the previous transaction to end; then processing waits."""
+"""How many full batches may wait for the previous transaction to end before processing waits."""
 
 ANSWER_SECONDS: Final = 15.0
-"""How long a step of a unit may take: the broker itself ends a transaction after ten. aiokafka may wait for ever."""
+"""How long a step of a unit may take. aiokafka may wait forever, and the broker ends a transaction after 10 s."""
 
 Commit = Callable[[Guarantee, Mapping[TopicPartition, int]], Awaitable[None]]
 """Commits the offsets of a settled unit with its guarantee."""
 
 
 class NotAssignedError(KafkaError):
-    """A task of an earlier assignment gives an offset of a partition that went: committed, it would move back.
+    """A task of an earlier assignment notes an offset of a revoked partition, whose committed offset could move back.
 
-    Joins, decides and agents of an earlier assignment give none, unless Larder itself is wrong.
+    Joins, decides and agents of an earlier assignment never do this, unless Larder has a bug.
     """
 
     def __init__(self, tp: TopicPartition, task: str) -> None:
         self.problem = Problem(
             f"an offset of topic {tp.topic} partition {tp.partition}",
-            "requires a partition that this worker has now",
-            f"one that went at an assignment; {task} of before it goes on",
-            "nothing is lost, the offset is not committed; report it as a fault of Larder, with the log",
+            "requires a partition that is assigned to this worker",
+            f"one that was revoked; {task} of an earlier assignment is still running",
+            "nothing is lost, the offset is not committed; report it as a bug of Larder, with the log",
         )
         super().__init__(str(self.problem))
 
@@ -57,10 +57,10 @@ class NotAssignedError(KafkaError):
 
 
 class Delivery:
-    """Collects outputs in producer batches, sends them, and settles units in their order.
+    """Collects outputs in producer batches, sends them, and settles units in order.
 
-    It lives as long as its worker: after an error, and before it is used, it is renewed with another guarantee.
-    `reached` is called with the name of each step, for tests that end the process between two of them.
+    It lives as long as its worker. Before its first use, and after an error, it is renewed with another guarantee.
+    `reached` is called with the name of each step, for tests that end the process between two steps.
     """
 
     _guarantee: Guarantee
@@ -79,7 +79,7 @@ class Delivery:
         self._closing: Unit | None = None
 
     def renew(self, guarantee: Guarantee) -> None:
-        """Begin again without partitions; what is not settled is dropped, and made again from the committed offsets."""
+        """Start over without partitions; drop unsettled outputs, which are produced again later."""
         self._guarantee = guarantee
         self._unit, self._closing = Unit(), None
         self._may_send.set()
@@ -87,12 +87,12 @@ class Delivery:
 
     @property
     def guarantee(self) -> Guarantee:
-        """How units are committed now."""
+        """The current guarantee, which commits units."""
         return self._guarantee
 
     @property
     def full(self) -> bool:
-        """There are full batches to be sent, now or at last."""
+        """Whether full batches can be sent now, or have become too many."""
         full = self._unit.full
         return bool(full) and (self._may_send.is_set() or len(full) >= HELD_BATCHES)
 
@@ -105,13 +105,13 @@ class Delivery:
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
         headers: Sequence[Headers] | None = None,
     ) -> bool:  # fmt: skip
-        """All these records can be published, as far as that is known at once; else `check` says of each."""
+        """Return whether all these records can surely be published; if not, `check` decides on each."""
         return output.takes_all(keys, values, headers) and not self._refusals.careful()
 
     def check(
         self, output: Output, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = NO_HEADERS
     ) -> None:
-        """Raise ValueError, with the cause of a dead letter, for a record that cannot be published."""
+        """Raise ValueError with the cause of the dead letter if a record cannot be published."""
         if not output.takes(key, value, headers):
             raise ValueError(output.refusal(key, value, headers))
         if (cause := self._refusals.cause(SentRecord(output.topic, key, timestamp))) is not None:
@@ -134,9 +134,9 @@ class Delivery:
         self, output: Output, keys: Sequence[bytes | None], values: Sequence[bytes | None],
         timestamps: Sequence[int], by: Sequence[bytes], headers: Sequence[Headers] | None = None,
     ) -> None:  # fmt: skip
-        """Add records to the partitions that the keys in `by` belong to, in their order.
+        """Add records in order, each to the partition of its key in `by`.
 
-        `headers` has those of each record; without any it is quicker.
+        `headers` has the headers of each record; it is faster without.
         """
         partitions = partitions_of(by, output.partitions)
         if self._refusals.careful() or headers is not None:
@@ -160,17 +160,17 @@ class Delivery:
         return batch
 
     def assign(self, assigned: Collection[TopicPartition]) -> None:
-        """Take offsets of these partitions only, and forget earlier positions; comes between two units."""
+        """Accept offsets of these partitions only, and forget earlier positions. Called between two units."""
         self._assigned = frozenset(assigned)
         self._positions.clear()
 
     def done(self, tp: TopicPartition, position: int) -> None:
-        """All records of `tp` before `position` are wholly done, their outputs emitted."""
+        """Note that all records of `tp` before `position` are fully processed, and their outputs emitted."""
         self._require_assigned(tp)
         self._unit.offsets[tp] = self._positions[tp] = position
 
     def touch(self, tp: TopicPartition) -> None:
-        """What comes of records of `tp` that are done: it is fenced by their offset, unchanged."""
+        """Fence later outputs of finished records of `tp` by committing their offset again, unchanged."""
         self._require_assigned(tp)
         self._unit.offsets.setdefault(tp, self._positions[tp])
 
@@ -180,19 +180,19 @@ class Delivery:
             raise NotAssignedError(tp, "a callback" if task is None else f"task {task.get_name()}")
 
     def with_outputs(self, follow: Callable[[], None]) -> None:
-        """Do what must not be lost, nor come twice, with the outputs of this unit: in one with them, or after them."""
+        """Call `follow` atomically with the outputs of this unit, or after them, as the guarantee requires."""
         self._guarantee.with_outputs(follow, self._unit.afterwards)
 
     async def send_full(self) -> None:
-        """Send full batches of the open unit; waits while the broker is behind."""
+        """Send full batches of the open unit; wait while the broker is behind."""
         if self._closing is None:
             await self._send(self._unit)
 
     async def close(self) -> Unit:
-        """End the open unit, and send what is left of it; a new one is open from here on.
+        """End the open unit, send the rest of its outputs, and open a new unit.
 
-        What is emitted meanwhile, by the follower of a table, belongs to the new one. Cut short, it goes on with the
-        same unit when it is called again.
+        Outputs that a table's follower emits meanwhile belong to the new unit. If this is cancelled, the next call
+        continues with the same unit.
         """
         if self._closing is None:
             self._closing, self._unit = self._unit, Unit()
@@ -208,7 +208,7 @@ class Delivery:
             await self._may_send.wait()
             await self._guarantee.begin()
             (topic, partition), batch, _ = unit.full[0]
-            # If this is cut short, the producer has not taken the batch: it is sent when sending goes on.
+            # If this is cancelled, the producer has not taken the batch, and the next call sends it.
             async with within(ANSWER_SECONDS, "a batch to be taken"):
                 sent = await self._guarantee.producer.send_batch(batch, topic, partition=partition)
             unit.sent(sent)

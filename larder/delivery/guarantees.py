@@ -1,7 +1,7 @@
 """How a unit is committed: its offsets after its outputs, or both in one transaction.
 
-What differs between at least once and exactly once is here; the loop, and the units, are the same. After an error a
-guarantee is of no more use: the next one, with a producer of its own, replaces it.
+This module has all that differs between at least once and exactly once; the loop and the units are the same. After an
+error, a guarantee is replaced by a new one with its own producer.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ log = logging.getLogger("larder")
 Name = Literal["exactly_once", "at_least_once"]
 
 BATCH_BYTES: Final = 512 * 1024
-"""Size of a producer batch: half of the broker's default limit for a message, which is one for a batch. That of a
-topic which allows less is smaller, so that none is refused whole."""
+"""Size of a producer batch: half of the broker's default message limit, which applies to whole batches. It is smaller
+for a topic with a lower limit, so that no batch is refused as a whole."""
 
 NO_COMPRESSION: Final = 0
-"""In the attributes of a record batch."""
+"""The compression code in the attributes of a record batch."""
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
-"""After this time the broker itself ends the transaction of a worker that is gone, if nobody else did."""
+"""After this time the broker ends the transaction of a lost worker, unless another worker has ended it."""
 
 PRODUCER_SETTINGS: Final[Mapping[str, Any]] = {
     "linger_ms": 0,
     "max_batch_size": BATCH_BYTES,
-    # A record of the largest topic of ours (8 MiB), with room to spare.
+    # A record of our largest topic (8 MiB), with room to spare.
     "max_request_size": 16 * 1024 * 1024,
-    # How long it retries outputs before their inputs are read again.
+    # How long the producer retries outputs before their inputs are read again.
     "request_timeout_ms": 20_000,
 }
 
@@ -48,42 +48,42 @@ Follow = Callable[[], None]
 
 
 class Guarantee(Protocol):
-    """One producer, and what it does for the units that it is used for."""
+    """One producer, and how it commits units."""
 
     overlapping: bool
-    """Outputs of the next unit may be sent while a unit is committed."""
+    """Whether outputs of the next unit may be sent while a unit is being committed."""
 
     @property
     def producer(self) -> AIOKafkaProducer: ...
 
     @property
     def by(self) -> str:
-        """The transactional id; empty where there is none."""
+        """The transactional id; empty if there is none."""
 
     def new_batch(self, max_bytes: int) -> BatchBuilder:
-        """Make a batch for a topic that takes batches of this size."""
+        """Create a batch for a topic with this size limit."""
 
     async def begin(self) -> None:
-        """Make ready to send outputs; raises KafkaError."""
+        """Prepare to send outputs; raise KafkaError."""
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
-        """Commit offsets, whose outputs are acknowledged.
+        """Commit the offsets of a unit whose outputs are acknowledged.
 
-        Raises KafkaError, of which GroupFencedError and CommitFailedError say that the group has moved on.
+        Raise KafkaError; GroupFencedError and CommitFailedError mean that the group has moved on.
         """
 
     def with_outputs(self, follow: Follow, afterwards: list[Follow]) -> None:
-        """Do what must be in one with the outputs of a unit, or after them: then it is one of its `afterwards`."""
+        """Call `follow` now, to be atomic with the outputs of the unit, or add it to `afterwards`."""
 
     async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
-        """Wait until this worker, as a member of its group, may begin a unit; `members` gives transactional ids."""
+        """Wait until this worker may begin a unit as a member of its group; `members` returns transactional ids."""
 
     async def stop(self) -> None:
-        """Stop the producer; what it had not sent, or not committed, is made again from the committed offsets."""
+        """Stop the producer; unsent or uncommitted outputs are produced again from the committed offsets."""
 
 
 class AtLeastOnce:
-    """Offsets are committed to the group after the outputs: after a crash some are published again."""
+    """Offsets are committed to the group after the outputs, so a crash may publish some outputs twice."""
 
     overlapping = True
     by = ""
@@ -98,7 +98,7 @@ class AtLeastOnce:
         return _new_batch(self.producer, max_bytes, transactional=False)
 
     async def begin(self) -> None:
-        """Nothing to begin."""
+        """Do nothing: there is no transaction."""
 
     async def commit(self, offsets: Mapping[TopicPartition, Committed]) -> None:
         if offsets:
@@ -108,7 +108,7 @@ class AtLeastOnce:
         afterwards.append(follow)
 
     async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
-        """Nothing to wait for: a commit of a worker that is no member is refused, and nothing stays open."""
+        """Return at once: the group refuses a commit by a non-member, and nothing stays open."""
 
     async def stop(self) -> None:
         await self.producer.stop()
@@ -141,12 +141,12 @@ class ExactlyOnce:
         follow()
 
     async def until_member(self, members: Callable[[], Awaitable[Collection[str]]]) -> None:
-        """A worker that has lost its place in the group would open a transaction that only its timeout ends."""
-        said = False
+        """Wait to be a member: otherwise the worker would open a transaction that only a timeout ends."""
+        logged = False
         while self.by not in await answered(members):
-            if not said:
+            if not logged:
                 log.info("waiting to be let into the group again")
-                said = True
+                logged = True
             await asyncio.sleep(RETRY_SECONDS)
 
     async def stop(self) -> None:
@@ -160,7 +160,7 @@ def new_guarantee(
     commit: Callable[[Mapping[TopicPartition, Committed]], Awaitable[None]],
     member: Callable[[], Member],
 ) -> Guarantee:
-    """Make a guarantee with a producer that is not started; `commit` commits offsets to the group."""
+    """Create a guarantee whose producer is not started yet; `commit` commits offsets to the group."""
     if name == "at_least_once":
         return AtLeastOnce(new_producer(connection, **PRODUCER_SETTINGS), commit)
     return ExactlyOnce(

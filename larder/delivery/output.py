@@ -1,4 +1,4 @@
-"""Topics that are published to: how many partitions each has, and which records it takes."""
+"""Output topics: their partition counts, and which records they accept."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Headers = list[tuple[str, bytes | None]]
 NO_HEADERS: Final[Headers] = []
 
 RECORD_OVERHEAD: Final = 128
-"""Upper bound of what the record batch format adds to one record's key and value, and to the list of its headers."""
+"""Upper bound of the record batch format's overhead for one record, without its headers."""
 
 HEADER_OVERHEAD: Final = 10
-"""Upper bound of what it adds to one header: the lengths of its name and its value."""
+"""Upper bound of the format's overhead for one header: the lengths of its name and its value."""
 
 
 class Output(NamedTuple):
-    """A topic that is published to: its partition count and the largest record it takes, in bytes."""
+    """An output topic: its partition count, and its largest record in bytes."""
 
     topic: str
     partitions: int
@@ -29,11 +29,11 @@ class Output(NamedTuple):
     def takes_all(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], headers: Sequence[Headers] | None
     ) -> bool:
-        """Whether it certainly takes each record: even one that has the longest key, value and headers."""
+        """Return whether it surely accepts each record, even one with the longest key, value and headers."""
         return self.takes(_longest(keys), _longest(values), max(headers or (), key=_size_of_headers, default=[]))
 
     def refusal(self, key: bytes | None, value: bytes | None, headers: Headers = NO_HEADERS) -> str:
-        """Say why `takes` is false, for the reader of dead letters."""
+        """Return why `takes` is false, as the cause of a dead letter."""
         return (
             f"a record of {self.topic} requires at most {self.max_bytes} bytes; found"
             f" {_size(key, value, headers)}; raise max.message.bytes of the topic"
@@ -41,12 +41,12 @@ class Output(NamedTuple):
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    """Upper bound of the record batch that has this record only."""
+    """Return an upper bound of a record batch with only this record."""
     return len(key or b"") + len(value or b"") + _size_of_headers(headers) + RECORD_OVERHEAD
 
 
 def _size_of_headers(headers: Headers) -> int:
-    # A name of ASCII characters is not encoded only to measure it.
+    # An ASCII name need not be encoded to measure it.
     return sum(
         (len(name) if name.isascii() else len(name.encode())) + len(value or b"") + HEADER_OVERHEAD
         for name, value in headers

@@ -1,8 +1,8 @@
-"""What the broker refuses to take, and which record it was.
+"""Finds the records that the broker refuses.
 
-The broker refuses a whole batch because of one record, and nothing can be committed without that batch. So outputs
-that are refused again and again are published carefully for a while, each record in a batch of its own. That shows
-which record is refused, and the record that it was made of becomes a dead letter.
+The broker refuses a whole batch because of one record, and nothing can be committed without that batch. So after
+repeated refusals, each record is published in its own batch for a while. This shows which record is refused, and its
+input record becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import NamedTuple
 from aiokafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 REFUSED = (InvalidTimestampError, MessageSizeTooLargeError, RecordListTooLargeError)
-"""Errors that are about what a batch contains: it is refused again however often it is sent."""
+"""Errors about the content of a batch: the broker refuses it however often it is sent."""
 
 REFUSALS = 3
-"""This many are only retried: the topic may have been changed, or be changed back."""
+"""After this many refusals records are sent alone. Before, outputs are only retried: the topic may be changed."""
 
 CALM_SECONDS = 10.0
-"""After this time without a refusal, records go in full batches again."""
+"""After this time without a refusal, records are sent in full batches again."""
 
 
 class SentRecord(NamedTuple):
@@ -31,7 +31,7 @@ class SentRecord(NamedTuple):
 
 
 class Refusals:
-    """Counts refusals, and knows the records that were refused alone until it has been calm for long enough."""
+    """Counts refusals, and remembers the records that were refused alone, until there were none for a while."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -40,14 +40,14 @@ class Refusals:
         self._causes: dict[SentRecord, str] = {}
 
     def careful(self) -> bool:
-        """Each record is to go in a batch of its own."""
+        """Return whether each record must be sent in its own batch."""
         if self._count and self._clock() - self._last > CALM_SECONDS:
             self._count = 0
             self._causes.clear()
         return self._count >= REFUSALS
 
     def refused(self, alone: Mapping[SentRecord, KafkaError]) -> None:
-        """A unit was refused; `alone` has those of its records that were in a batch of their own, and why."""
+        """Note that a unit was refused; `alone` has the errors of its records that were in their own batches."""
         self._count += 1
         self._last = self._clock()
         for record, error in alone.items():
@@ -57,5 +57,5 @@ class Refusals:
             )
 
     def cause(self, record: SentRecord) -> str | None:
-        """Why a record was refused, for the one who reads dead letters; None if it was not."""
+        """Return why a record was refused, as the cause of a dead letter; None if it was not."""
         return self._causes.get(record)

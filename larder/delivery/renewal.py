@@ -1,4 +1,4 @@
-"""Guarantees one after the other, each with a producer that is started and stopped here."""
+"""Replaces one guarantee by the next, and starts and stops their producers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from larder.delivery.guarantees import Guarantee
 log = logging.getLogger("larder")
 
 START_SECONDS: Final = 10.0
-"""How long a producer may take to start before it is reported, and tried again."""
+"""How long a producer may take to start before that is logged and retried."""
 
 STOP_SECONDS: Final = 2.5
-"""How long a producer may take to stop: a worker that stops has ten seconds for all that it does."""
+"""How long a producer may take to stop: a worker has ten seconds in all to stop."""
 
 _NO_COORDINATOR: Final = Problem(
     "publishing",
-    "requires a broker that gives producers their ids, and coordinates transactions",
-    f"no answer within {START_SECONDS:g} s; it is tried again",
+    "requires a broker that assigns producer ids and coordinates transactions",
+    f"no answer within {START_SECONDS:g} s; this is retried",
     "a cluster of less than three brokers needs transaction.state.log.replication.factor=1 and"
     ' transaction.state.log.min.isr=1; or set guarantee = "at_least_once"',
 )
 
 
 class Renewal:
-    """One guarantee at a time, made by `new`; at the end the last one is stopped."""
+    """Keeps one guarantee at a time, created by `new`, and stops the last one at the end."""
 
     def __init__(self, new: Callable[[], Guarantee]) -> None:
         self._new = new
@@ -43,7 +43,7 @@ class Renewal:
         await self._stop()
 
     async def renew(self) -> Guarantee:
-        """Replace the guarantee by one with a new producer; raises KafkaError and TimeoutError."""
+        """Replace the guarantee by one with a new producer; raise KafkaError or TimeoutError."""
         await self._stop()
         self._current = current = self._new()
         try:
@@ -55,7 +55,7 @@ class Renewal:
         return current
 
     async def _stop(self) -> None:
-        """Stop the producer there is, also one that did not start."""
+        """Stop the current producer, even if it did not start."""
         current, self._current = self._current, None
         if current is None:
             return
@@ -63,6 +63,6 @@ class Renewal:
             async with asyncio.timeout(STOP_SECONDS):
                 await current.stop()
         except TimeoutError:
-            log.warning("outputs could not be sent within %g s: stopping all the same", STOP_SECONDS)
+            log.warning("outputs could not be sent within %g s: stopping anyway", STOP_SECONDS)
         except KafkaError as error:
             log.warning("a producer did not stop cleanly: %r", error)

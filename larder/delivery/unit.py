@@ -19,7 +19,7 @@ Place = tuple[str, int]
 
 
 class FullBatch(NamedTuple):
-    """A batch that is ready to be sent; `alone` is its only record, where it must have no other."""
+    """A batch that is ready to be sent; `alone` is its only record if it must be sent on its own."""
 
     place: Place
     batch: BatchBuilder
@@ -28,11 +28,11 @@ class FullBatch(NamedTuple):
 
 @dataclass
 class Unit:
-    """Input offsets, the outputs that must be acknowledged before they are committed, and what follows.
+    """Input offsets, the outputs that must be acknowledged before they are committed, and calls to make `afterwards`.
 
     Outputs are collected in a `filling` batch for each partition, and wait in `full` until they are sent. Then
-    `acknowledgements` has their results: `alone` those of records that were sent in a batch of their own, `last` that
-    of the last batch of each partition with its number of records. `records` counts what was sent to each.
+    `acknowledgements` has the results of all batches, `alone` those of records that were sent in their own batches, and
+    `last` that of each partition's last batch, with its record count. `records` counts the records by partition.
     """
 
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
@@ -46,11 +46,11 @@ class Unit:
 
     @property
     def empty(self) -> bool:
-        """A unit whose outputs are sent has nothing to be settled."""
+        """Whether a unit whose outputs are sent has nothing to settle."""
         return not (self.offsets or self.acknowledgements or self.afterwards)
 
     def seal(self) -> None:
-        """Let what is left be sent, full or not."""
+        """Make the remaining batches ready to be sent, full or not."""
         self.full += [FullBatch(place, batch) for place, batch in self.filling.items() if batch.record_count()]
         self.filling = {}
 
@@ -64,15 +64,15 @@ class Unit:
             self.alone[acknowledgement] = alone
 
     def end(self, topic: str, partition: int) -> int | None:
-        """Give the offset after the last record of a settled unit in a partition.
+        """Return the offset after the last record of a settled unit in a partition.
 
-        None where it has none, or the broker has said only that it has the batch already.
+        Return None if it has no record there, or if the broker only reported that it already has the batch.
         """
         acknowledgement, records = self.last.get((topic, partition), (None, 0))
         first = -1 if acknowledgement is None else acknowledgement.result().offset
         return None if first < 0 else first + records
 
     def refused_alone(self) -> dict[SentRecord, KafkaError]:
-        """The records that are known to be refused, and with which error."""
+        """Return the records that are known to be refused, with their errors."""
         errors = {record: sent.exception() for sent, record in self.alone.items() if sent.done()}
         return {record: error for record, error in errors.items() if isinstance(error, REFUSED)}

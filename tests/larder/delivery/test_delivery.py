@@ -1,4 +1,4 @@
-"""Outputs on a real broker: where they go, in which order, how large they may be, and when offsets follow."""
+"""Outputs on a real broker: their partitions, order and sizes, and when offsets are committed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.support.topics import create, read
 
 INPUT, OTHER = TopicPartition("orders", 3), TopicPartition("orders", 4)
 NOW = int(time.time() * 1000)
-"""Records of long ago would be deleted by the broker, sooner or later."""
+"""The broker would delete old records sooner or later."""
 
 DEFAULT_LARGEST = 1_048_588
 
 
 class Commits(list[dict[TopicPartition, int]]):
-    """What was committed, call by call."""
+    """The commits, call by call."""
 
     async def __call__(self, _: Guarantee, offsets: Mapping[TopicPartition, int]) -> None:
         self.append(dict(offsets))
 
 
 class Sending:
-    """A producer's `send_batch`, held back until it is let go."""
+    """A producer's `send_batch` that waits until it is released."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._send = producer.send_batch
@@ -49,7 +49,7 @@ class Sending:
 
 
 async def nowhere(_: Mapping[TopicPartition, Committed]) -> None:
-    """Where a group would be: what is committed is noted before."""
+    """Commits offsets in place of a group, which are recorded."""
 
 
 def made(
@@ -62,7 +62,7 @@ def made(
     return delivery, committed, steps
 
 
-async def test_records_go_where_javas_partitioner_sends_their_key_and_keep_their_order(
+async def test_records_go_to_the_partition_of_javas_partitioner_and_stay_in_order(
     kafka: str, topic: str, producer: AIOKafkaProducer
 ) -> None:
     await create(kafka, {topic: 3})
@@ -85,7 +85,9 @@ async def test_records_go_where_javas_partitioner_sends_their_key_and_keep_their
         ]
 
 
-async def test_a_record_may_go_by_another_key_than_its_own(kafka: str, topic: str, producer: AIOKafkaProducer) -> None:
+async def test_a_record_may_be_partitioned_by_another_key_than_its_own(
+    kafka: str, topic: str, producer: AIOKafkaProducer
+) -> None:
     await create(kafka, {topic: 4})
     delivery, _, _ = made(producer)
     delivery.emit_many(Output(topic, 4, DEFAULT_LARGEST), [b"o1", None], [b"1", None], [NOW, NOW], by=[b"c1", b"c2"])
@@ -94,7 +96,7 @@ async def test_a_record_may_go_by_another_key_than_its_own(kafka: str, topic: st
     assert found == {(partition_of(b"c1", 4), b"o1", b"1"), (partition_of(b"c2", 4), None, None)}
 
 
-async def test_records_with_headers_keep_them_and_their_order_among_others(
+async def test_records_with_headers_keep_them_and_stay_in_order(
     kafka: str, topic: str, producer: AIOKafkaProducer
 ) -> None:
     await create(kafka, {topic: 2})
@@ -115,7 +117,7 @@ async def test_records_with_headers_keep_them_and_their_order_among_others(
         assert [(each.value, each.headers) for each in found if each.partition == partition] == expected
 
 
-async def test_a_single_record_keeps_partition_headers_and_time(
+async def test_a_single_record_keeps_its_partition_headers_and_timestamp(
     kafka: str, topic: str, producer: AIOKafkaProducer
 ) -> None:
     await create(kafka, {topic: 2})
@@ -127,7 +129,7 @@ async def test_a_single_record_keeps_partition_headers_and_time(
     assert record.headers == (("cause", b"why"),)
 
 
-async def test_the_largest_record_that_an_output_takes_is_taken_by_the_broker(
+async def test_the_broker_accepts_the_largest_record_that_an_output_accepts(
     kafka: str, topic: str, producer: AIOKafkaProducer
 ) -> None:
     await create(kafka, {topic: 1})
@@ -149,7 +151,7 @@ async def test_the_largest_record_that_an_output_takes_is_taken_by_the_broker(
 
 
 @pytest.mark.parametrize("largest", [500, 5_000, BATCH_BYTES - 1])
-async def test_a_topic_that_takes_small_batches_only_gets_small_batches(
+async def test_a_topic_with_a_low_limit_gets_small_batches(
     kafka: str, topic: str, producer: AIOKafkaProducer, largest: int
 ) -> None:
     await create(kafka, {topic: 1}, {"max.message.bytes": str(largest)})
@@ -163,7 +165,7 @@ async def test_a_topic_that_takes_small_batches_only_gets_small_batches(
     assert [record.key for record in await read(kafka, topic)] == [*keys, b"k"]
 
 
-async def test_what_a_topic_refuses_is_said_with_what_to_do() -> None:
+async def test_a_refusal_names_the_limit_and_the_solution() -> None:
     told = Output("joined", 1, 1_000).refusal(b"k", b"x" * 2_000)
     assert told == "a record of joined requires at most 1000 bytes; found 2129; raise max.message.bytes of the topic"
 
@@ -171,7 +173,7 @@ async def test_what_a_topic_refuses_is_said_with_what_to_do() -> None:
 def refusal(
     delivery: Delivery, output: Output, key: bytes, value: bytes, timestamp: int, headers: Headers = NO_HEADERS
 ) -> str | None:
-    """Why a record cannot be published; None if it can."""
+    """Return why a record cannot be published; None if it can."""
     try:
         delivery.check(output, key, value, timestamp, headers)
     except ValueError as error:
@@ -179,7 +181,7 @@ def refusal(
     return None
 
 
-async def test_headers_count_in_what_a_topic_takes_for_one_record_and_for_many() -> None:
+async def test_headers_count_towards_the_limit_of_one_record_and_of_many() -> None:
     delivery, _, _ = made(cast("AIOKafkaProducer", None))
     output, headers = Output("joined", 1, 1_000), [("trace", b"x" * 900)]
     assert delivery.takes_all(output, [b"k"], [b"v"])
@@ -212,7 +214,7 @@ async def test_offsets_are_committed_after_the_outputs_are_acknowledged(
     assert steps == ["delivery.sent", "delivery.acknowledged", "delivery.committed", "afterwards"]
 
 
-async def test_a_unit_has_what_was_done_while_it_was_open(kafka: str, topic: str, producer: AIOKafkaProducer) -> None:
+async def test_a_unit_has_the_work_done_while_it_was_open(kafka: str, topic: str, producer: AIOKafkaProducer) -> None:
     await create(kafka, {topic: 1})
     delivery, committed, _ = made(producer)
     assert (await delivery.close()).empty
@@ -228,7 +230,7 @@ async def test_a_unit_has_what_was_done_while_it_was_open(kafka: str, topic: str
     assert committed[-1] == {INPUT: 2}
 
 
-async def test_a_task_of_before_an_assignment_moves_no_committed_offset_back() -> None:
+async def test_a_task_of_an_earlier_assignment_moves_no_committed_offset_back() -> None:
     delivery, committed, _ = made(cast("AIOKafkaProducer", None))
     delivery.assign([INPUT, OTHER])
     delivery.done(INPUT, 5)
@@ -236,7 +238,10 @@ async def test_a_task_of_before_an_assignment_moves_no_committed_offset_back() -
     await delivery.settle(await delivery.close())
     delivery.assign([OTHER])
     for late in (lambda: delivery.touch(INPUT), lambda: delivery.done(INPUT, 5)):
-        with pytest.raises(NotAssignedError, match=r"orders partition 3: requires .* task late of before it goes on"):
+        with pytest.raises(
+            NotAssignedError,
+            match=r"orders partition 3: requires .* task late of an earlier assignment is still running",
+        ):
             await asyncio.create_task(_call(late), name="late")
     delivery.done(OTHER, 6)
     await delivery.settle(await delivery.close())
@@ -247,7 +252,7 @@ async def _call(function: Callable[[], None]) -> None:
     function()
 
 
-async def test_a_partition_that_comes_back_is_touched_where_it_begins_now() -> None:
+async def test_a_reassigned_partition_is_touched_at_its_new_start() -> None:
     delivery, _, _ = made(cast("AIOKafkaProducer", None))
     delivery.done(INPUT, 5)
     await delivery.settle(await delivery.close())
@@ -261,7 +266,7 @@ async def test_a_partition_that_comes_back_is_touched_where_it_begins_now() -> N
     assert delivery.unit.offsets == {INPUT: 9}
 
 
-async def test_a_unit_that_has_only_consequences_is_not_empty(producer: AIOKafkaProducer) -> None:
+async def test_a_unit_with_only_calls_to_make_afterwards_is_not_empty(producer: AIOKafkaProducer) -> None:
     delivery, committed, steps = made(producer)
     delivery.unit.afterwards.append(lambda: steps.append("afterwards"))
     unit = await delivery.close()
@@ -271,10 +276,10 @@ async def test_a_unit_that_has_only_consequences_is_not_empty(producer: AIOKafka
     assert committed == []
 
 
-async def test_an_output_that_is_refused_commits_nothing(kafka: str, topic: str, producer: AIOKafkaProducer) -> None:
+async def test_a_refused_output_commits_nothing(kafka: str, topic: str, producer: AIOKafkaProducer) -> None:
     await create(kafka, {topic: 1}, {"max.message.bytes": "1000"})
     delivery, committed, steps = made(producer)
-    # The topic was changed after it was looked at.
+    # The topic was changed after it was read.
     delivery.emit(Output(topic, 1, DEFAULT_LARGEST), 0, b"k", b"x" * 5_000, NOW)
     delivery.done(INPUT, 1)
     with pytest.raises(MessageSizeTooLargeError):
@@ -283,7 +288,7 @@ async def test_an_output_that_is_refused_commits_nothing(kafka: str, topic: str,
     assert steps == ["delivery.sent"]
 
 
-async def test_after_some_refusals_each_record_goes_alone_and_the_refused_one_is_known(
+async def test_after_some_refusals_records_are_sent_alone_and_the_refused_one_is_found(
     kafka: str, topic: str, new_producer: Callable[[], Awaitable[AIOKafkaProducer]]
 ) -> None:
     await create(kafka, {topic: 2}, {"message.timestamp.before.max.ms": "3600000"})
@@ -309,10 +314,10 @@ async def test_after_some_refusals_each_record_goes_alone_and_the_refused_one_is
     assert {record.key for record in await read(kafka, topic)} == set(keys) - {keys[60]}
 
 
-async def test_what_is_emitted_while_a_unit_is_closed_belongs_to_the_next(
+async def test_outputs_emitted_while_a_unit_closes_belong_to_the_next(
     kafka: str, topic: str, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a follower of a table, in a task of its own: its offset and its outputs must not part."""
+    """A table's follower emits it in its own task: its offset and its outputs must not be separated."""
     await create(kafka, {topic: 1})
     delivery, _, _ = made(producer)
     output = Output(topic, 1, DEFAULT_LARGEST)
@@ -335,7 +340,7 @@ async def test_what_is_emitted_while_a_unit_is_closed_belongs_to_the_next(
     assert [record.key for record in await read(kafka, topic)] == [b"before", b"meanwhile"]
 
 
-async def test_a_send_that_is_cut_short_loses_no_output(
+async def test_a_cancelled_send_loses_no_output(
     kafka: str, topic: str, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await create(kafka, {topic: 4})

@@ -1,4 +1,4 @@
-"""When records are published one by one, and what is known of those that were refused."""
+"""When records are published one by one, and what is known about refused ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from larder.delivery.refused_records import CALM_SECONDS, REFUSALS, Refusals, Se
 OLD = SentRecord("joined", b"o1", 1)
 
 
-def test_some_refusals_pass_before_records_are_published_one_by_one() -> None:
+def test_outputs_are_only_retried_after_the_first_refusals() -> None:
     refusals = Refusals(lambda: 100.0)
     for _ in range(REFUSALS):
         assert not refusals.careful()
@@ -17,7 +17,7 @@ def test_some_refusals_pass_before_records_are_published_one_by_one() -> None:
     assert refusals.careful()
 
 
-def test_a_record_that_was_refused_is_known_by_topic_key_and_time() -> None:
+def test_a_refused_record_is_identified_by_topic_key_and_timestamp() -> None:
     refusals = Refusals(lambda: 100.0)
     refusals.refused({OLD: InvalidTimestampError()})
     cause = refusals.cause(OLD)
@@ -28,7 +28,7 @@ def test_a_record_that_was_refused_is_known_by_topic_key_and_time() -> None:
     assert refusals.cause(OLD._replace(key=None)) is None
 
 
-def test_once_it_has_been_calm_for_long_enough_everything_is_as_it_was() -> None:
+def test_records_are_sent_in_full_batches_again_after_a_while_without_refusals() -> None:
     now = 100.0
     refusals = Refusals(lambda: now)
     for _ in range(REFUSALS):
