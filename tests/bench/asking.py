@@ -20,7 +20,7 @@ import aiohttp
 from larder.kafka.partitioner import partition_of
 from tests.bench import larder, loading, shop
 from tests.bench.http_load import Load, Pulse
-from tests.bench.process import Command, Process, told
+from tests.bench.process import Command, Process, output_of
 from tests.bench.watching import Sample, records_at, watch
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ STEP_SECONDS = 0.05
 START_SECONDS = 60.0
 
 
-class Beside(NamedTuple):
+class KeptIngestion(NamedTuple):
     """Ingestion per second with look-ups and alone, and the pulses of look-ups."""
 
     loaded_per_s: float
@@ -79,11 +79,11 @@ async def _loaded(bench: Bench, report: Report, job: Job, process: Process, addr
         # Long enough for all pulses with a worker that ingests 200,000 orders a second.
         pulses = max(2, int(plan.orders / 200_000 / (2 * PULSE_SECONDS)))
         load = _load(address, job.table, _keys(plan.customers), LOADED_PER_S, pulses, PULSE_SECONDS, PULSE_SECONDS)
-        asked = await _asked(bench, load)
+        answered = await _pulses(bench, load)
         samples = await watching
     finally:
         watching.cancel()
-    found = beside(samples, asked)
+    found = kept_ingestion(samples, answered)
     took = sorted(each for pulse in found.pulses for each in pulse.took)
     report.figures["http.lookups_per_s"] = statistics.fmean(pulse.per_s for pulse in found.pulses)
     report.figures["http.p99_ms"] = statistics.quantiles(took, n=100)[-1]
@@ -107,7 +107,7 @@ async def _joining(job: Job, process: Process, address: str) -> None:
             await asyncio.sleep(STEP_SECONDS)
 
 
-def beside(samples: Sequence[Sample], pulses: Sequence[Pulse]) -> Beside:
+def kept_ingestion(samples: Sequence[Sample], pulses: Sequence[Pulse]) -> KeptIngestion:
     """Compare the rate in pulses with that between them while there was input. Raise ValueError if there was none."""
     total = samples[-1].records
     begin = next(sample.at for sample in samples if sample.records)
@@ -118,7 +118,7 @@ def beside(samples: Sequence[Sample], pulses: Sequence[Pulse]) -> Beside:
         message = f"{len(inside)} of {len(pulses)} pulses of look-ups came while there was input: two are needed"
         raise ValueError(message)
     loaded = _rate(samples, [(pulse.began, pulse.ended) for pulse in inside])
-    return Beside(loaded, _rate(samples, pauses), inside)
+    return KeptIngestion(loaded, _rate(samples, pauses), inside)
 
 
 def _rate(samples: Sequence[Sample], stretches: Sequence[tuple[float, float]]) -> float:
@@ -135,9 +135,9 @@ async def _idle(bench: Bench, report: Report, job: Job, address: str) -> None:
         bare_address = f"http://127.0.0.1:{await _port(process)}"
         for _ in range(max(2, bench.plan.rounds)):
             for found, where in ((bare, bare_address), (ours, address)):
-                found.extend(await _asked(bench, _load(where, job.table, keys, 0, 1, IDLE_SECONDS)))
+                found.extend(await _pulses(bench, _load(where, job.table, keys, 0, 1, IDLE_SECONDS)))
         # The speed of this machine for the same requests without any other work.
-        (paced,) = await _asked(bench, _load(bare_address, job.table, keys, LOADED_PER_S, 1, IDLE_SECONDS))
+        (paced,) = await _pulses(bench, _load(bare_address, job.table, keys, LOADED_PER_S, 1, IDLE_SECONDS))
     report.figures["http.bare_handler_p99_ms"] = statistics.quantiles(paced.took, n=100)[-1]
     report.figures["http.larder_idle_per_s"] = statistics.median(pulse.per_s for pulse in ours)
     report.figures["http.bare_handler_per_s"] = statistics.median(pulse.per_s for pulse in bare)
@@ -179,7 +179,7 @@ async def _hops(bench: Bench, report: Report) -> None:
         keys = [key for key in _keys(bench.plan.customers) if partition_of(key.encode(), loading.PARTITIONS) in other]
         # A warm-up, in which the workers connect to each other.
         load = _load(addresses[0], job.table, keys, HOPS_PER_S, 2, HOP_SECONDS)
-        _, pulse = await _asked(bench, load)
+        _, pulse = await _pulses(bench, load)
     report.figures["http.hop_p99_ms"] = statistics.quantiles(pulse.took, n=100)[-1]
     report.figures["http.hop_median_ms"] = statistics.median(pulse.took)
     bench.say(f"http: over a hop, p99 {report.figures['http.hop_p99_ms']:.1f} ms at {pulse.per_s:,.0f}/s")
@@ -217,10 +217,10 @@ def _load(
     return Load(at.hostname, at.port, paths, CONNECTIONS, per_s, pulses, seconds, pause)
 
 
-async def _asked(bench: Bench, load: Load) -> list[Pulse]:
+async def _pulses(bench: Bench, load: Load) -> list[Pulse]:
     """Run the load. Raise ContestantError if any answer is not a row."""
     command = Command("look-ups", [sys.executable, "-m", "tests.bench.http_load", json.dumps(load)], bench.directory)
-    pulses = [Pulse(*each) for each in (await told(command, END_SECONDS))["pulses"]]
+    pulses = [Pulse(*each) for each in (await output_of(command, END_SECONDS))["pulses"]]
     if wrong := sum(pulse.wrong for pulse in pulses):
         message = f"{wrong} answers were not rows"
         raise ValueError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tests.bench.process import Command, told
+from tests.bench.process import Command, output_of
 
 if TYPE_CHECKING:
     from tests.bench.bench import Bench
@@ -20,6 +20,6 @@ async def measure(bench: Bench, report: Report) -> None:
     with report.trying("get"):
         directory = bench.directory / "gets"
         command = [sys.executable, "-m", "tests.bench.own_gets", str(ROWS), str(directory / "table")]
-        figures = await told(Command("larder", command, directory), END_SECONDS)
+        figures = await output_of(Command("larder", command, directory), END_SECONDS)
         report.figures.update({f"get.{name}": figure for name, figure in figures.items()})
         bench.say(f"get: {figures['raw_us']:.2f} us raw, {figures['typed_us']:.2f} us typed")

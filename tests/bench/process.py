@@ -107,7 +107,7 @@ class Process:
         return float(self._seen.memory_info().rss) / 2**20
 
 
-async def told(command: Command, seconds: float) -> dict[str, Any]:
+async def output_of(command: Command, seconds: float) -> dict[str, Any]:
     """Run a program that prints one line of JSON and exits. Return the object."""
     with Process(command) as process:
         deadline = time.monotonic() + seconds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import aiohttp
 
 from tests.bench import larder
-from tests.bench.process import ContestantError, Process, told
+from tests.bench.process import ContestantError, Process, output_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,7 +104,7 @@ async def _by_kafka_streams(bench: Bench) -> Restored:
 
 
 async def _by_program(bench: Bench, command: Command) -> Restored:
-    restored = Restored(**await told(command, END_SECONDS))
+    restored = Restored(**await output_of(command, END_SECONDS))
     if restored.rows != bench.plan.restored:
         message = f"{command.contestant} restored {restored.rows} rows of {bench.plan.restored}"
         raise ContestantError(message)

@@ -9,7 +9,7 @@ from larder.cli.commands import bench
 from larder.kafka.partitioner import partitions_of
 from tests.bench import http_load, shop
 from tests.bench.__main__ import PARTS
-from tests.bench.asking import beside
+from tests.bench.asking import kept_ingestion
 from tests.bench.http_load import Load, Pulse
 from tests.bench.process import ContestantError
 from tests.bench.report import KEYS, Report
@@ -58,11 +58,11 @@ def test_ingestion_in_pulses_of_lookups_is_compared_with_that_between_them() -> 
         samples.append(Sample(second + 1, samples[-1].records + (50 if second % 2 else 100), 0))
     samples.append(Sample(20, samples[-1].records, 0))
     pulses = [Pulse(second, second + 1, 10, 0, 0.1, []) for second in (1, 3, 5, 7, 12)]
-    found = beside(samples, pulses)
+    found = kept_ingestion(samples, pulses)
     assert (found.loaded_per_s, found.alone_per_s) == (pytest.approx(50), pytest.approx(100))
     assert found.pulses == pulses[:4]
     with pytest.raises(ValueError, match="two are needed"):
-        beside(samples, pulses[3:])
+        kept_ingestion(samples, pulses[3:])
 
 
 @pytest.mark.parametrize("per_s", [0.0, 200.0])

@@ -87,8 +87,8 @@ def test_changed_rows_appear_on_the_page_and_their_markup_does_not_run(page: Pag
 def test_a_hidden_page_keeps_no_more_changes_than_it_shows(page: Page, gallery: str) -> None:
     page.add_init_script("window.requestAnimationFrame = (draw) => { window.draw = draw; }")
     changes = [{"key": f"c{number}", "row": {"name": f"of c{number}"}} for number in range(1_000)]
-    told = "".join(f"event: row\ndata: {json.dumps(each)}\n\n" for each in changes)
-    page.route("**/changes", lambda route: route.fulfill(body=told, content_type="text/event-stream"))
+    stream = "".join(f"event: row\ndata: {json.dumps(each)}\n\n" for each in changes)
+    page.route("**/changes", lambda route: route.fulfill(body=stream, content_type="text/event-stream"))
     page.goto(f"{gallery}/tables/shop.customers")
     expect(page.locator("[data-liveness]").first).to_contain_text("tries again")
     counting = "{ apply: (make, of, [tag]) => { window.drawn += tag === 'tr'; return make.call(of, tag); } }"
@@ -112,15 +112,15 @@ def test_after_missed_changes_the_page_says_so_until_it_has_read_its_rows_again(
     page.route("**/changes", stream)
     page.route(f"**{path}", lambda route: route.fulfill(**answers))
     page.goto(gallery + path)
-    told = page.locator("[data-liveness]").first
+    liveness = page.locator("[data-liveness]").first
     for _ in range(3):
         with page.expect_request("**/changes"):
-            expect(told).to_have_text("changes were missed: load the page again")
+            expect(liveness).to_have_text("changes were missed: load the page again")
     expect(page.locator("table.rows")).to_contain_text(old)
     answers |= {"status": 200, "body": whole.replace(old, new)}
     expect(page.locator("table.rows")).to_contain_text(new)
     expect(page.locator("table.rows")).not_to_contain_text(old)
-    expect(told).not_to_contain_text("missed")
+    expect(liveness).not_to_contain_text("missed")
 
 
 def test_the_overview_refreshes_itself_and_reports_a_silent_worker(page: Page, gallery: str) -> None:

@@ -101,7 +101,7 @@ def test_a_worker_waits_for_an_unreachable_broker_until_it_is_stopped(
     stage.kafka = "127.0.0.1:1"
     worker = stage.worker(GLOBAL)
     with running(worker):
-        worker.until_said("waiting for the broker at 127.0.0.1:1")
+        worker.until_logged("waiting for the broker at 127.0.0.1:1")
         assert worker.row(stage.name("customers"), "c1")[0] == 503
         assert worker.stop() == 0
         assert worker.text.count("waiting for the broker") == 1, "said once"

@@ -50,14 +50,14 @@ def test_a_store_of_another_format_and_a_damaged_one_are_rebuilt_with_a_log_line
             batch.put(IDENTITY_KEY, msgspec.json.encode({**identity, "format": 99}))
             store.write(batch)
         worker.start()
-        worker.until_said(r"\.customers: rebuilt from the topic: its format was 99 and is \d+")
+        worker.until_logged(r"\.customers: rebuilt from the topic: its format was 99 and is \d+")
         until_whole(stage, worker)
         assert worker.stop() == 0
 
         for manifest in path.glob("MANIFEST-*"):
             manifest.write_bytes(b"\x00" * 500)
         worker.start()
-        worker.until_said(r"\.customers: rebuilt from the topic: its files were damaged")
+        worker.until_logged(r"\.customers: rebuilt from the topic: its files were damaged")
         until_whole(stage, worker)
         assert worker.stop() == 0
         assert "Traceback" not in worker.text

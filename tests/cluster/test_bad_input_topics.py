@@ -53,7 +53,7 @@ def test_a_recreated_table_topic_is_read_again_with_a_log_line(stage: Stage) -> 
         # More than it had before: the old position lies in the new log.
         stage.send("customers", [customer("c1", name="new"), *(customer(f"d{number}") for number in range(9))])
         worker.start()
-        worker.until_said(r"\.customers: rebuilt from the topic: topic \S+ was deleted and created again")
+        worker.until_logged(r"\.customers: rebuilt from the topic: topic \S+ was deleted and created again")
         assert table(worker.until_caught_up(), "customers")["rows"] == 10
         stage.send("orders", [order("o1", "c1"), order("o2", "gone")])
         joined = stage.until_joined(["o1", "o2"])
@@ -69,7 +69,7 @@ def test_a_table_topic_that_is_recreated_meanwhile_is_read_again(stage: Stage, k
         worker.until_caught_up()
         stage.create_again("customers", COMPACTED)
         stage.send("customers", [customer("c1", name="new")])
-        worker.until_said(r"it is rebuilt from the topic's start|was deleted and created again", 40)
+        worker.until_logged(r"it is rebuilt from the topic's start|was deleted and created again", 40)
         worker.until(lambda seen: table(seen, "customers")["rows"] == 1, 40, "the rows of the new topic")
         worker.until_caught_up()
         stage.send("orders", [order("o1", "c1"), order("o2", "c2")])

@@ -56,7 +56,7 @@ async def test_tables_and_joins_continue_when_the_broker_comes_back_and_the_log_
     with running(worker):
         worker.until_running()
         await asyncio.to_thread(broker.stop)
-        worker.until_said("table customers partition 0: disconnected")
+        worker.until_logged("table customers partition 0: disconnected")
         await _start(broker)
         await send(broker.bootstrap, "customers", [("c1", {"customer_id": "c1", "name": "Ada"})])
         worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the row that came after the broker")

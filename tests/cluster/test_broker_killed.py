@@ -116,7 +116,7 @@ def test_a_worker_without_its_broker_stops_within_ten_seconds_whatever_it_is_doi
         shop.order(5, ["late"])
         shop.order(3_000)
         broker.kill()
-        new.start().until_said("waiting for the broker")
+        new.start().until_logged("waiting for the broker")
         measured(f"broker away: a worker that waits for it stops in {_stopped(new):.1f} s")
         measured(f"broker away: a busy worker stops in {_stopped(busy):.1f} s")
 

@@ -116,7 +116,7 @@ def starting(field: Field, way: Way) -> Iterator[None]:
     field.set(way)
     for worker in field.workers:
         worker.start()
-        worker.until_said("answers at")
+        worker.until_logged("answers at")
     yield
 
 
@@ -208,7 +208,7 @@ def test_a_worker_that_is_cut_off_reports_it_answers_continues_and_stops(
     with PHASES[phase](field, way):
         since = time.monotonic()
         for worker in field.workers:
-            worker.until_said(r"waiting for the broker at 127\.0\.0\.1", SAYS_WITHIN)
+            worker.until_logged(r"waiting for the broker at 127\.0\.0\.1", SAYS_WITHIN)
             worker.until(lambda seen: seen["phase"].startswith("waiting for the broker"), SAYS_WITHIN, "it says so")
         said = time.monotonic() - since
         for worker in field.workers:

@@ -211,7 +211,7 @@ def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stoc
     stock.beside.call(send(stock.kafka, f"{stock.prefix}.sightings", seen_twice))
     with running(worker := stock.tallying("zone: str", "here")):
         for state in ("tallies", "levels"):
-            line = worker.until_said(rf"state {stock.prefix}.{state}, partition \d: .*")
+            line = worker.until_logged(rf"state {stock.prefix}.{state}, partition \d: .*")
             assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
             assert "give each new field a default, or go back to the previous row type" in line
         seen = worker.until(lambda _: held_back(worker) >= 5, what="three requests and two sightings held back")
@@ -225,7 +225,7 @@ def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stoc
     newer = Sent("p1", {"key": "cDE=", "when": "noon"}, home, ours)
     stock.beside.call(send(stock.kafka, wake_ups, [newer]))
     with running(worker := stock.tallying('zone: str = "there"', "here")):
-        line = worker.until_said(rf"internal topic {wake_ups}, partition {home}: .*")
+        line = worker.until_logged(rf"internal topic {wake_ups}, partition {home}: .*")
         assert "start the version of Larder that wrote these records; or do without them" in line
         worker.until(lambda _: held_back(worker, "internal topic") >= 2, what="the requests of p1 held back")
         assert not [row for row in stock.rows("reserved") if row["product_id"] == "p1"]

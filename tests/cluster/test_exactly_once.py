@@ -34,7 +34,7 @@ def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it(shop: Shop, 
             other.start()
             shop.joined.until(shop.order_everywhere())  # the other one has all partitions
             sleeper.signal(signal.SIGCONT)
-            sleeper.until_said("outputs were not (acknowledged|settled)")
+            sleeper.until_logged("outputs were not (acknowledged|settled)")
             shop.publish(["late1"])
             for worker in (sleeper, other):
                 worker.until(lambda seen: seen["inputs"], what="partitions")
@@ -115,7 +115,7 @@ def test_a_broker_that_cannot_coordinate_transactions_is_reported_with_advice(
         stage.send("orders", [order("o1")])
         worker = stage.worker(STAGE_KINDS["global"])
         with running(worker):
-            worker.until_said(r"transaction\.state\.log\.replication\.factor=1.* or set guarantee = ", 40)
+            worker.until_logged(r"transaction\.state\.log\.replication\.factor=1.* or set guarantee = ", 40)
             assert worker.stop() == 0
         other = stage.worker(STAGE_KINDS["global"], guarantee="at_least_once")
         with running(other):

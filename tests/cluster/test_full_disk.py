@@ -32,7 +32,7 @@ async def test_a_worker_with_a_full_disk_reports_it_and_continues_when_there_is_
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix)
     with running(worker):
-        worker.until_said("running")
+        worker.until_logged("running")
         # A limit on the size of files takes the place of a full disk.
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
         customers = [{"customer_id": f"c{number}", "name": "n" * 500} for number in range(ROWS)]

@@ -45,7 +45,7 @@ def test_deletions_that_compaction_removed_during_an_absence_are_found_before_jo
         worker.start()
         joined = stage.until_joined(["o3", "o4", "o7"])
         assert [joined[each]["customer"] is None for each in ("o3", "o4", "o7")] == [True, False, True]
-        worker.until_said(r"\.customers, partition 0: must reach the topic's end .*; found a longer absence")
+        worker.until_logged(r"\.customers, partition 0: must reach the topic's end .*; found a longer absence")
         held = table(worker.until_caught_up(), "customers")
         assert (held["counts"]["swept"], worker.row(stage.name("customers"), "c3")[0]) == (2, 404)
         # From here on it reads what is new, and no more.

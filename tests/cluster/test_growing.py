@@ -94,7 +94,7 @@ def test_a_state_that_gets_partitions_while_it_runs_is_decided_on_only_by_its_ol
         flights.fly(PLANES)
         flights.until_published(once)
         beside.call(grow(kafka, flights.state, 6))
-        said = worker.until_said(r"WARNING .*topic \S+mileages: requires the 4 partitions .*")
+        said = worker.until_logged(r"WARNING .*topic \S+mileages: requires the 4 partitions .*")
         assert f"found 6; add no partitions to a topic of the service; create {flights.state} again" in said
         seen = worker.until(lambda seen: bool(seen["held_back"]), what="held back")
         assert "found 6" in seen["held_back"][0]
@@ -137,7 +137,7 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
         worker.start()
         stage.send("calls", [Sent(each, order(f"second-{each}", each)[1]) for each in people])
         for topic in ("calls", "customers"):
-            worker.until_said(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
+            worker.until_logged(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
         worker.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back")
         assert len(stage.read("answered")) == len(people), "nobody counts as missing"
         assert worker.row(stage.name("customers"), "c7")[0] == 200, "reads go on"
@@ -145,7 +145,7 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
     new = stage.worker(NATIVE, missing="PassOn", name="two")
     with running(new):
         for topic in ("calls", "customers"):
-            new.until_said(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
+            new.until_logged(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
         new.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back by a new worker")
         assert new.stop() == 0
     assert len(stage.read("answered")) == len(people)

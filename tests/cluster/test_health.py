@@ -80,7 +80,7 @@ def test_the_first_request_reports_earlier_stalls_and_current_rates(
     with running(worker):
         worker.until_running()
         stage.send("orders", [order("o1")])
-        worker.until_said(rf"not live: {re.escape(stage.name('orders'))}, partition 0: its position has not moved")
+        worker.until_logged(rf"not live: {re.escape(stage.name('orders'))}, partition 0: its position has not moved")
         status, (reason,) = _live(worker)
         assert (status, reason["lag"]) == (503, 1)
         _, told = worker.get("/topology") or (0, {})
@@ -126,7 +126,7 @@ def test_records_held_back_on_purpose_do_not_make_a_worker_unhealthy(
     with running(worker):
         worker.until_running()
         beside.call(grow(kafka, stage.name("orders"), 2))
-        worker.until_said("its records are held back")
+        worker.until_logged("its records are held back")
         stage.send("orders", [Sent("o1", order("o1")[1], partition=1)])
         deadline = time.monotonic() + 10
         while not (told := (worker.get("/health/live") or (0, {}))[1].get("besides")):
@@ -147,7 +147,7 @@ async def test_a_partition_behind_a_foreign_open_transaction_names_it_and_the_wo
         await asyncio.to_thread(worker.until_running)
         row = b'{"customer_id":"c1","count":7,"revision":7}'
         async with hanging(kafka, stage.name("visits"), "billing", "c1", row):
-            await asyncio.to_thread(worker.until_said, "it is open: transactional id billing")
+            await asyncio.to_thread(worker.until_logged, "it is open: transactional id billing")
             statuses = set()
             until = time.monotonic() + 10
             while time.monotonic() < until:
@@ -168,7 +168,7 @@ async def test_an_input_at_a_foreign_open_transaction_names_it_and_the_worker_st
     with running(worker):
         await asyncio.to_thread(worker.until_running)
         async with hanging(kafka, stage.name("orders"), "billing", "o1"):
-            await asyncio.to_thread(worker.until_said, "it is open: transactional id billing")
+            await asyncio.to_thread(worker.until_logged, "it is open: transactional id billing")
 
             async def told() -> str | None:
                 status, answer = await asyncio.to_thread(worker.get, "/health/live") or (0, {})

@@ -47,7 +47,7 @@ def test_a_join_publishes_nothing_without_the_rows_that_a_new_row_type_cannot_re
         assert "5 rows that cannot be read, of 5 that it had before" in problem
         assert "LARDER_ACCEPT_LOST_ROWS" in problem
         changed.until(lambda _: problem in str(changed.get("/health/live")), what="the reason in its health")
-        changed.until_said("5 rows that cannot be read")
+        changed.until_logged("5 rows that cannot be read")
         assert changed.stop() == 0
     with running(back := stage.worker(KINDS[kind], missing="Drop")):
         joined = stage.until_joined({"o1", "o2"})

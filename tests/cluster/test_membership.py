@@ -128,12 +128,12 @@ def test_a_second_worker_of_the_same_name_is_refused(shop: Shop, declared: str) 
     first, second = workers = [shop.worker(shop.module(declared)) for _ in range(2)]
     second.log = shop.directory / "second.log"
     with none_left(*workers):
-        first.start().until_said("answers at")
+        first.start().until_logged("answers at")
         assert second.start().exit_code() == 2
         assert second.text.startswith(f"larder: worker one of {shop.prefix}: requires a name that nobody else has")
         assert len(second.text.splitlines()) == 1, second.text
         assert first.alive()
         # As soon as the first has ended, its name is free.
         first.kill()
-        second.start().until_said("answers at")
+        second.start().until_logged("answers at")
         assert second.stop() == 0

@@ -27,7 +27,7 @@ def test_refused_outputs_are_made_again_from_the_committed_offset(shop: Shop, ki
             # Less than the worker was told when it started: enough for an output, not for a batch of them.
             shop.beside.call(_limit(shop, 400))
             shop.joined.until(shop.order(400))
-            worker.until_said("outputs were not acknowledged .* reading again from the committed offsets")
+            worker.until_logged("outputs were not acknowledged .* reading again from the committed offsets")
             shop.publish(["late"])
             shop.joined.until(shop.order_everywhere())
         shop.judge()

@@ -65,7 +65,7 @@ def test_a_table_ahead_of_its_topic_is_rebuilt_with_a_log_line(
         backup.rename(broker.directory)
         broker.start()
         worker.start()
-        worker.until_said(
+        worker.until_logged(
             r"\.customers, partition 0: .* position 4, and a log from 0 to 2, which was restored or cut off"
         )
         assert table(worker.until_caught_up(), "customers")["rows"] == 2

@@ -43,12 +43,12 @@ def test_a_worker_stops_while_it_waits_for_topics_of_others_and_while_it_reads_i
     worker = shop.worker(shop.module(KINDS["global"]))
     shop.flood(200_000)
     with running(worker):
-        worker.until_said("recovering")
+        worker.until_logged("recovering")
         worker.until(lambda seen: seen["tables"][0]["rows"], what="a table that is being read")
         assert worker.get("/services")[1]["phase"] == "recovering", "it has not read it all"
         took = [_stopped(worker)]
         shop.beside.call(delete(shop.kafka, f"{shop.prefix}.orders"))
-        worker.start().until_said(f"waiting for topics of other owners: {shop.prefix}.orders")
+        worker.start().until_logged(f"waiting for topics of other owners: {shop.prefix}.orders")
         took.append(_stopped(worker))
     measured(f"stopping while recovering {took[0]:.2f} s, while waiting for topics {took[1]:.2f} s")
 

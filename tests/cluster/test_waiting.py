@@ -171,7 +171,7 @@ def test_a_new_partition_without_its_waiting_topic_is_logged_once_and_continues_
         stage.send("orders", [order("first")])
         stage.until_joined(["first"])
         beside.call(grow(kafka, stage.name("orders"), 3))
-        found = worker.until_said(r"WARNING .*orders, partition 2: its joins require .*")
+        found = worker.until_logged(r"WARNING .*orders, partition 2: its joins require .*")
         assert found.endswith(
             f" input {stage.name('orders')}, partition 2: its joins require as many partitions as it has in"
             f" {stage.name(waiting)}; found 1; add partitions where there are fewer, with kafka-topics for instance;"

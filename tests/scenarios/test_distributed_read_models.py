@@ -141,7 +141,7 @@ async def test_without_owner_and_broker_a_restarted_worker_serves_its_rows_with_
         worker.kill()
         worker.start()
     for worker, kept in zip(booking, stored, strict=True):
-        worker.until_said("waiting for the broker")
+        worker.until_logged("waiting for the broker")
         asked = time.time()
         for age in _serves(worker, kept, "disconnected"):
             assert asked - gone <= age < asked - gone + 60
@@ -262,7 +262,7 @@ async def test_services_started_in_any_order_reach_the_same_state(
     workers = {}
     for number, service in enumerate(order):
         workers[service] = start(module, f"{prefix}.{service}")
-        workers[service].until_said("recovering|running|waiting for topics")
+        workers[service].until_logged("recovering|running|waiting for topics")
         if number == 0:
             await _order_before_anything_else_is_there(kafka, prefix)
     bills = await until_count(kafka, f"{prefix}.bills", 30)
@@ -333,11 +333,11 @@ async def test_two_services_that_each_follow_a_topic_of_the_other_do_not_wait_fo
 @pytest.mark.scenario("1.3")
 async def test_a_worker_started_before_the_broker_waits_for_it(broker: Broker, prefix: str, start: Start) -> None:
     worker = start(FULL_STATE.format(p=prefix), f"{prefix}.everything", kafka=broker.address)
-    worker.until_said(f"waiting for the broker at {broker.address}")
+    worker.until_logged(f"waiting for the broker at {broker.address}")
     status, answer = worker.row(f"{prefix}.customers", "c1")
     assert (status, "no broker" in answer["found"]) == (503, True)
     await broker.start()
-    worker.until_said(f"waiting for topics of other owners: {prefix}.customers")
+    worker.until_logged(f"waiting for topics of other owners: {prefix}.customers")
     await create(broker.address, {f"{prefix}.customers": 4}, COMPACTED)
     row = {"customer_id": "c1", "name": "Ada", "revision": 1}
     await send(broker.address, f"{prefix}.customers", [("c1", row)])
@@ -642,7 +642,7 @@ async def test_a_field_that_an_owner_adds_survives_and_a_changed_or_removed_one_
             _, listed = half.get(f"/dead-letters?key={key}") or (0, {})
             assert [each["id"] for each in listed["letters"]] == [place]
     for worker in (whole, next(half for half in halves if "cannot be used" in half.text)):
-        said = worker.until_said(rf"table {table}: the record at offset \d+ of partition \d cannot be used.*")
+        said = worker.until_logged(rf"table {table}: the record at offset \d+ of partition \d cannot be used.*")
         offset, partition = map(int, re.findall(r"offset (\d+) of partition (\d)", said)[0])
         at = {(each.partition, each.offset): (each.key or b"").decode() for each in lie.values()}
         assert bad[at[partition, offset]][1] in said
@@ -671,7 +671,7 @@ async def test_a_new_index_is_built_from_local_rows_while_the_table_serves(
     assert again.row(table, "c29999")[1]["row"] == rows["c29999"]
     changed = {f"c{number}": _customer(f"c{number}", 100) for number in (0, 15_000, 29_999, 30_000)}
     await send(kafka, table, changed.items())
-    again.until_said(f"table {table}: index city is complete")
+    again.until_logged(f"table {table}: index city is complete")
     until_read([again], table, await ends(kafka, table))
     again.until(lambda seen: seen["tables"][0]["building"] == [], what="no index being built")
     assert _counts(again) == {"new": 1, "changed": 3}

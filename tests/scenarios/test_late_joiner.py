@@ -167,7 +167,7 @@ async def test_while_it_catches_up_a_worker_reports_rows_rate_remainder_and_expe
     worker.signal(signal.SIGSTOP)
     await asyncio.sleep(1.1)
     worker.signal(signal.SIGCONT)
-    rows, rate, remaining = (int(number.replace(",", "")) for number in re.findall(line, worker.until_said(line))[0])
+    rows, rate, remaining = (int(number.replace(",", "")) for number in re.findall(line, worker.until_logged(line))[0])
     assert first["applied"] <= rows <= count - remaining
     assert 0 < remaining <= first["remaining"]
     assert 0 < rate <= rows

@@ -75,7 +75,7 @@ async def test_a_second_owner_of_a_topic_is_refused_at_start_naming_both(
         f" writes it; found {shop}.keeping, which has claimed it since 20"
     ) in refused.text
     assert "Traceback" not in refused.text
-    start(first, f"{shop}.keeping", "two").until_said("keeping: running")
+    start(first, f"{shop}.keeping", "two").until_logged("keeping: running")
     assert [row["by"] for row in await until_count(kafka, f"{shop}.stock", 1)] == ["keeping"]
     released = larder("topics", "--release", f"{shop}.stock", kafka=kafka, directory=tmp_path, module=second)
     assert released.returncode == 2

@@ -111,13 +111,11 @@ class Fleet:
     partitions: int
     workers: dict[str, Served] = field(default_factory=dict)
     peers: list[Peer] = field(default_factory=list)
-    told: int = 0
 
     def __getitem__(self, name: str) -> Served:
         return self.workers[name]
 
-    async def tell(self) -> Sequence[Peer]:
-        self.told += 1
+    async def list_peers(self) -> Sequence[Peer]:
         return list(self.peers)
 
     def put(self, key: str, offset: int, value: bytes, *also: str) -> int:
@@ -157,7 +155,9 @@ async def fleet(
             for partition in copies:
                 table.state(partition).stand_by(standby=True)
             served = await stack.enter_async_context(
-                serving(local_table(table, made.partitions), worker=name, directory=Directory(made.tell), **others)
+                serving(
+                    local_table(table, made.partitions), worker=name, directory=Directory(made.list_peers), **others
+                )
             )
             made.workers[name] = served
             made.peers.append(Peer(name, served.web, {topic.name: list(numbers)}, {topic.name: list(copies)}))

@@ -62,5 +62,5 @@ def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
 
 def problem(kind: str, status: int, **parts: Any) -> Answer:
     """Return a problem as workers report it."""
-    told = {"declared": "table t, key k", "requires": "something", "found": "nothing", "do": "give it", **parts}
-    return Answer(status, {"type": f"urn:larder:{kind}", "title": "", "status": status, "detail": "", **told})
+    detail = {"declared": "table t, key k", "requires": "something", "found": "nothing", "do": "give it", **parts}
+    return Answer(status, {"type": f"urn:larder:{kind}", "title": "", "status": status, "detail": "", **detail})

@@ -187,7 +187,7 @@ class Worker:
             "partitions that are all disconnected",
         )
 
-    def until_said(self, pattern: str, timeout: float = 30) -> str:
+    def until_logged(self, pattern: str, timeout: float = 30) -> str:
         """Wait for a line of its log, and return it."""
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.text)):

@@ -20,8 +20,8 @@ def _tell(_: int, __: FrameType | None) -> None:
     _tell_tasks()
     for each in gc.get_objects():
         with contextlib.suppress(Exception):  # whatever state an object is in
-            if (told := _STATES.get(type(each).__name__, lambda _: None)(each)) is not None:
-                print(f"{type(each).__name__} {told}", file=sys.stderr, flush=True)  # noqa: T201
+            if (state := _STATES.get(type(each).__name__, lambda _: None)(each)) is not None:
+                print(f"{type(each).__name__} {state}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 _STATES = {

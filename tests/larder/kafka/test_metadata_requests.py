@@ -130,7 +130,7 @@ def test_a_worker_does_not_create_again_what_its_owner_deleted(
     with running(worker):
         worker.until_caught_up()
         beside.call(delete(creating, *deleted))
-        worker.until_said(r"customers partition 0: disconnected")
+        worker.until_logged(r"customers partition 0: disconnected")
         assert not deleted & set(beside.call(existing(creating, prefix)))
         stage.create_again("customers", COMPACTED)
         assert set(beside.call(ends(creating, stage.name("customers")))) == {0, 1, 2, 3}

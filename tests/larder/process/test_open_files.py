@@ -71,7 +71,7 @@ def test_a_worker_raises_its_limit_before_it_answers(tmp_path: Path) -> None:
     try:
         with running(worker):
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
-            worker.until_said(r"answers at http://127\.0\.0\.1:\d+")
+            worker.until_logged(r"answers at http://127\.0\.0\.1:\d+")
             assert resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE)[0] == min(before[1], ENOUGH)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
@@ -86,7 +86,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, 1_024))
 def test_a_worker_with_too_low_a_limit_of_files_stays_live_and_reports_it_everywhere(tmp_path: Path) -> None:
     worker = Worker("127.0.0.1:1", tmp_path, STOCK.format(prefix="shop") + LOW, "shop")
     with running(worker):
-        worker.until_said(r"answers at http://127\.0\.0\.1:\d+")
+        worker.until_logged(r"answers at http://127\.0\.0\.1:\d+")
         status, live = worker.get("/health/live") or (0, {})
         _, ready = worker.get("/health/ready") or (0, {})
         _, services = worker.get("/services") or (0, {})

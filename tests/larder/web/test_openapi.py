@@ -92,7 +92,7 @@ class SlowDirectory(Directory):
 async def test_what_takes_too_long_is_given_up_as_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.2)
     async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
-        here = replace(sources({TABLE: workers["one"].held}), directory=SlowDirectory(workers.tell))
+        here = replace(sources({TABLE: workers["one"].held}), directory=SlowDirectory(workers.list_peers))
         async with serving_from(here) as served:
             for path in ("/services", f"/tables/{TABLE}", f"/tables/{TABLE}/rows"):
                 await _check(served, path, 503)

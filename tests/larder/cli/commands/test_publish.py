@@ -47,8 +47,8 @@ def publish(kafka: str, tmp_path: Path, prefix: str) -> Publish:
     """Publishes into a topic of the module, given by the last part of its name."""
 
     def run(topic: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        told = ("publish", f"{prefix}.{topic}", *arguments)
-        return larder(*told, kafka=kafka, directory=tmp_path, module=MODULE.format(prefix), stdin=stdin)
+        command = ("publish", f"{prefix}.{topic}", *arguments)
+        return larder(*command, kafka=kafka, directory=tmp_path, module=MODULE.format(prefix), stdin=stdin)
 
     return run
 

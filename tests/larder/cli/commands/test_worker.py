@@ -45,7 +45,7 @@ def test_other_host_names_are_refused_unless_the_web_address_is_set(
 ) -> None:
     worker = Worker(NOBODY, tmp_path, STOCK.format(prefix="shop"), "shop", environment=settings)
     with running(worker):
-        port = int(worker.until_said(r"answers at http://127\.0\.0\.1:\d+").rpartition(":")[2])
+        port = int(worker.until_logged(r"answers at http://127\.0\.0\.1:\d+").rpartition(":")[2])
         for host, expected in ((f"127.0.0.1:{port}", 200), ("evil.example", status)):
             asking = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             asking.request("GET", "/services", headers={"Host": host})

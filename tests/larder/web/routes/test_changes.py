@@ -314,7 +314,7 @@ async def test_while_a_worker_has_not_begun_to_tell_nothing_more_is_taken_from_t
         two = workers.peers[1]._replace(web=f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}")
         ring, shares = Ring(held), Shares([0], [(two, [1])], [])
         mine = Watched(held, ring, b"", [0], "")
-        async with OfAll(Directory(workers.tell), hopping, held, shares, mine, b"", "") as told:
+        async with OfAll(Directory(workers.list_peers), hopping, held, shares, mine, b"", "") as told:
             for offset in range(20):
                 workers.put(key, offset, json.dumps({"customer_id": key, "revision": offset}).encode())
                 ring.take(0, [key.encode()])
