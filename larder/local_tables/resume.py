@@ -50,7 +50,7 @@ class Resumer:
             if how is Resumption.READ_AGAIN:
                 self._log_read_again(partition)
             if how is not Resumption.GO_ON:
-                self._stored.read_anew(partition, logs[partition].begin, self._clock())
+                self._stored.read_again(partition, logs[partition].begin, self._clock())
 
     def behind(self, partition: int, found: LogRange) -> int:
         """Return how many offsets of its log a partition still has to read."""

@@ -117,7 +117,7 @@ def origin(stored: bytes) -> Origin:
 
 
 def position_key(partition: int) -> bytes:
-    """Give the key of a partition's mark."""
+    """Return the key of a partition's mark."""
     return POSITION + _PARTITION.pack(partition)
 
 
@@ -132,7 +132,7 @@ def unpack_mark(stored: bytes | None) -> Mark:
 
 
 def full_read_key(partition: int) -> bytes:
-    """Give the key of a partition's full read."""
+    """Return the key of a partition's full read."""
     return FULL_READ + _PARTITION.pack(partition)
 
 
@@ -148,7 +148,7 @@ def unpack_full_read(stored: bytes) -> FullRead:
 
 
 def met_prefix(partition: int) -> bytes:
-    """Give the prefix of the keys of a partition for rows that a full read found."""
+    """Return the prefix of the keys of a partition for rows that a full read found."""
     return MET + _PARTITION.pack(partition)
 
 
@@ -163,7 +163,7 @@ def unpack_offset(stored: bytes | None) -> int:
 
 
 def tombstone_key(partition: int, read_at: int, key: bytes) -> bytes:
-    """Give the key in the queue of a deletion that was read at a time in ms."""
+    """Return the key in the queue of a deletion that was read at a time in ms."""
     return TOMBSTONE + _QUEUED.pack(partition, read_at) + key
 
 
@@ -174,11 +174,11 @@ def unpack_tombstone(queued: bytes) -> tuple[int, bytes]:
 
 
 def entry_prefix(index: str) -> bytes:
-    """Give the prefix of all entries of an index; names have no zero byte."""
+    """Return the prefix of all entries of an index; names have no zero byte."""
     return ENTRY + index.encode() + b"\0"
 
 
 def after_prefix(prefix: bytes) -> bytes | None:
-    """Give the first key behind all keys with this prefix; None if there is none."""
+    """Return the first key after all keys with this prefix; None if there is none."""
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes((kept[-1] + 1,)) if kept else None

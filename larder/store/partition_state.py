@@ -45,7 +45,7 @@ class State:
     """
 
     def __init__(self, table: str, partition: int) -> None:
-        """Begin in STARTING, at position 0, with an unknown end."""
+        """Start in STARTING, at position 0, with an unknown end."""
         self.table = table
         self.partition = partition
         self.position = 0
@@ -91,7 +91,7 @@ class State:
         return self.target is not None and self.position >= self.target
 
     def freshness(self, now: float) -> float | None:
-        """Give the seconds since the position last reached the end, without rows to remove; None for never."""
+        """Return the seconds since the position last reached the end, without rows to remove; None for never."""
         return None if self._fresh_at is None else max(0.0, now - self._fresh_at)
 
     def opened(self, position: int, at_end: float | None, *, sweeping: bool = False) -> None:
@@ -144,7 +144,7 @@ class State:
         self._settle()
 
     def swept(self) -> None:
-        """Report that rows which are gone from the topic are removed."""
+        """Report that the rows that the topic no longer has were removed."""
         self._sweeping = False
         self._fresh_at = self.at_end
         self._settle()
@@ -184,7 +184,7 @@ class State:
     async def wait_for(self, phase: Phase, timeout: float) -> None:  # noqa: ASYNC109
         """Wait until the partition is at least in a phase.
 
-        Raises TimeoutError after `timeout` seconds, with the wanted phase and the present one.
+        Raise TimeoutError after `timeout` seconds, with the wanted phase and the present one.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -207,7 +207,7 @@ class State:
             self._waiting.remove(waiting)
 
     def subscribe(self, observer: Callable[["State"], None]) -> Callable[[], None]:
-        """Call the observer at each change of phase; gives what ends it."""
+        """Call the observer at each change of phase; return a function that ends this."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 

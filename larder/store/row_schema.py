@@ -73,7 +73,7 @@ def shape(topic: OwnerTopic) -> Shape:
 
 
 def _json_name(row: type[Row], field: str) -> bytes:
-    """Give the name of a field in JSON; msgspec raises TypeError unless it is a struct."""
+    """Return the name of a field in JSON; msgspec raises TypeError unless it is a struct."""
     names = {known.name: known.encode_name for known in msgspec.structs.fields(row)}
     return names.get(field, field).encode()
 

@@ -165,12 +165,12 @@ class Shard:
                 state.close()
 
     def stored(self, key: bytes) -> bytes | None:
-        """Give header and JSON of a row; None if there is none or it was deleted."""
+        """Return header and JSON of a row; None if there is none or it was deleted."""
         found = self.store.get(ROW + key)
         return None if found is None or len(found) == HEADER_SIZE else found
 
     def raw(self, key: bytes) -> bytes | None:
-        """Give the JSON of a row."""
+        """Return the JSON of a row."""
         row = self.hot.get(key)
         if row is None and (found := self.stored(key)) is not None:
             row = found[HEADER_SIZE:]
@@ -178,7 +178,7 @@ class Shard:
         return row
 
     def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give the JSON of rows in the order of their keys, None for a missing row."""
+        """Return the JSON of rows in the order of their keys, None for a missing row."""
         rows = self.hot.get_many(keys)
         if None not in rows:
             self.hot.counts.hits += len(keys)
@@ -198,21 +198,21 @@ class Shard:
         return [read.get(key) if row is None else row for key, row in zip(keys, rows, strict=True)]
 
     def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
-        """Give the JSON of a row and where it comes from."""
+        """Return the JSON of a row and where it comes from."""
         found = self.stored(key)
         return None if found is None else (found[HEADER_SIZE:], origin(found))
 
     def stored_many(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Give header and JSON of what is stored under keys: rows, and remembered deletions."""
+        """Return header and JSON of what is stored under keys: rows, and remembered deletions."""
         return dict(zip(keys, self.store.get_many([ROW + key for key in keys]), strict=True))
 
     def revision(self, key: bytes) -> int | None:
-        """Give the revision of a row, or of its deletion while that is remembered."""
+        """Return the revision of a row, or of its deletion while that is remembered."""
         found = self.store.get(ROW + key)
         return None if found is None else origin(found).revision
 
     def _stored(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
-        """Give what the store has under keys; missing ones may be left out."""
+        """Return what the store has under keys; missing ones may be left out."""
         if self._filling is not None:
             keys = self._filling.add(keys)
         found = self.store.get_many([ROW + key for key in keys])

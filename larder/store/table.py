@@ -13,7 +13,7 @@ from larder.clock import now
 from larder.declaring.problems import Problem
 from larder.declaring.records import Record
 from larder.declaring.topics import OwnerTopic
-from larder.store.applying.rereading import reached_end, read_anew, sweep
+from larder.store.applying.rereading import reached_end, read_again, sweep
 from larder.store.applying.revision_regressions import Fell
 from larder.store.errors import NotHeldError, StoreCorruptedError, StoreError
 from larder.store.layout import HEADER_SIZE, FullRead, origin
@@ -114,15 +114,15 @@ class Table(LocalRows):
         return sorted(self._shards)
 
     def is_open(self, partition: int) -> bool:
-        """Say whether the store of a partition is open."""
+        """Return whether the store of a partition is open."""
         return partition in self._shards
 
     def state(self, partition: int) -> State:
-        """Give the state of an open partition; raises NotHeldError for another."""
+        """Return the state of an open partition; raise NotHeldError for any other."""
         return self.shard(partition).states[partition]
 
     def position(self, partition: int) -> int:
-        """Give the next offset to read; 0 for a new store."""
+        """Return the next offset to read; 0 for a new store."""
         return self.shard(partition).marks[partition].position
 
     def apply(
@@ -150,12 +150,12 @@ class Table(LocalRows):
         if (state.at_end or 0.0) - shard.marks[partition].at_end > _AT_END_EVERY:
             shard.keep_at_end(partition)
 
-    def read_anew(self, partition: int, first: int, now: float) -> None:
+    def read_again(self, partition: int, first: int, now: float) -> None:
         """Read a partition from the start of its log again, over the existing rows: see `rereading`."""
-        read_anew(self.shard(partition), partition, first, now)
+        read_again(self.shard(partition), partition, first, now)
 
     def last_full_read(self, partition: int) -> FullRead | None:
-        """Give the last full read of a partition; None if there was none."""
+        """Return the last full read of a partition; None if there was none."""
         return self.shard(partition).reads.of(partition)
 
     def reached_end(self, partition: int) -> None:
@@ -165,7 +165,7 @@ class Table(LocalRows):
     def sweep(self, max_rows: int) -> list[bytes] | None:
         """Check the next `max_rows` of each open store, and remove those that a full read did not find.
 
-        Gives their keys, or None if there is nothing left to check.
+        Return their keys, or None if there is nothing left to check.
         """
         swept = [keys for shard in self._open if (keys := sweep(shard, max_rows)) is not None]
         return list(chain.from_iterable(swept)) if swept else None
@@ -176,13 +176,13 @@ class Table(LocalRows):
         return next((shard.fell for shard in self._open if shard.fell is not None), None)
 
     def latest(self, partition: int, keys: Sequence[bytes]) -> list[Latest]:
-        """Give rows and remembered deletions of a partition, in the order of their last change."""
+        """Return rows and remembered deletions of a partition, in the order of their last change."""
         stored = self.shard(partition).stored_many(keys)
         found = [Latest(key, row[HEADER_SIZE:] or None, origin(row)) for key, row in stored.items() if row is not None]
         return sorted(found, key=lambda each: each.origin.offset)
 
     def maintain(self, max_rows: int) -> bool:
-        """Do a slice of maintenance; give whether there is more.
+        """Do a slice of maintenance; return whether there is more.
 
         Builds new indexes, and forgets old deletions: about 2 us for each of `max_rows`, in each open store.
         """
@@ -190,15 +190,15 @@ class Table(LocalRows):
         for shard in self._open:
             more = shard.indexes.step(max_rows) or more
             if (at_end := shard.at_end) is not None:
-                seen = forget(shard.store, shard.marks, min(at_end, self._clock()), self._retention, max_rows)
-                more = seen > 0 or more
+                checked = forget(shard.store, shard.marks, min(at_end, self._clock()), self._retention, max_rows)
+                more = checked > 0 or more
         return more
 
     def discard(self, partition: int) -> None:
         """Close and remove the store of a partition, which is then read from 0 again.
 
-        For a position that the topic no longer has. A global table loses all of its partitions, since the rows of
-        the one with the gap cannot be told from the others.
+        For a position that the topic no longer has. A global table loses all of its partitions, since its store does
+        not separate the rows of one partition from the others.
         """
         store = self.shard(partition).store
         path = store.path
@@ -224,7 +224,7 @@ class Table(LocalRows):
             store.close()
             if not isinstance(error, StoreCorruptedError) or rebuilt is not None:
                 raise
-            # It is marked as damaged by now, and will be rebuilt.
+            # It has been marked as damaged, and is rebuilt now.
             return self._open_shard(name, partitions, topic_id)
         self._open.append(shard)
         self._shards.update(dict.fromkeys(partitions, shard))
@@ -242,7 +242,7 @@ class Table(LocalRows):
             shard.hot.resize(self._memory.hot_row_bytes // len(self._open))
 
     def shard(self, partition: int) -> Shard:
-        """Give the shard of a partition; raises NotHeldError if it is not open."""
+        """Return the shard of a partition; raise NotHeldError if it is not open."""
         shard = self._shards.get(partition)
         if shard is None:
             table = f"table {self.topic.name}"

@@ -31,7 +31,7 @@ class Token(NamedTuple):
 
 
 def read_token(text: str) -> Token:
-    """Decode a token; raises InvalidTokenError for any other text, or another version."""
+    """Decode a token; raise InvalidTokenError for any other text, or another version."""
     if not text.startswith(_VERSION):
         version, dot, _ = text.partition(".")
         raise _invalid(text, f"version {version}" if dot and version.isdigit() else "another text")

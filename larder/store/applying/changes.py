@@ -26,7 +26,7 @@ class RowChange(NamedTuple):
 def changes(
     records: Sequence[Record], known: dict[bytes, bytes | None], unread: set[bytes], partition: int, shape: Shape
 ) -> Iterator[RowChange | Rejected]:
-    """Give the changes that records make, and the records that are not rows.
+    """Yield the changes that records make, and the records that are not rows.
 
     `known` has header and JSON of what is stored under their keys, `unread` the keys whose newest record was not a
     row; both are updated. Stale and unchanged records change nothing; the revision of an unchanged row counts for

@@ -75,7 +75,7 @@ def tombstone(
 
 
 def declared_revision(record: Record, header: str = REVISION_HEADER) -> int | None:
-    """Read the revision in a deletion's header; raises ValueError unless it is a 64-bit integer."""
+    """Read the revision in a deletion's header; raise ValueError unless it is a 64-bit integer."""
     for name, value in record.headers:
         if name == header:
             revision = int(value or b"")
@@ -93,7 +93,7 @@ def _revision(
     *,
     revised: bool,
 ) -> int | None:
-    """Give the revision that a deletion keeps; None if it is stale."""
+    """Return the revision that a deletion keeps; None if it is stale."""
     if known is None:
         return NO_REVISION if declared is None else declared
     if declared is None or not revised:
@@ -108,7 +108,7 @@ def _revision(
 
 
 def readable(key: bytes, shape: Shape) -> bool:
-    """Whether bytes are a key of the declared type."""
+    """Return whether bytes are a key of the declared type."""
     try:
         shape.key_type.decode(key)
     except (ValueError, TypeError):

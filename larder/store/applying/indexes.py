@@ -44,12 +44,12 @@ def changed_entries(
 
 
 def entries(stored: bytes, key: bytes, shape: Shape) -> list[bytes]:
-    """Give the keys of the entries of a stored row."""
+    """Return the keys of the entries of a stored row."""
     return _entries(_live(stored, shape), key, [entry_prefix(index) for index in shape.indexes], shape)
 
 
 def entry(index: str, value: object, key: bytes) -> bytes:
-    """Give the key of one entry."""
+    """Return the key of one entry."""
     return entry_prefix(index) + encoded(value) + key
 
 

@@ -139,7 +139,7 @@ def plan(  # noqa: C901, PLR0912  one loop body, in one place: a call for each r
 
 
 def same(before: bytes, value: bytes, known: int, revision: int, shape: Shape) -> bool:
-    """Whether a row's JSON is the stored one byte for byte, except for its revision.
+    """Return whether a row's JSON is the stored one byte for byte, except for its revision.
 
     Another layout of the same JSON counts as different, which only costs a notification. So does a field of the same
     name and number in a nested object before the revision.

@@ -11,7 +11,7 @@ from larder.store.shard import Shard
 from larder.store.storage.store import StoreBatch
 
 
-def read_anew(shard: Shard, partition: int, first: int, now: float) -> None:
+def read_again(shard: Shard, partition: int, first: int, now: float) -> None:
     """Go back to the start of a partition's log; rows that the read does not find are removed at its end.
 
     `first` is that start, `now` in seconds since 1970. The partition is measured again, and caught up only after all
@@ -40,7 +40,7 @@ def reached_end(shard: Shard, partition: int) -> None:
 
 
 def sweep(shard: Shard, max_rows: int) -> list[bytes] | None:
-    """Check the next rows, and remove those that are gone; give their keys, or None if there is nothing left.
+    """Check the next rows, and remove those that are gone; return their keys, or None if there is nothing left.
 
     Takes about 2 us for each of `max_rows`. Rows, index entries and counts change together.
     """

@@ -25,12 +25,12 @@ class Fell(msgspec.Struct, frozen=True, array_like=True):
     earlier_revision: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values, with the key as text."""
+        """Return plain values, with the key as text."""
         return {**msgspec.structs.asdict(self), "key": shown(self.key)}
 
 
 def shown(key: bytes) -> str:
-    """Give a key for people; bytes that are not text are escaped."""
+    """Return a key for people; bytes that are not text are escaped."""
     return key.decode(errors="backslashreplace")
 
 

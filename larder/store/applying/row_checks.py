@@ -21,7 +21,7 @@ class RowChecks:
         self._shape = shape(topic)
 
     def check_row(self, record: Record) -> int | None:
-        """Give the revision of a record with a value; None if the topic declares none."""
+        """Return the revision of a record with a value; None if the topic declares none."""
         shape, value = self._shape, record.value or b""
         try:
             row_key, revision = shape.identify(shape.decode(value))

@@ -1,4 +1,4 @@
-"""Adds what a plan leaves behind to a write of the store: rows, deletions to be remembered, and index entries."""
+"""Adds a plan to a write of the store: rows, remembered deletions, and index entries."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ def put_plan(  # noqa: PLR0913  the write, the plan, and what it was made with
     *,
     remembers: bool,
 ) -> None:
-    """Add a plan; `stored` is what it was made with. `remembers`: deletions are remembered, else their rows just go."""
+    """Add a plan that was made with `stored`. With `remembers` deletions are remembered; else rows are just removed."""
     put = batch.put
     for key, value in planned.writes.items():
         gone = len(value) == HEADER_SIZE

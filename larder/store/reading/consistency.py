@@ -1,6 +1,6 @@
 """Reads with requirements: they include a write, by its token, or are at most so many seconds old.
 
-Partitions are checked before the table is read; the result holds for reads that do not yield control in between.
+Partitions are checked before the table is read; the result holds for reads that do not yield to other tasks first.
 Knows no consumers and no HTTP.
 """
 
@@ -18,7 +18,7 @@ from larder.store.tokens import Token
 async def until_applied(table: Table, token: Token, within: float, partitions: Collection[int] | None = None) -> None:
     """Wait until the table has the writes of a token: those into `partitions`, or all of them.
 
-    Raises OtherTopicError for a token of another topic, NotHeldError for a partition that is not here or goes away
+    Raise OtherTopicError for a token of another topic, NotHeldError for a partition that is not here or goes away
     meanwhile, and BehindError after `within` seconds.
     """
     wanted = {
@@ -48,7 +48,7 @@ async def until_applied(table: Table, token: Token, within: float, partitions: C
 def require_fresh(table: Table, max_staleness: float, now: float, partitions: Collection[int] | None = None) -> None:
     """Raise TooStaleError if one of `partitions`, or of all, reached the end of the topic too long ago, or never.
 
-    `max_staleness` in seconds, `now` in seconds since 1970. Raises NotHeldError for a partition that is not here.
+    `max_staleness` in seconds, `now` in seconds since 1970. Raise NotHeldError for a partition that is not here.
     """
     for partition in table.partitions if partitions is None else partitions:
         state = table.state(partition)
@@ -75,7 +75,7 @@ def _state(table: Table, partition: int, token: Token) -> State:
                 f"table {table.topic.name}",
                 "a token must be of the topic that the table follows",
                 f"one of topic id {token.topic_id}, and a table of {here}",
-                "ask the table of the topic that was written to; one that was deleted and created again is another",
+                "ask the table of the topic that was written to; a recreated topic is another one",
             ),
         )
     return state

@@ -36,13 +36,13 @@ class Found(NamedTuple):
 
 
 def scan(shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any, limit: int) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
-    """Give rows in the order of their keys; see `Table.scan` for the arguments."""
+    """Return rows in the order of their keys; see `Table.scan` for the arguments."""
     check_limit(shape, limit)
     return _rows_alone(scan_steps(shards, shape, prefix, from_, to, None), limit)
 
 
 def by(shards: Sequence[Shard], shape: Shape, index: str, value: Any, limit: int, from_: Any) -> Iterator[Found]:  # noqa: PLR0913, PLR0917
-    """Give the rows with a value in an index field, in the order of their keys."""
+    """Return the rows with a value in an index field, in the order of their keys."""
     check_limit(shape, limit)
     return _rows_alone(by_steps(shards, shape, index, value, from_, None), limit)
 
@@ -50,9 +50,9 @@ def by(shards: Sequence[Shard], shape: Shape, index: str, value: Any, limit: int
 def scan_steps(  # noqa: PLR0913, PLR0917
     shards: Sequence[Shard], shape: Shape, prefix: Any, from_: Any, to: Any, after: bytes | None
 ) -> Iterator[Found | None]:
-    """Do what `scan` does without a limit, behind the encoded key `after`; give None after many skipped entries.
+    """Return the rows of `scan` without a limit, after the encoded key `after`, and None after many skipped entries.
 
-    So the caller can do something else in between, even if there are few rows.
+    At each None the caller can yield to other tasks, even if there are few rows.
     """
     wanted = ranges(shape.key_type, prefix, from_, to, after)
     return _merged([_rows(shard, wanted) for shard in shards], shape)
@@ -61,7 +61,7 @@ def scan_steps(  # noqa: PLR0913, PLR0917
 def by_steps(  # noqa: PLR0913, PLR0917
     shards: Sequence[Shard], shape: Shape, index: str, value: Any, from_: Any, after: bytes | None
 ) -> Iterator[Found | None]:
-    """Do what `by` does without a limit; see `scan_steps`."""
+    """Return the rows of `by` without a limit; see `scan_steps`."""
     _check_index(shards, shape, index)
     wanted = ranges(shape.key_type, None, from_, None, after)
     start = entry_prefix(index) + encoded(_converted(shape, index, value))
@@ -97,7 +97,7 @@ def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Fou
 
 
 def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
-    """Thin out the None of skipped entries."""
+    """Drop most of the None of skipped entries."""
     passed = 0
     for found in entries:
         if found is None:
@@ -142,7 +142,7 @@ def check_limit(shape: Shape, limit: int) -> None:
                 f"table {shape.topic}",
                 f"a limit must be from 1 to {LIMIT}",
                 str(limit),
-                "ask in pages: each goes on from the last key of the one before",
+                "ask in pages: each continues after the last key of the previous one",
             ),
         )
 

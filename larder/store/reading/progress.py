@@ -27,12 +27,12 @@ class Progress(NamedTuple):
 
 
 def progress(state: State, now: float) -> Progress:
-    """Give the progress of a partition; `now` in seconds since 1970."""
+    """Return the progress of a partition; `now` in seconds since 1970."""
     return progress_of([state], now)
 
 
 def progress_of(states: Iterable[State], now: float) -> Progress:
-    """Give the joint progress of partitions whose ends are known."""
+    """Return the joint progress of partitions whose ends are known."""
     measured = [(state, state.target, state.measured_at) for state in states]
     known = [(state, target, at) for state, target, at in measured if target is not None and at is not None]
     if not known:

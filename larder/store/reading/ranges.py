@@ -23,10 +23,10 @@ class Range(NamedTuple):
 
 
 def ranges(key_type: KeyType, prefix: Any, from_: Any, to: Any, after: bytes | None = None) -> list[Range]:
-    """Give the ranges of encoded keys in the order of keys, with `after` only the part behind that encoded key.
+    """Return the ranges of encoded keys in the order of keys, with `after` only the part after that encoded key.
 
     `from_` is inclusive, `to` exclusive, and None leaves a side open. `prefix` is text (bytes for keys of bytes).
-    Raises InvalidRangeError for values that are not of the key's type, and for an `after` outside the range.
+    Raise InvalidRangeError for values that are not of the key's type, and for an `after` outside the range.
     """
     wanted = _ranges(key_type, prefix, from_, to)
     return wanted if after is None else _beyond(wanted, after)
@@ -54,12 +54,12 @@ def _beyond(wanted: list[Range], after: bytes) -> list[Range]:
     for at, (first, end) in enumerate(wanted):
         if first <= after and (end is None or after < end):
             return [Range(after + b"\0", end), *wanted[at + 1 :]]
-    problem = Problem("a range", "requires to continue at a key inside it", "another one", "begin the range again")
+    problem = Problem("a range", "requires to continue at a key inside it", "another one", "start the range again")
     raise InvalidRangeError(problem)
 
 
 def ordering(key_type: KeyType) -> Callable[[bytes], Any]:
-    """Give the function by which encoded keys sort in the order of keys."""
+    """Return the function by which encoded keys sort in the order of keys."""
     return key_type.decode if key_type is INT64 else bytes
 
 

@@ -28,12 +28,12 @@ class LocalRows:
     """The rows of one topic on this worker, of all partitions or some."""
 
     def __init__(self, shape: Shape) -> None:
-        """Begin without a store."""
+        """Start without a store."""
         self._shape = shape
         self._open: list[Shard] = []
 
     def raw(self, key: bytes) -> bytes | None:
-        """Give the JSON of the row with an encoded key, from any shard."""
+        """Return the JSON of the row with an encoded key, from any shard."""
         for shard in self._open:
             row = shard.raw(key)
             if row is not None:
@@ -41,7 +41,7 @@ class LocalRows:
         return None
 
     def raw_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give the JSON of rows in the order of their keys, None for a missing row."""
+        """Return the JSON of rows in the order of their keys, None for a missing row."""
         if len(self._open) == 1:
             return self._open[0].raw_many(keys)
         rows: list[bytes | None] = [None] * len(keys)
@@ -53,23 +53,23 @@ class LocalRows:
         return rows
 
     def origin(self, key: bytes) -> tuple[bytes, Origin] | None:
-        """Give the JSON of a row with its partition, offset, timestamp and revision."""
+        """Return the JSON of a row with its partition, offset, timestamp and revision."""
         found = (shard.origin(key) for shard in self._open)
         return next((row for row in found if row is not None), None)
 
     def get(self, key: Any) -> Row | None:
-        """Give the row of a key; None if it is not here."""
+        """Return the row of a key; None if it is not here."""
         row = self.raw(self._shape.encode_key(key))
         return None if row is None else self._shape.decode(row)
 
     def many(self, keys: Sequence[Any]) -> list[Row | None]:
-        """Give rows in the order of their keys, None for a row that is not here."""
+        """Return rows in the order of their keys, None for a row that is not here."""
         decode, encode = self._shape.decode, self._shape.encode_key
         rows = self.raw_many([encode(key) for key in keys])
         return [None if row is None else decode(row) for row in rows]
 
     def scan(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Row]:
-        """Give rows in the order of their keys, over all partitions on this worker.
+        """Return rows in the order of their keys, over all partitions on this worker.
 
         Keys begin with `prefix` (text; bytes for keys of bytes), are at least `from_`, and below `to`. Raises
         LimitError unless the limit is from 1 to 10,000.
@@ -77,18 +77,18 @@ class LocalRows:
         return self._typed(self.found(prefix=prefix, from_=from_, to=to, limit=limit))
 
     def by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Row]:
-        """Give the rows with a value in an index field, in the order of their keys.
+        """Return the rows with a value in an index field, in the order of their keys.
 
-        Begins at the key `from_`. Raises NoSuchIndexError, and IndexBuildingError while a new index is not complete.
+        Start at the key `from_`. Raise NoSuchIndexError, and IndexBuildingError while a new index is not complete.
         """
         return self._typed(self.found_by(index, value, limit=limit, from_=from_))
 
     def found(self, *, prefix: Any = None, from_: Any = None, to: Any = None, limit: int) -> Iterator[Found]:
-        """Give the rows of `scan` as keys, JSON and origins."""
+        """Return the rows of `scan` as keys, JSON and origins."""
         return scan(self._open, self._shape, prefix, from_, to, limit)
 
     def found_by(self, index: str, value: Any, *, limit: int, from_: Any = None) -> Iterator[Found]:
-        """Give the rows of `by` as keys, JSON and origins."""
+        """Return the rows of `by` as keys, JSON and origins."""
         return by(self._open, self._shape, index, value, limit, from_)
 
     def steps(
@@ -100,14 +100,14 @@ class LocalRows:
         to: Any = None,
         after: bytes | None = None,
     ) -> Iterator[Found | None]:
-        """Do what `found` does for some partitions, without a limit: see `scan_steps`."""
+        """Return the rows of `found` for some partitions, without a limit: see `scan_steps`."""
         steps = scan_steps(self._having(partitions), self._shape, prefix, from_, to, after)
         return _only(steps, frozenset(partitions))
 
     def steps_by(
         self, partitions: Collection[int], index: str, value: Any, *, from_: Any = None, after: bytes | None = None
     ) -> Iterator[Found | None]:
-        """Do what `found_by` does for some partitions, without a limit: see `scan_steps`."""
+        """Return the rows of `found_by` for some partitions, without a limit: see `scan_steps`."""
         return _only(by_steps(self._having(partitions), self._shape, index, value, from_, after), frozenset(partitions))
 
     def _having(self, partitions: Collection[int]) -> list[Shard]:
@@ -119,7 +119,7 @@ class LocalRows:
         return sorted({index for shard in self._open for index in shard.indexes.building})
 
     def sizes(self) -> TableSizes:
-        """Give the size of the stored rows."""
+        """Return the size of the stored rows."""
         return TableSizes(
             rows=sum(mark.rows for shard in self._open for mark in shard.marks.values()),
             rejected=sum(shard.rejected_records.count for shard in self._open),
@@ -128,9 +128,9 @@ class LocalRows:
         )
 
     def rejected(self, limit: int) -> list[RejectedRecord]:
-        """Give rejected records with their causes, the newest first.
+        """Return rejected records with their causes, the newest first.
 
-        Each store keeps the newest 10,000, up to 64 MiB. Raises LimitError unless the limit is from 1 to 10,000.
+        Each store keeps the newest 10,000, up to 64 MiB. Raise LimitError unless the limit is from 1 to 10,000.
         """
         check_limit(self._shape, limit)
         newest = (record for shard in self._open for record in shard.rejected_records.newest(limit))

@@ -1,1 +1,1 @@
-"""One RocksDB directory, and what it has beside rows."""
+"""One RocksDB directory: its rows, and what it keeps with them."""

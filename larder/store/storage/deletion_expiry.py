@@ -30,7 +30,7 @@ def forget(
     retention: timedelta,
     max_rows: int,
 ) -> int:
-    """Forget old deletions of all partitions of a store; give how many entries were checked.
+    """Forget old deletions of all partitions of a store; return how many entries were checked.
 
     `at_end` is when all of them had reached their ends, in seconds since 1970. Checks up to `max_rows` entries of each
     partition; 0 means that nothing is left to do.
@@ -51,7 +51,7 @@ def forget(
 
 
 def _is_that_deletion(stored: bytes | None, partition: int, read_at: int) -> bool:
-    """Whether a key is still deleted, by the queued deletion."""
+    """Return whether a key is still deleted, by the queued deletion."""
     if stored is None or len(stored) > HEADER_SIZE:
         return False
     found = origin(stored)

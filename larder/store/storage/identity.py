@@ -37,7 +37,7 @@ class StoreIdentity(msgspec.Struct, frozen=True):
     row: str
 
     def is_other_topic(self, other: "StoreIdentity") -> bool:
-        """Whether the topic was deleted and created again between the two; no if an id is unknown."""
+        """Return whether the topic was deleted and created again between the two; no if an id is unknown."""
         return None not in (self.topic_id, other.topic_id) and self.topic_id != other.topic_id
 
 
@@ -49,7 +49,7 @@ class StoreVerdict(NamedTuple):
 
 
 def identity(topic: OwnerTopic, topic_id: str | None, part: str) -> StoreIdentity:
-    """Give the identity of a store of this declaration."""
+    """Return the identity of a store of this declaration."""
     return StoreIdentity(
         format=FORMAT,
         topic=topic.name,
@@ -85,7 +85,7 @@ def judge(found: StoreIdentity | None, expected: StoreIdentity, where: str) -> S
 
 
 def row_digest(row: type) -> str:
-    """Give a short digest of what a row type accepts, independent of docstrings."""
+    """Return a short digest of what a row type accepts, independent of docstrings."""
     schema = _plain(msgspec.json.schema(row))
     text = msgspec.json.encode(schema, order="deterministic")
     return hashlib.sha256(text).hexdigest()[:16]

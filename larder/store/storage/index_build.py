@@ -44,7 +44,7 @@ class IndexBuild:
         return list(self._cursors)
 
     def step(self, max_rows: int) -> bool:
-        """Add the entries of the next rows to the first incomplete index; give whether there is more.
+        """Add the entries of the next rows to the first incomplete index; return whether there is more.
 
         Reads up to `max_rows` rows and deletions, about 2 us each.
         """

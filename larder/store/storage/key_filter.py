@@ -26,7 +26,7 @@ class Filling:
         self._written = np.zeros(size, dtype=np.bool_)
 
     def add(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Record keys that will be written; give those that may have been written before."""
+        """Record keys that will be written; return those that may have been written before."""
         places = np.fromiter(map(hash, keys), np.int64, len(keys)) & (len(self._written) - 1)
         found = np.flatnonzero(self._written[places])
         self._written[places] = True

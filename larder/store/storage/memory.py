@@ -83,14 +83,14 @@ class Memory:
         self._buffers = WriteBufferManager(write_buffer_bytes, allow_stall=False)
 
     def used(self) -> dict[str, int]:
-        """Give the used bytes, by name."""
+        """Return the used bytes, by name."""
         return {
             "cache_bytes": self._cache.get_usage(),
             "write_buffer_bytes": self._buffers.get_usage(),
         }
 
     def options(self, *, whole: bool) -> Options:
-        """Give the options of a store, of a whole table or of one partition."""
+        """Return the options of a store, of a whole table or of one partition."""
         options = Options(raw_mode=True)
         options.create_if_missing(create_if_missing=True)
         options.set_block_based_table_factory(self._blocks())

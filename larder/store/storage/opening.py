@@ -26,9 +26,9 @@ def open_store(
     expected: StoreIdentity,
     fault: FaultPoint = no_fault,
 ) -> tuple[Store, str | None]:
-    """Open the store of a directory; give the reason if it was emptied first.
+    """Open the store of a directory; return the reason if it was emptied first.
 
-    Raises StoreHeldError if another process has it, and StoreRefusedError if it is that of another topic or
+    Raise StoreHeldError if another process has it, and StoreRefusedError if it is that of another topic or
     partition. A damaged one is emptied: its rows are in the topic.
     """
     if (path / DAMAGED).exists() or _lacks_current(path):
@@ -51,7 +51,7 @@ def open_store(
 
 
 def _prepared(store: Store, found: StoreIdentity | None, expected: StoreIdentity) -> str | None:
-    """Prepare an open store; give the reason if it has to be emptied."""
+    """Prepare an open store; return the reason if it has to be emptied."""
     path = store.path
     if _is_empty(store):
         remember(path, remembered(path) or UNKNOWN)
@@ -71,7 +71,7 @@ def _prepared(store: Store, found: StoreIdentity | None, expected: StoreIdentity
 
 
 def _lacks_current(path: Path) -> bool:
-    """Whether RocksDB would start from scratch beside files that may have rows; a new store has none yet."""
+    """Return whether RocksDB would start from scratch beside files that may have rows; a new store has none yet."""
     if not path.exists() or (path / "CURRENT").exists():
         return False
     return any(found.suffix in {".log", ".sst"} for found in path.iterdir())
@@ -110,7 +110,7 @@ def discard(path: Path) -> None:
 
 
 def topic_id(store: Store) -> str | None:
-    """Give the id of an open store's topic; None if no broker has reported it yet."""
+    """Return the id of an open store's topic; None if no broker has reported it yet."""
     found = _identity(store)
     return None if found is None else found.topic_id
 

@@ -35,7 +35,7 @@ class Kept(NamedTuple):
     bytes: int = 0
 
     def plus(self, records: int, size: int) -> "Kept":
-        """Give the sums."""
+        """Return the sums."""
         return Kept(self.records + records, self.bytes + size)
 
 
@@ -55,7 +55,7 @@ class RejectionLog:
         return sum(kept.records for kept in self.kept.values())
 
     def add(self, batch: StoreBatch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
-        """Add new records of a partition to a batch; give what is `kept` once it is written."""
+        """Add new records of a partition to a batch; return what is `kept` once it is written."""
         kept = dict(self.kept)
         for offset, value in _newest(partition, rejected):
             place = _PLACE.pack(partition, offset)
@@ -68,12 +68,12 @@ class RejectionLog:
         return kept
 
     def newest(self, limit: int) -> list[RejectedRecord]:
-        """Give up to `limit` records, the newest first."""
+        """Return up to `limit` records, the newest first."""
         records = (_decode(value) for _, value in self._store.scan_prefix(REJECTED))
         return nlargest(limit, records, key=RejectedRecord.age)
 
     def unpublished(self, partition: int) -> Iterator[RejectedRecord]:
-        """Give the records of a partition that were not published yet, in order."""
+        """Yield the records of a partition that were not published yet, in order."""
         for queued, _ in self._store.scan_prefix(UNPUBLISHED + _PARTITION.pack(partition)):
             value = self._store.get(REJECTED + queued[1:])
             if value is not None:
@@ -103,7 +103,7 @@ class RejectionLog:
 
 
 def _newest(partition: int, rejected: Sequence[Rejected]) -> Iterator[tuple[int, bytes]]:
-    """Give offset and bytes of the last records that are within bounds by themselves, in reverse order."""
+    """Yield offset and bytes of the last records that are within bounds by themselves, in reverse order."""
     size = 0
     for record, cause in reversed(rejected[-MOST_RECORDS:]):
         key, headers = as_sent(record).key, list(record.headers or ())

@@ -50,14 +50,14 @@ class HotRows:
             self.clear()
 
     def get(self, key: bytes) -> bytes | None:
-        """Give a row, or None if it is not hot."""
+        """Return a row, or None if it is not hot."""
         row = self._young.get(key)
         if row is None and (row := self._old.get(key)) is not None:
             self.put(key, row)
         return row
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Give rows in the order of the keys, None for a row that is not hot."""
+        """Return rows in the order of the keys, None for a row that is not hot."""
         rows = list(map(self._young.get, keys))
         if self._old and None in rows:
             missing = [key for key, row in zip(keys, rows, strict=True) if row is None]

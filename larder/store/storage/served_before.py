@@ -1,7 +1,7 @@
 """Remembers how many rows a store had before it was emptied, until its topic has been read again.
 
-The file is beside the store, which is removed, and written first, so that it survives the end of the process. Knows
-one store, but no rows and no consumers.
+The file is next to the directory of the store, and is written before that is removed, so that it survives the end of
+the process. Knows one store, but no rows and no consumers.
 """
 
 import os
@@ -16,7 +16,7 @@ from larder.store.layout import POSITION, UNREADABLE_KEY, unpack_mark
 from larder.store.storage.store import Store
 
 SHARE: Final = 10
-"""One row of this many may be lost without being accepted by the user."""
+"""One row in this many may be lost without the user's consent."""
 
 
 class ServedBefore(msgspec.Struct, frozen=True):
@@ -30,16 +30,16 @@ UNKNOWN: Final = ServedBefore()
 
 
 def lost(before: ServedBefore, rows: int, unreadable: int) -> int:
-    """Give the number of rows that cannot be read any more, if they are too many; otherwise 0.
+    """Return the number of rows that cannot be read any more, if they are too many; otherwise 0.
 
     Rows that were deleted from the topic since are not lost. If the former number is unknown, most of the present rows
     have to be readable.
     """
     if before.rows is None:
         return unreadable if unreadable > rows else 0
-    gone = min(unreadable, max(before.rows - rows, unreadable - before.unreadable))
-    gone = min(gone, before.rows)
-    return gone if gone * SHARE > before.rows else 0
+    missing = min(unreadable, max(before.rows - rows, unreadable - before.unreadable))
+    missing = min(missing, before.rows)
+    return missing if missing * SHARE > before.rows else 0
 
 
 def counted(store: Store) -> ServedBefore:
@@ -54,9 +54,9 @@ def counted(store: Store) -> ServedBefore:
 
 
 def remembered(path: Path) -> ServedBefore | None:
-    """Read the file beside the store of a directory; None if there is none."""
+    """Read the file of the store of a directory; return None if there is none."""
     try:
-        return msgspec.json.decode(_beside(path).read_bytes(), type=ServedBefore)
+        return msgspec.json.decode(_file_of(path).read_bytes(), type=ServedBefore)
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError:
@@ -64,7 +64,7 @@ def remembered(path: Path) -> ServedBefore | None:
 
 
 def remember(path: Path, before: ServedBefore) -> None:
-    """Write the file, unless one has more rows already; raises StoreFullError."""
+    """Write the file, unless one has more rows already; raise StoreFullError."""
     known = remembered(path)
     if known is None or known.rows is None or (before.rows or 0) > known.rows:
         _write(path, before)
@@ -72,22 +72,22 @@ def remember(path: Path, before: ServedBefore) -> None:
 
 def forget(path: Path) -> None:
     """Remove the file: all rows are accounted for."""
-    _beside(path).unlink(missing_ok=True)
+    _file_of(path).unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> Path:
+def _file_of(path: Path) -> Path:
     return path.with_name(path.name + ".before")
 
 
 def _write(path: Path, before: ServedBefore) -> None:
-    beside = _beside(path)
-    new = beside.with_suffix(".new")
+    target = _file_of(path)
+    new = target.with_suffix(".new")
     try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
             file.write(msgspec.json.encode(before))
             file.flush()
             os.fsync(file.fileno())
-        new.replace(beside)
+        new.replace(target)
     except OSError as error:
         raise translated(error, path) from error

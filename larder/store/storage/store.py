@@ -22,14 +22,14 @@ DAMAGED: Final = "DAMAGED"
 
 
 def no_fault(step: str) -> None:
-    """Do nothing at every step."""
+    """Do nothing at a step."""
 
 
 class StoreBatch:
     """Changes that are written together or not at all."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self.writes = WriteBatch(raw_mode=True)
         self.put = self.writes.put
         self.delete = self.writes.delete
@@ -45,7 +45,7 @@ class _Cursor:
         self._path = path
 
     def advance(self) -> None:
-        """Go to the next key; raises NotHeldError once the store is closed."""
+        """Go to the next key; raise NotHeldError once the store is closed."""
         if self.rows is None:
             raise NotHeldError(
                 Problem(f"store {self._path}", "reading requires an open store", "that it was closed", "ask again"),
@@ -117,9 +117,9 @@ class Store:
             self._logged, self._options = True, WriteOptions()
 
     def scan(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
-        """Give a snapshot of keys and values in order, from `first` to before `end`.
+        """Yield a snapshot of keys and values in order, from `first` to before `end`.
 
-        An iterator does not give later writes. Raises NotHeldError if the store is closed meanwhile.
+        An iterator does not return later writes. Raise NotHeldError if the store is closed meanwhile.
         """
         options = ReadOptions()
         if end is not None:
@@ -140,11 +140,11 @@ class Store:
             self._cursors.discard(cursor)
 
     def scan_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give the keys with a prefix, and their values, in order."""
+        """Return the keys with a prefix, and their values, in order."""
         return self.scan(prefix, after_prefix(prefix))
 
     def disk_bytes(self) -> int:
-        """Give the size of the files with rows, and of the log, which has the rows that are in no other file yet."""
+        """Return the size of the files with rows, and of the log, which has the rows that are in no other file yet."""
         return (self._db.property_int_value("rocksdb.total-sst-files-size") or 0) + sum(
             map(_size, self.path.glob("*.log"))
         )
@@ -174,7 +174,7 @@ class Store:
 
 
 def _size(file: Path) -> int:
-    """Give the size of a file; 0 for a log that was deleted meanwhile."""
+    """Return the size of a file; 0 for a log that was deleted meanwhile."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Full reads of a log, which find out the rows that are gone from it.
+"""Full reads of a log, which find the rows that it no longer has.
 
 A store that did not reach its topic's end for longer than the topic keeps deletions may have missed some. Its log is
 then read from the start while the table keeps serving. The batch that finds an existing row writes the offset at which
@@ -32,7 +32,7 @@ from larder.store.storage.store import Store, StoreBatch
 
 
 class Ghosts(NamedTuple):
-    """Rows that are gone from their topic, by partition and key, and whether they are the last."""
+    """Rows that their topic no longer has, by partition and key, and whether they are the last."""
 
     rows: dict[int, dict[bytes, bytes]]
     last: bool
@@ -42,7 +42,7 @@ class FullReads:
     """The full reads of one store, by partition."""
 
     def __init__(self, store: Store) -> None:
-        """Begin without partitions."""
+        """Start without partitions."""
         self._store = store
         self._known: dict[int, FullRead] = {}
         self._cursor = b""
@@ -53,11 +53,11 @@ class FullReads:
             self._known[partition] = unpack_full_read(stored)
 
     def of(self, partition: int) -> FullRead | None:
-        """Give the last full read of a partition; None if it was never read."""
+        """Return the last full read of a partition; None if it was never read."""
         return self._known.get(partition)
 
     def under_way(self, partition: int) -> bool:
-        """Whether a partition may have rows that are gone from its topic."""
+        """Return whether a partition may have rows that are gone from its topic."""
         read = self._known.get(partition)
         return read is not None and read.stage is not FullReadStage.DONE
 
@@ -92,7 +92,7 @@ class FullReads:
             batch.put(prefix + key, pack_offset(offset))
 
     def was_read(self, partition: int, offset: int) -> bool:
-        """Whether a record had been read before the present full read began."""
+        """Return whether a record had been read before the present full read began."""
         read = self._known.get(partition)
         return read is not None and offset < read.before
 
@@ -104,7 +104,7 @@ class FullReads:
         return {partition: read for partition, read in self._known.items() if read.stage is FullReadStage.SWEEPING}
 
     def look(self, sweeping: Mapping[int, FullRead], max_rows: int) -> Ghosts:
-        """Check the next rows; give those that are gone, for the caller to remove."""
+        """Check the next rows; return those that are gone, for the caller to remove."""
         first = ROW + self._cursor + b"\0" if self._cursor else ROW
         rows = list(islice(self._store.scan(first, after_prefix(ROW)), max_rows))
         if rows:

@@ -35,7 +35,7 @@ class UnreadableKeys:
     def add(
         self, batch: StoreBatch, partition: int, records: Sequence[Record], rejected: Sequence[Rejected]
     ) -> Mapping[int, int]:
-        """Write the changes that records of a partition make; give the `counts` that hold once they are written.
+        """Write the changes that records of a partition make; return the `counts` that hold once they are written.
 
         `rejected` has the `records` that are not rows.
         """
@@ -58,20 +58,20 @@ class UnreadableKeys:
         return self._put(batch, partition, count)
 
     def clear(self, batch: StoreBatch, partition: int) -> Mapping[int, int]:
-        """Forget the keys of a partition, whose log is read again from its start; give `counts` as `add` does."""
+        """Forget the keys of a partition, whose log is read again from its start; return `counts` as `add` does."""
         prefix = UNREADABLE + _PARTITION.pack(partition)
         batch.delete_range(prefix, after_prefix(prefix) or prefix)
         return self._put(batch, partition, 0)
 
     def of(self, partition: int, key: bytes) -> UnreadableKey | None:
-        """Give where and why the newest record of a key was rejected; None if it was not."""
+        """Return where and why the newest record of a key was rejected; None if it was not."""
         if not self.counts.get(partition):
             return None
         found = self._store.get(UNREADABLE + _PARTITION.pack(partition) + key)
         return None if found is None else _decode(found)
 
     def among(self, partition: int, keys: Sequence[bytes]) -> set[bytes]:
-        """Give the keys whose newest record was rejected."""
+        """Return the keys whose newest record was rejected."""
         if not self.counts.get(partition):
             return set()
         prefix = UNREADABLE + _PARTITION.pack(partition)
@@ -79,7 +79,7 @@ class UnreadableKeys:
         return {key for key, value in zip(keys, found, strict=True) if value is not None}
 
     def all(self, partition: int) -> Iterator[UnreadableKey]:
-        """Give the unreadable keys of a partition, in order."""
+        """Return the unreadable keys of a partition, in order."""
         return (_decode(value) for _, value in self._store.scan_prefix(UNREADABLE + _PARTITION.pack(partition)))
 
     def _put(self, batch: StoreBatch, partition: int, count: int) -> Mapping[int, int]:
@@ -89,5 +89,5 @@ class UnreadableKeys:
 
 
 def leaves_nothing(record: Record) -> bool:
-    """Whether a record is a plain deletion, which is rejected only under a key that no row can have."""
+    """Return whether a record is a plain deletion, which is rejected only under a key that no row can have."""
     return record.value is None and not record.headers

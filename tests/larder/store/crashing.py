@@ -1,7 +1,7 @@
 """A process that is killed while it writes, again and again, and the model of its store.
 
 What happens to one store over many lives: batches are applied, with RocksDB's log and without it; indexes come and go;
-now and then the topic's log is read again as a whole, from which some keys are gone by then. Each life begins by
+now and then the topic's log is read again as a whole, which by then has lost some keys. Each life begins by
 comparing what the one before has left.
 """
 
@@ -28,7 +28,7 @@ KIB = 1 << 10
 POINTS: Final = "points"
 FAILURE: Final = "failure"
 # Files with the acknowledged changes, and the full reads that were begun.
-TOLD: Final = "told"
+REPORTED: Final = "reported"
 READS: Final = "reads"
 
 Key = str
@@ -108,7 +108,7 @@ class Life:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def live(self) -> None:
-        """Compare, then continue until the end; raises AssertionError."""
+        """Compare, then continue until the end; raise AssertionError."""
         assert self.table.open((0,), "id-1")[0].rebuilt is None
         self.doing = "index"
         while self.table.maintain(20):
@@ -119,11 +119,11 @@ class Life:
         while True:
             if unlogged and self.chosen.random() < 0.1:
                 self.doing = "switch"
-                keep(self.directory / TOLD, (-1, 0))
+                keep(self.directory / REPORTED, (-1, 0))
                 self.switch()
             self.go_on()
             if not unlogged:
-                keep(self.directory / TOLD, self.reached())
+                keep(self.directory / REPORTED, self.reached())
 
     def switch(self) -> None:
         """Write without the log, or with it again."""
@@ -139,7 +139,7 @@ class Life:
             self.doing = "read again"
             self.reads.append((len(self.reads), position))
             keep(self.directory / READS, self.reads)
-            self.table.read_anew(0, 0, float(self.reads[-1][0]))
+            self.table.read_again(0, 0, float(self.reads[-1][0]))
         elif read.stage is FullReadStage.SWEEPING:
             self.doing = "sweep"
             self.table.sweep(10)
@@ -168,10 +168,10 @@ class Life:
 
     def compare(self) -> None:
         """Rows, entries, counts and marks agree with position and stage, and no acknowledged change is lost."""
-        file, stage = self.directory / TOLD, self.last_read().stage
+        file, stage = self.directory / REPORTED, self.last_read().stage
         if file.exists():
             assert self.reached() >= tuple(json.loads(file.read_text())), "what was written is lost"
-        keep(self.directory / TOLD, self.reached())
+        keep(self.directory / REPORTED, self.reached())
         stored = dict(self.stored())
         position = self.reached()[1]
         after = {} if stage is FullReadStage.READING else rows_at(position, self.reads)

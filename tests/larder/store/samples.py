@@ -19,13 +19,13 @@ class Customer(Row):
 
 
 class Stricter(Customer):
-    """Rows of `Customer` are not rows of it."""
+    """Rejects rows of `Customer`."""
 
     street: str
 
 
 class Other(Customer):
-    """Nor of this one."""
+    """Rejects rows of `Customer`, too."""
 
     town: str
 
@@ -43,7 +43,7 @@ plains = OwnerTopic("shop.plains", Plain, key="customer_id")
 
 @dataclass(frozen=True)
 class Sent:
-    """A record as a consumer gives it."""
+    """A record as a consumer returns it."""
 
     offset: int
     key: bytes | None

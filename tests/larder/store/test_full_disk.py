@@ -45,20 +45,20 @@ def test_a_full_disk_is_a_clear_error_and_changes_nothing(tmp_path: Path) -> Non
         cwd=root,
         timeout=60,
     )
-    seen = json.loads(done.stdout)
-    assert "a write requires room on disk; found IO error" in seen["error_text"]
-    assert "make room on that file system, then start the worker again" in seen["error_text"]
-    assert seen["offset"] == seen["position"] == seen["state"] == seen["rows"] > 0
-    assert seen["last"]
-    assert not seen["late"]
+    found = json.loads(done.stdout)
+    assert "a write requires room on disk; found IO error" in found["error_text"]
+    assert "make room on that file system, then start the worker again" in found["error_text"]
+    assert found["offset"] == found["position"] == found["state"] == found["rows"] > 0
+    assert found["last"]
+    assert not found["late"]
 
     table = opened(tmp_path)
-    assert table.position(0) == seen["offset"]
-    assert len(list(table.by("country", "AT", limit=10_000))) == seen["offset"]
+    assert table.position(0) == found["offset"]
+    assert len(list(table.by("country", "AT", limit=10_000))) == found["offset"]
 
 
 def fill_disk(directory: Path) -> Path:
-    """Leave no room for the count of rows beside the store; give what takes it."""
+    """Leave no room for the file with the count of rows; return the path that takes it."""
     taken = directory / "shop.customers" / "global.new"
     taken.parent.mkdir(parents=True, exist_ok=True)
     taken.symlink_to("/dev/full")

@@ -38,7 +38,7 @@ def test_two_partitions_are_not_ordered_among_each_other(table: Table) -> None:
 def test_records_that_are_read_again_are_no_regression(table: Table) -> None:
     records = [row(0, "c1", 1), gone(1, "c1", 2), row(2, "c1", 3), gone(3, "c2", 1), row(4, "c2", 2)]
     table.apply(0, records)
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, records[:2])
     table.apply(0, records)
     assert table.fell is None
@@ -47,7 +47,7 @@ def test_records_that_are_read_again_are_no_regression(table: Table) -> None:
 def test_without_revisions_there_is_no_regression(tmp_path: Path) -> None:
     table = opened(tmp_path, plains)
     table.apply(0, [plain(0, "p1", "a"), plain(1, "p1", "b")])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [plain(0, "p1", "a")])
     assert table.fell is None
 

@@ -184,7 +184,7 @@ def test_a_damaged_store_is_rebuilt(path: Path, file: str, damage: str) -> None:
 
 
 def stored_in_files(path: Path) -> Path:
-    """Give the only file of a store whose 2,000 rows were moved from the log into it."""
+    """Return the only file of a store whose 2,000 rows were moved from the log into it."""
     table = opened(path)
     table.apply(0, [row(offset, f"c{offset}", 1, name="n" * 200) for offset in range(2_000)])
     table.shard(0).store._db.flush()

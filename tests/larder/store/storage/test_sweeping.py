@@ -24,7 +24,7 @@ def sweep(table: Table) -> list[bytes]:
 
 def test_a_first_read_leaves_nothing_to_remove(tmp_path: Path) -> None:
     table = opened(tmp_path)
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [row(0, "c1", 1)])
     assert list(table.shard(0).store.scan_prefix(MET)) == []
     read_to_the_end(table)
@@ -35,7 +35,7 @@ def test_a_first_read_leaves_nothing_to_remove(tmp_path: Path) -> None:
 
 def test_a_row_that_is_found_as_stale_or_unchanged_stays(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), row(1, "c2", 1), row(2, "c1", 2)])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     assert table.raw(b"c1") is not None
     applied = table.apply(0, [row(1, "c2", 1), row(2, "c1", 2)])
     assert (applied.stale, applied.changed_keys) == (2, [])
@@ -50,7 +50,7 @@ def test_freshness_does_not_improve_until_old_rows_are_removed(table: Table) -> 
     table.apply(0, [row(0, "c1", 1), row(1, "c2", 1)])
     table.observe(0, 2, 1_000.0)
     state = table.state(0)
-    table.read_anew(0, 0, 2_000.0)
+    table.read_again(0, 0, 2_000.0)
     table.apply(0, [row(3, "c2", 2)], 4)
     table.observe(0, 4, 2_001.0)
     table.reached_end(0)
@@ -62,7 +62,7 @@ def test_freshness_does_not_improve_until_old_rows_are_removed(table: Table) -> 
 
 def test_rows_whose_removal_was_interrupted_have_no_freshness(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1)])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [], 1)
     read_to_the_end(table)
     table.close()
@@ -76,7 +76,7 @@ def test_rows_whose_removal_was_interrupted_have_no_freshness(table: Table) -> N
 def test_rows_of_a_partition_without_a_full_read_stay(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1, country="AT")])
     table.apply(1, [row(0, "c2", 1, country="AT")])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [], 1)
     read_to_the_end(table)
     assert sweep(table) == [b"c1"]
@@ -87,7 +87,7 @@ def test_rows_of_a_partition_without_a_full_read_stay(table: Table) -> None:
 def test_a_row_whose_newest_record_is_rejected_stays_unreadable(table: Table) -> None:
     deletion = Sent(3, b"c2", None, headers=[("larder.revision", b"x")])
     table.apply(0, [row(0, "c1", 1, country="AT"), row(1, "c2", 1), Sent(2, b"c1", b"{"), deletion, row(4, "c3", 1)])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [Sent(2, b"c1", b"{"), deletion], 5)
     read_to_the_end(table)
     assert sweep(table) == [b"c3"]
@@ -99,7 +99,7 @@ def test_a_row_whose_newest_record_is_rejected_stays_unreadable(table: Table) ->
 
 def test_a_row_does_not_stay_for_an_earlier_rejected_record(table: Table) -> None:
     table.apply(0, [Sent(0, b"c1", b"{"), row(1, "c1", 1)])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [Sent(0, b"c1", b"{")], 2)
     read_to_the_end(table)
     assert sweep(table) == [b"c1"]
@@ -108,7 +108,7 @@ def test_a_row_does_not_stay_for_an_earlier_rejected_record(table: Table) -> Non
 def test_a_row_stays_when_a_misplaced_record_has_its_key(table: Table) -> None:
     misplaced = Rejected(Sent(1, b"c1", b"{}"), "not of this service")
     table.apply(0, [row(0, "c1", 1), row(3, "c2", 1)], 4, [misplaced])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [row(3, "c2", 1)], 4, [misplaced, Rejected(Sent(2, b"c2", b"{}"), "not of this service")])
     read_to_the_end(table)
     assert sweep(table) == []
@@ -116,7 +116,7 @@ def test_a_row_stays_when_a_misplaced_record_has_its_key(table: Table) -> None:
 
 def test_a_rejected_record_is_not_kept_twice(table: Table) -> None:
     table.apply(0, [row(0, "c1", 1), Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{")])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     applied = table.apply(0, [Sent(1, b"c1", b"{"), Sent(2, b"c2", b"{"), Sent(3, b"c3", b"{")])
     assert ([each.record.offset for each in applied.rejected], applied.repeated) == ([3], 2)
     assert table.sizes().rejected == len(table.rejected(10)) == 3
@@ -125,14 +125,14 @@ def test_a_rejected_record_is_not_kept_twice(table: Table) -> None:
 def test_a_deletion_that_is_read_again_hides_no_later_row(table: Table) -> None:
     records = [row(0, "c1", 1), gone(1, "c1"), row(2, "c1", 2)]
     table.apply(0, records)
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     assert table.apply(0, records).stale == 3
     assert table.raw(b"c1") is not None
 
 
 def test_a_removed_row_may_come_back(table: Table) -> None:
     table.apply(0, [row(0, "c1", 5)])
-    table.read_anew(0, 0, 1_000.0)
+    table.read_again(0, 0, 1_000.0)
     table.apply(0, [], 1)
     read_to_the_end(table)
     assert sweep(table) == [b"c1"]

@@ -51,7 +51,7 @@ def test_a_deletion_with_an_unreadable_revision_makes_its_key_unreadable(tmp_pat
 def test_a_full_read_finds_unreadable_keys(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [bad(0, "ada"), bad(1, "bob")])
-    table.read_anew(0, 1, 10.0)
+    table.read_again(0, 1, 10.0)
     assert keys(table) == {}
     table.apply(0, [bad(1, "bob")])
     assert keys(table) == {b"bob": 1}
