@@ -116,7 +116,7 @@ def _build(plan: JoinPlan, at: InputContext) -> JoinStep:
         return JoinStep(lookups, rule, outcomes)
     waiting = Waiting(_room(plan, plan.waiting, tables, at), lookups, rule, outcomes)
     for lookup, table in enumerate(tables):
-        table.changes.listen(partial(waiting.came, lookup))
+        table.changes.listen(partial(waiting.rows_changed, lookup))
     at.assignment.waiting.setdefault(at.tp, []).append(waiting)
     return JoinStep(lookups, rule, outcomes, waiting)
 

@@ -1,1 +1,1 @@
-"""What a declaration does with the records of one partition."""
+"""Operators: each processes the records of one partition as its declaration says."""

@@ -1,4 +1,4 @@
-"""What handlers and operators are built with: one partition of an assignment, and what there is for it."""
+"""The context with which handlers and operators are built: one partition of an assignment."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from larder.operators.owned_rows import OwnedRows
 
 @dataclass(frozen=True)
 class PartitionContext:
-    """One partition of a service's topics, for one `step` of what is declared on it.
+    """One partition of a service's topics, for one `step` that is declared on it.
 
-    `tables` has all tables of the service, by topic; `letters` is the topic of its dead letters. `generation` is that
-    of the group, as this worker is a member of it. `clock` gives seconds since the epoch.
+    `tables` has all tables of the service by topic; `letters` is the topic of its dead letters. `generation` is the
+    group's generation in which the partition was assigned. `clock` returns seconds since the epoch.
     """
 
     tp: TopicPartition
@@ -37,28 +37,28 @@ class PartitionContext:
     step: str = ""
 
     def of(self, tp: TopicPartition) -> Self:
-        """Give the same for another partition."""
+        """Return the same context for another partition."""
         return replace(self, tp=tp)
 
     def for_step(self, step: str) -> Self:
-        """Give the same for a step, by the name that dead letters call it."""
+        """Return the same context for a step, by its name in dead letters."""
         return replace(self, step=step)
 
     @property
     def table(self) -> LocalTable:
-        """The table whose topic this is."""
+        """The table of this topic."""
         return self.tables[self.tp.topic]
 
     def dead_letters(self) -> DeadLetters:
-        """Give where records go that the step could not handle."""
+        """Return the dead letters of records that the step cannot handle."""
         causes = self.counts.causes.of(self.tp.topic)
         return DeadLetters(self.service, self.tp, self.letters, self.delivery, causes, self.step)
 
     def owned(self, output: Output) -> OwnedRows:
-        """Give this partition of a table that the service owns."""
+        """Return this partition of a table that the service owns."""
         table = self.tables[output.topic].at(self.tp.partition)
         return OwnedRows(table, output, self.delivery, self.generation)
 
     def results(self, operator: Operator) -> Results:
-        """Give what an operator counts whose kind has no form of its own: records by result, in one word each."""
+        """Return the counts of an operator whose kind has no counts of its own: records by result, one word each."""
         return self.counts.of(operator, Results)

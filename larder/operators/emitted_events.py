@@ -1,4 +1,4 @@
-"""Events that come of functions of users: checked together, collected, and emitted topic by topic in their order."""
+"""Events that users' functions emit: checked together, collected, and published topic by topic, in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from larder.delivery.output import Output
 
 
 class EventTo(NamedTuple):
-    """An event, and the topic that it goes to."""
+    """An event and its topic."""
 
     output: Output
     key: bytes
@@ -31,12 +31,12 @@ class EmittedEvents:
             self._delivery.check(output, key, value, timestamp)
 
     def collect(self, events: Sequence[EventTo], timestamp: int) -> None:
-        """Keep events until they are flushed; `timestamp` in milliseconds since the epoch."""
+        """Keep events until they are flushed; `timestamp` is in milliseconds since the epoch."""
         for output, key, value in events:
             self._collected[output].append((key, value, timestamp))
 
     def flush(self) -> None:
-        """Emit what was collected, each topic's events in their order."""
+        """Emit the collected events, those of each topic in order."""
         for output, events in self._collected.items():
             keys, values, timestamps = zip(*events, strict=True)
             self._delivery.emit_many(output, keys, values, timestamps, keys)

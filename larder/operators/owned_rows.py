@@ -1,9 +1,9 @@
-"""One partition of a table that this service owns: what is stored, and over it what is written and not stored yet.
+"""One partition of a table that this service owns: the stored rows, overlaid by written rows that are not stored yet.
 
-The table's topic is the state. A row is written there, in the transaction of the unit that is open, and
-comes back through the ordinary ingestion of the table; until then it is kept here, so that whoever
-decides sees what was decided before. Readers see what is stored, which is what is committed. Nothing is
-undone: who goes back to the committed offsets begins with another one of these.
+The table's topic holds the state. A row is written there in the transaction of the open unit, and returns through the
+ordinary ingestion of the table. Until then it is kept here, so that later decisions observe earlier ones. Readers get
+stored rows, which are committed. Nothing is undone: after a rewind to the committed offsets, a new object replaces this
+one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from larder.local_tables.partition_view import PartitionView
 from larder.store.applying.deletions import REVISION_HEADER
 
 UNSTORED_ROWS: Final = 100_000
-"""So many rows may be on their way to the topic and back; then no more are decided on."""
+"""How many rows may be on their way to the topic and back before processing pauses."""
 
 
 class Written(NamedTuple):
-    """A row as it was written; no value for a deletion, no revision where the topic has none. `typed` if known.
+    """A row as it was written: without value for a deletion, without revision if the topic has none; `typed` if known.
 
-    A deletion that does not declare its revision remembers that of the row.
+    A deletion that does not declare its revision keeps the revision of the row.
     """
 
     key: bytes
@@ -38,7 +38,7 @@ class Written(NamedTuple):
 
 
 class OwnedRows:
-    """Rows of one partition, by encoded key; `generation` is that of the group, as this worker is a member of it."""
+    """The rows of one partition, by encoded key; `generation` is the group's generation of the assignment."""
 
     def __init__(self, stored: PartitionView, output: Output, delivery: Delivery, generation: int) -> None:
         self.partition = stored.partition
@@ -52,20 +52,20 @@ class OwnedRows:
         self._committed: deque[tuple[int | None, Sequence[Written]]] = deque()
 
     def caught_up(self) -> bool:
-        """All that its topic has was read, and can be read."""
+        """Return whether all records of its topic have been read and are readable."""
         return self._stored.caught_up()
 
     def full(self) -> bool:
-        """There are enough rows on their way."""
+        """Return whether too many rows are on their way."""
         self.forget_stored()
         return len(self._unstored) >= UNSTORED_ROWS
 
     def written(self, key: bytes) -> Written | None:
-        """What was written under a key and is not stored yet."""
+        """Return the row that was written under a key and is not stored yet."""
         return self._unstored.get(key)
 
     def stored_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
-        """What is stored under those keys under which nothing was written since."""
+        """Return the stored rows of those keys that have no newer written row."""
         unstored = self._unstored
         asked = [key for key in keys if key not in unstored] if unstored else list(keys)
         return dict(zip(asked, self._stored.raw_many(asked), strict=True))
@@ -75,27 +75,27 @@ class OwnedRows:
         return self._stored.raw(key) if written is None else written.value
 
     def offset(self, key: bytes) -> int:
-        """Where the stored row of a key lies in the topic."""
+        """Return the offset of a key's stored row in the topic."""
         return self._stored.offset(key)
 
     def slices(self) -> Iterator[Sequence[bytes]]:
-        """All that is stored, a slice at a time."""
+        """Yield all stored rows, a slice at a time."""
         return self._stored.slices()
 
     def revision(self, key: bytes) -> int | None:
-        """That of the row, or of its deletion; None where there is none."""
+        """Return the revision of a key's row, or of its deletion; None if there is none."""
         written = self._unstored.get(key)
         return self._stored.revision(key) if written is None else written.revision
 
     def first_revision(self) -> int:
-        """One for a key that has none: above all that any row of this partition ever had.
+        """Return a revision for a new key: it is above every revision that this partition has used.
 
-        A revision rises by one with each record, and is at most one more than the offset of its record.
+        A revision rises by one with each record, and exceeds the offset of its record by at most one.
         """
         return self._stored.position() + 1
 
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
-        """Write a row, or its deletion; `timestamp` in milliseconds since the epoch."""
+        """Write a row or its deletion; `timestamp` is in milliseconds since the epoch."""
         delivery = self._delivery
         if delivery.unit is not self._unit:
             self._unit, self._of_unit = delivery.unit, []
@@ -105,7 +105,7 @@ class OwnedRows:
         delivery.emit(self.output, self.partition, row.key, row.value, timestamp, self.headers(row, based_on))
 
     def headers(self, row: Written, based_on: int | None = None) -> Headers:
-        """What `write` puts beside a row."""
+        """Return the headers that `write` adds to a row."""
         headers = self._headers
         if based_on is not None:
             headers = [*headers, (BASED_ON_HEADER, b"%d" % based_on)]
@@ -117,7 +117,7 @@ class OwnedRows:
         self._committed.append((unit.end(self.output.topic, self.partition), rows))
 
     def forget_stored(self) -> None:
-        """Keep no longer what is in the store: what lies before the position of the table."""
+        """Drop the rows that have reached the store: those before the table's position."""
         if not self._committed:
             return
         position = self._stored.position()

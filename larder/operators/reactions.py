@@ -1,8 +1,8 @@
-"""Functions of users that react to changes of a table's rows.
+"""Reactions: users' functions that run on changes of a table's rows.
 
-On a co-partitioned table what they emit goes, with the offset of the record, into the transaction; the row is
-stored after it. So the store is never ahead of what the group has committed: a change that is not committed
-is found again, and one that is committed is stored without another reaction.
+On a co-partitioned table, the emitted events and the record's offset are committed in one transaction, and the row is
+stored afterwards. So the store is never ahead of the committed offsets. An uncommitted change is detected again, and a
+committed one is stored without another reaction.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ log = logging.getLogger("larder")
 React = Callable[[Old, bytes | None], Sequence[Emitted]]
 
 UNSTORED_ROWS = 50_000
-"""So many rows may wait for their transaction; then no more are taken."""
+"""How many rows may wait for their transaction before processing pauses."""
 
 
 class Reacting(NamedTuple):
-    """A reaction, compiled, and the topics of its `into`."""
+    """A compiled reaction and the topics of its `into`."""
 
     react: React
     outputs: Sequence[Output]
 
 
 class Begun(NamedTuple):
-    """Where reacting to a partition begins, and the end of the topic as it was then."""
+    """The offset at which reacting to a partition begins, and the end of the topic at that time."""
 
     offset: int
     end: int
 
 
 class _Unstored(NamedTuple):
-    """What will be stored under a key with the transaction of a batch; `unread`: its newest record was no row."""
+    """The row of a key that will be stored after a batch's transaction; `unread`: its newest record is not a row."""
 
     batch: int
     stored: bytes | None
@@ -57,7 +57,7 @@ class _Unstored(NamedTuple):
 
 
 class ReactingHandler:
-    """A partition of a co-partitioned table that is reacted to."""
+    """A partition of a co-partitioned table with reactions."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class ReactingHandler:
             self._react(records[len(before) :], position)
 
     def _catch_up(self, records: Sequence[Record], position: int) -> None:
-        """Store what was reacted to before. Where offsets are missing, compaction may have taken old rows."""
+        """Store rows that have had their reactions. If offsets are missing, compaction may have removed old rows."""
         for record in records:
             self._complete = self._complete and record.offset <= self._next
             self._next = max(self._next, record.offset + 1)
@@ -138,7 +138,7 @@ class ReactingHandler:
             self._counts.emitted += len(events)
 
     def _stored(self, batch: int, keys: Iterable[bytes], records: Sequence[Record], position: int) -> None:
-        """The transaction is committed: what was reacted to may be stored."""
+        """Store the rows of a batch whose transaction is committed."""
         self._store(records, position)
         for key in keys:
             if (last := self._unstored.get(key)) is not None and last.batch == batch:
@@ -150,7 +150,7 @@ class ReactingHandler:
 
 
 class GlobalReacting:
-    """A global table that is reacted to in this worker, before the rows are stored: again after a crash."""
+    """Reacts to a global table in this worker before the rows are stored, and so once more after a crash."""
 
     def __init__(self, table: LocalTable, reactions: Sequence[Reacting], counts: ReactionCounts) -> None:
         self._table = table

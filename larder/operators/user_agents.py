@@ -1,6 +1,6 @@
-"""Feeds the batches of a topic to an agent of the user's own, one at a time.
+"""Feeds the batches of a topic to a user's agent, one at a time.
 
-A batch counts as done when the agent asks for the next one; only then may its offset be committed.
+A batch is done when the agent requests the next one. Only then may its offset be committed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AgentBatch:
     row: type[Row]
 
     def rows(self) -> list[Row | None]:
-        """The values as typed rows, None for a record without a value; raises ValueError for bad ones."""
+        """Return the values as typed rows, None for a record without a value; raise ValueError for an invalid one."""
         decode = decoder(self.row)
         try:
             return [None if record.value is None else decode(record.value) for record in self.records]
@@ -47,7 +47,7 @@ class AgentBatch:
 
 
 class Feed:
-    """One agent's batches, from all partitions that this worker has."""
+    """One agent's batches from all partitions of this worker."""
 
     def __init__(self, counts: AgentCounts | None = None) -> None:
         self.counts = counts or AgentCounts()
@@ -60,7 +60,7 @@ class Feed:
         self._batches.put_nowait((batch, done))
 
     async def batches(self) -> AsyncIterator[AgentBatch]:
-        """What the agent iterates over, without end."""
+        """Yield the batches over which the agent iterates, without end."""
         while True:
             batch, done = await self._batches.get()
             yield batch
@@ -68,17 +68,17 @@ class Feed:
 
 
 async def run_agent(agent: AgentDeclaration, feed: Feed) -> None:
-    """Run an agent; one that returns has left its batches to nobody, which is an error too."""
+    """Run an agent. Raise AgentEndedError if it returns, because no code would take its batches."""
     with no_exit():
         await agent.function(feed.batches())
-    message = f"agent {agent.name} of {agent.topic.name} returned: an agent has to iterate over its batches for ever"
+    message = f"agent {agent.name} of {agent.topic.name} returned: an agent has to iterate over its batches forever"
     raise AgentEndedError(message)
 
 
 async def abandonable(running: Coroutine[Any, Any, None], seconds: float, name: str) -> None:
-    """Run a user's function; when cancelled, wait for it for so many seconds, then go on without it.
+    """Run a user's function; when cancelled, wait for it for that many seconds, then continue without it.
 
-    A function may swallow its cancellation. A task group would wait for it for ever, and its worker would never end.
+    A function may swallow its cancellation. A task group would wait for it forever, and the worker would never end.
     """
     task = asyncio.create_task(running, name=name)
     try:
@@ -87,13 +87,13 @@ async def abandonable(running: Coroutine[Any, Any, None], seconds: float, name: 
         task.cancel()
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
-            log.warning("%s does not end when it is cancelled: going on without it", name)
+            log.warning("%s does not end when it is cancelled: continuing without it", name)
         raise
     task.result()
 
 
 class AgentHandler:
-    """A partition of an agent's topic. What is left of an epoch that has passed is not counted as done."""
+    """A partition of an agent's topic. Batches of an earlier epoch are not counted as done."""
 
     def __init__(self, at: PartitionContext, row: type[Row], feed: Feed, epoch: Callable[[], int]) -> None:
         self._tp = at.tp

@@ -1,6 +1,6 @@
-"""Code of users that would leave the process, as `sys.exit` does, from inside the event loop.
+"""Guards against user code that ends the process from inside the event loop, as `sys.exit` does.
 
-That would tear the loop down, with no word of why, and a worker could seem to have been told to stop, or hang.
+That would tear down the loop without an explanation. The worker would hang, or seem to have been stopped on request.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 
 class ExitedError(Exception):
-    """A function of a join, or an agent, raised what ends a process."""
+    """A join's function or an agent raised an exception that ends the process."""
 
 
 @contextmanager
 def no_exit() -> Iterator[None]:
-    """Raise ExitedError in its place, which ends the worker as any other defect does."""
+    """Raise ExitedError instead, which ends the worker as any other bug does."""
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as error:

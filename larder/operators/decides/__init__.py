@@ -1,1 +1,1 @@
-"""Decides: from events to new rows of a state, events, refusals and wake-ups."""
+"""Decides: functions from events to new rows of a state, events, refusals and wake-ups."""

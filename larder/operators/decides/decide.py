@@ -1,7 +1,6 @@
 """One decide on one partition: from events to new rows, events, refusals and wake-ups, all of them or none.
 
-The rows that it changes are an `OwnedRows`. An event that cannot be decided on is a dead letter, and
-nothing comes of it.
+It changes the rows of an `OwnedRows`. An event that cannot be decided on is dead-lettered and has no other effect.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from larder.operators.user_code import no_exit
 
 
 class Trigger(NamedTuple):
-    """What is decided on: where it lies, its JSON (None for a wake-up), its time in milliseconds since the epoch."""
+    """The record to decide on: its place, its JSON (None for a wake-up), its timestamp in milliseconds."""
 
     topic: str
     partition: int
@@ -40,10 +39,10 @@ class Trigger(NamedTuple):
 
 
 class Decider:
-    """Decides on the events of one partition, whichever input they come from.
+    """Decides on the events of one partition from all inputs.
 
-    `outputs` are those of `into`, in their order, and after them that of refusals. `at` is the partition in which its
-    wake-ups lie.
+    `outputs` are the topics of `into`, in order, followed by the topic of refusals. `at` is the partition of its
+    wake-ups.
     """
 
     def __init__(
@@ -67,11 +66,11 @@ class Decider:
         self._revision = compiled.decide.state.topic.revision
 
     def row(self, key: bytes) -> Row | None:
-        """The row of a key, with what was decided before."""
+        """Return the row of a key, including decisions that are not stored yet."""
         return self.row_of(key, self.rows.stored_many((key,)))
 
     def row_of(self, key: bytes, stored: Mapping[bytes, bytes | None]) -> Row | None:
-        """The row of a key, where `stored` has what is in the store."""
+        """Return the row of a key; `stored` has the rows of the store."""
         if (written := self.rows.written(key)) is not None:
             row: Row | None = written.typed
             return row
@@ -79,9 +78,9 @@ class Decider:
         return None if raw is None else self._compiled.typed(raw)
 
     def decide(self, key: bytes, event: Any, row: Row | None, cause: Trigger) -> None:
-        """Do what the function says of one event; ValueError, and nothing is done, where that cannot be.
+        """Apply the function's verdict on one event; raise ValueError and do nothing if that is impossible.
 
-        What it emits is collected until `flush`.
+        Emitted events are collected until `flush`.
         """
         verdict = self._compiled.judge(event, row, self._near)
         known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
@@ -101,12 +100,12 @@ class Decider:
         self._count(verdict)
 
     def flush(self) -> None:
-        """Emit what was collected, in the order in which it was decided."""
+        """Emit the collected events in the order of the decisions."""
         self._events.flush()
 
     @no_exit()
     def wake(self, wake_up: StoredWakeUp, record: Record, topic: str) -> None:
-        """Decide on a wake-up that is due; one that cannot be decided on is a dead letter."""
+        """Decide on a due wake-up; dead-letter it if that is impossible."""
         key = wake_up.key
         try:
             event = WakeUp(self.topic.key_codec.decode(key), as_utc(wake_up.at))
@@ -122,7 +121,7 @@ class Decider:
         return self.rows.caught_up()
 
     def _next(self, key: bytes, row: Row | None, known: tuple[bytes, int] | None) -> tuple[Written, int | None]:
-        """What is to be written under a key, and the revision that it replaces; `known` is one of them."""
+        """Return the row to write under a key, and the revision it replaces; `known` is a key with its revision."""
         revision = based_on = None
         if self._revision is not None:
             based_on = known[1] if known is not None and known[0] == key else self.rows.revision(key)
@@ -135,7 +134,7 @@ class Decider:
     def _check(
         self, home: bytes, rows: Sequence[tuple[Written, int | None]], verdict: DecisionVerdict, timestamp: int
     ) -> None:
-        """Raise ValueError for a row or a wake-up that does not belong here; `home` is a key that does."""
+        """Raise ValueError for a row or a wake-up that belongs to another partition; `home` is a key that does not."""
         for key in verdict.rows:
             if key != home:
                 self._require_here(key)
@@ -159,7 +158,7 @@ class Decider:
 
 
 class DecideStep:
-    """A decide on one input partition: reads its events, and has them decided on one after the other."""
+    """A decide on one input partition: reads its events, and passes them to the decider one by one."""
 
     def __init__(self, tp: TopicPartition, read: Read, decider: Decider, dead_letters: DeadLetters) -> None:
         self._tp = tp
@@ -183,16 +182,16 @@ class DecideStep:
                 cause = Trigger(self._tp.topic, self._tp.partition, record.offset, record.value, record.timestamp)
                 decider.decide(key, event, decider.row_of(key, stored), cause)
             except ValueError as error:
-                self._park(record, error)
+                self._reject(record, error)
         decider.flush()
 
     def _event(self, record: Record) -> tuple[Record, bytes, Any] | None:
         try:
             return record, *self._read(record.value)
         except ValueError as error:
-            self._park(record, error)
+            self._reject(record, error)
             return None
 
-    def _park(self, record: Record, error: ValueError) -> None:
+    def _reject(self, record: Record, error: ValueError) -> None:
         self._decider.counts.parked += 1
         self._dead_letters.add(record, cause_of(error))

@@ -1,4 +1,4 @@
-"""What a decide may read beside its own row: rows of the same partition, and of global tables."""
+"""What a decide may read besides its own row: rows of the same partition, and of global tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from larder.declaring.sources import TableUse
 
 
 class Source(NamedTuple):
-    """A table: its rows by encoded key, as far as they are here, and how many partitions it has; 0 for a global one."""
+    """A table: its local rows by encoded key, and its partition count, which is 0 for a global table."""
 
     row: Callable[[bytes], Any]
     partitions: int
 
 
 class NearRows:
-    """Rows as the function of a decide may ask for them in `partition`."""
+    """The rows that a decide's function may read in `partition`."""
 
     def __init__(self, service: str, partition: int, sources: Mapping[str, Source]) -> None:
         self._service = service

@@ -1,7 +1,7 @@
-"""Wake-ups of one partition: they lie in a compacted topic of the service, and come when their time has come.
+"""Wake-ups of one partition: a compacted topic of the service keeps them until they are due.
 
-What is kept in memory is when each is due. The rest is an owned table like any other, so that a wake-up survives its
-worker, and is gone with the transaction that has what came of it.
+Memory holds only when each wake-up is due. The rest is an owned table like any other, so that a wake-up survives its
+worker, and is deleted in the transaction that has its outcome.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from larder.delivery.delivery import Delivery
 from larder.operators.owned_rows import OwnedRows, Written
 
 SLICE_WAKE_UPS = 200
-"""Due wake-ups that are handled before control is given back."""
+"""How many due wake-ups are handled before control returns to the event loop."""
 
 
 class StoredWakeUp(Row):
-    """A wake-up as it lies in its topic; `at` in seconds since the epoch."""
+    """A wake-up in its topic; `at` is in seconds since the epoch."""
 
     key: bytes
     at: float
 
 
 def wake_ups_topic(name: str, partitions: int) -> OwnerTopic:
-    """The table that keeps wake-ups: by the key of the row that is woken."""
+    """Return the table that keeps wake-ups by the key of their row."""
     return OwnerTopic(name, StoredWakeUp, key="key", key_type=bytes, partitions=partitions)
 
 
 class Woken(Protocol):
-    """Who is woken."""
+    """Handles wake-ups."""
 
     def caught_up(self) -> bool:
-        """It has the rows that it decides on."""
+        """Return whether its rows are all read."""
 
     def wake(self, wake_up: StoredWakeUp, record: Record, topic: str) -> None:
-        """Decide; `record` is the wake-up as it lies in its topic."""
+        """Decide on a wake-up; `record` is its record in the topic."""
 
 
 class WakeUps:
-    """When the rows of one partition are woken. `inputs` are the input partitions by whose offsets it is fenced."""
+    """Schedules the wake-ups of one partition, which are fenced by the offsets of the input partitions `inputs`."""
 
     def __init__(self, rows: OwnedRows, woken: Woken, inputs: Collection[TopicPartition], delivery: Delivery) -> None:
         self.rows = rows
@@ -64,12 +64,12 @@ class WakeUps:
         return len(self._at)
 
     def set(self, key: bytes, at: float, timestamp: int) -> None:
-        """Wake `key` then, and not when it was to be woken before."""
+        """Schedule the wake-up of `key`, which replaces an earlier one."""
         self._schedule(key, at)
         self.rows.write(Written(key, msgspec.json.encode(StoredWakeUp(key=key, at=at)), None), timestamp)
 
     def tick(self, now: float) -> bool:
-        """Read what is stored once that is whole; then wake what is due. Gives whether there is more to do at once."""
+        """Read the stored wake-ups once they are complete; then wake due rows. Return whether there is more to do."""
         if not self.ready:
             return self.rows.caught_up() and self._open()
         if not (self._due and self._due[0][0] <= now and self._woken.caught_up() and self.rows.caught_up()):
@@ -81,7 +81,7 @@ class WakeUps:
         return True
 
     def _open(self) -> bool:
-        """Read another slice of what is stored; gives whether there is more."""
+        """Read another slice of stored wake-ups; return whether there is more."""
         self._slices = self._slices or self.rows.slices()
         if (rows := next(self._slices, None)) is not None:
             found = [msgspec.json.decode(row, type=StoredWakeUp) for row in rows]
@@ -97,18 +97,18 @@ class WakeUps:
         heappush(self._due, (_due(at), key))
 
     def _wake_next(self, timestamp: int) -> bool:
-        """Wake the key that is due first; not before its wake-up is stored, and has its place in the topic."""
+        """Wake the first due key, unless its wake-up is not stored yet: only a stored one has an offset."""
         due, key = self._due[0]
         at = self._at.get(key)
         if at is not None and _due(at) == due:
             if self.rows.written(key) is not None:
                 return False
             if self.rows.raw(key) is None:
-                # Somebody else deleted it from the topic.
+                # Another writer deleted it from the topic.
                 del self._at[key]
             else:
                 self._wake(StoredWakeUp(key=key, at=at), timestamp)
-        # Those that another one has taken the place of are left in the heap until their time.
+        # Replaced wake-ups stay in the heap until they are due.
         heappop(self._due)
         return True
 
@@ -124,5 +124,5 @@ class WakeUps:
 
 
 def _due(at: float) -> float:
-    """When a wake-up is handled: one for a time that never comes is handled at once, and dead-lettered."""
+    """Return when to handle a wake-up; one with an impossible time is handled at once, and dead-lettered."""
     return at if at < LATEST else -inf

@@ -1,6 +1,6 @@
-"""What becomes of one record of a join: decided from the record and the rows that were found, and from nothing else.
+"""Decides what to do with one record of a join, from the record and its rows alone.
 
-Pure: it reads no table and acts on nothing. Whether a record has to queue behind another is for those who keep them.
+Pure: it reads no table and has no effects. The waiting room decides whether a record must queue behind another.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from larder.store.applying.row_checks import RowChecks
 
 @dataclass(frozen=True, slots=True)
 class JoinRows:
-    """All rows are there: join the record with them."""
+    """All rows exist: join the record with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitForRows:
-    """Keep the record until its rows are there, or its time is over."""
+    """Keep the record until its rows arrive or its deadline passes."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Do not wait for rows: pass the record on without them, drop it, or dead-letter it with `cause`."""
+    """Stop waiting for rows: pass the record on without them, drop it, or dead-letter it with `cause`."""
 
     step: Terminal
     cause: str = ""
@@ -48,7 +48,7 @@ Decision: TypeAlias = JoinRows | WaitForRows | GiveUp | DeleteResult
 class JoinRule:
     """Decides on the records of one partition.
 
-    `checks` are those of a source that has rows, and `results` is what the rows become if they are joined into rows.
+    `checks` validate the rows of a source of rows; `results` has their results if the join produces rows.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class JoinRule:
         self._settle = compiled.join.settle
 
     def decide(self, found: LookedUp) -> Decision:
-        """Decide on a record as it comes, or once more while it waits."""
+        """Decide on a record when it arrives, and again while it waits."""
         if found.record.value is None:
             return self._deletion(found)
         if found.unreadable:
@@ -78,12 +78,12 @@ class JoinRule:
         return WaitForRows() if self._waits else self.give_up(found)
 
     def give_up(self, found: LookedUp) -> GiveUp:
-        """Decide on a record that lacks a row and waits no longer."""
+        """Decide on a record that lacks a row and no longer waits."""
         why = self._compiled.why_missing(found.references, found.rows) if self._settle is DeadLetter else ""
         return GiveUp(self._settle, why)
 
-    def why_no_row(self, record: Record) -> str:
-        """Say why a record of a topic of rows is none; empty if it is one."""
+    def why_invalid(self, record: Record) -> str:
+        """Return why a record of a topic of rows is not a valid row; empty if it is."""
         try:
             if self._checks is not None:
                 self._checks.check_row(record)

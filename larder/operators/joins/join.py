@@ -1,7 +1,7 @@
 """One join on one input partition: from slices of records to outputs, with rows from local tables.
 
-A slice whose records are all joined goes through whole, column by column. In any other, what becomes of each record
-is decided and done in its turn.
+If all records of a slice can be joined, the slice is processed as a whole, column by column. Otherwise each record is
+decided and acted on in turn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from larder.operators.user_code import no_exit
 
 
 class JoinStep:
-    """Joins the records of one partition; those without partner may go to `waiting`."""
+    """Joins the records of one partition; those without a partner may go to `waiting`."""
 
     def __init__(self, lookups: Lookups, rule: JoinRule, outcomes: Outcomes, waiting: Waiting | None = None) -> None:
         self._lookups = lookups
@@ -33,14 +33,14 @@ class JoinStep:
         except ValueError:
             self._one_by_one([self._lookups.one(record) for record in records])
             return
-        if not (columns.complete() and self._nobody_waits() and self._outcomes.join_all(records, columns)):
+        if not (columns.complete() and self._nothing_waits() and self._outcomes.join_all(records, columns)):
             self._one_by_one(columns.each(records))
 
     def busy(self) -> bool:
-        """Too much is on its way to the waiting topic."""
+        """Return whether too many records are on their way to the waiting topic."""
         return self._waiting is not None and self._waiting.full()
 
-    def _nobody_waits(self) -> bool:
+    def _nothing_waits(self) -> bool:
         return self._waiting is None or not len(self._waiting)
 
     def _one_by_one(self, found: Sequence[LookedUp]) -> None:

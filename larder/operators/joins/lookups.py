@@ -1,6 +1,6 @@
-"""Finds the rows of a join's records: their keys are read from the records, and the tables are asked for them.
+"""Finds the rows of a join's records: reads the keys from the records, and looks them up in the tables.
 
-Knows a table only as something that answers `raw_many`.
+A table is anything with a `raw_many`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class RowSource(Protocol):
 
 
 class Columns(NamedTuple):
-    """A slice of records, column by column: their values, and for each lookup their keys and rows."""
+    """A slice of records by column: their values, and the keys and rows of each lookup."""
 
     values: Sequence[bytes]
     references: Sequence[Column]
     rows: Sequence[Column]
 
     def complete(self) -> bool:
-        """All rows were found."""
+        """Return whether all rows were found."""
         return not any(None in column for column in self.rows)
 
     def each(self, records: Sequence[Record]) -> list[LookedUp]:
-        """The same record by record."""
+        """Return the same by record."""
         return list(
             starmap(
                 LookedUp,
@@ -51,7 +51,7 @@ class Lookups:
         self._tables = tables
 
     def many(self, records: Sequence[Record]) -> Columns:
-        """Look up a slice of records; ValueError if one of them cannot be read."""
+        """Look up a slice of records; raise ValueError if one of them cannot be read."""
         # A record without a value makes references_many raise.
         values = cast("list[bytes]", [record.value for record in records])
         references = self._compiled.references_many(values)
@@ -59,7 +59,7 @@ class Lookups:
         return Columns(values, references, rows)
 
     def one(self, record: Record) -> LookedUp:
-        """Look up one record, as the tables stand."""
+        """Look up one record in the current tables."""
         try:
             references = self._compiled.references(record.value)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Acts on what was decided of a join's records: publishes results, deletes them, drops and dead-letters, and counts."""
+"""Acts on the decisions of a join: publishes results, deletes them, drops and dead-letters records, and counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from larder.operators.user_code import no_exit
 
 
 class Outcomes:
-    """What comes of the records of one partition; `rows` is what rows become that are joined into rows."""
+    """Carries out the decisions on one partition; `rows` has the results of rows if the join produces rows."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Outcomes:
         self._rows = rows
 
     def act(self, found: LookedUp, decision: Decision) -> None:
-        """Do what was decided; a record that waits is kept elsewhere."""
+        """Carry out a decision; a waiting record is kept elsewhere."""
         match decision:
             case JoinRows():
                 self._join(found)
@@ -51,7 +51,7 @@ class Outcomes:
                 pass
 
     def join_all(self, records: Sequence[Record], columns: Columns) -> bool:
-        """Join a slice whose rows were all found; False, and nothing is done, if one of them cannot be joined."""
+        """Join a slice whose rows were all found; return False and do nothing if a record cannot be joined."""
         try:
             keys, values, overridden = self._compiled.output_many(
                 [record.key for record in records], columns.values, columns.rows
@@ -64,16 +64,16 @@ class Outcomes:
         return True
 
     def dead_letter(self, found: LookedUp, cause: str) -> None:
-        """Dead-letter a record; of a row, what an older revision of it had is deleted."""
+        """Dead-letter a record; if it is a row, delete the result of its older revision."""
         self.quality.dead_letter(found, cause)
         self._dead_letters.add(found.record, cause)
         if self._rows is not None:
             with suppress(ValueError):
-                self._delete(found.record, self._rows.none(found.record))
+                self._delete(found.record, self._rows.without_result(found.record))
 
     @no_exit()
     def _join(self, found: LookedUp) -> None:
-        """Join one record; `None` among its rows stands for one that it goes on without."""
+        """Join one record; None among its rows stands for one that it is joined without."""
         record = found.record
         try:
             keys, values, overridden = self._compiled.output_many(
@@ -101,7 +101,7 @@ class Outcomes:
             self._delete(found.record, headers)
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
-        """Publish results; None stands for one that the join's function does not want."""
+        """Publish results; None stands for one that the join's function rejected."""
         if None in values:
             if self._rows is not None:
                 self._publish_each(records, keys, values)
@@ -122,13 +122,13 @@ class Outcomes:
     def _wanted(
         self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]
     ) -> tuple[Sequence[Record], Sequence[bytes], Sequence[bytes | None]]:
-        """Count the events whose results are not wanted, and leave them out."""
+        """Leave out and count the events whose results are not wanted."""
         wanted = [number for number, value in enumerate(values) if value is not None]
         self.counts.unwanted += len(values) - len(wanted)
         return [records[each] for each in wanted], [keys[each] for each in wanted], [values[each] for each in wanted]
 
     def _publish_each(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
-        """Publish those results that can be. Of rows each in its turn, among the deletions of those that cannot."""
+        """Publish the results that can be published; those of rows one by one, in order with deletions."""
         results = zip(records, keys, values, strict=True)
         if self._rows is None:
             if taken := [each for each in results if self._takes(*each)]:
@@ -139,7 +139,7 @@ class Outcomes:
                 self._emit((record,), (key,), (value,), self._headers((record,)))
 
     def _takes(self, record: Record, key: bytes, value: bytes | None) -> bool:
-        """There is a result that can be published; the record ends here if not."""
+        """Return whether there is a result that can be published; if not, deal with its record."""
         if value is None:
             self.counts.unwanted += self._has_no_result(record)
             return False
@@ -166,10 +166,10 @@ class Outcomes:
         return None if self._rows is None else self._rows.headers(records)
 
     def _has_no_result(self, record: Record) -> bool:
-        """Delete what an older revision of the row had; dead-letter what is no row, and say so."""
+        """Delete the result of the row's older revision; dead-letter the record and return False if it is not a row."""
         try:
             if self._rows is not None:
-                self._delete(record, self._rows.none(record))
+                self._delete(record, self._rows.without_result(record))
         except ValueError as error:
             self.dead_letter(LookedUp(record), cause_of(error))
             return False

@@ -1,9 +1,8 @@
-"""Results of rows that are joined into rows: what a row becomes, and that it becomes nothing. Pure.
+"""The results of rows in a join that produces rows: a row, or a deletion. Pure.
 
-A deletion is passed on. A row that has no result (dropped, dead-lettered, not wanted) deletes what was joined with an
-older revision of it: a row that no longer holds must not stay. A record that is no row at all changes nothing: the
-row before it holds, as it does in tables. Results of rekeyed rows carry the revision of their row, by which they are
-brought together.
+A deletion is passed on. A row without a result (dropped, dead-lettered, not wanted) deletes the result of its older
+revision, which must not stay. A record that is not a valid row changes nothing: the previous row stays valid, as it
+does in tables. Results of rekeyed rows carry the revision of their row, by which they are gathered.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from larder.store.applying.row_checks import RowChecks
 
 
 class RowResults:
-    """The headers of the results of rows; `revision` reads that of a row, and is None where there is none.
+    """The headers of the results of rows; `revision` reads a row's revision, and is None if rows have none.
 
-    `rekeyed`: nobody but this service has anything to write into the input, and results are brought together.
+    `rekeyed`: only this service writes the input, and results are gathered.
     """
 
     def __init__(
@@ -39,29 +38,29 @@ class RowResults:
         self._rekeyed = rekeyed
 
     def headers(self, records: Sequence[Record]) -> Sequence[Headers] | None:
-        """Those of the results of `records`; ValueError if one of them has no revision."""
+        """Return the headers of the results of `records`; raise ValueError if one has no revision."""
         return [self._revised(record) for record in records] if self._rekeyed else None
 
     def check_deletion(self, record: Record) -> None:
-        """ValueError for what is no deletion of a row, or cannot be from this service where it alone writes."""
+        """Raise ValueError for an invalid deletion, or one by another writer where only this service may write."""
         self._checks.check_deletion(record)
         if self._rekeyed and declared_revision(record, AFTER_HEADER) is None:
             message = (
                 f"the deletion of a rekeyed row requires the header {AFTER_HEADER}, which this service writes; found"
-                " none: take the right to write there from others"
+                " none: let only Larder write there"
             )
             raise ValueError(message)
 
     def deletion(self, record: Record) -> Headers | None:
-        """Those of the deletion of a deleted row's result; None for a row that has moved: its results lie elsewhere."""
+        """Return the headers that delete a deleted row's result; None for a moved row, whose results are elsewhere."""
         if MOVED_HEADER in dict(record.headers):
             return None
         return [header for header in record.headers if header[0] in {REVISION_HEADER, AFTER_HEADER}]
 
-    def none(self, record: Record) -> Headers:
-        """Those of the deletion of what an older revision of a row had that has no result.
+    def without_result(self, record: Record) -> Headers:
+        """Return the headers that delete the result of the older revision of a row that has no result.
 
-        ValueError for what is no row: it must not hide the rows of its key with its revision.
+        Raise ValueError for an invalid row: its revision must not hide the rows of its key.
         """
         self._checks.check_row(record)
         return self._revised(record)
@@ -71,7 +70,7 @@ class RowResults:
 
 
 def row_results(join: Join) -> RowResults | None:
-    """Give what the rows of a join become; None for a join of events."""
+    """Return the results of a join's rows; None for a join of events."""
     source = events_of(join.source)
     if not join.of_rows or not isinstance(source, OwnerTopic):
         return None

@@ -1,8 +1,8 @@
-"""Records of a join that wait for a row: the join is asked again when a row comes, and when their time is over.
+"""Records of a join that wait for a row. The join decides again when a row arrives, and at their deadline.
 
-Release is by level: whenever something may have changed (a row came, the partition was taken over), the join is asked
-again; nothing depends on having observed the moment. Control is never given up between a lookup that finds no row and
-the moment at which the record waits.
+Release is level-triggered. Whenever something may have changed (a row arrived, the partition was taken over), records
+are looked up and decided on again, so no single event matters. Control never returns to the event loop between a lookup
+that finds no row and the moment at which the record waits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Waiting:
 
     @property
     def ready(self) -> bool:
-        """What waits was taken over."""
+        """Whether all waiting records were taken over."""
         return self._room.ready
 
     def __len__(self) -> int:
@@ -46,11 +46,11 @@ class Waiting:
         return self._room.full()
 
     def arrive(self, found: LookedUp, decision: Decision) -> Decision:
-        """Keep a record that has to wait, and let go what it replaces; gives what is decided of it then."""
+        """Keep a record that has to wait, and drop those that it replaces; return the final decision."""
         room, record = self._room, found.record
         if isinstance(decision, GiveUp):
             return decision
-        if record.value is not None and room.replaces(record) and (cause := self._rule.why_no_row(record)):
+        if record.value is not None and room.replaces(record) and (cause := self._rule.why_invalid(record)):
             return GiveUp(DeadLetter, cause)
         if isinstance(decision, JoinRows) and room.blocks(record):
             decision = WaitForRows()
@@ -59,16 +59,16 @@ class Waiting:
             self._admit(found)
         return decision
 
-    def came(self, lookup: int, keys: Iterable[bytes]) -> None:
-        """Rows of the table of `lookup` changed, and are in its store."""
+    def rows_changed(self, lookup: int, keys: Iterable[bytes]) -> None:
+        """Release records whose rows in the table of `lookup` have changed and are in its store."""
         for key in keys if self._places else ():
             for place in self._places.waiting_for((lookup, key)):
                 self._try_release(place)
 
     def tick(self, now: float) -> bool:
-        """Take over what waits once all that it needs is there, then expire what is due.
+        """Take over waiting records once all tables are caught up, then expire overdue ones.
 
-        Gives whether there is more to do at once.
+        Return whether there is more to do at once.
         """
         if not self._room.ready:
             return self._open()
@@ -101,12 +101,12 @@ class Waiting:
             self._expire(self._places.front())
 
     def _try_release(self, place: WaitingPlace) -> None:
-        """Let a record go if it is the first of its key and all its rows are there; then those behind it."""
+        """Release a record if it is the first of its key and all its rows exist; then those behind it."""
         if self._places.is_first(place):
-            self._let_go(place.key)
+            self._release(place.key)
 
-    def _let_go(self, key: bytes | None) -> None:
-        """Let the records of a key go, in their order, until one has to wait on."""
+    def _release(self, key: bytes | None) -> None:
+        """Release the records of a key, in order, until one has to keep waiting."""
         while (place := self._places.first(key)) is not None:
             if (found := self._find(place)) is None:
                 continue
@@ -117,27 +117,27 @@ class Waiting:
             self._end(place, found, decision)
 
     def _expire(self, place: WaitingPlace) -> None:
-        """End the wait of a record, whether its rows are there by now or not; then let those behind it go."""
+        """End the wait of a record, whether its rows exist by now or not; then release those behind it."""
         if (found := self._find(place)) is not None:
             decision = self._rule.decide(found)
             if isinstance(decision, WaitForRows):
                 self._outcomes.quality.expire(found)
                 decision = self._rule.give_up(found)
             self._end(place, found, decision)
-        self._let_go(place.key)
+        self._release(place.key)
 
     def _find(self, place: WaitingPlace) -> LookedUp | None:
-        """A record with its rows as the tables stand; None if it waits no longer."""
+        """Return a record with its current rows; None if it no longer waits."""
         record = self._room.record(place)
         return None if record is None else self._lookups.one(record)
 
     def _end(self, place: WaitingPlace, found: LookedUp, decision: Decision) -> None:
-        """Act, then let the record go: where the join's function ends the worker, it still waits."""
+        """Act on the decision, then remove the record: if the join's function ends the worker, it still waits."""
         self._outcomes.act(found, decision)
         self._outcomes.counts.released += isinstance(decision, JoinRows)
         self._room.leave(place, found.record.timestamp)
 
 
 def _partners(found: LookedUp) -> tuple[Partner, ...]:
-    """All rows that a record needs: any of them may be the one that is missing, or may go again."""
+    """Return all rows that a record needs: any of them may be the missing one, or may disappear again."""
     return tuple((lookup, key) for lookup, key in enumerate(found.references) if key is not None)

@@ -1,7 +1,7 @@
-"""Who waits for what: an index over the waiting records of one input partition, and nothing else.
+"""An index over the waiting records of one input partition.
 
-Records by id in the order of their arrival, by the rows that may set them free, and by their own key in the
-order in which they came. Pure data: no I/O, no clock.
+It finds records by id, in order of arrival; by the rows that may release them; and by their own key, in order of
+offset. Pure data: no I/O, no clock.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 Partner = tuple[int, bytes]
-"""A row that is waited for: the number of the lookup, and the encoded key in its table."""
+"""A row that a record waits for: the number of the lookup, and the encoded key in its table."""
 
 
 @dataclass(eq=False)
 class WaitingPlace:
-    """One record that waits, under its id; `timestamp` in milliseconds, `deadline` in seconds, since the epoch."""
+    """The place of one waiting record; `timestamp` is in milliseconds, `deadline` in seconds since the epoch."""
 
     id: bytes
     key: bytes | None
@@ -39,35 +39,35 @@ class Places:
         return len(self._by_id)
 
     def __iter__(self) -> Iterator[WaitingPlace]:
-        """Places as they arrived; may be changed meanwhile."""
+        """Iterate over a copy of the places, in order of arrival."""
         return iter(list(self._by_id.values()))
 
     def get(self, waiting: bytes) -> WaitingPlace | None:
         return self._by_id.get(waiting)
 
     def front(self) -> WaitingPlace:
-        """The one that arrived first, or rather the first of its key."""
+        """Return the first place of the key that has waited longest."""
         oldest = next(iter(self._by_id.values()))
         return self._by_id[self._by_key[oldest.key][0]]
 
     def queued(self, key: bytes | None, offset: int) -> bool:
-        """A record of that key waits that came before `offset`, or at it."""
+        """Return whether a record of that key waits whose offset is at most `offset`."""
         first = self.first(key)
         return first is not None and first.offset <= offset
 
     def first(self, key: bytes | None) -> WaitingPlace | None:
-        """The record of that key that has to go before all others of it."""
+        """Return the place of that key which must be released first."""
         queue = self._by_key.get(key)
         return self._by_id[queue[0]] if queue else None
 
     def is_first(self, place: WaitingPlace) -> bool:
-        """It waits, and no other of its key has to go before it."""
+        """Return whether a record waits, and is the first of its key to release."""
         return self.first(place.key) is place
 
     def add(self, place: WaitingPlace) -> None:
-        """Add at the end, under an id that is free.
+        """Add a place at the end, under a free id.
 
-        Among those of its key its place is by its offset: after a crash, records come again whose successors wait.
+        Within its key it is ordered by offset: after a crash, records may come again whose successors already wait.
         """
         self._by_id[place.id] = place
         insort(self._by_key.setdefault(place.key, deque()), place.id, key=lambda waiting: self._by_id[waiting].offset)
@@ -82,7 +82,7 @@ class Places:
             del self._by_key[place.key]
 
     def wait_for(self, place: WaitingPlace, partners: Iterable[Partner]) -> None:
-        """Note which rows may set `place` free, instead of those noted before."""
+        """Note which rows may release `place`, and forget the previous ones."""
         for partner in place.partners:
             waiting = self._by_partner.get(partner, {})
             waiting.pop(place.id, None)
@@ -96,7 +96,7 @@ class Places:
         return [self._by_id[waiting] for waiting in self._by_partner.get(partner, ())]
 
     def overdue(self, due: float) -> list[WaitingPlace]:
-        """Those whose deadline is at or before `due`; all wait equally long, so the first that is not ends it."""
+        """Return the places with a deadline up to `due`. All wait equally long, so stop at the first later one."""
         found = []
         for place in self._by_id.values():
             if place.deadline > due:

@@ -1,8 +1,7 @@
-"""Waiting records as they lie in their topic: a row for each, with the record's own bytes inside, in base64.
+"""The format of waiting records in their topic: a row for each, with the record's bytes in base64.
 
-So what a record contains can neither make its row unreadable, nor be read otherwise than it came. Only workers of the
-service read them back, on this machine or another; what somebody else writes there is no row, or is a record like any
-other.
+So the content of a record can neither make its row unreadable nor change on the way. Only workers of the service read
+them back, on any machine. A record by another writer is either not a row, or is treated like any other.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Timestamp = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 
 # No unknown fields: skipping what they hold could fail at one depth of the stack and not at another.
 class StoredWaitingRecord(Row, forbid_unknown_fields=True):
-    """One record, as it came. `deadline` in seconds, `timestamp` in milliseconds, since the epoch."""
+    """A record as it came. `deadline` is in seconds, `timestamp` in milliseconds since the epoch."""
 
     id: str
     offset: Offset
@@ -34,12 +33,12 @@ class StoredWaitingRecord(Row, forbid_unknown_fields=True):
 
 
 def waiting_topic(name: str, partitions: int) -> OwnerTopic:
-    """The table that keeps waiting records."""
+    """Return the table that keeps waiting records."""
     return OwnerTopic(name, StoredWaitingRecord, key="id", partitions=partitions)
 
 
 def written(place: WaitingPlace, record: Record) -> bytes:
-    """The row of `record` at its `place`; a record that may wait has a value."""
+    """Encode the row of `record` at its `place`. A record that may wait has a value."""
     return msgspec.json.encode(
         StoredWaitingRecord(
             id=place.id.decode(),
@@ -54,7 +53,7 @@ def written(place: WaitingPlace, record: Record) -> bytes:
 
 
 def read(row: bytes) -> tuple[WaitingPlace, PlainRecord]:
-    """The place and the record of a row that was written."""
+    """Decode a row into its place and its record."""
     found = msgspec.json.decode(row, type=StoredWaitingRecord)
     place = WaitingPlace(found.id.encode(), found.key, found.offset, found.timestamp, found.deadline)
     return place, PlainRecord(found.offset, found.timestamp, found.key, found.value, found.headers)

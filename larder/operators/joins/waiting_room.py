@@ -1,12 +1,12 @@
-"""Keeps the records of one join on one input partition that wait for a row; knows nothing of the join.
+"""Keeps the records of one join on one input partition that wait for a row. Knows nothing about the join.
 
-They are rows of an owned table, partitioned like the input, so that they survive the loss of their worker; what is kept
-here is an index over them.
+They are rows of an owned table, partitioned like the input, so that they survive the loss of their worker. This module
+keeps an index over them.
 
 An event waits under its coordinates, and later records of the same key queue behind it. A row of an owner topic waits
-under its key and its offset; a later record of that row, or its deletion, replaces it. At least once, a worker that had
-the partition before may still write there: it gives each record the same name, so it can only let go what was let go
-anyway, and never what came later.
+under its key and its offset; a later record of that row, or its deletion, replaces it. With at least once, a previous
+owner of the partition may still write there. It gives each record the same id, so it can only delete records that it
+has released, and never later ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from larder.operators.owned_rows import OwnedRows, Written
 
 
 class WaitingRoom:
-    """Records that wait; `at` is their input partition, `rows` has them, `tables` those of the rows they wait for."""
+    """The waiting records of the input partition `at`; `rows` stores them, `tables` have the rows they need."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class WaitingRoom:
         *,
         by_row_key: bool,
     ) -> None:
-        """`by_row_key`: the records are rows of an owner topic."""
+        """`by_row_key`: the records are rows of an owner topic, which replace each other."""
         self.places = Places()
         self.ready = False
         self._tp = at.tp
@@ -57,36 +57,36 @@ class WaitingRoom:
         return self._rows.output.topic
 
     def full(self) -> bool:
-        """Enough is on its way to the waiting topic and back."""
+        """Return whether too many records are on their way to the waiting topic and back."""
         return self._rows.full()
 
     def overfull(self) -> bool:
-        """More records wait than may."""
+        """Return whether more records wait than are allowed."""
         return len(self.places) > self._wait.at_most
 
     def blocks(self, record: Record) -> bool:
-        """An earlier record of its key waits, so that `record` has to queue behind it."""
+        """Return whether an earlier record of its key waits, so that `record` must queue behind it."""
         return not self._by_row_key and self.places.queued(record.key, record.offset)
 
     def replaces(self, record: Record) -> bool:
-        """An earlier record of its row waits, which `record` would replace."""
+        """Return whether an earlier record of its row waits, which `record` would replace."""
         if not self._by_row_key or record.key is None or (place := self.places.first(record.key)) is None:
             return False
         return place.offset != record.offset and _came_before(place, record)
 
     def supersede(self, record: Record) -> None:
-        """Let earlier records of its row go: `record` replaces them."""
+        """Remove earlier records of its row, which `record` replaces."""
         if not self._by_row_key or record.key is None:
             return
         while (place := self.places.first(record.key)) is not None and _came_before(place, record):
             self.leave(place, record.timestamp)
 
     def known(self, record: Record) -> WaitingPlace | None:
-        """Who waits under the name of `record`: itself, or one of a topic that was deleted and created again."""
+        """Return the place with the id of `record`: its own, or an older one if the topic was recreated."""
         return self.places.get(self._id(record))
 
     def holds(self, place: WaitingPlace, record: Record) -> bool:
-        """`record`, which is read again after a crash, is the one that waits in `place`."""
+        """Return whether `record`, read again after a crash, is the one that waits in `place`."""
         row = self._rows.raw(place.id)
         if row is None:
             return False
@@ -94,7 +94,7 @@ class WaitingRoom:
         return (waiting.timestamp, waiting.key, waiting.value) == (record.timestamp, record.key, record.value)
 
     def admit(self, record: Record, partners: Sequence[Partner]) -> None:
-        """Keep a record whose name is free; ValueError if its topic cannot take it."""
+        """Keep a record whose id is free; raise ValueError if the waiting topic cannot take it."""
         deadline = self._clock() + self._wait.seconds
         place = WaitingPlace(self._id(record), record.key, record.offset, record.timestamp, deadline, tuple(partners))
         waiting = Written(place.id, written(place, record), None)
@@ -105,7 +105,7 @@ class WaitingRoom:
         self._rows.write(waiting, record.timestamp)
 
     def record(self, place: WaitingPlace) -> PlainRecord | None:
-        """The record that waits in `place`; None, and the place is free, if a worker before let it go, late."""
+        """Return the record in `place`; if a previous owner released it late, free the place and return None."""
         row = self._rows.raw(place.id)
         if row is None:
             self.places.remove(place)
@@ -113,21 +113,21 @@ class WaitingRoom:
         return read(row)[1]
 
     def leave(self, place: WaitingPlace, timestamp: int) -> None:
-        """Let a record go. In the topic it waits until what came of it is there: a crash would lose it."""
+        """Remove a record. It stays in the topic until its outcome is published; otherwise a crash would lose it."""
         self.places.remove(place)
         self._left[place.id] = place
         self._delivery.touch(self._tp)
         self._delivery.with_outputs(partial(self._delete, place, timestamp))
 
     def overdue(self, now: float) -> Sequence[WaitingPlace]:
-        """Those whose deadline has passed, and counts."""
+        """Return the places whose deadline has passed and applies."""
         self._rows.forget_stored()
         return self.places.overdue(min(now, self._deadlines.cleared_until())) if self.places else ()
 
     def open(self) -> bool:
-        """Take over what waits in the topic, a slice at a time, once all that it needs is there.
+        """Take over the records in the topic, a slice at a time, once all tables are caught up.
 
-        Gives whether there is more to do at once. It is ready when all is taken over.
+        Return whether there is more to do at once. The room is ready when all are taken over.
         """
         if not (self._rows.caught_up() and all(table.caught_up() for table in self._tables)):
             return False
@@ -140,7 +140,7 @@ class WaitingRoom:
         return False
 
     def _take_over(self) -> None:
-        """Records wait no longer than is declared now, whatever was declared when they began, or another clock said."""
+        """Add the records. None waits longer than declared now, whatever was declared earlier, or by another clock."""
         latest = self._clock() + self._wait.seconds
         found, self._found = self._found, []
         for place, record in sorted(found, key=lambda each: each[1].offset):
@@ -154,15 +154,15 @@ class WaitingRoom:
         return f"{self._tp.topic}/{self._tp.partition}/{record.offset}".encode()
 
     def _delete(self, place: WaitingPlace, timestamp: int) -> None:
-        """Delete a record that has left, unless another one has its name by now, or will be deleted later."""
+        """Delete a removed record from the topic, unless another record has taken its id."""
         if self._left.get(place.id) is place:
             del self._left[place.id]
             self._rows.write(Written(place.id, None, None), timestamp)
 
 
 def _came_before(place: WaitingPlace, record: Record) -> bool:
-    """`record` is a later record of what waits, or itself; not an earlier one that is read again, after a crash.
+    """Return whether `record` is the one in `place` or a later one, not an earlier one read again after a crash.
 
-    In a topic that was deleted and created again, offsets begin again.
+    In a recreated topic, offsets start again.
     """
     return place.offset <= record.offset or place.timestamp < record.timestamp

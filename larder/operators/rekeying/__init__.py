@@ -1,1 +1,1 @@
-"""Rows that are sent to where another of their fields belongs."""
+"""Rekeying: passes events and rows to the partition of another field."""

@@ -1,7 +1,7 @@
-"""Sends events to where the value of one of their fields belongs.
+"""Passes events to the partition to which the value of one of their fields belongs.
 
-The message key stays, and so do headers. Events with equal values in the field keep their order: they come from here in
-order and go to one partition.
+Message key and headers stay the same. Events with equal values in the field stay in order: they come from here in order
+and go to one partition.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RekeyEventsStep:
         at: PartitionContext,
         counts: RekeyCounts,
     ) -> None:
-        """`key_of` gives None for a record that is left out."""
+        """`key_of` returns None for a record that is left out."""
         self._key_of = key_of
         self._output = output
         self._delivery = at.delivery
@@ -54,7 +54,7 @@ class RekeyEventsStep:
         return False
 
     def _key(self, record: Record, *, sure: bool) -> bytes | None:
-        """The key to go by; None for a record that is left out, and for one that is dead-lettered."""
+        """Return the key to partition by; None for a record that is left out or dead-lettered."""
         try:
             key = self._key_of(record.value)
             if key is not None and not sure:
@@ -69,5 +69,5 @@ class RekeyEventsStep:
 
 
 def _headers(records: Sequence[Record]) -> Sequence[Headers] | None:
-    """The headers of each record; None where none has any."""
+    """Return the headers of each record; None if no record has any."""
     return [list(each.headers) for each in records] if any(map(_has_headers, records)) else None

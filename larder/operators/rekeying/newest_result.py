@@ -1,8 +1,8 @@
-"""Brings the results of rekeyed rows together by their own key: the newest replaces older ones.
+"""Gathers the results of rekeyed rows by their own key: the newest result replaces older ones.
 
-They come from several partitions, which are not ordered among each other. The topic of the results is an
-owned table; what is older than its row is dropped. A result that is no row of that table, or has another revision
-than its row, would be rejected there, or hide later rows: it is a dead letter, and changes nothing.
+Results come from several partitions in no common order. Their topic is an owned table, and a result that is older than
+its row is dropped. A result that is not a valid row of that table, or has another revision than its row, would be
+rejected there or hide later rows. It is dead-lettered and changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from larder.store.applying.row_checks import RowChecks
 
 
 class NewestResultStep:
-    """The results of one partition, each with the revision of its row in a header; `checks` are those of the rows."""
+    """Gathers the results of one partition, each with its row's revision in a header; `checks` validate the rows."""
 
     def __init__(self, rows: OwnedRows, dead_letters: DeadLetters, checks: RowChecks) -> None:
         self._rows = rows
@@ -58,7 +58,7 @@ class NewestResultStep:
             raise ValueError(message)
 
     def _delete(self, key: bytes, after: int, known: int | None, timestamp: int) -> None:
-        """Delete the result of a row whose deletion has no revision: it is remembered with that of the row."""
+        """Delete the result of a row whose deletion has no revision, and keep the revision of the row."""
         if known is None or known < after:
             self._rows.write(Written(key, None, after), timestamp, known)
         elif known == after and self._rows.raw(key) is not None:

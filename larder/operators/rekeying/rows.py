@@ -1,8 +1,8 @@
-"""Sends rows to where the value of one of their fields belongs, and follows them when that changes.
+"""Passes rows to the partition to which the value of one of their fields belongs, and moves them when it changes.
 
-A deletion has no field, and a row may get another value: where each row lies is an owned table, by row key,
-partitioned like the input. The message key stays the row's. A row that leaves a partition is published there as
-deleted, or as moved away, which is no deletion. Only what is newer than before is sent.
+A deletion has no fields, and a row may get another value. So an owned table, partitioned like the input, keeps the
+place of each row by row key. The message key stays the row's key. If a row leaves a partition, a deletion is published
+there, or a record that says it has moved, which is not a deletion. Only rows newer than the last one are passed on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from larder.store.applying.deletions import REVISION_HEADER, declared_revision
 
 
 class RowPlace(Row):
-    """Where a row lies: the key that it is partitioned by, and the revision with which it came there."""
+    """The place of a row: the key by which it is partitioned, and the revision with which it came there."""
 
     key: bytes
     by: bytes
@@ -33,7 +33,7 @@ class RowPlace(Row):
 
 
 def keys_topic(name: str, partitions: int) -> OwnerTopic:
-    """The table of the places of rows."""
+    """Return the table of the rows' places."""
     return OwnerTopic(name, RowPlace, key="key", key_type=bytes, partitions=partitions)
 
 
@@ -45,7 +45,7 @@ class NullFieldError(LarderError, ValueError):
 
 
 class RekeyRowsStep:
-    """Rekeys the rows of one input partition; `read` gives the key to go by, and the revision."""
+    """Rekeys the rows of one input partition; `read` returns the key to partition by, and the revision."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RekeyRowsStep:
         *,
         drops: bool = False,
     ) -> None:
-        """`drops`: a row with null in the field is left out, and no dead letter."""
+        """`drops`: a row with null in the field is left out instead of dead-lettered."""
         self._read = read
         self._places = places
         self._output = output
@@ -87,7 +87,7 @@ class RekeyRowsStep:
         if before is not None and revision <= before.revision:
             return
         if by is None:
-            # It belongs to no partition any more; what came of it before is gone with it.
+            # It no longer belongs to any partition, so its earlier results are deleted.
             self._delete(record, key)
             if not self._drops:
                 raise NullFieldError

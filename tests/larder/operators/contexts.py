@@ -1,4 +1,4 @@
-"""What handlers and operators are built with, in memory."""
+"""The contexts of handlers and operators, in memory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def context(
     tp: TopicPartition, delivery: MemoryDelivery, letters: Output, *tables: LocalTable,
     service: str = "s", operators: Iterable[Operator] = (), clock: Callable[[], float] = lambda: 0.0,
 ) -> PartitionContext:  # fmt: skip
-    """A partition in the first generation of a group; its dead letters go to `letters`."""
+    """Return the context of a partition in the first generation of a group; its dead letters go to `letters`."""
     held = {table.topic.name: table for table in tables}
     return PartitionContext(tp, service, held, Counts(operators), delivery.as_delivery(), letters, 1, clock)

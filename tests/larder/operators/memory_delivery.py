@@ -1,8 +1,8 @@
-"""A delivery that ends in memory: what was emitted is pending until it is settled, or partly lost by a crash.
+"""A delivery in memory: emitted records are pending until they are settled, or partly lost in a crash.
 
-Stands where `larder.delivery.delivery.Delivery` stands in a worker, for tests of what is decided, not of how it
-is sent (that is tested against a broker). Each partition is a log of its own: after a crash it has any number of
-the first records that were pending for it, whatever other partitions have.
+It replaces `larder.delivery.delivery.Delivery` in tests of decisions. Sending itself is tested against a broker. Each
+partition is a log of its own. After a crash it has any number of its first pending records, independently of the other
+partitions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from larder.kafka.partitioner import partitions_of
 
 
 class Sent(NamedTuple):
-    """A record of a log; `offset` is its place."""
+    """A record of a log; `offset` is its position."""
 
     offset: int
     timestamp: int
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 
 @dataclass
 class OpenUnit:
-    """What follows on it, and where its last records lie, once it is settled."""
+    """The calls to make after a unit is settled, and the ends of its last records."""
 
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class OpenUnit:
 
 
 class MemoryDelivery:
-    """`logs` has what is durable; `committed` the input offsets. `exactly_once`: all of a unit is, or nothing."""
+    """`logs` has the durable records, `committed` the input offsets. `exactly_once`: units are atomic."""
 
     def __init__(self, *, exactly_once: bool = False) -> None:
         self._exactly_once = exactly_once
@@ -97,14 +97,14 @@ class MemoryDelivery:
     def pending(self) -> Mapping[TopicPartition, Sequence[Any]]:
         return {tp: records for tp, records in self._pending.items() if records}
 
-    def settle(self, *, told: bool = True) -> None:
-        """All that is pending is durable, then the offsets are committed, then what follows is done.
+    def settle(self, *, known: bool = True) -> None:
+        """Make all pending records durable, then commit the offsets, then make the calls that follow.
 
-        `told`: the broker says where it lies, and not only that it is there already.
+        `known`: the broker reports the offsets, and not only that it already has the records.
         """
         for tp, records in self._pending.items():
             self.come(tp, records)
-            if told:
+            if known:
                 self.unit.ends[tp] = len(self.logs[tp])
         self._pending.clear()
         self.committed |= self._offsets
@@ -114,15 +114,15 @@ class MemoryDelivery:
             follow()
 
     def finish(self) -> None:
-        """Settle until there is nothing left."""
+        """Settle until nothing is left."""
         self.settle()
         while self.pending or self.unit.afterwards:
             self.settle()
 
     def crash(self, durable: Callable[[int], int]) -> Mapping[TopicPartition, Sequence[tuple[Any, ...]]]:
-        """Only the first `durable(n)` of the n pending records of each partition arrive; nothing is committed.
+        """Keep only the first `durable(n)` of the n pending records of each partition, and commit nothing.
 
-        Answers the others: at least once, they may `come` yet.
+        Return the others: with at least once, they may still `come`.
         """
         lost = {}
         for tp, records in () if self._exactly_once else self.pending.items():
@@ -135,6 +135,6 @@ class MemoryDelivery:
         return lost
 
     def come(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
-        """Records arrive at the end of a log."""
+        """Append records to the end of their logs."""
         log = self.logs[tp]
         log += [Sent(len(log) + place, *record) for place, record in enumerate(records)]

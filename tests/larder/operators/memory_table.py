@@ -1,7 +1,7 @@
-"""A partition of a waiting topic as a table in memory, as far as it has been read.
+"""A partition of a waiting topic as a table in memory, up to the position that has been read.
 
-Stands where a `PartitionView` stands in a worker, for tests that open it many hundred times; `test_waiting_records`
-and `test_owned_rows` have a real one.
+It replaces a `PartitionView` in tests that open it many hundred times. `test_waiting_records` and `test_owned_rows` use
+a real one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.larder.operators.memory_delivery import Sent
 
 
 class MemoryTable:
-    """Rows of partition 0 from its `log`; caught up at the end that this has now."""
+    """The rows of partition 0 from its `log`. It is caught up at the current end of the log."""
 
     partition = 0
 
@@ -28,7 +28,7 @@ class MemoryTable:
         return cast("PartitionView", self)
 
     def read(self, count: int) -> None:
-        """The next records of the log come into the table."""
+        """Apply the next records of the log to the table."""
         for record in self._log[self._position : self._position + count]:
             self._position += 1
             if record.value is None:

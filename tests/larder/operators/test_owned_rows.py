@@ -1,4 +1,4 @@
-"""Rows that a service owns: what is written lies over what is stored, until it is stored itself."""
+"""Rows that a service owns: written rows overlay the stored ones until they are stored themselves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEY = b"p1"
 
 
 class Stage:
-    """A table in its store, whose topic is read when it is said; `rows` are those of one assignment."""
+    """A table in its store, whose topic is read on request; `rows` are those of one assignment."""
 
     def __init__(self, directory: Path) -> None:
         self.held = LocalTable(Table(TOPIC, directory, small_memory(), "partition"), TableRole(), 5.0, lambda: 0.0)
@@ -53,7 +53,7 @@ class Stage:
         return value
 
     def read(self, count: int = 100) -> None:
-        """Take records of the topic into the store, and forget what is there."""
+        """Read records of the topic into the store, and forget the stored rows."""
         position = self.held.position(0)
         records = self.log[position : position + count]
         self.held.apply(0, records, position + len(records))
@@ -70,14 +70,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage.held.close()
 
 
-def test_what_was_written_is_seen_at_once_and_by_the_owner_alone(stage: Stage) -> None:
+def test_a_written_row_is_visible_at_once_and_only_to_its_owner(stage: Stage) -> None:
     value = stage.write(1)
     assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (value, 1)
     assert stage.stored() is None
     assert list(stage.rows.slices()) == []
 
 
-def test_what_was_written_is_forgotten_only_when_it_is_stored(stage: Stage) -> None:
+def test_a_written_row_is_forgotten_only_when_it_is_stored(stage: Stage) -> None:
     value = stage.write(1)
     for _ in range(2):
         stage.rows.forget_stored()
@@ -89,7 +89,7 @@ def test_what_was_written_is_forgotten_only_when_it_is_stored(stage: Stage) -> N
     assert list(stage.rows.slices()) == [[value]]
 
 
-def test_rows_of_a_unit_are_forgotten_when_all_of_them_are_stored(stage: Stage) -> None:
+def test_the_rows_of_a_unit_are_forgotten_when_all_are_stored(stage: Stage) -> None:
     stage.write(1)
     stage.write(1, b"p2")
     stage.delivery.settle()
@@ -99,7 +99,7 @@ def test_rows_of_a_unit_are_forgotten_when_all_of_them_are_stored(stage: Stage) 
     assert stage.rows.written(KEY) is stage.rows.written(b"p2") is None
 
 
-def test_rows_that_are_read_back_before_their_unit_is_settled_are_forgotten_after_it(stage: Stage) -> None:
+def test_rows_read_back_before_their_unit_is_settled_are_forgotten_after_it(stage: Stage) -> None:
     stage.write(1)
     unit = stage.delivery.unit
     after, unit.afterwards = unit.afterwards, []
@@ -111,7 +111,7 @@ def test_rows_that_are_read_back_before_their_unit_is_settled_are_forgotten_afte
     assert stage.rows.written(KEY) is None
 
 
-def test_a_newer_row_of_a_key_outlives_that_the_older_one_is_stored(stage: Stage) -> None:
+def test_a_newer_row_of_a_key_is_kept_when_the_older_one_is_stored(stage: Stage) -> None:
     stage.write(1)
     stage.delivery.settle()
     newer = stage.write(2)
@@ -124,7 +124,7 @@ def test_a_newer_row_of_a_key_outlives_that_the_older_one_is_stored(stage: Stage
     assert stage.stored() == newer
 
 
-def test_a_deleted_row_is_not_seen_although_it_is_stored(stage: Stage) -> None:
+def test_a_deleted_row_is_absent_although_it_is_still_stored(stage: Stage) -> None:
     stage.write(1)
     stage.delivery.settle()
     stage.read()
@@ -137,9 +137,9 @@ def test_a_deleted_row_is_not_seen_although_it_is_stored(stage: Stage) -> None:
     assert stage.rows.revision(KEY) == 2
 
 
-def test_where_the_broker_does_not_tell_an_offset_rows_are_kept_until_a_later_unit_is_stored(stage: Stage) -> None:
+def test_without_an_offset_from_the_broker_rows_are_kept_until_a_later_unit_is_stored(stage: Stage) -> None:
     stage.write(1)
-    stage.delivery.settle(told=False)
+    stage.delivery.settle(known=False)
     stage.read()
     assert stage.stored() is not None
     assert stage.rows.written(KEY) is not None
@@ -151,16 +151,16 @@ def test_where_the_broker_does_not_tell_an_offset_rows_are_kept_until_a_later_un
     assert stage.rows.written(KEY) is stage.rows.written(b"p2") is None
 
 
-def test_a_unit_without_rows_says_nothing_of_what_is_stored(stage: Stage) -> None:
+def test_a_unit_without_rows_does_not_show_what_is_stored(stage: Stage) -> None:
     stage.write(1)
-    stage.delivery.settle(told=False)
+    stage.delivery.settle(known=False)
     stage.delivery.emit(OTHERS, 0, b"k", b"v", 0)
     stage.delivery.settle()
     stage.rows.forget_stored()
     assert stage.rows.written(KEY) is not None
 
 
-def test_records_say_who_wrote_them_and_deletions_their_revision(stage: Stage) -> None:
+def test_records_name_their_generation_and_deletions_their_revision(stage: Stage) -> None:
     stage.write(1)
     stage.write(2)
     stage.rows.write(Written(KEY, None, 3), 1_000, 2)
@@ -176,7 +176,7 @@ def test_records_say_who_wrote_them_and_deletions_their_revision(stage: Stage) -
     assert [record.timestamp for record in stage.log] == [1_000] * 4
 
 
-def test_a_deletion_that_does_not_declare_its_revision_remembers_it(stage: Stage) -> None:
+def test_a_deletion_without_a_declared_revision_keeps_the_rows_revision(stage: Stage) -> None:
     stage.write(1)
     stage.rows.write(Written(KEY, None, 1, declared=False), 1_000)
     assert (stage.rows.raw(KEY), stage.rows.revision(KEY)) == (None, 1)
@@ -184,7 +184,7 @@ def test_a_deletion_that_does_not_declare_its_revision_remembers_it(stage: Stage
     assert dict(stage.log[-1].headers).keys() == {"larder.generation"}
 
 
-def test_a_deletion_comes_back_with_its_revision_and_the_next_row_is_above_it(stage: Stage) -> None:
+def test_a_deletion_returns_with_its_revision_and_the_next_row_is_above_it(stage: Stage) -> None:
     stage.write(1)
     stage.rows.write(Written(KEY, None, 2), 1_000, 1)
     stage.delivery.settle()
@@ -194,9 +194,7 @@ def test_a_deletion_comes_back_with_its_revision_and_the_next_row_is_above_it(st
     assert stage.rows.first_revision() == 3
 
 
-def test_there_are_enough_rows_on_their_way_until_some_are_stored(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_owned_partition_is_full_until_some_rows_are_stored(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owned_rows, "UNSTORED_ROWS", 2)
     stage.write(1)
     stage.write(2)
@@ -210,7 +208,7 @@ def test_there_are_enough_rows_on_their_way_until_some_are_stored(
     assert not stage.rows.full()
 
 
-def test_what_was_not_settled_is_no_row_of_the_next_assignment(stage: Stage) -> None:
+def test_an_unsettled_row_is_absent_in_the_next_assignment(stage: Stage) -> None:
     value = stage.write(1)
     stage.delivery.settle()
     stage.read()
@@ -220,7 +218,7 @@ def test_what_was_not_settled_is_no_row_of_the_next_assignment(stage: Stage) -> 
     assert (again.raw(KEY), again.revision(KEY)) == (value, 1)
 
 
-def test_they_are_caught_up_when_their_table_is_and_know_where_a_row_lies(stage: Stage) -> None:
+def test_owned_rows_are_caught_up_with_their_table_and_know_a_rows_offset(stage: Stage) -> None:
     stage.write(1, b"p2")
     stage.write(1)
     stage.delivery.settle()

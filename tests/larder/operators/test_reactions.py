@@ -1,4 +1,4 @@
-"""Reactions to changes over a real store: each change is told once, however it comes and whatever a crash takes."""
+"""Reactions to changes over a real store: each change is emitted once, in any batches and after any crash."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def named(customer: Customer | Unknown | None) -> str | None:
 
 
 class Worker:
-    """Partition 0 of customers with a reaction; `delivery` and `directory` outlive it."""
+    """Partition 0 of customers with a reaction; `delivery` and `directory` survive it."""
 
     def __init__(self, directory: Path, delivery: MemoryDelivery, end: int) -> None:
         self.held = LocalTable(Table(customers, directory, small_memory(), "partition"), TableRole(), 5.0, lambda: 0.0)
@@ -73,13 +73,13 @@ class Worker:
         self.held.close()
 
 
-def told(delivery: MemoryDelivery) -> list[tuple[str, str | None, str | None]]:
+def emitted(delivery: MemoryDelivery) -> list[tuple[str, str | None, str | None]]:
     sent = [msgspec.json.decode(each.value or b"") for each in delivery.logs[TopicPartition("changes", 0)]]
     return [(each["customer_id"], each["old"], each["new"]) for each in sent]
 
 
 def one_by_one(records: Sequence[Sent]) -> list[tuple[str, str | None, str | None]]:
-    """What is to be told: by a model that knows nothing of batches and stores."""
+    """Return the expected events, by a model without batches and stores."""
     rows: dict[str, str | None] = {}
     revisions: dict[str, int] = {}
     found = []
@@ -105,7 +105,7 @@ STEPS = st.lists(
 )
 
 
-def test_changes_what_comes_of_them_and_what_is_parked_are_counted(tmp_path: Path) -> None:
+def test_changes_emitted_events_and_dead_letters_are_counted(tmp_path: Path) -> None:
     worker = Worker(tmp_path, MemoryDelivery(exactly_once=True), 4)
     no_json = Sent(2, b"c", b"{")
     worker.handler.process([row(0, "a", 1, name="x"), row(1, "b", 1, name="x"), no_json, row(3, "a", 2, name="y")], 4)
@@ -117,7 +117,7 @@ def test_changes_what_comes_of_them_and_what_is_parked_are_counted(tmp_path: Pat
 @given(RECORDS, STEPS)
 @example([("a", 0, "x"), ("a", 1, "y"), ("a", 2, "x")], [(1, "settle"), (1, "go on"), (1, "crash")])
 @example([("a", 0, "x"), ("a", 0, "y")], [(2, "crash stored")])
-def test_whatever_crashes_each_change_is_told_once_with_the_row_before_it(
+def test_through_any_crash_each_change_is_emitted_once_with_the_row_before_it(
     given_: list[tuple[str, int, str | None]], steps: list[tuple[int, str]]
 ) -> None:
     records = [
@@ -148,18 +148,18 @@ def test_whatever_crashes_each_change_is_told_once_with_the_row_before_it(
         delivery.finish()
         assert worker.position == len(records)
         worker.close()
-    assert told(delivery) == one_by_one(records)
+    assert emitted(delivery) == one_by_one(records)
 
 
-def test_a_row_that_compaction_may_have_taken_is_unknown_and_not_taken_for_none(tmp_path: Path) -> None:
+def test_a_row_that_compaction_may_have_removed_is_unknown_not_absent(tmp_path: Path) -> None:
     delivery = MemoryDelivery(exactly_once=True)
     delivery.committed[TP] = 5
     worker = Worker(tmp_path, delivery, 8)
-    # Offsets 0 to 2 are gone: what "a" had before offset 6 was among them, or it is new there.
+    # Offsets 0 to 2 are gone: they may have held an older row of "a", or it may be new at offset 6.
     worker.handler.process([row(3, "b", 1, name="b1"), row(4, "c", 1, name="c1")], 5)
     worker.handler.process([row(6, "a", 2, name="a2"), row(7, "b", 2, name="b2"), row(8, "d", 1, name="d1")], 9)
     delivery.settle()
-    assert told(delivery) == [("a", "?", "a2"), ("b", "b1", "b2"), ("d", None, "d1")]
+    assert emitted(delivery) == [("a", "?", "a2"), ("b", "b1", "b2"), ("d", None, "d1")]
     worker.close()
 
 
@@ -168,7 +168,7 @@ def bad(offset: int, key: str) -> Sent:
 
 
 @pytest.mark.parametrize("ends", ["never", "stored", "unstored"])
-def test_an_old_row_that_cannot_be_read_any_more_is_unknown_and_not_taken_for_none(tmp_path: Path, ends: str) -> None:
+def test_an_old_row_that_is_no_longer_readable_is_unknown_not_absent(tmp_path: Path, ends: str) -> None:
     delivery = MemoryDelivery(exactly_once=True)
     delivery.committed[TP] = 3
     worker = Worker(tmp_path, delivery, 3)
@@ -186,14 +186,14 @@ def test_an_old_row_that_cannot_be_read_any_more_is_unknown_and_not_taken_for_no
     worker.handler.process(later, 9)
     worker.handler.process([gone(9, "a", 4), gone(10, "b", 3), row(11, "e", 1, name="e1")], 12)
     delivery.finish()
-    assert told(delivery) == [
+    assert emitted(delivery) == [
         ("c", "c1", "c2"), ("a", "?", "a2"), ("?", "?", None), ("d", "?", "d1"), ("a", "a2", "a3"), ("a", "a3", None),
         ("e", None, "e1"),
     ]  # fmt: skip
     worker.close()
 
 
-def test_a_row_that_was_told_is_the_old_one_whatever_was_rejected_since(tmp_path: Path) -> None:
+def test_the_last_valid_row_is_the_old_one_whatever_was_rejected_since(tmp_path: Path) -> None:
     delivery = MemoryDelivery(exactly_once=True)
     worker = Worker(tmp_path, delivery, 0)
     worker.handler.process([row(0, "a", 1, name="a1"), bad(1, "a")], 2)
@@ -202,17 +202,17 @@ def test_a_row_that_was_told_is_the_old_one_whatever_was_rejected_since(tmp_path
     worker = Worker(tmp_path, delivery, 2)
     worker.handler.process([row(2, "a", 2, name="a2")], 3)
     delivery.settle()
-    assert told(delivery) == [("a", None, "a1"), ("a", "a1", "a2")]
+    assert emitted(delivery) == [("a", None, "a1"), ("a", "a1", "a2")]
     worker.close()
 
 
-def test_rows_that_are_none_are_parked_in_the_same_unit_and_the_others_are_told(tmp_path: Path) -> None:
+def test_invalid_rows_are_dead_lettered_in_the_same_unit_and_the_others_are_emitted(tmp_path: Path) -> None:
     delivery = MemoryDelivery(exactly_once=True)
     worker = Worker(tmp_path, delivery, 2)
     worker.handler.process([Sent(0, b"a", b"{"), row(1, "b", 1, name="b1")], 2)
     delivery.settle()
     (letter,) = delivery.logs[TopicPartition("letters", 0)]
     assert letter.key == b"shop.customers/0/0"
-    assert told(delivery) == [("b", None, "b1")]
+    assert emitted(delivery) == [("b", None, "b1")]
     assert worker.position == 2
     worker.close()

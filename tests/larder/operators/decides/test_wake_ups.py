@@ -1,4 +1,4 @@
-"""Wake-ups that lie in their topic, however they came there: none of them ends a worker."""
+"""Wake-ups in their topic, whichever writer they are from: none of them ends a worker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LETTERS = Output("bank.dead-letters", 1, 1 << 20)
 
 
 class Stage:
-    """A decide on one partition with its wake-ups, in stores; `held` are its rows and its wake-ups."""
+    """A decide on one partition with its wake-ups, in stores; `held` has its rows and its wake-ups."""
 
     def __init__(self, directory: Path) -> None:
         service = Service("bank")
@@ -68,7 +68,7 @@ class Stage:
         self.decider.set_wake_up = self.wake_ups.set
 
     def take(self, *stored: StoredWakeUp) -> None:
-        """Let what lies in the topic of wake-ups be read to its end."""
+        """Read the topic of wake-ups to its end."""
         records = [Sent(at, 1, each.key, msgspec.json.encode(each), OURS) for at, each in enumerate(stored)]
         self.held[1].apply(0, records, len(records))
         for each, end in zip(self.held, (0, len(records)), strict=True):
@@ -97,7 +97,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("at", [-62135600400.0, -1e308, 253_402_300_800.0, 1e308])
-def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come(stage: Stage, at: float) -> None:
+def test_a_wake_up_at_an_impossible_time_is_dead_lettered_and_the_others_come(stage: Stage, at: float) -> None:
     stage.take(StoredWakeUp(key=b"bad", at=at), StoredWakeUp(key=b"good", at=1.0))
     for _ in range(3):
         stage.wake_ups.tick(10.0)
@@ -109,7 +109,7 @@ def test_a_stored_wake_up_at_a_time_that_cannot_be_is_parked_and_the_others_come
     assert [(each.key, each.value) for each in stage.log(WAKES.name)] == [(b"bad", None), (b"good", None)]
 
 
-def test_a_wake_up_that_somebody_deleted_from_the_topic_does_not_come_and_ends_nobody(stage: Stage) -> None:
+def test_a_wake_up_deleted_by_another_writer_does_not_come_and_ends_no_worker(stage: Stage) -> None:
     stage.take(StoredWakeUp(key=b"gone", at=1.0), StoredWakeUp(key=b"good", at=2.0))
     while stage.wake_ups.tick(0.0):
         pass
@@ -133,7 +133,7 @@ def test_a_wake_up_that_somebody_deleted_from_the_topic_does_not_come_and_ends_n
         max_size=4,
     )
 )
-def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
+def test_whatever_is_among_the_wake_ups_the_valid_ones_come(
     tmp_path_factory: pytest.TempPathFactory, values: list[bytes | None]
 ) -> None:
     stage = Stage(tmp_path_factory.mktemp("stores"))
@@ -150,7 +150,7 @@ def test_whatever_lies_among_the_wake_ups_the_good_ones_come(
         each.close()
 
 
-def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -> None:
+def test_no_row_is_woken_while_a_row_of_the_state_is_unreadable(stage: Stage) -> None:
     stage.take(StoredWakeUp(key=b"ada", at=1.0))
     stage.held[0].apply(0, [Sent(0, 1, b"ada", b"{}", ())], 1)
     for _ in range(3):
@@ -164,9 +164,7 @@ def test_nobody_is_woken_while_a_row_of_the_state_cannot_be_read(stage: Stage) -
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_nobody_is_woken_while_a_wake_up_that_another_version_wrote_cannot_be_read(
-    stage: Stage, *, running: bool
-) -> None:
+def test_no_row_is_woken_while_a_wake_up_of_another_version_is_unreadable(stage: Stage, *, running: bool) -> None:
     stage.take(StoredWakeUp(key=b"ada", at=1.0))
     while running and not stage.wake_ups.ready:
         stage.wake_ups.tick(0.0)
@@ -182,7 +180,7 @@ def test_nobody_is_woken_while_a_wake_up_that_another_version_wrote_cannot_be_re
     assert [record.key for record in stage.log(ACCOUNTS.name)] == [b"ada"]
 
 
-def test_wake_ups_that_are_stored_are_read_a_slice_at_a_time(stage: Stage) -> None:
+def test_stored_wake_ups_are_read_a_slice_at_a_time(stage: Stage) -> None:
     stored = [StoredWakeUp(key=b"%d" % number, at=1e9) for number in range(2 * SLICE_ENTRIES + 1)]
     stage.take(*stored)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""A join on one partition, put together as a worker does it, with tables and a delivery that tests give it."""
+"""A join on one partition, built as in a worker, with tables and a delivery from the test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from larder.store.applying.row_checks import RowChecks
 
 @dataclass
 class BuiltJoin:
-    """The step, with what tests look at."""
+    """The step, with the parts that tests inspect."""
 
     step: JoinStep
     rule: JoinRule
@@ -48,7 +48,7 @@ def built(
     compiled: CompiledJoin, tables: Sequence[RowSource], output: Output, at: PartitionContext,
     quality: JoinQuality | None = None, places: RecordPlaces | None = None, room: WaitingRoom | None = None,
 ) -> BuiltJoin:  # fmt: skip
-    """`places`: for tables by partition; `room`: where records wait that are without partner."""
+    """Build a join. `places` is for co-partitioned tables; in `room`, records without a partner wait."""
     join = compiled.join
     source: Any = events_of(join.source)
     results = row_results(join)

@@ -1,4 +1,4 @@
-"""What a join decides on a record, from the rows that were found and from nothing else."""
+"""What a join decides on a record, from its rows alone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NO_ROW = "customers has no row 'c1'"
 
 
 @pytest.mark.parametrize("missing", [DeadLetter, Drop, PassOn, Wait(9).then(Drop)])
-def test_a_record_whose_rows_are_all_there_is_joined(missing: Any) -> None:
+def test_a_record_whose_rows_all_exist_is_joined(missing: Any) -> None:
     assert rule(missing).decide(cart(row=b"{}")) == JoinRows()
 
 
@@ -79,19 +79,19 @@ def test_a_record_whose_rows_are_all_there_is_joined(missing: Any) -> None:
         (Wait(9).then(DeadLetter), WaitForRows()),
     ],
 )
-def test_a_record_that_lacks_a_row_takes_the_first_step_that_is_declared(missing: Any, decision: Decision) -> None:
+def test_a_record_that_lacks_a_row_takes_the_first_declared_step(missing: Any, decision: Decision) -> None:
     assert rule(missing).decide(cart()) == decision
 
 
 @pytest.mark.parametrize(
     ("last", "decision"), [(DeadLetter, GiveUp(DeadLetter, NO_ROW)), (Drop, GiveUp(Drop)), (PassOn, GiveUp(PassOn))]
 )
-def test_a_record_that_waits_no_longer_takes_the_last_step(last: Any, decision: Decision) -> None:
+def test_a_record_that_no_longer_waits_takes_the_last_step(last: Any, decision: Decision) -> None:
     assert rule(Wait(9).then(last)).give_up(cart()) == decision
 
 
 @pytest.mark.parametrize("missing", [Drop, PassOn, Wait(9).then(Drop)])
-def test_a_misplaced_record_is_a_dead_letter_whatever_is_declared(missing: Any) -> None:
+def test_a_misplaced_record_is_dead_lettered_whatever_is_declared(missing: Any) -> None:
     decision = rule(missing, held="partition").decide(cart(ELSEWHERE))
     assert isinstance(decision, GiveUp)
     assert decision.step is DeadLetter
@@ -100,25 +100,25 @@ def test_a_misplaced_record_is_a_dead_letter_whatever_is_declared(missing: Any) 
 
 
 @pytest.mark.parametrize("missing", [Drop, Wait(9).then(Drop)])
-def test_an_unreadable_record_is_a_dead_letter_with_its_cause(missing: Any) -> None:
+def test_an_unreadable_record_is_dead_lettered_with_its_cause(missing: Any) -> None:
     found = LookedUp(PlainRecord(0, 0, b"c1", b"{"), unreadable="no JSON")
     assert rule(missing).decide(found) == GiveUp(DeadLetter, "no JSON")
 
 
-def test_a_record_without_value_deletes_the_result_of_its_row_and_says_why_an_event_has_none() -> None:
+def test_a_record_without_a_value_deletes_its_rows_result_or_dead_letters_an_event() -> None:
     assert rule(Drop, rows=True).decide(without_value()) == DeleteResult()
     assert rule(Drop).decide(without_value()) == DeleteResult("the record has no value")
 
 
-def test_what_is_no_deletion_of_a_row_deletes_nothing() -> None:
+def test_an_invalid_deletion_deletes_nothing() -> None:
     decision = rule(Drop, rows=True).decide(without_value(key=None))
     assert isinstance(decision, GiveUp)
     assert decision.step is DeadLetter
     assert "key" in decision.cause
 
 
-def test_only_among_rows_a_record_can_be_no_row() -> None:
+def test_a_record_can_be_an_invalid_row_only_among_rows() -> None:
     record = PlainRecord(0, 0, b"other", cart().record.value)
-    assert "key" in rule(Drop, rows=True).why_no_row(record)
-    assert not rule(Drop, rows=True).why_no_row(cart().record)
-    assert not rule(Drop).why_no_row(record)
+    assert "key" in rule(Drop, rows=True).why_invalid(record)
+    assert not rule(Drop, rows=True).why_invalid(cart().record)
+    assert not rule(Drop).why_invalid(record)

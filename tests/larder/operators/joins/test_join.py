@@ -1,4 +1,4 @@
-"""Joins over slices: the quick way over whole slices gives what going one by one gives, and each record ends."""
+"""Joins over slices: the fast path over whole slices gives the same results as single records, and none is lost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Rows:
 
 
 def fitting(order: Order, customer: Customer | None, *others: Customer | None) -> Joined | None:
-    """A join's function: it fails, and it wants no result, for some."""
+    """A join's function that fails for some records and wants no result for others."""
     if order.note == "fail":
         message = "as asked"
         raise RuntimeError(message)
@@ -96,7 +96,7 @@ RECORDS = st.lists(st.tuples(st.sampled_from([b"o1", b"o2", None, b"\xff"]), GOO
 
 
 @given(records=RECORDS, two=st.booleans(), function=st.booleans(), settle=st.sampled_from([DeadLetter, Drop, PassOn]))
-def test_a_slice_gives_what_its_records_give_one_by_one(
+def test_a_slice_gives_the_same_results_as_its_records_one_by_one(
     records: list[Sent], *, two: bool, function: bool, settle: Any
 ) -> None:
     whole, at_once = joining(two=two, function=function, settle=settle)
@@ -119,7 +119,7 @@ def test_records_with_a_field_named_like_an_embedded_row_are_counted() -> None:
 
 
 @given(records=RECORDS, two=st.booleans(), function=st.booleans(), settle=st.sampled_from([DeadLetter, Drop, PassOn]))
-def test_every_record_ends_in_one_way_and_is_counted_so(
+def test_every_record_has_one_outcome_and_is_counted_by_it(
     records: list[Sent], *, two: bool, function: bool, settle: Any
 ) -> None:
     join, delivery = joining(two=two, function=function, settle=settle)
@@ -141,7 +141,7 @@ def test_every_record_ends_in_one_way_and_is_counted_so(
 
 
 def readable(record: Sent, *, two: bool) -> bool:
-    """The fields that rows are looked up by can be read."""
+    """Return whether the fields by which rows are looked up can be read."""
     try:
         fields = msgspec.json.decode(record.value or b"", type=dict[str, Any])
     except (ValueError, RecursionError):
@@ -169,7 +169,7 @@ def order(**fields: Any) -> bytes:
         (order(note="x" * 1_000), "a record of joined requires at most 600 bytes"),
     ],
 )
-def test_what_cannot_be_joined_is_parked_with_its_cause_and_the_rest_is_joined(value: bytes | None, cause: str) -> None:
+def test_a_record_that_cannot_be_joined_is_dead_lettered_with_its_cause(value: bytes | None, cause: str) -> None:
     join, delivery = joining()
     join.process([Sent(0, 1, b"o1", order(), ()), Sent(1, 2, b"o1", value, ()), Sent(2, 3, b"o1", order(), ())])
     delivery.settle()
@@ -180,7 +180,7 @@ def test_what_cannot_be_joined_is_parked_with_its_cause_and_the_rest_is_joined(v
     assert cause in dict(letter.headers)["larder.cause"].decode()
 
 
-def test_a_function_that_fails_dead_letters_its_record_with_what_it_raised() -> None:
+def test_a_failing_function_dead_letters_its_record_with_the_error() -> None:
     join, delivery = joining(function=True)
     join.process([Sent(0, 1, b"o1", order(note="fail"), ()), Sent(1, 2, b"o1", order(), ())])
     delivery.settle()
@@ -189,7 +189,7 @@ def test_a_function_that_fails_dead_letters_its_record_with_what_it_raised() -> 
     assert join.counts.joined == 1
 
 
-def test_a_slice_whose_rows_are_all_there_is_counted_at_once_and_sampled_not_at_all() -> None:
+def test_a_slice_whose_rows_all_exist_is_counted_at_once_and_not_sampled() -> None:
     join, _ = joining()
     join.process([Sent(offset, 1, b"o1", order(), ()) for offset in range(500)])
     quality = join.quality
@@ -197,7 +197,7 @@ def test_a_slice_whose_rows_are_all_there_is_counted_at_once_and_sampled_not_at_
     assert not [*quality.missing, *quality.expired, *quality.parked]
 
 
-def test_the_newest_records_that_lack_a_row_are_sampled_with_what_was_missing() -> None:
+def test_the_newest_records_that_lack_a_row_are_sampled_with_the_missing_row() -> None:
     join, _ = joining(two=True)
     join.process(
         [
@@ -214,14 +214,14 @@ def test_the_newest_records_that_lack_a_row_are_sampled_with_what_was_missing() 
     assert join.quality.counts.missing == join.quality.counts.parked == 3 * NEWEST
 
 
-def test_a_sample_of_a_huge_key_is_a_small_one() -> None:
+def test_the_sample_of_a_huge_key_is_small() -> None:
     join, _ = joining()
     join.process([Sent(0, 1, b"k" * 1_000_000, order(customer_id="c" * 1_000_000), ())])
     (sample,) = join.quality.parked
     assert max(len(sample.key or b""), len(sample.reference or b""), len(sample.cause or "")) <= TEXT_BYTES
 
 
-def test_the_counts_of_a_join_are_the_sum_over_the_partitions_that_the_worker_ever_had() -> None:
+def test_the_counts_of_a_join_cover_all_partitions_that_the_worker_has_had() -> None:
     join = QualityOfJoin()
     for partition in (0, 3, 0):
         join.of(partition).counts.hits += 1 + partition

@@ -1,4 +1,4 @@
-"""A native join by UUID: in any form of its key, a record meets its row, or is dead-lettered with a cause."""
+"""A native join by UUID: with a key in any form, a record finds its row, or is dead-lettered with a cause."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 def met(
     held: LocalTable, key: bytes | None, field: bytes, partition: int, settle: Any
 ) -> tuple[list[Sent], list[Sent]]:
-    """The results of an order in a partition, and its dead letters."""
+    """Return the results of an order in a partition, and its dead letters."""
     service = Service("shop")
     declared = service.join(orders, service.table(parts).on("part_id", embed="part"), into=joined, missing=settle)
     delivery, tp = MemoryDelivery(), TopicPartition("orders", partition)
@@ -69,7 +69,7 @@ def met(
 @pytest.mark.parametrize("settle", [PassOn, Drop])
 @pytest.mark.parametrize("field", [KEY, CAPITALS, BRACES, URN, HEX])
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES, URN, HEX])
-def test_a_record_lies_where_its_row_does_and_meets_it_or_is_dead_lettered(
+def test_a_record_in_the_partition_of_its_row_finds_it_any_other_is_dead_lettered(
     held: LocalTable, key: bytes, field: bytes, settle: Any
 ) -> None:
     results, letters = met(held, key, field, partition_of(key, 4), settle)
@@ -81,12 +81,14 @@ def test_a_record_lies_where_its_row_does_and_meets_it_or_is_dead_lettered(
 
 @pytest.mark.parametrize("key", [KEY, CAPITALS, BRACES])
 @pytest.mark.parametrize("field", [KEY, CAPITALS, HEX])
-def test_a_record_in_the_partition_of_its_row_meets_it_in_any_form(held: LocalTable, key: bytes, field: bytes) -> None:
+def test_a_record_in_the_partition_of_its_row_finds_it_by_a_key_in_any_form(
+    held: LocalTable, key: bytes, field: bytes
+) -> None:
     results, letters = met(held, key, field, HERE, Drop)
     assert ([each.key for each in results], letters) == ([KEY], [])
 
 
-def test_a_record_that_lies_where_another_form_of_its_key_belongs_is_dead_lettered_with_the_form_to_send(
+def test_a_record_placed_by_another_form_of_its_key_is_dead_lettered_with_the_right_form(
     held: LocalTable,
 ) -> None:
     there = partition_of(CAPITALS, 4)
@@ -99,7 +101,7 @@ def test_a_record_that_lies_where_another_form_of_its_key_belongs_is_dead_letter
 
 
 @pytest.mark.parametrize("settle", [PassOn, Drop])
-def test_a_record_whose_row_does_not_exist_is_not_called_misplaced(held: LocalTable, settle: Any) -> None:
+def test_a_record_whose_row_does_not_exist_is_not_reported_as_misplaced(held: LocalTable, settle: Any) -> None:
     other = next(key for key in (str(uuid.uuid4()).encode() for _ in range(999)) if partition_of(key, 4) == HERE)
     results, letters = met(held, other, other, HERE, settle)
     assert (len(results), letters) == (int(settle is PassOn), [])

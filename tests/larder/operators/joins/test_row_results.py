@@ -1,4 +1,4 @@
-"""What comes of records among rekeyed rows, whoever wrote them there: one that is no row changes no result."""
+"""The outcomes of records among rekeyed rows, whichever writer they are from: an invalid row changes no result."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Customers:
 def joined(
     *records: Sent, settle: Any = DeadLetter, rekeyed: bool = True, function: Any = None
 ) -> tuple[list[Sent], list[Sent]]:
-    """The results of rows, and their dead letters."""
+    """Return the results of rows, and their dead letters."""
     service = Service("shop")
     source = addresses.by("customer_id") if rekeyed else addresses
     declared = service.join(source, service.global_table(customers).on("customer_id"), into=labels, missing=settle)
@@ -78,9 +78,9 @@ def sent(value: bytes | None, *headers: tuple[str, bytes | None], key: bytes | N
 NO_ROWS = {
     "without a field": address(city=None, customer_id="c9", revision=HUGE),
     "with a field of another type": address(city=5, customer_id="c9", revision=HUGE),
-    "without what it is joined by": address(customer_id=None, revision=HUGE),
+    "without the field it is joined by": address(customer_id=None, revision=HUGE),
     "under another key": address("a2", customer_id="c9", revision=HUGE),
-    "with a revision that is none": address(customer_id="c9", revision="x"),
+    "with an invalid revision": address(customer_id="c9", revision="x"),
     "with a revision of more than 64 bits": address(customer_id="c9", revision=2**63),
 }
 
@@ -88,20 +88,20 @@ NO_ROWS = {
 @pytest.mark.parametrize("rekeyed", [True, False])
 @pytest.mark.parametrize("settle", [DeadLetter, Drop])
 @pytest.mark.parametrize("value", NO_ROWS.values(), ids=NO_ROWS)
-def test_what_is_no_row_deletes_no_result(value: bytes, settle: Any, *, rekeyed: bool) -> None:
+def test_an_invalid_row_deletes_no_result(value: bytes, settle: Any, *, rekeyed: bool) -> None:
     results, letters = joined(sent(value), settle=settle, rekeyed=rekeyed)
     assert results == []
     assert len(letters) == 1
 
 
 @pytest.mark.parametrize("rekeyed", [True, False])
-def test_a_row_that_has_no_partner_deletes_what_an_older_one_had(*, rekeyed: bool) -> None:
+def test_a_row_without_a_partner_deletes_the_result_of_its_older_revision(*, rekeyed: bool) -> None:
     results, letters = joined(sent(address(customer_id="c9", revision=7)), rekeyed=rekeyed)
     assert [(each.key, each.value, each.headers) for each in results] == [(b"a1", None, [(REVISION_HEADER, b"7")])]
     assert len(letters) == 1
 
 
-def test_a_row_that_the_function_wants_no_result_of_deletes_what_an_older_one_had() -> None:
+def test_a_row_with_an_unwanted_result_deletes_the_result_of_its_older_revision() -> None:
     def never(_address: Address, _customer: Customer | None) -> Label | None:
         return None
 
@@ -121,7 +121,7 @@ def test_a_row_that_the_function_wants_no_result_of_deletes_what_an_older_one_ha
         [(AFTER_HEADER, b"1"), (REVISION_HEADER, b"%d" % 2**63)],
     ],
 )
-def test_a_deletion_that_no_worker_wrote_among_rekeyed_rows_deletes_no_result(
+def test_a_foreign_deletion_among_rekeyed_rows_deletes_no_result(
     headers: list[tuple[str, bytes | None]],
 ) -> None:
     results, letters = joined(sent(None, *headers))
@@ -129,14 +129,14 @@ def test_a_deletion_that_no_worker_wrote_among_rekeyed_rows_deletes_no_result(
     assert len(letters) == 1
 
 
-def test_a_deletion_of_a_rekeyed_row_is_passed_on_and_one_that_moved_is_not() -> None:
+def test_the_deletion_of_a_rekeyed_row_is_passed_on_but_a_move_is_not() -> None:
     headers = [(AFTER_HEADER, b"1"), (REVISION_HEADER, b"2")]
     results, letters = joined(sent(None, *headers), sent(None, (MOVED_HEADER, b""), (AFTER_HEADER, b"1")))
     assert [(each.value, each.headers) for each in results] == [(None, headers)]
     assert letters == []
 
 
-def test_a_deletion_by_the_owner_of_rows_is_passed_on_unless_its_revision_is_none() -> None:
+def test_an_owners_deletion_is_passed_on_unless_its_revision_is_invalid() -> None:
     results, letters = joined(
         sent(None), sent(None, (REVISION_HEADER, b"2")), sent(None, (REVISION_HEADER, b"x")), rekeyed=False
     )
@@ -168,7 +168,7 @@ KEYS = st.sampled_from([b"a1", b"\xff", b"", None])
 
 
 @given(key=KEYS, value=VALUES, headers=HEADERS, settle=st.sampled_from([DeadLetter, Drop, PassOn]))
-def test_whatever_lies_among_rekeyed_rows_is_joined_or_parked_and_the_next_row_is_joined(
+def test_any_record_among_rekeyed_rows_is_joined_or_dead_lettered_and_the_next_is_joined(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]], settle: Any
 ) -> None:
     foreign, good = Sent(0, 1, key, value, headers), Sent(1, 1, b"good", address("good"), ())
@@ -177,7 +177,7 @@ def test_whatever_lies_among_rekeyed_rows_is_joined_or_parked_and_the_next_row_i
     assert len(results) + len(letters) <= 3
 
 
-def test_of_a_slice_the_deletion_of_a_result_comes_behind_the_results_before_it() -> None:
+def test_in_a_slice_the_deletion_of_a_result_follows_the_results_before_it() -> None:
     def in_bonn(row: Address, customer: Customer | None) -> Label | None:
         fields = {"address_id": row.address_id, "customer_id": row.customer_id, "revision": row.revision}
         return Label(**fields, city=row.city, customer=customer) if row.city == "Bonn" else None

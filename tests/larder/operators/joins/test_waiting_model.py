@@ -1,7 +1,7 @@
 """The waiting room against a model: orders and customers in any order, read back late, with crashes anywhere.
 
-An order ends by being joined, given up or still waiting: once, and in the order of its key; after a crash at any
-point at least once, in transactions once all the same, and nothing is lost.
+Each order is joined, given up or still waiting, once and in the order of its key. After a crash at any point this
+happens at least once, with transactions still exactly once, and nothing is lost.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ JOINED = TopicPartition("joined", 0)
 
 
 class Ended(NamedTuple):
-    """What became of an order."""
+    """The outcome of an order."""
 
     offset: int
     how: str
 
 
 class Customers:
-    """A table that follows its topic, and may be behind; rows come and go."""
+    """A table that follows its topic and may lag; rows appear and disappear."""
 
     def __init__(self) -> None:
         self.log: list[tuple[float, str, bool]] = []
@@ -99,12 +99,12 @@ class Customers:
         return self.position >= ends[0].end
 
     def has_applied_until(self, moment: float) -> bool:
-        """Nothing that was published at or before that moment is still to be applied."""
+        """Return whether everything published up to that moment is applied."""
         return all(at > moment for at, _, _ in self.log[self.position :])
 
 
 class Waiting(RuleBasedStateMachine):
-    """Orders are events: each one counts, and waits under its coordinates."""
+    """Orders are events: each one counts, and waits under its own coordinates."""
 
     by_row_key = False
     exactly_once = False
@@ -130,7 +130,7 @@ class Waiting(RuleBasedStateMachine):
         self.open_room()
 
     def open_room(self) -> None:
-        """What a worker does with an input partition that it is assigned."""
+        """Do what a worker does with an assigned input partition."""
         delivery = self.delivery.as_delivery()
         letters = Output(LETTERS.topic, 1, 1 << 20)
         at = context(INPUT, self.delivery, letters, clock=lambda: self.customers.now)
@@ -149,7 +149,7 @@ class Waiting(RuleBasedStateMachine):
         self.watch()
 
     def watch(self) -> None:
-        """Note when orders began to wait, and judge the moment at which they are given up."""
+        """Note when orders began to wait, and check the moment at which they are given up."""
         arrive, give_up = self.waiting.arrive, self.joining.rule.give_up
 
         def arriving(found: LookedUp, decision: Decision) -> Decision:
@@ -191,7 +191,7 @@ class Waiting(RuleBasedStateMachine):
     @precondition(lambda self: self.customers.position < len(self.customers.log))
     @rule()
     def a_customer_is_applied(self) -> None:
-        self.waiting.came(0, [self.customers.apply()])
+        self.waiting.rows_changed(0, [self.customers.apply()])
 
     @rule(seconds=st.sampled_from([0.1, 3.0, 11.0]))
     def time_passes(self, seconds: float) -> None:
@@ -205,7 +205,7 @@ class Waiting(RuleBasedStateMachine):
 
     @rule()
     def the_worker_catches_up(self) -> None:
-        """Without which an order would seldom be admitted: the room opens once all is read."""
+        """Read everything. Otherwise an order would seldom be admitted, since the room opens once all is read."""
         self.the_waiting_topic_is_read(10_000)
         while self.customers.position < len(self.customers.log):
             self.a_customer_is_applied()
@@ -218,7 +218,7 @@ class Waiting(RuleBasedStateMachine):
 
     @rule(does=SELDOM)
     def the_partition_moves(self, *, does: bool) -> None:
-        """It is taken away and given again, to this worker or another: what was done is settled first."""
+        """Settle what is done, then assign the partition again, to this worker or another."""
         if not does:
             return
         self.delivery.finish()
@@ -236,14 +236,14 @@ class Waiting(RuleBasedStateMachine):
     @precondition(lambda self: self.late)
     @rule()
     def a_record_of_a_worker_before_comes_late(self) -> None:
-        """It was not gone: it slept, and its orders are another one's since."""
+        """Let a paused worker wake up after its orders were assigned to another one."""
         self.delivery.come(WAITING, [self.late.pop(0)])
         self.late_came = True
 
     @precondition(lambda self: self.delivery.pending.get(WAITING) and not self.exactly_once)
     @rule(customer=CUSTOMERS)
     def another_has_its_orders_before_the_worker_wakes_up(self, customer: str) -> None:
-        """All that it had on its way comes after what the other one made of the same orders, and of a newer one."""
+        """Deliver its pending records after the other worker's results for the same orders and a newer one."""
         self.late += self.delivery.crash(lambda _: 0).get(WAITING, ())
         self.crashed = True
         self.open_room()
@@ -267,13 +267,13 @@ class Waiting(RuleBasedStateMachine):
             self.a_record_of_a_worker_before_comes_late()
         self.let_everything_happen()
         if self.late_came:
-            # What came late to a room that was open is seen when it is opened again.
+            # Records that came late to an open room are found when it is opened again.
             self.open_room()
             self.let_everything_happen()
         self.judge()
 
     def let_everything_happen(self) -> None:
-        """Everything is read, processed, settled and read back; nothing is late any more."""
+        """Read, process, settle and read back everything, so that nothing is late any more."""
         self.the_waiting_topic_is_read(10_000)
         while self.waiting.tick(self.customers.now):
             pass
@@ -283,7 +283,7 @@ class Waiting(RuleBasedStateMachine):
             self.a_customer_is_applied()
         self.delivery.finish()
         self.the_waiting_topic_is_read(10_000)
-        assert not self.delivery.pending, "what was read back made something new"
+        assert not self.delivery.pending, "reading back produced something new"
 
     def judge(self) -> None:
         ended = self.ended()
@@ -303,7 +303,7 @@ class Waiting(RuleBasedStateMachine):
         self.judge_waiting()
 
     def ended(self) -> list[Ended]:
-        """What came out, in the order of each topic; the two topics are not ordered among each other."""
+        """Return the outcomes in the order of each topic. There is no order between the two topics."""
         joined = [msgspec.json.decode(record.value or b"") for record in self.delivery.logs[JOINED]]
         parked = [dict(record.headers) for record in self.delivery.logs[LETTERS]]
         return [
@@ -312,9 +312,9 @@ class Waiting(RuleBasedStateMachine):
         ]
 
     def judge_order(self, ended: list[Ended]) -> None:
-        """Of each key and topic, what came first comes out first; said again, it is said again in that order.
+        """For each key and topic, outcomes are in the order of the input, and repetitions are in that order too.
 
-        An order that came late to wait may come out again after those behind it.
+        An order that started to wait late may come out again after those behind it.
         """
         if self.late_came:
             return
@@ -327,7 +327,7 @@ class Waiting(RuleBasedStateMachine):
         for offsets in by_key.values():
             last = list(dict.fromkeys(reversed(offsets)))
             assert last == sorted(last, reverse=True), f"out of order: {offsets}"
-            # A crash may lose the letter of one and keep the output of the next: said again, it may come out itself.
+            # A crash may lose one order's dead letter and keep the next one's output. The retry may join the first.
             first = list(dict.fromkeys(offsets))
             assert self.crashed or first == sorted(first), f"out of order: {offsets}"
 
@@ -341,7 +341,7 @@ class Waiting(RuleBasedStateMachine):
             assert row["customer"] or self.settle_step is PassOn
 
     def judge_waiting(self) -> None:
-        """Nobody waits for what is there."""
+        """No order waits for a row that exists."""
         firsts: dict[bytes | None, dict[str, Any]] = {}
         for _, waiting in sorted(map(read, self.store.found.values()), key=lambda each: each[1].offset):
             firsts.setdefault(waiting.key, msgspec.json.decode(waiting.value or b""))
@@ -350,7 +350,7 @@ class Waiting(RuleBasedStateMachine):
 
 
 class WaitingRows(Waiting):
-    """Orders are rows of an owner topic: a later record of a row, or its deletion, takes the place of what waits."""
+    """Orders are rows of an owner topic: a later record of a row, or its deletion, replaces a waiting one."""
 
     by_row_key = True
 

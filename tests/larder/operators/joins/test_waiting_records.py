@@ -1,4 +1,4 @@
-"""Waiting records in the table that keeps them: each is read as it came, and what is none is dead-lettered."""
+"""Waiting records in the table that keeps them: each is read as it came, and invalid ones are dead-lettered."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ VALID = st.sampled_from(
 
 
 @given(BYTES | st.builds(lambda valid, changed: json.dumps({**valid, **changed}).encode(), VALID, FORMS))
-def test_whatever_lies_in_an_internal_topic_is_read_or_refused_with_a_value_error(value: bytes) -> None:
+def test_any_record_in_an_internal_topic_is_read_or_refused_with_a_value_error(value: bytes) -> None:
     readers: list[Callable[[bytes], object]] = [
         read,
         partial(msgspec.json.decode, type=StoredWakeUp),
@@ -90,7 +90,7 @@ def test_whatever_lies_in_an_internal_topic_is_read_or_refused_with_a_value_erro
 
 
 class Kept(Stage):
-    """A stage whose waiting topic is read into a table, as a worker does it."""
+    """A stage that reads its waiting topic into a table, as a worker does."""
 
     def __init__(self, directory: Path) -> None:
         topic = waiting_topic(WAITING.topic, 1)
@@ -111,7 +111,7 @@ class Kept(Stage):
         return OwnedRows(self.table.at(0), Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1)
 
     def let_them_go(self) -> None:
-        """Both partners come, and everything is settled and read back."""
+        """Add both partners, and settle and read back everything."""
         self.come(self.products, "p1", INK)
         self.come(self.customers, "c1", ADA)
         self.delivery.finish()
@@ -131,7 +131,7 @@ def nested(offset: int, depth: int) -> Sent:
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
-def test_a_record_nested_as_deeply_as_can_be_read_waits_like_any_other(stage: Kept, *, taken_over: bool) -> None:
+def test_a_record_nested_as_deeply_as_allowed_waits_like_any_other(stage: Kept, *, taken_over: bool) -> None:
     orders = [nested(offset, depth) for offset, depth in enumerate(range(700, 1_100))]
     stage.joining.process(orders)
     stage.delivery.finish()
@@ -171,7 +171,7 @@ ROW = {"id": "f", "offset": 1, "timestamp": 0, "deadline": 0.0, "key": None, "va
         (b"f", b'{"id":' + b"[" * 9_000),
     ],
 )
-def test_what_is_no_waiting_record_is_dead_lettered_and_those_that_wait_go_on(
+def test_invalid_waiting_records_are_dead_lettered_and_the_others_are_kept(
     stage: Kept, key: bytes | None, value: bytes | None
 ) -> None:
     stage.joining.process([stage.order(0)])
@@ -197,7 +197,7 @@ def test_a_waiting_record_of_another_version_is_kept_and_holds_its_input_back(st
     stage.delivery.finish()
     stage.read_back()
     (letter,) = stage.settled(LETTERS)
-    assert letter.key == b"s.joined.waiting/0/2", "the deletion by a stranger"
+    assert letter.key == b"s.joined.waiting/0/2", "the deletion by another writer"
     assert stage.table.unreadable(0) == 1
     assert not stage.opened().ready
     problem = unreadable_rows(stage.table, 0)
@@ -211,7 +211,7 @@ def test_a_waiting_record_of_another_version_is_kept_and_holds_its_input_back(st
     assert len(stage.waiting) == 1
 
 
-def test_a_waiting_record_that_somebody_else_wrote_is_dead_lettered_as_what_it_claims_to_be(stage: Kept) -> None:
+def test_a_foreign_waiting_record_is_dead_lettered_as_the_record_it_claims_to_be(stage: Kept) -> None:
     for name, value in {"a": b"{", "b": b"[" * 5_000, "c": b"", "d": b'{"order_id":"o"}'}.items():
         order = PlainRecord(3, 7, b"k", value, [("trace", b"t")])
         row = written(WaitingPlace(name.encode(), b"k", 3, 7, 0.0), order)

@@ -1,4 +1,4 @@
-"""Waiting records, case by case; `test_waiting_model` has what must hold in any order of events."""
+"""Waiting records, case by case; `test_waiting_model` has the properties that hold in any order of events."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Joined(Order):
 
 
 class Rows(dict[bytes, bytes]):
-    """The rows of a table, and how far it is."""
+    """The rows of a table, and its position."""
 
     position = end = 0
     seen_at = 0.0
@@ -98,7 +98,7 @@ class Stage:
         self.waiting = self.opened()
 
     def opened(self, seconds: float | None = None) -> Waiting:
-        """What waits, taken over from its topic."""
+        """Return the room after it has taken over the records in its topic."""
         declared = self.compiled.join.wait
         assert declared is not None
         letters = Output(LETTERS.topic, 1, 1 << 20)
@@ -117,7 +117,7 @@ class Stage:
         return self.waiting
 
     def rows(self) -> OwnedRows:
-        """The rows of the waiting topic, of which nothing has been read yet."""
+        """The rows of the waiting topic, before any of it has been read."""
         self.store = MemoryTable(self.delivery.logs[WAITING])
         return OwnedRows(
             self.store.as_view(), Output(WAITING.topic, 1, self.largest), self.delivery.as_delivery(), 1
@@ -133,7 +133,7 @@ class Stage:
             pass
 
     def spoil(self, old: bytes, new: bytes) -> None:
-        """Whoever wrote the orders that wait, they are others now."""
+        """Replace the waiting orders in the topic by others."""
         for record in list(self.settled(WAITING)):
             place, order = read(record.value or b"")
             spoilt = order._replace(value=(order.value or b"").replace(old, new))
@@ -146,7 +146,7 @@ class Stage:
 
     def come(self, table: Rows, key: str, row: Row) -> None:
         table[key.encode()] = msgspec.json.encode(row)
-        self.waiting.came(0 if table is self.customers else 1, [key.encode()])
+        self.waiting.rows_changed(0 if table is self.customers else 1, [key.encode()])
 
     def settled(self, tp: TopicPartition) -> list[Sent]:
         self.delivery.finish()
@@ -156,7 +156,7 @@ class Stage:
         return [dict(letter.headers)["larder.cause"].decode() for letter in self.settled(LETTERS)]
 
     def time_passes(self, seconds: float) -> None:
-        """The tables are looked at, and tell their ends, as they do all the time."""
+        """Read the tables' ends, as happens all the time."""
         self.now += seconds
         for table in (self.customers, self.products):
             table.seen_at = self.now
@@ -181,12 +181,12 @@ def test_thousands_of_records_of_one_key_are_released_in_order_when_their_partne
     assert len(stage.settled(JOINED)) == 3_000
 
 
-def test_a_record_with_two_partners_goes_once_both_are_there(stage: Stage) -> None:
+def test_a_record_with_two_partners_is_released_once_both_exist(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.come(stage.products, "p1", INK)
     assert len(stage.waiting) == 1
     del stage.products[b"p1"]
-    stage.waiting.came(1, [b"p1"])
+    stage.waiting.rows_changed(1, [b"p1"])
     stage.come(stage.customers, "c1", ADA)
     assert len(stage.waiting) == 1
     stage.come(stage.products, "p1", INK)
@@ -205,7 +205,7 @@ def test_a_released_record_is_deleted_after_its_result_is_acknowledged(stage: St
     assert [record.value is None for record in stage.settled(WAITING)] == [False, True]
 
 
-def test_a_record_is_given_up_at_its_deadline_with_what_it_lacks(stage: Stage) -> None:
+def test_a_record_is_given_up_at_its_deadline_with_its_missing_rows(stage: Stage) -> None:
     stage.come(stage.customers, "c1", ADA)
     stage.joining.process([stage.order(0), stage.order(1, "other", "c9")])
     stage.time_passes(9.9)
@@ -230,7 +230,7 @@ def test_waiting_records_are_counted_and_those_that_expire_are_sampled(stage: St
     assert [each.offset for each in quality.missing] == [0, 1]
 
 
-def test_a_table_that_lags_does_not_expire_records(stage: Stage) -> None:
+def test_a_lagging_table_does_not_expire_records(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.customers.end = 5
     stage.time_passes(1_000)
@@ -240,7 +240,7 @@ def test_a_table_that_lags_does_not_expire_records(stage: Stage) -> None:
     assert len(stage.waiting) == 0
 
 
-def test_a_table_that_reads_a_shorter_topic_from_scratch_holds_no_record_back_for_ever(stage: Stage) -> None:
+def test_a_recreated_shorter_topic_does_not_keep_records_waiting_forever(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.customers.end, stage.customers.position = 1_000, 900
     stage.time_passes(1)
@@ -249,7 +249,7 @@ def test_a_table_that_reads_a_shorter_topic_from_scratch_holds_no_record_back_fo
     assert len(stage.waiting) == 0
 
 
-def test_a_wait_that_is_declared_shorter_later_holds_for_those_that_wait_already() -> None:
+def test_a_shorter_wait_applies_to_records_that_already_wait() -> None:
     stage = Stage(seconds=1_000)
     stage.joining.process([stage.order(0)])
     stage.delivery.finish()
@@ -266,11 +266,11 @@ def test_beyond_the_limit_the_oldest_take_the_next_step_at_once() -> None:
     assert [record.key for record in stage.settled(JOINED)] == [b"k0", b"k1"]
 
 
-def test_beyond_the_limit_a_record_whose_partner_is_there_is_still_joined() -> None:
+def test_beyond_the_limit_a_record_whose_partner_exists_is_still_joined() -> None:
     stage = Stage(at_most=1)
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.joining.process([stage.order(0, "k0")])
-    # Not told yet: the room asks again before it gives an order up.
+    # The room was not notified: it looks the row up again before it gives an order up.
     stage.customers[b"c1"] = msgspec.json.encode(ADA)
     stage.joining.process([stage.order(1, "k1", "c9")])
     assert [record.key for record in stage.settled(JOINED)] == [b"k0"]
@@ -284,7 +284,7 @@ def test_a_record_that_is_too_large_to_wait_is_dead_lettered(stage: Stage) -> No
     assert "at most 400 bytes" in stage.causes()[0]
 
 
-def test_unreadable_waiting_records_are_dead_lettered_and_those_behind_them_go_on(stage: Stage) -> None:
+def test_unreadable_waiting_records_are_dead_lettered_and_those_behind_are_released(stage: Stage) -> None:
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
     stage.spoil(b'"c1"', b"12345")
     stage.products[b"p1"] = msgspec.json.encode(INK)
@@ -304,7 +304,7 @@ def test_an_unreadable_waiting_record_does_not_end_the_worker_when_it_expires(st
     assert [("no row" in cause, "Expected" in cause) for cause in stage.causes()] == [(True, False), (False, True)]
 
 
-def test_a_late_deletion_by_an_earlier_worker_lets_those_behind_go_in_time(stage: Stage) -> None:
+def test_a_late_deletion_by_a_previous_owner_releases_those_behind_in_time(stage: Stage) -> None:
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
     stage.joining.process([stage.order(0), stage.order(1, customer="c2")])
@@ -317,7 +317,7 @@ def test_a_late_deletion_by_an_earlier_worker_lets_those_behind_go_in_time(stage
     assert stage.causes() == []
 
 
-def test_a_record_that_an_earlier_worker_released_late_waits_when_it_is_read_again(stage: Stage) -> None:
+def test_a_record_that_a_previous_owner_released_late_waits_when_read_again(stage: Stage) -> None:
     stage.joining.process([stage.order(0)])
     stage.settle_and_read_back()
     stage.delivery.emit(WAITS, 0, b"orders/0/0", None, 0)
@@ -327,7 +327,7 @@ def test_a_record_that_an_earlier_worker_released_late_waits_when_it_is_read_aga
     assert len(stage.waiting) == len(stage.store.found) == 1
 
 
-def test_a_late_record_of_an_earlier_worker_is_released_when_the_partition_is_assigned_again(stage: Stage) -> None:
+def test_a_late_record_of_a_previous_owner_is_released_at_the_next_assignment(stage: Stage) -> None:
     other = Stage()
     other.joining.process([other.order(7)])
     (late,) = other.settled(WAITING)
@@ -341,7 +341,7 @@ def test_a_late_record_of_an_earlier_worker_is_released_when_the_partition_is_as
 
 
 @pytest.mark.parametrize("late", ["the row", "its deletion"])
-def test_a_late_write_of_an_earlier_worker_does_not_touch_a_newer_record_of_the_row(late: str) -> None:
+def test_a_late_write_of_a_previous_owner_does_not_affect_a_newer_record_of_the_row(late: str) -> None:
     stage, other = Stage(by_row_key=True), Stage(by_row_key=True)
     other.joining.process([other.order(0)])
     (before,) = other.settled(WAITING)
@@ -359,7 +359,7 @@ def test_a_late_write_of_an_earlier_worker_does_not_touch_a_newer_record_of_the_
 
 @pytest.mark.parametrize("partner", ["c2", "c1"])
 @pytest.mark.parametrize("named", ['"order_id":"other",', '"order_id":7,', ""])
-def test_what_is_no_row_replaces_no_waiting_record(named: str, partner: str) -> None:
+def test_an_invalid_row_replaces_no_waiting_record(named: str, partner: str) -> None:
     stage = Stage(by_row_key=True)
     stage.products[b"p1"] = msgspec.json.encode(INK)
     stage.customers[b"c2"] = msgspec.json.encode(Customer(customer_id="c2"))
@@ -380,7 +380,7 @@ def test_a_row_that_cannot_wait_still_replaces_its_earlier_version() -> None:
     assert len(stage.waiting) == len(stage.store.found) == 0
 
 
-def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_once() -> None:
+def test_a_row_read_again_after_a_newer_one_that_is_read_again_waits_once() -> None:
     stage = Stage(by_row_key=True)
     rows = [stage.order(0), stage.order(1, customer="c2")]
     stage.joining.process(rows)
@@ -388,7 +388,7 @@ def test_a_row_that_is_read_again_after_a_newer_one_and_that_one_again_waits_onc
     stage.opened()
     stage.joining.process(rows[:1])
     stage.settle_and_read_back()
-    assert b"aw==/1" in stage.store.found, "it takes no place of a newer one"
+    assert b"aw==/1" in stage.store.found, "it does not replace a newer one"
     stage.joining.process(rows[1:])
     stage.settle_and_read_back()
     assert [read(row)[1].offset for row in stage.store.found.values()] == [1]
@@ -406,7 +406,7 @@ def test_a_row_of_a_recreated_topic_replaces_an_earlier_one(value: bytes | None)
     assert len(stage.waiting) == len(stage.store.found)
 
 
-def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topic(
+def test_an_input_pauses_while_too_many_records_are_on_their_way_to_the_waiting_topic(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owned_rows, "UNSTORED_ROWS", 2)
@@ -418,7 +418,7 @@ def test_an_input_takes_no_more_while_too_much_is_on_its_way_to_the_waiting_topi
     assert not stage.joining.busy()
 
 
-def test_records_of_a_recreated_topic_do_not_replace_those_before(stage: Stage) -> None:
+def test_records_of_a_recreated_topic_do_not_replace_earlier_ones(stage: Stage) -> None:
     stage.joining.process([stage.order(0, "old")])
     stage.delivery.finish()
     stage.opened()
@@ -427,7 +427,7 @@ def test_records_of_a_recreated_topic_do_not_replace_those_before(stage: Stage) 
     assert [letter.value for letter in stage.settled(LETTERS)] == [stage.order(0, "old").value]
 
 
-def test_a_record_keeps_its_bytes_key_and_time_while_it_waits(stage: Stage) -> None:
+def test_a_record_keeps_its_bytes_key_and_timestamp_while_it_waits(stage: Stage) -> None:
     value = b'{ "order_id":"\xc3\xa9", "unknown":[1, 2.50], "customer_id":"c1","product_id":"p1"}'
     stage.joining.process([Sent(3, 1_234, b"\xff\x00", value, ())])
     stage.delivery.finish()

@@ -1,4 +1,4 @@
-"""Results of rekeyed rows that lie in their topic, however they came there: none of them ends a worker."""
+"""Results of rekeyed rows in their topic, whichever writer they are from: none of them ends a worker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 
 
 def gathered(held: LocalTable, *records: Sent) -> list[list[bytes | None]]:
-    """The keys of the rows that come of the results, and those of their dead letters."""
+    """Return the keys of the rows that the results produce, and those of their dead letters."""
     delivery = MemoryDelivery()
     rows = OwnedRows(held.at(0), Output(customers.name, 1, 1 << 20), delivery.as_delivery(), 1)
     dead_letters = DeadLetters("shop", JOINED, LETTERS, delivery.as_delivery())
@@ -55,7 +55,7 @@ RESULTS = st.builds(Sent, st.just(0), st.just(1), KEYS, st.none() | st.binary(ma
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(result=RESULTS)
-def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_is_gathered(
+def test_any_record_among_the_results_is_gathered_or_dead_lettered_and_the_next_is_gathered(
     held: LocalTable, result: Sent
 ) -> None:
     good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
@@ -81,7 +81,7 @@ def test_whatever_lies_among_the_results_is_gathered_or_parked_and_the_next_one_
         (b"a", [(AFTER_HEADER, b"1")]),
     ],
 )
-def test_what_is_no_result_is_parked_with_its_coordinates(
+def test_an_invalid_result_is_dead_lettered_with_its_coordinates(
     held: LocalTable, key: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
     row = b'{"customer_id":"a","revision":1}'
@@ -91,13 +91,13 @@ def test_what_is_no_result_is_parked_with_its_coordinates(
 @pytest.mark.parametrize(
     "value", [b"garbage", b"{}", b'{"customer_id":"good"}', b'{"customer_id":5,"revision":4611686018427387904}']
 )
-def test_a_result_that_is_no_row_hides_no_later_result_of_its_key(held: LocalTable, value: bytes) -> None:
+def test_an_invalid_result_hides_no_later_result_of_its_key(held: LocalTable, value: bytes) -> None:
     forged = Sent(0, 1, b"good", value, [(REVISION_HEADER, b"%d" % 2**62)])
     good = Sent(1, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     assert gathered(held, forged, good) == [[b"good"], [b"shop.joined/0/0"]]
 
 
-def test_a_result_that_is_deleted_is_a_deletion_of_its_revision_or_of_that_of_the_row(held: LocalTable) -> None:
+def test_a_deleted_result_keeps_its_own_revision_or_that_of_the_row(held: LocalTable) -> None:
     row = Sent(0, 1, b"good", GOOD, [(REVISION_HEADER, b"1")])
     after = Sent(1, 1, b"good", None, [(AFTER_HEADER, b"1")])
     later = Sent(2, 1, b"good", None, [(REVISION_HEADER, b"2")])

@@ -1,4 +1,4 @@
-"""Events that are rekeyed: each goes to where its field belongs, is left out, or is a dead letter."""
+"""Rekeyed events: each goes to the partition of its field, is left out, or is dead-lettered."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HEADERS: st.SearchStrategy[Headers] = st.sampled_from([[], [], [("trace", b"t")]
     drawn=st.lists(st.tuples(st.sampled_from([b"o1", None, b"\xff"]), VALUES, HEADERS)),
     sizes=st.lists(st.integers(1, 7)),
 )
-def test_rekeying_keeps_headers_and_the_order_of_each_new_key_and_parks_what_has_none(
+def test_rekeying_keeps_headers_and_order_and_dead_letters_events_without_a_key(
     drawn: list[tuple[bytes | None, bytes | None, Headers]], sizes: list[int]
 ) -> None:
     delivery = MemoryDelivery()
@@ -88,7 +88,7 @@ def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.Lo
     assert second.startswith("input orders: the record at offset 2 of partition 2 cannot be used: ")
 
 
-def test_an_event_without_a_key_says_what_it_lacks() -> None:
+def test_the_dead_letter_of_an_event_without_a_key_names_the_field() -> None:
     delivery = MemoryDelivery()
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),
@@ -100,15 +100,15 @@ def test_an_event_without_a_key_says_what_it_lacks() -> None:
     rekeying.process([Sent(offset, 0, b"k", value, ()) for offset, value in enumerate(values)])
     delivery.settle()
     causes = [dict(letter.headers)["larder.cause"].decode() for letter in delivery.logs[TopicPartition("letters", 2)]]
-    for cause, told in zip(
+    for cause, expected in zip(
         causes,
         ["no value", "requires JSON", "missing required field", "is null", "got `int`", "at most 500 bytes"],
         strict=True,
     ):
-        assert told in cause
+        assert expected in cause
 
 
-def test_by_leaves_out_and_counts_null_fields_where_missing_is_drop_and_parks_what_cannot_be_read() -> None:
+def test_with_drop_null_fields_are_left_out_and_counted_and_unreadable_ones_dead_lettered() -> None:
     delivery, counts = MemoryDelivery(), RekeyCounts()
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id", missing=Drop)),
@@ -124,7 +124,7 @@ def test_by_leaves_out_and_counts_null_fields_where_missing_is_drop_and_parks_wh
     assert counts.dropped == 2
 
 
-def test_an_event_whose_headers_are_too_large_is_parked_and_the_others_go_on() -> None:
+def test_an_event_with_too_large_headers_is_dead_lettered_and_the_others_pass() -> None:
     delivery = MemoryDelivery()
     rekeying = RekeyEventsStep(
         compile_rekey(EventTopic("orders", Order, key="order_id").by("customer_id")),

@@ -1,4 +1,4 @@
-"""The places of rekeyed rows, as they lie in their topic, however they came there: none of them hides a later row."""
+"""The places of rekeyed rows in their topic, whichever writer they are from: none of them hides a later row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def held(tmp_path: Path) -> Iterator[LocalTable]:
 
 
 def rekeyed(held: LocalTable, revision: int) -> list[Sent]:
-    """What comes of one row of KEY."""
+    """Return the outcome of one row of KEY."""
     delivery = MemoryDelivery()
     at = context(TopicPartition("shop.addresses", 0), delivery, LETTERS, held, service="shop")
     places = at.owned(Output(KEYS.name, 1, 1 << 20))
@@ -67,7 +67,7 @@ FOREIGN = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(foreign=st.lists(FOREIGN, min_size=1, max_size=3))
-def test_whatever_others_write_among_the_places_is_rejected_and_the_next_row_goes_on(
+def test_any_foreign_record_among_the_places_is_rejected_and_the_next_row_passes(
     held: LocalTable, foreign: list[Sent]
 ) -> None:
     position = held.position(0)
@@ -77,12 +77,12 @@ def test_whatever_others_write_among_the_places_is_rejected_and_the_next_row_goe
     assert [record.key for record in rekeyed(held, 1)] == [KEY]
 
 
-def test_a_place_of_another_writer_with_a_huge_revision_does_not_replace_the_own_one(held: LocalTable) -> None:
+def test_a_foreign_place_with_a_huge_revision_does_not_replace_the_services_own(held: LocalTable) -> None:
     own = msgspec.json.encode(RowPlace(key=KEY, by=b"c1", revision=1))
     held.apply(0, [Sent(0, 1, KEY, own, [(GENERATION_HEADER, b"1")])], 1)
     (rejected,) = held.apply(0, [Sent(1, 1, KEY, HUGE, [])], 2)
     assert "requires records that this service wrote, with the header larder.generation" in rejected.cause
-    assert rekeyed(held, 1) == [], "the own place holds"
+    assert rekeyed(held, 1) == [], "its own place stays valid"
     assert len(rekeyed(held, 2)) == 1
 
 
