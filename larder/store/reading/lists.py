@@ -97,7 +97,7 @@ def _merged(sources: list[Iterator[Found | None]], shape: Shape) -> Iterator[Fou
 
 
 def _with_pauses(entries: Iterator[Found | None]) -> Iterator[Found | None]:
-    """Drop most of the None of skipped entries."""
+    """Drop most of the pauses for skipped entries."""
     passed = 0
     for found in entries:
         if found is None:

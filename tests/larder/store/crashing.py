@@ -1,8 +1,8 @@
 """A process that is killed while it writes, again and again, and the model of its store.
 
 What happens to one store over many lives: batches are applied, with RocksDB's log and without it; indexes come and go;
-now and then the topic's log is read again as a whole, which by then has lost some keys. Each life begins by
-comparing what the one before has left.
+now and then the topic's log is read again as a whole, which by then has lost some keys. Each life first checks
+the state that the previous one left.
 """
 
 import json
@@ -27,7 +27,7 @@ KEYS = 60
 KIB = 1 << 10
 POINTS: Final = "points"
 FAILURE: Final = "failure"
-# Files with the acknowledged changes, and the full reads that were begun.
+# Files with the acknowledged changes, and the full reads that were started.
 REPORTED: Final = "reported"
 READS: Final = "reads"
 
@@ -42,7 +42,7 @@ def topic(indexes: tuple[str, ...]) -> OwnerTopic:
 
 @cache
 def record(offset: int) -> tuple[Key, int, Sent]:
-    """Key, revision and record at an offset, always the same."""
+    """Return key, revision and record at an offset, always the same."""
     chosen = random.Random(offset)  # noqa: S311  repeatable, not secret
     key, revision = f"c{chosen.randrange(KEYS)}", offset + chosen.randrange(-50, 50)
     if chosen.random() < 0.2:
@@ -53,13 +53,13 @@ def record(offset: int) -> tuple[Key, int, Sent]:
 
 @cache
 def lost_keys(read: int) -> frozenset[Key]:
-    """The keys whose records are gone from the log when it is read again."""
+    """Return the keys whose records the log has lost when it is read again."""
     chosen = random.Random(f"full read {read}")  # noqa: S311  repeatable, not secret
     return frozenset(f"c{number}" for number in chosen.sample(range(KEYS), KEYS // 6))
 
 
 def log(first: int, end: int, reads: FullReads) -> list[Sent]:
-    """The records that a log still has after full reads."""
+    """Return the records that a log still has after full reads."""
     found = ((offset, *record(offset)) for offset in range(first, end))
     return [
         sent
@@ -69,7 +69,7 @@ def log(first: int, end: int, reads: FullReads) -> list[Sent]:
 
 
 def rows_at(position: int, reads: FullReads) -> dict[bytes, bytes]:
-    """The rows of all records before a position, without those that full reads did not find."""
+    """Return the rows of all records before a position, without those that full reads did not find."""
     newest: dict[Key, tuple[int, bytes | None]] = {}
     lost: dict[int, set[Key]] = {}
     for read, before in reads:
@@ -154,20 +154,20 @@ class Life:
             self.table.apply(0, log(position, end, self.reads), end)
 
     def begun_reads(self) -> FullReads:
-        """The full reads that the store knows; the last one may have been lost with the process."""
+        """Return the full reads that the store knows; the last one may have been lost with the process."""
         file, read = self.directory / READS, self.table.last_full_read(0)
         begun = [(number, before) for number, before in json.loads(file.read_text())] if file.exists() else []
         return [] if read is None else begun[: int(read.begun) + 1]
 
     def reached(self) -> tuple[int, int]:
-        """The progress of the store: full reads, and the position in the log as it was first read."""
+        """Return the progress of the store: full reads, and the position in the log as it was first read."""
         return len(self.reads), max(self.table.position(0), self.last_read().before)
 
     def last_read(self) -> FullRead:
         return self.table.last_full_read(0) or FullRead(FullReadStage.DONE, 0, 0.0, 0)
 
     def compare(self) -> None:
-        """Rows, entries, counts and marks agree with position and stage, and no acknowledged change is lost."""
+        """Check that rows, entries, counts and marks agree with the position, and no acknowledged change is lost."""
         file, stage = self.directory / REPORTED, self.last_read().stage
         if file.exists():
             assert self.reached() >= tuple(json.loads(file.read_text())), "what was written is lost"

@@ -18,7 +18,7 @@ LONGEST = 60
 
 
 def forks() -> ForkServerContext:
-    """Fork processes off one that has imported everything and opened no store."""
+    """Fork processes from one that has imported everything and opened no store."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.larder.store.crashing"])
     return context
@@ -31,7 +31,7 @@ def failure(directory: Path) -> str:
 
 @pytest.mark.parametrize("seed", range(STORES))
 def test_after_a_kill_at_any_of_a_thousand_points_rows_indexes_and_position_agree(tmp_path: Path, seed: int) -> None:
-    # One more life than points: the last one checks what the last kill has left.
+    # One more life than points: the last one checks the state after the last kill.
     child = forks().Process(target=live_and_die, args=(str(tmp_path), seed, LIVES + 1, LONGEST))
     child.start()
     child.join(DEADLINE)

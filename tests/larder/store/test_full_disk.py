@@ -89,7 +89,7 @@ def test_a_full_disk_keeps_a_store_from_being_emptied(tmp_path: Path, *, damaged
     assert opened(tmp_path).raw(b"c1") is not None
 
 
-def test_a_full_disk_keeps_a_store_from_being_made(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_a_store_from_being_created(tmp_path: Path) -> None:
     full = fill_disk(tmp_path)
     with pytest.raises(StoreFullError, match="requires room on disk"):
         opened(tmp_path)

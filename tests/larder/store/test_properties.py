@@ -135,7 +135,7 @@ anything = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(anything, st.lists(st.integers(1, 8), max_size=8))
-def test_any_batching_gives_what_one_by_one_gives(log: list[Event | str | None], sizes: list[int]) -> None:
+def test_any_batching_gives_the_same_rows_as_one_by_one(log: list[Event | str | None], sizes: list[int]) -> None:
     records = [
         Sent(offset, b"broken", b"{")
         if entry is None

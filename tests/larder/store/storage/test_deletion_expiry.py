@@ -22,7 +22,7 @@ def remembered(table: Table) -> list[bytes]:
 
 
 class Clock:
-    """Hours since NOW."""
+    """A clock that shows `hours` after NOW."""
 
     hours = 0.0
 
@@ -40,7 +40,7 @@ def meet_ends(table: Table, clock: Clock) -> None:
         table.observe(partition, table.position(partition), clock())
 
 
-def tended(table: Table) -> list[bytes]:
+def maintained(table: Table) -> list[bytes]:
     while table.maintain(10):
         pass
     return remembered(table)
@@ -53,10 +53,10 @@ def test_a_deletion_is_remembered_for_a_day_from_when_it_was_read(tmp_path: Path
     table.apply(0, [gone(1, "young", timestamp=NOW - 50 * HOUR)])
     clock.hours = 23
     meet_ends(table, clock)
-    assert tended(table) == [b"old", b"young"]
+    assert maintained(table) == [b"old", b"young"]
     clock.hours = 25
     meet_ends(table, clock)
-    assert tended(table) == [b"young"]
+    assert maintained(table) == [b"young"]
 
 
 @pytest.mark.parametrize("old", [NOW - 72 * HOUR, -1])
@@ -78,7 +78,7 @@ def test_a_late_record_does_not_bring_a_row_back_after_a_backfill(
     for batch in [log] if together else [[record] for record in log]:
         table.apply(0, batch)
         meet_ends(table, clock)
-        tended(table)
+        maintained(table)
         clock.hours += 0.1
     assert table.raw(b"c1") is None
 
@@ -90,10 +90,10 @@ def test_a_worker_that_was_away_remembers_deletions_for_late_records(tmp_path: P
     table.close()
     clock.hours = 50
     table = opened(tmp_path, clock=clock)
-    assert tended(table) == [b"c1"]
+    assert maintained(table) == [b"c1"]
     table.apply(0, [row(2, "c1", 3)])
     meet_ends(table, clock)
-    assert tended(table) == []
+    assert maintained(table) == []
     assert table.raw(b"c1") is None
 
 
@@ -104,7 +104,7 @@ def test_a_lagging_partition_still_finds_a_deletion_remembered(tmp_path: Path, c
     table.observe(1, 1, clock())
     clock.hours = 25
     table.observe(0, 2, clock())
-    assert tended(table) == [b"c1"]
+    assert maintained(table) == [b"c1"]
     table.apply(1, [row(0, "c1", 3)])
     assert table.raw(b"c1") is None
 
@@ -114,7 +114,7 @@ def test_a_store_that_never_reached_its_end_forgets_nothing(tmp_path: Path, cloc
     table.apply(0, [gone(0, "c1")])
     clock.hours = 50
     table.observe(0, 2, clock())
-    assert tended(table) == [b"c1"]
+    assert maintained(table) == [b"c1"]
 
 
 @pytest.mark.parametrize("timestamp", [NOW + 1_000 * HOUR, NOW, -1])
@@ -123,7 +123,7 @@ def test_no_time_of_a_record_prolongs_a_remembered_deletion(tmp_path: Path, cloc
     table.apply(0, [row(0, "c1", 5, timestamp=timestamp), gone(1, "c1", 6, timestamp=timestamp)])
     clock.hours = 25
     meet_ends(table, clock)
-    assert tended(table) == []
+    assert maintained(table) == []
 
 
 def test_an_end_from_the_future_forgets_nothing_early(tmp_path: Path, clock: Clock) -> None:
@@ -133,7 +133,7 @@ def test_an_end_from_the_future_forgets_nothing_early(tmp_path: Path, clock: Clo
     meet_ends(table, clock)
     clock.hours = 0
     table.apply(0, [gone(0, "c1")])
-    assert tended(table) == [b"c1"]
+    assert maintained(table) == [b"c1"]
 
 
 def test_forgetting_goes_in_bounded_steps(tmp_path: Path, clock: Clock) -> None:
@@ -143,7 +143,7 @@ def test_forgetting_goes_in_bounded_steps(tmp_path: Path, clock: Clock) -> None:
     meet_ends(table, clock)
     assert table.maintain(10)
     assert len(remembered(table)) == 15
-    assert tended(table) == []
+    assert maintained(table) == []
     assert list(table.shard(0).store.scan_prefix(TOMBSTONE)) == []
     assert table.sizes().rows == 1
 
@@ -155,7 +155,7 @@ def test_a_row_that_came_back_survives_the_expiry_of_its_deletion(tmp_path: Path
     table.apply(0, [gone(3, "c2", 2)])
     clock.hours = 25
     meet_ends(table, clock)
-    assert tended(table) == [b"c2"]
+    assert maintained(table) == [b"c2"]
     assert table.raw(b"c1") is not None
 
 
@@ -169,6 +169,6 @@ def test_a_table_without_a_retention_remembers_no_deletions(tmp_path: Path, cloc
     table.apply(0, [row(2, "c2", 1), row(3, "c3", 1), gone(4, "c3")])
     table.apply(0, [gone(5, "c2")])
     meet_ends(table, clock)
-    assert tended(table) == []
+    assert maintained(table) == []
     assert list(table.shard(0).store.scan_prefix(ROW)) == []
     assert table.position(0) == 6

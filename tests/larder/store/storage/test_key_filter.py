@@ -10,20 +10,20 @@ from tests.larder.store.samples import opened, row
 
 
 @given(st.lists(st.lists(st.binary(max_size=3), max_size=20), max_size=20))
-def test_a_key_that_was_written_is_always_reported(batches: list[list[bytes]]) -> None:
+def test_the_filter_reports_every_key_that_was_written(batches: list[list[bytes]]) -> None:
     filling, written = Filling(10), set[bytes]()
     for keys in batches:
         assert written.intersection(keys) <= set(filling.add(keys))
         written.update(keys)
 
 
-def test_nearly_all_keys_of_a_first_filling_need_no_look_up() -> None:
+def test_nearly_all_keys_of_a_first_fill_need_no_look_up() -> None:
     filling = Filling(100_000)
     asked = sum(len(filling.add([b"c%d" % n for n in range(first, first + 500)])) for first in range(0, 100_000, 500))
     assert asked < 100_000 / 5
 
 
-def test_rows_from_before_the_filling_are_looked_up(tmp_path: Path) -> None:
+def test_rows_from_before_the_fill_are_looked_up(tmp_path: Path) -> None:
     table = opened(tmp_path)
     table.apply(0, [row(0, "a", 3, name="newest")])
     table.shard(0).catch_up(10)

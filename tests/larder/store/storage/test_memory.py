@@ -1,4 +1,4 @@
-"""Memory is bounded, and used."""
+"""Memory is bounded, and in use."""
 
 import itertools
 import random
@@ -12,7 +12,7 @@ from tests.larder.store.samples import customers, row
 
 
 def filled(directory: Path, memory: Memory) -> Table:
-    """A table of 16 MB that does not compress well, in files."""
+    """Return a table of 16 MB in files, which does not compress well."""
     chosen = random.Random(1)  # noqa: S311  to be repeated, not to be secret
     table = Table(customers, directory, memory, "global")
     table.open((0,), "id-1")

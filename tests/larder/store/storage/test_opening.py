@@ -192,7 +192,7 @@ def stored_in_files(path: Path) -> Path:
     return next((path / "shop.customers" / "global").glob("*.sst"))
 
 
-def test_a_half_made_store_is_made_again_without_a_word(tmp_path: Path) -> None:
+def test_a_half_created_store_is_created_again_without_a_log_line(tmp_path: Path) -> None:
     """Leave a directory as a process that is killed before RocksDB has written CURRENT."""
     directory = tmp_path / "shop.customers" / "global"
     directory.mkdir(parents=True)
@@ -243,7 +243,7 @@ def test_a_truncated_log_goes_back_to_a_whole_batch(tmp_path: Path) -> None:
     assert len(list(table.by("country", "AT", limit=100))) == 9
 
 
-def test_removing_half_of_a_store_and_dying_leaves_nothing_behind(path: Path) -> None:
+def test_a_store_that_was_half_removed_leaves_nothing_behind(path: Path) -> None:
     store = path / "shop.customers" / "global"
     store.rename(store.with_name("global.discarded"))
     (store.with_name("global.discarded") / "CURRENT").unlink()

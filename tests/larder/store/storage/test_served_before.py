@@ -1,4 +1,4 @@
-"""A rebuild never loses many of the rows that a table had in silence."""
+"""A rebuild never silently loses many of a table's rows."""
 
 from pathlib import Path
 
