@@ -76,7 +76,7 @@ def join_violations(
     for output in outputs:
         yield from _rightly_joined(join, output, known.get((output.value or {}).get("serial", -1)), versions, eras)
     for letter in letters:
-        yield from _rightly_parked(join, letter, known, versions, eras)
+        yield from _rightly_dead_lettered(join, letter, known, versions, eras)
     yield from _rightly_waiting(join, waiting, versions)
     yield from _in_order(join, orders, outputs)
     yield from _never_older(join, outputs, versions)
@@ -145,7 +145,7 @@ def _absent(partner: str | None, since: float, record: Seen, versions: Versions)
         yield Violation("misjoined", f"{_place(record)} found no row of {partner}, which had {_described(possible)}")
 
 
-def _rightly_parked(
+def _rightly_dead_lettered(
     join: Join, letter: Seen, known: dict[int, Seen], versions: Versions, eras: Sequence[Era]
 ) -> Iterator[Violation]:
     """An order is dead-lettered only if it has no partner at its deadline or later."""

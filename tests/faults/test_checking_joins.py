@@ -59,7 +59,7 @@ class Shop:
         row = {"id": f"{offset}", "offset": offset, "key": order["order_id"], "value": value}
         self.put("t.t.enriched.waiting", f"{offset}", row, 21.0)
 
-    def parked(self, order: dict[str, Any], at: float, cause: str = "t.customers has no row 'c1'") -> None:
+    def dead_lettered(self, order: dict[str, Any], at: float, cause: str = "t.customers has no row 'c1'") -> None:
         headers = {"larder.topic": "t.orders", "larder.cause": cause}
         self.put("t.dead-letters", f"t.orders/0/{order['serial']}", order, at, headers=headers)
 
@@ -122,7 +122,7 @@ def test_an_order_with_an_output_that_still_waits_is_doubled(shop: Shop) -> None
 def test_an_order_with_an_output_and_a_dead_letter_is_doubled(shop: Shop) -> None:
     order = shop.order(1, "c2")
     shop.enriched(order, OTHER)
-    shop.parked(order, 90.0)
+    shop.dead_lettered(order, 90.0)
     assert shop.kinds() == {"doubled"}
 
 
@@ -193,17 +193,17 @@ def test_an_order_may_wait_behind_another_of_its_key(shop: Shop) -> None:
 
 
 def test_an_order_dead_lettered_although_its_partner_came_in_time_is_misjoined(shop: Shop) -> None:
-    shop.parked(shop.order(1), 80.5)
+    shop.dead_lettered(shop.order(1), 80.5)
     assert shop.kinds() == {"misjoined"}
 
 
 def test_an_order_dead_lettered_before_its_deadline_is_hasty(shop: Shop) -> None:
-    shop.parked(shop.order(1, "c2"), 50.0, "t.customers has no row 'c2'")
+    shop.dead_lettered(shop.order(1, "c2"), 50.0, "t.customers has no row 'c2'")
     assert shop.kinds() == {"hasty"}
 
 
 def test_an_order_dead_lettered_for_another_reason_is_reported(shop: Shop) -> None:
-    shop.parked(shop.order(1), 20.0, "the value requires JSON")
+    shop.dead_lettered(shop.order(1), 20.0, "the value requires JSON")
     assert shop.kinds() == {"parked"}
 
 

@@ -76,9 +76,9 @@ class Trial:
         await asyncio.gather(*(load.begin() for load in self._loads))
         for name in WORKERS:
             self.field.start(name)
-        async with asyncio.TaskGroup() as beside:
-            going_on = (self._ask(), self._read(), *(self._load(load) for load in self._loads))
-            tasks = [beside.create_task(each) for each in going_on]
+        async with asyncio.TaskGroup() as background:
+            activities = (self._ask(), self._read(), *(self._load(load) for load in self._loads))
+            tasks = [background.create_task(each) for each in activities]
             await self._trouble()
             await asyncio.sleep(AFTER_SECONDS)
             for task in tasks:

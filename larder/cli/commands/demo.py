@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 def command(*, seconds: float | None, rate: float, fresh: bool, as_json: bool) -> None:
     """Run the demo of the project: a broker, a generator and workers.
 
-    Runs the demo that the project in the working directory declares (setting demo, usually app/demo.py) until Ctrl-C.
-    Topics and tables stay in .larder/, and the next demo continues from there.
+    The project in the working directory declares it (setting demo, usually app/demo.py). It runs until Ctrl-C. Topics
+    and tables stay in .larder/, and the next demo continues from there.
     """
     began = process_began()
     settings = load_settings().settings

@@ -32,7 +32,7 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """List the newest events that the decides of SERVICE refused, and count them by reason.
 
-    Refusals are results in SERVICE.refusals; nobody has to settle them. Looks at the newest 100,000 records.
+    Refusals are normal results and need no action. Reads the newest 100,000 records of SERVICE.refusals.
     """
     from larder.cli.terminal.letters import show_refusals  # noqa: PLC0415
     from larder.dead_letters.reading import newest_letters  # noqa: PLC0415 - imports Kafka's client

@@ -270,13 +270,13 @@ async def test_different_partition_counts_of_joined_topics_are_found(patient: Pa
 
 
 async def test_missing_topics_are_findings(patient: Patient) -> None:
-    gone = {patient.customers, patient.letters}
-    await delete(patient.kafka, *gone)
+    deleted = {patient.customers, patient.letters}
+    await delete(patient.kafka, *deleted)
 
-    async def are_gone() -> bool:
-        return gone.isdisjoint(await existing(patient.kafka, patient.prefix))
+    async def are_deleted() -> bool:
+        return deleted.isdisjoint(await existing(patient.kafka, patient.prefix))
 
-    await until(are_gone, 15, "topics to be gone")
+    await until(are_deleted, 15, "topics to be deleted")
     result = patient.doctor()
     assert (result.code, {each["audit"] for each in result.findings}) == (10, {"existence"})
     assert result.of("existence", patient.customers)["severity"] == "warning"
