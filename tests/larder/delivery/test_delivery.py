@@ -139,12 +139,12 @@ async def test_the_broker_accepts_the_largest_record_that_an_output_accepts(
     assert output.takes(b"k", value)
     assert not output.takes(b"k", value + b"x")
     headers: Headers = [("trace", b"x" * 400_000), ("ä" * 100, None), *[("", b"")] * 1_000]
-    beside = value[: -400_000 - 205 - HEADER_OVERHEAD * 1_002]
-    assert output.takes(b"k", beside, headers)
-    assert not output.takes(b"k", beside + b"x", headers)
+    largest = value[: -400_000 - 205 - HEADER_OVERHEAD * 1_002]
+    assert output.takes(b"k", largest, headers)
+    assert not output.takes(b"k", largest + b"x", headers)
     delivery.emit(output, 0, b"a", b"small", NOW)
     delivery.emit(output, 0, b"k", value, NOW)
-    delivery.emit(output, 0, b"h", beside, NOW, headers)
+    delivery.emit(output, 0, b"h", largest, NOW, headers)
     delivery.emit(output, 0, b"z", b"small", NOW)
     await delivery.settle(await delivery.close())
     assert [record.key for record in await read(kafka, topic)] == [b"a", b"k", b"h", b"z"]
@@ -166,8 +166,8 @@ async def test_a_topic_with_a_low_limit_gets_small_batches(
 
 
 async def test_a_refusal_names_the_limit_and_the_solution() -> None:
-    told = Output("joined", 1, 1_000).refusal(b"k", b"x" * 2_000)
-    assert told == "a record of joined requires at most 1000 bytes; found 2129; raise max.message.bytes of the topic"
+    cause = Output("joined", 1, 1_000).refusal(b"k", b"x" * 2_000)
+    assert cause == "a record of joined requires at most 1000 bytes; found 2129; raise max.message.bytes of the topic"
 
 
 def refusal(
@@ -186,9 +186,9 @@ async def test_headers_count_towards_the_limit_of_one_record_and_of_many() -> No
     output, headers = Output("joined", 1, 1_000), [("trace", b"x" * 900)]
     assert delivery.takes_all(output, [b"k"], [b"v"])
     assert not delivery.takes_all(output, [b"k", b"k"], [b"v", b"v"], [[], headers])
-    told = refusal(delivery, output, b"k", b"v", NOW, headers)
-    assert told is not None
-    assert "at most 1000 bytes; found 1045" in told
+    cause = refusal(delivery, output, b"k", b"v", NOW, headers)
+    assert cause is not None
+    assert "at most 1000 bytes; found 1045" in cause
 
 
 async def test_offsets_are_committed_after_the_outputs_are_acknowledged(

@@ -66,14 +66,14 @@ def by_partition(tmp_path: Path) -> Iterator[LocalTable]:
 
 
 def test_a_row_with_a_key_in_any_form_is_stored_and_found_under_one_key(whole: LocalTable) -> None:
-    told: list[bytes] = []
-    whole.changes.watch = lambda _partition, keys: told.extend(keys)
+    changed: list[bytes] = []
+    whole.changes.watch = lambda _partition, keys: changed.extend(keys)
     forms = [CAPITALS, BRACES, KEY]
     assert whole.apply(0, [part(offset, key, offset + 1) for offset, key in enumerate(forms)], 3) == []
     assert (whole.counts.new, whole.counts.changed) == (1, 2)
     assert json.loads(whole.stored.raw(KEY) or b"")["name"] == "at 2"
     assert whole.stored.raw(CAPITALS) is None
-    assert set(told) == {KEY}
+    assert set(changed) == {KEY}
 
 
 def test_a_deletion_with_a_key_in_another_form_deletes_the_row(whole: LocalTable) -> None:

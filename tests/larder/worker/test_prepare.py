@@ -57,10 +57,10 @@ def unused_port() -> int:
 
 
 async def test_own_topics_are_created_as_declared_once_those_of_others_exist(kafka: str, prefix: str) -> None:
-    said: list[str] = []
-    preparing = asyncio.create_task(prepare(shop(prefix), Connection(kafka), said.append))
-    await until(lambda: said, 15, "a line")
-    assert said[0] == f"waiting for topics of other owners: {prefix}.customers, {prefix}.orders"
+    reported: list[str] = []
+    preparing = asyncio.create_task(prepare(shop(prefix), Connection(kafka), reported.append))
+    await until(lambda: reported, 15, "a line")
+    assert reported[0] == f"waiting for topics of other owners: {prefix}.customers, {prefix}.orders"
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 7})
     facts = await asyncio.wait_for(preparing, 20)
@@ -93,13 +93,13 @@ async def test_a_rekeyed_topic_gets_the_partition_count_of_the_table_it_joins(ka
 async def test_a_state_is_created_with_the_partition_count_of_its_source_once_that_exists(
     kafka: str, prefix: str
 ) -> None:
-    said: list[str] = []
+    reported: list[str] = []
     state = OwnerTopic(f"{prefix}.counted", Customer, key="customer_id")
     service = Service(prefix)
     orders = EventTopic(f"{prefix}.orders", Order, key="customer_id", owner="checkout")
     service.fold(orders, state=service.table(state))(lambda order, row: row or Customer(customer_id=order.customer_id))
-    preparing = asyncio.create_task(prepare(service, Connection(kafka), said.append))
-    await until(lambda: said, 15, "a line")
+    preparing = asyncio.create_task(prepare(service, Connection(kafka), reported.append))
+    await until(lambda: reported, 15, "a line")
     async with Cluster(Connection(kafka)) as cluster:
         assert state.name not in await cluster.facts([state.name])
     await create(kafka, {orders.name: 2})
@@ -120,20 +120,20 @@ async def test_all_mismatches_are_reported_together_and_nothing_is_created(kafka
     await create(kafka, {f"{prefix}.orders": 1}, COMPACTED)
     with pytest.raises(DeclarationError) as refused:
         await prepare(shop(prefix, by_partition=True), Connection(kafka), print)
-    told = str(refused.value)
-    assert "an owner topic requires cleanup.policy=compact" in told
-    assert "an event topic requires cleanup.policy=delete" in told
-    assert "equal partition counts" in told
+    message = str(refused.value)
+    assert "an owner topic requires cleanup.policy=compact" in message
+    assert "an event topic requires cleanup.policy=delete" in message
+    assert "equal partition counts" in message
     async with Cluster(Connection(kafka)) as cluster:
         assert f"{prefix}.joined" not in await cluster.facts([f"{prefix}.joined"])
 
 
 async def test_a_worker_waits_for_an_unreachable_broker(prefix: str) -> None:
-    said: list[str] = []
+    reported: list[str] = []
     address = f"127.0.0.1:{unused_port()}"
-    waiting = asyncio.create_task(prepare(shop(prefix), Connection(address), said.append))
-    await until(lambda: len(said) > 1, 15, "two lines")
-    assert set(said) == {f"waiting for the broker at {address}"}
+    waiting = asyncio.create_task(prepare(shop(prefix), Connection(address), reported.append))
+    await until(lambda: len(reported) > 1, 15, "two lines")
+    assert set(reported) == {f"waiting for the broker at {address}"}
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
 

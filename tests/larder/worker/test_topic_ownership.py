@@ -87,8 +87,8 @@ async def test_an_invalid_claim_is_logged_and_ignored(kafka: str, topic: str, ca
             await claim(cluster, "stock", {topic: "id"}, at)
         finally:
             await send(kafka, OWNERS, [(f"{topic} somebody", None)])
-        said = "requires claims of services only; found another record at offset"
-        assert said in caplog.text
+        warning = "requires claims of services only; found another record at offset"
+        assert warning in caplog.text
         caplog.clear()
         await claims(cluster)
-        assert said not in caplog.text, "it was deleted"
+        assert warning not in caplog.text, "it was deleted"

@@ -305,10 +305,10 @@ class Waiting(RuleBasedStateMachine):
     def ended(self) -> list[Ended]:
         """Return the outcomes in the order of each topic. There is no order between the two topics."""
         joined = [msgspec.json.decode(record.value or b"") for record in self.delivery.logs[JOINED]]
-        parked = [dict(record.headers) for record in self.delivery.logs[LETTERS]]
+        dead = [dict(record.headers) for record in self.delivery.logs[LETTERS]]
         return [
             *(Ended(row["number"], "joined" if row["customer"] else "passed on") for row in joined),
-            *(Ended(int(headers["larder.offset"]), "parked") for headers in parked),
+            *(Ended(int(headers["larder.offset"]), "dead") for headers in dead),
         ]
 
     def judge_order(self, ended: list[Ended]) -> None:
@@ -320,10 +320,10 @@ class Waiting(RuleBasedStateMachine):
             return
         by_key: defaultdict[tuple[bytes | None, bool], list[int]] = defaultdict(list)
         for offset, how in ended:
-            by_key[self.orders[offset].key, how == "parked"].append(offset)
+            by_key[self.orders[offset].key, how == "dead"].append(offset)
         for offset in sorted(msgspec.json.decode(row)["offset"] for row in self.store.found.values()):
-            for parked in (True, False):
-                by_key[self.orders[offset].key, parked].append(offset)
+            for dead in (True, False):
+                by_key[self.orders[offset].key, dead].append(offset)
         for offsets in by_key.values():
             last = list(dict.fromkeys(reversed(offsets)))
             assert last == sorted(last, reverse=True), f"out of order: {offsets}"

@@ -136,9 +136,9 @@ def test_a_record_nested_as_deeply_as_allowed_waits_like_any_other(stage: Kept, 
     stage.joining.process(orders)
     stage.delivery.finish()
     stage.read_back()
-    parked = len(stage.settled(LETTERS))
-    assert 0 < parked < len(orders)
-    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.at(0).slices()))) == len(orders) - parked
+    dead = len(stage.settled(LETTERS))
+    assert 0 < dead < len(orders)
+    assert len(stage.waiting) == len(list(chain.from_iterable(stage.table.at(0).slices()))) == len(orders) - dead
     if taken_over:
         stage.opened()
     stage.let_them_go()

@@ -68,9 +68,9 @@ def test_rekeying_keeps_headers_and_order_and_dead_letters_events_without_a_key(
         assert [(each.key, each.value, each.timestamp, list(each.headers)) for each in log] == [
             (each.key, each.value, each.timestamp, each.headers) for each in expected[partition]
         ]
-    parked = [letter.key for letter in delivery.logs[TopicPartition("letters", 2)]]
+    dead = [letter.key for letter in delivery.logs[TopicPartition("letters", 2)]]
     going = {record.offset for each in expected.values() for record in each}
-    assert parked == [f"orders/2/{record.offset}".encode() for record in records if record.offset not in going]
+    assert dead == [f"orders/2/{record.offset}".encode() for record in records if record.offset not in going]
 
 
 def test_the_first_dead_letter_of_each_cause_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> None:
