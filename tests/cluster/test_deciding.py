@@ -226,7 +226,7 @@ def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stoc
     stock.beside.call(send(stock.kafka, wake_ups, [newer]))
     with running(worker := stock.tallying('zone: str = "there"', "here")):
         line = worker.until_logged(rf"internal topic {wake_ups}, partition {home}: .*")
-        assert "start the version of Larder that wrote these records; or do without them" in line
+        assert "start the version of Larder that wrote these records; or discard them" in line
         worker.until(lambda _: held_back(worker, "internal topic") >= 2, what="the requests of p1 held back")
         assert not [row for row in stock.rows("reserved") if row["product_id"] == "p1"]
         stock.beside.call(send(stock.kafka, wake_ups, [Sent("p1", None, home, ours)]))
