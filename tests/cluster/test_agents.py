@@ -81,7 +81,7 @@ def test_an_endless_agent_and_its_thread_do_not_keep_the_process_alive(shop: Sho
     with running(worker):
         worker.until_running()
         assert worker.stop(timeout=30) == 1
-        said = worker.until_logged("ending the process; still running: .*")
+        said = worker.until_logged("exiting; still running: .*")
         assert "task run_agent at " in said
         assert "thread pool-of-mine" in said
 
@@ -103,7 +103,7 @@ def test_an_agent_that_blocks_the_event_loop_does_not_keep_the_process_alive(sho
         shop.order(1)
         shop.beside.call(until((shop.directory / "done").exists, 30, "a batch"))
         assert worker.stop(timeout=30) == 1
-        assert "task run_agent at " in worker.until_logged("ending the process; still running: .*")
+        assert "task run_agent at " in worker.until_logged("exiting; still running: .*")
 
 
 def _done(shop: Shop) -> set[str]:
