@@ -81,7 +81,7 @@ def test_a_worker_whose_name_is_used_elsewhere_ends_with_the_reason(shop: Shop) 
         first.until_shared(2 * PARTITIONS)
         with running(second):
             assert first.exit_code() != 0
-            assert f"worker {shop.prefix}.one: requires a name that nobody else has" in first.text
+            assert f"worker {shop.prefix}.one: requires a name that no other worker has" in first.text
             second.until_shared(2 * PARTITIONS)
             shop.order(20)
             shop.judge()

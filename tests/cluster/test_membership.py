@@ -130,7 +130,7 @@ def test_a_second_worker_of_the_same_name_is_refused(shop: Shop, declared: str) 
     with none_left(*workers):
         first.start().until_logged("answers at")
         assert second.start().exit_code() == 2
-        assert second.text.startswith(f"larder: worker one of {shop.prefix}: requires a name that nobody else has")
+        assert second.text.startswith(f"larder: worker one of {shop.prefix}: requires a name that no other worker has")
         assert len(second.text.splitlines()) == 1, second.text
         assert first.alive()
         # As soon as the first has ended, its name is free.
