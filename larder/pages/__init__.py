@@ -1,8 +1,7 @@
-"""Pages for people, made of the very data that programs get as JSON.
+"""Pages for people, made from the data that programs get as JSON.
 
-`render` gives the HTML of a template; the address decides which. Nothing is asked for from here: what a page shows is
-handed in. Pages load nothing but what is in `static/`, as `HEADERS` has browsers enforce, and are whole without
-JavaScript.
+`render` returns the HTML of a template, which the address determines. This room requests nothing: it gets all data that
+a page shows. Pages load only files of `static/`, which `HEADERS` makes browsers enforce, and work without JavaScript.
 """
 
 from larder.pages.rendering import HEADERS, STATIC, TEMPLATES, Context, render

@@ -1,7 +1,7 @@
-"""A topology as a drawing: boxes and lines with their places, from the nodes and edges of `GET /topology`.
+"""A topology as a drawing: boxes and lines with coordinates, from the nodes and edges of `GET /topology`.
 
-Pure. Gives numbers and texts; a template makes SVG of them. Sizes are in units of SVG, of which a letter of the labels
-takes seven at most.
+Pure. Returns numbers and texts, which a template renders as SVG. Sizes are in SVG units; a character of a label takes
+at most seven.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _LETTER, _PADDING = 7.3, 14.0
 _NARROWEST, _WIDEST = 120.0, 230.0
 _HEIGHT = 46.0
 _BETWEEN_ROWS = 22.0
-# A line that passes a column takes a place there, so that it does not run through a box.
+# A line that passes a column gets a place in it, so that it does not cross a box.
 _PASSING = 10.0
 _MARGIN = 12.0
-# Times that boxes are moved towards their neighbours; they hardly move after that.
+# How often boxes are moved towards their neighbours; after that they hardly move.
 _ALIGNMENTS = 8
-# How far a drawing may shrink to fit its page: letters of twelve units are then nine pixels high.
+# How far a drawing may shrink to fit its page: characters of twelve units are then nine pixels high.
 _READABLE = 0.75
 
 
 class Box(NamedTuple):
-    """A node in its place; `name` may be cut, `whole` is not."""
+    """A node with its coordinates; `name` may be shortened, `whole` is not."""
 
     id: str
     kind: str
@@ -42,7 +42,7 @@ class Box(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What leads from one box to another, or both ways: an SVG path from left to right."""
+    """A line from one box to another, or both ways: an SVG path from left to right."""
 
     path: str
     forth: bool
@@ -50,9 +50,9 @@ class Line(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Everything to draw; names of boxes are without the `beginning` that most have in common.
+    """Everything to draw. Names of boxes are without their common `beginning`.
 
-    `least` is the width below which it cannot be read.
+    `least` is the smallest legible width.
     """
 
     width: float
@@ -65,7 +65,7 @@ class Drawing(NamedTuple):
 
 
 def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw nodes and edges in columns from left to right; edges of nodes that are not there are left out."""
+    """Draw nodes and edges in columns from left to right, without edges of missing nodes."""
     beginning = _beginning({node["name"] for node in nodes})
     known = {node["id"]: {**node, "short": node["name"].removeprefix(beginning)} for node in nodes}
     texts = _texts(edges, known.keys())
@@ -91,7 +91,7 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
 
 
 def _beginning(names: Collection[str]) -> str:
-    """Give what several names begin with up to a dot, where most is saved by leaving it out; "" where it is needed."""
+    """Return the common beginning, up to a dot, whose omission saves most characters; "" if it is needed."""
     counts = Counter(name[: at + 1] for name in names for at, letter in enumerate(name[:-1]) if letter == ".")
     shared = [(count * len(beginning), beginning) for beginning, count in counts.items() if count > 1]
     _, beginning = max(shared, default=(0, ""))
@@ -99,7 +99,7 @@ def _beginning(names: Collection[str]) -> str:
 
 
 def _texts(edges: Sequence[Mapping[str, Any]], known: Collection[str]) -> dict[Edge, str]:
-    """Give the texts of edges between nodes that are there, those between the same two as one; none to itself."""
+    """Return the texts of edges between existing nodes, by pair, without edges from a node to itself."""
     found: dict[Edge, list[str]] = {}
     for edge in edges:
         if edge["from"] in known and edge["to"] in known and edge["from"] != edge["to"]:
@@ -108,9 +108,9 @@ def _texts(edges: Sequence[Mapping[str, Any]], known: Collection[str]) -> dict[E
 
 
 def _chains(found: Sequence[Sequence[str]], arrows: Sequence[Edge]) -> list[list[str]]:
-    """Give what each edge goes by, from left to right: its ends, and a place in each column between.
+    """Return the route of each edge, from left to right: its ends, and a place in each column between.
 
-    Edges there and back are one.
+    Edges in both directions are one.
     """
     level = {node: at for at, column in enumerate(found) for node in column}
     ends = dict.fromkeys((source, to) if level[source] < level[to] else (to, source) for source, to in arrows)
@@ -143,7 +143,7 @@ def _lefts(widths: Sequence[float]) -> list[float]:
 
 
 def _middles(order: Sequence[Sequence[str]], steps: Sequence[Edge], boxes: Collection[str]) -> dict[str, float]:
-    """Give the height of each node's middle: near its neighbours', in the order of its column, none over another."""
+    """Return the vertical middle of each node: near its neighbours, in the order of its column, without overlaps."""
     tall = {node: _HEIGHT if node in boxes else _PASSING for column in order for node in column}
     near: dict[str, list[str]] = {}
     for left, right in steps:
@@ -165,7 +165,7 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _apart(column: Sequence[str], wanted: Sequence[float], tall: Mapping[str, float]) -> dict[str, float]:
-    """Place nodes where they want to be, as far as there is room: pushed down in order, then moved back as a whole."""
+    """Place nodes close to where they want to be: pushed down in order, then moved back as a whole."""
     placed: list[float] = []
     for at, node in enumerate(column):
         lowest = placed[-1] + tall[column[at - 1]] / 2 + _BETWEEN_ROWS + tall[node] / 2 if placed else wanted[at]
@@ -194,13 +194,13 @@ def _line(chain: Sequence[str], place: Mapping[str, tuple[float, float, float]],
 
 
 def _steps(chain: Sequence[str], place: Mapping[str, tuple[float, float, float]]) -> list[Step]:
-    """Give the parts of a line between columns."""
+    """Return the parts of a line between columns."""
     found = [(place[one], place[other]) for one, other in pairwise(chain)]
     return [Step(left + width, y, to_y) for (left, y, width), (_, to_y, _) in found]
 
 
 def _told(chain: Sequence[str], texts: Mapping[Edge, str]) -> list[str]:
-    """Give what stands at a line; where it leads both ways, each text says in which direction."""
+    """Return the label of a line; if it leads both ways, each text names its direction."""
     forth, back = texts.get((chain[0], chain[-1])), texts.get((chain[-1], chain[0]))
     if forth is None or back is None:
         return [text for text in (forth, back) if text]

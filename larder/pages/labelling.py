@@ -1,6 +1,6 @@
-"""Where the labels of lines stand: beside or on their own line, between two columns, and none over another.
+"""Places the labels of lines: beside or on their own line, between two columns, without overlaps.
 
-Pure. A label without a free place is left out: the list below a drawing has it. Sizes are those of the drawing.
+Pure. A label without a free place is left out; the list below the drawing has it. Sizes are those of the drawing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 GAP = 96.0
-"""Between two columns: a label never leaves it, so that it never lies over a box."""
+"""The gap between two columns. A label stays inside, so that it never covers a box."""
 
 # At most as wide as a letter is on the average, and how far letters reach above and below the line that they stand on.
 _LETTER, _RISE, _FALL = 6.6, 11.0, 4.0
@@ -20,7 +20,7 @@ _MOST = int((GAP - 2 * _ASIDE) / _LETTER)
 # Parts of the way along a curve where its label may stand if both its ends are taken.
 _ALONG = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
 
-# Lines of text that a label may stand away from its own line where all nearer places are taken.
+# Lines of text between a label and its own line, at most, if all nearer places are taken.
 _FARTHEST = 3
 
 
@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text; it begins, ends or has its middle at `x`, as `anchor` says, and stands on `y`."""
+    """A text that begins, ends or is centred at `x`, as `anchor` says, with its baseline at `y`."""
 
     text: str
     x: float
@@ -42,32 +42,32 @@ class Label(NamedTuple):
 
     @property
     def left(self) -> float:
-        """Where it begins at the latest."""
+        """Its left edge."""
         return self.x - len(self.text) * _LETTER * {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor]
 
     @property
     def right(self) -> float:
-        """Where it has ended."""
+        """Its right edge."""
         return self.left + len(self.text) * _LETTER
 
     @property
     def top(self) -> float:
-        """How high its letters reach."""
+        """Its upper edge."""
         return self.y - _RISE
 
     @property
     def bottom(self) -> float:
-        """How low they reach."""
+        """Its lower edge."""
         return self.y + _FALL
 
     def overlaps(self, other: Label) -> bool:
-        """Say whether two labels share a place."""
+        """Return whether two labels overlap."""
         beside = self.right <= other.left or other.right <= self.left
         return not beside and self.top < other.bottom and other.top < self.bottom
 
 
 class Labelled(NamedTuple):
-    """A line and what is to stand at it; `at_the_end`: rather where its first step ends, as several begin together."""
+    """A line and its label; `at_the_end`: preferably where its first step ends, as several lines begin together."""
 
     steps: Sequence[Step]
     texts: Sequence[str]
@@ -75,7 +75,7 @@ class Labelled(NamedTuple):
 
 
 def labels(lines: Iterable[Labelled]) -> list[Label]:
-    """Give each text the first place at its line that is free."""
+    """Give each text the first free place at its line."""
     found: dict[float, list[Label]] = {}
     for line in lines:
         for text in line.texts:
@@ -89,11 +89,11 @@ def labels(lines: Iterable[Labelled]) -> list[Label]:
 
 
 def _places(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
-    """Give places for a text at a line, the best one first, each with the gap that it is in."""
+    """Yield places for a text at a line, the best first, each with its gap."""
     for step in line.steps:
         start, end = (step.y, step.to_y, step.x + _ASIDE, "start"), (step.to_y, step.y, step.x + GAP - _ASIDE, "end")
         sides = (end, start) if line.at_the_end else (start, end)
-        # On the side to which the line does not bend; where that is taken, on the other one.
+        # On the side away from the bend; if that is taken, on the other one.
         for y, towards, x, anchor in sides:
             for bent in (False, True):
                 below = (towards < y - _LEVEL) != bent
@@ -112,7 +112,7 @@ def _on_the_curve(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
 
 
 def _farther(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
-    """Give places in the height of an end, and some lines of text above and below."""
+    """Yield places at the height of an end, and some lines of text above and below."""
     for lines in range(1, _FARTHEST + 1):
         for step in line.steps:
             for y, x, anchor in ((step.to_y, step.x + GAP - _ASIDE, "end"), (step.y, step.x + _ASIDE, "start")):
@@ -121,6 +121,6 @@ def _farther(line: Labelled, text: str) -> Iterator[tuple[float, Label]]:
 
 
 def _bent(part: float, start: float, first: float, second: float, end: float) -> float:
-    """Give a coordinate of a cubic curve, so far along it."""
+    """Return a coordinate of a cubic curve at a parameter."""
     rest = 1.0 - part
     return rest**3 * start + 3 * rest**2 * part * first + 3 * rest * part**2 * second + part**3 * end

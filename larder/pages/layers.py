@@ -1,6 +1,6 @@
-"""In which column each node of a graph stands, and in which order: left to right, with few crossings.
+"""Assigns nodes of a graph to columns, in an order with few crossings.
 
-Pure, and the same for the same graph. Edges that would lead back to the left are turned round for this. Knows no sizes.
+Pure and deterministic. Edges that would lead back to the left are reversed for this. Knows no sizes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 Edge = tuple[str, str]
 
-# Sweeps over the columns, there and back; more than a few change nothing any more.
+# Sweeps over the columns, there and back; more than a few change nothing.
 _SWEEPS = 6
 
 
 def columns(nodes: Sequence[str], edges: Iterable[Edge]) -> list[list[str]]:
-    """Give the nodes by column. An edge leads to the right, or (where there is a circle) back."""
+    """Return the nodes by column. An edge leads to the right, or back if it closes a cycle."""
     forward = _without_circles(nodes, [edge for edge in dict.fromkeys(edges) if edge[0] != edge[1]])
     level = _levels(nodes, forward)
     found: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
@@ -24,7 +24,7 @@ def columns(nodes: Sequence[str], edges: Iterable[Edge]) -> list[list[str]]:
 
 
 def ordered(found: Sequence[Sequence[str]], edges: Sequence[Edge]) -> list[list[str]]:
-    """Order each column by where the neighbours of its nodes stand, so that few edges cross."""
+    """Order each column by the positions of its nodes' neighbours, so that few edges cross."""
     order = [list(column) for column in found]
     for sweep in range(_SWEEPS):
         to_the_right = sweep % 2 == 0
@@ -53,7 +53,7 @@ def _neighbours(edges: Iterable[Edge]) -> dict[str, list[str]]:
 
 
 def _without_circles(nodes: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
-    """Turn round the edges that close a circle, as a walk in depth finds them."""
+    """Reverse the edges that close a cycle in a depth-first walk."""
     after: dict[str, list[str]] = {}
     for source, to in edges:
         after.setdefault(source, []).append(to)
@@ -82,7 +82,7 @@ def _without_circles(nodes: Sequence[str], edges: Sequence[Edge]) -> list[Edge]:
 
 
 def _levels(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Give each node its column: one to the right of the last of those before it."""
+    """Return the column of each node: one to the right of its last predecessor."""
     before = _neighbours(edges)
     open_before = {node: len(set(before.get(node, ()))) for node in nodes}
     after = _neighbours((to, source) for source, to in dict.fromkeys(edges))

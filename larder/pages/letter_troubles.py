@@ -1,4 +1,4 @@
-"""What dead letters say is wrong with a service. Pure; from what `GET /services?all=1` answers."""
+"""Troubles that dead letters show. Pure; from the answer of `GET /services?all=1`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from larder.pages.wording import number, several, share
 
 Data = Mapping[str, Any]
 
-# The share of an input's records that may become dead letters before that is said before all else.
+# The share of an input's records that may become dead letters before this comes first.
 MUCH = 0.1
 
 
 def letter_troubles(services: Data) -> Iterator[Trouble]:
-    """Say which dead letters nobody has settled, and of other inputs how many records became some since the start."""
+    """Yield unsettled dead letters, and for other inputs how many records became dead letters since the start."""
     since_start = {each["topic"]: each for each in totals.dead_letters(services)}
     if services.get("unsettled", True) is None:
         yield Trouble(
             Severity.HINT,
-            "How many dead letters lie in their topic is not known yet",
-            "They are counted in the background. Look again in a moment, and whether the broker is reached",
+            "The number of dead letters in their topic is not known yet",
+            "They are counted in the background. Reload in a moment, and check that the broker is reachable",
             "/dead-letters",
             "Dead letters",
         )
@@ -51,7 +51,7 @@ def _unsettled(told: Data) -> Trouble:
 
 
 def _since_start(told: Data) -> Trouble:
-    """Say how many records of an input became dead letters, and why most of them did."""
+    """Return how many records of an input became dead letters, with the most frequent cause."""
     topic, records, letters, cause = (told[name] for name in ("topic", "records", "dead_letters", "cause"))
     much = letters > MUCH * records > 0
     of_all = f", {share(min(letters, records), records)} of {number(records)}," if much else ""

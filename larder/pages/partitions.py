@@ -124,6 +124,6 @@ _SAYS = {
     "input": "processed here",
     "elsewhere": "on another worker",
     "no_answer": "on a worker that does not answer",
-    "unserved": "served by nobody",
+    "unserved": "not served by any worker",
     "unknown": "not on this worker",
 }

@@ -1,6 +1,6 @@
-"""Templates and what they may use: the environment, the headers of pages, and what is known beside the data.
+"""Templates and what they may use: the environment, the headers of pages, and context in addition to the data.
 
-A template cannot show what is not there: a name that is undefined is an error, and all values are escaped.
+In a template, an undefined name is an error, and all values are escaped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from larder.pages.views import VIEWS
 _HERE: Final = Path(__file__).parent
 
 STATIC: Final = _HERE / "static"
-"""The directory that is served at /static/."""
+"""The directory behind /static/."""
 
 HEADERS: Final[Mapping[str, str]] = {
     # frame-ancestors and form-action do not fall back to default-src.
@@ -31,19 +31,19 @@ HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",  # what is wrong now, not a minute ago
 }
-"""What goes with every page. A value that slipped through escaping would still not run."""
+"""The headers of every page. Even a value that escaped the escaping would not run."""
 
 TEMPLATES: Final = frozenset(VIEWS)
 """The names that `render` takes."""
 
 
 class Context(NamedTuple):
-    """What a page knows beside its data.
+    """What a page knows in addition to its data.
 
-    service, worker  who answers.
-    path             what was asked for: path and query.
-    at               when, in seconds since 1970.
-    tables           the tables that this worker can answer for: only rows of those are linked to.
+    service, worker  the worker that answers.
+    path             path and query of the request.
+    at               the time, in seconds since 1970.
+    tables           the tables that this worker can answer for: only their rows are linked.
     """
 
     service: str
@@ -54,19 +54,19 @@ class Context(NamedTuple):
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters as asked; of one that is repeated, the last."""
+        """The parameters of the request; of a repeated one, the last."""
         return dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
 
     def following(self, cursor: str) -> str:
-        """Give the query of the next page of what was asked, with all that it was asked with."""
+        """Return the query of the next page, with the parameters of this one."""
         asked = parse_qsl(urlsplit(self.path).query, keep_blank_values=True)
-        # A form sends what was left empty, too; an index can have the empty value.
+        # A form also sends empty fields; an index can have the empty value.
         kept = [(name, value) for name, value in asked if name != "cursor" and (value or name == "value")]
         return urlencode([*kept, ("cursor", cursor)], quote_via=quote)
 
     @property
     def again(self) -> str:
-        """What was asked, as a link: one slash first, since with two (or a backslash) another host would be meant."""
+        """The request as a link. It begins with one slash: two, or a backslash, would mean another host."""
         return "/" + self.path.lstrip("/\\")
 
     @property
@@ -76,7 +76,7 @@ class Context(NamedTuple):
 
     @property
     def above(self) -> list[tuple[str, str]]:
-        """The pages that this one lies below, by address and name: where somebody goes on who finds nothing here."""
+        """The parents of this page, by address and name: where a reader continues who finds nothing here."""
         parts = [unquote(part) for part in self.page.split("/")[1:]]
         if parts[:1] == ["dead-letters"]:
             return [("/dead-letters", "Dead letters")]
@@ -87,7 +87,7 @@ class Context(NamedTuple):
 
 
 def render(template: str, data: Mapping[str, Any], context: Context) -> str:
-    """Give the HTML of a page; `template` is one of `TEMPLATES`, `data` what the same address answers as JSON."""
+    """Return the HTML of a page; `template` is one of `TEMPLATES`, `data` is the JSON answer of the same address."""
     text = msgspec.json.encode(data)
     plain = _as_json_has_it(data, text)
     view = VIEWS[template](plain, text)
@@ -95,7 +95,7 @@ def render(template: str, data: Mapping[str, Any], context: Context) -> str:
 
 
 def _as_json_has_it(data: Any, text: bytes) -> Any:
-    """Give plain values; of JSON that is nested too deeply to be read from here, its text."""
+    """Return plain values, or the text of JSON that is nested too deeply to decode here."""
     try:
         return msgspec.json.decode(text)
     except RecursionError:

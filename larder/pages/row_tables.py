@@ -1,4 +1,4 @@
-"""Rows as a table: as many fields as a screen takes, each value on one line. Pure."""
+"""Rows as a table: as many fields as fit on a screen, each value on one line. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from larder.pages.values import shown
 from larder.pages.wording import duration, listed, several
 
-# Fields of a row that a list shows; the others are on the row's own page.
+# The number of fields in a list; the others are on the row's own page.
 _COLUMNS = 6
 
 
 def listing(page: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a list of rows as a table: some of their fields in their order, and the text of each."""
+    """Return a list of rows as a table: some of their fields in order, and the text of each."""
     found = page["rows"]
     names = [
         name
         for name in dict.fromkeys(name for each in found for name in each["row"] or ())
-        # The field that the key is made of would stand there twice.
+        # The key field would be there twice.
         if any(shown(each["row"].get(name)) != each["key"] for each in found if each["row"])
     ]
     return {
@@ -34,7 +34,7 @@ def listing(page: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copies(partitions: Sequence[Mapping[str, Any]]) -> str:
-    """Say of which copies a list was made: in which state they were, and how old its rows may be."""
+    """Describe the copies that a list was made from: their states, and how old its rows may be."""
     by_state: dict[str, list[Mapping[str, Any]]] = {}
     for each in partitions:
         by_state.setdefault(each["state"], []).append(each)

@@ -13,12 +13,12 @@ OUTCOMES = {
     "missing": "a row was missing when they came",
     "waiting": "wait for their rows now",
     "released": "joined after a wait",
-    "expired": "waited in vain",
+    "expired": "expired after a wait",
     "parked": "in the dead letters",
-    "passed_on": "sent on without a row",
-    "dropped": "forgotten, as declared",
+    "passed_on": "passed on without a row",
+    "dropped": "dropped, as declared",
 }
-"""What became of records, in the sequence in which pages show it."""
+"""The outcomes of records, in the order in which pages show them."""
 
 # What a person looks for first: records without a result.
 _FIRST = ("parked", "expired", "missing")

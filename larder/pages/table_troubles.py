@@ -1,4 +1,4 @@
-"""What is wrong with the tables of a service. Pure; from what `GET /services?all=1` answers."""
+"""Troubles with the tables of a service. Pure; from the answer of `GET /services?all=1`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from larder.pages.wording import duration, listed, number, several
 
 Data = Mapping[str, Any]
 
-# Seconds since the end of a partition was last met before it is said: ends are asked for many times in that time.
+# Seconds since a partition was last at its end before this is a trouble: ends are fetched many times in that time.
 AGE = 30.0
 
 
 def table_troubles(services: Data) -> Iterator[Trouble]:
-    """Say what is wrong with tables: what several workers say of one, as of a global table, once."""
+    """Yield the troubles with tables; what several workers report about one, as about a global table, once."""
     said: set[str] = set()
     for status in totals.statuses(services):
         where = "" if status is services else f" on {status['worker']}"
@@ -36,14 +36,14 @@ def _table(table: Data) -> Iterator[Trouble]:
         yield Trouble(
             Severity.HINT,
             f"{table['table']} builds {several(building, 'an index', 'indexes')}: {listed(building)}",
-            "Look-ups by it answer once it is built",
+            "Lookups by it work once it is built",
             f"/tables/{table['table']}",
             "Table",
         )
 
 
 def _shown(condition: Diverging | RejectedRows) -> Trouble:
-    """Put what was judged into words."""
+    """Put a condition into words."""
     if isinstance(condition, Diverging):
         name, fell = condition.table, condition.fell
         what = (
@@ -51,13 +51,14 @@ def _shown(condition: Diverging | RejectedRows) -> Trouble:
             f"to {fell['revision']} (partition {fell['partition']}, offset {fell['offset']})"
         )
         do = (
-            "Workers may have different rows of it. Mend the owner, have it publish the row again, "
+            "Workers may have different rows of it. Fix the owner, have it publish the row again, "
             "then remove the stores of this table"
         )
     else:
         name, count = condition.table, condition.records
-        what = f"{number(count)} {several(count, 'record')} of {name} {'is no row' if count == 1 else 'are no rows'}"
-        do = "They change nothing here; the log names their coordinates and cause. Mend them at their owner"
+        invalid = several(count, "is not a valid row", "are not valid rows")
+        what = f"{number(count)} {several(count, 'record')} of {name} {invalid}"
+        do = "They change nothing here. The log has their coordinates and causes. Fix them at their owner"
     return Trouble(condition.severity, what, do, f"/tables/{name}", "Table")
 
 
@@ -82,7 +83,7 @@ def _states(table: Data) -> Iterator[Trouble]:
         yield Trouble(
             Severity.WARNING,
             f"{name}: rows may be {duration(age)} old",
-            "The end of its topic was met that long ago: the worker has more to do than it can, or it hangs",
+            "The worker was last at the end of the topic that long ago: it is overloaded, or it hangs",
             f"/tables/{name}",
             "Table",
         )
@@ -93,20 +94,20 @@ _PHASES = (
         "disconnected",
         Severity.ERROR,
         "without a broker",
-        "Answers come from the last local copy and say how old it is; orders wait. See whether the broker is reached",
+        "Answers come from the last local copy and report its age; records wait. Check that the broker is reachable",
     ),
     ("recovering", Severity.WARNING, "recovering", "Joins with them wait until they are caught up"),
     (
         "starting",
         Severity.WARNING,
         "not measured yet",
-        "The broker has not told their ends yet; this takes a second or so",
+        "The broker has not reported their ends yet; this takes about a second",
     ),
 )
 
 
 def _going(partitions: Sequence[Data]) -> str:
-    """Say how partitions that are behind get on; nothing when nobody can say."""
+    """Describe the progress of partitions that are behind; empty if it is unknown."""
     left = sum(each["remaining"] or 0 for each in partitions)
     ends = [each["expected_s"] for each in partitions]
     if not left:

@@ -1,4 +1,4 @@
-"""A trouble, as the overview shows it. A value only."""
+"""A trouble, as the overview shows it. A value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from larder.observability.conditions import Severity
 
 
 class Trouble(NamedTuple):
-    """One thing that is wrong: what was seen, what to do, the page with more of it, a command."""
+    """One thing that is wrong: what it is, what to do, the page with details, a command."""
 
     severity: Severity
     what: str

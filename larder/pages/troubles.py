@@ -1,7 +1,7 @@
-"""What is wrong with a service, worst first, each with what to do: worked out from what its workers answer.
+"""What is wrong with a service, worst first, each with what to do.
 
-Pure; from what `GET /services?all=1` answers. Knows neither HTML nor where the data comes from. A trouble names a page
-that shows more of it.
+Pure; from the answer of `GET /services?all=1`. Knows neither HTML nor where the data comes from. A trouble names a page
+with details.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from larder.pages.wording import listed, number, several
 
 Data = Mapping[str, Any]
 
-# Records that an input may be behind before it is said: a worker takes more than so many in a second, so that
+# How many records an input may be behind before this is a trouble. A worker takes more than this in a second, so
 # ordinary traffic stays below it.
 LAG = 10_000
 
 
 def troubles(services: Data) -> list[Trouble]:
-    """Give all that is wrong with a service as its workers tell one of them, worst first."""
+    """Return all that is wrong with a service by the reports of its workers, worst first."""
     letters = [*letter_troubles(services)]
     found = [
         *(each for each in letters if each.severity is Severity.ERROR),
@@ -49,11 +49,11 @@ def _worker(status: Data) -> Iterator[Trouble]:
     for condition in worker_conditions(status):
         match condition:
             case NotRunning(severity, phase):
-                what = f"{worker} is {phase}: it processes nothing yet or any more"
-                do = "It says in its log what it waits for: topics that others own, the broker, or its group"
+                what = f"{worker} is {phase}: it is not processing"
+                do = "Its log says what it waits for: topics of other owners, the broker, or its group"
                 yield Trouble(severity, what, do, "/services", "Worker")
             case Shortage(warning, severity):
-                what = f"{worker} has too little of what it needs, and goes on"
+                what = f"{worker} lacks resources but continues"
                 yield Trouble(severity, what, warning[:1].upper() + warning[1:], "/services", "Worker")
 
 
@@ -61,8 +61,8 @@ def _unknown(services: Data) -> Iterator[Trouble]:
     if services["partition_counts"] and not services["workers_known"]:
         yield Trouble(
             Severity.WARNING,
-            "Who else is in the service is not known",
-            "The broker tells it once the group has settled. Look again in a moment",
+            "The other workers of the service are not known",
+            "The broker reports them once the group has settled. Reload in a moment",
             "/services",
             "Workers",
         )
@@ -73,7 +73,7 @@ def _silent(services: Data) -> Iterator[Trouble]:
         yield Trouble(
             Severity.ERROR,
             f"Worker {name} does not answer",
-            "What it does is not known here, and others take over when its session ends. Look at its log, "
+            "Its state is not known here, and others take over when its session ends. Look at its log, "
             "then start it again",
             "/services",
             "Workers",
@@ -85,8 +85,8 @@ def _unserved(services: Data) -> Iterator[Trouble]:
     for topic, absent in unserved(services):
         yield Trouble(
             Severity.ERROR,
-            f"Nobody serves {several(absent, 'partition')} {listed(absent)} of {topic}",
-            f"{several(absent, 'Its', 'Their')} records wait until somebody does. Start a worker",
+            f"No worker serves {several(absent, 'partition')} {listed(absent)} of {topic}",
+            f"{several(absent, 'Its', 'Their')} records wait until one does. Start a worker",
             "/services",
             "Workers",
             f"larder worker {services['service']} --name another",
@@ -94,7 +94,7 @@ def _unserved(services: Data) -> Iterator[Trouble]:
 
 
 def _held_back(services: Data) -> Iterator[Trouble]:
-    """Say why workers hold inputs back; what several of them say, once."""
+    """Yield why workers hold inputs back; what several of them report, once."""
     found = {each for status in totals.statuses(services) for each in worker_conditions(status)}
     for problem, severity in sorted(each for each in found if isinstance(each, HeldBack)):
         yield Trouble(
@@ -127,7 +127,7 @@ def _refused(operator: Data) -> Iterator[Trouble]:
             Severity.HINT,
             f"The {operator['kind']} on {operator['name']} refused {counted(refused, 'event')} since the workers"
             " started",
-            "As it is declared. Each refusal has its reason",
+            "As declared. Each refusal has its reason",
             "/refusals",
             "Refusals",
         )
@@ -141,7 +141,7 @@ def _join(join: Data) -> Iterator[Trouble]:
             Severity.HINT,
             f"{number(lost)} {several(lost, 'record')} of {join['source']} "
             f"{several(lost, 'was', 'were')} passed on or dropped without a partner",
-            "As the join declares it. The keys that were missing are shown by partition",
+            "As the join declares. The missing keys are shown by partition",
             "/joins",
             "Joins",
         )
@@ -150,7 +150,7 @@ def _join(join: Data) -> Iterator[Trouble]:
             Severity.HINT,
             f"{number(waiting)} {several(waiting, 'record')} of {join['source']} {several(waiting, 'waits', 'wait')} "
             "for a partner",
-            "They are joined when it comes, and go on as declared when their time is over",
+            "They are joined when it comes, or take the declared step when their time is over",
             "/joins",
             "Joins",
         )

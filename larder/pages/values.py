@@ -1,4 +1,4 @@
-"""How values of records are written, as a person reads them. JSON that is nested very deeply does no harm. Pure."""
+"""Formats values of records for people. Deeply nested JSON does no harm. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import msgspec
 
 
 def shown(value: Any) -> str:
-    """Write a value on one line: text as it is, all else as JSON."""
+    """Format a value on one line: text as it is, anything else as JSON."""
     try:
         return value if isinstance(value, str) else msgspec.json.encode(value).decode()
     except RecursionError:
-        return "(nested too deeply to be shown)"
+        return "(nested too deeply to show)"
 
 
 def indented(json: bytes) -> str:
-    """Write JSON over several lines; numbers keep the digits that their owner wrote.
+    """Format JSON over several lines, with the digits of numbers as their owner wrote them.
 
-    As it is where that would make far more text of it than there is.
+    Unchanged if formatting would make it far longer.
     """
     if len(json) > _INDENTED or _depth(json) > _DEEPEST:
         return json.decode()
@@ -32,14 +32,14 @@ def _depth(json: bytes) -> int:
     return max(accumulate(steps), default=0)
 
 
-# Bytes that are indented at all, and levels: what is more is not read by people, and each line has two blanks a level.
+# The limits of bytes and levels to indent: nobody reads more, and each level costs two spaces a line.
 _INDENTED, _DEEPEST = 256 * 1024, 32
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 def top(json: bytes, name: str) -> bytes:
-    """Give the text of one member of an object as it stands there."""
+    """Return the text of one member of an object, unchanged."""
     try:
         return bytes(msgspec.json.decode(json, type=dict[str, msgspec.Raw])[name])
     except RecursionError:

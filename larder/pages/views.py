@@ -1,4 +1,4 @@
-"""What templates get besides the data itself: everything that has to be computed, not only shown.
+"""What templates get in addition to the data: everything that has to be computed.
 
 One function for each template, from the data (as JSON has it) and its JSON text to names. Pure.
 """

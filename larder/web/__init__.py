@@ -1,7 +1,7 @@
-"""A worker's web port: its rows, and those of the other workers of its service; what it does, and whether it lives.
+"""A worker's web port: rows of its whole service, what the worker does, and whether it is healthy.
 
-One module for each group of addresses, each with its description as data beside it (OpenAPI). They turn decisions that
-are made elsewhere (`larder.queries`) into answers, and keep nothing. Whoever is not sure never says 404.
+One module for each group of addresses, with its OpenAPI description as data beside it. The modules turn decisions of
+`larder.queries` into answers and keep nothing. A worker that is not sure never answers 404.
 """
 
 from larder.web.application import make_app, start_web, stop_web

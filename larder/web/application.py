@@ -1,4 +1,4 @@
-"""The web application of a worker: which addresses there are, and how its port is opened and closed."""
+"""The web application of a worker: its addresses, and how its port opens and closes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from larder.observability.observer import Observed
     from larder.web.sources import Sources
 
-# Seconds that requests under way have when the worker stops; a row is answered in less than a millisecond.
+# Seconds for requests in progress when the worker stops; a row takes less than a millisecond.
 STOP_SECONDS = 0.5
 
 _RUNNER = web.AppKey("runner", web.AppRunner)
@@ -30,7 +30,7 @@ _SERVERS = web.AppKey("servers", list[asyncio.Server])
 
 
 def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
-    """Make the application; it reads both at each request. Without `seen` the worker tells nothing of itself."""
+    """Return the application, which reads both at each request. Without `seen`, it reports nothing about the worker."""
     app = web.Application(middlewares=[rightly_called, bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
@@ -48,9 +48,9 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
 
 
 async def start_web(app: web.Application, host: str, port: int, places: int = CONNECTIONS) -> int:
-    """Serve `places` clients until `stop_web`; gives the port, which is a free one when `port` is 0.
+    """Serve `places` clients until `stop_web`, and return the port, a free one if `port` is 0.
 
-    Raises `UnavailableError` when nothing can be bound there.
+    Raises `UnavailableError` if the address cannot be bound.
     """
     runner = app[_RUNNER]
     await runner.setup()
@@ -64,7 +64,7 @@ async def start_web(app: web.Application, host: str, port: int, places: int = CO
         await runner.cleanup()
         problem = Problem(
             f"web port {host}:{port}",
-            "requires an address of this machine and a port that nobody else has",
+            "requires an address of this machine and a free port",
             error.strerror or str(error),
             "choose another with --web-port (0 takes a free one), or another web_host",
         )
@@ -74,7 +74,7 @@ async def start_web(app: web.Application, host: str, port: int, places: int = CO
 
 
 async def stop_web(app: web.Application) -> None:
-    """End what `start_web` began; requests under way are answered."""
+    """Stop the server of `start_web`, after answering requests in progress."""
     for server in app[_SERVERS]:
         server.close()
     changes.end(app)

@@ -1,4 +1,4 @@
-"""Long lists as JSON, encoded and sent in pieces, so that other tasks get their turn."""
+"""Long lists as JSON, encoded and sent in chunks, so that other tasks get their turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
 
 PIECE_BYTES = 64 * 1024
-"""What a connection buffers before its client reads; a larger row is a piece of its own."""
+"""The size of a chunk: what a connection buffers before its client reads. A larger row is a chunk of its own."""
 
 
 async def pieces(data: Mapping[str, Any], name: str) -> list[bytes]:

@@ -1,7 +1,7 @@
-"""Places for connections to the web port: how many there are, and which are kept free for health and metrics.
+"""Limits the connections to the web port, and reserves some of them for health and metrics.
 
-A worker that has too many clients must not be restarted for it: so there are places that others cannot take, neither
-by asking for something else nor by asking slowly.
+A worker with too many clients must not be restarted for that. So other requests, and slow ones, cannot take the
+reserved connections.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 Message = TypeVar("Message")
 
 CONNECTIONS = 1_000
-"""At the same time: each is a file descriptor, and the stores need theirs."""
+"""The limit of connections: each takes a file descriptor, and the stores need theirs."""
 
 KEPT_FREE = 50
-"""More of them, for health and metrics alone."""
+"""Additional connections, only for health and metrics."""
 
 
 FIRST_SECONDS = 2.0
-"""For the whole head of the request on one of those, which is one packet or a few: a slow client must not keep the
-place. If all of these places are taken, the one that has waited longest for its request is given to the next client.
+"""The time for the head of a request on a reserved connection, which is a few packets: a slow client must not keep it.
+If all of them are taken, the next client replaces the one that has waited longest for its request.
 """
 
 ANSWER_SECONDS = 10.0
-"""For its answer, until the client has it. The connection is closed after it, so that the place is free again."""
+"""The time for its answer. The connection closes after it and is free again."""
 
 KEPT_HEAD_BYTES = 16 * 1024
-"""The head of a request on one of those: probes send some hundred bytes, a browser with its cookies a few thousand."""
+"""The size limit of that head: probes send some hundred bytes, a browser with its cookies a few thousand."""
 
 _KEPT_FOR = re.compile(rb"(?:GET|HEAD) /(?:health|metrics)[/ ?]")
 
@@ -51,16 +51,16 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 def decided(head: bytes) -> bool | None:
-    """Say whether a request may have a place that is kept free; None: its head is not whole yet."""
+    """Return whether a request may use a reserved connection; None while its head is incomplete."""
     if _END_OF_HEAD in head:
         return _KEPT_FOR.match(head) is not None
     return False if len(head) > KEPT_HEAD_BYTES else None
 
 
 class KeptConnection(WebConnection):
-    """A connection on a place that is kept free: for one request, and only for health and metrics.
+    """A reserved connection: for one request, and only for health and metrics.
 
-    `unasked` has the connections of this kind whose request has not come whole yet, oldest first.
+    `unasked` has the reserved connections whose request is still incomplete, oldest first.
     """
 
     __slots__ = ("_deadline", "_head", "_unasked")
@@ -72,25 +72,25 @@ class KeptConnection(WebConnection):
         requests: Requests | None,
         unasked: dict[KeptConnection, None],
     ) -> None:
-        """It is in `unasked` from its beginning until it is decided."""
+        """It is in `unasked` until its request is complete."""
         super().__init__(server, short_way, requests)
         self._unasked = unasked
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the request, for a short time."""
+        """Wait for the request, for a short time."""
         super().connection_made(transport)
         self._head = b""
         self._unasked[self] = None
         self._deadline = self._loop.call_later(FIRST_SECONDS, transport.close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Give the place back."""
+        """Free the connection."""
         self._unasked.pop(self, None)
         self._deadline.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the head, then answer or refuse; what comes after it does not matter."""
+        """Collect the head, then answer or refuse; ignore what comes after it."""
         if self not in self._unasked:
             return
         self._head += data
@@ -113,28 +113,28 @@ class KeptConnection(WebConnection):
 
 
 def _last(message: Message) -> Message:
-    """Give a request after which its connection is closed; what could not be parsed closes it anyway."""
+    """Return a request that closes its connection; one that cannot be parsed closes it anyway."""
     return message._replace(should_close=True) if isinstance(message, RawRequestMessage) else message
 
 
 class RefusedConnection(asyncio.Protocol):
-    """One connection too many: told so, and closed."""
+    """One connection too many: it gets an error and is closed."""
 
     def __init__(self, requests: Requests | None) -> None:
         """`requests` counts it."""
         self._requests = requests
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answer before anything is asked."""
-        # Uvloop's transports, which workers have, are of no class of asyncio's.
+        """Answer before any request."""
+        # The transports of uvloop, which workers use, have no base class of asyncio.
         refuse(cast("asyncio.Transport", transport), self._requests)
 
 
 def refuse(transport: asyncio.Transport, requests: Requests | None) -> None:
-    """Say that there is no place, and close the connection; `requests` counts it."""
+    """Answer that all connections are taken, and close this one; `requests` counts it."""
     if requests is not None:
         requests.count(ELSEWHERE, web.HTTPServiceUnavailable.status_code, 0.0)
-    problem = Problem("a connection", "requires a free place", "none: all are taken", "connect again")
+    problem = Problem("a connection", "requires a free connection", "none: all are in use", "connect again")
     body = encoded("too-busy", problem, 503)
     head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM}\r\nRetry-After: 1\r\nConnection: close\r\n"
     transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -144,7 +144,7 @@ def refuse(transport: asyncio.Transport, requests: Requests | None) -> None:
 def connections(
     server: web.Server, short_way: ShortWay, requests: Requests | None, limit: int
 ) -> Callable[[], asyncio.BaseProtocol]:
-    """Give what makes the protocol of each new connection; `requests` counts what is refused there."""
+    """Return the factory of protocols for new connections; `requests` counts refused requests."""
     unasked: dict[KeptConnection, None] = {}
 
     def connection() -> asyncio.BaseProtocol:

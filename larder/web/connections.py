@@ -1,7 +1,7 @@
-"""A connection to the web port: how long it may be silent, how large a request's head may be.
+"""A connection to the web port: how long it may be idle, and how large the head of a request may be.
 
-Beneath the addresses: what is no HTTP, or too much of it, never reaches them. Subclasses aiohttp's request handler
-(3.11 to 3.14), for its answer to what it cannot parse, and to be asked before it parses.
+Requests that are not HTTP, or too large, never reach the addresses. Subclasses aiohttp's request handler (3.11 to
+3.14), to answer requests that it cannot parse, and to see each request before it is parsed.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ if TYPE_CHECKING:
     from larder.web.fast_path import ShortWay
 
 SILENT_SECONDS = 30.0
-"""Between requests, and for the head of one: who is slower has to connect again. Longer than ours keep one."""
+"""The time between requests, and for the head of one: a slower client has to reconnect. Our own clients keep one for
+less."""
 
 LINE_BYTES = 64 * 1024
-"""The address of a request with its query: a thousand keys at once fit."""
+"""The size limit of an address with its query: a thousand keys fit."""
 
 HEADER_BYTES = 8 * 1024
-"""One header; there may be 64."""
+"""The size limit of one header, of which there may be 64."""
 
 HEADERS = 64
 
 
 class WebConnection(RequestHandler):
-    """Says what it cannot parse in the form that all answers have, and answers what it can the short way.
+    """Answers requests that cannot be parsed with a problem, and simple ones on the fast path.
 
-    `short_way` is None from the first request on that is of another kind: only before that it is known without the
-    parser where a request begins.
+    `short_way` is None after the first request of another kind: only until then we know without the parser where a
+    request begins.
     """
 
     __slots__ = ("requests", "short_way")
 
     def __init__(self, server: web.Server, short_way: ShortWay, requests: Requests | None) -> None:
-        """`requests` counts what is refused here."""
+        """`requests` counts refused requests."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -61,7 +62,7 @@ class WebConnection(RequestHandler):
         self.short_way: ShortWay | None = short_way
 
     def data_received(self, data: bytes) -> None:
-        """Answer, or have it parsed."""
+        """Answer on the fast path, or parse the request."""
         if self.short_way is not None:
             if (asked := read(data)) is None:
                 self.short_way = None
@@ -72,14 +73,14 @@ class WebConnection(RequestHandler):
         super().data_received(data)
 
     def _is_idle(self) -> bool:
-        """Say whether the last answer is out, and the client takes what it is sent."""
+        """Return whether the last answer was sent and the client reads."""
         waiter = self._waiter
         return waiter is not None and not (
             waiter.done() or self._messages or self.writing_paused or self._close or self._force_close
         )
 
     def _stay(self) -> None:
-        """Count a request, and the time of silence from now on, as the request handler does after each."""
+        """Count a request and restart the idle timer, as the request handler does after each."""
         assert self._manager is not None  # noqa: S101 - there is one until the connection is lost
         self._manager.requests_count += 1
         self._keepalive = True
@@ -94,9 +95,9 @@ class WebConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer, and close: what comes after cannot be trusted to be a request."""
+        """Answer and close: what follows may not be a request."""
         if request.writer.output_size > 0:
-            answered = "an answer has begun already"
+            answered = "an answer has already begun"
             raise ConnectionError(answered)
         if status == web.HTTPBadRequest.status_code:
             status = _refused(exc)
@@ -105,14 +106,14 @@ class WebConnection(RequestHandler):
         found = (message or (str(exc) if exc else "another thing")).partition("\n")[0]
         limits = f"requires HTTP/1.1: an address up to {LINE_BYTES} bytes, {HEADERS} headers of {HEADER_BYTES}"
         kind = "mistake" if status < web.HTTPInternalServerError.status_code else "defect"
-        body = encoded(kind, Problem("a request", limits, found[:200], "send less, or write it otherwise"), status)
+        body = encoded(kind, Problem("a request", limits, found[:200], "shorten or correct the request"), status)
         response = web.Response(body=body, status=status, content_type=PROBLEM)
         response.force_close()
         return response
 
 
 def _refused(error: BaseException | None) -> int:
-    """Give the status of what could not be parsed: 414 for an address that is too long, 431 for headers."""
+    """Return the status for a request that cannot be parsed: 414 for a too long address, 431 for too large headers."""
     if isinstance(error, LineTooLong):
         _, limit, _ = error.args
         of_address = str(limit) == str(LINE_BYTES)
@@ -123,5 +124,5 @@ def _refused(error: BaseException | None) -> int:
 
 
 def encoded(kind: str, problem: Problem, status: int) -> bytes:
-    """Give the body of an answer that has this problem."""
+    """Return the body of an answer with this problem."""
     return msgspec.json.encode(problem_details(kind, problem, status))

@@ -1,9 +1,9 @@
-"""The short way of the usual request: one row by its key, which is here, as JSON, to a client that stays.
+"""The fast path of the usual request: one local row by its key, as JSON, on a connection that stays open.
 
-It is given the bytes of a request before anything has been parsed, and answers at once, or leaves them to the whole way
-(`larder.web.routes.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and headers that are
-made one by one cost several times what the look-up does, and two more rounds of the event loop: beside ingestion, a
-slice each.
+It gets the bytes of a request before they are parsed. It answers at once, or leaves the request to the normal path
+(`larder.web.routes.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and building headers
+cost several times as much as the lookup, and two more turns of the event loop, each of which may wait for a slice of
+ingestion.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from larder.web.sources import Sources
 
 ADDRESS = "/tables/{table}/rows/{key}"
-"""As the route is called where answers are counted."""
+"""The name of the route in the count of answers."""
 
 LONGEST = 4096
-"""Bytes of a head: programs send some hundred, browsers are given pages."""
+"""The size limit of a head: programs send some hundred bytes, and browsers get pages."""
 
 _HOP = f"\r\n{HOP.lower()}:".encode()
 
-# Nothing percent-encoded, no query, no step upwards: what means the same however it is read. Of headers those that
-# programs send with every request and that change nothing, or what is looked at below; any other goes the whole way.
+# No percent-encoding, no query, no dot segments: an address with only one reading. Headers that programs send with
+# every request and that change nothing, or that are checked below; any other header takes the normal path.
 _REQUEST = re.compile(
     rb"GET /tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2} )([A-Za-z0-9_.~:@-]+) HTTP/1\.1\r\n"
     rb"(?i:Host: ([a-z0-9_.:\[\]-]+)\r\n"
@@ -55,12 +55,12 @@ _HEAD = (
 
 
 class FastRequest:
-    """A request that may take the short way."""
+    """A request that may take the fast path."""
 
     __slots__ = ("hop", "host", "key", "table")
 
     def __init__(self, table: str, key: str, host: str, *, hop: bool) -> None:
-        """Keep what it asks for, and of whom; `hop`: another worker asks."""
+        """Keep the table, the key and the host; `hop`: the request is from another worker."""
         self.table = table
         self.key = key
         self.host = host
@@ -68,7 +68,7 @@ class FastRequest:
 
 
 def read(data: bytes) -> FastRequest | None:
-    """Read what came on a connection, if that is one whole request of this kind."""
+    """Parse the received bytes, if they are one complete request of this kind."""
     if len(data) > LONGEST or (found := _REQUEST.fullmatch(data)) is None:
         return None
     lower = data.lower()
@@ -82,19 +82,19 @@ class ShortWay:
     """Answers from the same sources as the application; `requests` counts it."""
 
     def __init__(self, here: Sources, requests: Requests | None) -> None:
-        """Begin without an answer."""
+        """Start without an answer."""
         self._here = here
         self._requests = requests
 
     def answer(self, asked: FastRequest) -> bytes | None:
-        """Give head and body; None where there is more to it than a row that is here."""
+        """Return head and body; None if it takes more than reading a local row."""
         began = time.perf_counter()
         if self._here.bound is not None and not is_name_of(asked.host, self._here.bound):
             return None
         try:
             body = _row(self._here, asked)
         except (AppError, LookupFailedError, StoreError):
-            return None  # The whole way meets it again, and says what it is.
+            return None  # The normal path gets the same error and reports it.
         if body is None or len(body) > BIG_BYTES:
             return None
         if self._requests is not None:

@@ -1,6 +1,6 @@
-"""By which names a worker may be called: another site's page must not read it under a name of that site's.
+"""Checks the Host header: a page of another site must not read a worker under a name of that site.
 
-The outermost step of each request; the short way leaves to it what calls the worker otherwise.
+The outermost step of each request. The fast path leaves requests with another name to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @web.middleware
 async def rightly_called(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what calls this worker by a name that is not its own; of what there is, the refusal says nothing."""
+    """Refuse requests with a foreign host name; the answer reveals nothing else."""
     bound, host = sources(request).bound, request.headers.get("Host", "")
     if bound is None or is_name_of(host, bound):
         return await handler(request)
@@ -29,7 +29,7 @@ async def rightly_called(request: web.Request, handler: Handler) -> web.StreamRe
         "header Host",
         "requires localhost, or the address that the worker listens at, while web_address is not set",
         repr(host[:200]),
-        "ask there; where the worker is behind a proxy, or has a name, set web_address",
+        "use that address; if the worker is behind a proxy, or has a name, set web_address",
     )
     body = msgspec.json.encode(problem_details("misdirected", problem))
     refused = web.Response(body=body, status=web.HTTPMisdirectedRequest.status_code, content_type=PROBLEM)

@@ -1,6 +1,6 @@
-"""What a request may be and how long it may take; every failure of it in the one form.
+"""Limits what a request may contain and how long it may take, and turns each failure into a problem.
 
-The outermost step of each request. Connections have bounds of their own (`larder.web.connections`).
+The outermost step of each request. Connections have limits of their own (`larder.web.connections`).
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 REQUEST_SECONDS = 15.0
-"""For a whole answer: longer than the longest wait that can be asked for (`within`) and a hop after it."""
+"""The time for a whole answer: longer than the longest wait that a client can request (`within`) and one hop."""
 
 BIG_BYTES = 64 * 1024
-"""What fits into the buffers of a connection leaves at once; of more, the client has to take its part in time."""
+"""What fits into the buffers of a connection leaves at once. The client has to read the rest in time."""
 
 UNTIMED = web.AppKey("untimed", frozenset[object])
-"""Handlers that bound their time themselves: their answers have no end, or are a matter of microseconds."""
+"""Handlers that limit their time themselves: their answers have no end, or take microseconds."""
 
-_WHERE = "see /openapi.json for the addresses that there are"
+_WHERE = "see /openapi.json for the addresses"
 
 
 class _Failure(NamedTuple):
-    """`state` of the partition, where it is another one than that of its rows."""
+    """The `state` of the partition, if it is not that of its rows."""
 
     kind: str
     status: int = 0
@@ -68,7 +68,7 @@ _FAILURES: dict[type[StoreError], _Failure] = {
 
 @web.middleware
 async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer in time and in the one form."""
+    """Answer in time, and answer failures with a problem."""
     if request.body_exists:
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, "requires a request without a body", "one with a body", "leave it out")
@@ -87,11 +87,13 @@ async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
                 await response.write_eof()
     except TimeoutError:
         if request.writer.output_size and request.transport is not None:
-            # Half of an answer is out, to a client that does not take the rest.
+            # Half of the answer was sent, to a client that does not read the rest.
             request.transport.abort()
             raise
         asked = f"{request.method} {request.path}"
-        problem = Problem(asked, f"requires an answer within {REQUEST_SECONDS:g} s", "none", "ask again, or for less")
+        problem = Problem(
+            asked, f"requires an answer within {REQUEST_SECONDS:g} s", "none", "try again, or request less"
+        )
         return failed(request, "too-busy", problem)
     return response
 
@@ -132,6 +134,6 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _where(request: web.Request, error: NotYetError, failure: _Failure) -> dict[str, Any]:
-    """Name the partition that is not far enough, and say how far it is."""
+    """Return the partition that is behind, and its position."""
     found = measures(error.state, sources(request).clock())
     return {"partition": error.state.partition, **found, "state": failure.state or found["state"]}

@@ -1,6 +1,6 @@
-"""What the addresses are, as an OpenAPI 3.1 description: put together from the data beside each group of them.
+"""The OpenAPI 3.1 description of all addresses, built from the data beside each group of them.
 
-The schemas say what answers have for certain; more may be added to them at any time, so that nothing is closed.
+The schemas list what answers always have. Later versions may add members, so no schema is closed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """What GET on an address does: its parameters, the schema of its answer, and its problems beside those of all.
+    """GET on an address: its parameters, the schema of its answer, and its problems in addition to the general ones.
 
-    `unwell` are statuses beside 200 with the same answer.
+    `unwell` are statuses other than 200 with the same answer.
     """
 
     summary: str
@@ -33,23 +33,23 @@ class Operation(NamedTuple):
 
 
 PROBLEMS = {
-    400: "no request, or one that asks what cannot be asked",
-    404: "there is no such thing, for certain",
+    400: "an invalid request",
+    404: "it does not exist, for certain",
     405: "neither GET nor HEAD",
     413: "a request with a body",
-    421: "the worker is called by a name that is not its own",
+    421: "the host name is not one of this worker",
     500: "the worker has a defect; its log says which",
-    503: "not now, or not in time",
+    503: "not possible now, or not in time",
 }
 
 OF_ALL = frozenset(PROBLEMS) - {404}
-"""What any address may answer."""
+"""Problems that any address may answer with."""
 
-_RETRY_AFTER = {"description": "seconds after which to ask again", "schema": {"type": "integer"}}
+_RETRY_AFTER = {"description": "seconds after which to retry", "schema": {"type": "integer"}}
 
 
 def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
-    """Describe a parameter; an "array" is one that may be repeated."""
+    """Describe a parameter; an "array" may be repeated."""
     schema: dict[str, Any] = {"type": kind}
     if kind == "array":
         schema["items"] = {"type": "string"}
@@ -57,7 +57,7 @@ def parameter(name: str, about: str, kind: str = "string", where: str = "query")
 
 
 def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """Give the whole description."""
+    """Return the whole description."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "A worker of Larder", "version": version},
@@ -78,7 +78,7 @@ def _answered(operation: Operation) -> dict[str, Any]:
 
 
 def _refused(status: int, operation: Operation) -> dict[str, Any]:
-    """Describe a problem, and beside it the answer of what is not well."""
+    """Describe a problem, and the answer of an unwell worker."""
     content = {"application/problem+json": {"schema": ref("Problem")}}
     if status in operation.unwell:
         content |= _answered(operation)["content"]
@@ -104,7 +104,7 @@ ANY: dict[str, Any] = {}
 
 
 def or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Describe what may be null."""
+    """Describe a value that may be null."""
     return {"anyOf": [dict(schema), {"type": "null"}]}
 
 
@@ -316,7 +316,7 @@ SCHEMAS: dict[str, Any] = {
 
 
 def described_fields(topic: OwnerTopic) -> list[dict[str, Any]]:
-    """Say what fields the rows of a table have."""
+    """Describe the fields of a table's rows."""
     return [_field(field) for field in fields(topic.row).values()]
 
 

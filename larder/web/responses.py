@@ -1,7 +1,7 @@
 """Answers: JSON or a page, as the request prefers, and every failure as problem details (RFC 9457).
 
-A problem's members beside those of the RFC are the parts of `Problem` (declared, requires, found, do), and what else is
-known: partition, state, position, end. Knows nothing of what is asked.
+In addition to the members of the RFC, a problem has the parts of `Problem` (declared, requires, found, do), and what
+else is known: partition, state, position, end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBLEM = "application/problem+json"
 
 
 class FailureKind(NamedTuple):
-    """What sort of failure it is, and the status that goes with it unless a failure brings another one."""
+    """The kinds of failures, each with its default status."""
 
     title: str
     status: int
@@ -34,34 +34,34 @@ class FailureKind(NamedTuple):
 
 KINDS = {
     "no-such-key": FailureKind("There is no such key", 404),
-    "unreadable-row": FailureKind("The newest record of the key is no row", 404),
+    "unreadable-row": FailureKind("The newest record of the key is not a valid row", 404),
     "unreadable-state": FailureKind("The row of the key cannot be read", 503),
     "no-such-table": FailureKind("This service has no such table", 404),
     "no-such-letter": FailureKind("There is no such dead letter", 404),
     "unavailable": FailureKind("The broker does not answer", 503),
     "no-such-address": FailureKind("There is no such address", 404),
-    "mistake": FailureKind("What was asked cannot be asked", 400),
-    "misdirected": FailureKind("This worker is not called so", 421),
+    "mistake": FailureKind("The request is invalid", 400),
+    "misdirected": FailureKind("This worker has another name", 421),
     "not-here": FailureKind("Another worker holds it", 503),
     "recovering": FailureKind("It is not known yet", 503),
     "unserved": FailureKind("No worker serves it now", 503),
-    "too-stale": FailureKind("What is here is older than asked for", 503),
+    "too-stale": FailureKind("The local copy is older than requested", 503),
     "behind": FailureKind("The write is not here yet", 503),
-    "too-busy": FailureKind("Too much is asked at once", 503),
+    "too-busy": FailureKind("Too many requests at once", 503),
     "defect": FailureKind("The worker has a defect", 500),
 }
 
 RETRY_SECONDS = 1
-"""When to ask again, where nothing better is known."""
+"""The default seconds until a retry."""
 
 
 async def respond(request: web.Request, data: Mapping[str, Any], template: str, *, long: str = "") -> web.Response:
-    """Answer with JSON, or with the page that `template` makes of the same data.
+    """Answer with JSON, or with the page that `template` renders from the same data.
 
     `long` is the name of a list in it that may have megabytes.
     """
     if prefers_html(request):
-        # In a thread, since it may take a hundred milliseconds: the loop has the interpreter back within one.
+        # In a thread, since it may take a hundred milliseconds: the loop gets the interpreter back within one.
         page = await asyncio.to_thread(_rendered, template, data, _context(request))
         return _html(page, web.HTTPOk.status_code, _VARY)
     body = Pieces(await pieces(data, long), JSON) if long else msgspec.json.encode(data)
@@ -69,7 +69,7 @@ async def respond(request: web.Request, data: Mapping[str, Any], template: str, 
 
 
 def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
-    """Answer with what another worker answered; a page of it is that of a failure."""
+    """Answer with the answer of another worker; if a page is wanted, render the failure."""
     if prefers_html(request):
         return _html(_rendered("error", msgspec.json.decode(body), _context(request)), status, {**_VARY, **headers})
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
@@ -85,7 +85,7 @@ def failed(  # noqa: PLR0913 - the parts of a problem
     extras: Mapping[str, Any] | None = None,
     retry_after: int | None = None,
 ) -> web.Response:
-    """Answer with a problem; one that passes says after how many seconds to ask again."""
+    """Answer with a problem; a temporary one says after how many seconds to retry."""
     details = problem_details(kind, problem, status, extras or {})
     headers = dict(_VARY)
     if details["status"] == web.HTTPServiceUnavailable.status_code:
@@ -99,7 +99,7 @@ def failed(  # noqa: PLR0913 - the parts of a problem
 def problem_details(
     kind: str, problem: Problem, status: int = 0, extras: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Give the body; the word that opens `requires` is the field's name already."""
+    """Return the body, without the first word of `requires`, which is the name of the field."""
     title, usual = KINDS[kind]
     return {
         "type": f"urn:larder:{kind}",
@@ -113,7 +113,7 @@ def problem_details(
 
 
 def prefers_html(request: web.Request) -> bool:
-    """Say whether a page is wanted rather than JSON: a browser says so, a program says nothing."""
+    """Return whether the client wants a page instead of JSON: browsers say so, programs do not."""
     accepted = request.headers.get("Accept", "")
     if "text/html" not in accepted:
         return False

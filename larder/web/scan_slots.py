@@ -1,4 +1,4 @@
-"""How many lists may be made at once: more would slow down ingestion and single rows."""
+"""Limits how many lists are made at a time: more would slow down ingestion and single rows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from larder.queries.lookup_errors import TooBusyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Each takes turns with the others and with ingestion, in slices of milliseconds: eight answer in well below a second.
+# They take turns with each other and with ingestion, in slices of milliseconds: eight answer in well below a second.
 SCANS = 8
 
 HOPPED_SCANS = 4 * SCANS
-"""Places for parts of lists that other workers make: workers that wait for each other's parts would otherwise refuse
-them to each other."""
+"""Places for parts of lists for other workers: otherwise, workers that wait for each other's parts would refuse each
+other."""
 
 
 class ScanSlots:
-    """A fixed number of places; a request that finds none free is refused at once, and does not wait in line."""
+    """A fixed number of places. A request that finds none free is refused at once, and does not queue."""
 
     def __init__(self, count: int = SCANS, what: str = "a list of rows") -> None:
         """Start with all places free; `what` takes one."""
@@ -32,7 +32,7 @@ class ScanSlots:
     def one(self) -> Iterator[None]:
         """Take one during the block; raises TooBusyError if all are taken."""
         if self.taken >= self.count:
-            found = "none that is free"
+            found = "none free"
             raise TooBusyError(Problem(self._what, f"requires one of {self.count} places", found, "ask again"))
         self.taken += 1
         try:

@@ -162,7 +162,7 @@ def test_a_topology_fits_its_page_or_scrolls_sideways_to_stay_readable(
 def test_everything_can_be_reached_by_keyboard_after_a_link_past_the_menu(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)")

@@ -45,7 +45,7 @@ def command(*, service: str | None, at: str | None, samples: int, as_json: bool)
     """Show joins, decides, folds, reactions and agents with their counts, of all workers here or of SERVICE.
 
     Counts start with each worker's process; those of joins are by partition. The newest records that lacked a row,
-    waited in vain or became dead letters are named by their coordinates, which also name the dead letter.
+    expired after a wait or became dead letters are named by their coordinates, which also name the dead letter.
     """
     workers = [each for each in workers_at(at) if at or service in {None, each.service}]
     joins, others = ask_all(workers, "/joins?local=1"), ask_all(workers, "/services")

@@ -50,7 +50,7 @@ def _show(headings: Sequence[str], counts: Sequence[str], rows: Sequence[tuple[s
 
 
 def show_samples(joins: Iterable[dict[str, Any]], most: int) -> None:
-    """Print at most `most` of the newest records that lacked a partner, waited in vain or were dead-lettered."""
+    """Print at most `most` of the newest records that lacked a partner, expired after a wait or were dead-lettered."""
     lines = [line for _, line in sorted(_samples(joins), key=lambda each: each[0], reverse=True)]
     for line in lines[:most]:
         click.echo(line)

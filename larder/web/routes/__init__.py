@@ -1,1 +1,1 @@
-"""The addresses of the web port: one module for each group of them."""
+"""The addresses of the web port, one module for each group."""

@@ -1,8 +1,7 @@
-"""Live changes of a table, as server-sent events; the id of each says how far its reader is, so that it can go on.
+"""Live changes of a table as server-sent events; the id of each is a position to resume from.
 
-Events: `start` (which partitions are watched), `row` (a row and where it comes from, or null for one that is gone), and
-`reset` (what has been seen does not lead on to what comes: read the table again). A connection that takes no events in
-time is dropped.
+Events: `start` (the watched partitions), `row` (a row and its coordinates, or null for a deleted one), and `reset`
+(changes are missing: read the table again). A client that does not read its events in time is disconnected.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ if TYPE_CHECKING:
     from larder.queries.watching import EventSource
 
 ALIVE_SECONDS = 10.0
-"""Between two signs of life, so that what lies between does not end a silent connection."""
+"""The time between two comments, so that proxies do not close an idle connection."""
 
 TAKE_SECONDS = 10.0
-"""A client that takes nothing for so long is gone, or too slow."""
+"""A client that reads nothing for this long is gone, or too slow."""
 
 _WATCHES = web.AppKey("watches", Watches)
 
 
 def set_up(app: web.Application) -> None:
-    """Make the rings' place."""
+    """Start without rings."""
     app[_WATCHES] = Watches()
 
 
 def end(app: web.Application) -> None:
-    """End all streams: the worker stops."""
+    """End all streams, as the worker stops."""
     app[_WATCHES].end()
 
 
@@ -82,7 +81,7 @@ async def changes(request: web.Request) -> web.StreamResponse:
 async def _write_all(
     response: web.StreamResponse, watches: Watches, told: EventSource, worker: str, table: str
 ) -> None:
-    """Write what is told, with signs of life in between, until it ends or the worker stops."""
+    """Write events, with comments in between, until they end or the worker stops."""
     positions: dict[int, int] = {}
     alive = time.monotonic()
     text = b"retry: 1000\n"
@@ -115,13 +114,13 @@ UNTIMED = [changes]
 
 OPERATIONS = {
     "/tables/{table}/changes": Operation(
-        "Live changes as server-sent events (row, reset, start); Last-Event-ID goes on behind an event",
+        "Live changes as server-sent events (row, reset, start); Last-Event-ID resumes after an event",
         (
             parameter("table", "name of the table", where="path"),
             parameter("prefix", "what keys begin with"),
-            parameter("local", "1: of this worker's partitions alone", "integer"),
-            parameter("partition", "with local=1: of these partitions alone; may be repeated", "array"),
-            parameter("Last-Event-ID", "the id of the last event that was seen", where="header"),
+            parameter("local", "1: only of this worker's partitions", "integer"),
+            parameter("partition", "with local=1: only of these partitions; may be repeated", "array"),
+            parameter("Last-Event-ID", "the id of the last event received", where="header"),
         ),
         "Events",
         (404,),

@@ -1,4 +1,4 @@
-"""Dead letters of the service, as its command has them: the newest ones, and all that is known of one."""
+"""Dead letters of the service: the newest ones, and all details of one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NoSuchLetterError(LookupFailedError):
-    """Of the newest records of the topic none is that letter."""
+    """The letter is not among the newest records of the topic."""
 
     kind = "no-such-letter"
 
@@ -58,16 +58,16 @@ ADDRESSES = [("/dead-letters", letters), ("/dead-letters/{topic}/{partition}/{of
 
 OPERATIONS = {
     "/dead-letters": Operation(
-        "The newest dead letters that are not settled",
+        "The newest unsettled dead letters",
         (
-            *described_parameters("of records with this key alone"),
-            parameter("topic", "of records of this topic alone"),
-            parameter("cause", "those with this text in their cause, in any case"),
+            *described_parameters("only of records with this key"),
+            parameter("topic", "only of records of this topic"),
+            parameter("cause", "only those with this text in their cause, ignoring case"),
         ),
         "DeadLetters",
     ),
     "/dead-letters/{topic}/{partition}/{offset}": Operation(
-        "A dead letter, by where its record lay",
+        "A dead letter, by the coordinates of its record",
         (
             parameter("topic", "of the record", where="path"),
             parameter("partition", "of the record", "integer", where="path"),

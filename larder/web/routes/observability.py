@@ -1,4 +1,4 @@
-"""What this worker tells of itself: how its joins do, whether it lives and is ready, and its metrics."""
+"""What this worker reports about itself: its joins, its health and readiness, and its metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _TheirJoins(msgspec.Struct):
 
 
 async def joins(request: web.Request) -> web.Response:
-    """GET /joins: of all workers."""
+    """GET /joins, of all workers."""
     asked = Query(request, ("local",))
     answers = {sources(request).worker: request.app[OBSERVED].joins()["joins"]}
     silent = []
@@ -57,13 +57,13 @@ async def ready(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """GET /metrics."""
     observed = request.app[OBSERVED]
-    # Writing thousands of lines takes longer than a slice, and needs nothing of the engine.
+    # Writing thousands of lines takes longer than a slice, and does not need the engine.
     body = await asyncio.to_thread(observed.text, await observed.measured())
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 def _judged(request: web.Request, name: str, verdict: HealthVerdict) -> web.Response:
-    """For probes, which want a status, and people who ask why."""
+    """Answer probes, which need a status, and people, who need the reason."""
     status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
     body = msgspec.json.encode(request.app[OBSERVED].answer(name, verdict))
     headers = {} if verdict.good else {"Retry-After": str(RETRY_SECONDS)}
@@ -71,7 +71,7 @@ def _judged(request: web.Request, name: str, verdict: HealthVerdict) -> web.Resp
 
 
 def set_up(app: web.Application, observed: Observed) -> None:
-    """Answer from `observed`, and have it count what the application answers."""
+    """Answer from `observed`, and let it count the answers of the application."""
     app[OBSERVED] = observed
     app.middlewares.insert(0, observed.requests.middleware())
     for path, handler in ADDRESSES:
@@ -88,14 +88,14 @@ ADDRESSES = [
 
 OPERATIONS = {
     "/joins": Operation(
-        "What became of the records of each join, by partition, with samples; on all workers",
-        (parameter("local", "1: on this worker alone, no other one is asked", "integer"),),
+        "The results of each join, by partition, with samples; of all workers",
+        (parameter("local", "1: only of this worker, without asking others", "integer"),),
         "Joins",
     ),
     "/topology": Operation("What the service reads, keeps and writes, with this worker's rates", (), "Topology"),
-    "/health/live": Operation("Whether nothing stands still that a restart would mend", (), "Live", unwell=(503,)),
+    "/health/live": Operation("Whether nothing is stuck that a restart would fix", (), "Live", unwell=(503,)),
     "/health/ready": Operation(
-        "Whether each of its tables was caught up once, and it has its place in the group", (), "Ready", unwell=(503,)
+        "Whether each of its tables was caught up once, and it has joined the group", (), "Ready", unwell=(503,)
     ),
     "/metrics": Operation("Metrics, in the text format of Prometheus", (), "Metrics", media="text/plain"),
 }

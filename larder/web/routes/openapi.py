@@ -1,4 +1,4 @@
-"""The description of all addresses, for programs: /openapi.json."""
+"""The description of all addresses for programs, /openapi.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _body() -> bytes:
 
 
 def whole() -> dict[str, Any]:
-    """Give the description of every address."""
+    """Return the description of all addresses."""
     operations = {
         path: operation
         for module in (services, tables, rows, changes, dead_letters, refusals, observability)

@@ -1,4 +1,4 @@
-"""What pages need beside their data: the address where people begin, and files of style and of live parts."""
+"""What pages need in addition to their data: the start page, style sheets and scripts."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ async def _guarded(request: web.Request, response: web.StreamResponse) -> None:
 
 
 ADDRESSES = [("/", services), ("/recovery", services)]
-"""The second one is a page of its own; programs find the same in /services."""
+"""The start page. Programs find the same in /services."""

@@ -1,4 +1,4 @@
-"""What the decides of the service refused, as its command has it: the newest ones, and how many there are by reason."""
+"""Refusals of the service's decides: the newest ones, and their number by reason."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ADDRESSES = [("/refusals", refusals)]
 
 OPERATIONS = {
     "/refusals": Operation(
-        "The newest events that decides refused, and how many of the newest 100,000 there are by reason",
+        "The newest refused events, and the number of the newest 100,000 by reason",
         (
-            *described_parameters("for rows with this key alone"),
-            parameter("state", "for rows of this table alone"),
-            parameter("reason", "those with this text in their reason, in any case"),
+            *described_parameters("only for rows with this key"),
+            parameter("state", "only for rows of this table"),
+            parameter("reason", "only those with this text in their reason, ignoring case"),
         ),
         "Refusals",
     ),

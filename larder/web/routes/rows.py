@@ -1,6 +1,6 @@
-"""Rows: one by its key, many by theirs, and lists by range or index.
+"""Rows: one by key, many by keys, and lists by range or index.
 
-Any worker answers for any key: what it does not have itself it asks, in one hop, of the worker that does.
+Any worker answers for any key: it gets rows of other workers' partitions from them, in one hop.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def _from_elsewhere(
     if answer is not None:
         return await _passed_on(request, held, answer)
     try:
-        # What could be waited for has been waited for: a copy is asked for what it has now.
+        # The wait for the write is over: ask a copy for what it has now.
         return await _told(request, held, await _found(here, name, text, wanted._replace(within=0.0)))
     except (NotSureError, StoreError) as error:
         if refusal is not None:
@@ -107,7 +107,7 @@ async def _from_elsewhere(
 
 async def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
     if not answer.kind and prefers_html(request):
-        # Not taken apart any further: numbers keep the digits that their owner wrote.
+        # Not decoded any further: numbers keep the digits that their owner wrote.
         return await _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
     return passed_on(request, answer.body, answer.status, answer.headers)
 
@@ -126,7 +126,7 @@ async def rows(request: web.Request) -> web.Response:
     held = held_table(here.tables, name)
     wanted = wanted_of(asked)
     local = is_hop(request) or wanted.local
-    # A page of a thousand rows takes a hundred milliseconds to make, and nobody looks at it.
+    # A page of a thousand rows takes a hundred milliseconds to render, and nobody reads it.
     most = USUAL_LIMIT if prefers_html(request) else LIMIT
     limit = min(asked.whole("limit", USUAL_LIMIT, 1, LIMIT), most)
     if not held.partition_count:
@@ -160,13 +160,13 @@ async def rows(request: web.Request) -> web.Response:
 
 
 def _value(asked: Query) -> str | None:
-    """Give the value to look for in an index, which may be an empty one; without an index that counts as none."""
+    """Return the value to look up in an index, which may be empty; None without an index."""
     text = asked.text("value")
     return "" if text is None and asked.has("value") and asked.text("index") else text
 
 
 def _position(held: LocalTable, text: str, key: bytes) -> bytes:
-    """Give the key of a cursor, if it is one of the table's type."""
+    """Return the key of a cursor, if it is of the table's type."""
     try:
         held.topic.key_codec.decode(key)
     except ValueError as error:
@@ -183,7 +183,7 @@ def _keys(asked: Query, most: int) -> list[str]:
         )
         raise MistakeError(problem)
     if len(keys) > most:
-        problem = Problem("parameter key", f"requires at most {most} keys", str(len(keys)), "ask for fewer at a time")
+        problem = Problem("parameter key", f"requires at most {most} keys", str(len(keys)), "request fewer at a time")
         raise MistakeError(problem)
     return keys
 
@@ -194,21 +194,21 @@ def _partitions(asked: Query, held: LocalTable) -> list[int]:
 
 
 UNTIMED = [row]
-"""What is here is answered at once; what is waited for, or asked of others, has its own deadline."""
+"""Answer local rows at once; waits, and requests to other workers, have deadlines of their own."""
 
 ADDRESSES = [("/tables/{table}/rows/{key:[^/]*}", row), ("/tables/{table}/rows", rows)]
 
 _TABLE = parameter("table", "name of the table", where="path")
 _WRITTEN = (
-    parameter("after", "a token that a write answered with: what is told is not from before that write"),
-    parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} unless given", "number"),
+    parameter("after", "the token of a write: the answer contains that write"),
+    parameter("within", f"seconds to wait for that write, {USUAL_WAIT:g} by default", "number"),
 )
-_STALENESS = parameter("max_staleness", "no answer that is older than so many seconds", "number")
-_LOCAL = parameter("local", "1: from this worker alone, no other one is asked", "integer")
+_STALENESS = parameter("max_staleness", "the maximum age of the answer in seconds", "number")
+_LOCAL = parameter("local", "1: only from this worker, without asking others", "integer")
 
 OPERATIONS = {
     "/tables/{table}/rows/{key}": Operation(
-        "One row by its key, from whichever worker has it",
+        "One row by its key, from any worker",
         (
             _TABLE,
             parameter("key", "the key as text; bytes in base64url", where="path"),
@@ -220,23 +220,21 @@ OPERATIONS = {
         (404,),
     ),
     "/tables/{table}/rows": Operation(
-        "Rows by range, by index, or many by their keys, in the order of keys; of all workers",
+        "Rows by range, index or keys, in the order of keys; of all workers",
         (
             _TABLE,
             parameter("prefix", "what keys begin with: text, or bytes in base64url"),
             parameter("from", "the first key"),
-            parameter("to", "the key before which to end"),
-            parameter("index", "a field that is an index"),
-            parameter("value", "the value that it has"),
-            parameter(
-                "key", "a key; may be repeated. Rows come in this order, with null for one that is not there", "array"
-            ),
+            parameter("to", "the key to end before"),
+            parameter("index", "an indexed field"),
+            parameter("value", "its value"),
+            parameter("key", "a key; may be repeated. Rows come in this order, with null for a missing one", "array"),
             parameter("limit", f"rows in one answer, up to {LIMIT}", "integer"),
-            parameter("cursor", "the `next` of the same list, to go on behind it"),
+            parameter("cursor", "`next` of the same list, to continue after it"),
             *_WRITTEN,
             _STALENESS,
             _LOCAL,
-            parameter("partition", "of these partitions alone; may be repeated", "array"),
+            parameter("partition", "only of these partitions; may be repeated", "array"),
         ),
         "Rows",
         (404,),

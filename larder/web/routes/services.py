@@ -1,4 +1,4 @@
-"""What this worker does, and who else is in its service, with what those say of themselves where that is asked for."""
+"""What this worker does, and the other workers of its service, with their own reports if requested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from larder.web.sources import Sources
 
 NO_ANSWER = "no answer"
-"""The phase of a worker that was asked for it in vain."""
+"""The phase of a worker that did not answer."""
 
 
 async def services(request: web.Request) -> web.Response:
@@ -46,7 +46,7 @@ async def services(request: web.Request) -> web.Response:
 
 
 async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] | None]:
-    """Give what the others say of themselves; None of one at whose address nobody, or somebody else, answers."""
+    """Return the reports of the other workers; None for one at whose address no worker, or another one, answers."""
     service = sources(request).service
     said = await told_by_others(request, "/services", dict[str, Any])
     return {
@@ -56,13 +56,13 @@ async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] |
 
 
 def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: bool) -> dict[str, Any]:
-    """Add what a worker says of itself; what this one does stands beside its name already."""
+    """Add the report of a worker; that of this one is already beside its name."""
     told = None if status is None or mine else {name: each for name, each in status.items() if name != "workers"}
     return {**worker, "phase": NO_ANSWER if status is None else status["phase"], "told": told}
 
 
 def _me(here: Sources) -> dict[str, Any]:
-    """Say what is here, of a worker that is in no group (yet)."""
+    """Describe a worker that is not in a group (yet)."""
     shared = {name: here.tables[name] for name in here.declared if here.tables[name].held == "partition"}
     return {
         "worker": here.worker,
@@ -80,8 +80,8 @@ ADDRESSES = [("/services", services)]
 
 OPERATIONS = {
     "/services": Operation(
-        "What this worker does, and who is in its service",
-        (parameter("all", "1: with what each other worker says of itself, or that it does not answer", "integer"),),
+        "What this worker does, and the workers of its service",
+        (parameter("all", "1: with the report of each other worker, or that it does not answer", "integer"),),
         "Services",
     ),
 }

@@ -1,4 +1,4 @@
-"""Tables: which there are, what their rows are made of, and how far each partition is, on every worker."""
+"""Tables: their names, the fields of their rows, and how far each partition is, on every worker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIRST_ROWS = 50
 
 
 async def tables(request: web.Request) -> web.Response:
-    """GET /tables: of this worker."""
+    """GET /tables, of this worker."""
     Query(request, ())
     here = sources(request)
     told = [_summary(here, here.tables[name]) for name in here.declared]
@@ -68,7 +68,7 @@ class _TheirTables(msgspec.Struct):
 
 
 async def table(request: web.Request) -> web.Response:
-    """GET /tables/{table}: with the partitions of all workers."""
+    """GET /tables/{table}, with the partitions of all workers."""
     asked = Query(request, ("local",))
     here, name = sources(request), table_of(request)
     held = held_table(here.tables, name)
@@ -101,7 +101,7 @@ async def table(request: web.Request) -> web.Response:
 
 
 async def _first_rows(request: web.Request, held: LocalTable, *, local: bool) -> dict[str, Any] | None:
-    """Give the first rows, for whoever looks at the table; None while there is no list of them."""
+    """Return the first rows for the page of the table; None while they cannot be listed."""
     here, name = sources(request), held.topic.name
     if not held.partition_count:
         return None
@@ -135,7 +135,7 @@ def _told_here(here: Sources, held: LocalTable) -> list[dict[str, Any]]:
 async def _of_all(
     request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Any], list[str]]:
-    """Add what other workers say of theirs, and what is known of those that say nothing, whose names come beside it."""
+    """Add the reports of other workers, and what is known of those that do not answer; return the names of these."""
     here, name = sources(request), held.topic.name
     said = await told_by_others(request, f"{table_path(name)}?local=1", _TheirTables)
     told = [*mine, *(each for theirs in said.values() if theirs is not None for each in theirs.partitions)]
@@ -174,7 +174,7 @@ OPERATIONS = {
         "One table: fields, indexes, sizes on this worker, and partitions on all of them",
         (
             parameter("table", "name of the table", where="path"),
-            parameter("local", "1: from this worker alone, no other one is asked", "integer"),
+            parameter("local", "1: only from this worker, without asking others", "integer"),
         ),
         "Table",
         (404,),

@@ -163,7 +163,7 @@ def test_what_pages_load_is_there() -> None:
 
 def test_the_overview_begins_with_what_is_wrong() -> None:
     text = page("overview").text
-    wrong = text.index("Nobody serves partition 2 of shop.orders")
+    wrong = text.index("No worker serves partition 2 of shop.orders")
     assert text.index("7 things need you") < wrong < text.index("Processed")
     assert "All is well with shipping" in page("well").text
 

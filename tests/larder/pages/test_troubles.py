@@ -65,25 +65,25 @@ def test_every_trouble_says_what_to_do_and_where_to_look() -> None:
 def test_partitions_that_no_worker_has_are_named_with_the_command_that_serves_them() -> None:
     found = only(workers=[member(1, 0, 1, 5)], partition_counts={"shop.orders": 6})
     assert found.severity is Severity.ERROR
-    assert found.what == "Nobody serves partitions 2-4 of shop.orders"
+    assert found.what == "No worker serves partitions 2-4 of shop.orders"
     assert found.command == "larder worker shipping --name another"
 
 
 def test_partitions_behind_the_last_one_that_is_held_are_missed() -> None:
-    assert only(partition_counts={"shop.orders": 6}).what == "Nobody serves partitions 4, 5 of shop.orders"
+    assert only(partition_counts={"shop.orders": 6}).what == "No worker serves partitions 4, 5 of shop.orders"
 
 
-def test_a_partition_that_only_a_standby_has_is_served_by_nobody() -> None:
+def test_a_partition_that_only_a_standby_has_is_not_served() -> None:
     tables = [held("shop.stock", partition(0, "standby"), held="partition")]
     standby = member(1, 0, 1) | {"standby": {"shop.stock": [0]}}
     found = only(tables=tables, workers=[standby, member(2, 2, 3, told=TWO)])
-    assert found.what == "Nobody serves partition 0 of shop.stock"
+    assert found.what == "No worker serves partition 0 of shop.stock"
 
 
-def test_a_partition_is_not_called_unserved_while_nobody_is_told_of() -> None:
+def test_no_partition_is_called_unserved_while_the_workers_are_unknown() -> None:
     inputs = [{"topic": "shop.orders", "partition": 3, "position": 1, "end": 1, "lag": 0}]
     found = only(workers=[], inputs=inputs, workers_known=False)
-    assert (found.severity, found.what) == (Severity.WARNING, "Who else is in the service is not known")
+    assert (found.severity, found.what) == (Severity.WARNING, "The other workers of the service are not known")
 
 
 def test_a_worker_without_a_group_is_not_asked_who_else_is_in_it() -> None:
@@ -124,10 +124,10 @@ def test_what_is_wrong_on_another_worker_is_said_with_its_name() -> None:
     assert cells(workers=workers)["shop.stock"][2] == "recovering; held by shipping-2"
 
 
-def test_what_several_workers_say_of_a_global_table_is_said_once() -> None:
+def test_what_several_workers_report_about_a_global_table_is_shown_once() -> None:
     tables = [held("shop.customers", parked=2)]
     workers = [member(1, 0, 1), member(2, 2, 3, told=status("shipping-2", tables=tables))]
-    assert only(tables=tables, workers=workers).what == "2 records of shop.customers are no rows"
+    assert only(tables=tables, workers=workers).what == "2 records of shop.customers are not valid rows"
 
 
 def test_dead_letters_of_all_workers_are_counted_with_their_most_frequent_cause() -> None:
@@ -194,7 +194,7 @@ def test_an_input_is_said_once_and_worst_by_what_lies_there_or_by_what_came_sinc
 def test_dead_letters_that_nobody_could_count_yet_are_a_note() -> None:
     found = only(unsettled=None)
     assert (found.severity, found.what) == (
-        Severity.HINT, "How many dead letters lie in their topic is not known yet",
+        Severity.HINT, "The number of dead letters in their topic is not known yet",
     )  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_no_expected_end_is_made_up() -> None:
 def test_a_partition_without_a_broker_is_worse_than_one_that_recovers() -> None:
     found = only(tables=[held("t", partition(0, "disconnected", remaining=5, expected_s=1.0))])
     assert found.severity is Severity.ERROR
-    assert found.do.endswith("See whether the broker is reached")
+    assert found.do.endswith("Check that the broker is reachable")
 
 
 @pytest.mark.parametrize(("age", "said"), [(AGE, False), (AGE + 0.1, True), (None, False)])
@@ -258,7 +258,7 @@ def test_what_a_join_does_as_declared_is_only_noted() -> None:
 
 
 def test_parked_rows_of_a_table_are_said() -> None:
-    assert only(tables=[held("t", parked=1)]).what == "1 record of t is no row"
+    assert only(tables=[held("t", parked=1)]).what == "1 record of t is not a valid row"
 
 
 def test_a_worker_that_starts_or_does_not_answer_is_said() -> None:

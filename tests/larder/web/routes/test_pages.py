@@ -52,7 +52,7 @@ async def page(served: Served, path: str, status: int = 200) -> str:
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/", "Who else is in the service is not known"),
+        ("/", "The other workers of the service are not known"),
         ("/services", "Overview"),
         ("/recovery", "All 8 partitions"),
         ("/tables", "Local copies"),
