@@ -110,6 +110,4 @@ def _with_key(topic: EventTopic | OwnerTopic, value: bytes, key: str | None) -> 
 
 
 def _refused(topic: EventTopic | OwnerTopic, number: int, found: str) -> Problem:
-    return Problem(
-        f"row {number} for {topic.name}", f"requires a JSON object of {topic.row.__name__}", found, "mend it"
-    )
+    return Problem(f"row {number} for {topic.name}", f"requires a JSON object of {topic.row.__name__}", found, "fix it")

@@ -93,7 +93,7 @@ def live(looked: Look, limit: float = STALL_SECONDS) -> HealthVerdict:
     stalled = [
         {
             **_described(place, stand),
-            "why": f"its position has not moved for {stand.still:.0f} s: a restart may mend that",
+            "why": f"its position has not moved for {stand.still:.0f} s: a restart may fix that",
         }
         for place, stand in lagging
         if stand.still >= limit

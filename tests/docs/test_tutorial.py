@@ -67,7 +67,7 @@ class Tour:
 
     @contextmanager
     def beside(self, command: str) -> Iterator[None]:
-        """Run a worker while the tour goes on; it stops cleanly when it is told to."""
+        """Run a worker during the tour; it stops cleanly on a signal."""
         with (self.directory / f"{command.rsplit(maxsplit=1)[-1]}.log").open("wb") as log:
             process = subprocess.Popen(
                 ["/bin/bash", "-c", f"exec {command}"],

@@ -127,7 +127,7 @@ class OfAll:
             await self._all_started.wait()
 
     async def _to_the_end(self, part: Any) -> None:
-        # Whoever is not there, or tells nonsense: the reader comes again, and is told so then.
+        # A worker that is unreachable, or sends nonsense: the reader reconnects, and gets an error then.
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
             await part
         await self._told.put(None)

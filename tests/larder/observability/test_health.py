@@ -51,8 +51,8 @@ CASES = {
     ),
     "a table stands still": (False, [vitals((TABLE, 5, 9))] * 4),
     "the end is not known": (True, [vitals((TABLE, 5, None))] * 9),
-    "the end was known, and is measured anew": (False, [vitals((TABLE, 5, 9)), *[vitals((TABLE, 5, None))] * 3]),
-    "the end was met, and is measured anew": (True, [vitals((TABLE, 5, 9)), *[vitals((TABLE, 9, None))] * 9]),
+    "the end was known, and is measured again": (False, [vitals((TABLE, 5, 9)), *[vitals((TABLE, 5, None))] * 3]),
+    "the end was met, and is measured again": (True, [vitals((TABLE, 5, 9)), *[vitals((TABLE, 9, None))] * 9]),
     "a rebuilt table whose end is not known": (True, [vitals((TABLE, 5, 9)), *[vitals((TABLE, 0, None))] * 9]),
     "a rebuild moves the position, too": (True, [*[vitals((TABLE, 5, 9))] * 3, vitals((TABLE, 0, 9))]),
     "held back on purpose": (True, [vitals((INPUT, 5, 9, "held back"))] * 9),
@@ -80,7 +80,7 @@ def test_who_is_not_live_says_which_partition_where_and_for_how_long() -> None:
     (reason,) = verdict.reasons
     assert reason == {
         "input": "orders", "partition": 0, "position": 5, "end": 9, "lag": 4, "still_s": 30.0,
-        "why": "its position has not moved for 30 s: a restart may mend that",
+        "why": "its position has not moved for 30 s: a restart may fix that",
     }  # fmt: skip
     assert [(each["table"], each["why"]) for each in verdict.besides] == [("customers", "held back")]
 
