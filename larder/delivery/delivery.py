@@ -114,7 +114,7 @@ class Delivery:
         """Raise ValueError with the cause of the dead letter if a record cannot be published."""
         if not output.takes(key, value, headers):
             raise ValueError(output.refusal(key, value, headers))
-        if (cause := self._refusals.cause(SentRecord(output.topic, key, timestamp))) is not None:
+        if (cause := self._refusals.cause(output.topic, key, timestamp)) is not None:
             raise ValueError(cause)
 
     def emit(

@@ -42,7 +42,7 @@ class Output(NamedTuple):
 
 def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Return an upper bound of a record batch with only this record."""
-    return len(key or b"") + len(value or b"") + _size_of_headers(headers) + RECORD_OVERHEAD
+    return len(key or b"") + len(value or b"") + (_size_of_headers(headers) if headers else 0) + RECORD_OVERHEAD
 
 
 def _size_of_headers(headers: Headers) -> int:

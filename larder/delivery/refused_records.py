@@ -56,6 +56,6 @@ class Refusals:
                 f" {error}; see max.message.bytes and message.timestamp.* of the topic"
             )
 
-    def cause(self, record: SentRecord) -> str | None:
+    def cause(self, topic: str, key: bytes | None, timestamp: int) -> str | None:
         """Return why a record was refused, as the cause of a dead letter; None if it was not."""
-        return self._causes.get(record)
+        return self._causes.get(SentRecord(topic, key, timestamp)) if self._causes else None

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 
-
-class EventTo(NamedTuple):
-    """An event and its topic."""
-
-    output: Output
-    key: bytes
-    value: bytes
+EventTo = tuple[Output, bytes, bytes]
+"""The topic of an event, its key and its value."""
 
 
 class EmittedEvents:

@@ -21,7 +21,7 @@ from larder.declaring.records import Record
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.context import PartitionContext
-from larder.operators.emitted_events import EmittedEvents, EventTo
+from larder.operators.emitted_events import EmittedEvents
 from larder.operators.user_code import no_exit
 from larder.store.applying.changes import RowChange, changes
 from larder.store.records import Rejected
@@ -125,7 +125,7 @@ class ReactingHandler:
         taken = change.old is None and not self._complete and change.record.offset < self._begun.end
         try:
             events = [
-                EventTo(reaction.outputs[into], key, value)
+                (reaction.outputs[into], key, value)
                 for reaction in self._reactions
                 for into, key, value in _react(reaction, UNKNOWN if taken or change.unread else change.old, change.new)
             ]

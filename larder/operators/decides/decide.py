@@ -23,7 +23,7 @@ from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of, partitions_of
 from larder.operators.context import PartitionContext
 from larder.operators.decides.wake_ups import StoredWakeUp
-from larder.operators.emitted_events import EmittedEvents, EventTo
+from larder.operators.emitted_events import EmittedEvents
 from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
 
@@ -85,11 +85,11 @@ class Decider:
         verdict = self._compiled.judge(event, row, self._near)
         known = None if row is None or self._revision is None else (key, getattr(row, self._revision))
         rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
-        events = [EventTo(self._outputs[into], key, value) for into, key, value in verdict.emitted]
+        events = [(self._outputs[into], event_key, value) for into, event_key, value in verdict.emitted]
         if verdict.refusal is not None:
             where = str(Coordinates(cause.topic, cause.partition, cause.offset))
             refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
-            events.append(EventTo(self._outputs[-1], *refused))
+            events.append((self._outputs[-1], *refused))
         self._check(key, rows, verdict, cause.timestamp)
         self._events.check(events, cause.timestamp)
         for written, based_on in rows:

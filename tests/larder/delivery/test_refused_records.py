@@ -20,12 +20,12 @@ def test_outputs_are_only_retried_after_the_first_refusals() -> None:
 def test_a_refused_record_is_identified_by_topic_key_and_timestamp() -> None:
     refusals = Refusals(lambda: 100.0)
     refusals.refused({OLD: InvalidTimestampError()})
-    cause = refusals.cause(OLD)
+    cause = refusals.cause(*OLD)
     assert cause is not None
     assert cause.startswith("topic joined refuses a record with this key and the timestamp 1 ms: [Error 32]")
-    assert refusals.cause(OLD._replace(timestamp=2)) is None
-    assert refusals.cause(OLD._replace(topic="other")) is None
-    assert refusals.cause(OLD._replace(key=None)) is None
+    assert refusals.cause(*OLD._replace(timestamp=2)) is None
+    assert refusals.cause(*OLD._replace(topic="other")) is None
+    assert refusals.cause(*OLD._replace(key=None)) is None
 
 
 def test_records_are_sent_in_full_batches_again_after_a_while_without_refusals() -> None:
@@ -37,6 +37,6 @@ def test_records_are_sent_in_full_batches_again_after_a_while_without_refusals()
     assert refusals.careful()
     now += 0.1
     assert not refusals.careful()
-    assert refusals.cause(OLD) is None
+    assert refusals.cause(*OLD) is None
     refusals.refused({})
     assert not refusals.careful()
