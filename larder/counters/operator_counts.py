@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Protocol
 
+from larder.counters.fields_as_dict import FieldsAsDict
 from larder.counters.join_quality import QualityOfJoin
 from larder.declaring.agents import AgentDeclaration
 from larder.declaring.decides import Decide
@@ -41,7 +42,7 @@ class Results(Counter[str]):
 
 
 @dataclass
-class DecideCounts:
+class DecideCounts(FieldsAsDict):
     """The outcomes of the events of a decide, and of its wake-ups."""
 
     decided: int = 0
@@ -55,12 +56,9 @@ class DecideCounts:
     def handled(self) -> int:
         return self.decided
 
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
-
 
 @dataclass
-class ReactionCounts:
+class ReactionCounts(FieldsAsDict):
     """The outcomes of reactions to the changes of a table."""
 
     changes: int = 0
@@ -71,12 +69,9 @@ class ReactionCounts:
     def handled(self) -> int:
         return self.changes
 
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
-
 
 @dataclass
-class AgentCounts:
+class AgentCounts(FieldsAsDict):
     """Records that an agent was given, and those that it has finished."""
 
     given: int = 0
@@ -85,9 +80,6 @@ class AgentCounts:
     @property
     def handled(self) -> int:
         return self.done
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
 
 
 @singledispatch

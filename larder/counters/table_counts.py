@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from larder.counters.fields_as_dict import FieldsAsDict
 from larder.store.records import Applied
 
 
 @dataclass
-class TableCounts:
+class TableCounts(FieldsAsDict):
     """Records of one table in this worker since it started, by their effect; `swept` counts rows."""
 
     new: int = 0
@@ -29,6 +30,3 @@ class TableCounts:
         self.deleted += applied.deleted
         self.repeated += applied.repeated
         self.rejected += len(applied.rejected)
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)

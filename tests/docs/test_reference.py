@@ -25,7 +25,13 @@ from tests.support.documents import ROOT, page, table
 
 def test_the_settings_are_those_of_the_program() -> None:
     assert table(page("reference/settings"), "setting") == [
-        [f"`{each.name}`", f"`{each.variable}`", _code(_default(each.default)), _escaped(each.about)]
+        [
+            f"`{each.name}`",
+            f"`{each.variable}`",
+            each.requirement,
+            _code(_default(each.default)),
+            _escaped(each.about),
+        ]
         for each in SETTINGS
     ]
 
