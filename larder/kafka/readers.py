@@ -49,6 +49,8 @@ async def spans(consumer: BatchConsumer, tps: Collection[TopicPartition]) -> dic
     """Give the offsets that partitions have now, for a reader of committed records up to the last stable one."""
     if not tps:
         return {}
+    # aiokafka asks at once for the leaders of assigned topics only; of others a tenth of a second later.
+    consumer.assign(tps)
     begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
     return {tp: Span(begins[tp], ends[tp]) for tp in tps}
 
