@@ -1,4 +1,4 @@
-"""What aiokafka lacks or does otherwise. Knows no table and no Faust."""
+"""What aiokafka lacks or does differently. Knows neither tables nor Faust."""
 
 from larder.kafka.metadata_requests import forbid_creation, pause_between_updates
 

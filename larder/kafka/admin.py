@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from larder.declaring.topology import TopicUse
 
 REPLICAS = 3
-"""Copies of a new topic, if there are as many brokers: one may fail while another one is being repaired."""
+"""Replicas of a new topic, if there are that many brokers: one may fail while another one is being repaired."""
 
 _CONFIG = {"cleanup.policy": "delete", "max.message.bytes": "1048588", "delete.retention.ms": "86400000"}
 """The settings of a topic that matter here, with Kafka's defaults."""
@@ -57,7 +57,7 @@ class Cluster:
         await self._admin.close()
 
     async def facts(self, names: Collection[str]) -> Mapping[str, TopicFacts]:
-        """Facts about those of `names` that exist."""
+        """Return the facts about those topics of `names` that exist."""
         described = await describe(self._admin._client, names)
         config = await self._config(described)
         return {
@@ -82,12 +82,12 @@ class Cluster:
         return found
 
     async def topic_settings(self, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
-        """All settings of topics that exist, by Kafka's names, defaults included."""
+        """Return all settings of existing topics by Kafka's names, including defaults."""
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         return await self._settings(resources) if resources else {}
 
     async def broker_settings(self) -> Mapping[str, str]:
-        """All settings of one broker, without its secrets."""
+        """Return all settings of one broker, without its secrets."""
         node = min(broker.nodeId for broker in self._admin._client.cluster.brokers())
         return (await self._settings([ConfigResource(ConfigResourceType.BROKER, str(node))]))[str(node)]
 
@@ -99,28 +99,28 @@ class Cluster:
         }
 
     def brokers_up(self) -> int:
-        """How many brokers are up."""
+        """Return how many brokers are up."""
         return len(self._admin._client.cluster.brokers())
 
     async def copies(self, names: Collection[str]) -> Mapping[str, Copies]:
-        """The replication of those of `names` that exist."""
+        """Return the replication of those topics of `names` that exist."""
         return await copies(self._admin._client, names)
 
     async def open_transactions(self, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, OpenTransaction]:
-        """The first open transaction of each partition that has one, and its producer."""
+        """Return the first open transaction of each partition that has one, and its producer."""
         return await open_transactions(self._admin._client, tps)
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
-        """The committed offsets of a consumer group, with or without members."""
+        """Return the committed offsets of a consumer group, with or without members."""
         found = await self._admin.list_consumer_group_offsets(group)
         return {tp: Committed.read(offset) for tp, offset in found.items() if offset.offset >= 0}
 
     async def members(self, group: str) -> list[str]:
-        """The client ids of a group's members."""
+        """Return the client ids of a group's members."""
         return [client_id for client_id, _ in await self._members(group)]
 
     async def service_group(self, service: str) -> GroupMembers:
-        """The members of a service's group, of both protocols."""
+        """Return the members of a service's group, of both protocols."""
         older = await self._members(service)
         node = await self._admin.find_coordinator(service)
         newer = await newer_members(partial(self._admin._client.send, node), service)
@@ -129,7 +129,7 @@ class Cluster:
         return GroupMembers(tuple(workers), (*foreign, *newer))
 
     async def _members(self, group: str) -> list[tuple[str, str]]:
-        """Client ids and hosts of the members that speak the older protocol, sorted."""
+        """Return the client ids and hosts of the members that speak the older protocol, sorted."""
         (answer,) = await self._admin.describe_consumer_groups([group])
         ((code, _, _, _, _, members, *_),) = answer.groups
         if (error := for_code(code)) is not NoError:
@@ -141,7 +141,7 @@ class Cluster:
         await self._admin.delete_records({tp: RecordsToDelete(offset) for tp, offset in before.items()})
 
     async def _controller(self) -> None:
-        """Raise if a broker that has just started knows no controller yet; aiokafka's client fails on that."""
+        """Raise NodeNotReadyError if a broker has just started and knows no controller: aiokafka would fail."""
         client = self._admin._client
         if client.cluster.controller is None:
             await client.force_metadata_update()
@@ -150,21 +150,21 @@ class Cluster:
             raise NodeNotReadyError(message)
 
     async def create(self, topics: Collection[TopicUse]) -> None:
-        """Create topics with their declared settings, except those that exist by now.
+        """Create topics with their declared settings, except those that already exist.
 
-        Raises KafkaError, and for topics that the broker refuses DeclarationError or TopicsUnavailableError.
+        Raises KafkaError. If the broker refuses topics, raises DeclarationError or TopicsUnavailableError.
         """
         if found := await self._refusals(topics, validate_only=False):
             raise refused(found)
 
     async def refusals(self, topics: Collection[TopicUse]) -> list[TopicRefusal]:
-        """Ask why the broker would refuse to create these topics, without creating any."""
+        """Return why the broker would refuse to create these topics, without creating any."""
         return await self._refusals(topics, validate_only=True) if topics else []
 
     async def _refusals(
         self, topics: Collection[TopicUse], *, validate_only: bool, older: bool = False
     ) -> list[TopicRefusal]:
-        """With `older`, leave out the settings that older brokers do not know."""
+        """Return the broker's refusals; with `older`, leave out settings that older brokers do not know."""
         copies = min(REPLICAS, len(self._admin._client.cluster.brokers()))
         await self._controller()
         wanted = {topic.name: topic for topic in topics}

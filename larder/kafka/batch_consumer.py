@@ -1,11 +1,11 @@
 """Takes fetched records out of an aiokafka consumer, batch by batch, at the speed of its decoder.
 
 aiokafka makes one dataclass for each record, in a Python generator. Taking the decoder's own records
-halves the cost of a record. A batch comes with the position after it, since gaps (markers, aborted and
-compacted records) leave no record from which to derive it. Fetches use a connection of their own.
+halves the cost of a record. A batch comes with the position after it: a gap (markers, aborted and
+compacted records) leaves no record from which to derive it. Fetches use a connection of their own.
 Knows neither tables nor Faust.
 
-The one module that touches the private parts of aiokafka's fetcher (0.14): its table of fetched
+This is the only module that uses the private parts of aiokafka's fetcher (0.14): its table of fetched
 partitions, their record iterators and the positions of the subscription.
 `tests/larder/kafka/test_batch_consumer.py` fails when they change.
 """
@@ -78,7 +78,7 @@ class ObservedEnd(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The result of one poll: batches, ends, and partitions whose offset does not exist any more."""
+    """The result of one poll: batches, ends, and partitions whose offset no longer exists."""
 
     batches: list[Batch]
     ends: Mapping[TopicPartition, ObservedEnd]
@@ -88,8 +88,9 @@ class Fetched(NamedTuple):
 class _Client(AIOKafkaClient):
     """aiokafka's client, with a connection of its own for fetches.
 
-    In aiokafka metadata and offsets wait behind megabytes of records. The leader of a group needs metadata before it
-    assigns partitions, and sends no heartbeat meanwhile: on a slow network its session expired in every rebalance.
+    In aiokafka, requests for metadata and offsets wait behind megabytes of records. The leader of a group needs
+    metadata before it assigns partitions, and sends no heartbeat meanwhile. On a slow network its session expired in
+    every rebalance.
     """
 
     suspects = False
@@ -105,16 +106,16 @@ class _Client(AIOKafkaClient):
 
 
 class BatchConsumer(AIOKafkaConsumer):
-    """A consumer for `fetch`: it counts its seeks, and dates an end by when it sent the request.
+    """A consumer for `fetch`: it counts its seeks, and dates an end by the time of its request.
 
-    aiokafka dates an end by when it reads the answer. A process that slept (SIGSTOP, a suspended machine) reads an
-    answer from before its sleep, and would take an outdated end for the present one.
+    aiokafka dates an end by the time at which it reads the answer. A process that slept (SIGSTOP, a suspended machine)
+    reads an answer from before its sleep, and would take an outdated end for the current one.
     """
 
     seeks = 0
 
     def __init__(self, *topics: str, owned: Collection[str] = (), **options: Any) -> None:
-        """Name as `owned` the topics that nobody else writes."""
+        """Create a consumer; `owned` are the topics that only this service writes."""
         super().__init__(*topics, **options)
         self.owned = owned
         self._client.__class__ = _Client  # aiokafka chooses the class; nothing is connected yet
@@ -153,8 +154,8 @@ class BatchConsumer(AIOKafkaConsumer):
 async def fetch(consumer: BatchConsumer, wanted: Collection[TopicPartition], patience: float, limit: int) -> Fetched:
     """Wait up to `patience` seconds for records of the `wanted` partitions; take about `limit`.
 
-    Takes nothing if the consumer is sought or reassigned meanwhile: the caller would drop records from before, and
-    they would not be fetched again. Partitions that are not wanted keep their records.
+    Takes nothing if the consumer seeks or is reassigned meanwhile: the caller would drop the earlier records, and they
+    would not be fetched again. Partitions that are not wanted keep their records.
 
     Must run in the consumer's own event loop. Every call counts as a poll for `max_poll_interval_ms`.
     """
@@ -206,7 +207,7 @@ def _assignment(consumer: AIOKafkaConsumer) -> Any:
 
 
 def _lost(error: Any) -> dict[TopicPartition, int]:
-    """Positions that the broker refused. A missing committed offset is not one: we seek ourselves."""
+    """Return positions that the broker refused. A missing committed offset is not one: we seek ourselves."""
     try:
         error.check_raise()
     except OffsetOutOfRangeError as refused:
@@ -217,7 +218,7 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
 
 
 def _ends(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, ObservedEnd]:
-    """Ends of committed records; of an owned topic, of all: records that a dead worker left may still be committed."""
+    """Return the ends of committed records; of an owned topic, of all: those of a dead worker may be committed later."""
     return {
         tp: ObservedEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()
@@ -244,7 +245,7 @@ def _drain(tp: TopicPartition, result: FetchResult, assignment: Any, limit: int,
 
 
 def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Record], *, check: bool) -> None:
-    """Do what `PartitionRecords._unpack_records` does for one record batch, without a step per record."""
+    """Unpack one record batch as `PartitionRecords._unpack_records` does, but without a step per record."""
     batch = source._records.next_batch()
     if check and not batch.validate_crc():
         message = f"invalid checksum in {tp.topic}/{tp.partition} at {source.next_fetch_offset}"
@@ -259,7 +260,7 @@ def _next_batch(tp: TopicPartition, source: PartitionRecords, records: list[Reco
 
 
 def _all(batch: Any) -> list[Record]:
-    """Do what `list` does, in pieces: `list` would lock out the worker's other thread for a whole batch."""
+    """Decode a batch in pieces: `list` would lock out the worker's other thread for the whole batch."""
     records: list[Record] = []
     left: Iterator[Record] = chain(batch)  # a batch can be iterated once
     while some := list(islice(left, PIECE_RECORDS)):

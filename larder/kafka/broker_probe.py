@@ -1,6 +1,6 @@
-"""Whether the broker answers.
+"""Probes whether the broker answers.
 
-A worker probes its broker on a connection of its own. It notices within seconds that the broker is unreachable,
+A worker probes its broker on a separate connection. So it notices within seconds that the broker is unreachable,
 whatever its other requests are waiting for.
 """
 
@@ -17,7 +17,7 @@ from larder.kafka.clients import connect, new_client
 from larder.kafka.topic_metadata import describe
 
 PROBE_SECONDS = 1.0
-"""Between two probes: each is a request of a few bytes."""
+"""The time between two probes: each is a request of a few bytes."""
 
 ANSWER_SECONDS = 2.0
 """An answer takes a millisecond; a broker that is busy or collects garbage may take longer."""
@@ -28,7 +28,7 @@ and one of them may be restarting."""
 
 
 async def answers(connection: Connection) -> bool:
-    """Say whether the broker at the first address serves requests; an open port alone proves nothing."""
+    """Return whether the broker at the first address serves requests; an open port alone proves nothing."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             broker = await connect(connection)
@@ -42,7 +42,7 @@ async def answers(connection: Connection) -> bool:
 
 
 def answers_now(connection: Connection) -> bool:
-    """Do the same from code without an event loop."""
+    """Return the same as `answers`, for code without an event loop."""
     return asyncio.run(answers(connection))
 
 

@@ -1,7 +1,7 @@
-"""Checksums of fetched records, a whole answer at a time, by the processor's own instruction.
+"""Verifies the checksums of fetched records, a whole answer at a time, with the processor's own instruction.
 
-aiokafka computes them byte by byte and holds the interpreter lock meanwhile: that was a tenth of the cost of a join,
-and blocked all other work for milliseconds in a batch of a megabyte.
+aiokafka computes them byte by byte and holds the interpreter lock meanwhile. That was a tenth of the cost of a join,
+and a batch of a megabyte blocked all other work for milliseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _crc = struct.Struct(">I").unpack_from
 
 
 def are_intact(batches: bytes) -> bool:
-    """Whether all complete record batches are undamaged; those of Kafka before 0.11 count as damaged."""
+    """Return whether all complete record batches are undamaged; those of Kafka before 0.11 count as damaged."""
     whole = memoryview(batches)
     at = 0
     while at + _CHECKED_FROM <= len(whole):

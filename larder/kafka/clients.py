@@ -1,6 +1,6 @@
-"""The one factory of Kafka clients, so that all of them reach the brokers in the same way.
+"""Creates all Kafka clients, so that they all connect to the brokers in the same way.
 
-The caller starts and stops the client that it gets.
+The caller starts and stops the client.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from larder.kafka.transactions import TransactionalProducer
 Kind = TypeVar("Kind", bound=BatchConsumer)
 
 REQUEST_TIMEOUT_MS = 10_000
-"""For clients outside a service: a broker that is well answers in milliseconds, and stopping may wait for a request."""
+"""For clients outside a service: a healthy broker answers in milliseconds, and stopping may wait for a request."""
 
 
 def new_consumer(connection: Connection, **settings: Any) -> BatchConsumer:
-    """Make a consumer of committed records, without a group, that never resets a position by itself."""
+    """Make a consumer of committed records, without a group, that never resets a position on its own."""
     usual = {
         "group_id": None,
         "enable_auto_commit": False,
@@ -41,7 +41,7 @@ def new_member(connection: Connection, kind: type[Kind], **settings: Any) -> Kin
 
 
 def new_producer(connection: Connection, **settings: Any) -> AIOKafkaProducer:
-    """Make a producer whose records all replicas acknowledge, in order and without duplicates."""
+    """Make a producer that writes in order and without duplicates, acknowledged by all replicas."""
     return AIOKafkaProducer(**connection.settings, **{"acks": "all", "enable_idempotence": True, **settings})
 
 
@@ -70,7 +70,7 @@ async def connect(connection: Connection) -> AIOKafkaConnection:
 
 
 async def end_transaction(connection: Connection, transactional_id: str) -> None:
-    """End the open transaction of a dead producer at once, instead of at its timeout."""
+    """End the open transaction of a dead producer now, not at its timeout."""
     producer = new_transactional_producer(connection, transactional_id, 1_000)
     try:
         async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Committed offsets of a service, and what a worker has to know of them when it reads them."""
+"""Committed offsets of a service, with the metadata that the next worker needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Committed(NamedTuple):
 
     @classmethod
     def read(cls, found: OffsetAndMetadata) -> Committed:
-        """Read what the broker has."""
+        """Read a committed offset from the broker's form."""
         topic_id, _, rest = (found.metadata or "").partition(" ")
         by, _, count = rest.rpartition(" ")
         if count.isdecimal():
@@ -29,6 +29,6 @@ class Committed(NamedTuple):
         return cls(found.offset, topic_id, rest)
 
     def written(self) -> OffsetAndMetadata:
-        """Give what is committed."""
+        """Return the offset and its metadata, ready to commit."""
         metadata = f"{self.topic_id} {self.by}"
         return OffsetAndMetadata(self.offset, f"{metadata} {self.placed_by}" if self.placed_by else metadata.strip())

@@ -1,6 +1,6 @@
-"""Short conversations with a broker: bounded in time, with failures a user can read.
+"""Short conversations with a broker: they have a time limit, and failures are readable.
 
-For commands, which end after an answer. A worker waits for an unreachable broker instead.
+They are for commands, which end after an answer. A worker waits for an unreachable broker instead.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CONVERSATION_SECONDS = 20.0
 
 
 def quiet_client() -> None:
-    """Keep Kafka's client from logging: the caller reports its failures, once."""
+    """Silence Kafka's client: the caller reports its failures, once."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
 
 def talk(connection: Connection, conversation: Coroutine[Any, Any, T], seconds: float = CONVERSATION_SECONDS) -> T:
     """Run a conversation with the broker.
 
-    Raises `UnavailableError` for every error of Kafka's client, and when it takes longer than `seconds`.
+    Raises `UnavailableError` for every error of Kafka's client, and if the conversation takes longer than `seconds`.
     """
     quiet_client()
 
@@ -50,6 +50,6 @@ def talk(connection: Connection, conversation: Coroutine[Any, Any, T], seconds: 
 
 
 def unavailable(connection: Connection, found: str) -> UnavailableError:
-    """Report what a broker did instead of answering."""
+    """Return the error for a broker that did `found` instead of answering."""
     problem = Problem(f"broker {connection}", "requires to do what it is asked for", found, "look at the broker's log")
     return UnavailableError(problem)

@@ -1,4 +1,4 @@
-"""Other Kafka clients in the group of a service. The broker admits members of one protocol only."""
+"""Other Kafka clients in the group of a service; the broker admits members of only one protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from larder.declaring.problems import LarderError, Problem
 
 
 def is_worker_of(service: str, client_id: str) -> bool:
-    """Whether a member is a worker of the service, by the client id that workers use."""
+    """Return whether a member is a worker of the service, by the client id that workers use."""
     return client_id.startswith(f"{service}.")
 
 

@@ -1,12 +1,12 @@
 """Metadata requests of this process: they create no topics, and pause between retries.
 
 A broker with `auto.create.topics.enable=true`, Kafka's default, creates each topic that a Metadata request names,
-unless the request forbids it. aiokafka 0.14 does not forbid it, so that workers created topics that their owner had
-just deleted, with other settings. Touches the default values of aiokafka's `MetadataRequest`, from which all of its
+unless the request forbids it. aiokafka 0.14 does not forbid it: workers created topics that their owner had just
+deleted, with other settings. Patches the default values of aiokafka's `MetadataRequest`, from which all of its
 clients, and Faust's, make their requests.
 
 A consumer of aiokafka 0.14 retries at once while a partition has no leader, for instance because its topic was
-deleted. It sent requests as fast as the broker answered, and kept a core busy where no broker answered. Touches
+deleted. It sent requests as fast as the broker answered, and kept a core busy if no broker answered. Patches
 aiokafka's `AIOKafkaClient._metadata_update`.
 
 `tests/larder/kafka/test_metadata_requests.py` fails when either changes.

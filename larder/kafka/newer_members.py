@@ -1,8 +1,8 @@
 """Members of a group that speak the newer consumer group protocol (KIP-848, `group.protocol=consumer`).
 
-DescribeGroups does not show them, and workers speak the older protocol. aiokafka 0.14 has no ConsumerGroupDescribe:
-request and answer are described here field by field after
-Kafka's `ConsumerGroupDescribeRequest.json` and `ConsumerGroupDescribeResponse.json` (version 0). Touches aiokafka's
+DescribeGroups does not show them, and workers speak the older protocol. aiokafka 0.14 has no ConsumerGroupDescribe.
+Request and answer are described here field by field after
+Kafka's `ConsumerGroupDescribeRequest.json` and `ConsumerGroupDescribeResponse.json` (version 0). Uses aiokafka's
 protocol classes. `tests/cluster/test_foreign_members.py` fails when they change.
 """
 
@@ -60,7 +60,7 @@ class _Describe(Request[_DescribeRequest]):
 
 
 async def newer_members(ask: Callable[[Request[Any]], Awaitable[Any]], group: str) -> list[str]:
-    """Client ids and hosts of the members, none if the group uses the older protocol; raises KafkaError.
+    """Return the client ids and hosts of the members, none if the group uses the older protocol; raises KafkaError.
 
     `ask` sends a request to the group's coordinator.
     """

@@ -3,7 +3,7 @@
 The leader of a partition knows the producers with an open transaction (DescribeProducers). Their coordinator knows
 the transactional id of each (ListTransactions), and when it began (DescribeTransactions). aiokafka 0.14 has none of
 these requests. They are described here field by field after Kafka's schemas (version 0 each, flexible encoding;
-brokers since 3.0). Touches aiokafka's protocol classes.
+brokers since 3.0). Uses aiokafka's protocol classes.
 `tests/larder/kafka/test_open_transactions.py` fails when they change.
 """
 
@@ -28,7 +28,7 @@ _TEXT, _TAGS = CompactString("utf-8"), ("tags", TaggedFields)
 class OpenTransaction(NamedTuple):
     """A transaction that has not ended; `offset` is its first in the partition, `began` in s since 1970.
 
-    Without a transactional id if its coordinator has forgotten it, or does not show it to this client.
+    It has no transactional id if its coordinator has forgotten it, or does not show it to this client.
     """
 
     offset: int
@@ -38,7 +38,7 @@ class OpenTransaction(NamedTuple):
 
     @property
     def whose(self) -> str:
-        """Identify its producer."""
+        """Its producer, in words."""
         if self.transactional_id is not None:
             return f"transactional id {self.transactional_id}"
         return f"producer {self.producer_id}, whose transactional id the brokers do not tell"
@@ -147,7 +147,7 @@ class _DescribeTransactions(Request[_DescribeTransactionsRequest]):
 async def open_transactions(
     client: AIOKafkaClient, tps: Collection[TopicPartition]
 ) -> Mapping[TopicPartition, OpenTransaction]:
-    """Give the first open transaction of each partition that has one; raises KafkaError."""
+    """Return the first open transaction of each partition that has one; raises KafkaError."""
     found = await _first_open(client, tps)
     named = await _named(client, {each.producer_id for each in found.values()}) if found else {}
     return {tp: named.get(each.producer_id, each)._replace(offset=each.offset) for tp, each in found.items()}
@@ -173,7 +173,7 @@ async def _first_open(client: AIOKafkaClient, tps: Collection[TopicPartition]) -
 
 
 async def _named(client: AIOKafkaClient, producer_ids: Collection[int]) -> dict[int, OpenTransaction]:
-    """Give the transactions of producers; each broker knows those that it coordinates."""
+    """Return the transactions of producers; each broker knows those that it coordinates."""
     found = {}
     for broker in client.cluster.brokers():
         listed: Any = await client.send(broker.nodeId, _ListTransactions(producer_ids))
@@ -190,7 +190,7 @@ async def _named(client: AIOKafkaClient, producer_ids: Collection[int]) -> dict[
 
 
 def behind(tp: TopicPartition, found: OpenTransaction, brokers: str) -> Problem:
-    """Report the open transaction that stops readers, its producer, and how to end it."""
+    """Return the problem of an open transaction that stops readers: its producer, and how to end it."""
     end = (
         f"kafka-transactions.sh --bootstrap-server {brokers} abort --topic {tp.topic} --partition {tp.partition}"
         f" --start-offset {found.offset}"

@@ -17,11 +17,11 @@ __all__ = ["partition_of", "partitions_of"]
 _M = np.uint32(0x5BD1E995)
 _SEED = 0x9747B28C
 _FEW = 16
-"""With fewer keys of one length numpy's set-up costs more than it saves."""
+"""With fewer keys of one length, numpy's set-up costs more than it saves."""
 
 
 def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
-    """Give the partition of each key, in order, in a topic with `count` partitions."""
+    """Return the partition of each key, in order, in a topic with `count` partitions."""
     if count == 1:
         return [0] * len(keys)
     lengths = set(map(len, keys))

@@ -1,4 +1,4 @@
-"""Publishes a few records from outside a service. What a service itself publishes is in `delivery/`."""
+"""Publishes a few records from outside a service. A service itself publishes with `delivery/`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def publisher(connection: Connection, **settings: Any) -> AsyncIterator[AIOKafkaProducer]:
     """Run a producer that retries without changing the order of records; raises KafkaError and OSError.
 
-    It is stopped once all records are acknowledged or refused.
+    It stops once all records are acknowledged or refused.
     """
     producer = new_producer(connection, **settings)
     try:

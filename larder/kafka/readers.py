@@ -1,4 +1,4 @@
-"""Reads what topics have, without a consumer group and without a trace."""
+"""Reads topics without a consumer group, so that nothing on the broker changes."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ async def reader(
 
 
 async def spans(consumer: BatchConsumer, tps: Collection[TopicPartition]) -> dict[TopicPartition, Span]:
-    """Give the offsets that partitions have now, for a reader of committed records up to the last stable one."""
+    """Return the current offsets of partitions; a reader of committed records gets those up to the last stable one."""
     if not tps:
         return {}
-    # aiokafka asks at once for the leaders of assigned topics only; of others a tenth of a second later.
+    # aiokafka asks at once only for the leaders of assigned topics; for others, a tenth of a second later.
     consumer.assign(tps)
     begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
     return {tp: Span(begins[tp], ends[tp]) for tp in tps}
 
 
 async def records(consumer: BatchConsumer, tp: TopicPartition, span: Span) -> AsyncIterator[Sequence[Record]]:
-    """Read the records between two offsets, a batch at a time; nothing else may use the consumer meanwhile.
+    """Yield the records between two offsets, a batch at a time; nothing else may use the consumer meanwhile.
 
-    Raises KafkaError, also where the broker gives nothing for `SILENT_SECONDS`.
+    Raises KafkaError, also if the broker sends nothing for `SILENT_SECONDS`.
     """
     position, silent = span.begin, 0.0
     if position >= span.end:

@@ -1,4 +1,4 @@
-"""Bounded waits and retries: which errors pass, and which are mistakes."""
+"""Bounded waits and retries: which errors are temporary, and which are mistakes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RETRY_SECONDS = 0.5
 """Pause before the next request to an unreachable broker, or for a missing topic."""
 
 SAID_SECONDS = 5.0
-"""Between two log lines about a broker that does not answer."""
+"""The time between two log lines about a broker that does not answer."""
 
 
 @asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raise KafkaTimeoutError where the body takes longer."""
+    """Raise KafkaTimeoutError if the block takes longer."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -34,7 +34,7 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
 
 
 async def answered(ask: Callable[[], Awaitable[T]]) -> T:
-    """Retry until the broker answers, with a log line now and then; raise an error that no retry resolves."""
+    """Retry until the broker answers, with a log line now and then; raise any error that no retry can resolve."""
     said_at = time.monotonic()
     while True:
         try:
@@ -49,7 +49,7 @@ async def answered(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 def is_passing(error: KafkaError | OSError) -> bool:
-    """Whether a retry may help: it does if the broker is unreachable or not ready yet, and not after a mistake."""
+    """Return whether a retry may help: if the broker is unreachable or not ready yet, but not after a mistake."""
     if isinstance(error, OSError | KafkaTimeoutError) or error.retriable:
         return True
     # aiokafka's producer wraps the error that interrupted its search for a coordinator in one that says nothing.

@@ -1,8 +1,8 @@
 """Committed offsets that no open transaction is about to change.
 
-A worker that died during a commit leaves offsets pending. aiokafka 0.14 sends OffsetFetch version 3, which
-answers with the offsets before, and records would be processed twice. Version 7 reports pending partitions;
-it is described here field by field after Kafka's `OffsetFetchRequest.json`. Touches aiokafka's protocol
+A worker that died during a commit leaves offsets pending. aiokafka 0.14 sends OffsetFetch version 3. It
+returns the previous offsets, and records would be processed twice. Version 7 reports pending partitions;
+it is described here field by field after Kafka's `OffsetFetchRequest.json`. Uses aiokafka's protocol
 classes, and its group coordinator. `tests/larder/kafka/test_stable_offsets.py` fails when they change.
 """
 
@@ -88,7 +88,7 @@ class _OffsetFetchRequest(Request[_OffsetFetchRequestV7]):
 
 
 async def stable_offsets(consumer: AIOKafkaConsumer, tps: Collection[TopicPartition]) -> StableOffsets:
-    """Fetch the offsets of a group's consumer; must run in its event loop. Raises KafkaError.
+    """Fetch the offsets of a consumer's group, in the event loop of the consumer; raises KafkaError.
 
     A pending partition comes with its offset from before the open transaction.
     """
@@ -115,7 +115,7 @@ async def _fetch(
 
 
 def _read(answer: Any) -> tuple[dict[TopicPartition, OffsetAndMetadata], list[TopicPartition]]:
-    """Give committed offsets and pending partitions. A coordinator that is loading reports it for the whole group."""
+    """Return committed offsets and pending partitions; a coordinator that is loading reports it for the whole group."""
     committed, pending = {}, []
     codes = {answer.error_code}
     for topic, found, _ in answer.topics:

@@ -1,13 +1,13 @@
-"""A member of a group that keeps its place over a restart (static membership, KIP-345).
+"""A member of a group that keeps its place across a restart (static membership, KIP-345).
 
-aiokafka 0.14 sends the instance id only when it joins. Without it in heartbeats and commits, a replaced process
-learns that it is unknown, joins again under the same id and replaces its successor. And aiokafka never leaves the
-group, so that a drain takes the session timeout. Here heartbeats, commits and leaving carry the id, described field
-by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json` and `LeaveGroupRequest.json`. A replaced
-process sends the group nothing more.
+aiokafka 0.14 sends the instance id only when it joins. Without the id in heartbeats and commits, a replaced process
+learns that it is unknown, joins again under the same id and replaces its successor. Besides, aiokafka never leaves
+the group, so that a drain takes the session timeout. Here heartbeats, commits and leaving carry the id, described
+field by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json` and `LeaveGroupRequest.json`. A
+replaced process sends nothing more to the group.
 
-Touches aiokafka's group coordinator and protocol classes. `tests/larder/kafka/test_static_membership.py` fails when
-they change.
+Uses aiokafka's group coordinator and protocol classes. `tests/larder/kafka/test_static_membership.py` fails when they
+change.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class _StaticCoordinator(GroupCoordinator):
         return request
 
     def check_errors(self) -> None:
-        """Do what aiokafka does, but do not try to join again after a replacement."""
+        """Check errors as aiokafka does, but do not try to join again after a replacement."""
         if self.replaced:
             raise ReplacedError(self.group_id, self._group_instance_id)
         super().check_errors()
@@ -175,7 +175,7 @@ class _StaticCoordinator(GroupCoordinator):
     async def _on_join_complete(
         self, generation: int, member_id: str, protocol: str, member_assignment_bytes: bytes
     ) -> None:  # fmt: skip
-        """Drop topics that this member reads no more: on its return it may get them, and aiokafka fails on them."""
+        """Drop topics that this member no longer reads: it may get them when it returns, and aiokafka fails on them."""
         given = ConsumerProtocolMemberAssignment.decode(member_assignment_bytes)
         reads = self._subscription.subscription.topics
         known = [(topic, partitions) for topic, partitions in given.assignment if topic in reads]
@@ -212,6 +212,6 @@ class StaticConsumer(BatchConsumer):
         self._coordinator.stays = self._stays
 
     def check_group(self) -> None:
-        """Raise the error that keeps this member out of its group; there is none before the start."""
+        """Raise the error that keeps this member out of its group, if any; there is none before the start."""
         if isinstance(self._coordinator, _StaticCoordinator):
             self._coordinator.check_errors()

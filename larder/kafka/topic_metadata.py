@@ -1,8 +1,8 @@
-"""Ids of topics: a topic that was deleted and created again has another one.
+"""Ids of topics: a topic that was deleted and created again has another id.
 
 aiokafka 0.14 speaks Metadata up to version 5; ids came with version 10. The request and its answer are
 described here field by field after Kafka's `MetadataRequest.json` and `MetadataResponse.json` (version 10,
-flexible encoding). Touches aiokafka's protocol classes.
+flexible encoding). Uses aiokafka's protocol classes.
 `tests/larder/kafka/test_topic_metadata.py` fails when they change.
 """
 
@@ -30,14 +30,14 @@ from aiokafka.structs import TopicPartition
 
 
 class Described(NamedTuple):
-    """A topic as the broker has it."""
+    """A topic as the broker describes it."""
 
     topic_id: str
     partitions: int
 
 
 class Copies(NamedTuple):
-    """The replicas of the partition that has the fewest, and the partitions without a leader."""
+    """The fewest replicas of any partition, and the partitions without a leader."""
 
     replicas: int
     leaderless: tuple[int, ...]
@@ -101,7 +101,7 @@ class _DescribeTopics(Request[_MetadataRequestV10]):
 
 
 async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Described]:
-    """Ids and partition counts of those of `names` that exist; raises KafkaError."""
+    """Return the ids and partition counts of those topics of `names` that exist; raises KafkaError."""
     return {
         name: Described(str(topic_id), len(partitions))
         for name, (topic_id, partitions) in (await _topics(client, names)).items()
@@ -109,7 +109,7 @@ async def describe(client: AIOKafkaClient, names: Collection[str]) -> Mapping[st
 
 
 async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str, Copies]:
-    """The replication of those of `names` that exist; raises KafkaError."""
+    """Return the replication of those topics of `names` that exist; raises KafkaError."""
     return {
         name: Copies(
             min(len(replicas) for _, _, _, _, replicas, *_ in partitions),
@@ -120,7 +120,7 @@ async def copies(client: AIOKafkaClient, names: Collection[str]) -> Mapping[str,
 
 
 async def leaders(client: AIOKafkaClient, names: Collection[str]) -> Mapping[TopicPartition, int]:
-    """The leader of each partition of those of `names` that exist; raises KafkaError."""
+    """Return the leader of each partition of those topics of `names` that exist; raises KafkaError."""
     return {
         TopicPartition(name, partition): leader
         for name, (_, partitions) in (await _topics(client, names)).items()

@@ -1,6 +1,6 @@
 """Why a broker refuses to create a topic: one line with the broker's own reason. Pure.
 
-Either a declaration has to change (its name, its settings) or the cluster (rights, brokers).
+Either the declaration has to change (its name, its settings), or the cluster (permissions, brokers).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OUTSIDE: Final = {
 
 
 TOO_NEW: Final = frozenset({AFTER_MAX})
-"""Settings that older brokers do not know. They do not need them either: they have no such limit."""
+"""Settings that older brokers neither know nor need: they have no such limit."""
 
 
 class TopicRefusal(NamedTuple):
@@ -61,7 +61,7 @@ class TopicsUnavailableError(LarderError):
 
 
 def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason: str | None) -> TopicRefusal:
-    """Give the refusal of `use` with so many copies; `reason` is in the broker's own words."""
+    """Return the refusal of `use` with that many copies; `reason` is in the broker's own words."""
     return TopicRefusal(
         use.name,
         error,
@@ -76,12 +76,12 @@ def refusal(use: TopicUse, copies: int, error: type[BrokerResponseError], reason
 
 
 def is_too_new(refusal: TopicRefusal) -> bool:
-    """Whether the broker does not know a setting of the topic."""
+    """Return whether the broker does not know a setting of the topic."""
     return refusal.error is InvalidConfigurationError and any(name in refusal.problem.found for name in TOO_NEW)
 
 
 def refused(refusals: Sequence[TopicRefusal]) -> LarderError:
-    """Give the error for refusals. One mistake among them makes it a mistake: waiting does not help."""
+    """Return the error for refusals. If any of them is a mistake, so is the error: waiting does not help."""
     problems = [each.problem for each in refusals]
     if any(each.error in _MISTAKES for each in refusals):
         return DeclarationError(problems)

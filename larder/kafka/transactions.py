@@ -1,12 +1,12 @@
 """Transactions that are fenced by the consumer group's generation (KIP-447).
 
-aiokafka 0.14 sends the offsets of a transaction without the generation (TxnOffsetCommit version 0), so that a
-paused worker could commit although another one has its partitions by now. Here version 3 is sent, described
-field by field after Kafka's `TxnOffsetCommitRequest.json`. A producer that has failed is not repaired but
+aiokafka 0.14 sends the offsets of a transaction without the generation (TxnOffsetCommit version 0). So a paused
+worker could commit although another one now has its partitions. Here version 3 is sent, described field by
+field after Kafka's `TxnOffsetCommitRequest.json`. A producer that has failed is not repaired but
 discarded; the next one with its transactional id ends the open transaction.
 
-The one module that touches the private parts of aiokafka's producer: its sender, and its transaction
-manager's state. `tests/larder/kafka/test_transactions.py` fails when they change.
+This is the only module that uses the private parts of aiokafka's producer: its sender, and the state of its
+transaction manager. `tests/larder/kafka/test_transactions.py` fails when they change.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ _PRODUCER_FENCED = 90
 _CONCURRENT_TRANSACTIONS = 51
 
 _CONCURRENT_SECONDS = 0.001
-"""Pause while the broker still ends the previous transaction; aiokafka waits 20 ms and 100 ms."""
+"""Pause while the broker is still ending the previous transaction; aiokafka waits 20 ms and 100 ms."""
 
 _TEXT, _TAGS = CompactString("utf-8"), ("tags", TaggedFields)
 
 
 class Member(NamedTuple):
-    """A member of a group in one generation, from when its partitions were assigned."""
+    """A member of a group in the generation in which its partitions were assigned."""
 
     group: str
     generation: int
@@ -157,7 +157,7 @@ def _backoff(seconds: float | None, codes: set[int]) -> float | None:
 
 
 class _Sender(Sender):
-    """aiokafka's sender, with our own requests where those of aiokafka lack something."""
+    """aiokafka's sender, with our own requests in place of incomplete ones."""
 
     member: Member
 
@@ -174,9 +174,9 @@ class _Sender(Sender):
         await _TxnOffsetCommit(self, offsets, self.member).do(node)
 
     async def _send_produce_req(self, node_id: int, batches: Mapping[TopicPartition, Any]) -> None:
-        """Send batches, and do not retry one whose answer comes after all have failed.
+        """Send batches, and do not retry one that is answered after all have failed.
 
-        aiokafka would, and asyncio would log a KeyError: it removes the batch from a set twice.
+        aiokafka would retry it and remove it from a set twice, and asyncio would log a KeyError.
         """
         try:
             await super()._send_produce_req(node_id, batches)
@@ -190,7 +190,7 @@ class _Sender(Sender):
 
 
 class TransactionalProducer(AIOKafkaProducer):
-    """A producer of one transaction after the other: the first output begins one, and `commit` ends it."""
+    """A producer of one transaction after another: the first output begins one, and `commit` ends it."""
 
     def __init__(self, transactional_id: str, timeout_ms: int, **options: Any) -> None:
         super().__init__(transactional_id=transactional_id, transaction_timeout_ms=timeout_ms, **options)
@@ -209,7 +209,7 @@ class TransactionalProducer(AIOKafkaProducer):
         self._txn_manager.add_offsets_to_txn = self._add_offsets_quietly
 
     async def send_batch(self, *args: Any, **options: Any) -> asyncio.Future[RecordMetadata]:
-        """Do what aiokafka does, but keep asyncio from logging errors that nobody awaits.
+        """Send a batch as aiokafka does, but keep asyncio from logging errors that nobody awaits.
 
         Raises KafkaError, also if the transaction has ended meanwhile.
         """
