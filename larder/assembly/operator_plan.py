@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from larder.processing.handlers import InputStep
 
 KnownFacts = Mapping[str, TopicFacts]
-"""The facts about all topics of a service, which all exist by now."""
+"""The facts about all topics of a service, which all exist."""
 
 
 class OperatorPlan:

@@ -1,4 +1,4 @@
-"""What a service does with each topic, computed once from its declarations and the facts of the broker.
+"""What a service does with each topic, computed once from its declarations and the facts about the topics.
 
 The plan is pure data: which topics are read and why, and which are written. Everything in an assignment is built from
 it.

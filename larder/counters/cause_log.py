@@ -1,4 +1,4 @@
-"""Logs why records cannot be used: the first of each cause at once, then the number of others, once a minute.
+"""Logs why records cannot be used: the first record of each cause at once, then the number of others once a minute.
 
 Causes that differ only in values count as one. The number of causes is bounded, since an owner may send nothing but
 invalid records.
@@ -28,7 +28,7 @@ OTHER = "other causes"
 # Quoted texts, and words with a digit in them: keys, times, numbers. Names of types in backticks stay.
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|[\w.:+-]*\d[\w.:+-]*")
 LONGEST_CAUSE = 300
-"""In characters: the rest of a cause is ignored."""
+"""In characters. The rest of a cause is ignored."""
 
 
 def kind_of(cause: str) -> str:
@@ -90,7 +90,7 @@ class CauseLogs:
 
 
 async def log_causes(logs: Callable[[], Iterable[CauseLog]]) -> None:
-    """Log what is due until cancelled, and then the rest."""
+    """Log due lines until cancelled, and then the rest."""
     try:
         while True:
             await asyncio.sleep(LOOK_SECONDS)

@@ -1,7 +1,7 @@
 """The outcomes of each join by partition: counts, and samples of the newest records that lacked a row.
 
-Counts are kept while the worker runs, even if a partition moves to another worker, so that they only rise. Records
-that are read again after a rewind count again. A slice with all of its rows costs one addition; samples are taken only
+Counts only rise: they are kept while the worker runs, even if a partition moves to another worker. Records that are
+read again after a rewind count again. A slice with all of its rows costs one addition; samples are taken only
 of records that are handled one by one.
 """
 
@@ -47,7 +47,7 @@ class JoinCounts:
 
 
 class Sample(NamedTuple):
-    """A record that was not joined, by its offset in the join's input and its message key.
+    """A record that was not joined: its offset in the join's input, and its message key.
 
     `lookup` is the index of the look-up that found no row, and `reference` its key (None: the record's field is null).
     Both are None if no row was missing. `at` in seconds since the epoch.
@@ -72,12 +72,12 @@ class JoinQuality:
         self._clock = clock
 
     def lack(self, records: Sequence[LookedUp]) -> None:
-        """Note the records of a slice that lack a row."""
+        """Note those records of a slice that lack a row."""
         self.counts.missing += len(records)
         self.missing.extend(map(self._sample, records[-NEWEST:]))
 
     def expire(self, found: LookedUp) -> None:
-        """Note a record that has waited for its rows for as long as allowed."""
+        """Note a record that has waited for its rows as long as allowed."""
         self.counts.expired += 1
         self.expired.append(self._sample(found))
 
@@ -104,7 +104,7 @@ class QualityOfJoin:
         return self._partitions
 
     def of(self, partition: int) -> JoinQuality:
-        """Return the quality on a partition, since its first assignment."""
+        """Return the outcomes on a partition since its first assignment."""
         return self._partitions.setdefault(partition, JoinQuality(self._clock))
 
     @property

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 MOST_CAUSES = 10
-"""How many causes an answer has: the most frequent ones."""
+"""How many causes an answer lists: the most frequent ones."""
 
 
 def letter_counts(by_topic: Mapping[str, Mapping[str, int]], taken: Mapping[str, int]) -> dict[str, Any]:
-    """Return totals and causes; `by_topic`: counts by topic and cause, `taken`: records consumed from each topic."""
+    """Return totals and causes; `by_topic` has counts by topic and cause, `taken` the records read from each topic."""
     totals = {topic: sum(causes.values()) for topic, causes in by_topic.items()}
     causes = [(count, topic, cause) for topic, counts in by_topic.items() for cause, count in counts.items()]
     most = sorted(causes, key=lambda each: (-each[0], *each[1:]))[:MOST_CAUSES]

@@ -24,10 +24,10 @@ class OperatorCounts(Protocol):
 
     @property
     def handled(self) -> int:
-        """How many records it has handled; its rate is the rate of this number."""
+        """The number of records that it has handled; its rate is the rate of this number."""
 
     def as_dict(self) -> dict[str, int]:
-        """Return the number of records by outcome, each in one word."""
+        """Return the number of records by outcome, each named in one word."""
 
 
 class Results(Counter[str]):
@@ -72,7 +72,7 @@ class ReactionCounts(FieldsAsDict):
 
 @dataclass
 class AgentCounts(FieldsAsDict):
-    """Records that an agent was given, and those that it has finished."""
+    """Records that an agent has received, and those that it has finished."""
 
     given: int = 0
     done: int = 0

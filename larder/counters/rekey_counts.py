@@ -1,4 +1,4 @@
-"""The outcomes of records of a `.by`, other than being sent."""
+"""The outcomes of records of a `.by` that were not sent."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from larder.store.records import Applied
 
 @dataclass
 class TableCounts(FieldsAsDict):
-    """Records of one table in this worker since it started, by their effect; `swept` counts rows."""
+    """Records of one table in this worker since it started, by their effect; `swept` counts swept rows."""
 
     new: int = 0
     changed: int = 0

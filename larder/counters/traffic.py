@@ -17,7 +17,7 @@ COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 
 class Histogram:
-    """How many values were at most each of `bounds`, or above the last one; and their sum."""
+    """How many values were at most each of `bounds`, and how many were above the last one. Has their sum too."""
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -32,7 +32,7 @@ class Histogram:
 
 
 class Taken:
-    """What was consumed from one topic: records by partition, and the sizes of their batches."""
+    """The consumption of one topic: records by partition, and the sizes of their batches."""
 
     __slots__ = ("records", "sizes")
 

@@ -1,8 +1,8 @@
 """Which member of a group processes which partition, and which one is its standby. Pure: claims to shares.
 
 It handles one group of co-partitioned topics at a time: a partition number is assigned for all of its topics. Every
-partition is assigned once, and the members' partition counts differ by at most one. Of all such assignments the
-cheapest is chosen. Moving a partition has a cost, and so has each record that its member must read although another
+partition is assigned once, and the members' partition counts differ by at most one. Of all such assignments it chooses
+the cheapest. Moving a partition has a cost, and so has each record that its member must read although another
 member has it.
 
 This is an assignment problem with equal quotas, solved by shortest augmenting paths: Ahuja, Magnanti, Orlin,
@@ -21,7 +21,7 @@ far behind yields to a warm copy."""
 
 
 class MemberClaim(NamedTuple):
-    """What a member has: the partitions that it processed, its standbys, and the positions of its stores.
+    """A member's claims: the partitions that it processed, its standbys, and the positions of its stores.
 
     `reached` is the sum of the stored positions by partition; a partition without a store is at 0.
     """
@@ -101,7 +101,7 @@ class _Slots:
         return [next(at for at, rows in enumerate(self._rows) if row in rows) for row in range(len(self._costs))]
 
     def add(self, row: int) -> None:
-        """Assign a row to a column; others may move on, along the cheapest path to a column with room."""
+        """Assign a row to a column; others may move along the cheapest path to a column with room."""
         reached, steps = list(self._costs[row]), dict[int, _Step]()
         free = [at for at, rows in enumerate(self._rows) if self._has_room(len(rows))]
         # No move makes anything cheaper yet, so the cheapest column is itself the end of a cheapest path.
@@ -123,7 +123,7 @@ class _Slots:
         return sum(len(rows) > self._quota for rows in self._rows)
 
     def _spread(self, reached: list[int], steps: dict[int, _Step]) -> None:
-        """Find the cheapest way for each column to have the one row too many (Bellman-Ford)."""
+        """Find the cheapest way for each column to take the surplus row (Bellman-Ford)."""
         moves = [(a, b, *self._move(a, b)) for a, rows in enumerate(self._rows) if rows for b in self._others(a)]
         changed = True
         while changed:

@@ -51,7 +51,7 @@ class Group(NamedTuple):
     standby: int = 0
     """How many other members follow the tables of a partition."""
     stays: bool = False
-    """It does not leave the group when it stops: its partitions wait for it until its session expires."""
+    """Whether it stays in the group when it stops: its partitions then wait for it until its session expires."""
     web: str = ""
     """The address of this worker's web port for other members."""
 
@@ -150,7 +150,7 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     @property
     def can_be_asked(self) -> bool:
-        """Whether the consumer was created and its loop is running."""
+        """Whether the consumer exists and its loop is running."""
         return self._consumer is not None and self.thread_loop.is_running()
 
     async def ask(self, question: Question[T]) -> T:

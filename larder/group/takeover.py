@@ -27,11 +27,11 @@ CHECKS_PER_LOG = 100
 async def offsets_to_go_on_from(
     consumer: Consumer, assigned: Collection[TopicPartition], by: str, end: Callable[[str], Awaitable[None]]
 ) -> Offsets:
-    """Return offsets that no transaction can change any more.
+    """Return offsets that no transaction can change.
 
     `by` is this worker's transactional id, and `end` ends the open transaction of another one. The transactions of
-    workers that are gone are ended, because their outputs may block readers as well. Those of workers in the group are
-    waited for.
+    workers that are gone are ended, because their outputs may block readers as well. Transactions of workers in the
+    group get time to end.
     """
     ended = {by}
     for check in count(1):

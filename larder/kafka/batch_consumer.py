@@ -218,7 +218,7 @@ def _lost(error: Any) -> dict[TopicPartition, int]:
 
 
 def _ends(assignment: Any, owned: Collection[str]) -> dict[TopicPartition, ObservedEnd]:
-    """Return the ends of committed records; of an owned topic, of all: those of a dead worker may be committed later."""
+    """Return the ends of committed records; of an owned topic, of all: a dead worker's may be committed later."""
     return {
         tp: ObservedEnd(state.highwater if tp.topic in owned else state.lso, state.timestamp / 1000, state.highwater)
         for tp, state in assignment._tp_state.items()

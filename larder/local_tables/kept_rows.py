@@ -22,7 +22,7 @@ class KeptRows:
         self._partition = partition
 
     def tick(self, now: float) -> bool:  # noqa: ARG002  it waits for rows, not for a time
-        """Log once that there are unreadable rows, and once that there are none any more."""
+        """Log once that there are unreadable rows, and once that all are readable again."""
         view = self._table.at(self._partition)
         if not view.unreadable():
             self._table.announcements.readable(self._partition)

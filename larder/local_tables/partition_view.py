@@ -62,7 +62,7 @@ class PartitionView:
         return self._ends.of(self.states)
 
     def has_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
-        """Return whether the table is at or past `ends`; a partition that is not open any more is not."""
+        """Return whether the table is at or past `ends`; a partition that is no longer open is not."""
         return self._ends.are_passed(ends)
 
     def raw(self, key: bytes) -> bytes | None:

@@ -61,10 +61,10 @@ class Resumer:
         return max(self._stored.position(partition), found.begin)
 
     def is_late(self, partition: int) -> bool:
-        """Return whether a partition may have missed deletions by now, so that it must be resumed."""
+        """Return whether a partition may have missed deletions meanwhile, so that it must be resumed."""
         read, state = self._stored.last_full_read(partition), self._stored.state(partition)
         if read is not None and read.stage is FullReadStage.READING and not state.is_read:
-            # Whether it missed any is decided when it reaches the end; until then it is of use.
+            # Whether it missed any is decided when it reaches the end; until then it can be used.
             return False
         return is_late(read, state, self._clock(), self.delete_retention)
 

@@ -26,7 +26,7 @@ CLAIM_SECONDS = 30.0
 
 
 async def prepare(service: Service, connection: Connection, report: Callable[[str], None]) -> Mapping[str, TopicFacts]:
-    """Return the facts about every topic of `service`; raise DeclarationError. `report` receives what it waits for."""
+    """Return the facts about every topic of `service`; raise DeclarationError. `report` gets the reason for a wait."""
     while True:
         try:
             async with Cluster(connection) as cluster:

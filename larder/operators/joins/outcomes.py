@@ -73,7 +73,7 @@ class Outcomes:
 
     @no_exit()
     def _join(self, found: LookedUp) -> None:
-        """Join one record; None among its rows stands for one that it is joined without."""
+        """Join one record; None among its rows stands for a row that it is joined without."""
         record = found.record
         try:
             keys, values, overridden = self._compiled.output_many(
@@ -101,7 +101,7 @@ class Outcomes:
             self._delete(found.record, headers)
 
     def _publish(self, records: Sequence[Record], keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
-        """Publish results; None stands for one that the join's function rejected."""
+        """Publish results; None stands for a result that the join's function rejected."""
         if None in values:
             if self._rows is not None:
                 self._publish_each(records, keys, values)

@@ -117,7 +117,7 @@ class Waiting:
             self._end(place, found, decision)
 
     def _expire(self, place: WaitingPlace) -> None:
-        """End the wait of a record, whether its rows exist by now or not; then release those behind it."""
+        """End the wait of a record, whether or not its rows exist now; then release those behind it."""
         if (found := self._find(place)) is not None:
             decision = self._rule.decide(found)
             if isinstance(decision, WaitForRows):
@@ -132,7 +132,7 @@ class Waiting:
         return None if record is None else self._lookups.one(record)
 
     def _end(self, place: WaitingPlace, found: LookedUp, decision: Decision) -> None:
-        """Act on the decision, then remove the record: if the join's function ends the worker, it still waits."""
+        """Act on the decision, then remove the record: it still waits if the join's function ends the worker."""
         self._outcomes.act(found, decision)
         self._outcomes.counts.released += isinstance(decision, JoinRows)
         self._room.leave(place, found.record.timestamp)

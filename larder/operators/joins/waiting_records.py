@@ -1,7 +1,7 @@
 """The format of waiting records in their topic: a row for each, with the record's bytes in base64.
 
-So the content of a record can neither make its row unreadable nor change on the way. Only workers of the service read
-them back, on any machine. A record by another writer is either not a row, or is treated like any other.
+So the content of a record cannot make its row unreadable, and does not change on the way. Only workers of the service
+read them back, on any machine. A record by another writer is either not a row, or is treated like any other.
 """
 
 from __future__ import annotations
