@@ -1,1 +1,1 @@
-"""What a worker tells of itself: health, joins, rates, topology, metrics."""
+"""What a worker reports about itself: health, joins, rates, topology, metrics."""

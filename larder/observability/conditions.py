@@ -15,7 +15,7 @@ Report = Mapping[str, Any]
 
 
 class Severity(IntEnum):
-    """How bad it is: good to know; will go wrong sooner or later; is going wrong now, which sorts first."""
+    """How bad a condition is: good to know; will go wrong sooner or later; is going wrong now, which sorts first."""
 
     HINT = 2
     WARNING = 1
@@ -23,7 +23,7 @@ class Severity(IntEnum):
 
 
 class NotRunning(NamedTuple):
-    """The worker does not process records yet, or no longer."""
+    """The worker is not processing records yet, or no longer."""
 
     severity: Severity
     phase: str
@@ -44,7 +44,7 @@ class HeldBack(NamedTuple):
 
 
 class Diverging(NamedTuple):
-    """The owner of a table published a lower revision than before, so copies may differ; `fell` says where."""
+    """The owner of a table published a lower revision than before, so copies may differ; `fell` has the place."""
 
     table: str
     fell: Report

@@ -1,12 +1,12 @@
 """Whether a worker is live, and whether it is ready, judged from the progress of its partitions. Pure.
 
 *Live*: nothing stalls that a restart would fix. A partition stalls if it has lag and its position has not moved for
-`STALL_SECONDS`: a restart creates new consumers, producers and functions. These do not make a worker unhealthy, and
+`STALL_SECONDS`. A restart creates new consumers, producers and functions. These do not make a worker unhealthy, but
 the answer lists them: an unreachable broker, unacknowledged outputs (they are retried), an open transaction of another
-producer, a join waiting for a table (which is judged by itself), a topic whose number of partitions changed. A restart
-for such a reason would only cost the worker its partitions, and its answers meanwhile.
+producer, a join that waits for a table (which is judged separately), a topic whose number of partitions changed. A
+restart would only cost the worker its partitions, and its answers meanwhile.
 
-*Ready*: every table was caught up once since the process started, and the group has assigned partitions. A worker
+*Ready*: every table has been caught up once since the process started, and the group has assigned partitions. A worker
 stays ready: its local copies are useful while partitions move, and while the broker is unreachable.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from larder.worker.vitals import PartitionUse, Standing, Vitals
 
 STALL_SECONDS = 30.0
-"""Each step of a commit may take 15 s before it is retried: twice that is no delay."""
+"""Each step of a commit may take 15 s before it is retried; twice that is no longer a delay."""
 
 LOOK_SECONDS = 15.0
 """At most this much time between two looks counts as a stall: a paused process neither looked nor worked. A worker
@@ -33,7 +33,7 @@ SWALLOWED_SECONDS = 15.0
 
 
 class Stand(NamedTuple):
-    """The position of a partition at a look, the seconds that it has not moved, and its excuse; `end` as last known."""
+    """The position of a partition at a look, its last known end, how many seconds it has stood still, and its excuse."""
 
     position: int
     end: int | None
@@ -42,19 +42,19 @@ class Stand(NamedTuple):
 
     @property
     def lag(self) -> int:
-        """The offsets between the position and the end; 0 if the end was never known."""
+        """The number of offsets between the position and the end; 0 if the end was never known."""
         return 0 if self.end is None else max(0, self.end - self.position)
 
 
 class Look(NamedTuple):
-    """All partitions at one time, in seconds of a monotonic clock."""
+    """All partitions at one time; `at` is in seconds of a monotonic clock."""
 
     at: float
     stands: Mapping[PartitionUse, Stand]
 
 
 class HealthVerdict(NamedTuple):
-    """Whether it holds; `reasons` why not, and `besides`: facts that are no reason but worth knowing."""
+    """A verdict: `reasons` why it is not `good`, and `besides`, facts that are worth knowing but are not reasons."""
 
     good: bool
     reasons: list[dict[str, Any]]
@@ -66,7 +66,7 @@ NOTHING = Look(0.0, {})
 
 
 def look(before: Look, vitals: Vitals, now: float) -> Look:
-    """Look again, at `now` of the clock of `before`."""
+    """Look again; `now` is on the clock of `before`."""
     passed = min(max(0.0, now - before.at), LOOK_SECONDS)
     return Look(
         now, {each.place: _stand(before.stands.get(each.place), each, vitals, passed) for each in vitals.partitions}
@@ -113,7 +113,7 @@ def line(verdict: HealthVerdict) -> str:
 
 
 def ready(vitals: Vitals) -> HealthVerdict:
-    """Judge whether the worker can answer, and has its partitions."""
+    """Judge whether the worker can answer, and whether it has its partitions."""
     reasons: list[dict[str, Any]] = [
         {"table": name, "why": "it has not been caught up since the worker started"}
         for name, caught_up in vitals.tables.items()

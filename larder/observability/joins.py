@@ -1,4 +1,4 @@
-"""Why was this record not joined? Each join by partition: counts, and the newest records that lacked a row. Pure.
+"""Why records were not joined: counts of each join by partition, and the newest records that lacked a row. Pure.
 
 Turns the engine's counts into plain values: keys as people write them, and coordinates, which also name a dead letter.
 """
@@ -33,9 +33,9 @@ def quality(service: Service, counts: Counts, waiting: Mapping[tuple[str, int], 
 
 
 def of_all(answers: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Add the joins of several workers, given by worker; each partition names the worker that counted it.
+    """Add up the joins of several workers; each partition names the worker that counted it.
 
-    Each worker that had a partition counted it.
+    `answers` has them by worker. A partition appears once for each worker that had it.
     """
     partitions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for worker, joins in answers.items():
@@ -78,7 +78,7 @@ def _samples(join: Join, tp: TopicPartition, quality: JoinQuality) -> dict[str, 
 
 
 def _newest(join: Join, tp: TopicPartition, samples: Iterable[Sample]) -> list[dict[str, Any]]:
-    """Return the newest first; a record that was read again after a rewind appears once."""
+    """Return the newest samples first; a record that was read again after a rewind appears once."""
     by_offset = {sample.offset: sample for sample in samples}
     return [_sample(join, tp, sample) for sample in sorted(by_offset.values(), reverse=True)]
 

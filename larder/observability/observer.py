@@ -1,7 +1,7 @@
 """What a worker reports about itself: the outcomes of its joins, its health, its metrics.
 
 Decides nothing: see `joins`, `health` and `metrics` beside it. The worker looks at itself every few seconds, since
-stalls and rates need an earlier look to compare with.
+stalls and rates need an earlier look for comparison.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("larder")
 
 EVERY_SECONDS = 5.0
-"""Between two looks of its own: several fit into the time after which a partition counts as stalled."""
+"""The time between two looks: several fit into the time after which a partition counts as stalled."""
 
 
 class Observed:
@@ -48,7 +48,7 @@ class Observed:
         stall: float = health.STALL_SECONDS,
         warnings: Sequence[str] = (),
     ) -> None:
-        """`clock` returns seconds since the epoch; `warnings`: what the process has too little of."""
+        """`clock` returns seconds since the epoch; `warnings` names what the process has too little of."""
         self.requests = Requests()
         self._runner = runner
         self._memory = memory
@@ -132,7 +132,7 @@ async def looked_at(observed: Observed, stop: asyncio.Event, every: float = EVER
 
 
 class _Collected:
-    """A collector, as prometheus-client wants it, of what was collected before."""
+    """A collector for prometheus-client that returns what was collected before."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = families

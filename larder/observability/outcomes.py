@@ -1,4 +1,4 @@
-"""What became of the records of operators, in one form for all kinds, from the lists of a worker's status. Pure."""
+"""The outcomes of operators' records, in one form for all kinds, from the lists of a worker's status. Pure."""
 
 from __future__ import annotations
 

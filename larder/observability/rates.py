@@ -1,6 +1,6 @@
 """Records per second in each part of a service: the difference between two counts.
 
-Nothing counts for this alone: each look leaves its counts behind, and the next one returns the rate since then. A
+Nothing is counted just for rates: each look keeps its counts, and the next one returns the rate since then. A
 worker looks at itself every few seconds (`larder.observability.observer`).
 """
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from larder.worker.runner import ServiceRunner
 
 SHORTEST, LONGEST = 1.0, 60.0
-"""Seconds between the two counts of a rate: a shorter time says little, a longer one is not the present."""
+"""Seconds between the two counts of a rate: a shorter time says little, and a longer one is not current."""
 
 
 class Rates:
     """Keeps the counts of the last minute, at least a second apart."""
 
     def __init__(self) -> None:
-        """Start without counts: the first look has no rates."""
+        """Create rates without counts: the first look has none."""
         self._looks: deque[tuple[float, Mapping[str, int]]] = deque()
 
     def look(self, counts: Mapping[str, int], now: float) -> dict[str, float]:
-        """Return records per second by what is counted; `now` in seconds of a monotonic clock."""
+        """Return records per second for each count; `now` in seconds of a monotonic clock."""
         while self._looks and now - self._looks[0][0] > LONGEST:
             self._looks.popleft()
         before = next((look for look in reversed(self._looks) if now - look[0] >= SHORTEST), None)

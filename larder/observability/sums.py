@@ -12,14 +12,14 @@ Report = Mapping[str, Any]
 
 
 def over_all(function: Callable[[list[Any]], Any], measures: list[Any]) -> Any:
-    """Return one figure for all partitions; None if that of any partition is unknown."""
+    """Return one figure for all partitions; None if any partition's figure is unknown."""
     return function(measures) if measures and None not in measures else None
 
 
 def summed(reports: Iterable[Report], *names: str) -> list[dict[str, Any]]:
-    """Add the reports that agree in the fields `names`: integers add up, also nested ones; the rest is the first's.
+    """Add up the reports that agree in the fields `names`: sum integers, also nested ones; keep the rest of the first.
 
-    The result has the order in which each was first reported.
+    Results are in the order of the first reports.
     """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for each in reports:
@@ -33,7 +33,7 @@ def _sum(one: Report, other: Report) -> dict[str, Any]:
 
 
 def _added(one: Any, other: Any) -> Any:
-    """Add two values of one field; None means that there is none yet."""
+    """Return the sum of two values of a field; None means that there is none yet."""
     if one is None:
         return other
     if isinstance(one, Mapping):

@@ -1,6 +1,6 @@
 """What a service reads, keeps and writes, as nodes and edges derived from its declaration. Pure.
 
-Rates come in, by the id of a node; a node without one has `None`.
+Rates are given by the id of a node; a node without one has `None`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""All metrics of a worker: name, kind, labels, meaning. docs/reference/metrics.md repeats it, as a test says.
+"""All metrics of a worker: name, kind, labels, meaning. docs/reference/metrics.md repeats it, and a test compares them.
 
 Labels are declared names, partition numbers, routes and statuses, so their number is bounded by the declarations. A key
-or the text of a request is never a label. This module must not know where values come from.
+or the text of a request is never a label. This module does not know where values come from.
 """
 
 from __future__ import annotations

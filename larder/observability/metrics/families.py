@@ -24,10 +24,10 @@ _VALUES: dict[str, type[CounterMetricFamily | GaugeMetricFamily]] = {
 
 
 class Families:
-    """One family for each metric of the catalogue; KeyError for a name that is not there, or of another kind."""
+    """One family for each metric of the catalogue; a name of another kind, or of no metric, raises KeyError."""
 
     def __init__(self) -> None:
-        """Start without values."""
+        """Create families without values."""
         self._values = {each.name: _VALUES[each.kind](**_described(each)) for each in METRICS if each.kind in _VALUES}
         self._histograms = {
             each.name: HistogramMetricFamily(**_described(each)) for each in METRICS if each.kind not in _VALUES

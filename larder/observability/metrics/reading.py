@@ -104,7 +104,7 @@ _RESULTS = {
     "reactions": ("larder_reaction_total", "table"),
     "agents": ("larder_agent_records_total", "name"),
 }
-"""By list: the metric that counts records by result, and its labels, as the summary of an operator names them."""
+"""The metric of each list that counts records by result, and its labels as named in an operator's summary."""
 
 _OTHER_RESULTS = ("larder_operator_records_total", "kind", "name")
 

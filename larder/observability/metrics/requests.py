@@ -17,7 +17,7 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 """Bounds: a row takes less than a millisecond, a scan of several workers a few, a read that waits for a write more."""
 
 ELSEWHERE = "(none)"
-"""The label of all addresses that have no route: there may be many, and must not become as many labels."""
+"""The label of all addresses that have no route: there may be many, and each would become a label."""
 
 STREAM = "text/event-stream"
 """A stream ends when its reader leaves: its duration means nothing."""
@@ -27,7 +27,7 @@ class Requests:
     """`answers` by address and status, `seconds` by address."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Create counts without any answer."""
         self.answers: Counter[tuple[str, int]] = Counter()
         self.seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
 
