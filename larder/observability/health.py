@@ -33,7 +33,7 @@ SWALLOWED_SECONDS = 15.0
 
 
 class Stand(NamedTuple):
-    """The position of a partition at a look, its last known end, how many seconds it has stood still, and its excuse."""
+    """The position of a partition at a look, its last known end, the seconds that it has stood still, its excuse."""
 
     position: int
     end: int | None

@@ -30,7 +30,7 @@ _SERVERS = web.AppKey("servers", list[asyncio.Server])
 
 
 def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
-    """Return the application, which reads both at each request. Without `seen`, it reports nothing about the worker."""
+    """Return the application, which reads both at each request; without `seen`, it reports nothing about the worker."""
     app = web.Application(middlewares=[rightly_called, bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
@@ -48,7 +48,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
 
 
 async def start_web(app: web.Application, host: str, port: int, places: int = CONNECTIONS) -> int:
-    """Serve `places` clients until `stop_web`, and return the port, a free one if `port` is 0.
+    """Serve `places` clients until `stop_web`; return the port, a free one if `port` is 0.
 
     Raises `UnavailableError` if the address cannot be bound.
     """

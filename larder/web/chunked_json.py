@@ -19,7 +19,7 @@ PIECE_BYTES = 64 * 1024
 
 
 async def pieces(data: Mapping[str, Any], name: str) -> list[bytes]:
-    """Encode an object whose last member is a list, element by element."""
+    """Return the pieces of an object whose last member is a list, encoded element by element."""
     rest = {each: value for each, value in data.items() if each != name}
     made, last, turns = [], bytearray(msgspec.json.encode(rest)[:-1] + f',"{name}":['.encode()), Turns()
     for number, element in enumerate(data[name]):
@@ -32,7 +32,7 @@ async def pieces(data: Mapping[str, Any], name: str) -> list[bytes]:
 
 
 class Pieces(Payload):
-    """The body of an answer."""
+    """The body of an answer, in pieces."""
 
     _value: Sequence[bytes]
 
@@ -46,7 +46,7 @@ class Pieces(Payload):
         return b"".join(self._value).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send piece after piece, as fast as the client reads."""
+        """Send one piece after another, as fast as the client reads."""
         turns = Turns()
         for piece in self._value:
             await writer.write(piece)

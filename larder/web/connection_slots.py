@@ -1,6 +1,6 @@
 """Limits the connections to the web port, and reserves some of them for health and metrics.
 
-A worker with too many clients must not be restarted for that. So other requests, and slow ones, cannot take the
+A worker must not be restarted because it has too many clients. So other requests, and slow ones, cannot take the
 reserved connections.
 """
 
@@ -72,12 +72,12 @@ class KeptConnection(WebConnection):
         requests: Requests | None,
         unasked: dict[KeptConnection, None],
     ) -> None:
-        """It is in `unasked` until its request is complete."""
+        """Create a connection, which is in `unasked` until its request is complete."""
         super().__init__(server, short_way, requests)
         self._unasked = unasked
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the request, for a short time."""
+        """Wait a short time for the request."""
         super().connection_made(transport)
         self._head = b""
         self._unasked[self] = None
@@ -107,7 +107,7 @@ class KeptConnection(WebConnection):
         self._messages = deque((_last(message), payload) for message, payload in self._messages)
 
     def give_way(self) -> None:
-        """Refuse, and close."""
+        """Refuse the request, and close."""
         del self._unasked[self]
         refuse(cast("asyncio.Transport", self.transport), self.requests)
 
@@ -118,10 +118,10 @@ def _last(message: Message) -> Message:
 
 
 class RefusedConnection(asyncio.Protocol):
-    """One connection too many: it gets an error and is closed."""
+    """A connection beyond the limit: it gets an error and is closed."""
 
     def __init__(self, requests: Requests | None) -> None:
-        """`requests` counts it."""
+        """Create a connection, which `requests` counts."""
         self._requests = requests
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -41,14 +41,14 @@ HEADERS = 64
 class WebConnection(RequestHandler):
     """Answers requests that cannot be parsed with a problem, and simple ones on the fast path.
 
-    `short_way` is None after the first request of another kind: only until then we know without the parser where a
-    request begins.
+    `short_way` is None after the first request of another kind: from then on, only the parser knows where a request
+    begins.
     """
 
     __slots__ = ("requests", "short_way")
 
     def __init__(self, server: web.Server, short_way: ShortWay, requests: Requests | None) -> None:
-        """`requests` counts refused requests."""
+        """Create a connection; `requests` counts refused requests."""
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -95,7 +95,7 @@ class WebConnection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer and close: what follows may not be a request."""
+        """Answer with a problem and close: what follows may not be a request."""
         if request.writer.output_size > 0:
             answered = "an answer has already begun"
             raise ConnectionError(answered)
@@ -113,7 +113,7 @@ class WebConnection(RequestHandler):
 
 
 def _refused(error: BaseException | None) -> int:
-    """Return the status for a request that cannot be parsed: 414 for a too long address, 431 for too large headers."""
+    """Return the status for a request that cannot be parsed: 414 if its address is too long, 431 if its headers are."""
     if isinstance(error, LineTooLong):
         _, limit, _ = error.args
         of_address = str(limit) == str(LINE_BYTES)

@@ -1,9 +1,9 @@
 """The fast path of the usual request: one local row by its key, as JSON, on a connection that stays open.
 
 It gets the bytes of a request before they are parsed. It answers at once, or leaves the request to the normal path
-(`larder.web.routes.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and building headers
-cost several times as much as the lookup, and two more turns of the event loop, each of which may wait for a slice of
-ingestion.
+(`larder.web.routes.rows`), which gives the same answer. Routing, tasks, middlewares, negotiation and headers cost
+several times as much as the lookup. They also take two more turns of the event loop, each of which may wait for a slice
+of ingestion.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ LONGEST = 4096
 
 _HOP = f"\r\n{HOP.lower()}:".encode()
 
-# No percent-encoding, no query, no dot segments: an address with only one reading. Headers that programs send with
-# every request and that change nothing, or that are checked below; any other header takes the normal path.
+# An address with only one reading: no percent-encoding, no query, no dot segments. Its headers are those that programs
+# send with every request and that change nothing, or are checked below. Any other header takes the normal path.
 _REQUEST = re.compile(
     rb"GET /tables/([A-Za-z0-9_.~-]+)/rows/(?!\.{1,2} )([A-Za-z0-9_.~:@-]+) HTTP/1\.1\r\n"
     rb"(?i:Host: ([a-z0-9_.:\[\]-]+)\r\n"
@@ -68,7 +68,7 @@ class FastRequest:
 
 
 def read(data: bytes) -> FastRequest | None:
-    """Parse the received bytes, if they are one complete request of this kind."""
+    """Parse received bytes; return None unless they are one complete request of this kind."""
     if len(data) > LONGEST or (found := _REQUEST.fullmatch(data)) is None:
         return None
     lower = data.lower()
@@ -79,7 +79,7 @@ def read(data: bytes) -> FastRequest | None:
 
 
 class ShortWay:
-    """Answers from the same sources as the application; `requests` counts it."""
+    """Answers from the same sources as the application; `requests` counts the answers."""
 
     def __init__(self, here: Sources, requests: Requests | None) -> None:
         """Start without an answer."""

@@ -1,6 +1,6 @@
-"""Checks the Host header: a page of another site must not read a worker under a name of that site.
+"""Checks the Host header: a page of another site must not read a worker under that site's name.
 
-The outermost step of each request. The fast path leaves requests with another name to it.
+This is the outermost step of each request. The fast path leaves requests with another name to it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pages of letters of any kind for a request: the newest letters, and how many there are.
 
-A thread with an event loop of its own reads them from their topic; the loop of the worker only waits.
+A thread with its own event loop reads them from their topic; the worker's loop only waits.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Limits what a request may contain and how long it may take, and turns each failure into a problem.
 
-The outermost step of each request. Connections have limits of their own (`larder.web.connections`).
+This is the outermost step of each request. Connections have limits of their own (`larder.web.connections`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REQUEST_SECONDS = 15.0
 """The time for a whole answer: longer than the longest wait that a client can request (`within`) and one hop."""
 
 BIG_BYTES = 64 * 1024
-"""What fits into the buffers of a connection leaves at once. The client has to read the rest in time."""
+"""What fits into the buffers of a connection is sent at once. The client has to read the rest in time."""
 
 UNTIMED = web.AppKey("untimed", frozenset[object])
 """Handlers that limit their time themselves: their answers have no end, or take microseconds."""
@@ -46,7 +46,7 @@ _WHERE = "see /openapi.json for the addresses"
 
 
 class _Failure(NamedTuple):
-    """The `state` of the partition, if it is not that of its rows."""
+    """The problem of a failure; `state` is that of the partition, if it is not that of its rows."""
 
     kind: str
     status: int = 0
@@ -68,7 +68,7 @@ _FAILURES: dict[type[StoreError], _Failure] = {
 
 @web.middleware
 async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer in time, and answer failures with a problem."""
+    """Answer in time, and turn failures into problems."""
     if request.body_exists:
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, "requires a request without a body", "one with a body", "leave it out")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """GET on an address: its parameters, the schema of its answer, and its problems in addition to the general ones.
+    """GET on an address: its parameters, the schema of its answer, and its problems besides the general ones.
 
     `unwell` are statuses other than 200 with the same answer.
     """
@@ -57,7 +57,7 @@ def parameter(name: str, about: str, kind: str = "string", where: str = "query")
 
 
 def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """Return the whole description."""
+    """Return the OpenAPI document."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "A worker of Larder", "version": version},

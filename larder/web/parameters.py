@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 HOP = "Larder-Hop"
-"""The header of requests between workers: the receiver answers by itself, and asks no other worker."""
+"""The header of requests between workers: the receiver answers alone, without other workers."""
 
 
 class Query:
@@ -78,7 +78,7 @@ class Query:
 
 
 def _whole(name: str, text: str, low: int, high: int) -> int:
-    # More digits than any bound has are no number: int() would take its time with a long text.
+    # A text with more digits than any bound is invalid: int() would be slow on a long one.
     if text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high:
         return int(text)
     raise mistake(name, f"requires a whole number from {low} to {high}", repr(text), "give one")
@@ -90,7 +90,7 @@ def mistake(name: str, requires: str, found: str, do: str) -> MistakeError:
 
 
 def key_of(request: web.Request) -> str:
-    """Return the key at the end of the path, from the raw path: the router leaves bytes that are not UTF-8 encoded."""
+    """Return the key at the end of the raw path: the router does not decode bytes that are not UTF-8."""
     return _decoded(request.rel_url.raw_parts[-1], "key")
 
 

@@ -1,6 +1,6 @@
-"""What a reader requires of an answer: a write that it must contain, its age, and that it is from this worker alone.
+"""A client's requirements for an answer: a write that it must contain, its age, whether only this worker answers.
 
-The same for one row and for lists, and for requests to other workers.
+They are the same for one row and for lists, and for requests to other workers.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class ReadOptions(NamedTuple):
 
     @property
     def wait(self) -> float:
-        """How many seconds the answer may take longer because of these options."""
+        """The additional seconds that the answer may take because of these options."""
         return self.within if self.after else 0.0
 
     def later(self, seconds: float) -> Self:
-        """Return the options for the time that is left after `seconds`."""
+        """Return the options for the time left after `seconds`."""
         return self._replace(within=max(0.0, self.within - seconds))
 
     def query(self) -> list[tuple[str, Any]]:

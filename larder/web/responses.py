@@ -1,6 +1,6 @@
 """Answers: JSON or a page, as the request prefers, and every failure as problem details (RFC 9457).
 
-In addition to the members of the RFC, a problem has the parts of `Problem` (declared, requires, found, do), and what
+Besides the members of the RFC, a problem has the parts of `Problem` (declared, requires, found, do). It also has what
 else is known: partition, state, position, end.
 """
 
@@ -58,7 +58,7 @@ RETRY_SECONDS = 1
 async def respond(request: web.Request, data: Mapping[str, Any], template: str, *, long: str = "") -> web.Response:
     """Answer with JSON, or with the page that `template` renders from the same data.
 
-    `long` is the name of a list in it that may have megabytes.
+    `long` names a list in the data that may have megabytes.
     """
     if prefers_html(request):
         # In a thread, since it may take a hundred milliseconds: the loop gets the interpreter back within one.
@@ -69,7 +69,7 @@ async def respond(request: web.Request, data: Mapping[str, Any], template: str, 
 
 
 def passed_on(request: web.Request, body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
-    """Answer with the answer of another worker; if a page is wanted, render the failure."""
+    """Pass on the answer of another worker; if a page is wanted, render the failure."""
     if prefers_html(request):
         return _html(_rendered("error", msgspec.json.decode(body), _context(request)), status, {**_VARY, **headers})
     kind = JSON if status < web.HTTPBadRequest.status_code else PROBLEM
@@ -113,7 +113,7 @@ def problem_details(
 
 
 def prefers_html(request: web.Request) -> bool:
-    """Return whether the client wants a page instead of JSON: browsers say so, programs do not."""
+    """Return whether the client wants a page instead of JSON: browsers ask for one, programs do not."""
     accepted = request.headers.get("Accept", "")
     if "text/html" not in accepted:
         return False

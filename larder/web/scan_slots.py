@@ -11,7 +11,7 @@ from larder.queries.lookup_errors import TooBusyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# They take turns with each other and with ingestion, in slices of milliseconds: eight answer in well below a second.
+# They take turns with each other and with ingestion, in slices of milliseconds: eight take well below a second.
 SCANS = 8
 
 HOPPED_SCANS = 4 * SCANS
@@ -23,14 +23,14 @@ class ScanSlots:
     """A fixed number of places. A request that finds none free is refused at once, and does not queue."""
 
     def __init__(self, count: int = SCANS, what: str = "a list of rows") -> None:
-        """Start with all places free; `what` takes one."""
+        """Start with all places free; `what` names the requests that take them."""
         self.count = count
         self._what = what
         self.taken = 0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Take one during the block; raises TooBusyError if all are taken."""
+        """Take a place during the block; raises TooBusyError if all are taken."""
         if self.taken >= self.count:
             found = "none free"
             raise TooBusyError(Problem(self._what, f"requires one of {self.count} places", found, "ask again"))

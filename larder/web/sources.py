@@ -1,4 +1,4 @@
-"""What the routes answer from: given to the application once, read for each request."""
+"""The sources of the routes' answers: given to the application once, read for each request."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _nobody() -> Directory:
 class Sources:
     """One worker, as its web port needs it.
 
-    status     returns what `/services` says of this worker, for each request.
+    status     returns what `/services` reports about this worker, for each request.
     tables     its tables by name, including internal ones.
-    declared   the names of the declared tables, in sequence.
+    declared   the names of the declared tables, in order.
     max_age    seconds (the session timeout): a missing key is reported as missing only if the partition was at its end
                within this time.
     directory  the other workers of the service.
@@ -62,5 +62,5 @@ SOURCES = web.AppKey("sources", Sources)
 
 
 def sources(request: web.Request) -> Sources:
-    """Return what this request is answered from."""
+    """Return the sources for this request."""
     return request.app[SOURCES]

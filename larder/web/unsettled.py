@@ -1,7 +1,7 @@
-"""How many dead letters of the service are unsettled, counted in the background while somebody looks.
+"""Counts the unsettled dead letters of the service in the background, while clients ask for the number.
 
-The counts of a worker start with it; its dead letters outlast it in their topic. Reading them takes seconds, so no
-request does: if the count is old, the request starts the next one, and gets the last.
+A worker's counts start with the worker, but its dead letters outlast it in their topic. Reading them takes seconds, so
+no request waits for it: if the count is old, the request starts a new one, and gets the last.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIRST_SECONDS = 1.0
 """How long a request waits for the first count."""
 
 PAUSE_SECONDS = 20.0
-"""Between two counts. A topic without new records is not read again."""
+"""The time between two counts. A topic without new records is not read again."""
 
 LEAST_REST = 10.0
 """The pause before the next count, in durations of the last one: counting uses at most a tenth of a core."""
@@ -48,7 +48,7 @@ class Unsettled:
         self._counting: asyncio.Task[None] | None = None
 
     async def known(self) -> Counted | None:
-        """Return the last count; None if there is none yet, as the broker is slow or unreachable."""
+        """Return the last count; None if there is none yet because the broker is slow or unreachable."""
         if self._counting is None and self._clock() >= self._due:
             self._counting = asyncio.create_task(self._again())
         if self._last is None and self._counting is not None:
@@ -64,7 +64,7 @@ class Unsettled:
     async def _again(self) -> None:
         began = self._clock()
         try:
-            # Nobody can say how many there are while the broker is away: what was known before stays known.
+            # While the broker is unreachable, the last count stays.
             with contextlib.suppress(UnavailableError):
                 self._last = await asyncio.to_thread(self._count, self._last)
         finally:

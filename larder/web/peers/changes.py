@@ -1,6 +1,6 @@
 """Live changes of a table whose partitions several workers have: their streams, merged into one.
 
-Each worker streams the partitions that it processes, after what the reader has seen. If one stream ends, or partitions
+Each worker streams the partitions that it processes, from where the reader left off. If one stream ends, or partitions
 move, all of them end: the reader connects again and resumes after the last event that it saw.
 """
 
@@ -40,7 +40,7 @@ AHEAD = 100
 """Batches of events that may wait for the reader; after that, their sources wait too."""
 
 START_SECONDS = 3.0
-"""The timeout until all streams have started, which takes milliseconds as a rule. Meanwhile, started ones wait."""
+"""The timeout until all streams have started, which usually takes milliseconds. Meanwhile, started ones wait."""
 
 
 async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix: bytes, last: str) -> OfAll:
@@ -59,7 +59,7 @@ async def everywhere(request: web.Request, held: LocalTable, ring: Ring, prefix:
 
 
 class OfAll:
-    """The events of this worker and of the others, as they come."""
+    """The events of this worker and of the others, in the order of arrival."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, and from where on
         self,
@@ -108,7 +108,7 @@ class OfAll:
             return []
 
     def _together(self, events: Sequence[WatchEvent] | None) -> Sequence[WatchEvent] | None:
-        """Return one start event for all streams, once each has started; started ones wait for the others."""
+        """Return one start event for all streams once all have started; until then, hold their events back."""
         if events is None or self._all_started.is_set():
             return events
         self._started += events
@@ -127,7 +127,7 @@ class OfAll:
             await self._all_started.wait()
 
     async def _to_the_end(self, part: Any) -> None:
-        # A worker that is unreachable, or sends nonsense: the reader reconnects, and gets an error then.
+        # If a worker is unreachable, or sends invalid events, the reader reconnects, and then gets an error.
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
             await part
         await self._told.put(None)
@@ -138,7 +138,7 @@ class OfAll:
                 await self._tell(events)
 
     async def _look(self) -> None:
-        """Return after a partition has moved; TimeoutError if a stream does not start in time."""
+        """Return after a partition has moved; raise TimeoutError if a stream does not start in time."""
         async with asyncio.timeout(START_SECONDS):
             await self._all_started.wait()
         topic = self._held.topic.name
@@ -163,7 +163,7 @@ class OfAll:
                     await self._tell(events)
 
     def _seen(self, numbers: Sequence[int]) -> str:
-        """Return the part of the last id for these partitions; an invalid id stays as it is."""
+        """Return the part of the last id for these partitions; an invalid id is returned unchanged."""
         seen = read_positions(self._last) if self._last else None
         if seen is None:
             return self._last

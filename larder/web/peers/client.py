@@ -1,6 +1,6 @@
-"""One hop with limits to another worker of the service, only to addresses from the directory.
+"""Requests to another worker of the service, in one hop and with limits, only to addresses from the directory.
 
-Each request has a header that makes the other worker answer by itself. The caller decides whether an answer is usable.
+Each request has a header that makes the other worker answer alone. The caller decides whether an answer is usable.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ CONNECT_SECONDS = 0.5
 """A running worker accepts a connection within milliseconds."""
 
 HOPS = 64
-"""Requests at once, to all workers together; more requests wait, within their timeouts. As many again for requests that
-may wait for a write: they must not delay look-ups."""
+"""Concurrent requests to all workers together; more requests wait, within their timeouts. Requests that may wait for a
+write have as many of their own, so that they do not delay look-ups."""
 
 ANSWER_BYTES = 32 * 1024 * 1024
 """A larger answer is not read to its end: no worker sends one."""
 
 SILENT_SECONDS = 25.0
-"""The timeout without a byte: a stream sends a comment every ten seconds, and other answers have shorter timeouts."""
+"""The timeout for silence: a stream sends a comment every ten seconds, and other answers have shorter timeouts."""
 
 EVENTS = "text/event-stream"
 
@@ -85,7 +85,7 @@ class Hopping:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
-        """Request `path`, encoded and with its query; None without an answer within `seconds`."""
+        """Request `path`, which is encoded and has its query; return None without an answer within `seconds`."""
         waits = seconds > HOP_SECONDS
         if waits not in self._sessions:
             self._sessions[waits] = _session()
@@ -107,7 +107,7 @@ class Hopping:
         """Stream the events of another worker; raises aiohttp.ClientError or TimeoutError if it sends none."""
         headers = {"Last-Event-ID": last} if last else {}
         where = _address(peer, path)
-        # A connection of its own: those of single questions are never all taken by streams.
+        # A stream has its own connection, so that streams never take all those of single requests.
         async with (
             _session() as session,
             session.get(where, headers=headers, allow_redirects=False, raise_for_status=True) as answer,

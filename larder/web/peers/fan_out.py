@@ -1,6 +1,6 @@
-"""What the other workers of the service report: all are asked at once, with a timeout of a second.
+"""The reports of the other workers of the service: all are asked at once, with a timeout of a second.
 
-Of a worker without an answer only the name is known.
+If a worker does not answer, only its name is known.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OTHERS_SECONDS = 1.0
-"""The timeout of all answers: a worker sends one within milliseconds, and somebody is waiting for a page."""
+"""The timeout of all answers: a worker sends one within milliseconds, and a person is waiting for a page."""
 
 
 async def told_by_others(request: web.Request, path: str, form: type[T]) -> dict[str, T | None]:
-    """Return the answer of each other worker to `path`, by its name; None without such an answer in time."""
+    """Return the answer of each other worker to `path` by the worker's name; None without a valid one in time."""
     here = sources(request)
     peers = [peer for peer in await here.directory.peers() if peer.worker != here.worker]
     answers = await asyncio.gather(*(hopping(request).ask(peer, path, OTHERS_SECONDS) for peer in peers))

@@ -67,10 +67,10 @@ class _Problem(msgspec.Struct):
 
 
 class ToldError(LookupFailedError):
-    """The problem of another worker, passed on unchanged."""
+    """The problem that another worker reported, passed on unchanged."""
 
     def __init__(self, kind: str, told: _Problem, retry_after: int | None) -> None:
-        """Keep its kind."""
+        """Keep the kind of the problem."""
         extras = {
             name: value
             for name in ("partition", "state", "position", "end", "expected_end_s")
@@ -124,9 +124,9 @@ async def gathered(  # noqa: PLR0913, PLR0917 - what is asked for
 
 
 def merged(pages: Sequence[Gathered], limit: int, order: Callable[[bytes], Any]) -> Gathered:
-    """Merge pages of several workers: pure.
+    """Merge pages of several workers; pure.
 
-    A page that has more ends with its last key: what others have behind that is left to the next time.
+    If a page has more rows, the list ends at its last key: later rows of other pages belong to the next page.
     """
     ends = [order(each.rows[-1].key) for each in pages if each.more and each.rows]
     rows = sorted((row for each in pages for row in each.rows), key=lambda row: order(row.key))
@@ -142,7 +142,7 @@ async def _from_all(
     from_here: Callable[[Sequence[int]], Awaitable[Gathered]],
     from_there: Callable[[Peer, Sequence[int]], Awaitable[Gathered | None]],
 ) -> list[Gathered]:
-    """Ask the workers that have them, all at once; ask again, by a new directory, for partitions without an answer."""
+    """Ask all workers with these partitions at once; ask again by a new directory for partitions without an answer."""
     here = sources(request)
     pages: list[Gathered] = []
     left, unreachable = list(partitions), set[str]()
@@ -165,7 +165,7 @@ async def _from_all(
 async def many(
     request: web.Request, held: LocalTable, texts: Sequence[str], wanted: ReadOptions, *, local: bool
 ) -> dict[str, Any]:
-    """Return the rows in the sequence of the keys; null for a missing row."""
+    """Return the rows in the order of the keys; null for a missing row."""
     here, topic = sources(request), held.topic
     by_partition: defaultdict[int, list[str]] = defaultdict(list)
     for text in dict.fromkeys(texts):
@@ -193,7 +193,7 @@ async def many(
             if theirs is None:
                 return None
             rows += [ListedRow(b"", each) for each in theirs.rows]
-            # What was measured first is true of all rows that came since.
+            # The first measurement is true of all rows that came after it.
             measured = {each["partition"]: each for each in theirs.partitions} | measured
         if not _are_all(measured.values(), numbers):
             return None
@@ -218,7 +218,7 @@ def _text(key: Any) -> str:
 
 
 def _still(wanted: ReadOptions) -> Callable[[], ReadOptions]:
-    """Return a function for the remaining options: all requests, including repeated ones, share one timeout."""
+    """Return a function that returns the options for the remaining time: all requests, even repeated ones, share it."""
     began = time.monotonic()
     return lambda: wanted.later(time.monotonic() - began)
 
@@ -226,7 +226,7 @@ def _still(wanted: ReadOptions) -> Callable[[], ReadOptions]:
 async def _asked(
     request: web.Request, peer: Peer, table: str, query: Sequence[tuple[str, Any]], wanted: ReadOptions
 ) -> _TheirRows | None:
-    """Ask another worker; None if it gives no answer or is the wrong one; raises any other problem."""
+    """Ask another worker; return None if it does not answer or is the wrong one, and raise any other problem."""
     path = rows_path(table, [*query, *wanted.query()])
     answer = await hopping(request).ask(peer, path, HOP_SECONDS + wanted.wait)
     if answer is None or answer.kind in CONTRADICTIONS:

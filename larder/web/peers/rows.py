@@ -1,7 +1,7 @@
-"""Single rows and many keys, from the worker that knows: this one, the one with the partition, or a standby.
+"""Gets single rows from the worker that has them: this one, the one with the partition, or a standby.
 
-The worker with the partition is asked first. If it is unreachable, or does not know yet, a copy answers and says so. If
-another worker contradicts the directory, the broker is asked once for a new one.
+The worker with the partition is asked first. If it is unreachable, or not sure yet, a copy answers, and the answer says
+so. If another worker contradicts the directory, the broker is asked once for a new one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ROUTE_SECONDS = 3.0
 """The timeout of all attempts on other workers, besides the time that they may wait for a write."""
 
 CONTRADICTIONS = frozenset({"not-here", "no-such-table", "no-such-address"})
-"""The problems of a worker that is the wrong one."""
+"""The problems with which a worker answers if it is the wrong one."""
 
 NO_ANSWERS = CONTRADICTIONS | {"recovering", "unserved", "too-busy", "defect", "too-stale", "behind"}
 """The problems after which a copy may still have the row."""
 
 
 class Route(NamedTuple):
-    """The result of asking others: a usable answer, or else the best of the unusable ones."""
+    """The result of asking others: a usable answer, or else the best unusable one."""
 
     answer: Hopped | None
     refusal: Hopped | None

@@ -1,7 +1,7 @@
 """Live changes of a table as server-sent events; the id of each is a position to resume from.
 
 Events: `start` (the watched partitions), `row` (a row and its coordinates, or null for a deleted one), and `reset`
-(changes are missing: read the table again). A client that does not read its events in time is disconnected.
+(changes are missing: read the table again). The worker disconnects a client that does not read its events in time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WATCHES = web.AppKey("watches", Watches)
 
 
 def set_up(app: web.Application) -> None:
-    """Start without rings."""
+    """Start without rings of changes."""
     app[_WATCHES] = Watches()
 
 

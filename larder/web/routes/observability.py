@@ -63,7 +63,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def _judged(request: web.Request, name: str, verdict: HealthVerdict) -> web.Response:
-    """Answer probes, which need a status, and people, who need the reason."""
+    """Answer with a status for probes, and with the reasons for people."""
     status = web.HTTPOk.status_code if verdict.good else web.HTTPServiceUnavailable.status_code
     body = msgspec.json.encode(request.app[OBSERVED].answer(name, verdict))
     headers = {} if verdict.good else {"Retry-After": str(RETRY_SECONDS)}

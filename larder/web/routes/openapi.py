@@ -24,7 +24,7 @@ def _body() -> bytes:
 
 
 def whole() -> dict[str, Any]:
-    """Return the description of all addresses."""
+    """Return the OpenAPI document of all addresses."""
     operations = {
         path: operation
         for module in (services, tables, rows, changes, dead_letters, refusals, observability)

@@ -1,6 +1,6 @@
 """Rows: one by key, many by keys, and lists by range or index.
 
-Any worker answers for any key: it gets rows of other workers' partitions from them, in one hop.
+Any worker answers for any key: it gets rows of other partitions from their workers, in one hop.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ async def _from_elsewhere(
 
 async def _passed_on(request: web.Request, held: LocalTable, answer: Hopped) -> web.Response:
     if not answer.kind and prefers_html(request):
-        # Not decoded any further: numbers keep the digits that their owner wrote.
+        # Not decoded further: numbers keep the digits that their owner wrote.
         return await _told(request, held, msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw]))
     return passed_on(request, answer.body, answer.status, answer.headers)
 

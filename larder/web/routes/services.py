@@ -46,7 +46,7 @@ async def services(request: web.Request) -> web.Response:
 
 
 async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] | None]:
-    """Return the reports of the other workers; None for one at whose address no worker, or another one, answers."""
+    """Return the reports of the other workers; None if no worker, or another one, answers at an address."""
     service = sources(request).service
     said = await told_by_others(request, "/services", dict[str, Any])
     return {
@@ -56,7 +56,7 @@ async def _said_by_others(request: web.Request) -> dict[str, Mapping[str, Any] |
 
 
 def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: bool) -> dict[str, Any]:
-    """Add the report of a worker; that of this one is already beside its name."""
+    """Add the report of a worker; the answer already has this worker's own."""
     told = None if status is None or mine else {name: each for name, each in status.items() if name != "workers"}
     return {**worker, "phase": NO_ANSWER if status is None else status["phase"], "told": told}
 

@@ -1,4 +1,4 @@
-"""Tables: their names, the fields of their rows, and how far each partition is, on every worker."""
+"""Tables: their names, the fields of their rows, and the progress of each partition, on every worker."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _told_here(here: Sources, held: LocalTable) -> list[dict[str, Any]]:
 async def _of_all(
     request: web.Request, held: LocalTable, mine: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Any], list[str]]:
-    """Add the reports of other workers, and what is known of those that do not answer; return the names of these."""
+    """Return the partitions of all workers, and the names of the workers that did not answer."""
     here, name = sources(request), held.topic.name
     said = await told_by_others(request, f"{table_path(name)}?local=1", _TheirTables)
     told = [*mine, *(each for theirs in said.values() if theirs is not None for each in theirs.partitions)]
