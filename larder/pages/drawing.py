@@ -91,7 +91,7 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
 
 
 def _beginning(names: Collection[str]) -> str:
-    """Return the common beginning, up to a dot, whose omission saves most characters; "" if it is needed."""
+    """Return the common beginning, up to a dot, whose omission saves most characters; "" if names would clash without it."""
     counts = Counter(name[: at + 1] for name in names for at, letter in enumerate(name[:-1]) if letter == ".")
     shared = [(count * len(beginning), beginning) for beginning, count in counts.items() if count > 1]
     _, beginning = max(shared, default=(0, ""))
@@ -165,7 +165,7 @@ def _mean(values: Sequence[float], otherwise: float) -> float:
 
 
 def _apart(column: Sequence[str], wanted: Sequence[float], tall: Mapping[str, float]) -> dict[str, float]:
-    """Place nodes close to where they want to be: pushed down in order, then moved back as a whole."""
+    """Place nodes close to their preferred places: push them down in order, then move them back as a whole."""
     placed: list[float] = []
     for at, node in enumerate(column):
         lowest = placed[-1] + tall[column[at - 1]] / 2 + _BETWEEN_ROWS + tall[node] / 2 if placed else wanted[at]
@@ -177,7 +177,7 @@ def _apart(column: Sequence[str], wanted: Sequence[float], tall: Mapping[str, fl
 def _box(node: Mapping[str, Any], x: float, middle: float, width: float) -> Box:
     whole = node["name"]
     letters = round((width - 2 * _PADDING) / _LETTER)
-    # The end of a topic's name says more than its beginning.
+    # The end of a topic's name is more telling than its beginning.
     short = node["short"]
     name = short if len(short) <= letters else "…" + short[-(letters - 1) :]
     return Box(node["id"], node["kind"], name, whole, node.get("rate"), x, middle - _HEIGHT / 2, width, _HEIGHT)
@@ -200,7 +200,7 @@ def _steps(chain: Sequence[str], place: Mapping[str, tuple[float, float, float]]
 
 
 def _told(chain: Sequence[str], texts: Mapping[Edge, str]) -> list[str]:
-    """Return the label of a line; if it leads both ways, each text names its direction."""
+    """Return the label of a line; if the line leads both ways, each text names its direction."""
     forth, back = texts.get((chain[0], chain[-1])), texts.get((chain[-1], chain[0]))
     if forth is None or back is None:
         return [text for text in (forth, back) if text]

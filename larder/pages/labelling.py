@@ -11,16 +11,16 @@ from typing import NamedTuple
 GAP = 96.0
 """The gap between two columns. A label stays inside, so that it never covers a box."""
 
-# At most as wide as a letter is on the average, and how far letters reach above and below the line that they stand on.
+# An upper bound of the average width of a letter, and how far letters reach above and below their baseline.
 _LETTER, _RISE, _FALL = 6.6, 11.0, 4.0
-# From a column, above or below a line, on it, and how much a line may rise and count as level.
+# Distances from a column, above, below and on a line; and how much a line may rise and still count as level.
 _ASIDE, _ABOVE, _BELOW, _ON, _LEVEL = 5.0, 6.0, 14.0, 4.0, 12.0
-# Letters that fit between two columns.
+# The number of letters that fit between two columns.
 _MOST = int((GAP - 2 * _ASIDE) / _LETTER)
 # Parts of the way along a curve where its label may stand if both its ends are taken.
 _ALONG = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9)
 
-# Lines of text between a label and its own line, at most, if all nearer places are taken.
+# The most lines of text between a label and its own line, if all nearer places are taken.
 _FARTHEST = 3
 
 
@@ -67,7 +67,7 @@ class Label(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """A line and its label; `at_the_end`: preferably where its first step ends, as several lines begin together."""
+    """A line and its texts; `at_the_end`: labels prefer the end of its first step, as several lines begin together."""
 
     steps: Sequence[Step]
     texts: Sequence[str]
@@ -75,7 +75,7 @@ class Labelled(NamedTuple):
 
 
 def labels(lines: Iterable[Labelled]) -> list[Label]:
-    """Give each text the first free place at its line."""
+    """Return labels: each text gets the first free place at its line."""
     found: dict[float, list[Label]] = {}
     for line in lines:
         for text in line.texts:

@@ -1,6 +1,6 @@
 """Assigns nodes of a graph to columns, in an order with few crossings.
 
-Pure and deterministic. Edges that would lead back to the left are reversed for this. Knows no sizes.
+Pure and deterministic. Edges that would lead back to the left are reversed first. Knows no sizes.
 """
 
 from __future__ import annotations

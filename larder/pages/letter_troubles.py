@@ -1,4 +1,4 @@
-"""Troubles that dead letters show. Pure; from the answer of `GET /services?all=1`."""
+"""Troubles that dead letters reveal. Pure; from the answer of `GET /services?all=1`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from larder.pages.wording import number, several, share
 
 Data = Mapping[str, Any]
 
-# The share of an input's records that may become dead letters before this comes first.
+# The share of an input's records that may become dead letters before this becomes the first trouble.
 MUCH = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Templates and what they may use: the environment, the headers of pages, and context in addition to the data.
+"""Templates and what they may use: the environment, the headers of pages, and the context beside the data.
 
 In a template, an undefined name is an error, and all values are escaped.
 """
@@ -29,16 +29,16 @@ HEADERS: Final[Mapping[str, str]] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",  # what is wrong now, not a minute ago
+    "Cache-Control": "no-store",  # a page shows what is wrong now, not a minute ago
 }
-"""The headers of every page. Even a value that escaped the escaping would not run."""
+"""The headers of every page. Even a value that was not escaped would not run."""
 
 TEMPLATES: Final = frozenset(VIEWS)
 """The names that `render` takes."""
 
 
 class Context(NamedTuple):
-    """What a page knows in addition to its data.
+    """What a page knows beside its data.
 
     service, worker  the worker that answers.
     path             path and query of the request.
@@ -76,7 +76,7 @@ class Context(NamedTuple):
 
     @property
     def above(self) -> list[tuple[str, str]]:
-        """The parents of this page, by address and name: where a reader continues who finds nothing here."""
+        """The parents of this page, by address and name, for a reader who finds nothing here."""
         parts = [unquote(part) for part in self.page.split("/")[1:]]
         if parts[:1] == ["dead-letters"]:
             return [("/dead-letters", "Dead letters")]
@@ -95,7 +95,7 @@ def render(template: str, data: Mapping[str, Any], context: Context) -> str:
 
 
 def _as_json_has_it(data: Any, text: bytes) -> Any:
-    """Return plain values, or the text of JSON that is nested too deeply to decode here."""
+    """Return JSON as plain values, or its text if it is nested too deeply to decode here."""
     try:
         return msgspec.json.decode(text)
     except RecursionError:

@@ -18,7 +18,7 @@ def listing(page: Mapping[str, Any]) -> dict[str, Any]:
     names = [
         name
         for name in dict.fromkeys(name for each in found for name in each["row"] or ())
-        # The key field would be there twice.
+        # Otherwise the key field would appear twice.
         if any(shown(each["row"].get(name)) != each["key"] for each in found if each["row"])
     ]
     return {

@@ -20,7 +20,7 @@ OUTCOMES = {
 }
 """The outcomes of records, in the order in which pages show them."""
 
-# What a person looks for first: records without a result.
+# What people look for first: records without a result.
 _FIRST = ("parked", "expired", "missing")
 # Shown even if there are none.
 _ALWAYS = frozenset({"hits", "missing", "parked"})

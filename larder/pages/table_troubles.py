@@ -13,12 +13,12 @@ from larder.pages.wording import duration, listed, number, several
 
 Data = Mapping[str, Any]
 
-# Seconds since a partition was last at its end before this is a trouble: ends are fetched many times in that time.
+# Seconds since a partition was last at its end before this is a trouble: meanwhile ends are fetched many times.
 AGE = 30.0
 
 
 def table_troubles(services: Data) -> Iterator[Trouble]:
-    """Yield the troubles with tables; what several workers report about one, as about a global table, once."""
+    """Yield the troubles with tables; one that several workers report, as of a global table, comes once."""
     said: set[str] = set()
     for status in totals.statuses(services):
         where = "" if status is services else f" on {status['worker']}"

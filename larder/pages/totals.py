@@ -12,7 +12,7 @@ from larder.observability.sums import summed
 Data = Mapping[str, Any]
 
 LEAST = 1_000
-"""The share of dead letters is that of at least this many records of an input, if it has as many."""
+"""The share of dead letters is computed from at least this many records of an input, if it has as many."""
 
 
 def statuses(services: Data) -> list[Data]:
@@ -66,7 +66,7 @@ def unsettled(services: Data) -> list[Data]:
 def _read_since(services: Data, topic: Data) -> int:
     """Return how many records an input has had since its first unsettled letter, by its offsets; 0 if that is unknown.
 
-    At least `LEAST`, if the input has as many: one letter is no share.
+    At least `LEAST`, if the input has as many: of a few records, one letter would be a large share.
     """
     positions: dict[int, int] = {
         each["partition"]: each["position"] for each in inputs(services) if each["topic"] == topic["topic"]

@@ -8,7 +8,7 @@ from larder.observability.conditions import Severity
 
 
 class Trouble(NamedTuple):
-    """One thing that is wrong: what it is, what to do, the page with details, a command."""
+    """A trouble: what is wrong, what to do, the page with details, a command."""
 
     severity: Severity
     what: str

@@ -94,7 +94,7 @@ def _unserved(services: Data) -> Iterator[Trouble]:
 
 
 def _held_back(services: Data) -> Iterator[Trouble]:
-    """Yield why workers hold inputs back; what several of them report, once."""
+    """Yield why workers hold inputs back; a reason that several of them report comes once."""
     found = {each for status in totals.statuses(services) for each in worker_conditions(status)}
     for problem, severity in sorted(each for each in found if isinstance(each, HeldBack)):
         yield Trouble(

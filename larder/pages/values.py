@@ -1,4 +1,4 @@
-"""Formats values of records for people. Deeply nested JSON does no harm. Pure."""
+"""Formats values of records for people, even deeply nested JSON. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What templates get in addition to the data: everything that has to be computed.
+"""What templates get beside the data: everything that has to be computed.
 
-One function for each template, from the data (as JSON has it) and its JSON text to names. Pure.
+One function for each template turns the data (as in JSON) and its JSON text into named values. Pure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
 
 
 def recovery(data: Data, _: bytes) -> dict[str, Any]:
-    """Return the partitions that are not caught up, those with the most left first, and how many are."""
+    """Return the partitions that are not caught up, those with the most left first, and the number of the others."""
     every = [
         {**each, "table": table["table"], "worker": status["worker"]}
         for status in totals.statuses(data)
@@ -155,7 +155,7 @@ _JSON_TYPES = {
 
 
 def _value(data: Data, text: bytes) -> str | None:
-    """Write what a record had as its value: JSON to read, with its owner's digits, or text; None where it had none."""
+    """Return the value of a record: readable JSON with its owner's digits, or text; None if it had none."""
     if data["shown_as"] != "json":
         return None if data["value"] is None else str(data["value"])
     return indented(top(text, "value"))

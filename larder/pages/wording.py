@@ -9,20 +9,20 @@ from urllib.parse import quote
 
 from larder.declaring.plurals import plural
 
-NOTHING = "–"  # noqa: RUF001 - what stands where there is no figure
+NOTHING = "–"  # noqa: RUF001 - in place of a missing figure
 
-# How many names a sentence lists before it says "and so many more".
+# How many names a sentence lists before "and 3 more".
 _LISTED = 8
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-# From here on a timestamp can only be in milliseconds: in seconds it would be the year 5138.
+# From this number on, a timestamp must be in milliseconds: in seconds it would be in the year 5138.
 _MILLISECONDS = 100_000_000_000
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
-# Segments that a browser takes out of an address, however they are written, and the one that it cannot show.
+# Segments that a browser removes from an address, however they are written, and the empty one.
 _NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 def number(value: float | None) -> str:
-    """Write a count, or a rate, with its thousands apart; small rates keep a decimal."""
+    """Write a count or a rate with separated thousands; small rates keep a decimal."""
     if value is None:
         return NOTHING
     if isinstance(value, float) and abs(value) < 10 and value != int(value):  # noqa: PLR2004 - two digits are enough
@@ -31,7 +31,7 @@ def number(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time that passes, in two figures of its size: 40 ms, 1.4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """Write a duration in one or two units of its size: 40 ms, 1.4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return NOTHING
     if seconds < 1:
@@ -66,7 +66,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def share(part: float, whole: float) -> str:
-    """Write a percentage that says 100 only of all, and 0 only of none."""
+    """Write a percentage that is 100 only for all, and 0 only for none."""
     if not whole:
         return NOTHING
     percent = 100 * part / whole
@@ -78,7 +78,7 @@ def share(part: float, whole: float) -> str:
 
 
 def moment(value: float | str | None) -> str:
-    """Write a point of time in UTC, given in seconds or milliseconds since 1970, or as ISO 8601 has it."""
+    """Write a point in time in UTC, given in seconds or milliseconds since 1970, or in ISO 8601."""
     if value is None:
         return NOTHING
     if isinstance(value, str):
@@ -94,13 +94,13 @@ def moment(value: float | str | None) -> str:
 
 
 def several(many: Sized | int, one: str, more: str = "") -> str:
-    """Give the singular or the plural of a word."""
+    """Return the singular or the plural of a word."""
     count = many if isinstance(many, int) else len(many)
     return plural(count, one, more)
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Write a list as a sentence has it; runs of numbers become ranges, and a long list is cut."""
+    """Write a list for a sentence; runs of numbers become ranges, and a long list is cut."""
     parts = _ranges(names) if all(isinstance(name, int) for name in names) else [str(name) for name in names]
     rest = len(parts) - _LISTED
     return ", ".join(parts[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
@@ -118,29 +118,29 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
 
 
 def word(phase: str) -> str:
-    """Write a state as answers and messages have it."""
+    """Write a state as in answers and messages."""
     return phase.replace("_", " ")
 
 
 def table_address(table: str) -> str:
-    """Give the address of a table."""
+    """Return the address of a table."""
     return f"/tables/{quote(table, safe='')}"
 
 
 def row_address(table: str, key: str) -> str:
-    """Give the address of a row; of keys that no path can have, that of a list with this row alone."""
+    """Return the address of a row; if no path can have its key, that of a list with only this row."""
     if key in _NO_SEGMENTS:
         return f"{table_address(table)}/rows?key={quote(key, safe='')}"
     return f"{table_address(table)}/rows/{quote(key, safe='')}"
 
 
 def letter_address(letter: str) -> str:
-    """Give the address of a dead letter, whose id is topic/partition/offset."""
+    """Return the address of a dead letter, whose id is topic/partition/offset."""
     return f"/dead-letters/{quote(letter)}"
 
 
 def web_address(web: str | None) -> str | None:
-    """Give the address of another worker as a link; None where it is no web address: nothing else is linked to."""
+    """Return the address of another worker as a link; None if it is not a web address."""
     if not web:
         return None
     address = web if "://" in web else f"http://{web}"
