@@ -91,7 +91,7 @@ def drawing(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any
 
 
 def _beginning(names: Collection[str]) -> str:
-    """Return the common beginning, up to a dot, whose omission saves most characters; "" if names would clash without it."""
+    """Return the common beginning, up to a dot, whose omission saves most characters; "" if names would then clash."""
     counts = Counter(name[: at + 1] for name in names for at, letter in enumerate(name[:-1]) if letter == ".")
     shared = [(count * len(beginning), beginning) for beginning, count in counts.items() if count > 1]
     _, beginning = max(shared, default=(0, ""))
