@@ -15,7 +15,7 @@ LIST_SECONDS = 60.0
 
 
 def talk_about(service: str, conversation: Callable[[Connection], Coroutine[Any, Any, Any]], seconds: float) -> Any:
-    """Run a conversation about a declared service. A mistyped name is an error rather than an empty list."""
+    """Run a conversation about a declared service; a mistyped name is an error rather than an empty list."""
     from larder.client.brokers import serving_broker  # noqa: PLC0415 - imports Kafka's client
     from larder.config.declared import declared_services, service_named  # noqa: PLC0415 - imports what the user wrote
     from larder.kafka.conversations import talk  # noqa: PLC0415

@@ -40,7 +40,7 @@ class Shown(click.ClickException):
         self.exit_code = exit_code
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print a line for each problem, prefixed with the program's name. Print nothing if the disk is full."""
+        """Print a line for each problem, prefixed with the program's name; print nothing if the disk is full."""
         with contextlib.suppress(OSError):
             click.echo(f"larder: {self.format_message()}", file=file, err=file is None)
 
@@ -71,7 +71,7 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand. Print the user's errors without a traceback, and also as JSON if that is wanted."""
+        """Run the subcommand; print the user's errors without a traceback, and also as JSON if that is wanted."""
         try:
             return self._run(ctx)
         except click.ClickException as error:
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def _give_up_on_full_errors() -> None:
-    """Drop standard error if it cannot be written, or Python would exit with 120 instead of the command's code."""
+    """Drop standard error if it cannot be written: Python would exit with 120 instead of the command's code."""
     try:
         sys.stderr.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""Queries to any worker, and what commands make of the answers.
+"""Sends queries to any worker, and turns its answers into the results of commands.
 
 Any worker answers for every table of its service, so the first answer counts. "I do not know" and "there is no such
 row" are different answers: the kind of the problem (`urn:larder:<kind>`) distinguishes them.
@@ -51,7 +51,7 @@ def workers_at(at: str | None) -> list[LocalWorker]:
 def answered(
     workers: Sequence[LocalWorker], table: str, asked: str, path: str, seconds: float = ANSWER_SECONDS
 ) -> Reply:
-    """Return the first reply that has an answer, or that says for certain that there is no such key.
+    """Return the first reply that has an answer, or that is certain that there is no such key.
 
     `asked` describes the query, as "key c1". Raises `MistakeError` and `UnavailableError`.
     """
@@ -72,7 +72,7 @@ def refuse_mistake(reply: Reply) -> None:
 
 
 def rows_of_keys(workers: Sequence[LocalWorker], table: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Look many keys up. Rows come in the order of the keys, without those that do not exist."""
+    """Look up many keys; return existing rows in the order of the keys."""
     rows: list[dict[str, Any]] = []
     for some in some_keys(keys):
         path = rows_path(table, [("key", key) for key in some])
@@ -109,7 +109,7 @@ def _problem(reply: Reply) -> Problem:
 
 
 def nobody(table: str, asked: str, replies: Sequence[Reply]) -> MistakeError | UnavailableError:
-    """Return why no worker could answer."""
+    """Return the error for a query that no worker could answer."""
     if replies and all(reply.kind == "no-such-table" for reply in replies) and not replies[0].worker.service:
         return MistakeError(_problem(replies[0]))  # the worker of --at
     holder = _holder(table) if not replies or replies[0].worker.service else ""

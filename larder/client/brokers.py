@@ -42,13 +42,13 @@ def serving_broker() -> Connection:
 
 
 def existing_broker() -> Connection | None:
-    """Return the connection to the broker in the settings; None if they leave it to the local one."""
+    """Return the connection to the broker in the settings; None if they name none."""
     loaded = load_settings()
     return None if loaded.origins["kafka"] == "default" else loaded.settings.connection
 
 
 def settings_in_use() -> Loaded:
-    """Return the settings with `kafka` as commands use it: the one that is set, else the running local broker."""
+    """Return the settings with the `kafka` that commands use: the one that is set, else the running local broker."""
     loaded = load_settings()
     if loaded.origins["kafka"] != "default" or not (connection := running_broker(local_broker())):
         return loaded

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from larder.client.local_workers import LocalWorker
 
 SILENT_SECONDS = 30.0
-"""A worker that sends nothing for this long may be stopped or cut off: reconnect, to it or to another one."""
+"""A worker that sends nothing for this long may be stopped or cut off. Then reconnect, to it or to another one."""
 
 RETRY_SECONDS = 0.5
 
 PIECE_BYTES = 64 * 1024
-"""Read at a time, at most: what is there is read at once."""
+"""The most bytes to read at a time: whatever is there is read at once."""
 
 GONE_SECONDS = 60.0
 """Give up after a minute without a worker; a restart takes less."""
 
 
 class Watch:
-    """The changes of one table; `say` gets a line for each interruption."""
+    """The changes of one table; `say` receives a line for each interruption."""
 
     def __init__(self, table: str, path: str, say: Callable[[str], None]) -> None:
-        """Start with the next change."""
+        """Create a watch that starts with the next change."""
         self._table = table
         self._path = path
         self._say = say
@@ -57,7 +57,7 @@ class Watch:
             time.sleep(RETRY_SECONDS)
 
     def _of(self, worker: LocalWorker) -> Generator[ServerSentEvent, None, Reply]:
-        """Yield the events of one worker until it ends; returns its reply, without a body if it was followed."""
+        """Yield the events of one worker until it ends; return its reply, without a body if it was followed."""
         status = 0
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last_id} if self._last_id else {})
         try:
@@ -72,5 +72,5 @@ class Watch:
                         self._last_id = event.id
                         yield event
         except (*FAILURES, ValueError):
-            pass  # the status says so: none, or that of an answer that has ended
+            pass  # its status tells them apart: none, or that of an answer that has ended
         return Reply(worker, status, {})

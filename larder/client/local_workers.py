@@ -1,7 +1,7 @@
 """The workers on this machine that use one data directory, and requests to their web ports.
 
-A running worker has a file `<directory>/workers/<service>/<name>.json`. A killed one leaves it behind, so that we also
-check its process. Requests have a timeout; no answer is distinguished from a negative one.
+A running worker has a file `<directory>/workers/<service>/<name>.json`. A killed worker leaves it behind, so we also
+check its process. Requests have a timeout. A missing answer differs from a negative one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 2.0
 
 decoded: Final = msgspec.json.Decoder(float_hook=float).decode
-"""Decodes JSON with numbers that no float can hold, which undeclared fields of a row may have."""
+"""Decodes JSON with numbers that no float can hold: undeclared fields of a row may have them."""
 
 
 FAILURES: Final = (OSError, http.client.HTTPException)
-"""What is raised if a worker does not answer."""
+"""The errors if a worker does not answer."""
 
 
 class LocalWorker(NamedTuple):
@@ -53,7 +53,7 @@ class Reply(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The reason that the worker gave for not answering the query."""
+        """The reason why the worker did not answer the query."""
         return str(self.body.get("found", f"status {self.status}")) if self.status else "no answer"
 
 
@@ -84,7 +84,7 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
 def requested(
     worker: LocalWorker, path: str, seconds: float, headers: Mapping[str, str]
 ) -> Iterator[http.client.HTTPResponse]:
-    """Request `path` and yield the answer; raises `FAILURES`, also after `seconds` of silence."""
+    """Request `path` and yield the response; raises `FAILURES`, also after `seconds` of silence."""
     connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
         connection.request("GET", path, headers=dict(headers))
@@ -94,7 +94,7 @@ def requested(
 
 
 def read_reply(worker: LocalWorker, answer: http.client.HTTPResponse) -> Reply:
-    """Read an answer; anything but a JSON object counts as none."""
+    """Read a response as a reply; anything but a JSON object counts as no body."""
     try:
         body = decoded(answer.read())
     except (ValueError, RecursionError):

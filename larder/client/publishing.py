@@ -1,6 +1,6 @@
 """Reads and checks rows to publish, and sends them to their topic.
 
-All of them are checked before the first is sent.
+All rows are checked before the first is sent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The last changes of a table, kept while somebody watches it live.
+"""The last changes of a table, kept while a client watches it live.
 
-A watcher has a place in the ring, and a position in each partition. By these it resumes after a disconnect, if the
-ring still has everything since. The ring has a limit, and a watcher that is too slow starts again. Knows neither
+A watcher has a place in the ring, and a position in each partition. After a disconnect it resumes there, if the ring
+still has everything since. The ring has a limit, and a watcher that is too slow starts again. Knows neither
 HTTP nor Kafka.
 """
 
@@ -52,7 +52,7 @@ class Change(NamedTuple):
     revision: int | None
 
     def fields(self, held: LocalTable) -> dict[str, Any]:
-        """Return what watchers get."""
+        """Return the fields that watchers get."""
         return {
             "key": key_text(held.topic, self.key),
             "row": None if self.json is None else fields_of(held.stored, self.json),
@@ -66,7 +66,7 @@ class Ring:
     """The last changes of one table: all since `floors`, which has an offset for each partition."""
 
     def __init__(self, held: LocalTable, kept: int = KEPT) -> None:
-        """Start with the next change."""
+        """Create a ring that begins with the next change."""
         self.held = held
         self.first = self.began = 0
         self._kept = kept
@@ -108,7 +108,7 @@ class Ring:
         try:
             if partition is None:
                 self._add(Change(key, None, None, None, None) for key in keys)
-                # No record says which rows were removed, so a watcher that was away meanwhile cannot resume.
+                # No record says which rows were removed, so a watcher that was disconnected meanwhile cannot resume.
                 self.floors = {each: position + 1 for each, position in self.positions().items()}
             else:
                 self._add(
@@ -143,7 +143,7 @@ class Ring:
         )
 
     def _end_of(self, partition: int) -> int:
-        """Return the known end: this worker may not have read yet what another one has sent."""
+        """Return the known end: another worker may have sent more than this one has read."""
         state = self.held.state(partition)
         return max(state.position, state.end or 0)
 
@@ -152,7 +152,7 @@ class Ring:
         return list(islice(self._changes, number - self.first, number - self.first + limit))
 
     async def more(self, number: int, seconds: float) -> None:
-        """Wait until the change of that number is there, at most `seconds`."""
+        """Wait up to `seconds` until the change of that number is there."""
         if self.end > number or self.first > number:
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -170,10 +170,10 @@ class Ring:
 
 
 class Watches:
-    """The rings of a worker, each kept while somebody watches its table, and a little longer."""
+    """The rings of a worker, each kept while a client watches its table, and a little longer."""
 
     def __init__(self, limit: int = WATCHERS, kept_seconds: float = KEPT_SECONDS) -> None:
-        """Start without rings."""
+        """Create it without rings."""
         self.rings: dict[str, Ring] = {}
         self.ended = False
         self._limit = limit
@@ -183,7 +183,7 @@ class Watches:
 
     @contextmanager
     def watched(self, held: LocalTable) -> Iterator[Ring]:
-        """Use the ring of a table during the block; raise TooBusyError for one watcher too many."""
+        """Use the ring of a table during the block; raise TooBusyError if there are too many watchers."""
         if sum(self._watchers.values()) >= self._limit:
             problem = Problem(
                 "live changes", f"requires one of {self._limit} places", "none free", "ask another worker, or try later"

@@ -35,7 +35,7 @@ def selection_mark(table: str, given: Sequence[tuple[str, str]]) -> str:
 
 
 def cursor_text(mark: str, after: bytes) -> str:
-    """Return the cursor that continues after an encoded key, or after whatever else the list is ordered by."""
+    """Return the cursor that continues after an encoded key, or after another value by which the list is ordered."""
     return base64.urlsafe_b64encode(msgspec.json.encode(_CursorContent(1, mark, after))).decode().rstrip("=")
 
 

@@ -23,7 +23,7 @@ FRESH_SECONDS = 1.0
 """How long an answer of the broker is valid, unless a worker's answer contradicts it."""
 
 PATIENCE_SECONDS = 0.5
-"""How long a read waits for the broker at most: it answers within milliseconds, or it is away."""
+"""How long a read waits for the broker at most: it answers within milliseconds, or it is unreachable."""
 
 GIVEN_UP_SECONDS = 10.0
 """After this long a request is given up and repeated: its connection may be dead."""
@@ -35,7 +35,7 @@ class Directory:
     def __init__(
         self, ask: Callable[[], Awaitable[Sequence[Peer] | None]], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Start without workers; `clock` in seconds, from any origin."""
+        """Create a directory without workers; `clock` is in seconds, from any origin."""
         self.known: Sequence[Peer] = ()
         self._ask = ask
         self._clock = clock

@@ -18,7 +18,7 @@ class ServerSentEvent(NamedTuple):
 
 def framed(event: ServerSentEvent) -> bytes:
     """Return the bytes to send for an event; its data is JSON."""
-    # An owner may write the JSON of a row over several lines; a blank between tokens means the same.
+    # An owner may write the JSON of a row over several lines; a space between tokens means the same.
     lines = event.data.replace(b"\r\n", b" ").replace(b"\n", b" ").replace(b"\r", b" ")
     return f"id: {event.id}\nevent: {event.name}\ndata: ".encode() + lines + b"\n\n"
 
@@ -35,7 +35,7 @@ class EventReader:
         self._size = 0
 
     def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes, cut anywhere; return the events that they complete. Raise ValueError for a large one."""
+        """Take the next bytes, cut anywhere; return the events that they complete. Raise ValueError for a huge one."""
         *lines, rest = piece.split(b"\n")
         events = []
         for line in lines:

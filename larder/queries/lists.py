@@ -99,7 +99,7 @@ class RowPage(NamedTuple):
 
 
 class Turns:
-    """Yields to other tasks after every few milliseconds of work."""
+    """Yields to other tasks every few milliseconds."""
 
     def __init__(self) -> None:
         """Start a slice."""

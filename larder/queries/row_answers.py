@@ -1,4 +1,4 @@
-"""Rows as answers show them: the owner's fields, the origin, the progress of the partition, and rejections."""
+"""Rows in answers: the owner's fields, the origin, the progress of the partition, and rejections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rejection(msgspec.Struct):
 
 
 def rejection(table: Table, key: bytes, partitions: Iterable[int]) -> Rejection | None:
-    """Return the newest record of a key if it was rejected; a row of the key, if there is one, is older."""
+    """Return the newest record of a key if it was rejected; if the key has a row, that row is older."""
     for partition in partitions:
         if (found := table.shard(partition).unreadable.of(partition, key)) is not None:
             at = Coordinates(table.topic.name, partition, found.offset)

@@ -1,6 +1,6 @@
 """One watcher of a table's changes on this worker: its place in the ring, and its position in each partition.
 
-Returns events as they come: `start`, `row`, and `reset` if the next changes do not follow what the watcher has seen.
+Returns events as they arrive: `start`, `row`, and `reset` if the next changes do not follow what the watcher has seen.
 Knows neither HTTP nor other workers.
 """
 
@@ -48,14 +48,14 @@ class EventSource(Protocol):
         """End."""
 
     async def next(self) -> Sequence[WatchEvent] | None:
-        """Return new events, none if there are none for a while; None at the end."""
+        """Return new events, an empty list if there are none for a while, or None at the end."""
 
 
 class Watched:
     """Events of some partitions on this worker, after the one with the id `last`."""
 
     def __init__(self, held: LocalTable, ring: Ring, prefix: bytes, partitions: Collection[int], last: str) -> None:
-        """Start in the ring after `last`, if the ring has everything since; otherwise with the next change."""
+        """Start in the ring after `last` if the ring has everything since, and otherwise at the next change."""
         self._held = held
         self._ring = ring
         self._prefix = prefix
@@ -83,7 +83,7 @@ class Watched:
         return {each: at for each, at in self._ring.positions().items() if each in self._partitions}
 
     async def next(self) -> Sequence[WatchEvent] | None:
-        """Return new events, none if there are none for a second; None after a reset."""
+        """Return new events, an empty list if there are none for a second, or None after a reset."""
         if self._first is not None:
             first, self._first = self._first, None
             return first

@@ -159,7 +159,7 @@ def _named(name: Name) -> dict[str, Any]:
 
 
 def _sent(service: str, how: How, name: Name, place: str | None) -> dict[str, Any]:
-    """Return where a record was published, and what reads it there."""
+    """Return where a record was published, and its reader there."""
     if how == "discarded":
         return {}
     return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from larder.doctor.sampling import Read
 
 RECORDS: Final = 10_000
-"""Records of each topic: enough to find a fault in one record of a thousand, and read in a second."""
+"""The sample of each topic: enough to find a fault in one record of a thousand, and read in a second."""
 
 SECONDS: Final = 600.0
 """Limit for sampling all topics. Each wait has a deadline of its own."""

@@ -46,7 +46,7 @@ def command(*, at: str | None, as_json: bool) -> None:
 
 
 def _service(reply: Reply) -> str:
-    """Return the service of a worker. One given by address has to answer first; "" if it does not."""
+    """Return the service of a worker; "" for one given by address that did not answer."""
     name: str = reply.worker.service or reply.body.get("service", "")
     return name
 

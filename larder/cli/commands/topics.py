@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TopicsWanted(NamedTuple):
-    """A request: the services, the one to list (None for all), and whether to create missing topics."""
+    """The request: the services, the one to list (None for all), and whether to create missing topics."""
 
     services: Mapping[str, Service]
     only: str | None

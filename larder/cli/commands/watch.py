@@ -31,12 +31,12 @@ def command(*, table: str, prefix: str | None, at: str | None, as_json: bool) ->
     If a worker ends, continues with another one after the last change that it showed. With --json each change is one
     line of JSON; the row of a deletion is null.
     """
-    from larder.client.changes import Watch  # noqa: PLC0415 - imports what speaks HTTP
+    from larder.client.changes import Watch  # noqa: PLC0415 - imports the HTTP client
 
     def report(text: str) -> None:
         click.echo(f"larder: {text}", file=sys.stderr)
 
-    # Not by an exception: Python drops one that is raised in a finalizer.
+    # Do not raise an exception: Python drops one that is raised in a finalizer.
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     for event in Watch(table, changes_path(table, prefix), report).events(lambda: workers_at(at)):
         _show(event, as_json=as_json)

@@ -15,7 +15,7 @@ from larder.declaring.plurals import counted, plural
 
 
 def show_list(service: str, found: dict[str, Any]) -> None:
-    """Show a page of letters, and say on standard error if there are more."""
+    """Show a page of letters, and report on standard error if there are more."""
     letters = found["letters"]
     if letters:
         rows = [(each["id"], each["at"], printable(each["key"] or "-"), printable(each["cause"])) for each in letters]
@@ -46,7 +46,7 @@ def show_refusals(service: str, found: dict[str, Any]) -> None:
 
 
 def _show_rest(found: dict[str, Any]) -> None:
-    """Say on standard error if there are records that the page does not show."""
+    """Report on standard error if there are records that the page does not show."""
     if found["next"]:
         click.echo(f"larder: there are more: --cursor {found['next']}", file=sys.stderr)
     if found["beyond"]:

@@ -1,4 +1,4 @@
-"""How commands show the outcomes of operators to people: a table of each kind, and samples of joins."""
+"""How commands show the outcomes of operators to people: a table for each kind, and samples of joins."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HEADINGS = {"reaction": "reacts to"}
 """Headings of the kinds that are not shown by their own name."""
 
 OF_FOLDS = ("decided", "rows", "parked")
-"""The other outcomes that a decide counts never occur in a fold."""
+"""The outcomes of a decide that a fold can have; the others never occur in it."""
 
 SAMPLES = ("missing", "expired", "parked")
 
 
 def show_outcomes(joins: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> None:
-    """Print a table of the joins by partition, and one of each other kind."""
+    """Print a table of the joins by partition, and one for each other kind."""
     rows = [
         (join["into"], join["worker"], str(each["partition"]), *_counts(each, OF_JOINS))
         for join in joins
@@ -68,7 +68,7 @@ def _samples(joins: Iterable[dict[str, Any]]) -> Iterable[tuple[float, str]]:
 
 
 def _sample(sample: dict[str, Any]) -> str:
-    """Return which record it was and what it lacked."""
+    """Return which record a sample is, and what it lacked."""
     place = f" at {sample['id']}" if sample.get("id") else ""
     lacked = ""
     if sample.get("table"):

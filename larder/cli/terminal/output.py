@@ -43,7 +43,7 @@ def many_lines(data: Any) -> str:
 
 
 def answer_failure(message: str) -> None:
-    """Print the error as one line of JSON. People read it on standard error."""
+    """Print an error as one line of JSON; people read it on standard error."""
     click.echo(one_line({"error": message}))
 
 
