@@ -25,7 +25,7 @@ class Chosen(NamedTuple):
     cause: str | None = None
 
     def takes(self, letter: Letter) -> bool:
-        """Whether a letter is chosen."""
+        """Return whether a letter is chosen."""
         return (
             (self.ids is None or letter.id in self.ids)
             and (self.topic is None or letter.id.topic == self.topic)
@@ -33,13 +33,13 @@ class Chosen(NamedTuple):
         )
 
     def partitions(self, count: int) -> list[int]:
-        """Return the partitions of the dead letters' topic to read, those that are likely to have the letters first."""
+        """Return the partitions of the dead letters' topic to read, likely ones first."""
         wanted = {each.partition for each in self.ids or ()}
         return sorted(range(count), key=lambda partition: partition not in {each % count for each in wanted})
 
 
 def says(cause: str, text: str) -> bool:
-    """Whether a cause contains a text, or is of the kind that the text names, with the values left out."""
+    """Return whether a cause contains a text, or is of the kind that the text names without values."""
     return text in cause.casefold() or text in kind_of(cause).casefold()
 
 
@@ -75,7 +75,7 @@ def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
 
 
 def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -> str | None:
-    """Return that a letter is too large for the topic that it would be replayed in; None if it is not."""
+    """Return why a letter is too large for the topic of its replay; None if it is not."""
     size = RECORD_OVERHEAD + sum(map(_length, [letter.key, letter.value]))
     size += sum(len(name.encode()) + _length(value) for name, value in headers)
     if size <= facts.max_message_bytes:
@@ -87,7 +87,7 @@ def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -
 
 
 def unfound(ids: Collection[Coordinates], topic: str) -> dict[Name, str]:
-    """Return that no letter of a topic has these ids."""
+    """Return the error for ids that no letter of a topic has."""
     return {Name(each): f"requires a letter in {topic}; found none of that id" for each in sorted(ids)}
 
 

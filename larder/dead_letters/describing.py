@@ -50,7 +50,7 @@ def moment(timestamp: int) -> str:
     try:
         return datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):
-        return str(timestamp)  # a record can have any 64 bits as its time
+        return str(timestamp)  # the time of a record can be any 64 bits
 
 
 def _value(value: bytes | None) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _value(value: bytes | None) -> dict[str, Any]:
     if value is None:
         return {"value": None, "shown_as": None}
     try:
-        # Decoded only to see that it is JSON. The bytes themselves are shown, with their numbers and order of fields.
+        # Decoded only to check that it is JSON. The bytes are shown unchanged, with their numbers and order of fields.
         msgspec.json.decode(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return {"value": text_of(value), "shown_as": "text"}

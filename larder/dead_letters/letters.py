@@ -1,7 +1,7 @@
 """Letters, and the records that settle them, in the format of `<service>.dead-letters`. Pure.
 
 Coordinates and timestamp identify the record of a letter: a topic that was deleted and created again has other records
-at the same coordinates. Knows nothing of how records are read or written.
+at the same coordinates. Does not know how records are read or written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREFIX: Final = "larder."
 SETTLED: Final = "larder.settled"
 """On the record that settles a letter: replayed, republished or discarded."""
 REPLAYED_AS: Final = "larder.replayed-as"
-"""On the record that settles a letter: where the replayed record lies."""
+"""On the record that settles a letter: the place of the replayed record."""
 TIMESTAMP: Final = "larder.timestamp"
 
 _HOWS: Final[Mapping[bytes, How]] = {each.encode(): each for each in get_args(How)}
@@ -65,12 +65,12 @@ class Name(NamedTuple):
     step: str | None = None
 
     def __str__(self) -> str:
-        """Return it as text for people."""
+        """Return the name as text for people."""
         return str(self.id) if self.step is None else f"{self.id} of {self.step}"
 
 
 class LetterPlace(NamedTuple):
-    """Where a record of the dead letters' topic is, and when it was written (ms)."""
+    """The place of a record in the dead letters' topic, and when it was written (ms)."""
 
     partition: int
     offset: int

@@ -1,6 +1,6 @@
 """Pages of a list of letters, newest first, from entries that were read backwards from each partition's end. Pure.
 
-The record that settles a letter comes after it, so that a backward reader finds it first.
+The record that settles a letter comes after it, so a backward reader finds that record first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Newest:
     """Collects unsettled letters, each once, from entries that are read backwards."""
 
     def __init__(self) -> None:
-        """Start without letters."""
+        """Create it without letters."""
         self._letters: dict[LetterIdentity, Letter] = {}
         self._settled: set[LetterIdentity] = set()
 
@@ -68,7 +68,7 @@ def page(found: Mapping[int, PartitionLetters], limit: int, before: Mapping[int,
     newest = heapq.merge(*streams, key=lambda letter: -letter.place.at)
     letters = [letter for letter, _ in zip(newest, range(limit), strict=False)]
     more = len(letters) < sum(map(len, streams))
-    # The offsets of each partition fall along the list, so that the last one is the lowest.
+    # The offsets of each partition fall along the list, so the last one is the lowest.
     lowest = {**before, **{letter.place.partition: letter.place.offset for letter in letters}}
     beyond = not more and any(each.beyond for each in found.values())
     return LetterPage(letters, positions_text(lowest) if more else None, beyond)

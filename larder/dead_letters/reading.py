@@ -75,7 +75,7 @@ async def newest_letters(  # noqa: PLR0913 - where, which of them, and of what k
     *,
     kind: LetterKind = DEAD_LETTERS,
 ) -> tuple[LetterPage, Tally | None]:
-    """Return a page of a list, and with the first one a count of all letters; raises what the others here raise."""
+    """Return a page of a list, and with the first page a count of all letters; raises the errors of `list_letters`."""
     if cursor is None:
         return await survey_letters(connection, service, limit, wanted, kind=kind)
     return await list_letters(connection, service, limit, cursor, wanted, kind=kind), None
@@ -161,7 +161,7 @@ class _Sought(NamedTuple):
 
 
 class _Survey(NamedTuple):
-    """Of one partition: the newest wanted letters, all letters for counting, and whether all records were read."""
+    """A survey of one partition: its newest wanted letters, all letters to count, and whether all records were read."""
 
     found: PartitionLetters
     counted: list[Letter]
@@ -174,7 +174,7 @@ async def _surveys(shelf: Shelf, spans: Mapping[int, Span], sought: _Sought, sec
 
 
 async def _survey(shelf: Shelf, partition: int, span: Span, sought: _Sought, until: float) -> _Survey:
-    """Look for the wanted letters, however long that takes, and count until then."""
+    """Look for the wanted letters for as long as it takes; count until the time is over."""
     newest, every, full = Newest(), Newest(), sought.limit == 0
     async for window in windows(shelf, partition, span, lambda _: True):
         every.take(counted(entry) if isinstance(entry, Letter) else entry for entry in window)

@@ -1,6 +1,6 @@
 """Refusals of decides as letters: the cause is the reason, the step is the state that would have changed. Pure.
 
-Nothing settles a refusal. It is a result, and has lists and counts of its own.
+Nothing settles a refusal. It is a result, with its own lists and counts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ REFUSALS = LetterKind(refusals_name, read_refusal, lambda letter: letter.step or
 
 
 def chosen(state: str | None, reason: str | None, letter: Letter) -> bool:
-    """Whether a refusal has this state, and this text in its reason, if they are given."""
+    """Return whether a refusal has this state, and this text in its reason, as far as given."""
     return (state is None or letter.step == state) and (reason is None or says(letter.cause, reason.casefold()))
 
 

@@ -1,4 +1,4 @@
-"""Makes the record to replay for a letter, with what the letter left out fetched from its original topic."""
+"""Makes the record to replay for a letter; fetches parts that the letter left out from its original topic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Originals:
     """
 
     def __init__(self, service: str, cluster: Cluster, consumer: BatchConsumer, *, republish: bool) -> None:
-        """Use a cluster, and a consumer that has no other use."""
+        """Use a cluster, and a consumer that nothing else uses."""
         self._service = service
         self._cluster = cluster
         self._consumer = consumer

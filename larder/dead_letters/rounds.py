@@ -1,6 +1,6 @@
 """One pass through the dead letters of a service: first it reads what is settled, then it settles the other letters.
 
-It needs a producer that has just been initialised, so that no other one can commit meanwhile: see `settling`.
+It needs a producer that has just been initialised, so that no other producer can commit meanwhile: see `settling`.
 """
 
 from __future__ import annotations

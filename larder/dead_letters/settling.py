@@ -1,8 +1,8 @@
 """Replays and discards dead letters, each once.
 
-One transaction commits a replayed record and the record that settles its letter. Each service has one transactional id:
-a new replay ends what an earlier one has left open and fences it, and only then reads what is settled, up to the high
-watermark. So it knows all that was committed before, and nobody else can commit.
+One transaction commits a replayed record and the record that settles its letter. Each service has one transactional id.
+A new replay fences an earlier one and ends its open transaction. Only then it reads what is settled, up to the high
+watermark. So it knows all that was committed before, and no other replay can commit.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def settle(
 ) -> SettlingOutcome:
     """Replay, republish or discard the chosen letters, the oldest of each partition first.
 
-    It can be repeated after it was interrupted: what is committed is not done again. Raises UnavailableError,
+    It can be repeated after an interruption: committed letters are not settled again. Raises UnavailableError,
     KafkaError and OSError.
     """
     outcome = SettlingOutcome()

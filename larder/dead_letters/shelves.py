@@ -1,6 +1,6 @@
 """Reads topics of letters from outside: only committed records, without a consumer group, backwards from the end.
 
-A read is bounded to a number of the newest records, and proceeds in windows.
+A read is limited to a number of the newest records, and proceeds in windows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Shelf:
     """A service's topic of letters: its number of partitions, 0 if there is none, and its size limit of a record."""
 
     def __init__(self, topic: str, facts: TopicFacts | None, consumer: BatchConsumer, kind: LetterKind) -> None:
-        """Read with a consumer that has been started."""
+        """Use a consumer that has been started."""
         self.topic = topic
         self._read = kind.read
         self.partitions = 0 if facts is None else facts.partitions
@@ -63,7 +63,7 @@ class Shelf:
         return {tp.partition: span for tp, span in (await spans(self._consumer, tps)).items()}
 
     async def entries(self, partition: int, span: Span) -> AsyncIterator[Letter | Settlement]:
-        """Read the records between two offsets, in order; raises KafkaError."""
+        """Yield the records between two offsets, in order; raises KafkaError."""
         async for some in records(self._consumer, TopicPartition(self.topic, partition), span):
             for record in some:
                 if (entry := self._read(partition, record)) is not None:
@@ -83,7 +83,7 @@ async def shelf_of(connection: Connection, service: str, kind: LetterKind = DEAD
 async def windows(
     shelf: Shelf, partition: int, span: Span, wanted: Callable[[Letter], bool]
 ) -> AsyncIterator[list[Letter | Settlement]]:
-    """Read the wanted letters, and what settles them, backwards from the end, in growing windows, without values."""
+    """Yield the wanted letters, and what settles them, backwards from the end, in growing windows, without values."""
     end, size, first = span.end, FIRST_WINDOW, lowest(shelf, span)
     while end > first:
         begin = max(first, end - size)

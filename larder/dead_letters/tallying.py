@@ -22,7 +22,7 @@ MOST_SAMPLES = 5
 
 
 class CauseCount(NamedTuple):
-    """A cause without values of records, the number of letters of a subject that have it, and some of them."""
+    """A cause without the values of records, the number of letters of a subject that have it, and some of them."""
 
     subject: str
     cause: str
@@ -47,7 +47,7 @@ class Tally(NamedTuple):
     subjects: tuple[Subject, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         causes = [
             {"topic": each.subject, "cause": each.cause, "count": each.letters, "samples": list(map(str, each.samples))}
             for each in self.causes

@@ -1,4 +1,4 @@
-"""Publishing what a generator yields, at a set rate, in whole producer batches.
+"""Publishes what a generator yields, at a set rate, in whole producer batches.
 
 Knows Kafka's producer, but not the readers.
 """
@@ -36,7 +36,7 @@ BEAT_SECONDS = 0.02
 MOST_AT_A_TIME = 4_000
 # Half of the largest message that a broker accepts by default.
 BATCH_BYTES = 512 * 1024
-# When a demo ends normally, everything is acknowledged by then. When its broker has died, nothing ever will be.
+# If a demo ends normally, everything is acknowledged by then. If its broker has died, nothing ever will be.
 STOP_SECONDS = 1.0
 
 
@@ -44,7 +44,7 @@ class Feeder:
     """Publishes what a generator yields. `published` counts records by topic."""
 
     def __init__(self, producer: AIOKafkaProducer, partitions: Mapping[str, int], generator: Generator) -> None:
-        """Send nothing yet. The caller starts and stops the producer. `partitions` has the number for each topic."""
+        """Create a feeder; the caller starts and stops the producer. `partitions` has the number for each topic."""
         self.published: Counter[str] = Counter()
         self._producer = producer
         self._partitions = partitions

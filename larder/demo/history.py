@@ -1,4 +1,4 @@
-"""Preparing the generator's topics: create them as declared, and read back what earlier demos published."""
+"""Prepares the generator's topics: creates them as declared, and reads back what earlier demos published."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from larder.kafka.admin import Cluster
     from larder.kafka.batch_consumer import BatchConsumer
 
-# Seconds to read back what was published: some thousand rows.
+# Seconds to read back what was published: a few thousand rows.
 READ_BACK_SECONDS = 20.0
 
 

@@ -1,4 +1,4 @@
-"""Finding the demo of a project: a module below the working directory that declares one `Demo`."""
+"""Finds the demo of a project: a module below the working directory that declares one `Demo`."""
 
 from __future__ import annotations
 

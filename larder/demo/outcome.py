@@ -40,14 +40,14 @@ class Outputs:
     """The records in some topics since `begin`."""
 
     def __init__(self, cluster: Cluster, consumer: BatchConsumer, topics: Iterable[str]) -> None:
-        """Read nothing yet."""
+        """Create it without reading anything."""
         self._cluster = cluster
         self._consumer = consumer
         self._positions: dict[TopicPartition, int] = {}
         self._counts = dict.fromkeys(topics, 0)
 
     async def begin(self) -> None:
-        """Remember where the topics end now."""
+        """Remember the current ends of the topics."""
         places = await self._new_places()
         await self._read_from(await self._consumer.end_offsets(places) if places else {})
 
@@ -79,7 +79,7 @@ class Outputs:
 class DemoOutcome:
     """The report at the end of a demo.
 
-    `first_out` and `last_out` are in seconds since the command started. `interrupted`: it was stopped before its time.
+    `first_out` and `last_out` are in seconds since the command started. `interrupted`: it was stopped early.
     """
 
     demo: Demo

@@ -23,7 +23,7 @@ PLAIN_SECONDS = 5.0
 
 
 class Screen(Protocol):
-    """Where a demo prints."""
+    """The place where a demo prints."""
 
     def say(self, text: str) -> None:
         """Show a message."""
@@ -36,7 +36,7 @@ class PlainScreen:
     """Plain lines, on standard error if a program reads standard output."""
 
     def __init__(self, *, to_stderr: bool) -> None:
-        """Show nothing yet."""
+        """Create a screen that shows nothing yet."""
         self._to_stderr = to_stderr
         self._shown_at = 0.0
 

@@ -1,6 +1,6 @@
-"""Where a demo runs: its broker, its directory and the environment of its workers.
+"""The surroundings of a demo: its broker, its directory and the environment of its workers.
 
-Uses the broker that is configured, or else the local one. Stops the local broker at the end if it started it.
+A demo uses the configured broker, or else the local one. It stops the local broker at the end if it started it.
 """
 
 from __future__ import annotations

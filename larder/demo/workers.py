@@ -1,6 +1,6 @@
 """The demo's worker processes: started by the public command, monitored, and stopped. They log into files.
 
-Each runs in a session of its own. Ctrl-C in the terminal reaches only the demo, which then stops the workers.
+Each runs in its own session. Ctrl-C in the terminal reaches only the demo, which then stops the workers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WorkerProcess:
     """One worker."""
 
     def __init__(self, role: WorkerRole, log: Path, process: asyncio.subprocess.Process) -> None:
-        """Own a process that was just started."""
+        """Take over a process that was just started."""
         self.role = role
         self._log = log
         self._process = process
@@ -57,7 +57,7 @@ class WorkerProcess:
         return self._process.pid
 
     async def ended(self) -> None:
-        """Wait until the process ends unasked, and raise `AppError` with the end of its log."""
+        """Wait until the process ends unexpectedly, and raise `AppError` with the end of its log."""
         raise self._failure(await self._process.wait())
 
     async def stop(self) -> None:
