@@ -1,4 +1,4 @@
-"""A decide in memory, made of the functions that the worker uses, with its rules for what is in one partition.
+"""Runs a decide in memory with the functions of the worker, and with its rules for what is in one partition.
 
 The first revision of a row is 1. A worker starts above every revision that the partition has used.
 """
@@ -35,14 +35,14 @@ def _open(decide: Decide, run: MemoryRun) -> MemoryStep:
 
 
 class _SetWakeUp(NamedTuple):
-    """When a row is woken, and the place of that in the topic of wake-ups."""
+    """The time of a row's wake-up, in seconds since 1970, and its offset in the topic of wake-ups."""
 
     at: float
     offset: int
 
 
 class _NewRow(NamedTuple):
-    """What is to be written; no value for a deletion, no revision where the topic has none."""
+    """A row to write; `value` is None for a deletion, `revision` if the topic declares none."""
 
     key: bytes
     value: bytes | None
@@ -50,17 +50,17 @@ class _NewRow(NamedTuple):
 
     @property
     def headers(self) -> Headers:
-        """A deletion carries its revision, which no value says."""
+        """The headers of the record: the revision of a deletion, which has no value to carry it."""
         if self.value is not None or self.revision is None:
             return ()
         return ((REVISION_HEADER, b"%d" % self.revision),)
 
 
 class MemoryDecide(MemoryStep):
-    """A decide with its rows and its wake-ups; events that it cannot decide on raise ValueError."""
+    """A decide with its rows and its wake-ups; raises ValueError for events that it cannot decide on."""
 
     def __init__(self, decide: Decide, run: MemoryRun) -> None:
-        """Begin without wake-ups."""
+        """Start without wake-ups."""
         self.inputs = {source: partial(self._take, number) for number, source in enumerate(decide.inputs)}
         self._run = run
         self._compiled = compile_decide(decide)
@@ -73,11 +73,11 @@ class MemoryDecide(MemoryStep):
         self._partition = 0
 
     def due(self) -> float:
-        """Give the time of the first wake-up."""
+        """Return the time of the first wake-up."""
         return min((each.at for each in self._wake_ups.values()), default=inf)
 
     def tick(self) -> bool:
-        """Wake one row whose time has come."""
+        """Wake one row that is due; return whether there was one."""
         if self.due() > self._run.now:
             return False
         wake_up, key = min((wake_up, key) for key, wake_up in self._wake_ups.items())
@@ -87,7 +87,7 @@ class MemoryDecide(MemoryStep):
         return True
 
     def get(self, table: TableUse, key: Any) -> Any:
-        """Read as `Near` does."""
+        """Read a row as `Near` does."""
         service = self._run.service
         count, alone = partitions(service, table.topic, {}), table.held == "partition"
         if table.service != service.name or (alone and count != self._count):
@@ -116,7 +116,7 @@ class MemoryDecide(MemoryStep):
             self._run.dead_letter(self._wake_ups_topic, record, cause_of(error))
 
     def _decide(self, key: bytes, event: Any, where: Coordinates, record: MemoryRecord) -> None:
-        """Do what the function says of an event, or nothing; `record` has its JSON, if any, and its time."""
+        """Apply the verdict on an event, in full or not at all; `record` has its JSON, if any, and its time."""
         self._partition = partition_of(key, self._count)
         raw = self._table.get(key)
         verdict = self._compiled.judge(event, None if raw is None else self._compiled.typed(raw), self)

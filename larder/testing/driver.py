@@ -1,4 +1,4 @@
-"""A service that a test drives: record by record, with a clock that the test moves."""
+"""Drives a service in a test, record by record, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from larder.testing.run import MemoryRun
 from larder.testing.tables import TableView
 
 START: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""When the clock of a driver begins, if a test says nothing: the same in each run."""
+"""The time at which the clock of a driver starts by default, the same in each run."""
 
 
 class UnreadDeadLettersError(LarderError, AssertionError):
-    """A test ended with dead letters that it has not read."""
+    """A test ended without reading all dead letters."""
 
 
 class Driver:
     """A service without a broker: send records, move the clock, read results, tables and dead letters.
 
-    When `send` returns, a record has had all its effects: operators have taken the results that
-    the service itself reads, joins have released what waited for the row, and wake-ups that are
-    due have come. Agents are left out.
+    When `send` returns, the record has had all its effects: operators have processed the results
+    that the service itself reads, joins have released the records that waited for the row, and due
+    wake-ups have fired. Agents do not run.
 
     >>> with Driver(fulfilment) as driver:
     ...     driver.send(shop.customers, ada)
@@ -42,22 +42,22 @@ class Driver:
     'Ada'
 
     A `with` block fails at its end if it has not read all dead letters, so that no record is lost
-    unless the test expects it.
+    unless the test expects that.
     """
 
     def __init__(self, service: Service, *, now: datetime = START) -> None:
-        """Open a service whose topics are empty; DeclarationError if its declarations have problems."""
+        """Open a service whose topics are empty; raise DeclarationError if its declarations have problems."""
         self._run = MemoryRun(service, now.timestamp())
         self._read = Counter[str]()
 
     def __enter__(self) -> Self:
-        """Give the driver."""
+        """Return the driver."""
         return self
 
     def __exit__(
         self, error: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Raise UnreadDeadLettersError for letters that the block has not read, unless it failed anyway."""
+        """Raise UnreadDeadLettersError if the block has not read all dead letters, unless it failed anyway."""
         __tracebackhide__ = True  # pytest then shows the test, not this line
         if error is None and (letters := self.dead_letters()):
             lines = [f"{Coordinates(each.topic, 0, each.offset)}: {each.cause}" for each in letters]
@@ -66,7 +66,7 @@ class Driver:
 
     @property
     def now(self) -> datetime:
-        """What the clock says, in UTC."""
+        """The time of the driver's clock, in UTC."""
         return datetime.fromtimestamp(self._run.now, UTC)
 
     def send(
@@ -80,15 +80,15 @@ class Driver:
     ) -> None:
         """Send a record to a topic that the service reads.
 
-        value    a row of the topic; a dict, which is written as JSON; bytes as they are; or
-                 None for a deletion.
-        key      a value of the topic's key type, or bytes as they are. Left out: what the row
-                 or the dict has in the key field; no key for bytes and for None.
-        headers  a dict, or pairs, of names and bytes.
-        at       the record's timestamp; left out, what the clock says.
+        value    a row of the topic, a dict (written as JSON), bytes (sent unchanged), or None
+                 for a deletion.
+        key      a value of the topic's key type, or bytes (sent unchanged). The default is the
+                 key field of the row or dict; bytes and None have no key by default.
+        headers  a dict of names and bytes, or pairs of them.
+        at       the record's timestamp; the default is the time of the clock.
 
-        DeclarationError for a topic that the service does not read, and for a value that is
-        no row of it.
+        Raise DeclarationError if the service does not read the topic, or if the value is not a
+        row of the topic.
         """
         read = topic_read(self._run.service, topic)
         timestamp = round((self.now if at is None else at).timestamp() * 1000)
@@ -98,19 +98,19 @@ class Driver:
         self._run.settle()
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        """Move the clock on: waits expire and wake-ups come, each at its time."""
+        """Move the clock forward: waits expire and wake-ups fire, each at its time."""
         self.advance_to(self.now + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
 
     def advance_to(self, at: datetime) -> None:
-        """Move the clock on to a time; DeclarationError for one that has passed."""
+        """Move the clock forward to a time; raise DeclarationError if it has passed."""
         if at.timestamp() < self._run.now:
             raise DeclarationError([_backwards(self.now, at)])
         self._run.advance(at.timestamp())
 
     def read(self, topic: str | Topic) -> list[MemoryRecord]:
-        """Give the records that the service has published into a topic and that were not read before.
+        """Return the records that the service has published into a topic since it was last read.
 
-        DeclarationError for a topic that it does not publish into.
+        Raise DeclarationError if the service does not publish into the topic.
         """
         name = topic if isinstance(topic, str) else topic.name
         if name not in self._run.produced:
@@ -121,16 +121,16 @@ class Driver:
         return unread
 
     def read_rows(self, topic: str | Topic) -> list[Any]:
-        """Give the same as typed rows; None for a deletion."""
+        """Return the same records as `read`, as typed rows; None for a deletion."""
         return [record.row for record in self.read(topic)]
 
     def dead_letters(self) -> list[MemoryLetter]:
-        """Give the dead letters that were not read before, with their causes."""
+        """Return the dead letters since they were last read, with their causes."""
         unread = self.read(self._run.letters_topic)
         return self._run.letters[len(self._run.letters) - len(unread) :]
 
     def table(self, table: str | OwnerTopic | TableUse) -> TableView:
-        """Give the rows of a table of the service; DeclarationError for one that it does not have."""
+        """Return the rows of a table of the service; raise DeclarationError if it has no such table."""
         name = table if isinstance(table, str) else table.name
         if name not in self._run.tables:
             raise DeclarationError([_no_table(self._run, name)])

@@ -1,4 +1,4 @@
-"""Makes records of what a test gives, as they would be in Kafka; `Problem` for a value that no topic takes."""
+"""Makes records, as in Kafka, from the values that a test gives; raises DeclarationError for an invalid value."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Given: TypeAlias = Row | tuple[Any, Row | bytes | None]
 Sent: TypeAlias = Row | Mapping[str, Any] | bytes | None
 
 OF_THE_ROW: Final[Any] = object()
-"""As the key of a record: what its value has in the key field of the topic."""
+"""The default for a record's key: the key field of its value."""
 
 
 def topic_read(service: Service, topic: str | Topic) -> Topic:
-    """Find a topic that a service reads; DeclarationError for another one."""
+    """Return a topic that a service reads; raise DeclarationError for any other."""
     known = {each.name: each for each in _read(service)}
     name = topic if isinstance(topic, str) else topic.name
     if name not in known:
@@ -40,12 +40,12 @@ def topic_read(service: Service, topic: str | Topic) -> Topic:
 
 
 def listed(topic: Topic, given: Sequence[Given]) -> list[MemoryRecord]:
-    """Make the records of a list: rows, or pairs of a key and a row, bytes or None."""
+    """Return records for a list of rows, or of pairs of a key and a row, bytes or None."""
     return [_listed(topic, offset, each) for offset, each in enumerate(given)]
 
 
 def sent(topic: Topic, offset: int, value: Sent, key: Any) -> tuple[bytes | None, bytes | None]:
-    """Give key and value of one record: of a row, an object that is written as JSON, bytes as they are, or None."""
+    """Return key and value of a record for a row, a dict (written as JSON), bytes (unchanged) or None."""
     if not isinstance(value, topic.row | Mapping | bytes | None):
         raise _refused(topic, offset, f"requires a row of {topic.row.__name__}, a dict, JSON bytes or None", value)
     return _key(topic, _own_key(topic, offset, value) if key is OF_THE_ROW else key), _json(value)

@@ -1,4 +1,4 @@
-"""A join in memory, made of the functions that the worker uses."""
+"""Runs a join in memory with the functions of the worker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from larder.testing.run import MemoryRun
 from larder.testing.steps import MemoryStep
 
 Lookups: TypeAlias = tuple[Keys, Rows]
-"""The keys of a record in the tables of its join, and the rows that these have."""
+"""The keys that a record looks up in the tables of its join, and the rows under them."""
 
 
 class MemoryJoin(MemoryStep):
-    """A join whose records wait for no partner."""
+    """A join whose records do not wait for their partners."""
 
     def __init__(self, join: Join, run: MemoryRun) -> None:
         """Compile a join."""
@@ -32,21 +32,21 @@ class MemoryJoin(MemoryStep):
         self._counts = [partitions(run.service, table.topic, {}) for table in join.uses()]
 
     def keeps(self, record: MemoryRecord, found: Lookups) -> bool:  # noqa: ARG002 - for joins that wait
-        """Keep a record until its partner comes, and say so; ValueError for what may not wait."""
+        """Keep a record that has to wait, and return whether it does; raise ValueError if it may not wait."""
         return False
 
     def supersede(self, record: MemoryRecord) -> None:
-        """Let go what waits of a row of which a later record came."""
+        """Drop the waiting record of a row that a later record replaces."""
 
     def look(self, record: MemoryRecord) -> Lookups:
-        """Look a record's rows up, as the tables are now."""
+        """Look up a record's rows in the tables as they are now."""
         keys = self._compiled.references(record.value)
         for lookup, key, count in zip(self._join.lookups, keys, self._counts, strict=True):
             check_record_place(self._join.source, record, lookup, key, count)
         return keys, [table.get(key) for table, key in zip(self._tables, keys, strict=True)]
 
     def finish(self, record: MemoryRecord, found: Lookups) -> None:
-        """Publish the result of a record, or take the last step for one without partner; ValueError: a dead letter."""
+        """Publish a record's result, or take the last step if a partner is missing; raise ValueError for a dead letter."""
         keys, rows = found
         missing = None in rows
         if missing and self._join.settle is DeadLetter:

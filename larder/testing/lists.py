@@ -1,4 +1,4 @@
-"""Runs a service over lists of records: one operator after the other, each over all its records."""
+"""Runs a service over lists of records: one operator after another, each over all of its records."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from larder.testing.run import MemoryRun
 def run_in_memory(
     service: Service, given: Mapping[str | Topic, Sequence[Given]], *, until: datetime | None = None
 ) -> TopicRecords:
-    """Run the operators of a service over lists of records and give what they publish; agents are left out.
+    """Run the operators of a service over lists of records and return what they publish; agents do not run.
 
-    `given` has, for each topic (or its name), its records in order: rows, or pairs of
+    `given` has the records of each topic (or topic name) in order: rows, or pairs of
     (key, row). A key is a value of the topic's key type; a row may also be raw JSON
     bytes, or None for a deletion. A topic that is not given is empty.
 
-    Tables are complete before the first record is joined, so a partner that is missing will
-    not come: a `Wait` is over at once. A `Driver` takes records one by one instead.
+    Tables are complete before the first record is joined, so a missing partner will not
+    arrive: a `Wait` ends at once. A `Driver` takes records one by one instead.
 
-    Records lie in the partitions of their keys, as declared: a join finds rows of co-partitioned
+    Records are in the partitions of their keys, as declared: a join finds rows of co-partitioned
     tables, and a decide reads and changes rows, only in the partition of the record.
 
-    A decide takes the events of one topic after those of another, in the order in which
-    they are given, then what it has emitted to itself. Wake-ups that are due at `until`
-    come last; without it none comes.
+    A decide processes the events of one topic after those of another, in the order in which
+    the topics are given, then the events that it has emitted to itself. Wake-ups that are due
+    at `until` fire last; without `until` none fire.
 
-    A reaction gets each change that the records of its table make, one after the other.
+    A reaction gets each change that the records of its table make, one by one.
 
-    The result has a list for each topic that the service publishes into, by the topic or
-    its name, and for `<service>.dead-letters`, which also gets rows that tables could not take. Each
-    record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`.
+    The result has a list of records for each topic that the service publishes into, by the topic
+    or its name, and for `<service>.dead-letters`, which also has the records that tables reject.
+    Each record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`.
 
-    DeclarationError for declarations that have problems, for a topic that the service
-    does not read, for what is no row of its topic, and for operators that feed one another in a circle.
+    Raise DeclarationError if declarations have problems, if the service does not read a topic,
+    if a value is not a row of its topic, or if operators feed one another in a circle.
 
     >>> ada = Customer(customer_id="c1", name="Ada", country="AT", revision=1)
     >>> result = run_in_memory(fulfilment, {shop.customers: [ada], shop.orders: orders})
@@ -61,7 +61,7 @@ def run_in_memory(
 
 
 def _in_order(service: Service) -> Iterator[Operator]:
-    """Give operators so that each comes after those whose results it reads."""
+    """Yield operators so that each comes after those whose results it reads."""
     operators = dict(enumerate(service.operators))
     writers: dict[str, set[int]] = {}
     for number, operator in operators.items():

@@ -1,6 +1,6 @@
-"""Which rows a worker would have beside a record: those of the partition in which the record lies.
+"""Checks that a worker would have the rows that a record needs: those of the record's partition.
 
-A run in memory has all rows in one place. It refuses records that a worker could not find the rows of.
+A run in memory has all rows in one place. It refuses records whose rows a worker could not find.
 """
 
 from larder.declaring.partitioning import astray, misplaced, partition_of
@@ -10,7 +10,7 @@ from larder.testing.records import MemoryRecord
 
 
 def check_record_place(source: Source, record: MemoryRecord, lookup: Lookup, key: bytes | None, count: int) -> None:
-    """Raise ValueError for a record that lies in another partition than the row that it looks up."""
+    """Raise ValueError if a record may be in another partition than the row that it looks up."""
     if key is None or lookup.table.held == "global" or isinstance(source, Rekeyed) or count == 1:
         return
     if record.key is None:
@@ -23,7 +23,7 @@ def check_record_place(source: Source, record: MemoryRecord, lookup: Lookup, key
 
 
 def check_event_place(source: Source, record: MemoryRecord, state: OwnerTopic, key: bytes, count: int) -> None:
-    """Raise ValueError for an event that lies in another partition than the row of its key."""
+    """Raise ValueError if an event may be in another partition than the row of its key."""
     if isinstance(source, Rekeyed) or count == 1:
         return
     if record.key is None:
@@ -33,6 +33,6 @@ def check_event_place(source: Source, record: MemoryRecord, state: OwnerTopic, k
 
 
 def check_place(state: OwnerTopic, key: bytes, partition: int, count: int) -> None:
-    """Raise ValueError for a key that does not belong to a partition of the state."""
+    """Raise ValueError if a key does not belong to a partition of the state."""
     if (place := partition_of(key, count)) != partition:
         raise misplaced(state, key, place, partition)

@@ -1,4 +1,4 @@
-"""Reactions in memory, made of the functions that the worker uses."""
+"""Runs reactions in memory with the functions of the worker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Event: TypeAlias = tuple[Topic, bytes, bytes]
 
 @open_in_memory.register
 def _open(reaction: Reaction, run: MemoryRun) -> MemoryStep | None:
-    """The first reaction on a table stands for all of them: if one fails, none emits."""
+    """Open all reactions on a table with the first of them: if one fails, none emits."""
     together = [each for each in run.service.reactions if each.table.name == reaction.table.name]
     if together[0] is not reaction:
         return None
@@ -35,7 +35,7 @@ class MemoryReactions(MemoryStep):
     """All reactions on one co-partitioned table."""
 
     def __init__(self, reactions: Sequence[Reaction], run: MemoryRun) -> None:
-        """Begin before the first change."""
+        """Start before the first change."""
         topic = reactions[0].table.topic
         self.inputs = {topic: self._take}
         self._run = run
@@ -56,10 +56,10 @@ class MemoryReactions(MemoryStep):
 
 
 class GlobalReactions(MemoryStep):
-    """All reactions on one global table, which emit nothing; what fails is logged."""
+    """All reactions on one global table, which emit nothing; failures are logged."""
 
     def __init__(self, reactions: Sequence[Reaction]) -> None:
-        """Begin before the first change."""
+        """Start before the first change."""
         topic = reactions[0].table.topic
         self.inputs = {topic: self._take}
         self._reactions = [compile_reaction(each) for each in reactions]
@@ -77,7 +77,7 @@ class GlobalReactions(MemoryStep):
 
 
 def _change(rows: MemoryTable, record: MemoryRecord) -> RowChange | None:
-    """Apply a record; what is no row is a dead letter of the table already."""
+    """Apply a record and return its change, if any; the table has already dead-lettered an invalid record."""
     with suppress(ValueError):
         return rows.take(record)
     return None

@@ -1,4 +1,4 @@
-"""How far a step has read each of its inputs."""
+"""Tracks how far a step has read each of its inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Input:
-    """An input of a step: its records, and how many of them were taken."""
+    """An input of a step: its records, and how many of them the step has taken."""
 
     def __init__(self, source: Source, run: MemoryRun, take: Callable[[MemoryRecord], None]) -> None:
         self._topic = input_name(run.service, source)
@@ -40,7 +40,7 @@ class _Input:
             self._dead_letter(self._topic, record, cause_of(error))
 
     def _formed(self, record: MemoryRecord) -> MemoryRecord:
-        """The record under its key as Larder writes it."""
+        """Return the record with its key in the form that Larder writes."""
         return record if self._form is None or record.key is None else replace(record, key=self._form(record.key))
 
 
@@ -48,7 +48,7 @@ class Reader:
     """A step, and how far it has read each of its inputs."""
 
     def __init__(self, run: MemoryRun, step: MemoryStep, first: Sequence[str]) -> None:
-        """Begin before the first record; inputs in the order of `first`, others after them."""
+        """Start before the first record; read inputs in the order of `first`, then the others."""
         self.step = step
         places = {name: place for place, name in enumerate(first)}
         sources = sorted(step.inputs, key=lambda source: places.get(events_of(source).name, len(places)))
@@ -56,11 +56,11 @@ class Reader:
 
     @property
     def behind(self) -> int:
-        """How many records it has yet to take."""
+        """The number of records that the step has not taken yet."""
         return sum(each.behind for each in self._inputs)
 
     def take_next(self) -> bool:
-        """Take a record, if there is one, and say so; one that the step refuses is a dead letter."""
+        """Take the next record, and return whether there was one; dead-letter it if the step refuses it."""
         behind = next((each for each in self._inputs if each.behind), None)
         if behind is None:
             return False

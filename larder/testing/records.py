@@ -1,4 +1,4 @@
-"""The records of a run in memory, as they would be in Kafka: what went in, what came out, what was refused."""
+"""The records of a run in memory, as they would be in Kafka: inputs, outputs and dead letters."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class MemoryRecord:
-    """One record that went in or came out of a run in memory.
+    """One record that went into a run in memory, or came out of it.
 
-    key, value   as bytes, the way they would be in Kafka.
-    offset       its place in the list of its topic.
+    key, value   as bytes, as they would be in Kafka.
+    offset       its index in the list of its topic.
     headers      pairs of a name and bytes.
-    timestamp    in ms since 1970; `at` is the same as a time in UTC.
-    row          what `value` holds, typed; None without a value. ValueError when it
+    timestamp    in ms since 1970; `at` is the same time in UTC.
+    row          the typed row in `value`; None without a value. Raises ValueError if it
                  cannot be read as a row of its topic, as in a dead letter.
     """
 
@@ -43,14 +43,14 @@ class MemoryRecord:
 
     @property
     def row(self) -> Any:
-        """The value, decoded as the row type that its topic was declared with."""
+        """The value, decoded as the row type of its topic."""
         if self.value is None:
             return None
         return decoder(self.row_type or Any)(self.value)
 
 
 class MemoryLetter(NamedTuple):
-    """A record that a service could not handle: where it lies, why, and the record itself."""
+    """A record that a service could not handle: its topic and offset, the cause, and the record itself."""
 
     topic: str
     offset: int
@@ -62,7 +62,7 @@ class TopicRecords(dict[str, list[MemoryRecord]]):
     """Records of each topic, by its name or by the topic itself."""
 
     def __missing__(self, topic: object) -> list[MemoryRecord]:
-        """Find the records of a topic that is given as the object; KeyError names the topics that there are."""
+        """Return the records of a topic object; raise KeyError, which lists the topics, if there are none."""
         if isinstance(topic, EventTopic | OwnerTopic) and topic.name in self:
             return self[topic.name]
         name = topic if isinstance(topic, str) else getattr(topic, "name", topic)
@@ -70,5 +70,5 @@ class TopicRecords(dict[str, list[MemoryRecord]]):
         raise KeyError(message)
 
     def __getitem__(self, topic: str | Topic) -> list[MemoryRecord]:
-        """Give the records of a topic."""
+        """Return the records of a topic."""
         return super().__getitem__(topic)  # type: ignore[index]  # `__missing__` takes the object

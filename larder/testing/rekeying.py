@@ -1,8 +1,8 @@
-"""Records of `.by` in memory: sent on to an internal topic, where operators read them.
+"""Forwards records of `.by` in memory to an internal topic, from which operators read them.
 
-There are no partitions to move rows between. What remains of a worker's rules: a record that lacks the field is a
-dead letter or left out, a row that is not newer than the one before stays behind, and a row that belongs nowhere any
-more is deleted.
+There are no partitions to move rows between. The other rules of a worker apply: a record that lacks the field is
+dead-lettered or dropped, a row that is not newer than the one before is not forwarded, and a row that no longer
+belongs to any partition is deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def rekeying(rekeyed: Rekeyed, run: MemoryRun) -> Callable[[MemoryRecord], None]:
-    """Build what sends a record on, or leaves it out; ValueError, with the cause, makes it a dead letter."""
+    """Return a function that forwards or drops a record; it raises ValueError, with the cause, for a dead letter."""
     name = input_name(run.service, rekeyed)
 
     def send(record: MemoryRecord) -> None:
@@ -37,7 +37,7 @@ def rekeying(rekeyed: Rekeyed, run: MemoryRun) -> Callable[[MemoryRecord], None]
 
 
 class _Rows:
-    """Sends rows on, each only if it is newer than the one before."""
+    """Forwards rows, each only if it is newer than the one before."""
 
     def __init__(self, rekeyed: Rekeyed, revision: str, send: Callable[[MemoryRecord], None]) -> None:
         self._read = compile_row_rekey(rekeyed, revision)

@@ -1,6 +1,6 @@
-"""Where the results of a join go in memory: those of events, of rows, and of rows that come together by their key.
+"""Publishes the results of a join in memory: those of events, of rows, and of rows that `.by` moves.
 
-As in a worker, a deletion is passed on, and a row without a result deletes that of the row before it.
+As in a worker, the deletion of a row deletes its result, and so does a newer row without a result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def results_of(join: Join, run: MemoryRun) -> MemoryResults:
-    """Give where the results of a join go."""
+    """Return the publisher of a join's results."""
     source = events_of(join.source)
     if not (join.of_rows and isinstance(source, OwnerTopic)):
         return MemoryResults(join, run)
@@ -33,10 +33,10 @@ def results_of(join: Join, run: MemoryRun) -> MemoryResults:
 
 
 class MemoryResults:
-    """The results of events: what has none leaves nothing."""
+    """Publishes the results of events; an event without a result leaves nothing."""
 
     def __init__(self, join: Join, run: MemoryRun) -> None:
-        """Publish into the topic of a join."""
+        """Prepare to publish into the topic of a join."""
         self._into = join.into
         self._publish = run.publish
 
@@ -45,19 +45,19 @@ class MemoryResults:
         self._publish(self._into, key, value, record.timestamp)
 
     def none(self, record: MemoryRecord) -> None:
-        """Leave a record without a result; ValueError where it is no row, so that nothing may follow from it."""
+        """Handle a record without a result; raise ValueError if it is not a row and so must not have effects."""
 
     def deleted(self, record: MemoryRecord) -> None:
-        """Follow the deletion of a row; ValueError where it is none."""
+        """Handle the deletion of a row; raise ValueError if the record is not a valid one."""
 
     def failed(self, record: MemoryRecord) -> None:
-        """Leave a record without a result, whatever it is: it becomes a dead letter."""
+        """Handle a record that becomes a dead letter, whether it is a row or not."""
         with suppress(ValueError):
             self.none(record)
 
 
 class MemoryRowResults(MemoryResults):
-    """The results of rows, under their keys."""
+    """Publishes the results of rows, under their keys."""
 
     def __init__(self, join: Join, run: MemoryRun, source: OwnerTopic) -> None:
         """Check records by the rules of their topic."""
@@ -66,12 +66,12 @@ class MemoryRowResults(MemoryResults):
         self._revision = revision_reader(join)
 
     def none(self, record: MemoryRecord) -> None:
-        """Delete what the row had for a result."""
+        """Delete the result of the row."""
         self._checks.check_row(record)
         self._delete(record, None if self._revision is None else self._revision(record.value))
 
     def deleted(self, record: MemoryRecord) -> None:
-        """Delete what the row had for a result."""
+        """Delete the result of the row."""
         self._checks.check_deletion(record)
         self._delete(record, declared_revision(record))
 
@@ -81,10 +81,10 @@ class MemoryRowResults(MemoryResults):
 
 
 class GatheredResults(MemoryRowResults):
-    """The results of rows of `.by`: an older one never follows a newer one."""
+    """Publishes the results of rows of `.by`, never an older one after a newer one."""
 
     def __init__(self, join: Join, run: MemoryRun, source: OwnerTopic) -> None:
-        """Begin without results."""
+        """Start without results."""
         super().__init__(join, run, source)
         name = joined_name(run.service.name, join)
         self._log = run.log(name)
@@ -93,7 +93,7 @@ class GatheredResults(MemoryRowResults):
         self._revisions: dict[bytes, int] = {}
 
     def made(self, record: MemoryRecord, key: bytes, value: bytes) -> None:
-        """Publish a result that is newer than the one before."""
+        """Publish a result if it is newer than the one before."""
         result = MemoryRecord(key, value, len(self._log), (), record.timestamp)
         self._log.append(result)
         revision = None if self._revision is None else self._revision(record.value)
@@ -106,7 +106,7 @@ class GatheredResults(MemoryRowResults):
                 super().made(record, key, value)
 
     def _check(self, result: MemoryRecord, revision: int | None) -> None:
-        """Raise ValueError for a result that followers would reject, or take for another revision."""
+        """Raise ValueError if followers would reject a result, or read another revision from it."""
         if (found := self._into_checks.check_row(result)) != revision:
             message = (
                 f"a result requires the revision of its row in the header {REVISION_HEADER}, {found}; found {revision}"
@@ -114,7 +114,7 @@ class GatheredResults(MemoryRowResults):
             raise ValueError(message)
 
     def _delete(self, record: MemoryRecord, revision: int | None) -> None:
-        """A deletion without a revision of its own is remembered with that of the row."""
+        """Delete a row's result; remember a deletion without a revision of its own with that of the row."""
         key = record.key
         if key is None:
             return

@@ -1,7 +1,7 @@
-"""One run of a service in memory: topics, tables that are level with them, and steps that read them.
+"""Runs a service in memory: topics, tables that are always up to date with them, and steps that read them.
 
-Steps are made of the functions that the worker uses. Their order is decided elsewhere: the driver lets all of them go
-on after each record, and a run over lists lets one go on after the other.
+Steps use the functions of the worker. Callers decide their order: the driver runs all of them after each record, and a
+run over lists runs them one after another.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from larder.testing.tables import MemoryTable
 log = logging.getLogger("larder")
 
 MOST_FOR_A_RECORD: Final = 10_000
-"""How much may come of one record. A service that feeds itself endlessly gets there in less than a second."""
+"""The most records that may result from one. A service that feeds itself endlessly gets there within a second."""
 
 
 class MemoryRun:
     """The topics of a service, its tables and its steps.
 
-    now       in seconds since 1970; before all time where no wake-up is to come.
-    complete  all records are there before the first is taken: a partner that is missing will not come.
-    first     topics whose records a step of several inputs takes before those of others, in this order.
+    now       in seconds since 1970; minus infinity if no wake-up is to fire.
+    complete  whether all records exist before the first is taken: a missing partner will not arrive.
+    first     topics whose records a step with several inputs takes before those of others, in this order.
     """
 
     def __init__(self, service: Service, now: float, *, complete: bool = False, first: Sequence[str] = ()) -> None:
-        """Open all operators of a service; DeclarationError where its declarations have problems."""
+        """Open all operators of a service; raise DeclarationError if its declarations have problems."""
         found = problems([service])
         if found:
             raise DeclarationError(found)
@@ -57,15 +57,15 @@ class MemoryRun:
         self.readers = dict(self._readers(first))
 
     def table(self, topic: OwnerTopic) -> MemoryTable:
-        """Give the rows of a topic, as they are by now."""
+        """Return the rows of a topic, as they are now."""
         return self.tables[topic.name]
 
     def log(self, topic: str) -> list[MemoryRecord]:
-        """Give the records of a topic, those of others and those of the service."""
+        """Return the records of a topic, those of the test and those of the service."""
         return self._logs.setdefault(topic, [])
 
     def append(self, topic: str, record: MemoryRecord) -> None:
-        """Add a record to its topic: a table takes it at once, and `.by` sends it on."""
+        """Add a record to its topic: a table applies it at once, and `.by` forwards it."""
         self.log(topic).append(record)
         for take in self._level[topic]:
             try:
@@ -76,7 +76,7 @@ class MemoryRun:
     def publish(
         self, into: Topic, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers = ()
     ) -> None:
-        """Write a record of the service."""
+        """Publish a record of the service."""
         record = MemoryRecord(key, value, len(self.log(into.name)), headers, timestamp, into.row)
         self.produced[into.name].append(record)
         self.append(into.name, record)
@@ -90,14 +90,14 @@ class MemoryRun:
         self.letters.append(MemoryLetter(topic, record.offset, cause, record))
 
     def advance(self, to: float) -> None:
-        """Move the clock on. On the way, steps do what is due, each thing at its time."""
+        """Move the clock forward. On the way, steps do what is due, each thing at its time."""
         while (due := min((each.step.due() for each in self.readers.values()), default=inf)) <= to:
             self.now = max(self.now, due)
             self.settle()
         self.now = to
 
     def settle(self, *only: Operator) -> None:
-        """Let these operators, or all, go on until they have nothing to do: records first, then what else is due."""
+        """Run these operators, or all, until they have nothing to do: records first, then whatever else is due."""
         readers = [reader for operator, reader in self.readers.items() if not only or operator in only]
         most = MOST_FOR_A_RECORD * max(1, sum(reader.behind for reader in readers))
         for _ in range(most):
@@ -119,7 +119,7 @@ def _written(service: Service) -> Iterator[str]:
 
 
 def _level(run: MemoryRun) -> Mapping[str, Sequence[Callable[[MemoryRecord], object]]]:
-    """What takes each record of a topic as soon as it is there: the table, and each `.by` on it."""
+    """Return, by topic, the functions that take each record at once: that of its table, and of each `.by` on it."""
     level = defaultdict[str, list[Callable[[MemoryRecord], object]]](list)
     for name, table in run.tables.items():
         level[name].append(table.take)

@@ -1,6 +1,6 @@
-"""The contract of operators in tests: what each kind does with the records of its inputs, one by one.
+"""The contract of operators in tests: how each kind processes the records of its inputs, one by one.
 
-A kind registers it: `open_in_memory` for its declaration. Operators of a kind that registers nothing are left out.
+A kind registers `open_in_memory` for its declaration. Operators of a kind that registers nothing do not run.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class MemoryStep:
-    """What an operator does with records. A kind says of itself what differs from this one.
+    """An operator that processes records in memory. Each kind overrides what differs.
 
-    inputs  what takes the records of each of its sources, one by one. It raises ValueError, with
-            the cause, for a record that becomes a dead letter.
+    inputs  the function that takes the records of each source, one by one. It raises ValueError,
+            with the cause, for a record that becomes a dead letter.
     """
 
     inputs: Mapping[Source, Callable[[MemoryRecord], None]]
 
     def due(self) -> float:
-        """Give the time, in seconds since 1970, at which it has something to do without a record."""
+        """Return the time, in seconds since 1970, at which it has something to do without a record."""
         return inf
 
     def tick(self) -> bool:
-        """Do one thing that rows or the clock allow by now, and say whether there was one."""
+        """Do one thing that rows or the clock now allow; return whether there was one."""
         return False
 
 
 @singledispatch
 def open_in_memory(operator: object, run: MemoryRun) -> MemoryStep | None:  # noqa: ARG001 - by kind
-    """Open an operator in a run; None for one that is left out, since it may do anything."""
+    """Open an operator in a run; return None for one that does not run, since its code may do anything."""
     return None

@@ -1,7 +1,7 @@
-"""A join in memory whose records wait for their partner.
+"""Runs a join in memory whose records wait for their partners.
 
-By the rules of a worker: later events of a key queue behind one that waits, and of a row only the newest record waits.
-A record goes on when its rows are there, or when the driver's clock has passed its deadline.
+The rules are those of a worker: later events of a key queue behind one that waits, and only the newest record of a row
+waits. A wait ends when the record's rows exist, or when the driver's clock has passed its deadline.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from larder.testing.steps import MemoryStep, open_in_memory
 
 @open_in_memory.register
 def _open(join: Join, run: MemoryRun) -> MemoryStep:
-    """Where all records are there, a partner that is missing will not come: the wait is over at once."""
+    """Open a join; no record waits if all records exist already, since a missing partner will not arrive."""
     return MemoryJoin(join, run) if join.wait is None or run.complete else WaitingJoin(join, run, join.wait)
 
 
 class WaitingRecord(NamedTuple):
-    """A record that waits in its partition, until `deadline` at the latest, in seconds since 1970."""
+    """A record that waits in its partition until `deadline`, in seconds since 1970, at the latest."""
 
     record: MemoryRecord
     partition: int
@@ -41,13 +41,13 @@ class WaitingRecord(NamedTuple):
 
 
 class WaitingJoin(MemoryJoin):
-    """A join with the records that wait, in the order in which they came.
+    """A join with its waiting records, in the order of their arrival.
 
     An event queues behind others of its key in the same partition. With `.by`, a key may be in several partitions.
     """
 
     def __init__(self, join: Join, run: MemoryRun, wait: Wait) -> None:
-        """Begin with none."""
+        """Start without waiting records."""
         super().__init__(join, run)
         source = events_of(join.source)
         self._run = run
@@ -59,7 +59,7 @@ class WaitingJoin(MemoryJoin):
         self._waiting: list[WaitingRecord] = []
 
     def keeps(self, record: MemoryRecord, found: Lookups) -> bool:
-        """Keep a record whose partner is missing, and an event that queues behind another one."""
+        """Keep a record whose partner is missing, or an event that queues behind another; return whether it is kept."""
         partition = self._partition(record)
         before = [each for each in self._waiting if each.record.key == record.key]
         queues = self._row_checks is None and any(each.partition == partition for each in before)
@@ -68,7 +68,7 @@ class WaitingJoin(MemoryJoin):
         if None not in found[1] and not queues:
             return False
         self.supersede(record)
-        # In whole microseconds, as the clock of the driver is moved.
+        # In whole microseconds, like the clock of the driver.
         deadline = round(self._run.now + self._wait.seconds, 6)
         self._waiting.append(WaitingRecord(record, partition, deadline))
         beside = [each for each in self._waiting if each.partition == partition]
@@ -77,16 +77,16 @@ class WaitingJoin(MemoryJoin):
         return True
 
     def supersede(self, record: MemoryRecord) -> None:
-        """Let go what waits of a row of which a later record came."""
+        """Drop the waiting record of a row that a later record replaces."""
         if self._row_checks is not None:
             self._waiting = [each for each in self._waiting if each.record.key != record.key]
 
     def due(self) -> float:
-        """Give the first deadline; all wait equally long."""
+        """Return the first deadline; all records wait equally long."""
         return self._waiting[0].deadline if self._waiting else inf
 
     def tick(self) -> bool:
-        """Go on with one record whose rows are there by now, or else with one that has waited long enough."""
+        """Finish one record whose rows now exist, or else one past its deadline; return whether there was one."""
         for each in self._first_of_each_queue():
             if None not in (found := self.look(each.record))[1]:
                 self._go_on(each, found)
