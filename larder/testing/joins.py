@@ -46,7 +46,7 @@ class MemoryJoin(MemoryStep):
         return keys, [table.get(key) for table, key in zip(self._tables, keys, strict=True)]
 
     def finish(self, record: MemoryRecord, found: Lookups) -> None:
-        """Publish a record's result, or take the last step if a partner is missing; raise ValueError for a dead letter."""
+        """Publish a result, or take the last step if a partner is missing; raise ValueError for a dead letter."""
         keys, rows = found
         missing = None in rows
         if missing and self._join.settle is DeadLetter:
