@@ -1,7 +1,7 @@
 """Starts, reuses and stops one local broker in one directory.
 
 All state is in the directory, where a later process finds it. The broker runs in a session of its own, so that Ctrl-C
-in the terminal reaches the workers, and the broker runs until its owner stops it.
+in the terminal reaches only the workers, and the broker runs until its owner stops it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LocalBroker:
         """Describe the broker without starting it.
 
         `port` 0 takes a free one. `properties` override those of `larder.local_broker.properties`. With `joins` this is
-        another broker of that one's cluster, and needs a `node_id` of its own.
+        another broker of that broker's cluster, and needs a `node_id` of its own.
         """
         self.directory = directory.absolute()
         self.port = port
@@ -85,7 +85,7 @@ class LocalBroker:
         return running(self.directory)
 
     def start(self) -> bool:
-        """Start a broker, or reuse the one that runs in the directory; True if this call started it.
+        """Start a broker, or reuse the one that runs in the directory; return whether this call started it.
 
         Returns before the broker answers: see `wait_ready`. Raises `UnavailableError` (no network for the jars, no
         disk space, no Java, port in use), and `MistakeError` if the running one has another port.
@@ -112,11 +112,11 @@ class LocalBroker:
             time.sleep(STEP_SECONDS)
 
     def death(self) -> UnavailableError:
-        """Read from the log why the broker ended by itself."""
+        """Return the error for a broker that exited by itself, with the cause from its log."""
         return cause_of_death(self.directory, self.port, log_tail(self.log))
 
     def stop(self, seconds: float = STOP_SECONDS) -> bool:
-        """Stop the broker that runs in the directory, by force after `seconds`; False if none was running."""
+        """Stop the broker that runs in the directory, by force after `seconds`; return whether one was running."""
         found = self.running
         if not found:
             return False
@@ -125,12 +125,12 @@ class LocalBroker:
         return True
 
     def kill(self) -> None:
-        """End the broker as a power cut would, for tests."""
+        """Kill the broker as a power cut would, for tests."""
         if found := self.running:
             self._ended(found.pid, signal.SIGKILL, STOP_SECONDS)
 
     def _start_or_reuse(self) -> bool:
-        java_runtime()  # before 43 MB are fetched for it
+        java_runtime()  # fail before 43 MB are fetched
         jars = fetched_jars(self._cache)
         deadline = time.monotonic() + READY_SECONDS
         while (file := occupy(self.directory)) is None:

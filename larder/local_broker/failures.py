@@ -1,4 +1,4 @@
-"""Why a broker does not run: one line, from its log. Pure, except that it reads the end of the log."""
+"""Explains in one line, from its log, why a broker does not run. Pure, except that it reads the end of the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAIL_BYTES = 16_384
 
 
 def log_tail(log: Path) -> str:
-    """Give the last lines of the log, without stack frames; empty without a log."""
+    """Return the last lines of the log, without stack frames; an empty text without a log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - TAIL_BYTES))
@@ -28,7 +28,7 @@ def log_tail(log: Path) -> str:
 
 
 def cause_of_death(directory: Path, port: int, said: str) -> UnavailableError:
-    """Give the error for a broker that ended by itself, with these last lines of its log."""
+    """Return the error for a broker that exited by itself; `said` has the last lines of its log."""
     if re.search(r"No space left on device|File too large|Disk quota exceeded", said):
         return no_room(directory)
     if port and "Address already in use" in said:
@@ -43,7 +43,7 @@ def cause_of_death(directory: Path, port: int, said: str) -> UnavailableError:
 
 
 def port_in_use(port: int) -> UnavailableError:
-    """Give the error for a port that another process has."""
+    """Return the error for a port that another process uses."""
     problem = Problem(
         "local broker",
         f"requires port {port} on 127.0.0.1",
@@ -54,7 +54,7 @@ def port_in_use(port: int) -> UnavailableError:
 
 
 def silent(place: str, seconds: float, said: str) -> UnavailableError:
-    """Give the error for a broker that runs but does not answer."""
+    """Return the error for a broker that runs but does not answer."""
     problem = Problem(
         f"local broker at {place}",
         f"requires an answer within {seconds:g} s",

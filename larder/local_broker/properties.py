@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 
-# Each value differs from Kafka's own for the reason beside it.
+# Each value differs from Kafka's default, for the reason in the comment above it.
 FIXED = {
     # Failover within a second: sessions from 0.5 s, no pause before the first rebalance.
     "group.min.session.timeout.ms": "500",
@@ -43,14 +43,14 @@ FIXED = {
     "background.threads": "2",
     # The broker waits for its own heartbeat before it serves.
     "broker.heartbeat.interval.ms": "500",
-    # A killed broker's successor is refused until this has passed (Kafka's own: 9 s).
+    # A killed broker's successor is refused until this has passed (Kafka's default: 9 s).
     "broker.session.timeout.ms": "3000",
 }
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Another listener: bound to loopback `port`, and advertised to clients as loopback `advertised_port`.
+    """Another listener, bound to loopback `port` and advertised to clients as loopback `advertised_port`.
 
     A proxy at `advertised_port` can then cut off the clients that use it, and no others.
     """
@@ -68,7 +68,7 @@ class Node:
     port: int
     controller_port: int
     node_id: int = 1
-    controller: str = ""  # "id@host:port" of another broker's controller; empty: this broker is its own
+    controller: str = ""  # "id@host:port" of another broker's controller; empty if this one is the controller
     listeners: tuple[Listener, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)  # override all others
 
@@ -79,7 +79,7 @@ class Node:
 
 
 def server_properties(node: Node) -> dict[str, str]:
-    """Give all settings of a broker that listens on loopback only."""
+    """Return all settings of a broker that listens on loopback only."""
     clients = (Listener("CLIENTS", node.port, node.port), *node.listeners)
     bound = [f"{each.name}://{LOOPBACK}:{each.port}" for each in clients]
     if not node.controller:
@@ -101,6 +101,6 @@ def server_properties(node: Node) -> dict[str, str]:
 
 
 def rendered(properties: Mapping[str, str]) -> str:
-    """Give the text of a properties file. Java expects a backslash in a value twice."""
+    """Return the text of a properties file, with each backslash in a value doubled, as Java expects."""
     lines = (f"{name}={value}".replace("\\", "\\\\") for name, value in properties.items())
     return "\n".join(lines) + "\n"

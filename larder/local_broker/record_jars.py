@@ -1,6 +1,6 @@
 """Writes `jars.txt` for a new version of the broker: `python -m larder.local_broker.record_jars`.
 
-Resolves and fetches what `ENDPOINT` needs at run time, and keeps the hashes. A tool for developers only.
+Resolves and fetches what `ENDPOINT` needs at run time, and records the hashes. A tool for developers only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from larder.local_broker.jars import ENDPOINT, RECORDED
 
 
 def resolved_lines() -> list[str]:
-    """Give one line for each jar, sorted by coordinate: SHA-256, then the coordinate."""
+    """Return one line for each jar, sorted by coordinate: SHA-256, then the coordinate."""
     from jgo.maven import MavenContext
 
     with tempfile.TemporaryDirectory() as directory:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cluster_of(data: Path) -> str:
-    """Give the cluster id in `data`; empty if it is not formatted."""
+    """Return the cluster id in `data`; an empty text if it is not formatted."""
     try:
         text = (data / "meta.properties").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -26,7 +26,7 @@ def cluster_of(data: Path) -> str:
 
 
 def format_storage(jars: Sequence[Path], configuration: Path, cluster: str) -> None:
-    """Format the storage of `configuration` for `cluster`, or for a new one; raises `UnavailableError`."""
+    """Format the storage of `configuration` for `cluster`, or for a new one; raise `UnavailableError`."""
     identity = cluster or base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     # With "=", since one id in sixty-four begins with "-".
     arguments = ("format", f"--cluster-id={identity}", "--config", str(configuration), "--ignore-formatted")
@@ -34,7 +34,7 @@ def format_storage(jars: Sequence[Path], configuration: Path, cluster: str) -> N
     ended = run_short(command)
     if ended.returncode:
         said = f"{ended.stdout}{ended.stderr}".strip()
-        # Errors of the virtual machine begin so; Kafka's own do not.
+        # Errors of the virtual machine begin like this; Kafka's own do not.
         if not said or said.startswith("Error"):
             raise no_java(command[0], f"exit code {ended.returncode}", said)
         raise cause_of_death(configuration.parent, 0, said)
