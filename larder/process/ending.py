@@ -19,8 +19,8 @@ from contextlib import suppress
 log = logging.getLogger("larder")
 
 DEADLINE_SECONDS = 12.0
-"""From SIGTERM, or from the end of the worker's main task. Stopping takes less than ten seconds in all; orchestrators
-wait for thirty."""
+"""Counted from SIGTERM, or from the end of the worker's main task. Stopping takes less than ten seconds in all;
+orchestrators wait for thirty."""
 
 EXIT_CODE = 1
 
@@ -29,7 +29,7 @@ class Ending:
     """Ends this process some time after `begin`, unless it has ended before."""
 
     def __init__(self, seconds: float = DEADLINE_SECONDS) -> None:
-        """Create it inside the running event loop; `seconds` from `begin` to the end of the process."""
+        """Prepare inside the running event loop; the process ends `seconds` after `begin`."""
         self.cause: BaseException | None = None
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
@@ -37,7 +37,7 @@ class Ending:
         threading.Thread(target=self._end, daemon=True).start()
 
     def begin(self) -> None:
-        """Start the clock, unless it runs. Takes no lock: a signal may interrupt a thread that holds one."""
+        """Start the clock, unless it is running. Takes no lock: a signal may interrupt a thread that holds one."""
         os.write(self._begins, b".")
 
     def _end(self) -> None:
@@ -51,9 +51,9 @@ class Ending:
 
 
 def told_to_stop(stop: asyncio.Event, ending: Ending) -> None:
-    """Have SIGTERM and SIGINT set `stop`, and start the clock of `ending`.
+    """Have SIGTERM and SIGINT set `stop` and start the clock of `ending`.
 
-    Handlers of the event loop would run inside it, and code that blocks the loop would block them.
+    The event loop's own signal handlers run inside it, so code that blocks the loop would block them.
     """
     loop = asyncio.get_running_loop()
 
@@ -67,7 +67,7 @@ def told_to_stop(stop: asyncio.Event, ending: Ending) -> None:
 
 
 def hangs(loop: asyncio.AbstractEventLoop) -> Iterator[str]:
-    """List what keeps a process alive: tasks of `loop`, each with the line where it waits, and non-daemon threads."""
+    """Yield what keeps a process alive: tasks of `loop`, each with the line where it waits, and non-daemon threads."""
     for task in asyncio.all_tasks(loop):
         stack = task.get_stack(limit=1)
         where = f" at {stack[-1].f_code.co_filename}:{stack[-1].f_lineno}" if stack else ""

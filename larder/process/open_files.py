@@ -37,7 +37,7 @@ def clients(allowed: int) -> int:
 
 
 def shortage(allowed: int) -> Problem | None:
-    """Return that the limit is too low; None if it is not."""
+    """Return the problem with a limit that is too low; None if it is high enough."""
     if allowed == resource.RLIM_INFINITY or allowed >= LEAST:
         return None
     return Problem(
@@ -49,9 +49,9 @@ def shortage(allowed: int) -> Problem | None:
 
 
 def raise_limit() -> int:
-    """Raise the limit of this process as far as allowed and needed; returns the new limit, and logs a shortage."""
+    """Raise the limit of this process as far as allowed and needed; log a shortage, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # MacOS refuses more than a limit of its kernel, whatever the hard limit says.
+    # The kernel of macOS refuses more than its own limit, whatever the hard limit is.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (raised(soft, hard), hard))
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,7 +8,7 @@ import sys
 from typing import Final
 
 GARBAGE: Final = (50_000, 20, 20)
-"""The garbage collector's threshold: the record's path makes no cycles, and a collection stops everything."""
+"""The garbage collector's threshold: the path of records makes no cycles, and a collection stops everything."""
 
 SWITCH_SECONDS: Final = 0.0005
 """How long the consumer's thread may hold the interpreter while the event loop waits (Python's default: 5 ms)."""
@@ -21,7 +21,7 @@ takes each from the kernel and returns it, which cost joins 5 % of their rate.""
 
 
 def for_records() -> None:
-    """Call once, after all imports and before the first record."""
+    """Apply the settings; call once, after all imports and before the first record."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)

@@ -43,7 +43,7 @@ log = logging.getLogger("larder")
 def run_worker(
     service: Service, settings: Settings, name: str, inputs_from: Fallback | None, tables_from: Remainder | None
 ) -> None:
-    """Run until SIGTERM or SIGINT. Raises MistakeError before it starts anything."""
+    """Run until SIGTERM or SIGINT; raise any MistakeError before anything starts."""
     if service.has_state and settings.guarantee != "exactly_once":
         raise MistakeError(_uncertain(service, settings.guarantee))
     _log_to_stderr()
@@ -163,7 +163,7 @@ def _named(directory: Path, service: str, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _announced(directory: Path, service: str, name: str, web: str) -> Iterator[None]:
-    """While it runs, a small file lets other commands find this worker."""
+    """Keep a small file while the worker runs, so that other commands find it."""
     path = directory / "workers" / service / f"{name}.json"
     path.write_bytes(msgspec.json.encode({"pid": os.getpid(), "web": web, "service": service, "worker": name}))
     try:
