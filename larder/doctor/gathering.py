@@ -163,7 +163,7 @@ def _expected(seconds: float | None) -> Iterator[Absence]:
 
 
 def _absences(directory: Path, services: Collection[str], replies: Sequence[Reply]) -> Iterator[Absence]:
-    """Yield how old the copies of running workers are, and since when those of stopped workers were not written."""
+    """Yield the ages of running workers' copies, and the times since stopped workers last wrote theirs."""
     running: defaultdict[str, set[str]] = defaultdict(set)
     for reply in replies:
         running[reply.worker.service].add(reply.worker.worker)
@@ -186,7 +186,7 @@ def _written(path: Path) -> float:
     """Return when anything below a directory was last written, in s since 1970; 0 if it is empty."""
     latest = 0.0
     for file in path.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # of a worker that is starting
+        with contextlib.suppress(FileNotFoundError):  # a file of a worker that is starting
             latest = max(latest, file.stat().st_mtime)
     return latest
 

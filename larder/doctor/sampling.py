@@ -48,7 +48,7 @@ class Read(NamedTuple):
 def stretches(begin: int, end: int, wanted: int | None) -> tuple[Stretch, ...]:
     """Choose what to read of a log: all of it, or about as many of the oldest as of the newest records.
 
-    The newest are chosen by offset. There are fewer of them where compaction or transaction markers left gaps.
+    The newest are chosen by offset. There are fewer of them if compaction or transaction markers left gaps.
     """
     if begin >= end:
         return ()
@@ -127,7 +127,7 @@ class _Reading:
             left[tp] = Stretch(position, part.stop, most)
 
     async def _begin_later(self, left: dict[TopicPartition, Stretch], tps: Collection[TopicPartition]) -> None:
-        """Continue where the logs begin now: retention has deleted the records before."""
+        """Continue at the present starts of the logs: retention has deleted the earlier records."""
         begins = await self._consumer.beginning_offsets(tps) if tps else {}
         for tp, begin in begins.items():
             part = left.pop(tp)

@@ -27,7 +27,7 @@ FOREVER: Final = -1
 
 
 class ResultRoute(NamedTuple):
-    """Where results of records go, and how long they stay there, in ms.
+    """The topic that results of records go into, and how long they stay there, in ms.
 
     `kept_ms`: older results are deleted at once. `rolled_ms`: by this age, results that were new when they were
     written are deleted. `processed`: the next offset to process, by partition of the records.
@@ -65,7 +65,7 @@ class Ages:
                     done.add(each.place)
 
     def findings(self) -> Iterator[Finding]:
-        """Return the findings so far."""
+        """Yield the findings so far."""
         for way, coming, done in zip(self._ways, self._coming, self._done, strict=True):
             if coming.count:
                 yield self._finding(way, coming, Severity.WARNING, f"{way.service} has yet to process")
@@ -123,7 +123,7 @@ def _way(system: System, service: Service, topic: str, into: str) -> ResultRoute
 
 
 def _kept_ms(output: TopicState) -> int | None:
-    """Return how long the broker keeps records by their own timestamp, in ms; None if it does not look at it."""
+    """Return how long the broker keeps records by their own timestamp, in ms; None if it ignores the timestamp."""
     kept = output.number("retention.ms", 604_800_000)
     own = output.config.get("message.timestamp.type", "CreateTime") == "CreateTime"
     return kept if own and kept != FOREVER and "delete" in output.facts.cleanup_policy else None

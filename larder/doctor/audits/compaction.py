@@ -55,7 +55,7 @@ def _policy(system: System, use: TopicUse, topic: TopicState) -> Iterator[Findin
 
 
 def _cut(system: System, use: TopicUse, topic: TopicState) -> Iterator[Finding]:
-    """A log of rows begins at 0 unless somebody deleted records from it."""
+    """Find logs of rows that do not begin at 0: somebody deleted records from them."""
     cut = [Coordinates(use.name, partition, begin) for partition, begin in sorted(topic.begins.items()) if begin > 0]
     if not (use.compacted and cut):
         return

@@ -86,5 +86,5 @@ def _slow(system: System, topic: TopicState, kept: float, records: int) -> Findi
 
 
 def _milliseconds(seconds: float) -> int:
-    """Round up to whole hours, which look like a setting."""
+    """Return the milliseconds of a duration, rounded up to whole hours, as people set them."""
     return math.ceil(seconds / 3_600) * 3_600_000

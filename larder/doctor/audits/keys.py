@@ -38,7 +38,7 @@ class Keys:
                 self._other.add(each.place)
 
     def findings(self) -> Iterator[Finding]:
-        """Return the findings so far."""
+        """Yield the findings so far."""
         name, kind, field = self._topic.name, self._topic.key_codec.name, self._topic.key
         yield from self._findings(
             self._null,
@@ -79,7 +79,7 @@ class Keys:
         return True
 
     def _differs(self, seen: SeenRecord, key: bytes) -> bool:
-        """Whether the value has another key. The schema audit reports a value without a key, or with a bad one."""
+        """Return whether the value has another key. The schema audit reports a value with no key or a bad one."""
         try:
             value = self._reader.value(seen, self._topic.key)
             codec = self._topic.key_codec

@@ -99,13 +99,13 @@ def _uneven(system: System, name: str, with_it: str, *, placed: bool) -> Iterato
 
 
 def _grown(system: System, service: Service) -> Iterator[Finding]:
-    """Equal numbers prove nothing: compare them with those that workers on this machine remember."""
+    """Compare partition counts with those that workers on this machine remember; equal counts prove nothing."""
     now = {name: Described(topic.topic_id, topic.partitions) for name, topic in system.topics.items()}
     grown = {
         (name, before)
         for memory in system.placed.get(service.name, ())
         for name, before in changed(memory, now).items()
-        if memory[name].topic_id == now[name].topic_id  # another topic's number counts from the next start on
+        if memory[name].topic_id == now[name].topic_id  # the number of a recreated topic applies from the next start
     }
     for name, before in sorted(grown):
         yield Finding(

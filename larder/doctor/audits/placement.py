@@ -78,7 +78,7 @@ class KeyPlacement:
         self._met = Met()
         self._misplaced: dict[bytes, int] = {}
         self.one_form: Callable[[bytes], bytes] | None = None
-        """The form in which a key is looked up, where producers may write it in others."""
+        """Converts a key to the form in which it is looked up; None if keys have only one form."""
 
     def take(self, seen: Sequence[SeenRecord]) -> None:
         """Examine more records."""
@@ -92,7 +92,7 @@ class KeyPlacement:
                     self._misplaced[key] = each.place.partition
 
     def findings(self) -> Iterator[Finding]:
-        """Return the findings so far."""
+        """Yield the findings so far."""
         if not self._met.count:
             return
         likely, fix = self._likely()

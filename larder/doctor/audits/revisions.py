@@ -66,7 +66,7 @@ class Revisions:
                 self._row(each, key)
 
     def findings(self) -> Iterator[Finding]:
-        """Return the findings so far."""
+        """Yield the findings so far."""
         about = f"topic {self._topic}"
         again = f"have the owner of {self._topic} publish these rows again, with higher revisions than ever before"
         if self._without.count:

@@ -106,7 +106,7 @@ class Schema:
             self._wrong.add(seen, wrong or {"the value": seen.cause})
 
     def findings(self) -> Iterator[Finding]:
-        """Return the findings so far."""
+        """Yield the findings so far."""
         rejected = (
             "tables reject them, a table that is rebuilt has no row for their keys, and a decide or a fold on them is"
             " held back"
@@ -150,7 +150,7 @@ class Schema:
             yield self._unknown_fields(declare, why)
 
     def _unknown_fields(self, declare: str, why: str) -> Finding:
-        """Types grow by unknown fields. But an optional field that nobody writes may have been renamed."""
+        """Return the finding for unknown fields: new ones, or new names of optional fields that nobody writes."""
         optional = self._known - self._required
         renamed = [
             f"{name} may be {near[0]}, which no value has"

@@ -27,7 +27,7 @@ LONGEST_SESSION: Final = 1_800_000
 
 
 def together(system: System) -> Iterator[Finding]:
-    """Find all of them."""
+    """Find contradictory settings."""
     return chain(_session(system), _services(system), _in_sync(system))
 
 
@@ -89,7 +89,7 @@ def _partitions(system: System, service: Service) -> int:
 
 
 def _in_sync(system: System) -> Iterator[Finding]:
-    """This many replicas have to acknowledge a record. Newer brokers require no more than there are."""
+    """Find topics that require more in-sync replicas than they have, and unclean leader elections."""
     for name in dict.fromkeys(use.name for _, use in system.uses if use.owned):
         topic = system.topics.get(name)
         if topic is None or (least := topic.number("min.insync.replicas", 1)) <= topic.replicas:

@@ -59,7 +59,7 @@ class RecordSizes:
 
 
 def passages(service: Service) -> Iterator[Passage]:
-    """Give where the records of a service go whose size is known beforehand."""
+    """Yield the passages of a service: where it sends records whose size is known beforehand."""
     for operator in service.operators:
         yield from operator.passages(service.name)
     for source in dict.fromkeys(service.sources):
@@ -86,7 +86,7 @@ def sizes(system: System, measured: Mapping[str, RecordSizes]) -> Iterator[Findi
 
 
 def _again(system: System, service: str, passage: Passage) -> str:
-    """Rows are not replayed: there may be newer ones."""
+    """Return how to send the records again. Rows are not replayed, since there may be newer ones."""
     if "compact" in system.topics[passage.source].facts.cleanup_policy:
         return f"then have the owner of {passage.source} publish these rows again"
     return f"then larder dead-letters replay {service} --cause max.message.bytes"

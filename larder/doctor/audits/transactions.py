@@ -56,7 +56,7 @@ def transactions(system: System) -> Iterator[Finding]:
 
 
 def _transaction_log(system: System) -> Iterator[Finding]:
-    """Brokers create the transaction log when the first transaction begins, if there are enough of them."""
+    """Check that there are enough brokers for the transaction log, which they create at the first transaction."""
     factor, isr = "transaction.state.log.replication.factor", "transaction.state.log.min.isr"
     brokers, made = system.brokers, system.brokers.transaction_replicas is not None
     replicas = brokers.transaction_replicas or brokers.number(factor, REPLICAS)

@@ -62,7 +62,7 @@ def _of(worker: WorkerState) -> Iterator[Finding]:
 
 
 def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Finding]:
-    """Say what a condition of a worker means, and what to do about it."""
+    """Yield the finding for a condition of a worker: what it means, and what to do about it."""
     match condition:
         case NotRunning(severity, phase) if phase.startswith("waiting"):
             why = "it processes nothing until then"
@@ -103,7 +103,7 @@ def _diverging(about: str, worker: WorkerState, condition: Diverging) -> Finding
 
 
 def _kept(worker: WorkerState, rejected: RejectedRows) -> str:
-    """Say where rejected records are: in the store for a global table, in the dead letters for another."""
+    """Return where rejected records are: in the store for a global table, in the dead letters for another."""
     if rejected.held == "global":
         return "kept in its store"
     if any(each["name"] == rejected.table for each in (worker.status or {}).get("decides", ())):
