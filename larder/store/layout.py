@@ -1,4 +1,4 @@
-"""The layout of a store: one key space, whose first byte says what a key is.
+"""The layout of a store: one key space, in which the first byte of a key is its kind.
 
     m format | identity | index name      text, JSON and JSON: what the store is
     m parked                              how many records x there are
@@ -127,7 +127,7 @@ def pack_mark(mark: Mark) -> bytes:
 
 
 def unpack_mark(stored: bytes | None) -> Mark:
-    """Unpack a mark; without one, give that of a partition that was never read."""
+    """Unpack a mark; without one, return that of a partition that was never read."""
     return Mark() if stored is None else Mark(*_MARK.unpack(stored))
 
 

@@ -56,7 +56,7 @@ class Applied:
     """The outcome of a batch. The counts and `rejected` add up to its records.
 
     `changed_keys` has the encoded keys of new, changed and deleted rows, without duplicates, in the order of their
-    first change. `repeated` counts records that were dropped since they lay before the stored position, and rejected
+    first change. `repeated` counts records that were dropped since they were before the stored position, and rejected
     records that are read again. `fell` is the first revision that ever fell in this store, if it is in this batch.
     """
 

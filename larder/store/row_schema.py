@@ -1,7 +1,7 @@
 """How the rows of one topic are read: its decoder, key, revision and index fields.
 
-Made once for each table, from its declaration. It knows declarations and may not know
-bytes on disk or RocksDB.
+Made once for each table, from its declaration. Knows declarations, but neither bytes on
+disk nor RocksDB.
 """
 
 from collections.abc import Callable

@@ -99,7 +99,7 @@ class Shard:
         return min((at for at in times if at is not None), default=None) if None not in times else None
 
     def settle(self) -> None:
-        """Accept the rows that there are, whatever was lost."""
+        """Accept the present rows, whatever was lost."""
         forget(self.store.path)
         self.before = None
 
@@ -249,7 +249,7 @@ def _offset(rejected: Rejected) -> int:
 
 
 def _not_before(records: Sequence[Record], position: int) -> Sequence[Record]:
-    """Drop records that were applied already."""
+    """Return the records that were not applied yet."""
     if not records or records[0].offset >= position:
         return records
     return [record for record in records if record.offset >= position]

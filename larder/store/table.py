@@ -56,7 +56,7 @@ class Table(LocalRows):
         tombstone_retention: timedelta = TOMBSTONE_RETENTION,
         fault: FaultPoint = no_fault,
     ) -> None:
-        """Prepare without opening anything. `clock` gives seconds since 1970.
+        """Prepare without opening anything. `clock` returns seconds since 1970.
 
         With a `tombstone_retention` of zero deletions are not remembered. That is correct if a single writer
         publishes each record once, in order, so that no late older record can arrive.

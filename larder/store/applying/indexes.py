@@ -26,7 +26,7 @@ def changed_entries(
     stored: Mapping[bytes, bytes | None],
     shape: Shape,
 ) -> Entries:
-    """Compare stored rows with new ones, and give the changes of entries."""
+    """Return the changes of entries that a plan makes to those of the stored rows."""
     entries = Entries([], [])
     if not shape.indexes:
         return entries
@@ -61,7 +61,7 @@ def _entries(row: Row | None, key: bytes, prefixes: list[bytes], shape: Shape) -
 
 
 def _live(stored: bytes | None, shape: Shape) -> Row | None:
-    """Decode a stored row. The same row type has decoded it before."""
+    """Decode a stored row, as the same row type did before; None if there is none or it was deleted."""
     if stored is None or len(stored) == HEADER_SIZE:
         return None
     return shape.decode(stored[HEADER_SIZE:])

@@ -1,4 +1,4 @@
-"""Reads with requirements: they include a write, by its token, or are at most so many seconds old.
+"""Reads with requirements: they include the write of a token, or are no older than a maximum age.
 
 Partitions are checked before the table is read; the result holds for reads that do not yield to other tasks first.
 Knows no consumers and no HTTP.

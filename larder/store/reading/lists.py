@@ -1,7 +1,7 @@
 """Lists of rows: ranges of keys and index look-ups, over all stores of a table.
 
-Lazy and bounded: rows are read when the caller takes them, up to the limit. An iterator gives a snapshot of its store
-without later writes, and so never half of a batch. Knows no consumers and no HTTP.
+Lazy and bounded: rows are read when the caller takes them, up to the limit. An iterator is a snapshot of its store
+without later writes, and so never shows half of a batch. Knows no consumers and no HTTP.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from larder.store.row_schema import Shape
 from larder.store.shard import Shard
 from larder.store.values import encoded
 
-# The most rows of an answer: about 2 MB, and 30 ms of work.
+# The maximum number of rows in an answer: about 2 MB, and 30 ms of work.
 LIMIT: Final = 10_000
 
 # Entries that are skipped in a row before the caller gets control: remembered deletions, a tenth of a millisecond

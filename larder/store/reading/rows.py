@@ -1,6 +1,6 @@
 """Reads a table: single rows, batches, ranges and indexes, over its open stores.
 
-Gives rows as their owner's JSON, or typed. Knows the shards of one table, but no consumers and no HTTP.
+Returns rows as their owner's JSON, or typed. Knows the shards of one table, but no consumers and no HTTP.
 """
 
 from collections.abc import Collection, Iterator, Sequence

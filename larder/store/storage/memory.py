@@ -53,7 +53,7 @@ _LEVEL_BYTES: Final = 64 * MIB
 _OPEN_FILES_WHOLE: Final = 256
 _OPEN_FILES_PART: Final = 14
 _BACKGROUND_JOBS: Final = 2
-# A restart replays the log, at most this much of it: about half a second.
+# A restart replays at most this much of the log, in about half a second.
 _LOG_BYTES: Final = 64 * MIB
 
 

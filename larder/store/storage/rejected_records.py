@@ -43,7 +43,7 @@ class RejectionLog:
     """The rejected records of one store; with `publishes`, each is queued until it is published."""
 
     def __init__(self, store: Store, *, publishes: bool) -> None:
-        """Read how much there is."""
+        """Read how much is kept."""
         self._store = store
         self._publishes = publishes
         stored = store.get(REJECTED_KEY)
@@ -51,7 +51,7 @@ class RejectionLog:
 
     @property
     def count(self) -> int:
-        """How many are kept."""
+        """The number of kept records."""
         return sum(kept.records for kept in self.kept.values())
 
     def add(self, batch: StoreBatch, partition: int, rejected: Sequence[Rejected]) -> dict[int, Kept]:
