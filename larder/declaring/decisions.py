@@ -1,4 +1,4 @@
-"""The values that a deciding function gets and returns. Other modules act on them."""
+"""The values that the function of a decide gets and returns. Other modules act on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class Delete:
 class Wake:
     """In a decision: call the function again for the row of `key`, at a time with a time zone.
 
-    In UTC the time has to be in the years 1 to 9999.
+    In UTC, the time must be in the years 1 to 9999.
 
-    A key has one wake-up; a later one replaces it. It survives crashes and rebalances, and
-    comes at its time or later, never earlier.
+    A key has at most one wake-up: setting another replaces it. A wake-up survives crashes
+    and rebalances. It comes at its time or later, never earlier.
     """
 
     key: Any
@@ -33,11 +33,11 @@ class Wake:
 
 
 LATEST: Final = 253_402_300_800.0
-"""The end of the year 9999 in seconds since the epoch, which all times lie before."""
+"""The end of the year 9999, in seconds since the epoch; all times are before it."""
 
 
 def as_utc(at: float) -> datetime:
-    """Convert seconds since the epoch to a time in UTC; raises ValueError outside the years 1 to 9999."""
+    """Convert seconds since the epoch to a time in UTC; raise ValueError if it is outside the years 1 to 9999."""
     try:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError) as error:
@@ -47,23 +47,24 @@ def as_utc(at: float) -> datetime:
 
 @dataclass(frozen=True)
 class WakeUp:
-    """The event by which a `Wake` calls the function."""
+    """The event with which a `Wake` calls the function."""
 
     key: Any
     at: datetime
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What an event leads to, all or nothing.
+    """What an event leads to, as a whole or not at all.
 
-    rows    new rows of the state, or `Delete(key)`. Their keys belong to the partition of
-            the event. Larder assigns their revisions; the values given here are ignored.
-    emit    events, each for the topic of `into` that has its row type, under any key.
-    refuse  why the event is refused, for people. The refusal is published as an event in
-            `<service>.refusals`; rows do not change, and no wake-up is set.
+    rows    new rows of the state, or `Delete(key)`. Their keys must belong to the
+            partition of the event. Larder assigns the revisions and ignores the values
+            given here.
+    emit    events. Each goes to the topic of `into` that has its row type, under any key.
+    refuse  why the event is refused, as text for people. The refusal becomes an event in
+            `<service>.refusals`. A refused event changes no row and sets no wake-up.
     wake    when to call the function again.
 
-    Each may be one value or several. A decision may also be empty.
+    `rows`, `emit` and `wake` take one value or several. A decision may also be empty.
 
     >>> Decision(rows=level, emit=[Reserved(order_id="o1", product_id="p1")])
     """
@@ -78,14 +79,14 @@ class Near(Protocol):
     """Rows in the partition of the event, and rows of global tables."""
 
     def get(self, table: TableUse, key: Any) -> Any:
-        """Give the row of a key, with all earlier decisions; None if there is none.
+        """Return the row of a key after all earlier decisions; None if there is none.
 
-        Raises ValueError for a key of another partition, and for a table of another service.
+        Raise ValueError if the key belongs to another partition, or the table to another service.
         """
 
 
 def refusals_name(service: str) -> str:
-    """Name the topic of the refusals of a service."""
+    """Return the name of the topic of a service's refusals."""
     return f"{service}.refusals"
 
 
@@ -94,8 +95,8 @@ class Refusal(Row):
 
     id      the coordinates of the event, or of the wake-up: topic/partition/offset.
     state   the table that would have changed.
-    key     of its row, as text.
-    reason  what the function gave.
+    key     the key of its row, as text.
+    reason  the reason that the function returned.
     event   the original event; null for a wake-up.
     """
 

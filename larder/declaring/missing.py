@@ -1,6 +1,6 @@
 """The steps for a record whose partner is missing: one step, or `Wait` and the step after it.
 
-Words only; other modules act on them.
+Values only; other modules act on them.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ __all__ = ["DeadLetter", "Drop", "Missing", "PassOn", "Step", "Terminal", "Wait"
 class Wait:
     """Keep a record until its partner arrives, for a limited time.
 
-    seconds   how long a record waits. Its deadline passes only once the partner's table
-              has read everything that was in its topic at that moment.
-    at_most   how many records wait in one input partition; beyond that, the oldest take
-              the next step at once.
+    seconds   how long a record waits. The wait ends only after the partner's table has
+              read everything that was in its topic at the deadline.
+    at_most   how many records may wait in one input partition. Beyond that, the oldest
+              take the next step at once.
 
-    Waiting records are kept in a compacted topic of the service, so that they survive the
-    loss of their worker. The step after the wait is required:
+    The service keeps waiting records in a compacted topic, so that they survive the loss
+    of their worker. The step after the wait is required:
 
     >>> Wait(seconds=30).then(DeadLetter)
     (Wait(seconds=30, at_most=100000), DeadLetter)
@@ -40,5 +40,5 @@ Missing: TypeAlias = Step | tuple[Step, ...]
 
 
 def steps(missing: Missing) -> tuple[Step, ...]:
-    """Give the chain of one or several steps."""
+    """Return one or several steps as a chain."""
     return missing if isinstance(missing, tuple) else (missing,)

@@ -9,7 +9,7 @@ import msgspec
 
 
 class RowType(msgspec.StructMeta):
-    """The type of row types: all are frozen, and take their fields by name.
+    """The metaclass of row types: all of them are frozen, and take their fields by name.
 
     msgspec does not pass `kw_only` on to subclasses, and a row type may get a new optional field anywhere.
     """
@@ -21,12 +21,12 @@ class RowType(msgspec.StructMeta):
         namespace: dict[str, Any],
         **options: Any,
     ) -> "RowType":
-        """Make a frozen struct that takes its fields by name."""
+        """Create a frozen struct that takes its fields by name."""
         options = {"frozen": True, "kw_only": True, **options}
         return super().__new__(cls, name, bases, namespace, **options)
 
 
-# msgspec's own, again: type checkers take the nearest.
+# msgspec has this decorator too, but type checkers use the nearest one.
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
@@ -35,9 +35,9 @@ class RowType(msgspec.StructMeta):
 class Row(msgspec.Struct, metaclass=RowType, frozen=True, kw_only=True):
     """One row of a table, or one event: a JSON object with typed fields.
 
-    Subclass it and annotate the fields. Fields of the JSON that the type does not have
-    are ignored (and kept in the raw bytes), so that an owner can add fields without a
-    change of its readers. A field without a default is required. Rows are frozen, and
+    Subclass it and annotate the fields. Larder ignores fields of the JSON that the type
+    does not have, and keeps them in the raw bytes. So an owner can add fields without a
+    change in its readers. A field without a default is required. Rows are frozen, and
     take their fields by name:
 
     >>> class Customer(Row):

@@ -1,7 +1,7 @@
-"""A service as a value: its name, its tables, and its operators in the order in which they were declared.
+"""A service as a value: its name, its tables, and its operators in the order of declaration.
 
-The only description of a service: topic creation, checks, pages and workers read it, and none keeps a second list.
-Declaring starts nothing and raises nothing.
+This is the only description of a service. Topic creation, checks, pages and workers read it, and none of them keeps
+a second list. Declaring a service starts nothing and raises nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Kind = TypeVar("Kind", bound=Operator)
 class Service:
     """An application group: one name, one consumer group, any number of workers.
 
-    name   of the service and its consumer group, and the prefix of its internal topics.
-           Never change it: progress is kept under it.
+    name   the name of the service and of its consumer group, and the prefix of its
+           internal topics. Never change it: Kafka keeps the progress under it.
 
-    Declare a service in a file of its own; `larder worker <name>` runs it.
+    Declare each service in its own file; `larder worker <name>` runs it.
 
     >>> shipping = Service("shipping")
     >>> customers = shipping.global_table(shop.customers)
@@ -38,7 +38,7 @@ class Service:
     """
 
     def __init__(self, name: str) -> None:
-        """Begin without any declaration."""
+        """Start without declarations."""
         self.name = name
         self.tables: list[TableUse] = []
         self.operators: list[Operator] = []
@@ -48,14 +48,14 @@ class Service:
         return f"Service({self.name!r})"
 
     def global_table(self, topic: OwnerTopic) -> TableUse:
-        """Keep all rows of a topic in every worker; any field can look them up."""
+        """Keep all rows of a topic in every worker; records can look them up by any field."""
         return self._table(TableUse(self.name, topic, "global"))
 
     def table(self, topic: OwnerTopic) -> TableUse:
-        """Keep the rows of those partitions that a worker processes.
+        """Keep in each worker the rows of the partitions that it processes.
 
-        A source that is joined with it needs the same partitioning: the same key and the
-        same number of partitions. `.by` on the source provides it.
+        A source that is joined with this table needs the same partitioning: the same key
+        and the same number of partitions. `.by` on the source provides both.
         """
         return self._table(TableUse(self.name, topic, "partition"))
 
@@ -67,25 +67,26 @@ class Service:
         into: EventTopic | OwnerTopic,
         missing: Missing = DeadLetter,
     ) -> Join:
-        """Publish each record of `source` with its rows into a topic.
+        """Join each record of `source` with its rows, and publish the result to a topic.
 
         source    the records: an event topic, an owner topic, or `orders.by(field)`.
-        tables    one or several of `table.on(field)`. A co-partitioned table may come
-                  without `.on`; it is looked up by the field that partitions the source.
+        tables    one or more `table.on(field)`. A co-partitioned table may come without
+                  `.on`; it is then looked up by the field that partitions the source.
         into      the topic of the results, which this service owns.
-        missing   what to do with a record if one of its rows is missing, or the field is
-                  null: `DeadLetter`, `PassOn`, `Drop`, or `Wait(...).then(...)`.
+        missing   what to do with a record if one of its rows is missing, or the field to
+                  look up by is null: `DeadLetter`, `PassOn`, `Drop`, or
+                  `Wait(...).then(...)`.
 
-        The result is the record's own JSON with each row under its name. For anything
-        else decorate a pure function: it gets the record and the rows in the order of
-        `tables` (None for a missing one that is passed on), and returns a row of `into`,
-        or None for no result. A record on which it raises becomes a dead letter.
+        The result is the record's own JSON with each row added under its name. For any
+        other result, decorate a pure function. It gets the record and the rows in the
+        order of `tables` (None for a missing row that is passed on). It returns a row of
+        `into`, or None for no result. If it raises, the record becomes a dead letter.
 
         >>> @shipping.join(shop.orders, customers.on("customer_id"), into=shipments)
         ... def shipment(order: Order, customer: Customer) -> Shipment | None: ...
 
-        The key of the result is its field `into.key`. A record becomes a dead letter if it
-        has no value, an unreadable one, or lacks a needed key.
+        The key of the result is its field `into.key`. A record also becomes a dead letter
+        if it has no value, cannot be read, or lacks a key that is needed.
         """
         return self.add(Join(source, lookups(source, tables), into, steps(missing)))
 
@@ -100,15 +101,15 @@ class Service:
 
         inputs    event topics, or `events.by(field)`, partitioned by the key of `state`.
         state     a co-partitioned table (`table`) whose topic this service owns. The
-                  service is its only writer; all other services may follow it.
-        into      topics for emitted events, each with a row type of its own.
+                  service is its only writer; all other services may read it.
+        into      topics for emitted events, each with its own row type.
 
         The function gets the event and the row of its key (None if there is none). It may
         take a third parameter, `near`, to read other rows of the same partition. It
-        returns a `Decision`, or None for nothing. Rows, events, a refusal and wake-ups of
-        a decision are published together with the progress of the input, or not at all.
-        With `WakeUp` among the types of its first parameter it may set wake-ups. An event
-        on which it raises becomes a dead letter.
+        returns a `Decision`, or None to do nothing. The rows, events, refusal and wake-ups
+        of a decision are published together with the progress of the input, or not at all.
+        The function may set wake-ups if its first parameter has `WakeUp` among its types.
+        If it raises, the event becomes a dead letter.
 
         >>> levels = stock.table(shop.stock_levels)
         >>> @stock.decide(shop.requests.by("product_id"), state=levels, into=shop.reserved)
@@ -117,10 +118,10 @@ class Service:
         return self.add(Decide(several(inputs), state, several(into)))
 
     def fold(self, inputs: Source | Sequence[Source], *, state: TableUse) -> Decide:
-        """Aggregate the events of a key in a row: a decide that emits nothing.
+        """Aggregate the events of each key in a row: a decide that emits nothing.
 
         The function gets an event and the row, and returns the new row, `Delete(key)`, or
-        None to leave it unchanged.
+        None to leave the row unchanged.
 
         >>> @stock.fold(shop.deliveries, state=levels)
         ... def level(delivery: Delivery, level: StockLevel | None) -> StockLevel: ...
@@ -129,32 +130,32 @@ class Service:
 
     @property
     def refusals(self) -> EventTopic:
-        """The refusals of this service's decides, as events."""
+        """The topic of the refusals of this service's decides."""
         return EventTopic(refusals_name(self.name), Refusal, key="key", owner=self.name)
 
     @property
     def has_state(self) -> bool:
-        """Whether it keeps rows that depend on their former value, so that each event may count only once."""
+        """Whether the service has rows that depend on their former values, so that each event must count only once."""
         return bool(self.decides) or any(isinstance(source, Rekeyed) and source.of_rows for source in self.sources)
 
     @property
     def joins(self) -> list[Join]:
-        """The joins, in the order of their declaration."""
+        """The joins, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Join)]
 
     @property
     def decides(self) -> list[Decide]:
-        """The decides, including folds, in the order of their declaration."""
+        """The decides, including folds, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Decide)]
 
     @property
     def reactions(self) -> list[Reaction]:
-        """The reactions, in the order of their declaration."""
+        """The reactions, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Reaction)]
 
     @property
     def agents(self) -> list[AgentDeclaration]:
-        """The agents, in the order of their declaration."""
+        """The agents, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, AgentDeclaration)]
 
     @property
@@ -166,7 +167,7 @@ class Service:
 
     @property
     def written(self) -> Iterator[Topic]:
-        """The declared topics that operators write."""
+        """The declared topics that operators write to."""
         for operator in self.operators:
             yield from operator.writes()
 
@@ -176,17 +177,17 @@ class Service:
         return operator
 
     def on_change(self, table: TableUse, *, into: EventTopic | Sequence[EventTopic] = ()) -> Reaction:
-        """React to each change of a table's row with a function of the old and the new row.
+        """React to each change of a row with a function of the old and the new row.
 
-        table   if co-partitioned, one worker reacts to a change; if global, each worker
-                does, and cannot emit events.
-        into    topics for emitted events, each with a row type of its own.
+        table   the table of the rows. If it is co-partitioned, one worker reacts to each
+                change. If it is global, every worker does, and none may emit events.
+        into    topics for emitted events, each with its own row type.
 
         The function gets the row before and after the change (None if there is none), and
         returns one event, several, or None. Its events are published exactly once. Its
-        side effects happen at least once: again after a crash. If it raises, the record
-        becomes a dead letter (on a global table, a line in the log), and the row changes
-        all the same. A new reaction gets each existing row as a new one.
+        side effects happen at least once: a crash may repeat them. If it raises, the
+        record becomes a dead letter (for a global table, a line in the log), and the row
+        changes anyway. A new reaction gets every existing row as a new one.
 
         After a rebuild of the store, `UNKNOWN` stands for an old row that is no longer in
         the topic.

@@ -14,7 +14,7 @@ Source: TypeAlias = EventTopic | OwnerTopic | Rekeyed
 
 @dataclass(frozen=True)
 class TableUse:
-    """A table of one service: whole ("global"), or by "partition".
+    """A table of one service, held whole ("global") or by "partition".
 
     `service` is the name of the service that declares it.
     """
@@ -29,12 +29,12 @@ class TableUse:
         return self.topic.name
 
     def on(self, field: str, embed: str | None = None) -> "Lookup":
-        """Look up a row by a field of the record that has the table's key.
+        """Look up a row by the field of the record that holds the table's key.
 
-        field   of the source's row type, of the same type as the table's key. A record
-                with null in it has no partner.
-        embed   the name of the row in the result; by default that of the row type in
-                lower case (`OrderItem` becomes `order_item`).
+        field   a field of the source's row type, of the same type as the table's key. A
+                record in which it is null has no partner.
+        embed   the name of the row in the result. By default the name of the row type in
+                lower case with underscores (`OrderItem` becomes `order_item`).
 
         >>> customers.on("buyer_id", embed="buyer")
         """
@@ -43,9 +43,9 @@ class TableUse:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One row for each record, whose `field` is the key in `table`.
+    """The look-up of one row in `table` for each record, whose `field` holds the key.
 
-    `implied` if it was declared without `.on`: the field is the one that the source is partitioned by.
+    It is `implied` if it was declared without `.on`: then the field is the one that partitions the source.
     """
 
     table: TableUse
@@ -63,10 +63,10 @@ def lookups(
     source: Source,
     tables: TableUse | Lookup | Sequence[TableUse | Lookup],
 ) -> tuple[Lookup, ...]:
-    """Give the declared lookups, each with its field.
+    """Return the declared lookups, each with its field.
 
-    A co-partitioned table without `.on` is looked up by the field that the source is partitioned by. For a global
-    one the field stays empty, and what is not a table stays as it is: the checks report both.
+    A co-partitioned table without `.on` is looked up by the field that partitions the source. For a global table
+    the field stays empty, and an argument that is not a table stays as it is: the checks report both.
     """
     several = tuple(tables) if isinstance(tables, Iterable) else (tables,)
     return tuple(
@@ -76,12 +76,12 @@ def lookups(
 
 
 def partitioned_by(source: Source) -> str:
-    """Give the field that decides on the partition of a source's records."""
+    """Return the field that decides the partition of a source's records."""
     return source.field if isinstance(source, Rekeyed) else source.key
 
 
 def events_of(source: Source) -> EventTopic | OwnerTopic:
-    """Give the declared topic of the records of a source."""
+    """Return the declared topic of a source's records."""
     return source.source if isinstance(source, Rekeyed) else source
 
 
@@ -95,7 +95,7 @@ def _snake_case(name: str) -> str:
 
 
 def several(given: Any) -> tuple[Any, ...]:
-    """Give one declared thing or several as a tuple."""
+    """Return one or several values as a tuple."""
     if isinstance(given, Row):
         return (given,)
     return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)

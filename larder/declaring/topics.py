@@ -1,7 +1,7 @@
 """Declarations of topics: name, row type, key, owner.
 
-Frozen values: making one starts nothing and checks nothing. A service reports all mistakes at its start
-(`larder.declaring.checks.declarations`). Knows no services, brokers or stores.
+Topics are frozen values: creating one starts nothing and checks nothing. A service reports all mistakes when it starts
+(`larder.declaring.checks.declarations`). This module does not know services, brokers or stores.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from larder.declaring.rows import Row
 class EventTopic:
     """A topic of events: every record counts.
 
-    name        of the Kafka topic.
-    row         type of its values, which are JSON objects.
-    key         field of `row` with the message key.
-    key_type    how the key is encoded: `str` (UTF-8 text), `bytes`, `int` (64 bits as
-                Java's LongSerializer) or `uuid.UUID` (as Java's UUIDSerializer; upper case
-                and braces are accepted).
-    partitions  of a new topic; an existing one keeps its own. By default as many as the
-                topics that it meets by partition, or 4.
-    owner       name of the only service that writes it. By default the service that
-                publishes to it.
-    retention   how long events are kept; by default that of the broker.
-    key_is      the name of the same key in tables, if it differs from `key`:
-                `key="buyer", key_is="customer_id"`. Without it, records meet rows with
-                another key field only through `.by`.
+    name        the name of the Kafka topic.
+    row         the type of its values, which are JSON objects.
+    key         the field of `row` that holds the message key.
+    key_type    how the key is encoded: `str` (UTF-8 text), `bytes`, `int` (64 bits, like
+                Java's LongSerializer) or `uuid.UUID` (like Java's UUIDSerializer; upper
+                case and braces are accepted).
+    partitions  the number of partitions of a new topic; an existing one keeps its own. By
+                default as many as the topics with which it is co-partitioned, or 4.
+    owner       the name of the only service that writes to it. By default the service
+                that publishes to it.
+    retention   how long events are kept; by default as long as the broker decides.
+    key_is      what tables call the same key, if `key` has another name:
+                `key="buyer", key_is="customer_id"`. Without it, use `.by` to join records
+                with a co-partitioned table whose key has another name.
 
     >>> orders = EventTopic("shop.orders", Order, key="order_id")
     """
@@ -52,10 +52,10 @@ class EventTopic:
     def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
         """Partition the same events by another field, for a table that is partitioned by it.
 
-        The service that uses it gets an internal topic, `<service>.<topic>.by.<field>`. The
-        message key does not change; events with equal values in `field` keep their order.
-        An event without the field becomes a dead letter; so does one with null in it,
-        unless `missing=Drop` drops and counts it.
+        The service writes the events to an internal topic, `<service>.<topic>.by.<field>`.
+        Message keys do not change. Events with equal values in `field` keep their order.
+        An event without the field becomes a dead letter. So does an event in which the
+        field is null, unless `missing=Drop` drops and counts it.
 
         >>> fulfilment.join(shop.orders.by("customer_id"), customers, into=...)
         """
@@ -67,16 +67,16 @@ class OwnerTopic:
     """A compacted topic that one service writes: a full row for each key.
 
     name, row, key, key_type, partitions, owner, key_is   as for `EventTopic`.
-    revision    integer field of `row` that the owner raises with each change of the
-                row. A record whose revision is not above that of the row is stale: it
-                is ignored and counted, however late or often it arrives.
-                Without it the offset decides: the later record wins. That is correct
-                as long as only the owner writes a key, in the order of its changes.
-                If a retry or a second writer sends an old row again, it wins.
-    indexes     fields of `row` by which rows can be looked up. Each service that reads
-                the topic declares its own.
+    revision    an integer field of `row` that the owner raises with each change of the
+                row. A record is stale if its revision is not higher than the row's:
+                Larder ignores and counts it, however late or often it arrives.
+                Without `revision`, the record with the higher offset wins. That is right
+                as long as only the owner writes each key, in the order of the changes.
+                If a retry or a second writer sends an old row again, the old row wins.
+    indexes     fields of `row` to index the rows by. Each service that reads the topic
+                declares its own.
 
-    A record without a value (tombstone) deletes the row of its key.
+    A record without a value (a tombstone) deletes the row of its key.
 
     >>> customers = OwnerTopic("shop.customers", Customer, key="customer_id",
     ...                        revision="revision", owner="crm", indexes=["country"])
@@ -106,11 +106,11 @@ class OwnerTopic:
     def by(self, field: str, *, missing: Terminal = DeadLetter) -> "Rekeyed":
         """Partition the same rows by another field, for a table that is partitioned by it.
 
-        As for events. In addition, a row whose field changes moves to the other partition,
-        and a deleted row is deleted there. The results of a join go into an owner topic of
-        the same key and revision, where a newer one replaces an older one from any
-        partition. A row that gets null in the field is deleted there, and `missing` says
-        what else to do with it.
+        This works as for events. In addition, a row whose field changes moves to the
+        partition of the new value, and a deleted row is deleted from its partition. The
+        results of a join go to an owner topic with the same key and revision. There, a
+        newer result replaces an older one from any partition. A row whose field becomes
+        null is deleted from its partition, and `missing` says what else to do with it.
 
         >>> fulfilment.join(shop.addresses.by("customer_id"), customers, into=shop.labels)
         """
@@ -127,7 +127,7 @@ class Rekeyed:
 
     @property
     def name(self) -> str:
-        """Its name in messages; the topic is `name_in(service)`."""
+        """Its name in messages; the name of its topic is `name_in(service)`."""
         return f'{self.source.name}.by("{self.field}")'
 
     @property
@@ -156,5 +156,5 @@ class Rekeyed:
         return isinstance(self.source, OwnerTopic)
 
     def name_in(self, service: str) -> str:
-        """Give the name of the internal topic of a service."""
+        """Return the name of the internal topic in a service."""
         return f"{service}.{self.source.name}.by.{self.field}"
