@@ -37,19 +37,19 @@ class AgentDeclaration(Operator):
         return getattr(self.function, "__name__", repr(self.function))
 
     def summary(self) -> dict[str, Any]:
-        """Give its name and its topic."""
+        """Return its name and its topic."""
         return {"name": self.name, "topic": self.topic.name}
 
     def outline(self) -> dict[str, Any]:
-        """Give its name, and its topic."""
+        """Return its name and its topic."""
         return {"agent": self.name, "topic": self.topic.name}
 
     def sentence(self) -> str:
-        """Say whose batches it handles."""
+        """Describe in one line which topic's batches it handles."""
         return f"agent {self.name} over {self.topic.name}"
 
     def reads(self) -> Sequence[Source]:
-        """Give its topic."""
+        """Return its topic."""
         return (self.topic,)
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""Decides as values: the events, the state that they change, and the topics of what they emit.
+"""Decides as values: the events, the state that they change, and the topics of the events that they emit.
 
-Declaring checks nothing, so that all mistakes can be reported together.
+Declaring a decide checks nothing, so that the checks can report all mistakes together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WITH_NEAR = 3
 class Decide(Operator):
     """A function over the events of `inputs` and the rows of `state`, which this service owns.
 
-    With `folds` the function returns the new row itself, and emits nothing.
+    With `folds`, the function returns the new row itself and emits nothing.
     """
 
     inputs: tuple[Source, ...]
@@ -49,37 +49,37 @@ class Decide(Operator):
         return self.state.name
 
     def summary(self) -> dict[str, Any]:
-        """Give its name, its inputs, and whether it folds."""
+        """Return its name, its inputs, and whether it folds."""
         return {"name": self.name, "inputs": names(self.inputs), "folds": self.folds}
 
     def outline(self) -> dict[str, Any]:
-        """Give its inputs, its state, and the topics of what it emits."""
+        """Return its inputs, its state, and the topics of the events that it emits."""
         return {"inputs": names(self.inputs), "state": self.state.name, "into": names(self.into)}
 
     def sentence(self) -> str:
-        """Say which state is decided by which events."""
+        """Describe in one line which events change which state."""
         into = f" into {', '.join(names(self.into))}" if self.into else ""
         return f"decide {self.state.name} by {', '.join(names(self.inputs))}{into}"
 
     def reads(self) -> Sequence[Source]:
-        """Give its inputs."""
+        """Return its inputs."""
         return self.inputs
 
     def uses(self) -> Sequence[TableUse]:
-        """Give its state."""
+        """Return its state."""
         return (self.state,)
 
     def writes(self) -> Sequence[Topic]:
-        """Give the topics of its state and of what it emits."""
+        """Return the topics of its state and of the events that it emits."""
         return (self.state.topic, *self.into)
 
     def meets(self) -> Iterator[tuple[Source, Topic]]:
-        """Give each input with its state."""
+        """Yield each input with its state."""
         for source in self.inputs:
             yield source, self.state.topic
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """Give the topics of wake-ups and of refusals."""
+        """Yield the topics of its wake-ups and refusals."""
         if self.wakes:
             yield KeptTopic(wake_ups_name(service, self), Role.WAKE_UPS, self.state.topic, compacted=True)
         if not self.folds:
@@ -94,7 +94,7 @@ class Decide(Operator):
         return decide_problems(service, self, facts)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw its events, its row, and what it emits, wakes and refuses."""
+        """Yield the edges of its inputs, its state, its events, its wake-ups, its refusals and its dead letters."""
         here = node(self)
         for source in self.inputs:
             yield from source_edges(service, source, here)
@@ -112,7 +112,7 @@ class Decide(Operator):
 
     @property
     def wakes(self) -> bool:
-        """Whether the function takes wake-ups, by the type of its first parameter."""
+        """Whether the type of the function's first parameter includes wake-ups."""
         if self.function is None or self.folds:
             return False
         try:
@@ -129,6 +129,6 @@ class Decide(Operator):
         return self.function is not None and len(inspect.signature(self.function).parameters) >= _WITH_NEAR
 
     def __call__(self, function: Function) -> Function:
-        """Take the function; the decorator form is the only one."""
+        """Set the function, as a decorator; there is no other form."""
         self.function = function
         return function

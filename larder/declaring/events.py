@@ -1,4 +1,4 @@
-"""Encodes the events that a function emits, for the topics that have their row types."""
+"""Encodes the events that a function emits, for the topics with their row types."""
 
 from collections.abc import Callable, Sequence
 from reprlib import repr as shortened
@@ -12,11 +12,11 @@ from larder.declaring.topics import EventTopic, OwnerTopic
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 Emitted: TypeAlias = tuple[int, bytes, bytes]
-"""The number of a topic in `into`, the key and the value of an event."""
+"""The position of an event's topic in `into`, and the event's key and value."""
 
 
 def emitter(who: str, into: Sequence[Topic]) -> Callable[[Sequence[Any]], Sequence[Emitted]]:
-    """Build the function that encodes events; it raises ValueError, naming `who`, for an event without a topic."""
+    """Build the function that encodes events; it raises a ValueError that names `who` if an event has no topic."""
     encode = msgspec.json.Encoder().encode
     known: dict[type[Row], tuple[int, Topic]] = {topic.row: (at, topic) for at, topic in enumerate(into)}
 

@@ -1,6 +1,6 @@
 """What a broker reports about topics, and the names of a service's internal topics.
 
-Facts are plain values; other modules ask the broker for them. The one place of the names of internal topics.
+Facts are plain values; other modules ask the broker for them. The names of internal topics are defined here.
 """
 
 from __future__ import annotations
@@ -28,48 +28,48 @@ class TopicFacts(NamedTuple):
 
 
 Facts: TypeAlias = Mapping[str, TopicFacts | None]
-"""By topic name; None or missing for a topic that does not exist."""
+"""The facts by topic name; None or missing for a topic that does not exist."""
 
 
 RESTORE: Final = (
     "recreate the topic that has grown, with its former number of partitions; add no partitions to topics of the"
     " service"
 )
-"""The instruction for topics whose numbers of partitions differ, so that keys belong to different ones."""
+"""The instruction for topics with different partition counts, in which a key belongs to different partitions."""
 
 
 def dead_letters_name(service: str) -> str:
-    """Name the topic of the dead letters of a service."""
+    """Return the name of the topic of a service's dead letters."""
     return f"{service}.dead-letters"
 
 
 def waiting_name(service: str, join: Join) -> str:
-    """Name the topic of the records that wait for their partner."""
+    """Return the name of the topic of records that wait for their partner."""
     return f"{service}.{join.into.name}.waiting"
 
 
 def keys_name(service: str, rekeyed: Rekeyed) -> str:
-    """Name the topic that keeps the partitions of rekeyed rows."""
+    """Return the name of the topic that stores the partitions of rekeyed rows."""
     return f"{rekeyed.name_in(service)}.keys"
 
 
 def joined_name(service: str, join: Join) -> str:
-    """Name the topic that collects the results of rekeyed rows by their own key."""
+    """Return the name of the topic that collects the results of rekeyed rows by their own key."""
     return f"{service}.{join.into.name}.joined"
 
 
 def replays_name(service: str, input_topic: str) -> str:
-    """Name the topic of replayed records of an input."""
+    """Return the name of the topic of an input's replayed records."""
     return f"{input_topic if input_topic.startswith(f'{service}.') else f'{service}.{input_topic}'}.replays"
 
 
 def wake_ups_name(service: str, decide: Decide) -> str:
-    """Name the topic of the wake-ups of a decide."""
+    """Return the name of the topic of a decide's wake-ups."""
     return f"{service}.{decide.name}.wake-ups"
 
 
 def input_name(service: Service, source: Source) -> str:
-    """Name the topic that an operator reads for a source; an internal one if it is rekeyed."""
+    """Return the name of the topic that an operator reads for a source; an internal one if the source is rekeyed."""
     if isinstance(source, Rekeyed):
         return source.name_in(service.name)
     return source.name

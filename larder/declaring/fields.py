@@ -38,9 +38,9 @@ def unreadable(row: object) -> str | None:
         return f"{row.__name__} with array_like=True"
     try:
         msgspec.json.Decoder(row)
-        # A decoder can be made for any class; only the schema shows which of them msgspec does not know.
+        # msgspec makes a decoder for any class; only the schema shows which classes it does not know.
         msgspec.json.schema(row)
-    except Exception as error:  # noqa: BLE001 - resolving annotations runs any code
+    except Exception as error:  # noqa: BLE001 - resolving annotations may run any code
         cause = str(error).rpartition("\n")[2]
         return f"{row.__name__} with {type(error).__name__}: {cause}"
     return None
@@ -48,21 +48,21 @@ def unreadable(row: object) -> str | None:
 
 @cache
 def fields(row: type) -> dict[str, FieldInfo]:
-    """Give the fields of a row type by their names in Python.
+    """Return the fields of a row type by their names in Python.
 
-    Raises what msgspec and `typing` raise for a type that is not a struct, or whose annotations cannot be resolved.
+    Raise what msgspec and `typing` raise for a type that is not a struct, or whose annotations cannot be resolved.
     """
     return {field.name: field for field in msgspec.structs.fields(row)}
 
 
 @cache
 def json_names(row: type) -> frozenset[str]:
-    """Give the names of the fields in JSON."""
+    """Return the names of a row type's fields in JSON."""
     return frozenset(field.encode_name for field in fields(row).values())
 
 
 def scalar(row: type, field: str) -> Scalar:
-    """Give the key type of a field; raises KeyError for an unknown field.
+    """Return the key type of a field; raise KeyError if the field is unknown.
 
     `key_type` is None for values that cannot be keys, such as fractions or lists.
     """

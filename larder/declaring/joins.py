@@ -1,6 +1,7 @@
 """Joins as values: a source, the rows looked up for it, and the topic of the results.
 
-Declaring checks nothing, so that all mistakes can be reported together (`larder.declaring.checks.declarations`).
+Declaring a join checks nothing, so that the checks can report all mistakes together
+(`larder.declaring.checks.declarations`).
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _BASE64 = 4 / 3
-"""How much larger a record is that waits: its bytes are kept in base64."""
+"""How much larger a waiting record is: its bytes are kept in base64."""
 
 
 @dataclass(eq=False)
 class Join(Operator):
-    """Joins records of `source` with their rows, `into` a topic.
+    """A join of the records of `source` with their rows, into a topic.
 
-    `lookups` have the order of their declaration, as have the rows that a function gets. `missing` is the chain of
+    `lookups` are in the order of declaration, and so are the rows that a function gets. `missing` is the chain of
     steps for a record that lacks a row.
     """
 
@@ -51,11 +52,11 @@ class Join(Operator):
         return self.into.name
 
     def summary(self) -> dict[str, Any]:
-        """Give its name and its source."""
+        """Return its name and its source."""
         return {"name": self.name, "source": self.source.name}
 
     def outline(self) -> dict[str, Any]:
-        """Give its source, tables with their fields, results, and what becomes of records without a partner."""
+        """Return its source, its tables with their fields, its output topic, and the steps for a missing partner."""
         return {
             "source": self.source.name,
             "tables": [{"table": each.table.name, "on": each.field} for each in self.lookups],
@@ -64,37 +65,37 @@ class Join(Operator):
         }
 
     def sentence(self) -> str:
-        """Say what is joined with which tables."""
+        """Describe in one line which source is joined with which tables."""
         tables = ", ".join(f"{each.table.name} on {each.field}" for each in self.lookups)
         return f"join {self.source.name} with {tables} into {self.into.name}"
 
     def reads(self) -> Sequence[Source]:
-        """Give its source."""
+        """Return its source."""
         return (self.source,)
 
     def uses(self) -> Sequence[TableUse]:
-        """Give the tables of its rows."""
+        """Return the tables of its rows."""
         return tuple(lookup.table for lookup in self.lookups)
 
     def writes(self) -> Sequence[Topic]:
-        """Give the topic of its results."""
+        """Return the topic of its results."""
         return (self.into,)
 
     def meets(self) -> Iterator[tuple[Source, Topic]]:
-        """Give its source with each of its co-partitioned tables."""
+        """Yield its source with each of its co-partitioned tables."""
         for table in self.uses():
             if table.held == "partition":
                 yield self.source, table.topic
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """Give the topics that collect results, and in which records wait."""
+        """Yield the topic that collects results, and the topic in which records wait."""
         if self.gathers:
             yield KeptTopic(joined_name(service, self), Role.JOINED, self.into, compacted=False)
         if self.wait is not None:
             yield KeptTopic(waiting_name(service, self), Role.WAITING, self.source, compacted=True)
 
     def passages(self, service: str) -> Iterator[Passage]:
-        """Give the topics of results that no function makes, and that of what waits."""
+        """Yield the passages to the topics of results that no function makes, and to the topic of waiting records."""
         source = events_of(self.source).name
         if self.function is None:
             yield Passage(source, self.into.name, rows=tuple(names(self.uses())))
@@ -112,7 +113,7 @@ class Join(Operator):
         return join_problems(service, self, facts)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw its records, rows and results, and the records that wait."""
+        """Yield the edges of its records, rows and results, of waiting records, and of dead letters."""
         here, into = node(self), f"topic:{self.into.name}"
         yield from source_edges(service, self.source, here)
         for lookup in self.lookups:
@@ -131,21 +132,21 @@ class Join(Operator):
 
     @property
     def of_rows(self) -> bool:
-        """Whether rows make rows of the same key: a deletion, or a row without a result, deletes the result."""
+        """Whether it makes rows with its source's key: a deletion, or a row without a result, deletes the result."""
         source, into = events_of(self.source), self.into
         rows = isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic)
         return rows and (source.key, source.key_type) == (into.key, into.key_type)
 
     @property
     def gathers(self) -> bool:
-        """Whether results of one key come from several partitions, so that the newest has to be determined."""
+        """Whether results of one key come from several partitions, so that the newest must be determined."""
         return isinstance(self.source, Rekeyed) and self.source.of_rows
 
     @property
     def placed(self) -> bool:
-        """Whether records have to be in the partition of their key; events that meet global tables need not.
+        """Whether records must be in the partition of their key; events that use only global tables need not be.
 
-        The next revision of a row that waits has to arrive in the same partition.
+        The next revision of a waiting row must arrive in the same partition.
         """
         if any(lookup.table.held == "partition" for lookup in self.lookups):
             return True
@@ -153,7 +154,7 @@ class Join(Operator):
 
     @property
     def wait(self) -> Wait | None:
-        """How long records wait for their partner, if they do."""
+        """The wait for a partner; None if records do not wait."""
         return next((step for step in self.missing if isinstance(step, Wait)), None)
 
     @property
@@ -162,6 +163,6 @@ class Join(Operator):
         return next(step for step in self.missing if isinstance(step, Terminal))
 
     def __call__(self, function: Function) -> Function:
-        """Make the result with a pure function; the decorator form of `join`."""
+        """Make the results with a pure function; this is the decorator form of `join`."""
         self.function = function
         return function

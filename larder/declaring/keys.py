@@ -1,7 +1,7 @@
 """Encodes and decodes keys.
 
-A key is declared by its Python type. The bytes are those of Java's own serializers, so that other programs find the
-same partition and the same row. Does not know topics or rows.
+Users declare a key by its Python type. The bytes are those of Java's own serializers, so that other programs find
+the same partition and the same row. Does not know topics or rows.
 """
 
 import re
@@ -19,16 +19,16 @@ _UUID: Final = re.compile(rb"%b|\{%b\}" % (_PLAIN_UUID, _PLAIN_UUID))
 
 
 class InvalidKeyError(LarderError, ValueError):
-    """A value, or the bytes of a key, are not of the declared key type."""
+    """A value, or the bytes of a key, do not match the declared key type."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyType:
     """One type of key: its name, its Python type, and how to encode and decode it.
 
-    `encode(value)` gives the bytes of the message key, `decode(bytes)` the value; both raise ValueError (most often
-    InvalidKeyError) for another type. `one_form(bytes)` gives the bytes that `encode` gives for the same key, and
-    invalid keys unchanged. It is None if a key has one form only.
+    `encode(value)` returns the bytes of the message key, `decode(bytes)` the value. Both raise ValueError (usually
+    InvalidKeyError) for another type. `one_form(bytes)` returns the bytes that `encode` returns for the same key, and
+    invalid keys unchanged. It is None if a key has only one form.
     """
 
     name: str
@@ -80,7 +80,7 @@ def _decode_uuid(key: bytes) -> uuid.UUID:
 
 
 def _one_form_of_uuid(key: bytes) -> bytes:
-    """Write a UUID in lower case without braces; .NET and SQL Server do not."""
+    """Return a UUID in lower case without braces; .NET and SQL Server write other forms."""
     return key.strip(b"{}").lower() if _UUID.fullmatch(key) else key
 
 
@@ -88,13 +88,13 @@ def _not_a(name: str, value: object) -> str:
     return f"a {name} key requires a value of that type; found {value!r}"
 
 
-# UTF-8, as org.apache.kafka.common.serialization.StringSerializer.
+# UTF-8, like org.apache.kafka.common.serialization.StringSerializer.
 TEXT: Final = KeyType("text", str, _encode_text, bytes.decode)
 # The bytes themselves; in the JSON of a row they are base64.
 BYTES: Final = KeyType("bytes", bytes, _encode_bytes, _encode_bytes)
-# Eight bytes, big endian, signed, as LongSerializer.
+# Eight bytes, big endian, signed, like LongSerializer.
 INT64: Final = KeyType("int64", int, _encode_int64, _decode_int64)
-# 36 characters of text, as UUIDSerializer; upper case and braces are accepted.
+# 36 characters of text, like UUIDSerializer; upper case and braces are accepted.
 UUID: Final = KeyType("uuid", uuid.UUID, _encode_uuid, _decode_uuid, _one_form_of_uuid)
 
 KEY_TYPES: Final[Mapping[type, KeyType]] = MappingProxyType(

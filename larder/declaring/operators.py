@@ -1,7 +1,8 @@
 """The contract of operators: what each kind of declaration reports about itself.
 
-An operator is inert: it reports what it reads, uses, writes and keeps, its problems, and its edges in the topology.
-Topics, checks, partition counts and the topology loop over the operators of a service, and know no kinds.
+An operator does nothing itself. It reports what it reads, uses, writes and keeps, its problems, and its edges in the
+topology. Topics, checks, partition counts and the topology are derived from a service's operators in one loop, which
+does not know their kinds.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ class Role(Enum):
 
 
 LISTS: Final = ("joins", "decides", "reactions", "agents", "operators")
-"""The lists of operators in answers, in order; the last one has all kinds without a list of their own."""
+"""The lists of operators in responses, in order; the last has all kinds without their own list."""
 
 
 class KeptTopic(NamedTuple):
-    """A topic that the service keeps for an operator, under a name of its own.
+    """An internal topic that a service keeps for an operator.
 
     like       the topic whose number of partitions it takes; None for topics that people read.
-    compacted  it has rows; other records stay until they were processed.
+    compacted  whether it holds rows; other records stay until they are processed.
     """
 
     name: str
@@ -56,10 +57,10 @@ class KeptTopic(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """Where records of a topic go whose size is known beforehand.
+    """A topic into which records of another topic go, if their size there is known beforehand.
 
-    growth  how many times as large they are there.
-    rows    tables of which each record has a row in it.
+    growth  how many times larger the records are there.
+    rows    the tables of which each record there contains a row.
     """
 
     source: str
@@ -69,7 +70,7 @@ class Passage(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A line of the topology, between the ids of two nodes."""
+    """An edge of the topology, between the ids of two nodes."""
 
     source: str
     to: str
@@ -77,39 +78,39 @@ class Edge(NamedTuple):
 
 
 class Operator:
-    """What a service does with records. Each kind overrides what differs from these defaults."""
+    """One thing that a service does with records. Each kind overrides the defaults that do not fit."""
 
     kind: ClassVar[str]
-    """One word, with which the ids of its nodes begin."""
+    """One word; the ids of its nodes begin with it."""
 
     reads_as: ClassVar[Role] = Role.SOURCE
     """The role of the topics that it reads: sources, whose dead letters can be replayed, or internal topics."""
 
     listed_as: ClassVar[str] = "operators"
-    """Its list in answers, one of `LISTS`."""
+    """Its list in responses, one of `LISTS`."""
 
     lets_wait: ClassVar[bool] = False
     """Whether its records may wait for rows."""
 
     goes_on_with_its_own: ClassVar[bool] = False
-    """Whether a run in memory feeds it what it writes to a topic that it reads."""
+    """Whether a run in memory feeds it the records that it writes to a topic that it also reads."""
 
     @property
     def name(self) -> str:
-        """Unique among the operators of its kind in the service."""
+        """Its name, unique among the service's operators of its kind."""
         raise NotImplementedError
 
     @property
     def counted_as(self) -> str:
-        """The id under which its records are counted: that of its node, unless several operators share one."""
+        """The id under which its records are counted: its node's, unless several operators share one."""
         return node(self)
 
     def summary(self) -> dict[str, Any]:
-        """Describe it, for answers with its counts."""
+        """Return a short description, for responses with its counts."""
         return {"kind": self.kind, "name": self.name}
 
     def outline(self) -> dict[str, Any]:
-        """Give what was declared, as `larder services` lists it."""
+        """Return its declaration, as `larder services` lists it."""
         return {
             **self.summary(),
             "reads": names(self.reads()),
@@ -118,14 +119,14 @@ class Operator:
         }
 
     def sentence(self) -> str:
-        """Say the same to people in one line, which begins with a word for the kind."""
+        """Return the same as one line for people, which begins with a word for the kind."""
         tables, into = ", ".join(names(self.uses())), ", ".join(names(self.writes()))
         parts = [self.kind, ", ".join(names(self.reads())), tables and f"with {tables}", into and f"into {into}"]
         return " ".join(filter(None, parts))
 
     @property
     def placed(self) -> bool:
-        """Whether it matters in which partition a record lies."""
+        """Whether it matters in which partition a record is."""
         return True
 
     @property
@@ -134,27 +135,27 @@ class Operator:
         return False
 
     def reads(self) -> Sequence[Source]:
-        """Give the sources of its records."""
+        """Return the sources of its records."""
         return ()
 
     def uses(self) -> Sequence[TableUse]:
-        """Give the tables whose rows it uses."""
+        """Return the tables whose rows it uses."""
         return ()
 
     def writes(self) -> Sequence[Topic]:
-        """Give the declared topics that it writes."""
+        """Return the declared topics that it writes to."""
         return ()
 
     def meets(self) -> Iterable[tuple[Source, Topic]]:
-        """Give the pairs of a source and a table that meet by partition, and need equally many partitions."""
+        """Return the pairs of a source and a table that are co-partitioned, and so need equal partition counts."""
         return ()
 
     def keeps(self, service: str) -> Iterable[KeptTopic]:
-        """Give the topics that the service of that name keeps for it."""
+        """Return the topics that the service of that name keeps for it."""
         return ()
 
     def passages(self, service: str) -> Iterable[Passage]:
-        """Give where its records go in the service of that name; what a function makes of them has any size."""
+        """Return the passages of its records in the service of that name; results of a function may have any size."""
         return ()
 
     def kind_problems(self, service: Service) -> Iterable[Problem]:
@@ -166,7 +167,7 @@ class Operator:
         return ()
 
     def edges(self, service: str) -> Iterable[Edge]:
-        """Draw what it reads, uses and writes in the topology of the service of that name."""
+        """Yield the edges of what it reads, uses and writes in the topology of the service of that name."""
         here = node(self)
         for source in self.reads():
             yield from source_edges(service, source, here)
@@ -177,17 +178,17 @@ class Operator:
 
 
 def names(declared: Iterable[Source | TableUse | Topic]) -> list[str]:
-    """Name what was declared."""
+    """Return the names of declarations."""
     return [each.name for each in declared]
 
 
 def node(operator: Operator) -> str:
-    """Give the id of an operator in the topology."""
+    """Return the id of an operator's node in the topology."""
     return f"{operator.kind}:{operator.name}"
 
 
 def source_edges(service: str, source: Source, to: str) -> Iterator[Edge]:
-    """Draw the way of the records of a source to a node."""
+    """Yield the edges along which a source's records reach a node."""
     if not isinstance(source, Rekeyed):
         yield Edge(f"topic:{source.name}", to)
         return

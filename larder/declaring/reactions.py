@@ -1,6 +1,6 @@
-"""Reactions to changes of a table as values.
+"""Reactions to changes of a table, as values.
 
-Declaring checks nothing, so that all mistakes can be reported together.
+Declaring a reaction checks nothing, so that the checks can report all mistakes together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Unknown(Enum):
-    """Stands for a row that is not known any more."""
+    """Stands for an old row that is no longer known."""
 
     UNKNOWN = "unknown"
 
@@ -36,19 +36,19 @@ Old: TypeAlias = bytes | Unknown | None
 
 
 def counted_reactions(table: str) -> str:
-    """Give the id under which the reactions to a table are counted together."""
+    """Return the id under which all reactions to a table are counted together."""
     return f"reactions:{table}"
 
 
 @dataclass(eq=False)
 class Reaction(Operator):
-    """A function over the changes of a table, whose events go `into` topics."""
+    """A function over the changes of a table; its events go to the topics in `into`."""
 
     table: TableUse
     into: tuple[EventTopic, ...] = ()
     function: Callable[..., Any] | None = field(default=None)
 
-    kind = "agent"  # in the topology, where both are functions that may do anything
+    kind = "agent"  # in the topology: both are functions that may do anything
     listed_as = "reactions"
 
     @property
@@ -58,28 +58,28 @@ class Reaction(Operator):
 
     @property
     def counted_as(self) -> str:
-        """All reactions to a table are counted together."""
+        """The id under which all reactions to its table are counted together."""
         return counted_reactions(self.table.name)
 
     def summary(self) -> dict[str, Any]:
-        """Give its table."""
+        """Return its table."""
         return {"table": self.table.name}
 
     def outline(self) -> dict[str, Any]:
-        """Give its table, and the topics of what it emits."""
+        """Return its table, and the topics of its events."""
         return {**self.summary(), "into": names(self.into)}
 
     def sentence(self) -> str:
-        """Say to what it reacts."""
+        """Describe in one line what it reacts to."""
         into = f" into {', '.join(names(self.into))}" if self.into else ""
         return f"reacts to changes of {self.table.name}{into}"
 
     def uses(self) -> Sequence[TableUse]:
-        """Give its table."""
+        """Return its table."""
         return (self.table,)
 
     def writes(self) -> Sequence[Topic]:
-        """Give the topics of its events."""
+        """Return the topics of its events."""
         return self.into
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
@@ -91,12 +91,12 @@ class Reaction(Operator):
         return reaction_problems(service, self)
 
     def edges(self, service: str) -> Iterator[Edge]:
-        """Draw the changes and its events."""
+        """Yield the edges of the changes and of its events."""
         yield Edge(f"table:{self.table.name}", node(self), "changes")
         for topic in self.into:
             yield Edge(node(self), f"topic:{topic.name}")
 
     def __call__(self, function: Function) -> Function:
-        """Take the function; the decorator form is the only one."""
+        """Set the function, as a decorator; there is no other form."""
         self.function = function
         return function
