@@ -12,7 +12,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?
 
 
 def is_host(text: str) -> bool:
-    """Say whether `text` is an IP address, or a name without empty labels.
+    """Return whether `text` is an IP address, or a name without empty labels.
 
     >>> is_host("kafka.svc"), is_host("kafka..svc"), is_host("::1")
     (True, False, True)
@@ -21,7 +21,7 @@ def is_host(text: str) -> bool:
 
 
 def is_address(text: str, *, needs_port: bool) -> bool:
-    """Say whether `text` is host:port, with an IPv6 host in brackets; without `needs_port`, a host alone will do.
+    """Return whether `text` is host:port, with an IPv6 host in brackets; without `needs_port`, a host is enough.
 
     >>> is_address("[::1]:9092", needs_port=True), is_address("kafka:99999", needs_port=True)
     (True, False)
@@ -45,7 +45,7 @@ def _is_name(text: str) -> bool:
     if not _NAME.fullmatch(text):
         return False
     try:
-        text.encode("idna")  # as for a look-up of the name
+        text.encode("idna")  # as a look-up of the name does
     except UnicodeError:
         return False
     return True

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Connection:
-    """What all clients of a process are made with; `bootstrap` has the addresses, host:port separated by commas."""
+    """What all clients of a process connect with; `bootstrap` has the addresses, host:port separated by commas."""
 
     bootstrap: str
 
@@ -23,5 +23,5 @@ class Connection:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The arguments for a client of aiokafka."""
+        """The arguments for an aiokafka client."""
         return {"bootstrap_servers": self.bootstrap}

@@ -1,6 +1,6 @@
-"""The loaded services, checked, and their topics: the owner, the users and the settings of each.
+"""The loaded and checked services, and their topics with owners, users and settings.
 
-Reads declarations. What a broker has comes in as facts.
+Reads declarations; the caller passes what a broker has as facts.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class CheckedProject(NamedTuple):
 
 
 def declared_services(modules: Sequence[str]) -> dict[str, Service]:
-    """Import modules and give their services by name; raises DeclarationError with all their problems."""
+    """Import modules and return their services by name; raise DeclarationError with all their problems."""
     services = load_services(modules)
     _refuse_mistakes(services, modules, () if services else _unused(services, modules))
     return services
 
 
 def checked_project(modules: Sequence[str]) -> CheckedProject:
-    """Check everything that modules declare, including topics that no service uses; raises DeclarationError."""
+    """Check all that modules declare, even topics that no service uses; raise DeclarationError with all problems."""
     services = load_services(modules)
     unused = _unused(services, modules)
     _refuse_mistakes(services, modules, unused)
@@ -100,12 +100,12 @@ def declared_topics(services: Mapping[str, Service], only: str | None, facts: Fa
 
 
 def owner_of(topic: EventTopic | OwnerTopic, services: Sequence[Service]) -> str:
-    """Name the only service that may write a topic; "" if none is declared and no service publishes to it."""
+    """Return the only service that may write to a topic; "" if none is declared and none publishes to it."""
     return topic.owner or next((service.name for service in services if owns(service, topic)), "")
 
 
 def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
-    """Give the topics that services declare, without internal ones."""
+    """Yield the topics that services declare, without internal ones."""
     for service in services:
         yield from (use.topic for use in service.tables)
         for operator in service.operators:
@@ -114,7 +114,7 @@ def topics(services: Sequence[Service]) -> Iterator[EventTopic | OwnerTopic]:
 
 
 def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTopic:
-    """Give the declaration of a topic; raises `MistakeError` with the names of all topics."""
+    """Return the declaration of a topic; raise `MistakeError`, which lists all topics, if there is none."""
     known = {topic.name: topic for topic in topics(services)}
     if name not in known:
         found = f"none of that name, but {', '.join(known) or 'no topic at all'}{unconfigured()}"
@@ -123,7 +123,7 @@ def topic_named(services: Sequence[Service], name: str) -> EventTopic | OwnerTop
 
 
 def service_named(services: Mapping[str, Service], name: str) -> Service:
-    """Give the declaration of a service; raises `MistakeError` with the names of all services."""
+    """Return the declaration of a service; raise `MistakeError`, which lists all services, if there is none."""
     if name not in services:
         found = f"none of that name, but {', '.join(services) or 'no service at all'}{unconfigured()}"
         raise MistakeError(Problem(f"service {name}", "requires a declared service", found, _near(name, services)))
@@ -131,7 +131,7 @@ def service_named(services: Mapping[str, Service], name: str) -> Service:
 
 
 def unconfigured() -> str:
-    """Say that no setting names modules, so that those of the project were loaded; "" if one does."""
+    """Return a note that no setting names modules, so that the project's were loaded; "" if one does."""
     loaded = load_settings()
     if loaded.origins["modules"] != "default":
         return ""

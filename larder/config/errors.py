@@ -1,7 +1,7 @@
 """The errors that a command shows instead of a traceback, and their exit codes.
 
-There are two kinds: a mistake (the user changes what was given), and something unavailable (something else has to
-change). Does not know where they come from.
+There are two kinds: a mistake (the user has to change the input), and something unavailable (something else has to
+change). Does not know where errors come from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class AppError(LarderError):
 
 
 class MistakeError(AppError):
-    """The command cannot do what was asked: change what was given."""
+    """The command cannot do what was asked: change its input."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class UnavailableError(AppError):
 
 
 def no_room(directory: Path, declared: str = "local broker") -> UnavailableError:
-    """Give the error for a `directory` without space for what was declared."""
+    """Return the error for a `directory` in which `declared` has no space left."""
     problem = Problem(
         declared,
         f"requires room to write in {directory}",

@@ -1,7 +1,7 @@
-"""The settings of a process, from defaults, a TOML file and environment variables, in that order.
+"""The settings of a process, from defaults, a TOML file and environment variables; the later ones win.
 
-The one place of each setting, with its type, bounds and meaning; `larder settings` shows them. Unknown names are
-refused, since a mistyped setting would silently have no effect. Does not know what the settings are used for.
+Each setting is defined only here, with its type, bounds and meaning; `larder settings` shows them. Unknown names are
+rejected, since a mistyped setting would silently have no effect. Does not know what the settings are used for.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ PREFIX = "LARDER_"
 KAFKA_VARIABLE = "KAFKA"
 
 LONGEST_HEARTBEAT = 0.5
-"""Seconds. A stopped worker's partitions wait until the next heartbeat of the others."""
+"""In seconds. A stopped worker's partitions wait until the next heartbeat of the others."""
 
 Origin = Literal["default", "file", "environment", "local broker"]
-"""The last one is for the address of Kafka, if it is that of the local broker that runs."""
+"""The last one is for the address of Kafka, if it is the address of the running local broker."""
 
 
 def _setting(default: Any, about: str) -> Any:
@@ -135,7 +135,7 @@ SETTINGS = tuple(
 
 
 def load_settings(environment: Mapping[str, str] = os.environ, directory: Path = Path()) -> Loaded:
-    """Read the settings for a process in `directory`; raises `MistakeError` with all problems."""
+    """Read the settings for a process in `directory`; raise `MistakeError` with all problems."""
     named = environment.get(FILE_VARIABLE)
     path, written = (Path(named), read_toml(Path(named))) if named else settings_file(directory)
     ours = {
@@ -168,7 +168,7 @@ def load_settings(environment: Mapping[str, str] = os.environ, directory: Path =
 
 
 def _unknown(name: str, known: Mapping[str, Setting], place: str) -> Problem:
-    # All variables share the prefix, which says nothing about which of them was meant.
+    # All variables share the prefix, so it does not show which of them was meant.
     own = {each.removeprefix(PREFIX): each for each in known}
     near = [own[each] for each in difflib.get_close_matches(name.removeprefix(PREFIX), own, 1)]
     return Problem(

@@ -15,7 +15,7 @@ PROJECT_FILE = "pyproject.toml"
 
 
 def settings_file(directory: Path) -> tuple[Path, dict[str, Any]]:
-    """Give the file of a directory, which need not exist, and its settings; raises `MistakeError`."""
+    """Return a directory's file, which need not exist, and its settings; raise `MistakeError` if there are two."""
     own, project = directory / FILE_NAME, directory / PROJECT_FILE
     table = _table(project) if project.is_file() else None
     if table is None:
@@ -28,7 +28,7 @@ def settings_file(directory: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a file; raises `MistakeError`."""
+    """Read a TOML file; raise `MistakeError` if it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -42,7 +42,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _table(project: Path) -> dict[str, Any] | None:
-    """Give `[tool.larder]` of a pyproject.toml, or None if it has none."""
+    """Return `[tool.larder]` of a pyproject.toml, or None if it has none."""
     found = read_toml(project)
     for name in ("tool", "larder"):
         if name not in found:

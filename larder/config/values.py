@@ -1,6 +1,6 @@
 """One setting: its meaning, and how the text of a variable or a TOML value becomes its value.
 
-Pure; knows no setting by name.
+Pure; does not know any setting by name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
     """A setting without its value."""
 
     name: str
-    type: Any  # a key of KINDS, or a Literal of texts; may be annotated with bounds
+    type: Any  # a key of KINDS, or a Literal of strings; may be annotated with bounds
     default: Any
     variable: str
     about: str
@@ -49,7 +49,7 @@ class Setting(NamedTuple):
 
 
 def read(setting: Setting, given: Any, origin: str) -> Any:
-    """Convert a text of the environment or a TOML value; give the value, or the `Problem`."""
+    """Convert the text of a variable or a TOML value; return the value, or the `Problem`."""
     is_text = isinstance(given, str)
     value = _trimmed(setting.kind, given) if is_text else given
     try:
@@ -64,7 +64,7 @@ def read(setting: Setting, given: Any, origin: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Write a value as the environment has it."""
+    """Return a value as the text of an environment variable."""
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
