@@ -96,7 +96,7 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
 
 
 def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> str:
-    """Say how a state and an input get equally many partitions; the input has `count`."""
+    """Return how to give a state and an input equal partition counts; the input has `count`."""
     ways_out = [] if isinstance(source, Rekeyed) else [f'use {source.name}.by("{source.key}")']
     if facts.get(topic.name) is None:
         ways_out.append(f"declare {topic.name} with partitions={count}")
@@ -104,7 +104,7 @@ def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> s
 
 
 def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
-    """Check that the type of an event decides on its topic."""
+    """Check that the type of an event determines its topic."""
     rows = Counter(topic.row for topic in into)
     for row, count in rows.items():
         if count > 1:

@@ -1,7 +1,7 @@
 """Finds all mistakes in declarations at once, before anything starts.
 
-Pure: services and facts about the broker in, problems out. Has the checks of several services together, and calls
-all others.
+Pure: services and facts about the broker in, problems out. This module compares services with each other, and
+calls all other checks.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ Topic: TypeAlias = EventTopic | OwnerTopic
 
 
 def problems(services: Sequence[Service], facts: Facts | None = None) -> tuple[Problem, ...]:
-    """Find every mistake in the services once, in the order of declaration.
+    """Find each mistake in the services once, in the order of declaration.
 
     `facts` has the broker's topics by name; other topics are not checked against the broker. A topic that does not
     exist is not a problem: see `missing_topics`.
@@ -49,7 +49,7 @@ def _kind_problems(service: Service) -> Iterator[Problem]:
 
 
 def _sound(service: Service) -> Service:
-    """Remove what has such problems, or uses a table that has: all other checks rely on kinds."""
+    """Leave out whatever has such problems or uses a table that has them: all other checks rely on kinds."""
     sound = Service(service.name)
     sound.tables = [table for table in service.tables if not any(table_problems(table))]
     sound.operators = [
@@ -123,7 +123,7 @@ def _difference_problems(one: Topic, other: Topic) -> Iterator[Problem]:
 
 
 def _topics(services: Sequence[Service]) -> tuple[Topic, ...]:
-    """Give all declarations of topics that the services use, without duplicates."""
+    """Return all declarations of topics that the services use, without duplicates."""
     used: dict[Topic, None] = {}
     for service in services:
         for table in service.tables:

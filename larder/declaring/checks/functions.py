@@ -1,6 +1,6 @@
 """Checks of functions: the number and the types of their parameters.
 
-Pure: functions are inspected, never called.
+Pure: the checks inspect functions and never call them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def function_problems(declared: str, join: Join, function: Callable[..., Any]) -> Iterator[Problem]:
-    """Check the signature; parameters without annotation are accepted."""
+    """Check the signature of a join's function; parameters without annotations are accepted."""
     name = getattr(function, "__name__", repr(function))
     declared = f"{declared}, function {name}"
     if not is_plain(function):
@@ -39,7 +39,7 @@ def function_problems(declared: str, join: Join, function: Callable[..., Any]) -
 
 
 def takes(signature: inspect.Signature, count: int) -> bool:
-    """Whether a function can be called with so many positional arguments."""
+    """Return whether a function can be called with `count` positional arguments."""
     try:
         signature.bind(*range(count))
     except TypeError:
@@ -63,12 +63,12 @@ def _type_problems(declared: str, join: Join, function: Callable[..., Any], name
 
 
 def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether calling the function gives its result."""
+    """Return whether a call of the function returns its result: it is neither async nor a generator."""
     return not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
 
 
 def not_plain(declared: str, what: str) -> Problem:
-    """Give the problem of a function that is not plain."""
+    """Return the problem of a function that is not plain."""
     return Problem(
         declared,
         f"{what} requires a pure function, written with def",
@@ -78,7 +78,7 @@ def not_plain(declared: str, what: str) -> Problem:
 
 
 def hints_of(declared: str, what: str, function: Callable[..., Any]) -> dict[str, Any] | Problem:
-    """Give the annotated types of a function's parameters and result."""
+    """Return the annotated types of a function's parameters and result, or the problem with them."""
     try:
         return get_type_hints(function)
     except (NameError, TypeError) as error:
@@ -91,7 +91,7 @@ def hints_of(declared: str, what: str, function: Callable[..., Any]) -> dict[str
 
 
 def accepts(annotation: Any, row: type, *, nullable: bool) -> bool:
-    """Whether a parameter takes a row, and with `nullable` also None."""
+    """Return whether a parameter accepts a row and, with `nullable`, also None."""
     options = _options(annotation)
     takes_row = any(option is Any or (isinstance(option, type) and issubclass(row, option)) for option in options)
     takes_none = bool({Any, object, NoneType} & set(options))
@@ -99,7 +99,7 @@ def accepts(annotation: Any, row: type, *, nullable: bool) -> bool:
 
 
 def gives(annotation: Any, *wanted: type) -> bool:
-    """Whether a result is one of these types, or None."""
+    """Return whether a result is always one of these types, or None."""
     return all(
         option in {Any, NoneType} or (isinstance(option, type) and issubclass(option, wanted))
         for option in _options(annotation)
@@ -117,7 +117,7 @@ def _named(row: type, *, nullable: bool) -> str:
 
 
 def unfit(declared: str, what: str, wanted: str, found: Any) -> Problem:
-    """Give the problem of a parameter or a result of the wrong type."""
+    """Return the problem of a parameter or a result with the wrong type."""
     return Problem(
         declared,
         f"{what} requires the type {wanted}",

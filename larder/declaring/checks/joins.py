@@ -76,7 +76,7 @@ def _step_problems(declared: str, join: Join) -> Iterator[Problem]:
 
 
 def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
-    """Records wait in the partition of their input: a source that has grown needs more partitions to wait in."""
+    """Check the topic of waiting records: each waits in its input's partition, so a source that grew needs more."""
     name = waiting_name(service.name, join)
     found, wanted = facts.get(name), partitions(service, join.source, facts)
     if join.wait is not None and found is not None and found.partitions != wanted:
@@ -94,7 +94,7 @@ def _is_bounded(wait: Wait) -> bool:
 
 
 def _rows_problems(declared: str, service: Service, join: Join) -> Iterator[Problem]:
-    """Rekeyed rows move, so that only revisions show which of their results is the newest."""
+    """Check the results of rekeyed rows: rows move, so only revisions show which result is the newest."""
     source = events_of(join.source)
     if not (join.gathers and isinstance(source, OwnerTopic)):
         return
@@ -194,7 +194,7 @@ def _copartition_problems(
 
 
 def _level_out(service: Service, source: Source, facts: Facts) -> str | None:
-    """Say what to do about an internal topic with another number of partitions."""
+    """Return what to do about an internal topic with another number of partitions."""
     name = input_name(service, source)
     if not isinstance(source, Rekeyed) or facts.get(name) is None:
         return None
@@ -202,7 +202,7 @@ def _level_out(service: Service, source: Source, facts: Facts) -> str | None:
 
 
 def _likely_field(source: Source, lookup: Lookup) -> str:
-    """Guess the field with the table's key, for an instruction."""
+    """Guess the field that holds the table's key, for an instruction."""
     key = lookup.table.topic.key
     if lookup.field not in {"", source.key} or key not in fields(source.row):
         return lookup.field or key

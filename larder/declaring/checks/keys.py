@@ -1,7 +1,7 @@
-"""Checks that the key of a source is the key of the rows that it meets.
+"""Checks that the key of a source is the key of the rows that belong to its records.
 
-Pure. Two fields of one type may hold quite different values. So a source that is not rekeyed has to have the key under
-the same name, or to declare the name that tables have for it (`key_is`).
+Pure. Two fields of one type may hold quite different values. So a source that is not rekeyed must have a key of the
+same name, or declare what tables call its key (`key_is`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from larder.declaring.topics import OwnerTopic, Rekeyed
 
 
 def input_key_problems(declared: str, source: Source, state: OwnerTopic) -> Iterator[Problem]:
-    """Compare the key of a decide's input with that of its state."""
+    """Compare the key of a decide's input with its state's key."""
     if not is_keyed_as(source, state):
         yield Problem(
             declared,
@@ -36,12 +36,12 @@ def source_key_problems(declared: str, source: Source, lookup: Lookup) -> Iterat
 
 
 def is_keyed_as(source: Source, table: OwnerTopic) -> bool:
-    """Whether a source declares that its key is that of a table; `.by` is such a declaration."""
+    """Return whether a source declares that its key is a table's key; `.by` is such a declaration."""
     return isinstance(source, Rekeyed) or table.key in {source.key, source.key_is}
 
 
 def advice(source: Source, table: OwnerTopic) -> str:
-    """Say by which field to partition a source, so that its records meet the rows of a table."""
+    """Return by which field to partition a source, so that its records are in the partitions of a table's rows."""
     name, row = events_of(source).name, source.row
     fitting = [field for field in fields(row) if holds_key_of(table, row, field)]
     if table.key in fitting:
@@ -54,7 +54,7 @@ def advice(source: Source, table: OwnerTopic) -> str:
 
 
 def holds_key_of(table: OwnerTopic, row: type, field: str) -> bool:
-    """Whether a field has the type of a table's key, which the name alone does not show."""
+    """Return whether a field has the type of a table's key; its name alone does not show that."""
     found = scalar(row, field).key_type if field in fields(row) else None
     return found is not None and found.python is table.key_type
 

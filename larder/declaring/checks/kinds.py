@@ -1,7 +1,7 @@
 """Checks that the arguments of declarations are of the right kind: topics, tables, events.
 
-Python does not enforce types. What has a wrong kind is reported here and left out of all other checks, which can
-rely on kinds then. Pure: values in, problems out.
+Python does not enforce types. These checks report arguments of the wrong kind. All other checks leave out such
+declarations, and can therefore rely on kinds. Pure: values in, problems out.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def agent_kind_problems(agent: AgentDeclaration) -> Iterator[Problem]:
 
 
 def _is_a(kind: object, given: object) -> bool:
-    return isinstance(given, kind)  # type: ignore[arg-type]  # a class, or several with | between
+    return isinstance(given, kind)  # type: ignore[arg-type]  # a class, or several joined by |
 
 
 def _named(given: object) -> str:

@@ -1,7 +1,7 @@
 """Checks that a record with its rows makes a row of the output topic.
 
-For joins without a function, whose result is the record's own JSON with the rows in it. Pure: values in, problems
-out.
+These checks are for joins without a function: the result is the record's own JSON with the rows in it. Pure: values
+in, problems out.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _output_field_problems(declared: str, join: Join) -> Iterator[Problem]:
 
 
 def _null_problems(declared: str, join: Join) -> Iterator[Problem]:
-    """Check that results can be read: a missing row that is passed on is null in them."""
+    """Check that readers can decode results in which a missing row, which is passed on, is null."""
     row = join.into.row
     names = {field.encode_name: name for name, field in fields(row).items()}
     for name in [names[lookup.embed] for lookup in join.lookups if lookup.embed in names]:

@@ -43,7 +43,7 @@ def _name_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
-    """Refuse an agent, or a co-partitioned table, beside another reader: one loop reads an input partition."""
+    """Report an agent or co-partitioned table that shares its topic with another reader: one loop reads a partition."""
     read = {events_of(source).name: "the source of a join or a decide" for source in service.sources}
     for table in [table for table in service.tables if table.held == "partition"]:
         other = read.get(table.name)
@@ -69,7 +69,7 @@ def _loop_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
-    """Refuse two different declarations of one `.by`, which share a topic."""
+    """Report different declarations of one `.by`, since they share a topic."""
     found: dict[str, set[str]] = {}
     for source in service.sources:
         if isinstance(source, Rekeyed):
@@ -85,7 +85,7 @@ def _rekey_problems(declared: str, service: Service) -> Iterator[Problem]:
 
 
 def _named_after_wrong(use: TopicUse) -> bool:
-    """Whether the name is invalid because that of the input is, which is a problem of the input."""
+    """Return whether the name is invalid because the input's name is; the input reports that problem."""
     return Role.REPLAYS in use.roles and any(name_problems("", use.name[-LONGEST_NAME:]))
 
 

@@ -1,4 +1,4 @@
-"""Checks of a topic: its name, its row type, its fields, and what the broker has.
+"""Checks of a topic: its name, its row type, its fields, and its settings on the broker.
 
 Pure: values in, problems out.
 """
@@ -37,7 +37,7 @@ def name_problems(declared: str, name: str) -> Iterator[Problem]:
 
 
 def topic_problems(topic: EventTopic | OwnerTopic) -> Iterator[Problem]:
-    """Check a topic as far as that is possible without a broker."""
+    """Check everything about a topic that needs no broker."""
     declared = f"topic {topic.name}"
     yield from name_problems(declared, topic.name)
     yield from _number_problems(declared, topic)
@@ -89,7 +89,7 @@ def rekey_problems(declared: str, source: Rekeyed) -> Iterator[Problem]:
 
 
 def type_name(row: type, field: str) -> str:
-    """Give the type of a field as the user wrote it."""
+    """Return the type of a field as the user wrote it."""
     if field not in fields(row):
         return "no such field"
     found = fields(row)[field].type
@@ -97,7 +97,7 @@ def type_name(row: type, field: str) -> str:
 
 
 def broker_problems(use: TopicUse, found: TopicFacts) -> Iterator[Problem]:
-    """Compare what the broker has with what was declared."""
+    """Compare the topic on the broker with its declaration."""
     policy = found.cleanup_policy.replace(" ", "")
     if use.compacted and policy != "compact":
         yield Problem(
