@@ -1,9 +1,9 @@
-"""Compiles decides into functions from bytes and rows to what has to be written.
+"""Compiles decides into functions that turn bytes and rows into what must be written.
 
 `compile_decide` works out once whatever does not depend on the event. Workers and runs in memory use the same
-functions. No I/O; knows no store, no partition and no transaction.
+functions. They do no I/O, and do not know stores, partitions or transactions.
 
-Faults of an event are raised as ValueError with a readable cause.
+For a faulty event they raise ValueError with a readable cause.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class DecisionVerdict(NamedTuple):
     """The outcome of a decision.
 
     rows     by encoded key: the new row, or None for a deletion.
-    emitted  for each event the number of its topic in `into`, its key and its value.
-    refusal  the reason of a refusal.
-    wakes    by encoded key, in seconds since 1970.
+    emitted  for each event, the position of its topic in `into`, its key and its value.
+    refusal  the reason for a refusal.
+    wakes    for each wake-up, its encoded key and its time in seconds since 1970.
     """
 
     rows: dict[bytes, Row | None]
@@ -51,11 +51,11 @@ class DecisionVerdict(NamedTuple):
 class CompiledDecide:
     """The functions of a decide.
 
-    events(value)           one for each input: give the encoded key of the row, and the typed event.
+    events(value)           one function for each input: returns the encoded key of the row, and the typed event.
     typed(json)             decodes a stored row.
-    judge(event, row, near) calls the user's function.
-    written(row, revision)  encodes a row of a verdict with its revision, and gives it as readers will
-                            decode it. ValueError if they could not.
+    judge(event, row, near) calls the user's function, and returns the verdict.
+    written(row, revision)  encodes a row of a verdict with its revision, and also returns the row as
+                            readers will decode it. Raises ValueError if they could not.
     """
 
     decide: Decide
@@ -65,7 +65,7 @@ class CompiledDecide:
     written: Callable[[Row, int | None], tuple[bytes, Row]]
 
     def refused(self, cause: str, key: bytes, reason: str, event: bytes | None) -> tuple[bytes, bytes]:
-        """Give key and value of a refusal; `event` is JSON, or None for a wake-up."""
+        """Return the key and the value of a refusal; `event` is JSON, or None for a wake-up."""
         state = self.decide.state.topic
         named = _key_text(state.key_codec.decode(key))
         json = None if event is None else msgspec.Raw(event)
@@ -169,7 +169,7 @@ def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, fl
     def seconds(wake: Wake) -> float:
         at = wake.at.timestamp()
         try:
-            # It is called with a time in UTC.
+            # The wake-up will call the function with this time in UTC.
             as_utc(at)
         except ValueError:
             must = f"give Wake(key, at) with a time in the years 1 to 9999 in UTC; it gave {wake.at.isoformat()}"
@@ -204,7 +204,7 @@ def _writer(decide: Decide, typed: Callable[[bytes], Row]) -> Callable[[Row, int
 
 
 def _key_text(key: Any) -> str:
-    """Write a key for people; bytes in base64url."""
+    """Return a key as text for people; bytes are in base64url."""
     return urlsafe_b64encode(key).rstrip(b"=").decode() if isinstance(key, bytes) else str(key)
 
 

@@ -1,7 +1,7 @@
-"""Reads single fields out of raw JSON, as encoded keys.
+"""Reads single fields of raw JSON, as encoded keys.
 
-Decodes a struct with only the needed fields; the rest of the record is checked to be JSON and skipped. Knows a row
-type and key types, but no joins.
+A reader decodes a struct with only the needed fields. It checks that the rest of the record is JSON, and skips it.
+This module knows row types and key types, but no joins.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,19 +30,19 @@ class TooDeepError(LarderError, ValueError):
     """A record's JSON is nested too deeply to be read."""
 
     def __init__(self) -> None:
-        """Replace an error that says less."""
+        """Set the message, which is clearer than the decoder's."""
         super().__init__("JSON is nested too deeply to be read")
 
 
 class NoValueError(LarderError, ValueError):
-    """A record has no value where one is needed."""
+    """A record has no value although one is needed."""
 
 
 class FieldReader(NamedTuple):
     """Functions from raw JSON to the encoded keys in some of its fields.
 
-    `one(value)` gives a key for each field, `many(values)` a list of keys for each
-    field. None stands for null. Both raise ValueError.
+    `one(value)` returns a key for each field, `many(values)` a list of keys for each
+    field. None stands for null. Both raise ValueError if they cannot read a record.
     """
 
     one: One
@@ -51,7 +51,7 @@ class FieldReader(NamedTuple):
 
 def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> FieldReader:
     """Build the reader of some fields of a row type, each with its key type."""
-    # A field that two tables are looked up by is decoded once.
+    # A field is decoded once, even if two tables are looked up by it.
     names = list(dict.fromkeys(name for name, _ in needed))
     part = _partial_type(row, names)
     columns = [(names.index(name), _encoder(key_type)) for name, key_type in needed]
@@ -60,9 +60,9 @@ def reader(row: type, needed: Sequence[tuple[str, KeyType]]) -> FieldReader:
 
 
 def _partial_type(row: type, names: Sequence[str]) -> type:
-    """Give a type with only the named fields, as attributes f0, f1, ...
+    """Return a type with only the named fields, as attributes f0, f1, ...
 
-    A field keeps its type and its default, so that missing fields are refused or null as in the whole row.
+    A field keeps its type and its default, so that a missing field has the same effect as in the whole row.
     """
     known = fields(row)
     needed = [(f"f{number}", known[name].type, _same_default(known[name])) for number, name in enumerate(names)]
@@ -78,18 +78,18 @@ def _same_default(field: FieldInfo) -> Any:
 
 
 def _check_text(value: bytes) -> None:
-    """Raise UnicodeDecodeError, a ValueError, unless a value is UTF-8; decoding does not check what it skips."""
+    """Raise UnicodeDecodeError, a ValueError, if a value is not UTF-8; decoding does not check what it skips."""
     if not value.isascii():
         value.decode()
 
 
 def _encoder(key_type: KeyType) -> Encode:
-    # The decoder has checked that text is text.
+    # The decoder has already checked that the value is text.
     return str.encode if key_type is TEXT else key_type.encode
 
 
 def _one(decode: Decode, columns: Sequence[tuple[int, Encode]]) -> One:
-    """Build the function for one record, with special cases for one and two rows."""
+    """Build the function for one record, with special cases for one and two keys."""
     match columns:
         case [(0, encode)]:
             return _one_of_one(decode, encode)
@@ -152,7 +152,7 @@ def _many(strict: Decode, decode: Decode, columns: Sequence[tuple[int, Encode]])
 
 
 def _decoded(strict: Decode, decode: Decode, values: Sequence[bytes | None]) -> list[Any]:
-    """Decode a batch strictly, and a refused one with the decoder that costs a call for each record."""
+    """Decode a batch strictly; if that fails, use the decoder that costs a call for each record."""
     try:
         return [strict(value) for value in values]
     except msgspec.DecodeError:

@@ -1,10 +1,10 @@
 """Compiles joins into fast functions from bytes to bytes.
 
 `compile_join` works out once whatever does not depend on the record, so that each record costs a partial decode and
-a splice. Workers and runs in memory use the same functions. No I/O; knows no store, no partition, and no steps for
-a record without a partner.
+a splice. Workers and runs in memory use the same functions. They do no I/O, and do not know stores, partitions, or
+the steps for a record without a partner.
 
-Faults of a record are raised as ValueError with a readable cause.
+For a faulty record they raise ValueError with a readable cause.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ Rows: TypeAlias = Sequence[bytes | None]
 
 
 class LookedUp(NamedTuple):
-    """A record with its keys in the tables and the rows under them, for each lookup; None for what is not there.
+    """A record with its key and its row in the table of each lookup; None for a key or a row that is missing.
 
-    `unreadable` says why there are none: the record's fields cannot be read.
+    If the record's fields cannot be read, there are no keys and no rows, and `unreadable` is the cause.
     """
 
     record: Record
@@ -44,24 +44,24 @@ class LookedUp(NamedTuple):
 class CompiledJoin:
     """The functions of a join, over bytes.
 
-    references(value)        gives the encoded key in each table, in the order of the
-                             lookups; None if the field is null. ValueError for a record
-                             without a value, or one that cannot be read.
-    references_many(values)  does the same for a batch, faster: a list of keys for each
-                             lookup. It raises if any value is bad, without saying which;
-                             then process them one by one.
-    output(key, value, rows) gives key and value of the result for a record and the raw row
-                             of each lookup (None if it is passed on without); None if the
-                             join's function returns no result. ValueError as above, and
-                             if the function fails.
+    references(value)        returns the encoded key in each table, in the order of the
+                             lookups; None if the field is null. Raises ValueError if the
+                             record has no value, or cannot be read.
+    references_many(values)  does the same for a batch, faster: returns a list of keys for
+                             each lookup. It raises if any value is bad, without saying
+                             which; then process the values one by one.
+    output(key, value, rows) returns the key and the value of the result for a record and
+                             the raw row of each lookup (None for a missing row that is
+                             passed on); None if the join's function returns no result.
+                             Raises ValueError as above, and if the function fails.
     output_many(keys, values, rows)
                              does the same for a batch, with a column of rows for each
-                             lookup: gives keys, values (None for no result), and the
-                             number of records from which a field with the name of an
-                             embedded row was removed. Raises as references_many does.
+                             lookup. Returns keys, values (None for no result), and the
+                             number of records from which it removed a field with the name
+                             of an embedded row. Raises as references_many does.
 
-    Only the needed fields are decoded and checked; the rest of a record is checked to be
-    JSON, and passes through unchanged.
+    These functions decode and check only the needed fields. They check that the rest of
+    a record is JSON, and pass it through unchanged.
     """
 
     join: Join
@@ -70,12 +70,12 @@ class CompiledJoin:
     output_many: OutputMany
 
     def output(self, key: bytes | None, value: bytes, rows: Rows) -> Produced | None:
-        """See above."""
+        """Return the result of one record, as described above."""
         (made,), (result,), _ = self.output_many((key,), (value,), [(row,) for row in rows])
         return None if result is None else (made, result)
 
     def why_missing(self, references: Keys, rows: Rows) -> str:
-        """Say which partners a record lacks, for readers of dead letters."""
+        """Describe which partners a record lacks, for readers of dead letters."""
         return "; ".join(
             f"{lookup.field} is null"
             if reference is None
@@ -95,9 +95,10 @@ def compile_join(join: Join) -> CompiledJoin:
 
 
 def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
-    """Build the function that gives the encoded key by which events are partitioned, or None for null.
+    """Build the function that returns the encoded key by which events are partitioned, or None for null.
 
-    It raises ValueError for an event without a value or the field, and for null unless `missing` drops it.
+    It raises ValueError if an event lacks a value or the field, or if the field is null and `missing` does not drop
+    the event.
     """
     key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
     read, _ = reader(rekeyed.row, [(rekeyed.field, key_type)])
@@ -113,9 +114,9 @@ def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
 
 
 def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None], tuple[bytes | None, int]]:
-    """Build the function that gives the encoded key by which rows are partitioned, or None for null, and the revision.
+    """Build the function that returns the encoded key that partitions a row (None for null), and the row's revision.
 
-    It raises ValueError for a row without these fields. `revision` names the field of the revision.
+    It raises ValueError if a row lacks these fields. `revision` is the name of the revision's field.
     """
     key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
     read, _ = reader(rekeyed.row, [(rekeyed.field, key_type), (revision, INT64)])
@@ -128,7 +129,7 @@ def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None
 
 
 def revision_reader(join: Join) -> Callable[[bytes | None], int] | None:
-    """Build the function that gives the revision of a joined row; None if results have no revision."""
+    """Build the function that returns the revision of a joined row; None if results have no revision."""
     source, into = events_of(join.source), join.into
     if not (isinstance(source, OwnerTopic) and isinstance(into, OwnerTopic) and source.revision and into.revision):
         return None

@@ -1,7 +1,7 @@
 """Makes the key and the value of a join's result.
 
-Either the record's own JSON with the rows spliced in, or the result of a function. Bytes in, bytes out; does not
-know where rows come from.
+The value is either the record's own JSON with the rows spliced in, or the result of a function. Bytes in, bytes
+out; does not know where rows come from.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class NullKeyError(LarderError, ValueError):
 
 
 def outputs_of(join: Join) -> OutputMany:
-    """Build the function that makes the results of a join: their keys, and their values, None for no result.
+    """Build the function that makes the results of a join: their keys, and their values (None for no result).
 
-    It takes keys and values of records, and a column of rows for each lookup. It also gives the number of records
-    from which a field with the name of an embedded row was removed.
+    It takes the keys and values of records, and a column of rows for each lookup. It also returns the number of
+    records from which it removed a field with the name of an embedded row.
     """
     return _spliced(join) if join.function is None else _called(join, join.function)
 
@@ -47,7 +47,7 @@ def outputs_of(join: Join) -> OutputMany:
 def _spliced(join: Join) -> OutputMany:
     source = fields(join.source.row)
     key_of, keeps_key = _key_in_source(join), _keeps_key(join)
-    # All bytes are valid keys of bytes, and keys of text pass through unchanged.
+    # Any bytes are a valid key of type bytes, and text keys pass through unchanged.
     checked = None if join.into.key_codec in {TEXT, BYTES} else join.into.key_codec.decode
     splice = splicer(
         [lookup.embed for lookup in join.lookups],
@@ -70,7 +70,7 @@ def _spliced(join: Join) -> OutputMany:
 
 
 def _keeps_key(join: Join) -> bool:
-    """Whether the result has the key of the record, which then need not be read."""
+    """Return whether the result has the key of the record, which then need not be read."""
     return (
         _json_name(join.into.row, join.into.key) == _json_name(join.source.row, join.source.key)
         and join.into.key_type is join.source.key_type

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequence[Emitted]]:
-    """Build the function that encodes the events of a change; it raises ValueError for those that it cannot encode."""
+    """Build the function that encodes the events of a change; it raises ValueError if it cannot encode one."""
     decode = decoder(reaction.table.topic.row)
     emitted = emitter(f"the function {reaction.name} on {reaction.table.name}", reaction.into)
 
@@ -28,4 +28,4 @@ def compile_reaction(reaction: Reaction) -> Callable[[Old, bytes | None], Sequen
 
 
 def _nothing(*_: Any) -> None:
-    """Do nothing: the checks refuse a reaction without a function."""
+    """Do nothing; the checks reject a reaction without a function."""

@@ -1,8 +1,8 @@
 """Splices rows into records without decoding either.
 
-The raw JSON of each row goes in front of the record's last brace. The bytes must be one JSON object each. Works
-column by column over a batch, since a call for each record would cost as much as its splice. Knows no joins and no
-topics.
+The raw JSON of each row goes in front of the record's last brace. Each record and each row must be one JSON object.
+A splicer works column by column over a batch, since a call for each record would cost as much as its splice. Does not
+know joins or topics.
 """
 
 import operator
@@ -22,19 +22,19 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
     """Build the function that splices rows into records under these names.
 
-    It takes the records, and a column of rows for each name; None becomes `null`. It removes fields of a record
-    that have one of the names, since a parser that takes the first of two would read them instead of the row. It
-    gives the results, and the number of records from which it removed a field. With `never_empty` records have at
-    least one field, so that the first name always needs a comma.
+    It takes the records, and a column of rows for each name; None becomes `null`. It removes a record's own fields
+    with these names, since a parser that takes the first of two fields would read them instead of the row. It
+    returns the results, and the number of records from which it removed a field. With `never_empty`, each record has
+    at least one field, so that the first name always needs a comma.
     """
     quoted = [msgspec.json.encode(name) for name in names]
-    # Escapes can spell a name differently; in an identifier, only those of code points.
+    # Escapes can spell a name differently; in an identifier, only escapes of code points can.
     escape = b"\\u" if all(name.isidentifier() for name in names) else b"\\"
     heads = [b"," + msgspec.json.encode(name) + b":" for name in names]
     result = b"%b" + b"".join(head.replace(b"%", b"%%") + b"%b" for head in heads) + b"}"
 
     def without_forged(records: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
-        # One search of the batch costs less than one of each record.
+        # One search of the whole batch costs less than a search of each record.
         batch = b"".join(records)
         if escape not in batch and not any(name in batch for name in quoted):
             return records, 0
@@ -62,7 +62,7 @@ def splicer(names: Sequence[str], *, never_empty: bool) -> Splice:
 
 
 def _without(record: bytes, names: Sequence[str]) -> bytes:
-    """Remove fields of these names; a record has none if the names are values, or nested deeper."""
+    """Remove the fields with these names; names that are values, or that are nested deeper, stay."""
     found = _FIELDS.decode(record)
     if found.keys().isdisjoint(names):
         return record
