@@ -1,8 +1,8 @@
-"""Claims of topics: records of one small compacted topic.
+"""Claims to topics: records of one small compacted topic.
 
-The first valid claim of a topic decides on its owner. Each claim has a key of its own, so that compaction, which keeps
-the last record of a key, neither removes a claim nor changes which one came first. A record without a value withdraws
-the claim of its key. Pure: bytes and values in and out.
+The first valid claim to a topic decides its owner. Each claim has its own key. So compaction, which keeps the last
+record of each key, neither removes a claim nor changes which one came first. A record without a value withdraws the
+claim with its key. Pure: bytes and values in and out.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +19,7 @@ OWNERS: Final = "larder.owners"
 class Claim(msgspec.Struct, frozen=True):
     """A service's claim to be the only writer of a topic.
 
-    It holds for the name of the topic; topic_id and since (UTC, ISO 8601) are for people.
+    It applies to the name of the topic; topic_id and since (UTC, ISO 8601) are for people.
     """
 
     topic: str
@@ -28,7 +28,7 @@ class Claim(msgspec.Struct, frozen=True):
     since: str
 
     def key(self, nonce: str) -> bytes:
-        """Give a unique key, if `nonce` is unique; names in Kafka have no spaces."""
+        """Return a key, which is unique if `nonce` is; names in Kafka have no spaces."""
         return f"{self.topic} {self.service} {nonce}".encode()
 
     def value(self) -> bytes:
@@ -37,7 +37,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 def read_claim(value: bytes) -> Claim | None:
-    """Decode a claim; None for any other value."""
+    """Decode a claim; return None for any other value."""
     try:
         return msgspec.json.decode(value, type=Claim)
     except (msgspec.MsgspecError, RecursionError):
@@ -45,9 +45,9 @@ def read_claim(value: bytes) -> Claim | None:
 
 
 def standing(records: Iterable[tuple[bytes, Claim | None]]) -> dict[bytes, Claim]:
-    """Give the claims that were not withdrawn, by key, in the order in which they were made.
+    """Return the claims that were not withdrawn, by key, in the order in which they were made.
 
-    `records` come in the order of their offsets; None withdraws the claim of its key.
+    `records` are in the order of their offsets; None withdraws the claim with its key.
     """
     found: dict[bytes, Claim] = {}
     for key, claim in records:
@@ -58,7 +58,7 @@ def standing(records: Iterable[tuple[bytes, Claim | None]]) -> dict[bytes, Claim
 
 
 def owners(claims: Iterable[Claim]) -> dict[str, Claim]:
-    """Give the first claim of each topic, which decides."""
+    """Return the first claim to each topic, which decides its owner."""
     first: dict[str, Claim] = {}
     for claim in claims:
         first.setdefault(claim.topic, claim)
@@ -66,7 +66,7 @@ def owners(claims: Iterable[Claim]) -> dict[str, Claim]:
 
 
 def ownership_problems(service: str, topics: Collection[str], owned: Mapping[str, Claim]) -> list[Problem]:
-    """Find the topics that `service` declares to own although another service does."""
+    """Find the topics that `service` declares as its own although another service owns them."""
     return [
         Problem(
             f"service {service}, owner of {name}",

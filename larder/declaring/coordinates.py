@@ -16,11 +16,11 @@ class Coordinates(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        """Give the form in addresses, commands, message keys and headers."""
+        """Return the form used in addresses, commands, message keys and headers."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Read that form; None for any other text."""
+        """Read that form; return None for any other text."""
         found = _TEXT.fullmatch(text)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]))

@@ -1,6 +1,6 @@
 """Makes dead letters: the record as it was, and where and why it failed.
 
-The one place of the names of their headers. Pure; other modules send them.
+The names of their headers are defined only here. Pure; other modules send the letters.
 """
 
 from typing import Final, NamedTuple
@@ -13,12 +13,12 @@ from larder.declaring.records import Record
 _PREFIX: Final = "larder."
 _KEY: Final = "larder.key"
 STEP: Final = "larder.step"
-"""The step of the service that dead-lettered the record, and processes it when it is replayed."""
+"""The step of the service that dead-lettered the record, and that processes it if it is replayed."""
 REPLAYED: Final = "larder.replayed"
 """On a replayed record: the coordinates of the original, as topic/partition/offset."""
 ATTEMPT: Final = "larder.attempt"
-"""How often the record was replayed to its step before; absent if never."""
-# A cause may quote foreign text, of which this many characters are kept.
+"""How many times the record was replayed to its step before; absent if never."""
+# The most characters of a cause that are kept; a cause may quote text of users.
 _CAUSE: Final = 4_000
 # The most bytes that the record batch format adds to a header.
 _HEADER_OVERHEAD: Final = 10
@@ -27,12 +27,12 @@ _HEADER_OVERHEAD: Final = 10
 class DeadLetterRecord(NamedTuple):
     """A record for `<service>.dead-letters`.
 
-    key      topic/partition/offset of the original, so that writing it twice has the effect of once.
-    value    that of the original, unchanged; None if it had none.
-    headers  those of the original, then larder.service, larder.topic, larder.partition, larder.offset,
+    key      topic/partition/offset of the original, so that writing it twice has the same effect as once.
+    value    the original's, unchanged; None if it had none.
+    headers  the original's, then larder.service, larder.topic, larder.partition, larder.offset,
              larder.timestamp (ms) and larder.cause, all as text; larder.step, if a step of the service wrote
-             it; larder.attempt, if it was replayed to that step before; and larder.key, the original's bytes,
-             if it had a key.
+             the letter; larder.attempt, if the record was replayed to that step before; and larder.key, the
+             original's bytes, if it had a key.
     """
 
     key: bytes
@@ -40,10 +40,10 @@ class DeadLetterRecord(NamedTuple):
     headers: list[tuple[str, bytes | None]]
 
 
-def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong with it
+def dead_letter(  # noqa: PLR0913, PLR0917 - where it is, and what is wrong with it
     service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
 ) -> DeadLetterRecord:
-    """Make the dead letter of a record; `cause` is for people, `step` wrote it."""
+    """Make the dead letter of a record; `cause` is text for people, and `step` writes the letter."""
     ours = {
         "larder.service": service,
         "larder.topic": topic,
@@ -52,7 +52,7 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it lies, and what is wrong wi
         "larder.timestamp": str(record.timestamp),
         "larder.cause": cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
     }
-    # The headers that a record of an internal topic already has say less.
+    # A record of an internal topic already has some of these headers, with less information.
     headers = [(name, value) for name, value in record.headers or () if not name.startswith(_PREFIX)]
     if step:
         ours[STEP] = step
@@ -76,8 +76,8 @@ def cause_of(error: Exception) -> str:
 def fitting(letter: DeadLetterRecord, largest: int) -> DeadLetterRecord:
     """Shrink a letter to at most `largest` bytes.
 
-    Leaves out the value first, then the original's headers and key. `larder.left-out` says what is missing; the
-    original is still at its coordinates.
+    Leave out the value first, then the original's headers and key. The header `larder.left-out` lists what is
+    missing; the original is still at its coordinates.
     """
     if _size(letter) <= largest:
         return letter

@@ -1,7 +1,7 @@
 """Decodes JSON into declared types. Accepts whole floats as integers, and explains errors.
 
-Other languages write 1.0 or 1.0E7 for an integer. msgspec's strict decoder comes first; only values that it
-refuses are decoded again. Does not know topics.
+Some languages write an integer as 1.0 or 1.0E7. msgspec's strict decoder comes first; only values that it rejects
+are decoded again. Does not know topics.
 """
 
 import re
@@ -14,9 +14,9 @@ import msgspec
 from larder.declaring.envelopes import envelope_of
 from larder.declaring.fields import json_names
 
-# Each text and each number is one match, so that the time grows linearly with the length of the JSON.
+# Each string and each number is one match, so that the time grows linearly with the length of the JSON.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?', re.DOTALL)
-# The longest number that is considered; an integer of 64 bits has 20 characters.
+# The longest number that is converted; a 64-bit integer has at most 20 characters.
 _LONGEST: Final = 40
 _INTEGERS: Final = 2.0**64
 
@@ -26,7 +26,7 @@ _ESCAPE: Final = re.compile(
 
 
 def decoder(kind: Any) -> Callable[[Any], Any]:
-    """Build the function from JSON to a type; it raises msgspec's errors with better explanations."""
+    """Build the function that decodes JSON into a type; it raises msgspec's errors with better explanations."""
     strict = msgspec.json.Decoder(kind).decode
 
     def decode(value: bytes) -> Any:
@@ -39,7 +39,7 @@ def decoder(kind: Any) -> Callable[[Any], Any]:
 
 
 def _decoded_again(kind: Any, strict: Callable[[bytes], Any], value: bytes, error: msgspec.DecodeError) -> Any:
-    """Decode a refused value with whole floats as integers; raises the error, explained if possible."""
+    """Decode a rejected value again, with whole floats as integers; raise the error, explained if possible."""
     if not isinstance(error, msgspec.ValidationError):
         raise _explained(value, error) from None
     plain = with_integers(value)
@@ -50,7 +50,7 @@ def _decoded_again(kind: Any, strict: Callable[[bytes], Any], value: bytes, erro
 
 
 def _enveloped(kind: Any, value: bytes, error: msgspec.ValidationError) -> msgspec.ValidationError:
-    """Name the envelope around a value, if it has one, and how to remove it."""
+    """Add to an error which envelope is around the value, if any, and how to remove it."""
     if not isinstance(kind, type(msgspec.Struct)):
         return error
     found = envelope_of(value, json_names(kind))
@@ -62,7 +62,7 @@ def _enveloped(kind: Any, value: bytes, error: msgspec.ValidationError) -> msgsp
 
 
 def with_integers(value: bytes) -> bytes:
-    """Write the whole floats in JSON as integers; texts do not change."""
+    """Write the whole floats in JSON as integers; strings do not change."""
     return _TOKEN.sub(lambda found: _integer(found[0]), value)
 
 
@@ -78,7 +78,7 @@ def _integer(token: bytes) -> bytes:
 
 
 def _explained(value: bytes, error: msgspec.DecodeError) -> msgspec.DecodeError:
-    """Report an empty value and a lone surrogate, for which msgspec reports truncated input."""
+    """Explain an empty value and a lone surrogate, which msgspec reports as truncated input."""
     if not value.strip():
         return msgspec.DecodeError("the value is empty; send null, a record without a value, for a deletion")
     if lone := next((found[1] for found in _ESCAPE.finditer(value) if found[1]), None):

@@ -1,6 +1,6 @@
 """Recognises the envelopes that Kafka Connect and Debezium put around rows, by the fields of a JSON object. Pure.
 
-A value in an envelope is not a row: the row lies deeper. Does not know topics.
+A value in an envelope is not a row: the row is nested in it. Does not know topics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Envelope(NamedTuple):
-    """The wrapping of a row, and the settings of Connect that remove it."""
+    """An envelope around a row, and the settings of Kafka Connect that remove it."""
 
     name: str
     do: tuple[str, ...]
@@ -39,9 +39,9 @@ _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def envelope(given: Mapping[str, msgspec.Raw], known: Collection[str]) -> Envelope | None:
-    """Recognise an envelope by the fields of a value; `known` are those of the row type, by their names in JSON.
+    """Recognise an envelope by the fields of a value; `known` are the row type's, by their names in JSON.
 
-    A row type that declares these fields itself reads the envelope on purpose.
+    A row type that declares these fields reads the envelope on purpose.
     """
     if _CHANGE.issubset(given) and not _CHANGE.issubset(known):
         return DEBEZIUM

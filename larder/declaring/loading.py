@@ -1,6 +1,6 @@
-"""Loads services, from the project of the working directory or from modules that the user names.
+"""Loads services from the project in the working directory, or from modules that the user names.
 
-The one place that imports declarations. It tries all modules, then reports every failure with its cause. It starts
+Only this module imports declarations. It tries all modules, then reports every failure with its cause. It starts
 nothing, and checks only that there is something to run.
 """
 
@@ -23,18 +23,18 @@ FOLDERS: Final = ("tables", "agents")
 """The folders in which a project declares its topics and its services."""
 
 PACKAGES: Final = (*FOLDERS, "app")
-"""The packages of a project. Other people use these names, too."""
+"""The packages of a project. Other installed packages may have these names too."""
 
 
 def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
-    """Import modules and give the services that they declare, by name.
+    """Import modules and return the services that they declare, by name.
 
-    Without names, all modules in the folders `tables` and `agents` of the working directory. The working directory
-    is on the path. A module without a service may declare topics for others; a module with neither is refused,
-    unless it is in `tables`.
+    Without names, import all modules in the folders `tables` and `agents` of the working directory. The working
+    directory is on the path. A module without a service may declare topics for others; a module with neither is
+    rejected, unless it is in `tables`.
 
-    Raises DeclarationError with all problems: no module at all, a failed import (with file, line and exception), a
-    module that another file of the same name hides, two services of one name.
+    Raise DeclarationError with all problems: no module at all, a failed import (with file, line and exception), a
+    module that another file of the same name hides, two services with one name.
     """
     names = modules or project_modules()
     problems = [] if names else [_no_modules()]
@@ -55,12 +55,12 @@ def load_services(modules: Sequence[str] = ()) -> dict[str, Service]:
 def import_from_project(name: str) -> ModuleType:
     """Import a module; the working directory is on the path.
 
-    Raises DeclarationError for a failed import (with file, line and exception), and for a module that is found
-    elsewhere although the working directory has it.
+    Raise DeclarationError if the import fails (with file, line and exception), or if the module is found elsewhere
+    although the working directory has it.
     """
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
-        # At the end: a file of the user must not hide one of our libraries.
+        # At the end: a user's file must not hide a library that Larder uses.
         sys.path.append(here)
     if not any(isinstance(each, _ProjectFinder) for each in sys.meta_path):
         sys.meta_path.insert(0, _ProjectFinder())
@@ -74,13 +74,13 @@ def import_from_project(name: str) -> ModuleType:
 
 
 def topics_in(modules: Sequence[str]) -> list[EventTopic | OwnerTopic]:
-    """Give the topics that imported modules declare, without duplicates."""
+    """Return the topics that imported modules declare, without duplicates."""
     values = [value for name in modules for value in vars(sys.modules[name]).values()]
     return list({id(value): value for value in values if isinstance(value, EventTopic | OwnerTopic)}.values())
 
 
 def project_modules() -> list[str]:
-    """Name the modules in the folders `tables` and `agents` of the working directory."""
+    """Return the names of the modules in the folders `tables` and `agents` of the working directory."""
     return [
         f"{folder}.{module.name}"
         for folder in FOLDERS
@@ -120,7 +120,7 @@ def _import_problem(name: str, error: BaseException) -> Problem:
 
 
 def _place(error: BaseException) -> str:
-    """Give the file and line of a failed import: the last one outside Python itself."""
+    """Return the file and line of a failed import: the last one outside Python itself."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = [
@@ -134,7 +134,7 @@ def _place(error: BaseException) -> str:
 
 
 def _hidden(name: str) -> Iterator[Problem]:
-    """Report a module of the working directory that another one of its name hides."""
+    """Report a module of the working directory if another module of the same name hides it."""
     top = name.partition(".")[0]
     found = Path(sys.modules[top].__file__ or "").resolve()
     here = Path.cwd()

@@ -1,6 +1,6 @@
-"""Brings the keys of records into the one form that Larder writes.
+"""Converts the keys of records to the one form that Larder writes.
 
-A record can still be shown as it was sent. Knows no topics.
+The original record stays available. Does not know topics.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,40 +12,40 @@ from larder.declaring.records import Record
 
 @dataclass(frozen=True, slots=True)
 class OneForm:
-    """A record under the usual form of its key; `sent` is the original record."""
+    """A record with its key in the usual form; `sent` is the original record."""
 
     sent: Record
     key: bytes
 
     @property
     def offset(self) -> int:
-        """As it was sent."""
+        """The original offset."""
         return self.sent.offset
 
     @property
     def timestamp(self) -> int:
-        """As it was sent."""
+        """The original timestamp."""
         return self.sent.timestamp
 
     @property
     def value(self) -> bytes | None:
-        """As it was sent."""
+        """The original value."""
         return self.sent.value
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """As they were sent."""
+        """The original headers."""
         return self.sent.headers
 
 
 def in_one_form(records: Sequence[Record], key_type: KeyType) -> Sequence[Record]:
-    """Give the records under the usual form of their keys; the same records if all have it already."""
+    """Return the records with their keys in the usual form; records that already have it stay as they are."""
     form = key_type.one_form
     return records if form is None else [_formed(record, form) for record in records]
 
 
 def as_sent(record: Record) -> Record:
-    """Give the original record."""
+    """Return the original record."""
     return record.sent if isinstance(record, OneForm) else record
 
 

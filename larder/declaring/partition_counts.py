@@ -1,7 +1,7 @@
-"""Decides how many partitions topics have: topics that meet by partition have equally many.
+"""Decides how many partitions topics have: co-partitioned topics have equally many.
 
-An existing topic keeps its number. Otherwise the declaration decides, then the partners of the topic, then the
-default. Pure.
+An existing topic keeps its number. Otherwise the topic's declaration decides, then its partners, then the default.
+Pure.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from larder.declaring.service import Service
 
 DEFAULT_PARTITIONS: Final = 4
-"""Enough for four workers of a service; it can hardly be changed later."""
+"""Enough for four workers of a service; it is hard to change later."""
 
 Topic: TypeAlias = EventTopic | OwnerTopic
 
 
 def partitions(service: Service, topic: Source, facts: Facts) -> int:
-    """Give the number of partitions that a topic of a service has, or will have."""
+    """Return the number of partitions that a topic of a service has, or will have."""
     return known_partitions(service, topic, facts) or DEFAULT_PARTITIONS
 
 
 def known_partitions(service: Service, topic: Source, facts: Facts) -> int | None:
-    """Give the number that the broker, a declaration or a partner decides on; None if the default applies.
+    """Return the number that the broker, a declaration or a partner decides; None if the default applies.
 
-    An internal topic takes the number of its partner, or of its source if it meets nothing by partition.
+    A rekeyed topic takes the number of its partner, or of its source if it has no partner.
     """
     partners = list(partners_of(service, topic))
     source = (topic.source,) if isinstance(topic, Rekeyed) and not partners else ()
@@ -41,7 +41,7 @@ def known_partitions(service: Service, topic: Source, facts: Facts) -> int | Non
 
 
 def partners_of(service: Service, topic: Source) -> Iterator[Source]:
-    """Give the topics that need as many partitions, the nearest first."""
+    """Yield the topics that need the same number of partitions, the nearest first."""
     meetings = list(_meetings(service))
     met, seen = [topic], {input_name(service, topic)}
     for each in met:
@@ -62,7 +62,7 @@ def described_count(service: Service, topic: Source, facts: Facts) -> str:
 
 
 def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:
-    """Give each input with a co-partitioned table that its records meet."""
+    """Yield each input with each table with which it is co-partitioned."""
     for operator in service.operators:
         yield from operator.meets()
 

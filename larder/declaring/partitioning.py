@@ -1,4 +1,4 @@
-"""Assigns keys to partitions, and makes the errors for keys of another partition.
+"""Assigns keys to partitions, and makes the errors for keys that belong to another partition.
 
 The hash is murmur2 as Java's default partitioner computes it. Sources:
 `org.apache.kafka.common.utils.Utils.murmur2` and `BuiltInPartitioner.partitionForKey`.
@@ -16,12 +16,12 @@ _MASK: Final = 0xFFFFFFFF
 
 
 def partition_of(key: bytes, count: int) -> int:
-    """Give the partition of `key` in a topic with `count` partitions."""
+    """Return the partition of `key` in a topic with `count` partitions."""
     return (_murmur2(key) & 0x7FFFFFFF) % count
 
 
 def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> ValueError:
-    """Give the error for a decide that changes a row of another partition than its event's."""
+    """Return the error for a decide that changes a row in another partition than its event's."""
     return ValueError(
         f"a decide requires keys of the event's own partition, {partition}; found {topic.key_codec.decode(key)!r} of"
         f" {topic.name}, which belongs to {place}; use .by on the input, or emit an event that is partitioned so"
@@ -29,7 +29,7 @@ def misplaced(topic: OwnerTopic, key: bytes, place: int, partition: int) -> Valu
 
 
 def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
-    """Give the error for a join whose row is in another partition than its record."""
+    """Return the error for a join whose row is in another partition than its record."""
     topic = lookup.table.topic
     return (
         f"a join with rows by partition requires records in the partition of their rows, {place} for"
@@ -39,14 +39,14 @@ def astray(lookup: Lookup, key: bytes, place: int, partition: int) -> str:
 
 
 def not_near(topic: OwnerTopic, key: Any, place: int, count: int, partition: int) -> ValueError:
-    """Give the error for a decide that reads a row of another partition than its event's."""
+    """Return the error for a decide that reads a row in another partition than its event's."""
     return ValueError(
         f"near reads rows of the event's own partition, {partition}; {key!r} of {topic.name} is in {place} of {count}"
     )
 
 
 def never_near(service: str, table: TableUse) -> ValueError:
-    """Give the error for a decide that reads a table it has no access to."""
+    """Return the error for a decide that reads a table to which it has no access."""
     return ValueError(
         f"near reads global tables of {service}, and those with as many partitions as the state; found"
         f" {table.name} of {table.service}"

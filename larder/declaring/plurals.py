@@ -2,7 +2,7 @@
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """Give the form of a word for a count; `many` is for words whose plural is not made with an s.
+    """Return the form of a word for a count; `many` is for words whose plural does not just add an s.
 
     >>> plural(1, "is", "are")
     'is'
@@ -11,7 +11,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """Give a count with its noun.
+    """Return a count with its noun.
 
     >>> counted(1, "record"), counted(2_000, "record")
     ('1 record', '2,000 records')

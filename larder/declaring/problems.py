@@ -1,7 +1,7 @@
-"""The one form of a mistake that users read, and the root of all errors.
+"""The one form in which users read mistakes, and the base class of all errors.
 
-Every message says what was declared or given, what that requires, what was found, and what to do. Does not know
-what is checked.
+Every message says what was declared or given, what that requires, what was found, and what to do. Does not know the
+checks.
 """
 
 from collections.abc import Iterable
@@ -24,16 +24,16 @@ class Problem(NamedTuple):
     do: str
 
     def __str__(self) -> str:
-        """Give the one line that users read."""
+        """Return the one line that users read."""
         return f"{self.declared}: {self.requires}; found {self.found}; {self.do}"
 
 
 class LarderError(Exception):
-    """The root of all errors that Larder raises on purpose."""
+    """The base class of all errors that Larder raises on purpose."""
 
 
 class DeclarationError(LarderError):
-    """Declarations have mistakes; `problems` has all of them.
+    """Declarations have mistakes; `problems` lists all of them.
 
     The message has a line for each.
     """

@@ -1,4 +1,4 @@
-"""A record of any topic. Knows no Kafka: every object with these attributes is one."""
+"""A record of any topic: any object with these attributes. Does not know Kafka."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -13,7 +13,7 @@ class Record(Protocol):
 
     @property
     def timestamp(self) -> int:
-        """When it was written, in ms since 1970; -1 if it has no time."""
+        """When it was written, in ms since 1970; -1 if it has no timestamp."""
 
     @property
     def key(self) -> bytes | None:
@@ -21,15 +21,15 @@ class Record(Protocol):
 
     @property
     def value(self) -> bytes | None:
-        """JSON, usually; None is a tombstone for a table."""
+        """Usually JSON; for a table, None is a tombstone."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """A tombstone may carry its revision in `larder.revision`."""
+        """Its headers; a tombstone may carry its revision in `larder.revision`."""
 
 
 class PlainRecord(NamedTuple):
-    """A record as a plain value: one that was kept as it came, or that is made here."""
+    """A record as a plain value: one that was stored as it arrived, or one that Larder makes."""
 
     offset: int
     timestamp: int

@@ -1,6 +1,6 @@
 """Derives every topic that a service reads or writes from its declaration.
 
-Topic creation, checks, pages and workers use this one list. Facts about the broker come in as values.
+Topic creation, checks, pages and workers use this one list. The caller passes facts about the broker as values.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from larder.declaring.service import Service
 from larder.declaring.sources import Source, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
-# Records of other topics are kept whole here, with additional headers: a record of the
-# largest size of its own topic (1 MB) must fit.
+# Internal topics keep whole records of other topics, with additional headers: the largest
+# record of another topic (1 MB) must fit.
 INTERNAL_MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 KEPT_PARTITIONS: Final = 4
 FOREVER: Final = timedelta.max
@@ -28,7 +28,7 @@ PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 """Topics of events on their way to another step of the service."""
 _INTERNAL: Final = _STAMPED | PASSING
 
-# Brokers since 3.6 know it, and brokers since 4.0 set it to an hour (KIP-937).
+# Brokers have this setting since 3.6; since 4.0 its default is an hour (KIP-937).
 AFTER_MAX: Final = "message.timestamp.after.max.ms"
 NO_LIMIT_MS: Final = str(2**63 - 1)
 
@@ -37,14 +37,14 @@ NO_LIMIT_MS: Final = str(2**63 - 1)
 class TopicUse:
     """One topic of a service: its roles and its settings.
 
-    owned              this service writes it, and creates it if it is missing. A worker
-                       waits for topics that its service does not own.
-    compacted          cleanup.policy is compact rather than delete.
+    owned              whether this service writes to it, and creates it if it is missing. A
+                       worker waits for topics that its service does not own.
+    compacted          whether cleanup.policy is compact rather than delete.
     partitions         the number that the topic has, or will be created with.
-    retention          None for that of the broker.
-    max_message_bytes  None for that of the broker.
-    waits              it takes its number of partitions from a topic that another service
-                       has not created yet, and is created after that.
+    retention          None for the broker's.
+    max_message_bytes  None for the broker's.
+    waits              whether it takes its number of partitions from a topic that another
+                       service has not created yet; it is then created after that topic.
     """
 
     name: str
@@ -68,22 +68,22 @@ class TopicUse:
 
     @property
     def config(self) -> dict[str, str]:
-        """The settings of a new topic, by Kafka's names."""
+        """The settings of a new topic, by their names in Kafka."""
         config = {"cleanup.policy": "compact" if self.compacted else "delete"}
         if self.retention is not None:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.retention == FOREVER:
             config["retention.bytes"] = "-1"
         if not PASSING.isdisjoint(self.roles):
-            # Records keep their time, however far ahead it is: another topic has accepted it.
+            # Records keep their timestamp, however far ahead it is: another topic has accepted it.
             config[AFTER_MAX] = NO_LIMIT_MS
         if self.max_message_bytes is not None:
             config["max.message.bytes"] = str(self.max_message_bytes)
         if not _STAMPED.isdisjoint(self.roles):
-            # The broker always accepts its own time; that of the record is in a header, or in the value.
+            # The broker always accepts its own time; the record's is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
         if self.compacted and Role.REKEYED in self.roles:
-            # A join that is held back for this time still learns that a row was deleted, or moved.
+            # A join that is held back for up to this time still learns that a row was deleted, or moved.
             config["delete.retention.ms"] = _milliseconds(MOVED_RETENTION)
         return config
 
@@ -91,8 +91,8 @@ class TopicUse:
 def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, ...]:
     """List the topics of a service in the order of declaration, without duplicates.
 
-    Internal topics take their partition counts from other topics. Before creating any, call it again with the facts
-    once nothing is missing (`missing_topics`).
+    Internal topics take their partition counts from other topics. Before you create any, call this again with
+    new facts, once no topic of another service is missing (`missing_topics`).
     """
     uses: dict[str, TopicUse] = {}
     for use in _uses(service, facts or {}):
@@ -104,12 +104,12 @@ def topics_of(service: Service, facts: Facts | None = None) -> tuple[TopicUse, .
 
 
 def missing_topics(service: Service, facts: Facts) -> tuple[str, ...]:
-    """Name the missing topics that other services create."""
+    """Return the names of the missing topics that other services create."""
     return tuple(use.name for use in topics_of(service, facts) if not use.owned and facts.get(use.name) is None)
 
 
 def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
-    """Whether a service writes and creates a topic."""
+    """Return whether a service creates a topic and writes to it."""
     if topic.owner is not None:
         return topic.owner == service.name
     return any(written.name == topic.name for written in service.written)
@@ -151,7 +151,7 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
 
 
 def _replays(service: Service, read: str, count: int, facts: Facts) -> TopicUse:
-    """Give the topic for replays; rows are never replayed, since a newer one may be on its way."""
+    """Return the topic for replays of events; rows are never replayed, since a newer one may be on its way."""
     name = replays_name(service.name, read)
     return _internal(name, Role.REPLAYS, _existing(name, facts) or count, compacted=False)
 
