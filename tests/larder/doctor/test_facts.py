@@ -1,4 +1,4 @@
-"""What is wrong with topics, settings and workers, by facts alone."""
+"""Problems of topics, settings and workers that facts alone show."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def one(found: Iterator[Finding]) -> Finding:
 
 
 def brokers(system: System, count: int = 3, replicas: int | None = 3, **config: str) -> System:
-    """The same with other brokers; `a__b` stands for the setting a.b."""
+    """Return the system with other brokers; `a__b` stands for the setting a.b."""
     dotted = {name.replace("__", "."): value for name, value in config.items()}
     return system._replace(
         brokers=STOCK._replace(up=count, config={**STOCK.config, **dotted}, transaction_replicas=replicas)
@@ -62,16 +62,16 @@ def test_a_healthy_system_has_no_finding(audit: Callable[[System], Iterator[Find
     assert not list(audit(HEALTHY))
 
 
-def test_topics_of_others_are_a_warning_and_own_ones_a_hint() -> None:
+def test_a_missing_topic_is_a_warning_and_a_missing_internal_topic_a_hint() -> None:
     gone = {name: topic for name, topic in HEALTHY.topics.items() if name not in {CUSTOMERS, WAITING}}
-    told = list(missing_topics(HEALTHY._replace(topics=gone)))
-    assert [(each.about, each.severity, each.do) for each in told] == [
+    findings = list(missing_topics(HEALTHY._replace(topics=gone)))
+    assert [(each.about, each.severity, each.do) for each in findings] == [
         (f"topic {CUSTOMERS}", Severity.WARNING, ("larder topics --create",)),
         (f"topic {WAITING}", Severity.HINT, ("larder topics shipping --create",)),
     ]
 
 
-def test_an_own_topic_that_the_broker_refuses_to_create_is_an_error_with_its_reason() -> None:
+def test_an_internal_topic_that_the_broker_refuses_to_create_is_an_error_with_the_reason() -> None:
     gone = {name: topic for name, topic in HEALTHY.topics.items() if name != LETTERS}
     refused = Problem(f"topic {LETTERS}", "requires a broker that creates it", "a refusal: not allowed", "allow it")
     found = one(missing_topics(HEALTHY._replace(topics=gone, refusals={LETTERS: refused})))
@@ -93,11 +93,9 @@ def test_a_system_without_any_topic_is_audited() -> None:
         (ORDERS, "compact", "delete"),
     ],
 )
-def test_a_policy_that_is_not_what_was_declared_is_an_error_with_its_command(
-    topic: str, policy: str, wanted: str
-) -> None:
-    told = one(compaction(changed(HEALTHY, topic, {"cleanup.policy": policy})))
-    assert (told.severity, told.do) == (
+def test_an_undeclared_cleanup_policy_is_an_error_with_the_command(topic: str, policy: str, wanted: str) -> None:
+    finding = one(compaction(changed(HEALTHY, topic, {"cleanup.policy": policy})))
+    assert (finding.severity, finding.do) == (
         Severity.ERROR,
         (
             (
@@ -108,10 +106,10 @@ def test_a_policy_that_is_not_what_was_declared_is_an_error_with_its_command(
     )
 
 
-def test_rows_that_were_deleted_from_a_log_are_found_and_events_that_were_are_not() -> None:
-    told = one(compaction(changed(HEALTHY, CUSTOMERS, begins={0: 0, 1: 7, 2: 0, 3: 9})))
-    assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/1/7", f"{CUSTOMERS}/3/9"]
-    assert told.do[1] == "larder worker shipping --tables-from earliest"
+def test_rows_deleted_from_a_log_are_a_finding_and_deleted_events_are_not() -> None:
+    finding = one(compaction(changed(HEALTHY, CUSTOMERS, begins={0: 0, 1: 7, 2: 0, 3: 9})))
+    assert [str(place) for place in finding.samples] == [f"{CUSTOMERS}/1/7", f"{CUSTOMERS}/3/9"]
+    assert finding.do[1] == "larder worker shipping --tables-from earliest"
     assert not list(compaction(changed(HEALTHY, ORDERS, begins={0: 5, 1: 0, 2: 0, 3: 0})))
 
 
@@ -121,37 +119,37 @@ def test_brokers_that_never_compact_are_found() -> None:
     assert "min.cleanable" in one(compaction(ratio)).seen
 
 
-def test_deletions_are_kept_for_at_least_as_long_as_somebody_is_away() -> None:
+def test_deletions_have_to_be_kept_for_the_longest_absence() -> None:
     away = HEALTHY._replace(absences=[Absence("the longest absence", 3 * DAY, expected=True)])
-    told = one(deletions(away))
-    assert (told.severity, told.about) == (Severity.WARNING, f"topic {CUSTOMERS}")
-    assert told.seen == "deletions are kept for 24 h (delete.retention.ms); the longest absence: 3 days"
-    assert told.do[0].endswith("--add-config delete.retention.ms=518400000")
+    finding = one(deletions(away))
+    assert (finding.severity, finding.about) == (Severity.WARNING, f"topic {CUSTOMERS}")
+    assert finding.seen == "deletions are kept for 24 h (delete.retention.ms); the longest absence: 3 days"
+    assert finding.do[0].endswith("--add-config delete.retention.ms=518400000")
     assert not list(deletions(changed(away, CUSTOMERS, {"delete.retention.ms": str(3 * DAY * 1000)})))
 
 
-def test_an_observed_absence_is_a_hint_beside_the_expected_one() -> None:
-    seen, expected = Absence("worker one, which is stopped", 9 * DAY), Absence("expected", DAY / 2, expected=True)
-    told = one(deletions(HEALTHY._replace(absences=[seen, expected])))
-    assert told.severity is Severity.HINT
-    assert "worker one, which is stopped: 9 days" in told.seen
+def test_an_observed_absence_longer_than_expected_is_a_hint() -> None:
+    observed, expected = Absence("worker one, which is stopped", 9 * DAY), Absence("expected", DAY / 2, expected=True)
+    finding = one(deletions(HEALTHY._replace(absences=[observed, expected])))
+    assert finding.severity is Severity.HINT
+    assert "worker one, which is stopped: 9 days" in finding.seen
 
 
-def test_deletions_that_are_hardly_kept_at_all_are_an_error() -> None:
+def test_deletions_kept_for_a_second_are_an_error() -> None:
     assert one(deletions(changed(HEALTHY, CUSTOMERS, {"delete.retention.ms": "1000"}))).severity is Severity.ERROR
 
 
-def test_deletions_are_kept_for_as_long_as_a_full_read_takes() -> None:
+def test_deletions_have_to_be_kept_for_the_duration_of_a_full_read() -> None:
     kept = {"delete.retention.ms": "60000"}
     assert not list(deletions(changed(HEALTHY, CUSTOMERS, kept, ends={0: 60 * READ_RATE}, begins={0: 0})))
-    told = one(deletions(changed(HEALTHY, CUSTOMERS, kept, ends={0: 61 * READ_RATE}, begins={0: 0})))
-    assert told.severity is Severity.WARNING
+    finding = one(deletions(changed(HEALTHY, CUSTOMERS, kept, ends={0: 61 * READ_RATE}, begins={0: 0})))
+    assert finding.severity is Severity.WARNING
 
 
-def test_partners_with_other_counts_are_an_error_with_both_ways_out() -> None:
-    told = list(partners(changed(HEALTHY, CUSTOMERS, ends=dict.fromkeys(range(6), 0))))
-    assert (told[0].severity, told[0].seen) == (Severity.ERROR, "4 and 6 partitions")
-    assert told[0].do == (
+def test_partners_with_different_partition_counts_are_an_error_with_both_fixes() -> None:
+    findings = list(partners(changed(HEALTHY, CUSTOMERS, ends=dict.fromkeys(range(6), 0))))
+    assert (findings[0].severity, findings[0].seen) == (Severity.ERROR, "4 and 6 partitions")
+    assert findings[0].do == (
         (
             'use shop.orders.by("customer_id") instead of the topic itself, or hold shop.customers with'
             " shipping.global_table"
@@ -163,7 +161,7 @@ def test_partners_with_other_counts_are_an_error_with_both_ways_out() -> None:
     )
 
 
-def test_what_waits_needs_as_many_partitions_as_its_input() -> None:
+def test_a_waiting_topic_needs_as_many_partitions_as_its_input() -> None:
     service = Service("shipping")
     held = service.global_table(TOPICS["customers"])
     wait = Wait(9).then(DeadLetter)
@@ -179,22 +177,24 @@ def test_no_finding_advises_adding_partitions_to_a_topic_that_determines_placeme
     assert waiting.do[0].endswith("add no partitions to topics of the service")
 
 
-def test_partners_that_both_grew_since_a_worker_first_read_them_are_an_error() -> None:
+def test_partners_that_both_grew_after_the_first_read_are_an_error() -> None:
     before = {name: Described(HEALTHY.topics[name].topic_id, 4) for name in (CUSTOMERS, ORDERS)}
     known = HEALTHY._replace(placed={"shipping": [before, before, {}]})
     assert not list(partners(known))
     grown = known
     for name in (CUSTOMERS, ORDERS, WAITING):
         grown = changed(grown, name, ends=dict.fromkeys(range(8), 0))
-    told = list(partners(grown))
-    assert [each.about for each in told] == [f"service shipping, topic {name}" for name in (CUSTOMERS, ORDERS)]
-    assert told[0].seen == "8 partitions; a worker here first read it with 4"
-    assert told[0].do == (f"create {CUSTOMERS} again with 4 partitions, and write its records again",)
+    findings = list(partners(grown))
+    assert [each.about for each in findings] == [f"service shipping, topic {name}" for name in (CUSTOMERS, ORDERS)]
+    assert findings[0].seen == "8 partitions; a worker here first read it with 4"
+    assert findings[0].do == (f"create {CUSTOMERS} again with 4 partitions, and write its records again",)
     other = {name: topic._replace(topic_id="another") for name, topic in before.items()}
-    assert not list(partners(grown._replace(placed={"shipping": [other]}))), "the number of another topic"
+    assert not list(partners(grown._replace(placed={"shipping": [other]}))), (
+        "the count of an earlier topic does not matter"
+    )
 
 
-def test_a_state_and_its_inputs_are_partners_too() -> None:
+def test_a_state_and_its_inputs_are_partners() -> None:
     service = Service("crm")
     state_of = service.table(TOPICS["customers"])
 
@@ -208,16 +208,16 @@ def test_a_state_and_its_inputs_are_partners_too() -> None:
     assert "add no partitions" in found.do[0]
 
 
-def test_a_claim_of_another_service_than_the_declared_owner_is_an_error() -> None:
+def test_a_claim_of_a_service_other_than_the_declared_owner_is_an_error() -> None:
     declared = {CUSTOMERS: "crm", ORDERS: ""}
     assert not list(owners(HEALTHY._replace(owners=declared, claims={CUSTOMERS: "crm", ORDERS: "x"})))
-    told = one(owners(HEALTHY._replace(owners=declared, claims={CUSTOMERS: "sales"})))
-    assert (told.severity, told.seen) == (Severity.ERROR, "claimed by sales; crm is declared as its owner")
-    assert told.do[0].startswith(f"larder topics --release {CUSTOMERS}")
+    finding = one(owners(HEALTHY._replace(owners=declared, claims={CUSTOMERS: "sales"})))
+    assert (finding.severity, finding.seen) == (Severity.ERROR, "claimed by sales; crm is declared as its owner")
+    assert finding.do[0].startswith(f"larder topics --release {CUSTOMERS}")
 
 
 @pytest.mark.parametrize(
-    ("topic", "name", "value", "mended"),
+    ("topic", "name", "value", "fix"),
     [
         (LETTERS, "retention.ms", "604800000", "-1"),
         (LETTERS, "retention.bytes", "1000000", "-1"),
@@ -227,34 +227,34 @@ def test_a_claim_of_another_service_than_the_declared_owner_is_an_error() -> Non
         (REPLAYS, "message.timestamp.after.max.ms", "3600000", str(2**63 - 1)),
     ],
 )
-def test_an_internal_topic_with_changed_settings_is_a_warning(topic: str, name: str, value: str, mended: str) -> None:
-    told = one(retention(changed(HEALTHY, topic, {name: value})))
-    assert (told.severity, told.about) == (Severity.WARNING, f"topic {topic}")
-    assert told.seen.startswith(f"{name}={value}; ")
-    assert told.do[0].endswith(f"--entity-name {topic} --add-config {name}={mended}")
+def test_an_internal_topic_with_changed_settings_is_a_warning(topic: str, name: str, value: str, fix: str) -> None:
+    finding = one(retention(changed(HEALTHY, topic, {name: value})))
+    assert (finding.severity, finding.about) == (Severity.WARNING, f"topic {topic}")
+    assert finding.seen.startswith(f"{name}={value}; ")
+    assert finding.do[0].endswith(f"--entity-name {topic} --add-config {name}={fix}")
 
 
-def test_an_internal_topic_may_be_more_generous_than_it_was_created() -> None:
+def test_an_internal_topic_may_have_higher_limits_than_at_its_creation() -> None:
     assert not list(retention(changed(HEALTHY, LETTERS, {"max.message.bytes": "99999999"})))
 
 
-def test_events_have_to_outlive_the_longest_absence_that_is_expected() -> None:
+def test_events_have_to_be_kept_for_the_longest_expected_absence() -> None:
     away = HEALTHY._replace(absences=[Absence("the longest absence", 8 * DAY, expected=True)])
-    told = one(each for each in retention(away) if each.about == f"topic {ORDERS}")
-    assert told.seen == "events are kept for 7 days (retention.ms); the longest absence: 8 days"
+    finding = one(each for each in retention(away) if each.about == f"topic {ORDERS}")
+    assert finding.seen == "events are kept for 7 days (retention.ms); the longest absence: 8 days"
     assert not list(retention(changed(away, ORDERS, {"retention.ms": "-1"})))
-    seen = HEALTHY._replace(absences=[Absence("worker one, which is stopped", 8 * DAY)])
-    assert not list(retention(seen))
+    observed = HEALTHY._replace(absences=[Absence("worker one, which is stopped", 8 * DAY)])
+    assert not list(retention(observed))
 
 
-def test_claims_that_are_not_compacted_are_an_error() -> None:
+def test_a_claims_topic_without_compaction_is_an_error() -> None:
     topics = {**HEALTHY.topics, "larder.owners": state("larder.owners", 1, {"cleanup.policy": "delete"})}
     assert one(retention(HEALTHY._replace(topics=topics))).severity is Severity.ERROR
 
 
-def test_offsets_that_are_forgotten_within_a_week_or_an_absence_are_a_warning() -> None:
-    told = one(group_offsets(brokers(HEALTHY, offsets__retention__minutes="1440")))
-    assert (told.severity, told.do) == (
+def test_offsets_that_expire_within_a_week_or_an_absence_are_a_warning() -> None:
+    finding = one(group_offsets(brokers(HEALTHY, offsets__retention__minutes="1440")))
+    assert (finding.severity, finding.do) == (
         Severity.WARNING,
         ("set offsets.retention.minutes=10080 in server.properties of each broker, and restart them one by one",),
     )
@@ -268,16 +268,16 @@ def committed(offset: int, topic_id: str = "id") -> System:
     return log._replace(groups={"shipping": GroupFacts((), offsets)})
 
 
-def test_offsets_that_a_worker_would_refuse_are_an_error_where_they_are() -> None:
+def test_offsets_that_a_worker_would_refuse_are_an_error_with_their_place() -> None:
     assert not list(group_offsets(committed(20)))
     for offset in (9, 21):
-        told = one(group_offsets(committed(offset)))
-        assert [str(place) for place in told.samples] == [f"{ORDERS}/2/{offset}"]
-        assert told.do[0].startswith("larder worker shipping --inputs-from earliest")
+        finding = one(group_offsets(committed(offset)))
+        assert [str(place) for place in finding.samples] == [f"{ORDERS}/2/{offset}"]
+        assert finding.do[0].startswith("larder worker shipping --inputs-from earliest")
     assert len(list(group_offsets(committed(15, "another")))) == 4
 
 
-def test_offsets_that_a_worker_remembers_and_the_broker_does_not_have_are_an_error() -> None:
+def test_offsets_that_only_a_worker_remembers_are_an_error() -> None:
     lost = HEALTHY._replace(groups={"shipping": GroupFacts()}, remembered={"shipping": {ORDERS: "id"}})
     assert {each.seen for each in group_offsets(lost)} == {
         "committed offset: none, though this service has committed before"
@@ -285,16 +285,16 @@ def test_offsets_that_a_worker_remembers_and_the_broker_does_not_have_are_an_err
 
 
 @pytest.mark.parametrize(("seconds", "name"), [(1.5, "group.min"), (2_000.0, "group.max")])
-def test_a_session_that_the_brokers_refuse_is_an_error(seconds: float, name: str) -> None:
-    told = one(together(HEALTHY._replace(settings=Settings(session_timeout_s=seconds))))
-    assert (told.severity, name in told.seen) == (Severity.ERROR, True)
+def test_a_session_timeout_that_the_brokers_refuse_is_an_error(seconds: float, name: str) -> None:
+    finding = one(together(HEALTHY._replace(settings=Settings(session_timeout_s=seconds))))
+    assert (finding.severity, name in finding.seen) == (Severity.ERROR, True)
 
 
-def test_transactions_that_one_broker_cannot_do_are_an_error_unless_none_are_needed() -> None:
+def test_transactions_that_one_broker_cannot_do_are_an_error_if_they_are_needed() -> None:
     single = brokers(HEALTHY, count=1, replicas=None)
-    told = one(transactions(single))
-    assert told.seen == "transaction.state.log.replication.factor=3; brokers that are up: 1"
-    assert told.do[0].startswith("set transaction.state.log.replication.factor=1 in server.properties")
+    finding = one(transactions(single))
+    assert finding.seen == "transaction.state.log.replication.factor=3; brokers that are up: 1"
+    assert finding.do[0].startswith("set transaction.state.log.replication.factor=1 in server.properties")
     assert not list(transactions(single._replace(settings=Settings(guarantee="at_least_once"))))
     ready = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "1"}
     assert not list(transactions(brokers(HEALTHY, count=1, replicas=1, **ready)))
@@ -311,13 +311,13 @@ def test_a_transaction_log_with_one_replica_among_several_brokers_is_a_warning()
 def test_a_transaction_log_with_a_minimum_above_its_replicas_is_a_hint(*, made: bool) -> None:
     config = {"transaction__state__log__replication__factor": "1", "transaction__state__log__min__isr": "2"}
     single = brokers(HEALTHY, count=1, replicas=1 if made else None, **config)
-    told = one(transactions(single._replace(brokers=single.brokers._replace(transaction_in_sync=2 if made else 0))))
-    assert (told.severity, "since 3.7 require only 1 of them" in told.why) == (Severity.HINT, True)
+    finding = one(transactions(single._replace(brokers=single.brokers._replace(transaction_in_sync=2 if made else 0))))
+    assert (finding.severity, "since 3.7 require only 1 of them" in finding.why) == (Severity.HINT, True)
     if made:
-        assert told.do[0].endswith("--entity-name __transaction_state --add-config min.insync.replicas=1")
+        assert finding.do[0].endswith("--entity-name __transaction_state --add-config min.insync.replicas=1")
 
 
-def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
+def test_transactions_that_expire_before_their_commit_are_an_error() -> None:
     assert (
         "commit_interval_ms" in one(transactions(HEALTHY._replace(settings=Settings(commit_interval_ms=10_000)))).about
     )
@@ -326,16 +326,16 @@ def test_transactions_that_end_before_they_are_committed_are_an_error() -> None:
 
 def test_a_standby_needs_a_second_worker() -> None:
     standby = HEALTHY._replace(settings=Settings(standby=1), groups={"shipping": GroupFacts(("shipping.one",))})
-    told = one(together(standby))
-    assert (told.severity, told.do) == (Severity.WARNING, ("larder worker shipping --name shipping-2",))
+    finding = one(together(standby))
+    assert (finding.severity, finding.do) == (Severity.WARNING, ("larder worker shipping --name shipping-2",))
     assert not list(together(standby._replace(groups={"shipping": GroupFacts(("one", "two"))})))
     assert not list(together(standby._replace(groups={})))
 
 
 def test_other_clients_in_the_group_of_a_service_are_an_error() -> None:
-    told = one(workers(HEALTHY._replace(groups={"shipping": GroupFacts(foreign=("curious at /10.0.0.1",))})))
-    assert (told.severity, told.about) == (Severity.ERROR, "group shipping")
-    assert told.seen.endswith("not workers of the service: curious at /10.0.0.1")
+    finding = one(workers(HEALTHY._replace(groups={"shipping": GroupFacts(foreign=("curious at /10.0.0.1",))})))
+    assert (finding.severity, finding.about) == (Severity.ERROR, "group shipping")
+    assert finding.seen.endswith("not workers of the service: curious at /10.0.0.1")
 
 
 def test_more_workers_than_partitions_are_a_hint() -> None:
@@ -344,36 +344,36 @@ def test_more_workers_than_partitions_are_a_hint() -> None:
     assert one(together(five)).severity is Severity.HINT
 
 
-def test_a_state_of_its_own_needs_exactly_once() -> None:
+def test_a_state_needs_exactly_once() -> None:
     service = Service("crm")
     service.fold(TOPICS["orders"], state=service.table(TOPICS["customers"]))
-    told = one(together(sound(service)._replace(settings=Settings(guarantee="at_least_once"))))
-    assert "would be decided on twice" in told.why
+    finding = one(together(sound(service)._replace(settings=Settings(guarantee="at_least_once"))))
+    assert "would be decided on twice" in finding.why
 
 
-def test_a_minimum_above_the_replicas_is_a_hint_for_what_is_written_since_brokers_cap_it() -> None:
-    told = one(together(changed(HEALTHY, LETTERS, {"min.insync.replicas": "4"})))
-    assert (told.severity, "since 3.7 require only 3 of them" in told.why) == (Severity.HINT, True)
+def test_a_minimum_above_the_replicas_is_a_hint_for_written_topics() -> None:
+    finding = one(together(changed(HEALTHY, LETTERS, {"min.insync.replicas": "4"})))
+    assert (finding.severity, "since 3.7 require only 3 of them" in finding.why) == (Severity.HINT, True)
     assert not list(together(changed(HEALTHY, ORDERS, {"min.insync.replicas": "4"})))
 
 
-def test_leaders_that_lack_records_are_a_warning() -> None:
+def test_unclean_leader_election_is_a_warning() -> None:
     assert one(together(brokers(HEALTHY, unclean__leader__election__enable="true"))).severity is Severity.WARNING
 
 
-def test_a_transaction_that_does_not_end_is_a_warning_with_its_producer_and_the_command() -> None:
+def test_an_open_transaction_is_a_warning_with_its_producer_and_the_command() -> None:
     tp, theirs = TopicPartition(ORDERS, 2), OpenTransaction(7, 4, "billing", began=1_000.0)
-    told = one(open_transactions(HEALTHY._replace(open_transactions={tp: theirs}, now_ms=1_060_000)))
-    assert (told.severity, told.about) == (Severity.WARNING, f"topic {ORDERS}, partition 2")
-    assert told.seen == "an open transaction, for 1 min: transactional id billing"
-    assert told.do[0].endswith(f"abort --topic {ORDERS} --partition 2 --start-offset 7")
+    finding = one(open_transactions(HEALTHY._replace(open_transactions={tp: theirs}, now_ms=1_060_000)))
+    assert (finding.severity, finding.about) == (Severity.WARNING, f"topic {ORDERS}, partition 2")
+    assert finding.seen == "an open transaction, for 1 min: transactional id billing"
+    assert finding.do[0].endswith(f"abort --topic {ORDERS} --partition 2 --start-offset 7")
     assert not list(open_transactions(HEALTHY._replace(open_transactions={tp: theirs}, now_ms=1_020_000)))
     unknown = OpenTransaction(7, 4)
-    told = one(open_transactions(HEALTHY._replace(open_transactions={tp: unknown}, now_ms=1_020_000)))
-    assert told.seen.endswith("for an unknown time: producer 4, whose transactional id the brokers do not tell")
+    finding = one(open_transactions(HEALTHY._replace(open_transactions={tp: unknown}, now_ms=1_020_000)))
+    assert finding.seen.endswith("for an unknown time: producer 4, whose transactional id the brokers do not tell")
 
 
-def test_dead_letters_that_are_not_settled_are_one_warning_with_causes_and_commands() -> None:
+def test_unsettled_dead_letters_are_one_warning_with_causes_and_commands() -> None:
     causes = (
         CauseCount(ORDERS, "no key", 280_872, (Coordinates(ORDERS, 1, 7), Coordinates(ORDERS, 1, 5))),
         CauseCount(ORDERS, "no value", 3, (Coordinates(ORDERS, 0, 2),)),
@@ -389,7 +389,7 @@ def test_dead_letters_that_are_not_settled_are_one_warning_with_causes_and_comma
     assert "larder dead-letters replay shipping --cause" in found.do[1]
 
 
-def test_a_service_whose_dead_letters_are_all_settled_has_no_finding() -> None:
+def test_settled_dead_letters_are_no_finding() -> None:
     assert not list(letters(HEALTHY._replace(letters={"shipping": Tally(0, (), whole=True)})))
 
 
@@ -401,7 +401,7 @@ def table(**more: Any) -> WorkerState:
     return WorkerState("shipping", "one", status)
 
 
-def test_what_workers_report_is_a_finding_if_it_is_bad() -> None:
+def test_problems_that_workers_report_are_findings() -> None:
     assert not list(workers(HEALTHY._replace(workers=[table()])))
     silent = WorkerState("shipping", "one", None)
     assert "does not answer" in one(workers(HEALTHY._replace(workers=[silent]))).seen
@@ -412,12 +412,12 @@ def test_what_workers_report_is_a_finding_if_it_is_bad() -> None:
     assert one(workers(HEALTHY._replace(workers=[table(parked=3)]))).seen.endswith("kept in its store")
     divided = one(workers(HEALTHY._replace(workers=[table(parked=3, held="partition")])))
     assert divided.seen == "3 rejected records, in shipping.dead-letters"
-    told_back = {
+    reported = {
         "phase": "running",
         "held_back": ["state s, partition 1: cannot be read"],
         "decides": [{"name": CUSTOMERS}],
     }
-    back = one(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", told_back)])))
+    back = one(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", reported)])))
     assert (back.severity, back.seen) == (
         Severity.ERROR, "records are held back: state s, partition 1: cannot be read"
     )  # fmt: skip
@@ -429,25 +429,25 @@ def test_what_workers_report_is_a_finding_if_it_is_bad() -> None:
     state = one(workers(HEALTHY._replace(workers=[held])))
     assert state.seen == "3 rejected records, in shipping.dead-letters, without those that hold its decide back"
     fell = {"key": "c1", "partition": 2, "offset": 9, "revision": 1, "earlier_offset": 4, "earlier_revision": 5}
-    told = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
-    assert [str(place) for place in told.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
+    finding = one(workers(HEALTHY._replace(workers=[table(diverging=fell)])))
+    assert [str(place) for place in finding.samples] == [f"{CUSTOMERS}/2/9", f"{CUSTOMERS}/2/4"]
 
 
-def test_a_partition_that_gives_no_records_is_an_error() -> None:
-    told = examine(HEALTHY, {}, {ORDERS: Read(0, 10, whole=False, unread=(1, 3))})
-    assert [(each.severity, each.about) for each in told] == [(Severity.ERROR, f"topic {ORDERS}")]
-    assert "partitions 1, 3 returned no records" in told[0].seen
+def test_a_partition_that_returns_no_records_is_an_error() -> None:
+    findings = examine(HEALTHY, {}, {ORDERS: Read(0, 10, whole=False, unread=(1, 3))})
+    assert [(each.severity, each.about) for each in findings] == [(Severity.ERROR, f"topic {ORDERS}")]
+    assert "partitions 1, 3 returned no records" in findings[0].seen
 
 
-def test_a_partition_without_a_leader_is_an_error_and_its_offsets_are_not_judged() -> None:
+def test_a_partition_without_a_leader_is_an_error_and_its_offsets_are_not_checked() -> None:
     led = committed(15)
     unled = changed(led, ORDERS, leaderless=(2,), begins={**led.topics[ORDERS].begins, 2: 0}, ends={2: 0})
-    told = one(leaderless(unled))
-    assert (told.severity, "partitions 2 of" in told.seen) == (Severity.ERROR, True)
+    finding = one(leaderless(unled))
+    assert (finding.severity, "partitions 2 of" in finding.seen) == (Severity.ERROR, True)
     assert not list(group_offsets(unled))
 
 
-def test_the_worst_comes_first_and_determines_the_exit_code() -> None:
+def test_the_worst_finding_comes_first_and_determines_the_exit_code() -> None:
     hint, warning, error = (Finding(each, "audit", "about", "seen", "why", ("do",)) for each in Severity)
     assert in_order([hint, error, warning, error]) == [error, warning, hint]
     assert [exit_code([]), exit_code([hint]), exit_code([hint, warning]), exit_code([error, hint])] == [0, 0, 10, 11]
@@ -456,5 +456,5 @@ def test_the_worst_comes_first_and_determines_the_exit_code() -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(10, "10 s"), (90, "1.5 min"), (3_600, "1 h"), (DAY, "24 h"), (7 * DAY, "7 days")]
 )
-def test_times_are_shown_as_people_say_them(seconds: float, shown: str) -> None:
+def test_durations_are_shown_in_readable_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown

@@ -1,4 +1,4 @@
-"""Which stretches of a log are read, and that all of them are."""
+"""Which ranges of a log are read, and that they are read completely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OFFSETS = st.integers(0, 10**6)
 
 
 @examples(OFFSETS, OFFSETS, st.integers(1, 10**5))
-def test_a_sample_is_in_the_log_and_no_larger_than_wanted(one: int, other: int, wanted: int) -> None:
+def test_a_sample_lies_in_the_log_and_is_no_larger_than_requested(one: int, other: int, wanted: int) -> None:
     begin, end = sorted((one, other))
     chosen = stretches(begin, end, wanted)
     reached = begin
@@ -31,12 +31,12 @@ def test_a_sample_is_in_the_log_and_no_larger_than_wanted(one: int, other: int, 
 
 
 @examples(OFFSETS, OFFSETS)
-def test_without_a_bound_all_is_read(one: int, other: int) -> None:
+def test_without_a_limit_the_whole_log_is_read(one: int, other: int) -> None:
     begin, end = sorted((one, other))
     assert stretches(begin, end, None) == ((Stretch(begin, end),) if end > begin else ())
 
 
-def test_half_are_the_oldest_and_half_the_newest() -> None:
+def test_a_sample_has_the_oldest_and_the_newest_records() -> None:
     assert stretches(100, 1_000, 10) == (Stretch(100, 995, 5), Stretch(995, 1_000))
 
 

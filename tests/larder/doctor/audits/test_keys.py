@@ -1,4 +1,4 @@
-"""Message keys that are not there, not of their type, or not those of their rows."""
+"""Message keys that are missing, have the wrong type, or are not those of their rows."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def test_null_keys_are_an_error_for_rows_and_a_warning_for_events() -> None:
     assert [each.severity for each in audit(ORDERS, given(0, None, order))] == [Severity.WARNING]
 
 
-def test_keys_that_are_written_otherwise_than_declared_are_found() -> None:
-    (told,) = audit(NUMBERS, given(0, "7", {"number": 7}))
-    assert told.seen == "1 record whose key is not of the declared type int64"
+def test_keys_not_of_the_declared_type_are_found() -> None:
+    (finding,) = audit(NUMBERS, given(0, "7", {"number": 7}))
+    assert finding.seen == "1 record whose key is not of the declared type int64"
 
 
-def test_a_row_under_another_key_is_found_also_when_it_is_bad_otherwise() -> None:
-    (told,) = audit(CUSTOMERS, given(0, "c2", ROW), given(1, "c3", {"customer_id": "c1", "name": 5}))
-    assert told.seen == "2 records whose key is not the value of customer_id"
+def test_a_row_under_another_key_is_found_even_if_the_row_is_invalid() -> None:
+    (finding,) = audit(CUSTOMERS, given(0, "c2", ROW), given(1, "c3", {"customer_id": "c1", "name": 5}))
+    assert finding.seen == "2 records whose key is not the value of customer_id"
 
 
-def test_a_value_without_a_key_is_left_to_the_schema() -> None:
+def test_a_value_without_a_key_is_left_to_the_schema_audit() -> None:
     assert not audit(CUSTOMERS, given(0, "c1", b"{"), given(1, "c1", {"customer_id": 7}), given(2, "c1", {}))
 
 
 def test_at_most_five_coordinates_are_listed() -> None:
-    (told,) = audit(CUSTOMERS, *(given(offset, None, ROW) for offset in range(1_000)))
-    assert [place.offset for place in told.samples] == [0, 1, 2, 3, 4]
-    assert told.seen.startswith("1,000 records")
+    (finding,) = audit(CUSTOMERS, *(given(offset, None, ROW) for offset in range(1_000)))
+    assert [place.offset for place in finding.samples] == [0, 1, 2, 3, 4]
+    assert finding.seen.startswith("1,000 records")

@@ -1,4 +1,4 @@
-"""Revisions that are missing, that fall, or that stay while the row changes."""
+"""Revisions that are missing, fall, or stay the same while the row changes."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ def audit(*records: Given, partition: int = 0, **options: int) -> list[Finding]:
     return found(Revisions(reader, "revision", **options), reader, {partition: records})
 
 
-def test_revisions_that_rise_and_rows_that_are_sent_again_are_no_finding() -> None:
+def test_rising_revisions_and_repeated_rows_are_no_finding() -> None:
     assert not audit(given(0, "c1", row(1)), given(1, "c1", row(1)), given(2, "c1", row(5)), given(3, "c2", row(1)))
 
 
 def test_a_falling_revision_is_reported_with_both_coordinates() -> None:
-    (told,) = audit(given(3, "c1", row(7)), given(9, "c1", row(6)))
-    assert told.seen == (
+    (finding,) = audit(given(3, "c1", row(7)), given(9, "c1", row(6)))
+    assert finding.seen == (
         "1 record with a lower revision than an earlier one of their key: key c1 with 6 after 7 at shop.customers/0/3"
     )
-    assert [str(place) for place in told.samples] == ["shop.customers/0/9"]
+    assert [str(place) for place in finding.samples] == ["shop.customers/0/9"]
 
 
 @examples(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=40))
-def test_falls_are_counted_for_each_key_against_the_highest_before(records: list[tuple[str, int]]) -> None:
+def test_falls_are_counted_by_key_against_the_highest_earlier_revision(records: list[tuple[str, int]]) -> None:
     highest: dict[str, int] = {}
     falls = 0
     for key, revision in records:
         falls += revision < highest.get(key, revision)
         highest[key] = max(revision, highest.get(key, revision))
-    told = audit(*(given(at, key, row(revision, key=key)) for at, (key, revision) in enumerate(records)))
-    assert [each.seen.split()[0] for each in told] == [str(falls)] * bool(falls)
+    findings = audit(*(given(at, key, row(revision, key=key)) for at, (key, revision) in enumerate(records)))
+    assert [each.seen.split()[0] for each in findings] == [str(falls)] * bool(falls)
 
 
 @examples(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.data())
-def test_how_records_are_cut_into_batches_changes_nothing(revisions: list[int], data: st.DataObject) -> None:
+def test_the_batches_of_records_do_not_change_the_findings(revisions: list[int], data: st.DataObject) -> None:
     records = [given(at, "c1", row(revision)) for at, revision in enumerate(revisions)]
     cuts = sorted(data.draw(st.sets(st.integers(0, len(records)))) | {0, len(records)})
     reader = ValueReader(CUSTOMERS)
@@ -59,52 +59,52 @@ def test_how_records_are_cut_into_batches_changes_nothing(revisions: list[int], 
     assert list(batched.findings()) == audit(*records)
 
 
-def test_partitions_are_not_ordered_among_each_other() -> None:
+def test_revisions_are_not_compared_across_partitions() -> None:
     reader = ValueReader(CUSTOMERS)
     assert not found(Revisions(reader, "revision"), reader, {0: [given(0, "c1", row(7))], 1: [given(0, "c1", row(6))]})
 
 
 def test_another_row_with_the_same_revision_is_found() -> None:
-    (told,) = audit(given(0, "c1", row(1)), given(1, "c1", row(1, "Bo")))
-    assert told.seen == "1 record with another value than the one before but the same revision"
+    (finding,) = audit(given(0, "c1", row(1)), given(1, "c1", row(1, "Bo")))
+    assert finding.seen == "1 record with another value than the one before but the same revision"
 
 
-def test_rows_without_a_revision_are_found_whatever_the_type_says() -> None:
-    (told,) = audit(
+def test_rows_without_a_revision_are_found() -> None:
+    (finding,) = audit(
         given(0, "c1", {"customer_id": "c1", "name": "Ada"}),
         given(1, "c1", row(None)),
         given(2, "c1", row("7")),
         given(3, "c1", row(2**63)),
     )
-    assert (told.seen, len(told.samples)) == ("4 records without a 64-bit revision in revision", 4)
+    assert (finding.seen, len(finding.samples)) == ("4 records without a 64-bit revision in revision", 4)
 
 
-def test_a_default_of_the_declaration_is_no_revision_of_the_owner() -> None:
+def test_a_declared_default_is_not_a_revision() -> None:
     class Level(Row):
         key: str
         version: int = 0
 
     reader = ValueReader(OwnerTopic("levels", Level, key="key", revision="version"))
-    (told,) = found(Revisions(reader, "version"), reader, {0: [given(0, "a", {"key": "a"})]})
-    assert told.seen == "1 record without a 64-bit revision in version"
+    (finding,) = found(Revisions(reader, "version"), reader, {0: [given(0, "a", {"key": "a"})]})
+    assert finding.seen == "1 record without a 64-bit revision in version"
 
 
-def test_a_deletion_keeps_the_revision_for_as_long_as_tables_remember_it() -> None:
+def test_a_deletion_keeps_its_revision_as_long_as_tables_remember_it() -> None:
     first, deleted = given(0, "c1", row(7)), given(1, "c1", None, timestamp=1_000)
     assert audit(first, deleted, given(2, "c1", row(1), timestamp=2_000))
     assert not audit(first, deleted, given(2, "c1", row(1), timestamp=1_001 + REMEMBERED_MS))
     assert not audit(first, deleted, given(2, "c1", row(8), timestamp=2_000))
 
 
-def test_the_revision_of_a_deletion_has_to_rise_as_well() -> None:
-    (told,) = audit(given(0, "c1", row(7)), given(1, "c1", None, headers=[("larder.revision", b"6")]))
-    assert "with 6 after 7" in told.seen
+def test_the_revision_of_a_deletion_has_to_rise_too() -> None:
+    (finding,) = audit(given(0, "c1", row(7)), given(1, "c1", None, headers=[("larder.revision", b"6")]))
+    assert "with 6 after 7" in finding.seen
     assert not audit(given(0, "c1", row(7)), given(1, "c1", None, headers=[("larder.revision", b"8")]))
     (bad,) = audit(given(0, "c1", None, headers=[("larder.revision", b"new")]))
     assert bad.seen.startswith("1 record without a 64-bit revision")
 
 
-def test_however_many_keys_there_are_no_more_are_kept_than_the_bound() -> None:
+def test_the_number_of_remembered_keys_is_bounded() -> None:
     reader = ValueReader(CUSTOMERS)
     bounded = Revisions(reader, "revision", most_keys=10)
     bounded.take(reader.read(0, [given(at, f"c{at}", row(1, key=f"c{at}")) for at in range(1_000)]))
