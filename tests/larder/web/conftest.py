@@ -1,4 +1,4 @@
-"""What several tests of the web port have."""
+"""Fixtures of several tests of the web port."""
 
 from __future__ import annotations
 

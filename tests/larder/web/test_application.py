@@ -1,4 +1,4 @@
-"""The web port of a worker: rows, and what it says when it has none. Real tables, real HTTP."""
+"""The web port of a worker: rows, and its answers without a row. Real tables, real HTTP."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROBLEM = {"type", "title", "status", "detail", "declared", "requires", "found", "do"}
-"""What each problem has (RFC 9457, and the parts of ours)."""
+"""The fields of each problem (RFC 9457, and our own)."""
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[..., LocalTable]]:
-    """Opens a table with two partitions, of which some are here."""
+    """Opens a table with two partitions; `here`: those on this worker."""
     held: list[LocalTable] = []
 
     def open_(topic: OwnerTopic = customers, how: str = "global", here: tuple[int, ...] = (0, 1)) -> LocalTable:
@@ -46,7 +46,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., LocalTable]]:
         each.close()
 
 
-async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(opened: Callable[..., LocalTable]) -> None:
+async def test_a_row_is_served_with_its_origin_state_and_freshness(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         served.table.apply(1, [row(7, "ada", 3, name="Ada", country="AT", timestamp=1234)])
         served.catch_up(0, 1)
@@ -71,7 +71,7 @@ async def test_a_row_is_answered_with_its_origin_its_state_and_its_freshness(ope
         )
 
 
-async def test_a_row_keeps_fields_that_its_type_does_not_know_and_gets_the_defaults_that_were_left_out(
+async def test_a_row_keeps_unknown_fields_and_gets_missing_defaults(
     opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
@@ -88,7 +88,7 @@ async def test_a_row_keeps_fields_that_its_type_does_not_know_and_gets_the_defau
         }
 
 
-async def test_only_a_worker_that_is_caught_up_and_fresh_says_that_there_is_no_such_key(
+async def test_only_a_fresh_and_caught_up_worker_calls_a_key_absent(
     opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
@@ -116,13 +116,13 @@ async def test_a_key_whose_newest_record_was_rejected_is_not_called_absent(opene
         assert answer["cause"].startswith("the value requires the fields of Customer")
         assert answer["found"] == f"a record at offset 7 of partition 1 that was rejected: {answer['cause']}"
         served.held.role = TableRole(decided_on=True)
-        assert (await served.row("ada"))[0] == 503, "a state has a row, which a decide waits to read"
+        assert (await served.row("ada"))[0] == 503, "a decide waits to read the row of a state"
         served.table.apply(1, [gone(8, "ada")])
         served.catch_up(1)
         assert (await served.row("ada"))[1]["type"] == "urn:larder:no-such-key"
 
 
-async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_absent(
+async def test_no_key_is_called_absent_while_its_partition_recovers(
     opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
@@ -132,7 +132,7 @@ async def test_a_key_that_is_absent_while_its_partition_recovers_is_not_called_a
         assert (status, answer["found"]) == (503, "partition 1 recovering, at 0 of 100")
 
 
-async def test_without_a_broker_a_row_is_answered_with_its_age_and_an_absent_key_is_not_called_absent(
+async def test_without_a_broker_a_row_is_served_with_its_age_and_no_key_is_called_absent(
     opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
@@ -147,7 +147,7 @@ async def test_without_a_broker_a_row_is_answered_with_its_age_and_an_absent_key
         assert (status, answer["found"]) == (503, "partition 0 disconnected, at 1 of ?")
 
 
-async def test_before_any_broker_told_how_many_partitions_there_are_nothing_is_called_absent(
+async def test_without_a_partition_count_no_key_is_called_absent(
     opened: Callable[..., LocalTable],
 ) -> None:
     held = opened()
@@ -157,7 +157,7 @@ async def test_before_any_broker_told_how_many_partitions_there_are_nothing_is_c
         assert (await served.row("bob"))[0] == 503
 
 
-async def test_a_worker_without_the_partition_of_a_key_says_so_and_names_it(opened: Callable[..., LocalTable]) -> None:
+async def test_a_worker_without_the_partition_of_a_key_names_it(opened: Callable[..., LocalTable]) -> None:
     keys = {partition_of(key.encode(), 2): key for key in ("a", "b", "c", "d", "e", "f")}
     async with serving(opened(how="partition", here=(0,))) as served:
         served.catch_up(0)
@@ -176,14 +176,14 @@ async def test_a_new_partition_of_a_global_table_makes_absence_uncertain(opened:
         assert (status, answer["found"]) == (503, "partition 2 not on this worker (here: 0, 1)")
 
 
-async def test_a_deleted_row_is_no_such_key(opened: Callable[..., LocalTable]) -> None:
+async def test_a_deleted_row_is_absent(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, "ada", 1), gone(1, "ada")])
         served.catch_up(0, 1)
         assert (await served.row("ada"))[0] == 404
 
 
-async def test_a_table_that_is_not_here_is_told_apart_from_a_key_that_does_not_exist(
+async def test_an_unknown_table_and_an_absent_key_are_different_errors(
     opened: Callable[..., LocalTable],
 ) -> None:
     async with serving(opened()) as served:
@@ -198,16 +198,14 @@ async def test_any_text_can_be_a_key(opened: Callable[..., LocalTable], key: str
         served.table.apply(0, [row(0, key, 1, name="here")])
         status, answer = await served.row(key)
         assert (status, answer.get("key")) == (200, key)
-        told = await asyncio.to_thread(
+        asked = await asyncio.to_thread(
             ask, LocalWorker("s", "w", 0, f"http://127.0.0.1:{served.port}"), row_path("shop.customers", key)
         )
-        assert told.body == answer
+        assert asked.body == answer
 
 
 @pytest.mark.parametrize("encoded", ["%FF", "a%ff", "%C3"])
-async def test_a_key_that_is_no_text_is_a_mistake_and_not_the_letters_that_it_was_written_in(
-    opened: Callable[..., LocalTable], encoded: str
-) -> None:
+async def test_a_key_that_is_not_utf_8_is_a_mistake(opened: Callable[..., LocalTable], encoded: str) -> None:
     async with serving(opened()) as served:
         served.table.apply(0, [row(0, encoded, 1, name="here")])
         served.catch_up(0, 1)
@@ -245,7 +243,7 @@ SOME_ID = uuid.UUID("6f1b8a3c-0000-4000-8000-00000000abcd")
         ),
     ],
 )
-async def test_keys_are_read_by_the_type_of_the_table(
+async def test_keys_are_parsed_by_the_key_type_of_the_table(
     opened: Callable[..., LocalTable], topic: OwnerTopic, key: bytes, value: object, text: str
 ) -> None:
     import msgspec  # noqa: PLC0415
@@ -266,7 +264,7 @@ async def test_keys_are_read_by_the_type_of_the_table(
         (OwnerTopic("b", Hashed, key="digest", key_type=bytes), "!!", "bytes in base64url"),
     ],
 )
-async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_absence(
+async def test_a_key_of_the_wrong_type_is_a_mistake_and_not_absent(
     opened: Callable[..., LocalTable], topic: OwnerTopic, text: str, wanted: str
 ) -> None:
     async with serving(opened(topic)) as served:
@@ -276,7 +274,7 @@ async def test_a_text_that_can_be_no_key_of_the_table_is_a_mistake_and_not_an_ab
         assert (answer["requires"], answer["found"], answer["do"]) == (wanted, repr(text), "write it that way")
 
 
-async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., LocalTable]) -> None:
+async def test_the_port_reports_what_the_worker_is_doing(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         status, answer = await served.get("/services")
         assert (status, answer["service"]) == (200, "shipping")
@@ -286,7 +284,7 @@ async def test_the_port_tells_what_the_worker_is_doing(opened: Callable[..., Loc
         assert answer["requires"] == "an address and a method of this port"
 
 
-async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., LocalTable]) -> None:
+async def test_a_port_in_use_is_reported_in_one_clear_line(opened: Callable[..., LocalTable]) -> None:
     async with serving(opened()) as served:
         app = make_app(sources())
         with pytest.raises(UnavailableError) as raised:
@@ -294,7 +292,7 @@ async def test_a_port_in_use_is_one_clear_line(opened: Callable[..., LocalTable]
         assert str(raised.value).startswith(f"web port 127.0.0.1:{served.port}: requires an address of this machine")
 
 
-async def test_the_port_that_was_asked_for_is_the_one_that_answers() -> None:
+async def test_the_requested_port_is_used() -> None:
     port = free_port()
     app = make_app(sources())
     assert await start_web(app, "127.0.0.1", port) == port

@@ -1,4 +1,4 @@
-"""Places for connections that are kept free for health and metrics: who gets one, and for how long."""
+"""Connections reserved for health and metrics: which requests get one, and for how long."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.mark.parametrize("head", [LIVE, LIVE + LIVE, b"HEAD /metrics?x=1 HTTP/1.1\r\n\r\n"])
-def test_a_whole_head_that_asks_for_health_or_metrics_has_a_kept_place(head: bytes) -> None:
+def test_a_complete_head_for_health_or_metrics_gets_a_reserved_connection(head: bytes) -> None:
     assert decided(head) is True
 
 
 @pytest.mark.parametrize("head", [b"", LIVE[:3], HALF, b"GET /tables HTTP/1.1\r\nHost: localhost\r\n"])
-def test_nothing_is_decided_about_a_head_that_is_not_whole(head: bytes) -> None:
+def test_an_incomplete_head_is_undecided(head: bytes) -> None:
     assert decided(head) is None
 
 
@@ -47,25 +47,25 @@ def test_nothing_is_decided_about_a_head_that_is_not_whole(head: bytes) -> None:
         HALF + b"X: " + b"x" * KEPT_HEAD_BYTES,
     ],
 )
-def test_a_head_that_asks_for_something_else_or_never_ends_has_none(head: bytes) -> None:
+def test_a_head_for_another_path_or_without_end_gets_no_reserved_connection(head: bytes) -> None:
     assert decided(head) is False
 
 
 class Full(NamedTuple):
-    """A worker whose ordinary places are all taken."""
+    """A worker whose ordinary connections are all taken."""
 
     seen: Seen
     taken: list[Streams]
 
     async def connect(self, first: bytes) -> Streams:
-        """Take a place, and begin a request on it."""
+        """Open a connection, and begin a request on it."""
         reader, writer = await self.seen.connect()
         writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         writer.write(first)
         return reader, writer
 
     async def send(self, *packets: bytes) -> bytes:
-        """Give all that comes until the connection is closed, for packets that arrive one by one."""
+        """Send packets one by one, and return all that comes until the connection is closed."""
         reader, writer = await self.connect(packets[0])
         for packet in packets[1:]:
             await asyncio.sleep(0.02)
@@ -74,7 +74,7 @@ class Full(NamedTuple):
 
 
 async def whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """All that comes until the connection is closed."""
+    """Return all that comes until the connection is closed."""
     answer = b""
     with contextlib.suppress(ConnectionError):
         while part := await asyncio.wait_for(reader.read(1000), 5):
@@ -101,16 +101,16 @@ async def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_a_request_for_health_may_come_in_two_packets(full: Full, at: int) -> None:
     answer = await full.send(LIVE[:at], LIVE[at:])
     assert answer.startswith(OK)
-    assert b"\r\nconnection: close\r\n" in answer.lower(), "the place is free again after one answer"
+    assert b"\r\nconnection: close\r\n" in answer.lower(), "the connection is free again after one answer"
 
 
-async def test_a_request_for_something_else_gets_no_kept_place_however_it_is_cut(full: Full) -> None:
+async def test_any_other_request_gets_no_reserved_connection(full: Full) -> None:
     for at in (2, 12):
         assert (await full.send(OTHER[:at], OTHER[at:])).startswith(BUSY)
     assert (await full.send(LIVE + OTHER)).count(OK) == 1
 
 
-async def test_half_requests_lose_their_kept_places_to_whole_ones_at_once(
+async def test_an_incomplete_request_loses_its_reserved_connection_to_a_complete_one(
     full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_slots, "FIRST_SECONDS", 60.0)
@@ -118,16 +118,14 @@ async def test_half_requests_lose_their_kept_places_to_whole_ones_at_once(
     await asyncio.sleep(0.05)
     for _ in range(KEPT):
         assert (await full.send(LIVE)).startswith(OK)
-    assert (await whole(*slow[0])).startswith(BUSY), "the oldest one made room"
+    assert (await whole(*slow[0])).startswith(BUSY), "the oldest one was replaced"
     slow[-1][1].write(b"\r\n")
-    assert (await whole(*slow[-1])).startswith(OK), "the youngest one did not have to"
+    assert (await whole(*slow[-1])).startswith(OK), "the youngest one was not replaced"
     for _, writer in slow:
         writer.close()
 
 
-async def test_a_half_request_on_a_kept_place_ends_after_a_short_time_however_it_drips(
-    full: Full, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_request_on_a_reserved_connection_times_out(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_slots, "FIRST_SECONDS", 0.5)
     reader, writer = await full.connect(b"")
 
@@ -141,7 +139,7 @@ async def test_a_half_request_on_a_kept_place_ends_after_a_short_time_however_it
     dripping.cancel()
 
 
-async def test_a_client_that_does_not_send_what_it_announced_loses_its_kept_place(
+async def test_a_client_that_does_not_send_its_announced_body_loses_its_reserved_connection(
     full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_slots, "ANSWER_SECONDS", 0.5)
@@ -149,9 +147,7 @@ async def test_a_client_that_does_not_send_what_it_announced_loses_its_kept_plac
     assert (await full.send(announced)).startswith(b"HTTP/1.1 413")
 
 
-async def test_an_ordinary_place_keeps_its_connection_for_more_requests(
-    full: Full, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_ordinary_connection_stays_open_for_more_requests(full: Full, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 30.0)
     reader, writer = full.taken[0]
     writer.write(LIVE)

@@ -1,4 +1,4 @@
-"""The short way of single rows: the same answers as the whole way, to which everything unusual is left. Real HTTP."""
+"""The fast path of single rows gives the same answers as the normal path, which takes unusual requests. Real HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHOLE_WAY = "X-Whole-Way: 1\r\n"
 
 
 async def exchange(served: Served, *parts: str, answers: int = 1) -> list[tuple[str, dict[str, str], bytes]]:
-    """Send parts of requests on one connection, one after the other; give status, headers and body of each answer."""
+    """Send parts of requests on one connection, one after the other; return status, headers and body of each answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     for part in parts:
         writer.write(part.encode())
@@ -33,7 +33,7 @@ async def exchange(served: Served, *parts: str, answers: int = 1) -> list[tuple[
             found.append((status, headers, await reader.readexactly(int(headers["Content-Length"]))))
     try:
         async with asyncio.timeout(0.05):
-            assert not await reader.read(1), "more than that came"
+            assert not await reader.read(1), "more than the expected answers came"
     except TimeoutError:
         pass
     writer.close()
@@ -48,7 +48,7 @@ ROWS = {
 }
 
 
-async def test_both_ways_give_the_same_answer_whatever_the_owner_left_out_or_added(held: LocalTable) -> None:
+async def test_both_paths_give_the_same_answer_for_missing_and_unknown_fields(held: LocalTable) -> None:
     held.stored.apply(0, [Sent(number, key.encode(), value) for number, (key, value) in enumerate(ROWS.items())])
     async with serving(held) as served:
         served.catch_up(0, 1)
@@ -65,7 +65,7 @@ async def test_both_ways_give_the_same_answer_whatever_the_owner_left_out_or_add
             )
 
 
-async def test_what_is_missing_or_no_key_is_answered_the_whole_way(held: LocalTable) -> None:
+async def test_absent_and_invalid_keys_take_the_normal_path(held: LocalTable) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         for path, status in (("nobody", 404), ("..", 404), ("%66", 404)):
@@ -100,12 +100,12 @@ async def test_what_is_missing_or_no_key_is_answered_the_whole_way(held: LocalTa
         (USUAL % ("ada", "")) * 2,
     ],
 )
-def test_what_is_unusual_is_left_to_the_whole_way(request_: str) -> None:
+def test_unusual_requests_take_the_normal_path(request_: str) -> None:
     assert read(request_.encode()) is None
 
 
 @pytest.mark.parametrize("headers", ["", "Accept: */*\r\nUser-Agent: curl/8\r\n", "connection: Keep-Alive\r\n"])
-def test_what_programs_send_takes_the_short_way(headers: str) -> None:
+def test_typical_requests_of_programs_take_the_fast_path(headers: str) -> None:
     asked = read((USUAL % ("ada", headers)).encode())
     assert asked is not None
     assert (asked.table, asked.key, asked.host, asked.hop) == (TABLE, "ada", "127.0.0.1", False)
@@ -114,7 +114,7 @@ def test_what_programs_send_takes_the_short_way(headers: str) -> None:
     assert hop.hop
 
 
-async def test_answers_come_once_and_in_order_however_requests_are_cut(held: LocalTable) -> None:
+async def test_answers_come_once_and_in_order_for_any_split_of_requests(held: LocalTable) -> None:
     held.stored.apply(0, [row(number, key, 1) for number, key in enumerate(("ada", "bea"))])
     ada, bea = (USUAL % (key, "") for key in ("ada", "bea"))
 
@@ -127,15 +127,13 @@ async def test_answers_come_once_and_in_order_however_requests_are_cut(held: Loc
         assert keys(await exchange(served, ada + bea + ada, answers=3)) == ["ada", "bea", "ada"]
         assert keys(await exchange(served, ada + bea[:30], bea[30:] + ada, answers=3)) == ["ada", "bea", "ada"]
         assert keys(await exchange(served, USUAL % ("nobody", "") + ada, bea, answers=3)) == ["none", "ada", "bea"]
-        # What looks like a request is the value of a header of the one before.
+        # The second request is part of a header value of the first one.
         cut = (USUAL % ("ada", "X-Note: "))[:-2]
         ((line, _, _),) = await exchange(served, cut, bea)
         assert " 400 " in line
 
 
-async def test_a_client_that_asks_and_then_is_silent_is_dropped(
-    held: LocalTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_falls_silent_is_dropped(held: LocalTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SILENT_SECONDS", 0.3)
     held.stored.apply(0, [row(0, "ada", 1)])
     async with serving(held) as served:
@@ -150,7 +148,7 @@ async def test_a_client_that_asks_and_then_is_silent_is_dropped(
         writer.close()
 
 
-def test_what_is_answered_is_counted_where_the_whole_way_counts_it(held: LocalTable) -> None:
+def test_the_fast_path_counts_requests_like_the_normal_path(held: LocalTable) -> None:
     held.stored.apply(0, [row(0, "ada", 1)])
     requests = Requests()
     way = ShortWay(sources({TABLE: held}), requests)

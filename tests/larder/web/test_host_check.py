@@ -1,4 +1,4 @@
-"""A page of another site, whose name resolves to this machine, reads nothing of a worker. Real HTTP."""
+"""A page of another site whose name resolves to this machine cannot read a worker. Real HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW = f"/tables/{TABLE}/rows/ada"
 
 @pytest.fixture
 def filled(held: LocalTable) -> LocalTable:
-    """A table with a row."""
+    """Return a table with a row."""
     held.stored.apply(0, [row(0, "ada", 1)])
     return held
 
@@ -33,7 +33,7 @@ def filled(held: LocalTable) -> LocalTable:
 )
 @pytest.mark.parametrize("host", OTHERS)
 @pytest.mark.parametrize("accepts", ["", BROWSER])
-async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
+async def test_a_request_with_a_foreign_host_name_learns_nothing(
     filled: LocalTable, path: str, host: str, accepts: str
 ) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
@@ -54,9 +54,7 @@ async def test_what_calls_a_worker_by_another_name_is_told_nothing_of_it(
 
 
 @pytest.mark.parametrize("host", OWN)
-async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and_the_whole(
-    filled: LocalTable, host: str
-) -> None:
+async def test_a_request_with_an_own_host_name_is_served_on_both_paths(filled: LocalTable, host: str) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         name = host.format(port=served.port)
@@ -67,7 +65,7 @@ async def test_whoever_asks_where_a_worker_listens_is_answered_the_short_way_and
             assert (status, json.loads(body)["key"]) == ("HTTP/1.1 200 OK", "ada")
 
 
-async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_another(filled: LocalTable) -> None:
+async def test_the_host_name_is_checked_for_each_request_on_a_connection(filled: LocalTable) -> None:
     async with serving(filled, bound="127.0.0.1") as served:
         served.catch_up(0, 1)
         own, other = (ASKED.format(ROW, name, "") for name in ("127.0.0.1", "evil.example"))
@@ -75,7 +73,7 @@ async def test_a_name_that_came_rightly_before_does_not_open_the_connection_to_a
         assert [status.split(" ")[1] for status, _, _ in answers] == ["200", "421"]
 
 
-async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: LocalTable) -> None:
+async def test_a_worker_with_a_configured_address_accepts_any_host_name(filled: LocalTable) -> None:
     async with serving(filled) as served:
         served.catch_up(0, 1)
         for host in OTHERS + OWN:
@@ -83,7 +81,7 @@ async def test_a_worker_whose_address_was_set_is_called_by_any_name(filled: Loca
             assert status == "HTTP/1.1 200 OK"
 
 
-async def test_workers_ask_each_other_where_they_listen(tmp_path: Path) -> None:
+async def test_workers_reach_each_other_at_their_own_addresses(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}, bound="127.0.0.1") as workers:
         key = workers.key_in(1)
         workers.put(key, 0, b'{"customer_id":"%s","name":"Ada","revision":1}' % key.encode())

@@ -1,4 +1,4 @@
-"""What people send who mean no good, or no HTTP: refused, in time, with nothing of the machine in the answer."""
+"""Hostile requests, and bytes that are not HTTP, are refused in time with an answer that reveals no internals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLE = customers.name
 
 
 async def send(served: Served, text: bytes, seconds: float = 5) -> bytes:
-    """What comes back for these very bytes, until the connection is closed or nothing more comes."""
+    """Send exactly these bytes, and return what comes back until one whole answer or the timeout."""
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(text)
     answer = b""
@@ -70,7 +70,7 @@ def problem(answer: bytes) -> dict[str, object]:
         "/tables/shop.customers/rows/%ff",
     ],
 )  # fmt: skip
-async def test_a_path_leads_to_an_address_or_to_a_refusal(held: LocalTable, path: str) -> None:
+async def test_a_hostile_path_is_refused(held: LocalTable, path: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         answer = await send(served, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -92,7 +92,7 @@ async def test_a_path_leads_to_an_address_or_to_a_refusal(held: LocalTable, path
     ],
     ids=["header", "name", "headers", "line", "tls", "length", "smuggled", "smtp"],
 )
-async def test_what_is_no_request_or_too_much_of_one_is_refused_and_the_connection_closed(
+async def test_an_invalid_or_oversized_request_is_refused_and_its_connection_closed(
     held: LocalTable, status: int, request_: bytes
 ) -> None:
     async with serving(held) as served:
@@ -110,7 +110,7 @@ async def test_nothing_can_be_written(held: LocalTable, method: str) -> None:
         assert (b"\r\nAllow: GET, HEAD\r\n" in answer) == (method != "CONNECT")
 
 
-async def test_a_request_brings_no_body(held: LocalTable) -> None:
+async def test_a_request_with_a_body_is_refused(held: LocalTable) -> None:
     async with serving(held) as served:
         answer = await send(served, b"GET /services HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\nxxx")
         assert problem(answer)["status"] == 413
@@ -119,7 +119,7 @@ async def test_a_request_brings_no_body(held: LocalTable) -> None:
 SCRIPT = "<script>alert(1)</script>\"'&\u2028"
 
 
-async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(held: LocalTable) -> None:
+async def test_scripts_in_keys_and_values_come_back_as_data_and_never_as_html(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, SCRIPT, 1, name=SCRIPT, country=SCRIPT)])
         served.catch_up(0, 1)
@@ -138,7 +138,7 @@ async def test_script_in_keys_and_values_comes_back_as_data_and_never_as_html(he
                 assert b"content-type: text/html" not in raw.lower()
 
 
-async def test_unbounded_ranges_are_bounded(held: LocalTable) -> None:
+async def test_unbounded_ranges_are_limited(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number:05}", 1, country="AT") for number in range(3_000)])
         served.catch_up(0, 1)
@@ -152,7 +152,7 @@ async def test_unbounded_ranges_are_bounded(held: LocalTable) -> None:
         assert (status, answer["found"]) == (400, "1001")
 
 
-async def test_a_client_that_does_not_take_its_answer_is_dropped(
+async def test_a_client_that_does_not_read_its_answer_is_dropped(
     held: LocalTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.5)
@@ -185,7 +185,7 @@ async def test_a_client_that_never_ends_its_request_is_dropped(
         writer.close()
 
 
-async def test_one_connection_too_many_is_told_so(held: LocalTable, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_connection_too_many_is_refused(held: LocalTable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_web, "__defaults__", (3,))
     async with serving(held) as served:
         held_open = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
@@ -199,7 +199,7 @@ async def test_one_connection_too_many_is_told_so(held: LocalTable, monkeypatch:
                 await asyncio.sleep(0.05)
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_takes_too_long_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never() -> None:
         await asyncio.sleep(20)
 
@@ -219,7 +219,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(monkeypatch: pytest.Mon
     await stop_web(app)
 
 
-async def test_a_defect_is_told_without_its_inside(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_answer_does_not_reveal_its_exception(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> dict[str, object]:
         message = "secret /root/password"
         raise RuntimeError(message)

@@ -1,4 +1,4 @@
-"""The description of the addresses is true: real answers are held against it. Real HTTP."""
+"""The description of the addresses is true: real answers are compared with it. Real HTTP."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ async def _check(served: Served, path: str, status: int) -> str:
         return require_described(path, status, answer.content_type, body, answer.headers)
 
 
-async def test_answers_are_as_the_description_says(held: LocalTable, tmp_path: Path) -> None:
-    seen = set()
+async def test_answers_match_the_description(held: LocalTable, tmp_path: Path) -> None:
+    checked = set()
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "bob", 1)])
         served.catch_up(0, 1)
         for path, status in ASKED:
-            seen.add(await _check(served, path, status))
+            checked.add(await _check(served, path, status))
         served.table.state(0).remeasure()
         await _check(served, f"/tables/{TABLE}/rows/nobody", 503)
     async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
@@ -69,27 +69,27 @@ async def test_answers_are_as_the_description_says(held: LocalTable, tmp_path: P
         await asyncio.sleep(1.05)
         await _check(workers["two"], f"/tables/{TABLE}/rows", 503)
     others = {"/tables/{table}/changes", *observability.OPERATIONS, *dead_letters.OPERATIONS, *refusals.OPERATIONS}
-    assert whole()["paths"].keys() - seen == others, "these have tests of their own"
+    assert whole()["paths"].keys() - checked == others, "these have their own tests"
 
 
 PLACEHOLDERS = {"table": TABLE, "key": "ada", "topic": "orders", "partition": "0", "offset": "0"}
 
 
-async def test_what_is_refused_everywhere_is_refused_as_described(held: LocalTable) -> None:
+async def test_general_refusals_are_as_described(held: LocalTable) -> None:
     paths = [path.format(**PLACEHOLDERS) for path in whole()["paths"].keys() - observability.OPERATIONS.keys()]
     async with serving(held, bound="127.0.0.1") as served:
         await require_refusals(served.port, paths)
 
 
 class SlowDirectory(Directory):
-    """One that does not come to know who is there."""
+    """A directory that never finds the other workers."""
 
     async def peers(self, *, refresh: bool = False) -> tuple[()]:
         await asyncio.sleep(20)
         return (refresh,)[:0]
 
 
-async def test_what_takes_too_long_is_given_up_as_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_timeout_is_reported_as_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.2)
     async with fleet(tmp_path / "fleet", {"one": [0], "two": [1]}) as workers:
         here = replace(sources({TABLE: workers["one"].held}), directory=SlowDirectory(workers.list_peers))
@@ -98,7 +98,7 @@ async def test_what_takes_too_long_is_given_up_as_described(tmp_path: Path, monk
                 await _check(served, path, 503)
 
 
-async def test_a_defect_is_told_as_described() -> None:
+async def test_a_defect_is_reported_as_described() -> None:
     def broken() -> dict[str, object]:
         raise RuntimeError
 
@@ -112,17 +112,19 @@ async def test_dead_letters_without_a_broker_are_refused_as_described() -> None:
             await _check(served, path, 503)
 
 
-def test_every_address_is_described_and_none_that_there_is_not() -> None:
+def test_exactly_the_existing_addresses_are_described() -> None:
     routes = {
         re.sub(r":[^}]*", "", route.resource.canonical)
         for route in make_app(sources()).router.routes()
         if route.resource is not None
     }
     assert routes - whole()["paths"].keys() <= {"/", "/recovery", "/static"}, "pages are for people"
-    assert whole()["paths"].keys() - routes == observability.OPERATIONS.keys(), "of a worker that tells of itself"
+    assert whole()["paths"].keys() - routes == observability.OPERATIONS.keys(), (
+        "only a worker with observability has these"
+    )
 
 
-def test_schemas_are_schemas_and_refer_to_what_there_is() -> None:
+def test_schemas_are_valid_and_paths_list_their_parameters() -> None:
     described = whole()
     for schema in described["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)

@@ -1,4 +1,4 @@
-"""The largest answers leave others their turn while they are made and sent. Real HTTP, a client of its own process."""
+"""The largest answers do not block others while they are built and sent. Real HTTP, client in its own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = f"/tables/{TABLE}/rows?" + "&".join(f"key={key}" for key in KEYS[:100])
 JSON, HTML = "application/json", "text/html"
 
 LONGEST_MS = 30
-"""Of the processor's time: 6 to 15 ms were measured where each is made in turns, 60 to 200 where in one go."""
+"""CPU time: 6 to 15 ms were measured for answers built in slices, 60 to 200 ms for answers built in one go."""
 
 CLIENT = """
 import sys, urllib.request
@@ -35,14 +35,14 @@ with urllib.request.urlopen(request, timeout=30) as answer:
 
 
 def value(key: str) -> bytes:
-    """A row of which a thousand are just not too many to be asked for by their keys."""
+    """Return a row of such a size that a thousand of them just fit into one answer by keys."""
     return json.dumps({"customer_id": key, "name": "<x> " * 4_000, "revision": 1}).encode()
 
 
 async def longest(served: Served, path: str, accepts: str) -> tuple[int, float]:
-    """Bytes of an answer, and the most milliseconds that the loop, or a thread beside it, had between two turns.
+    """Return the bytes of an answer, and the longest CPU time in ms between two turns of the event loop.
 
-    The least of three looks: collected garbage, and what stores do in the background, come in one of them at most.
+    It is the least of three measurements: garbage collection and background work of stores disturb at most one of them.
     """
     return min([await _look(served, path, accepts) for _ in range(3)], key=lambda look: look[1])
 
@@ -70,7 +70,7 @@ async def _look(served: Served, path: str, accepts: str) -> tuple[int, float]:
 
 @pytest.fixture
 def filled(held: LocalTable) -> LocalTable:
-    """A table with all rows."""
+    """Return a table with all rows."""
     for offset, key in enumerate(KEYS):
         held.stored.apply(0, [Sent(offset, key.encode(), value(key))])
     return held
@@ -80,7 +80,7 @@ def filled(held: LocalTable) -> LocalTable:
     ("path", "accepts", "size"),
     [(LISTED, JSON, 4e6), (ASKED_FOR, JSON, 15e6), (LISTED, HTML, 3e6), (SHOWN, HTML, 3e6)],
 )
-async def test_the_largest_answers_leave_others_their_turn(
+async def test_the_largest_answers_do_not_block_the_event_loop(
     filled: LocalTable, path: str, accepts: str, size: float
 ) -> None:
     async with serving(filled) as served:
@@ -91,7 +91,9 @@ async def test_the_largest_answers_leave_others_their_turn(
 
 
 @pytest.mark.parametrize(("path", "accepts"), [(LISTED, JSON), (ASKED_FOR, JSON), (LISTED, HTML), (SHOWN, HTML)])
-async def test_so_do_those_of_several_workers(tmp_path: Path, path: str, accepts: str) -> None:
+async def test_the_largest_answers_of_several_workers_do_not_block_the_event_loop(
+    tmp_path: Path, path: str, accepts: str
+) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         for offset, key in enumerate(KEYS):
             workers.put(key, offset, value(key))
@@ -100,7 +102,7 @@ async def test_so_do_those_of_several_workers(tmp_path: Path, path: str, accepts
         assert most < LONGEST_MS
 
 
-async def test_a_page_shows_a_hundred_rows_and_leads_on(filled: LocalTable) -> None:
+async def test_a_page_shows_a_hundred_rows_and_links_to_the_next(filled: LocalTable) -> None:
     async with serving(filled) as served, ClientSession(headers={"Accept": HTML}) as session:
         served.catch_up(0, 1)
         async with session.get(served.address(LISTED)) as answer:

@@ -1,4 +1,4 @@
-"""Counts of dead letters in the background: one at a time, not too often, and the last one while the broker is away."""
+"""Background counts of dead letters: one at a time, with pauses, and the last one while the broker is away."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _counted(total: int) -> Counted:
 
 
 class Counting:
-    """What counts: it takes until it may go on, and as long as the clock says; then it fails, or adds one."""
+    """A count that waits for `may_end`, advances the clock by `takes`, and then fails or adds one."""
 
     def __init__(self) -> None:
         self.now, self.takes, self.begun = 100.0, 0.0, 0
@@ -49,7 +49,7 @@ class Counting:
         return await self.total() == total
 
 
-async def test_a_count_is_made_while_somebody_asks_and_the_next_one_after_a_rest() -> None:
+async def test_a_request_starts_a_count_and_the_next_one_after_a_pause() -> None:
     counting = Counting()
     assert await counting.total() == 1
     counting.now += PAUSE_SECONDS - 0.1
@@ -63,7 +63,7 @@ async def test_a_count_is_made_while_somebody_asks_and_the_next_one_after_a_rest
     await until(lambda: counting.has(3), 20, "the third count")
 
 
-async def test_who_asks_while_a_count_takes_long_gets_the_last_one_and_begins_no_other(
+async def test_a_request_during_a_slow_count_gets_the_last_one_and_starts_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("larder.web.unsettled.FIRST_SECONDS", 0.01)
@@ -76,7 +76,7 @@ async def test_who_asks_while_a_count_takes_long_gets_the_last_one_and_begins_no
     await counting.unsettled.close()
 
 
-async def test_while_the_broker_is_away_the_last_count_stays_known() -> None:
+async def test_the_last_count_stays_known_while_the_broker_is_away() -> None:
     counting = Counting()
     assert await counting.total() == 1
     counting.away = True

@@ -1,4 +1,4 @@
-"""Any worker answers for any key: by one bounded hop, and by a copy when the owner cannot be reached. Real HTTP."""
+"""Any worker answers for any key: by one hop with a timeout, or from a copy if the owner is unreachable. Real HTTP."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _row(key: str) -> bytes:
 
 
 def _fill(workers: Fleet, *also: str) -> dict[str, int]:
-    """Forty rows, each in its partition; answers the partition of each."""
+    """Put forty rows into their partitions, and return the partition of each key."""
     placed = {str(key): workers.put(str(key), key, _row(str(key)), *also) for key in range(40)}
     workers.catch_up()
     return placed
 
 
-async def test_three_workers_answer_alike_for_every_key_and_say_who_had_it(tmp_path: Path) -> None:
+async def test_three_workers_give_the_same_answer_for_every_key_and_name_its_owner(tmp_path: Path) -> None:
     shares = {"one": [0], "two": [1], "three": [2]}
     async with fleet(tmp_path, shares) as workers:
         placed = _fill(workers)
@@ -57,14 +57,14 @@ async def test_three_workers_answer_alike_for_every_key_and_say_who_had_it(tmp_p
             assert answer["cause"].startswith("the value requires the fields of Customer")
 
 
-async def test_what_came_by_a_hop_is_never_asked_on(tmp_path: Path) -> None:
+async def test_a_request_makes_at_most_one_hop(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         placed = _fill(workers)
         key = next(key for key, partition in placed.items() if partition == 1)
         status, answer = await workers["one"].get(f"/tables/{TABLE}/rows/{key}", **{"Larder-Hop": "1"})
         assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:not-here", 1)
         assert (await workers["one"].row(key, query="?local=1"))[0] == 503
-        # Both name each other as the owner: one hop, then an answer.
+        # Each names the other as the owner: one hop, then an answer.
         one, two = workers.peers
         workers.peers = [one._replace(partitions={}), two._replace(web=workers["one"].web)]
         began = time.monotonic()
@@ -73,7 +73,7 @@ async def test_what_came_by_a_hop_is_never_asked_on(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
 
 
-async def test_while_no_broker_has_told_where_keys_lie_it_is_not_known_whether_there_is_one(tmp_path: Path) -> None:
+async def test_no_key_is_called_absent_before_the_partition_count_is_known(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0]}) as workers:
         workers["one"].held.partition_count = 0
         for query, headers in (("", {}), ("?local=1", {}), ("", {"Larder-Hop": "1"})):
@@ -81,7 +81,7 @@ async def test_while_no_broker_has_told_where_keys_lie_it_is_not_known_whether_t
             assert (status, answer["type"], answer["state"]) == (503, "urn:larder:recovering", "starting")
 
 
-async def test_an_answer_that_contradicts_the_directory_makes_it_be_asked_anew(tmp_path: Path) -> None:
+async def test_an_answer_that_contradicts_the_directory_refreshes_it(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2]}) as workers:
         placed = _fill(workers)
         key = next(key for key, partition in placed.items() if partition == 2)
@@ -95,7 +95,7 @@ async def test_an_answer_that_contradicts_the_directory_makes_it_be_asked_anew(t
         assert (status, answer["worker"]) == (200, "three")
 
 
-async def test_while_the_owner_is_away_a_copy_answers_here_or_elsewhere_and_says_what_it_is(tmp_path: Path) -> None:
+async def test_while_the_owner_is_away_a_copy_on_any_worker_answers_and_says_so(tmp_path: Path) -> None:
     shares, copies = {"one": [0], "two": [1], "three": [2]}, {"one": [2]}
     async with fleet(tmp_path, shares, copies) as workers:
         placed = _fill(workers, "one")
@@ -122,7 +122,7 @@ def _sibling(workers: Fleet, partition: int) -> str:
     )
 
 
-async def test_a_partition_that_nobody_has_is_named_with_its_state_and_when_to_ask_again(tmp_path: Path) -> None:
+async def test_a_partition_without_a_worker_is_named_with_its_state(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         placed = _fill(workers)
         workers.peers[1] = workers.peers[1]._replace(partitions={})
@@ -132,7 +132,7 @@ async def test_a_partition_that_nobody_has_is_named_with_its_state_and_when_to_a
         assert (answer["partition"], answer["state"]) == (1, "unserved")
 
 
-async def test_an_owner_that_recovers_says_how_far_it_is_and_when_it_expects_to_be_done(tmp_path: Path) -> None:
+async def test_a_recovering_owner_reports_its_progress_and_its_expected_end(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         placed = _fill(workers)
         two = workers["two"]
@@ -150,7 +150,7 @@ async def test_an_owner_that_recovers_says_how_far_it_is_and_when_it_expects_to_
         assert answer["expected_end_s"] == pytest.approx(860 * 10 / passed, abs=0.1)
 
 
-async def test_a_worker_that_hangs_costs_a_read_no_more_than_its_deadline(tmp_path: Path) -> None:
+async def test_a_hanging_worker_delays_a_read_no_longer_than_the_deadline(tmp_path: Path) -> None:
     async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(20)
         writer.close()
@@ -174,7 +174,7 @@ async def test_a_worker_that_hangs_costs_a_read_no_more_than_its_deadline(tmp_pa
 @pytest.mark.parametrize(
     "address", ["file:///etc/passwd", "http://127.0.0.1:1/x?", "http://u:p@127.0.0.1:1", "gopher://x"]
 )
-async def test_only_plain_addresses_are_hopped_to(tmp_path: Path, address: str) -> None:
+async def test_a_hop_goes_only_to_a_plain_http_address(tmp_path: Path, address: str) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         placed = _fill(workers)
         workers.peers[1] = workers.peers[1]._replace(web=address)
@@ -184,7 +184,7 @@ async def test_only_plain_addresses_are_hopped_to(tmp_path: Path, address: str) 
 
 @asynccontextmanager
 async def answering(**answer: Any) -> AsyncIterator[str]:
-    """The address of a worker that gives one answer to all that it is asked."""
+    """Yield the address of a worker that gives the same answer to every request."""
 
     async def same(_: web.Request) -> web.Response:
         return web.Response(**answer)
@@ -198,7 +198,7 @@ async def answering(**answer: Any) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_a_redirect_of_another_worker_is_not_followed(tmp_path: Path) -> None:
+async def test_a_redirect_by_another_worker_is_not_followed(tmp_path: Path) -> None:
     elsewhere = answering(status=302, headers={"Location": "http://127.0.0.1:1/secret"})
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers, elsewhere as address:
         placed = _fill(workers)
@@ -218,7 +218,7 @@ async def test_a_redirect_of_another_worker_is_not_followed(tmp_path: Path) -> N
         (200, "nonsense", (503, "unserved")),
     ],
 )
-async def test_what_another_worker_says_and_nobody_understands_is_answered_in_the_one_form(
+async def test_a_nonsense_answer_of_another_worker_becomes_a_described_error(
     tmp_path: Path, status: int, body: str, expected: tuple[int, str]
 ) -> None:
     elsewhere = answering(status=status, text=body, content_type="application/json")
@@ -227,13 +227,13 @@ async def test_what_another_worker_says_and_nobody_understands_is_answered_in_th
         workers.peers[1] = workers.peers[1]._replace(web=address)
         found, answer = await workers["one"].get(f"/tables/{TABLE}/rows")
         assert (found, answer["type"]) == (expected[0], f"urn:larder:{expected[1]}")
-        assert answer["declared"] != "a request", "what was asked is not at fault"
+        assert answer["declared"] != "a request", "the request is not at fault"
         found, answer = await workers["one"].get(f"/tables/{TABLE}")
         assert (found, [each["state"] for each in answer["partitions"]]) == (200, ["caught up", "no answer"])
 
 
 def _to_be_written(workers: Fleet) -> tuple[str, str]:
-    """Give a key of the second worker's partition, and the token of a write that has not come there yet."""
+    """Return a key of the second worker's partition, and the token of a write that has not arrived there yet."""
     topic_id, table = "11111111-1111-1111-1111-111111111111", workers["two"].table
     table.close()
     table.open([1], topic_id)
@@ -241,7 +241,7 @@ def _to_be_written(workers: Fleet) -> tuple[str, str]:
     return workers.key_in(1), Token(topic_id, {1: 5}).text()
 
 
-async def test_a_read_that_asks_for_a_write_waits_for_it_on_the_worker_that_has_the_partition(tmp_path: Path) -> None:
+async def test_a_read_with_a_token_waits_for_the_write_on_the_owner(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         key, token = _to_be_written(workers)
         reading = asyncio.create_task(workers["one"].row(key, query=f"?after={token}&within=5"))
@@ -258,7 +258,7 @@ async def test_a_read_that_asks_for_a_write_waits_for_it_on_the_worker_that_has_
         assert (await workers["one"].row(key, query=f"?after={other}"))[0] == 400
 
 
-async def test_an_answer_that_is_older_than_asked_for_is_refused(tmp_path: Path) -> None:
+async def test_an_answer_older_than_the_requested_limit_is_refused(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         _fill(workers)
         workers["two"].now += 5
@@ -268,7 +268,7 @@ async def test_an_answer_that_is_older_than_asked_for_is_refused(tmp_path: Path)
         assert (status, answer["type"]) == (503, "urn:larder:too-stale")
 
 
-async def test_each_worker_tells_who_is_there_and_how_far_each_partition_is(tmp_path: Path) -> None:
+async def test_each_worker_lists_all_workers_and_the_state_of_each_partition(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}, {"one": [1]}) as workers:
         _fill(workers, "one")
         _, services = await workers["one"].get("/services")
@@ -298,7 +298,7 @@ async def test_each_worker_tells_who_is_there_and_how_far_each_partition_is(tmp_
         ]
 
 
-async def test_what_the_others_say_of_themselves_comes_within_a_second_and_who_says_nothing_is_named(
+async def test_the_overview_of_all_workers_comes_quickly_and_names_workers_without_an_answer(
     tmp_path: Path,
 ) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1], "three": [2], "four": [3]}) as workers:
@@ -306,11 +306,11 @@ async def test_what_the_others_say_of_themselves_comes_within_a_second_and_who_s
         async with _hanging() as address:
             workers.peers = [one, two, three._replace(web=address), four._replace(web=two.web)]
             began = time.monotonic()
-            _, told = await workers["one"].get("/services?all=1")
+            _, overview = await workers["one"].get("/services?all=1")
             assert time.monotonic() - began < 2
-        phases = {each["worker"]: each["phase"] for each in told["workers"]}
+        phases = {each["worker"]: each["phase"] for each in overview["workers"]}
         assert phases == {"one": "running", "two": "running", "three": "no answer", "four": "no answer"}
-        said = {each["worker"]: each["told"] and each["told"]["worker"] for each in told["workers"]}
+        said = {each["worker"]: each["told"] and each["told"]["worker"] for each in overview["workers"]}
         assert said == {"one": None, "two": "two", "three": None, "four": None}
         _, alone = await workers["one"].get("/services")
         assert all("told" not in each for each in alone["workers"])
@@ -318,7 +318,7 @@ async def test_what_the_others_say_of_themselves_comes_within_a_second_and_who_s
 
 @asynccontextmanager
 async def _hanging() -> AsyncIterator[str]:
-    """Give the address of somebody who takes connections and never answers."""
+    """Yield the address of a server that accepts connections and never answers."""
     over = asyncio.Event()
 
     async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -334,9 +334,7 @@ async def _hanging() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&key={key}"], ids=["range", "index", "keys"])
-async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has_the_partition(
-    tmp_path: Path, query: str
-) -> None:
+async def test_a_list_with_a_token_waits_for_the_write_on_the_owner(tmp_path: Path, query: str) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         key, token = _to_be_written(workers)
         path = f"/tables/{TABLE}/rows?after={token}{query.format(key=key)}"
@@ -345,7 +343,7 @@ async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has
             assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:behind", 1)
         reading = [asyncio.create_task(workers[name].get(f"{path}&within=5")) for name in ("one", "two")]
         done, _ = await asyncio.wait(reading, timeout=0.2)
-        assert not done, "they wait"
+        assert not done, "both wait"
         workers.put(key, 5, json.dumps({"customer_id": key, "country": "AT", "revision": 1}).encode())
         workers.catch_up()
         for status, answer in await asyncio.gather(*reading):
@@ -354,7 +352,7 @@ async def test_a_list_that_asks_for_a_write_waits_for_it_on_whichever_worker_has
         assert (status, answer["type"]) == (400, "urn:larder:mistake")
 
 
-async def test_those_who_wait_for_a_write_at_another_worker_keep_no_look_up_from_its_turn() -> None:
+async def test_requests_that_wait_for_a_write_on_another_worker_do_not_delay_lookups() -> None:
     waiting, arrived = asyncio.Event(), 0
 
     async def answer(request: web.Request) -> web.Response:

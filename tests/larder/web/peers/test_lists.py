@@ -44,7 +44,7 @@ def _fill(workers: Fleet, count: int = 60) -> list[str]:
 
 
 async def _all(served: Served, path: str, **query: Any) -> list[str]:
-    """The keys of all pages of a list."""
+    """Return the keys of all pages of a list."""
     keys: list[str] = []
     cursor: dict[str, str] = {}
     for _ in range(100):
@@ -54,12 +54,12 @@ async def _all(served: Served, path: str, **query: Any) -> list[str]:
         keys += [each["key"] for each in answer["rows"]]
         if answer["next"] is None:
             return keys
-        assert answer["rows"], "a page that is not the last one leads on"
+        assert answer["rows"], "only the last page may be empty"
         cursor = {"cursor": answer["next"]}
     raise AssertionError(keys)
 
 
-async def test_every_worker_lists_the_rows_of_all_in_the_order_of_keys_page_by_page(tmp_path: Path) -> None:
+async def test_every_worker_lists_all_rows_in_key_order_page_by_page(tmp_path: Path) -> None:
     async with fleet(tmp_path, SHARES) as workers:
         keys = _fill(workers)
         path = f"/tables/{TABLE}/rows"
@@ -80,9 +80,7 @@ async def test_every_worker_lists_the_rows_of_all_in_the_order_of_keys_page_by_p
         assert 0 < len(here["rows"]) < len(keys)
 
 
-async def test_workers_make_their_parts_of_a_list_at_the_same_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_workers_build_their_parts_of_a_list_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = asyncio.Barrier(2)
 
     async def together(*asked: Any) -> RowPage:
@@ -96,7 +94,7 @@ async def test_workers_make_their_parts_of_a_list_at_the_same_time(
         assert await _all(workers["one"], f"/tables/{TABLE}/rows") == keys
 
 
-async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_absent_ones_as_null(tmp_path: Path) -> None:
+async def test_many_keys_are_answered_in_the_requested_order_with_null_for_absent_ones(tmp_path: Path) -> None:
     async with fleet(tmp_path, SHARES) as workers:
         keys = _fill(workers)
         wanted = [keys[40], "nobody", keys[2], keys[40], "", keys[17]]
@@ -116,10 +114,10 @@ async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_abse
             _, answer = await workers[name].get(f"/tables/{TABLE}/rows?key={older}&key={none}&key=nobody&key={keys[2]}")
             first, second, *others = answer["rows"]
             assert (first["row"]["customer_id"], second["row"]) == (older, None)
-            for offset, (key, told) in enumerate(((older, first), (none, second)), 1_000):
+            for offset, (key, entry) in enumerate(((older, first), (none, second)), 1_000):
                 place = partition_of(key.encode(), workers.partitions)
-                assert told["rejected"].pop("cause").startswith("the value requires the fields of Customer")
-                assert told["rejected"] == {"at": f"{TABLE}/{place}/{offset}", "partition": place, "offset": offset}
+                assert entry["rejected"].pop("cause").startswith("the value requires the fields of Customer")
+                assert entry["rejected"] == {"at": f"{TABLE}/{place}/{offset}", "partition": place, "offset": offset}
             assert [each.get("rejected") for each in others] == [None, None]
             _, row = await workers[name].row(older)
             assert (row["row"]["customer_id"], row["rejected"]["offset"]) == (older, 1_000)
@@ -131,7 +129,7 @@ async def test_many_keys_come_in_the_order_in_which_they_were_asked_for_and_abse
         assert (status, len(answer["rows"])) == (200, 960)
 
 
-async def test_keys_that_take_several_questions_to_a_worker_are_told_with_all_of_its_partitions(tmp_path: Path) -> None:
+async def test_keys_that_take_several_requests_to_a_worker_list_all_of_its_partitions(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1, 2]}) as workers:
         workers.catch_up()
         query = "&".join(f"key={number:0100}" for number in range(600))
@@ -142,7 +140,7 @@ async def test_keys_that_take_several_questions_to_a_worker_are_told_with_all_of
         ]  # fmt: skip
 
 
-async def test_many_keys_do_not_call_absent_what_is_not_known_yet(tmp_path: Path) -> None:
+async def test_an_unknown_key_among_many_is_not_called_absent(tmp_path: Path) -> None:
     async with fleet(tmp_path, SHARES) as workers:
         _fill(workers)
         partition = workers.put("late", 99, b"{}")
@@ -154,7 +152,7 @@ async def test_many_keys_do_not_call_absent_what_is_not_known_yet(tmp_path: Path
             assert (status, answer["type"], answer["partition"]) == (503, "urn:larder:recovering", partition)
 
 
-async def test_a_list_that_lacks_a_partition_is_an_error_that_names_it_and_no_shorter_list(tmp_path: Path) -> None:
+async def test_a_list_without_a_partition_is_an_error_that_names_it(tmp_path: Path) -> None:
     async with fleet(tmp_path, SHARES) as workers:
         _fill(workers)
         workers.peers = [
@@ -167,7 +165,7 @@ async def test_a_list_that_lacks_a_partition_is_an_error_that_names_it_and_no_sh
         assert (status, [each["partition"] for each in answer["partitions"]]) == (200, [0, 1])
 
 
-async def test_a_partition_that_was_never_whole_is_not_listed_and_one_that_was_says_how_old_it_is(
+async def test_a_partition_that_never_caught_up_is_not_listed_and_a_disconnected_one_reports_its_age(
     tmp_path: Path,
 ) -> None:
     async with fleet(tmp_path, {"one": [0]}) as workers:
@@ -212,14 +210,14 @@ async def test_a_partition_that_was_never_whole_is_not_listed_and_one_that_was_s
         ("cursor=" + "A" * 9000, "another text"),
     ],
 )
-async def test_what_cannot_be_meant_is_refused_and_says_why(held: LocalTable, query: str, found: str) -> None:
+async def test_an_invalid_query_is_refused_with_the_reason(held: LocalTable, query: str, found: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         status, answer = await served.get(f"/tables/{TABLE}/rows?{quote(query, safe='=&%')}")
         assert (status, answer["type"], answer["found"]) == (400, "urn:larder:mistake", found)
 
 
-async def test_a_form_sends_empty_fields_and_they_count_as_none(held: LocalTable) -> None:
+async def test_empty_form_fields_count_as_absent(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT")])
         served.catch_up(0, 1)
@@ -227,7 +225,7 @@ async def test_a_form_sends_empty_fields_and_they_count_as_none(held: LocalTable
         assert (status, [each["key"] for each in answer["rows"]]) == (200, ["ada"])
 
 
-async def test_what_is_not_far_enough_for_what_is_asked_names_its_partition_and_where_it_is(tmp_path: Path) -> None:
+async def test_a_partition_that_is_not_far_enough_is_named_with_its_position(tmp_path: Path) -> None:
     plain = OwnerTopic(TABLE, Customer, key="customer_id", revision="revision")
     indexed = OwnerTopic(TABLE, Customer, key="customer_id", revision="revision", indexes=["country"])
     table = Table(plain, tmp_path, small_memory(), "global", lambda: NOW)
@@ -253,7 +251,7 @@ async def test_what_is_not_far_enough_for_what_is_asked_names_its_partition_and_
 
 
 @pytest.mark.parametrize("query", ["", "&index=country&value=AT", "&limit=1"])
-async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others(held: LocalTable, query: str) -> None:
+async def test_a_list_of_some_partitions_of_a_global_table_has_only_their_rows(held: LocalTable, query: str) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(0, "ada", 1, country="AT"), row(1, "cid", 1, country="AT")])
         served.table.apply(1, [row(0, "bob", 1, country="AT"), row(1, "dan", 1, country="AT")])
@@ -269,7 +267,7 @@ async def test_a_list_of_some_partitions_of_a_global_table_has_no_rows_of_others
         assert {each["partition"] for each in answer["partitions"]} == {0}
 
 
-async def test_a_cursor_goes_on_in_its_own_list_only(held: LocalTable) -> None:
+async def test_a_cursor_is_valid_only_for_its_own_list(held: LocalTable) -> None:
     async with serving(held) as served:
         served.table.apply(0, [row(number, f"k{number}", 1) for number in range(5)])
         served.catch_up(0, 1)
@@ -284,7 +282,7 @@ async def test_a_cursor_goes_on_in_its_own_list_only(held: LocalTable) -> None:
 
 
 @given(st.binary(max_size=60), st.text(max_size=10))
-def test_a_cursor_gives_back_its_key_and_any_other_text_is_refused(key: bytes, noise: str) -> None:
+def test_a_cursor_contains_its_key_and_any_other_text_is_refused(key: bytes, noise: str) -> None:
     text = cursor_text("mark", key)
     assert read_cursor(text, "mark") == key
     for forged in (text + noise, noise + text, noise, text[:-1], base64.b64encode(noise.encode()).decode()):
@@ -298,7 +296,7 @@ class Numbered(TableRow):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-async def test_numbers_are_listed_as_numbers_negative_ones_first(tmp_path: Path, limit: int) -> None:
+async def test_number_keys_are_listed_in_numeric_order(tmp_path: Path, limit: int) -> None:
     topic = OwnerTopic("n", Numbered, key="number", key_type=int)
     numbers = [-(2**63), -70, -5, -1, 0, 3, 5, 2**63 - 1]
     async with fleet(tmp_path, {"one": [0], "two": [1]}, topic=topic) as workers:
@@ -333,8 +331,8 @@ async def test_a_page_ends_early_when_its_rows_are_large(held: LocalTable) -> No
         assert (status, answer["do"]) == (400, "ask for fewer")
 
 
-async def test_a_list_gives_control_back_every_few_milliseconds_though_there_is_not_one_row(held: LocalTable) -> None:
-    """Forty thousand rows that were deleted lie between the reader and nothing."""
+async def test_a_list_without_any_row_still_yields_to_the_event_loop(held: LocalTable) -> None:
+    """The list scans forty thousand deleted rows."""
     count = 40_000
     for begin in range(0, count, 4_000):
         keys = range(begin, begin + 4_000)
@@ -358,7 +356,7 @@ async def test_a_list_gives_control_back_every_few_milliseconds_though_there_is_
     gaps.clear()
     assert (await page(held, selected, [0, 1], 10, None)).rows == []
     feeling.cancel()
-    assert len(gaps) > 2, "it took turns"
+    assert len(gaps) > 2, "the scan yielded several times"
     assert sorted(gaps)[len(gaps) // 2] < 4 * SLICE_SECONDS
 
 
@@ -374,7 +372,7 @@ def _pages(draw: st.DrawFn) -> tuple[list[list[bytes]], int]:
 
 @given(_pages(), st.data())
 @settings(max_examples=200)
-def test_merged_pages_lose_and_double_nothing_however_short_each_of_them_is(
+def test_merged_pages_of_any_length_have_every_key_once(
     drawn: tuple[list[list[bytes]], int], data: st.DataObject
 ) -> None:
     shares, limit = drawn
@@ -394,17 +392,17 @@ def test_merged_pages_lose_and_double_nothing_however_short_each_of_them_is(
     assert found == sorted(key for share in shares for key in share)
 
 
-async def test_more_lists_at_once_than_there_are_places_for_are_told_to_come_again(held: LocalTable) -> None:
+async def test_a_list_above_the_limit_of_concurrent_lists_is_refused(held: LocalTable) -> None:
     from larder.web.scan_slots import ScanSlots  # noqa: PLC0415
 
     async with serving(held, slots=ScanSlots(0)) as served:
         served.catch_up(0, 1)
         status, answer = await served.get(f"/tables/{TABLE}/rows")
         assert (status, answer["type"]) == (503, "urn:larder:too-busy")
-        assert (await served.row("nobody"))[0] == 404, "single rows are no lists"
+        assert (await served.row("nobody"))[0] == 404, "the limit does not apply to single rows"
 
 
-async def test_a_worker_whose_own_lists_take_all_places_makes_its_parts_of_those_of_others(held: LocalTable) -> None:
+async def test_a_worker_at_its_limit_of_lists_still_serves_its_parts_to_other_workers(held: LocalTable) -> None:
     from larder.web.scan_slots import ScanSlots  # noqa: PLC0415
 
     async with serving(held, slots=ScanSlots(0)) as served:

@@ -1,4 +1,4 @@
-"""The same addresses as pages, for those who prefer them: what a browser is answered. Real HTTP."""
+"""The same addresses answer a browser with pages. Real HTTP."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def page(served: Served, path: str, status: int = 200) -> str:
         (f"/tables/{TABLE}/rows/ada", "have their declared defaults"),
     ],
 )
-async def test_a_browser_is_answered_with_a_page(held: LocalTable, path: str, says: str) -> None:
+async def test_a_browser_gets_a_page(held: LocalTable, path: str, says: str) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         text = await page(served, path)
@@ -74,13 +74,13 @@ async def test_a_browser_is_answered_with_a_page(held: LocalTable, path: str, sa
     ("path", "status"),
     [(f"/tables/{TABLE}/rows/nobody", 404), ("/tables/none", 404), (f"/tables/{TABLE}/rows?limit=x", 400), ("/x", 404)],
 )
-async def test_a_browser_is_told_of_failures_on_a_page(held: LocalTable, path: str, status: int) -> None:
+async def test_a_browser_gets_errors_as_pages(held: LocalTable, path: str, status: int) -> None:
     async with serving(held) as served:
         served.catch_up(0, 1)
         assert "What to do" in await page(served, path, status)
 
 
-async def test_the_page_of_a_row_has_its_declared_types_whichever_worker_has_the_row(tmp_path: Path) -> None:
+async def test_the_page_of_a_row_shows_its_declared_types_on_every_worker(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         key = workers.key_in(1)
         workers.put(key, 0, json.dumps({"customer_id": key, "revision": 1}).encode())
@@ -89,12 +89,12 @@ async def test_the_page_of_a_row_has_its_declared_types_whichever_worker_has_the
             assert "str | None" in await page(workers[name], f"/tables/{TABLE}/rows/{key}")
 
 
-async def test_while_rows_cannot_be_listed_the_page_of_their_table_says_so(held: LocalTable) -> None:
+async def test_the_page_of_a_table_says_if_its_rows_cannot_be_listed(held: LocalTable) -> None:
     async with serving(held) as served:
         assert "cannot be listed now" in await page(served, f"/tables/{TABLE}")
 
 
-async def test_files_of_pages_are_served_and_nothing_beside_them(held: LocalTable) -> None:
+async def test_only_the_static_files_of_pages_are_served(held: LocalTable) -> None:
     async with serving(held) as served, ClientSession() as session:
         for name, kind in FILES.items():
             async with session.get(served.address(f"/static/{name}")) as answer:
@@ -117,7 +117,7 @@ def listed(text: str) -> list[str]:
     return re.findall(r'<tr data-key="([^"]+)"', text)
 
 
-async def test_the_page_of_a_table_begins_with_the_rows_of_all_workers_and_leads_on_to_the_next(tmp_path: Path) -> None:
+async def test_the_page_of_a_table_shows_the_rows_of_all_workers_and_links_to_the_next(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1], "three": []}) as workers:
         keys = fill(workers)
         for name in ("one", "two", "three"):
@@ -128,7 +128,7 @@ async def test_the_page_of_a_table_begins_with_the_rows_of_all_workers_and_leads
         assert listed(await page(workers["three"], f"/tables/{TABLE}?local=1")) == []
 
 
-async def test_a_row_of_another_worker_keeps_the_digits_of_its_owner(tmp_path: Path) -> None:
+async def test_a_row_of_another_worker_keeps_the_digits_of_its_numbers(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers:
         key = workers.key_in(1)
         workers.put(key, 0, b'{"customer_id":"%s","revision":1,"price":1.10}' % key.encode())
@@ -137,7 +137,7 @@ async def test_a_row_of_another_worker_keeps_the_digits_of_its_owner(tmp_path: P
             assert "&#34;price&#34;: 1.10" in await page(workers[name], f"/tables/{TABLE}/rows/{key}")
 
 
-async def test_a_page_that_says_no_for_another_worker_says_when_to_ask_again(tmp_path: Path) -> None:
+async def test_an_error_page_for_another_worker_has_retry_after(tmp_path: Path) -> None:
     async with fleet(tmp_path, {"one": [0], "two": [1]}) as workers, ClientSession(headers=BROWSER) as session:
         fill(workers)
         two = workers["two"]
@@ -152,7 +152,7 @@ async def test_a_page_that_says_no_for_another_worker_says_when_to_ask_again(tmp
 async def test_the_page_of_a_global_table_shows_its_copies_on_all_workers(tmp_path: Path) -> None:
     peers: list[Peer] = []
 
-    async def tell() -> list[Peer]:
+    async def list_peers() -> list[Peer]:
         return peers
 
     async with AsyncExitStack() as stack:
@@ -162,15 +162,15 @@ async def test_the_page_of_a_global_table_shows_its_copies_on_all_workers(tmp_pa
             table.open((0,), "id-1")
             table.apply(0, [row(0, "ada", 1), row(1, "bob", 1)][:rows])
             served = await stack.enter_async_context(
-                serving(local_table(table, 1), worker=name, directory=Directory(tell))
+                serving(local_table(table, 1), worker=name, directory=Directory(list_peers))
             )
             served.catch_up(0)
             peers.append(Peer(name, served.web, {}, {}))
         peers.append(Peer("three", "http://127.0.0.1:1", {}, {}))
-        _, told = await served.get(f"/tables/{TABLE}")
-        assert [(each["worker"], each["rows"], each["position"]) for each in told["partitions"]] == [
+        _, answer = await served.get(f"/tables/{TABLE}")
+        assert [(each["worker"], each["rows"], each["position"]) for each in answer["partitions"]] == [
             ("one", 2, 2),
             ("two", 1, 1),
         ]
-        assert (told["rows"], told["silent"]) == (1, ["three"])
+        assert (answer["rows"], answer["silent"]) == (1, ["three"])
         assert "three does not answer" in await page(served, f"/tables/{TABLE}")
