@@ -1,4 +1,4 @@
-"""What tests with worker processes share: a loop beside them, a shop of their own, and measurements that are shown."""
+"""Fixtures of tests with worker processes: an event loop in a thread, a shop, and measurements that are printed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def beside() -> Iterator[Beside]:
 
 @pytest.fixture
 def shop(kafka: str, prefix: str, beside: Beside, tmp_path: Path, chance: random.Random) -> Iterator[Shop]:
-    """A shop with topics of its own and 60 customers."""
+    """A shop with its own topics and 60 customers."""
     shop = Shop(kafka, prefix, beside, tmp_path, chance)
     yield shop
     shop.close()
@@ -34,13 +34,13 @@ def shop(kafka: str, prefix: str, beside: Beside, tmp_path: Path, chance: random
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """The same numbers in every run of a test."""
+    """Random numbers that are the same in every run of a test."""
     return random.Random(request.node.name)  # noqa: S311 - nothing is secret here
 
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keep a line for the end of the run, where it is printed."""
+    """Keep a line, and print it at the end of the run."""
     lines = request.config.stash.setdefault(_MEASURED, [])
     return lines.append
 

@@ -1,4 +1,4 @@
-"""Examples for a driver and a worker: a service with every kind of operator, and steps that are drawn by chance."""
+"""Examples for a driver and a worker: a service with every kind of operator, and random steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-# Every kind of operator, and each way in which a partner may be missing.
+# Every kind of operator, and every policy for a missing partner.
 SERVICE = """
 from datetime import datetime
 
@@ -141,7 +141,7 @@ def mail(event: Thanks | Renamed, row: Mails | None) -> Mails:
 
 
 class Input(NamedTuple):
-    """A record to be sent, by the name of its topic without the prefix."""
+    """A record to send; the name of its topic has no prefix."""
 
     topic: str
     key: str
@@ -150,7 +150,7 @@ class Input(NamedTuple):
 
 
 def example(chance: random.Random, name: str, steps: int) -> Iterable[Input]:
-    """Steps of one example: two customers, products, orders and addresses of its own, and what is none."""
+    """Yield the steps of one example: its own two customers, products, orders and addresses, and invalid records."""
     kinds = [_customer, _product, _order, _address]
     for _ in range(steps):
         yield chance.choices(kinds, [3, 2, 5, 3])[0](chance, name)

@@ -1,7 +1,7 @@
-"""Shops for cluster tests: what workers are given to run, and a model of what was published, computed apart.
+"""Shops for cluster tests: modules for workers, and an independent model of the published records.
 
-The model knows what the broker acknowledged and nothing of how workers work; `Shop.judge` compares what a
-reader of committed records sees with it.
+The model only knows what the broker acknowledged, and not how workers work. `Shop.judge` compares it with the
+committed records.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ service.join(orders.by("customer_id"), held, into=joined, missing={missing})
 
 KINDS = {"global": GLOBAL, "copartitioned": COPARTITIONED}
 
-# After one of the above: each output says which process has made it.
+# After one of the above: each output names the process that made it.
 SIGNED = """
 (join,) = service.joins
 
@@ -88,7 +88,7 @@ def signed(order: Order, customer: Customer) -> Joined | None:
 
 
 class Customer(Row):
-    """As in `TOPICS`, for reading what workers have stored."""
+    """As in `TOPICS`, to read the stores of workers."""
 
     customer_id: str
     name: str
@@ -96,7 +96,7 @@ class Customer(Row):
 
 
 class Published(NamedTuple):
-    """A row, or a deletion, as the broker has it."""
+    """A row or a deletion, with its place in the log."""
 
     row: dict[str, Any] | None
     partition: int
@@ -126,24 +126,24 @@ class Shop:
         self.publish([*self._keys, *self._others])
 
     def module(self, *parts: str, missing: str = "DeadLetter") -> str:
-        """The text of a module that declares this shop."""
+        """Return the text of a module that declares this shop."""
         return (TOPICS + "".join(parts)).replace("{prefix}", self.prefix).replace("{missing}", missing)
 
     def worker(self, module: str, name: str = "one", **settings: str) -> Worker:
-        """A worker of this shop's service; settings as session_timeout_s="3"."""
+        """Return a worker of this shop's service; settings as session_timeout_s="3"."""
         environment = {f"LARDER_{key.upper()}": value for key, value in settings.items()}
         return Worker(self.kafka, self.directory, module, self.prefix, name, environment)
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """The rows that every complete table has."""
+        """The rows of every complete table."""
         return {key: each[-1].row for key, each in self.published.items() if each[-1].row is not None}
 
     def close(self) -> None:
         self.beside.call(self._producer.stop())
 
     def publish(self, keys: Iterable[str]) -> None:
-        """A new revision for each time that a customer is named."""
+        """Publish a new revision for each mention of a customer."""
         named = Counter[str]()
         rows = []
         for key in keys:
@@ -152,42 +152,42 @@ class Shop:
         self.beside.call(self._publish(rows))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """The rows of these customers are gone."""
+        """Delete the rows of these customers."""
         self.beside.call(self._publish([(key, None) for key in keys]))
 
     def flood(self, count: int, customers: Sequence[str] = ()) -> None:
-        """So many new revisions, one after the other of each of these customers, as fast as it goes."""
+        """Publish `count` new revisions as fast as possible, of each of these customers in turn."""
         keys = customers or self._keys
         rows = [(key, self._row(key, later=turn)) for turn in range(count // len(keys)) for key in keys]
         rows += [(key, self._row(key, later=count // len(keys))) for key in keys[: count % len(keys)]]
         self.beside.call(self._flood(rows))
 
     def order(self, count: int = 1, customers: Collection[str] = ()) -> list[str]:
-        """Orders of these customers, by chance; answers their ids."""
+        """Send orders of random ones of these customers, and return their ids."""
         rows = [self._order(customers or self._keys) for _ in range(count)]
         self.beside.call(self._send_orders(rows))
         return [row["order_id"] for row in rows]
 
     def order_as(self, name: str, customer: str = "c0") -> None:
-        """An order under this id."""
+        """Send an order with this id."""
         self.beside.call(self._send_orders([self._order([customer]) | {"order_id": name}]))
 
     def neighbours(self, customer: str) -> list[str]:
-        """The customers there are whose partition is that of `customer`."""
+        """Return the customers in the partition of `customer`."""
         wanted = _partition(customer)
         return [key for key in self._keys if self.published[key][0].partition == wanted]
 
     def order_everywhere(self) -> list[str]:
-        """An order on each partition of the orders' topic, for a customer of each partition of customers."""
+        """Send an order to each partition of orders, of a customer of each partition, and return their ids."""
         by_partition = {self.published[key][0].partition: key for key in self._keys}
-        assert len(by_partition) == PARTITIONS, "each partition has a customer"
+        assert len(by_partition) == PARTITIONS, "every partition needs a customer"
         rows = [self._order([by_partition[partition]]) for partition in range(PARTITIONS)]
         self.beside.call(self._send_orders(rows, range(PARTITIONS)))
         return [row["order_id"] for row in rows]
 
     @contextmanager
     def open(self, pause: float = 0.02) -> Iterator[None]:
-        """Meanwhile customers change and orders come, some after each `pause` in seconds."""
+        """Change customers and send orders during the block, some after each `pause` in seconds."""
         closing = self.beside.call(_event())
         running = self.beside.spawn(self._go_on(closing, pause))
         try:
@@ -197,20 +197,20 @@ class Shop:
             running.result(60)
 
     def judge(self, timeout: float = 30, *, once: bool = True) -> None:
-        """Every order comes out, once, as it was, with a row that its customer once had."""
+        """Check that every order came out unchanged and once, with a row that its customer once had."""
         self.joined.until(self.orders, timeout)
         doubled = [name for name, times in Counter(record.key for record in self.joined.records).items() if times > 1]
-        assert not (once and doubled), f"{len(doubled)} orders came out more than once: {doubled[:10]}"
+        assert not (once and doubled), f"{len(doubled)} orders have several outputs: {doubled[:10]}"
         for record in self.joined.records:
             row = _decoded(record)
             order = self.orders.get(row["order_id"])
-            assert order is not None, f"an output of an order that nobody wrote: {row}"
-            assert {name: row[name] for name in order} == order, f"not the order that was written: {row}"
+            assert order is not None, f"the output of an unknown order: {row}"
+            assert {name: row[name] for name in order} == order, f"the output differs from its order: {row}"
             revisions = [each.row for each in self.published[order["customer_id"]]]
             assert row["customer"] in revisions, f"joined with a row that was never published for it: {row}"
 
     def judge_newest(self, orders: Collection[str]) -> None:
-        """These orders came out with the rows that their customers have now."""
+        """Check that these orders came out with the current rows of their customers."""
         newest = {
             row["order_id"]
             for row in map(_decoded, self.joined.records)
@@ -220,7 +220,7 @@ class Shop:
         assert not old, f"{len(old)} orders were joined with older rows: {old[:10]}"
 
     def judge_ages(self, workers: Iterable[Worker]) -> None:
-        """No output of a worker has a row older than what its table held when it began to be used."""
+        """Check that no output has an older row than the worker's table had when the worker began to use it."""
         begun = {worker.process.pid: self.positions_taken(worker) for worker in workers}
         for record in self.joined.records:
             row = _decoded(record)
@@ -233,32 +233,32 @@ class Shop:
             )
 
     def longest_pause(self, since: float, kind: str) -> float:
-        """For how long, at most, nothing came of one input partition, in seconds."""
+        """Return the longest time in seconds without an output from one input partition."""
         last = dict.fromkeys(range(PARTITIONS), since)
         longest = 0.0
         for at, record in zip(self.joined.times, self.joined.records, strict=True):
             if at >= since:
                 customer = _decoded(record)["customer_id"]
-                # An output lies where its order lay, as both go by the same key.
+                # An output is in the partition of its order, since both have the same key.
                 partition = record.partition if kind == "global" else self.published[customer][0].partition
                 longest = max(longest, at - last[partition])
                 last[partition] = at
         return longest
 
     def positions_taken(self, worker: Worker) -> Mapping[int, int]:
-        """Where the customers' partitions were, at the lowest, when their rows began to be used."""
+        """Return the lowest position of each customers' partition at which the worker began to use it."""
         found: dict[int, int] = {}
         pattern = rf"table {re.escape(self.prefix)}\.customers partition (\d+): caught up at (\d+) of"
         for partition, position in re.findall(pattern, worker.text):
             found[int(partition)] = min(int(position), found.get(int(partition), int(position)))
         return found
 
-    def parked(self) -> list[ConsumerRecord]:
-        """The dead letters."""
+    def dead_letters(self) -> list[ConsumerRecord]:
+        """Return the dead letters."""
         return self.beside.call(read(self.kafka, f"{self.prefix}.dead-letters"))
 
     def stored(self, worker: Worker) -> dict[str, dict[str, Any]]:
-        """What a worker that has ended left on its disk: rows by key."""
+        """Return the rows that a worker left on its disk after its end, by key."""
         directory = self.directory / "larder" / "tables" / self.prefix / worker.name
         topic = OwnerTopic(f"{self.prefix}.customers", Customer, key="customer_id", revision="revision")
         held: Held = "global" if (directory / topic.name / "global").is_dir() else "partition"
@@ -298,7 +298,7 @@ class Shop:
             self.published.setdefault(key, []).append(Published(row, at.partition, at.offset))
 
     async def _flood(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Whole batches: fifty times as fast as record by record."""
+        """Send whole batches, which is fifty times as fast as single records."""
         topic = f"{self.prefix}.customers"
         by_partition: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         for key, row in rows:
@@ -309,7 +309,7 @@ class Shop:
                 some = mine[first : first + FLOOD_BATCH]
                 for key, row in some:
                     added = batch.append(key=key.encode(), value=encoded(row), timestamp=None)
-                    assert added is not None, "batches are small enough"
+                    assert added is not None, "the batch is full"
                 begin = (await (await self._producer.send_batch(batch, topic, partition=partition))).offset
                 for place, (key, row) in enumerate(some):
                     self.published.setdefault(key, []).append(Published(row, partition, begin + place))
@@ -328,7 +328,7 @@ class Shop:
 
 
 class Tail:
-    """What a reader of committed records has seen of a topic, from its start, and when (monotonic, in seconds)."""
+    """Reads the committed records of a topic from its start, each with its time of arrival (monotonic, in seconds)."""
 
     def __init__(self, kafka: str, topic: str, beside: Beside, partitions: int = PARTITIONS) -> None:
         self.records: list[ConsumerRecord] = []
@@ -338,7 +338,7 @@ class Tail:
         self._reading = beside.spawn(self._read(kafka, [TopicPartition(topic, each) for each in range(partitions)]))
 
     def until(self, ids: Collection[str], timeout: float = 30) -> None:
-        """Wait until records with these keys are there."""
+        """Wait until records with these keys have arrived."""
         deadline = time.monotonic() + timeout
         while not self.ids.issuperset(ids):
             assert not self._reading.done(), f"reading {self._topic} ended: {self._reading.exception()}"
@@ -368,7 +368,7 @@ async def _producer(kafka: str) -> AIOKafkaProducer:
 
 
 def _partition(key: str) -> int:
-    """Where the default partitioner puts a key."""
+    """Return the partition of a key by the default partitioner."""
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS
 
 

@@ -1,4 +1,4 @@
-"""Stages for tests of bad input: topics of their own, records as they are, and what became of each of them."""
+"""Stages for tests of bad input: their own topics, records of any form, and the result of each record."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ KINDS = {"global": GLOBAL, "copartitioned": COPARTITIONED}
 
 
 class Letter(NamedTuple):
-    """A dead letter: where its record lies, and why it was parked."""
+    """A dead letter: the place of its record, and the cause."""
 
     topic: str
     partition: int
@@ -64,12 +64,12 @@ class Letter(NamedTuple):
 
     @property
     def step(self) -> bytes | None:
-        """What parked it: each step that cannot handle a record has a letter."""
+        """The step that dead-lettered it: each step that cannot handle a record writes its own letter."""
         return dict(self.record.headers).get("larder.step")
 
 
 class Stage:
-    """Topics `customers`, `orders` and `joined` of a prefix, and workers of the service of that name."""
+    """The topics `customers`, `orders` and `joined` of a prefix, and workers of the service with that name."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path, partitions: int = 1) -> None:
         self.kafka = kafka
@@ -87,11 +87,11 @@ class Stage:
         self.beside.call(create(self.kafka, {self.name(topic): self.partitions}, config))
 
     def create_again(self, topic: str, config: Mapping[str, str] | None = None) -> None:
-        """Delete a topic and create another one of its name."""
+        """Delete a topic, and create it again."""
         self.beside.call(create_again(self.kafka, self.name(topic), self.partitions, config))
 
     def without_compaction(self, topic: str, records: Iterable[Sent | tuple[Any, Any]]) -> None:
-        """Send what a broker refuses for a compacted topic; it lies there from the time before it was one."""
+        """Send records that a broker refuses for a compacted topic, as if they were older than its compaction."""
         self.configure(topic, {"cleanup.policy": "delete"})
         self.send(topic, records)
         self.configure(topic, COMPACTED)
@@ -100,7 +100,7 @@ class Stage:
         self.beside.call(configure(self.kafka, self.name(topic), config))
 
     def send(self, topic: str, records: Iterable[Sent | tuple[Any, Any]]) -> list[int]:
-        """Send records in their order; answers their offsets."""
+        """Send records in their order, and return their offsets."""
         return self.beside.call(send(self.kafka, self.name(topic), records))
 
     def read(self, topic: str) -> list[ConsumerRecord]:
@@ -114,7 +114,7 @@ class Stage:
         arguments: tuple[str, ...] = (),
         **settings: str,
     ) -> Worker:
-        """A worker of a module made of `ROWS` and these parts; settings as session_timeout_s="3"."""
+        """Return a worker of a module made of `ROWS` and these parts; settings as session_timeout_s="3"."""
         module = (ROWS + "".join(parts)).replace("{prefix}", self.prefix).replace("{missing}", missing)
         environment = {f"LARDER_{key.upper()}": value for key, value in settings.items()}
         return Worker(self.kafka, self.directory, module, self.prefix, name, environment, arguments)
@@ -123,11 +123,11 @@ class Stage:
         return [_letter(record) for record in self.read("dead-letters")]
 
     def joined(self) -> dict[str, dict[str, Any]]:
-        """What came out of the join, by order."""
+        """Return the outputs of the join by order."""
         return _by_order(self.read("joined"))
 
     def until_letters(self, count: int) -> list[Letter]:
-        """Wait until there are so many dead letters, each counted once; answers all."""
+        """Wait for `count` different dead letters, and return all."""
 
         async def enough() -> list[Letter] | None:
             found = [_letter(record) for record in await read(self.kafka, self.name("dead-letters"))]
@@ -136,7 +136,7 @@ class Stage:
         return self.beside.call(until(enough, 20, f"{count} dead letters"))
 
     def until_joined(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Wait until these orders came out; answers all that did."""
+        """Wait for the outputs of these orders, and return all outputs."""
 
         async def there() -> dict[str, dict[str, Any]] | None:
             found = _by_order(await read(self.kafka, self.name("joined")))
@@ -154,7 +154,7 @@ def order(key: str, customer_id: str | None = "c1", **fields: Any) -> tuple[str,
 
 
 def table(seen: dict[str, Any], name: str) -> dict[str, Any]:
-    """A table in the answer of GET /services."""
+    """Return a table in the answer of GET /services."""
     return next(each for each in seen["tables"] if each["table"].endswith(f".{name}"))
 
 
@@ -164,12 +164,12 @@ def _by_order(records: Iterable[ConsumerRecord]) -> dict[str, dict[str, Any]]:
 
 
 async def create_again(kafka: str, topic: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
-    """Delete a topic and create another one of its name."""
+    """Delete a topic, and create it again."""
     async with admin(kafka) as client:
         await client.delete_topics([topic])
 
         async def created() -> bool:
-            """While the old one is still being deleted, the broker says that it exists."""
+            """Return False while the broker is still deleting the old topic."""
             answer = await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=dict(config or {}))])
             return all(code == 0 for _, code, *_ in answer.topic_errors)
 

@@ -1,7 +1,7 @@
-"""A stock for cluster tests: what workers are given to run, and judges of what they have published.
+"""A stock for cluster tests: modules for workers, and checks of what they published.
 
-Products with a fixed number of pieces, requests for one piece each, deliveries of more. The judges know
-the events that were published and the rule that a request takes a piece while there is one.
+Products have a fixed number of pieces, requests take one piece each, and deliveries add more. The checks only know
+the published events, and the rule that a request takes a piece while there is one.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ def give_back(event: WakeUp, level: Level | None) -> Decision:
 
 
 def deliveries(pieces: Mapping[str, int]) -> list[Sent]:
-    """Deliveries that begin a stock."""
+    """Return the first deliveries of each product."""
     return [Sent(product, {"product_id": product, "pieces": count}) for product, count in pieces.items()]
 
 
 def requests(first: int, products: Sequence[str], **more: Any) -> list[Sent]:
-    """A request for each of `products`, numbered from `first`."""
+    """Return a request for each of `products`, numbered from `first`."""
     return [
         Sent(f"r{number}", {"request_id": f"r{number}", "product_id": product, **more})
         for number, product in enumerate(products, first)
@@ -114,9 +114,9 @@ def decoded(records: Iterable[ConsumerRecord]) -> list[dict[str, Any]]:
 
 
 def judge_chain(records: Iterable[ConsumerRecord], *, revised_deletions: bool = True) -> None:
-    """Each row names the revision that it was based on, the one before it; the writers' generation never falls.
+    """Check that each row is based on the revision before it, and that the writers' generation never falls.
 
-    Without `revised_deletions` one may have the revision of the row that it deletes.
+    Without `revised_deletions`, a deletion may have the revision of the row that it deletes.
     """
     revisions: dict[bytes, int] = {}
     generations: defaultdict[int, int] = defaultdict(int)
@@ -141,7 +141,7 @@ def judge_sold(
     delivered: Mapping[str, int], asked: Mapping[str, str], reserved: Sequence[Mapping[str, Any]],
     refused: Sequence[Mapping[str, Any]], levels: Mapping[str, Mapping[str, Any]],
 ) -> None:  # fmt: skip
-    """Each request was answered once; no piece was sold twice, and none was refused while there was one."""
+    """Check that each request was answered once, no piece was sold twice, and none was refused while there was one."""
     answered = Counter([row["request_id"] for row in reserved] + [row["event"]["request_id"] for row in refused])
     assert answered == Counter(asked.keys()), (answered - Counter(asked), Counter(asked) - answered)
     sold = Counter(row["product_id"] for row in reserved)
@@ -150,4 +150,4 @@ def judge_sold(
         assert sold[product] == min(pieces, wanted[product]), (product, pieces, sold[product], wanted[product])
         assert levels[product]["left"] == pieces - sold[product]
     lefts = Counter((row["product_id"], row["left"]) for row in reserved)
-    assert max(lefts.values(), default=1) == 1, "two requests were given the same piece"
+    assert max(lefts.values(), default=1) == 1, "two requests got the same piece"

@@ -1,4 +1,4 @@
-"""Agents, the user's own code: what becomes of a worker whose agent fails, and of the batches that it had."""
+"""Agents, the user's own code: what happens to a worker whose agent fails, and to the batches of the agent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.cluster.shops import Shop
 from tests.support.topics import until
 from tests.support.workers import running
 
-# Each batch is finished with a line in a file: what an agent has done is seen from outside.
+# An agent writes a line to a file after each batch, so that the test can observe it.
 AGENT = """
 DONE = pathlib.Path("{directory}") / "done"
 

@@ -20,7 +20,7 @@ from tests.support.workers import Worker, running
 NAMES = ("one", "two", "three")
 
 PAUSE = 0.003
-"""Seconds between two questions: whoever is asked without a pause has less of the machine to come back with."""
+"""Seconds between two requests: without a pause, they would take CPU time from the restarting worker."""
 
 
 def _workers(shop: Shop, standby: str = "0", **settings: str) -> list[Worker]:
@@ -29,7 +29,7 @@ def _workers(shop: Shop, standby: str = "0", **settings: str) -> list[Worker]:
 
 
 def _answer_everywhere(shop: Shop, workers: list[Worker]) -> None:
-    """Each key, of each worker: its row as it was published, and 404 for one that there is not."""
+    """Wait until every worker returns each published row, and check that it returns 404 for absent keys."""
     table = f"{shop.prefix}.customers"
     for worker in workers:
         for key, row in shop.rows.items():
@@ -39,7 +39,7 @@ def _answer_everywhere(shop: Shop, workers: list[Worker]) -> None:
 
 
 def _listed(worker: Worker, path: str) -> list[str] | None:
-    """The keys of all pages of a list; None as soon as one of them is refused."""
+    """Return the keys of all pages of a list; None if a page is refused."""
     keys: list[str] = []
     cursor = ""
     while True:
@@ -72,11 +72,11 @@ def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: S
             shared = [each["partitions"][table] for each in seen["workers"]]
             assert sorted(chain.from_iterable(shared)) == list(range(PARTITIONS))
             assert (worker.get("/health/ready") or (0, {}))[0] == 200
-            _, told = worker.get(f"/tables/{table}") or (0, {})
-            assert [(each["partition"], each["state"]) for each in told["partitions"]] == [
+            _, answer = worker.get(f"/tables/{table}") or (0, {})
+            assert [(each["partition"], each["state"]) for each in answer["partitions"]] == [
                 (partition, "caught up") for partition in range(PARTITIONS)
             ]
-            assert told["rows"] == len(shop.rows)
+            assert answer["rows"] == len(shop.rows)
         gone = [f"d{number}" for number in range(10)]
         shop.delete(gone)
         for worker in workers:
@@ -98,7 +98,7 @@ def test_a_partition_without_a_worker_is_named_until_one_has_it(shop: Shop) -> N
             assert status in {200, 503}
             if status == 503:
                 said[key] = answer
-        assert said, "the third one had something"
+        assert said, "the third worker had no key"
         for key, answer in said.items():
             assert answer["type"] in {"urn:larder:unserved", "urn:larder:recovering"}, (key, answer)
             assert answer["partition"] == shop.published[key][0].partition
@@ -123,9 +123,9 @@ def test_a_worker_that_comes_back_within_its_session_is_found_at_its_new_port(sh
         workers[2].start()
         workers[2].until_caught_up()
         _answer_everywhere(shop, workers)
-        told = (workers[0].get("/services") or (0, {}))[1]["workers"]
-        assert [each["partitions"] for each in told] == before, "nothing has moved"
-        assert next(each["web"] for each in told if each["worker"] == "three") in workers[2].text
+        listed = (workers[0].get("/services") or (0, {}))[1]["workers"]
+        assert [each["partitions"] for each in listed] == before, "no partition may move"
+        assert next(each["web"] for each in listed if each["worker"] == "three") in workers[2].text
 
 
 def test_a_copy_answers_for_a_hanging_owner_and_reports_its_age(shop: Shop) -> None:
@@ -178,7 +178,7 @@ def test_a_rolling_restart_of_three_workers_gives_no_wrong_answer(shop: Shop, me
                 worker.start()
                 for each in workers:
                     each.until_caught_up(60)
-                assert any(each.status == 200 for each in answers[before:]), "others answered meanwhile"
+                assert any(each.status == 200 for each in answers[before:]), "no worker answered during a restart"
         for worker in workers:
             worker.until_caught_up(60)
         _answer_everywhere(shop, workers)
@@ -206,7 +206,7 @@ def test_a_rolling_restart_of_three_workers_gives_no_wrong_answer(shop: Shop, me
 
 
 class Answer(NamedTuple):
-    """What came of asking for a key: of a row its state, of an error its type."""
+    """The answer to a request for a key. `kind` is the state of a row, or the type of an error."""
 
     key: str
     status: int
@@ -216,7 +216,7 @@ class Answer(NamedTuple):
 
 @contextmanager
 def _asking(workers: list[Worker], table: str, rows: dict[str, Any]) -> Iterator[list[Answer]]:
-    """Ask one worker after the other for one key after the other, some that there are not, until the block ends."""
+    """Request existing and absent keys in turn, each from the next worker, during the block."""
     answers: list[Answer] = []
     stop = threading.Event()
 

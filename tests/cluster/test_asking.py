@@ -1,4 +1,4 @@
-"""Rows asked for on the command line, while two workers share a table: whichever is asked, all rows are told."""
+"""Rows on the command line while two workers share a table: each worker returns all rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def customer(number: int, revision: int = 1) -> tuple[str, dict[str, Any]]:
 
 
 class Watching:
-    """`larder watch`, and the lines that it has printed."""
+    """`larder watch`, and the lines that it printed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -64,7 +64,7 @@ class Watching:
             self._lines.put(line)
 
     def until(self, key: str, revision: int, timeout: float = 30, *, or_reset: bool = False) -> None:
-        """Wait until a row was shown, or that the table is to be read again."""
+        """Wait until a row is shown, or a reset if allowed."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -73,20 +73,20 @@ class Watching:
                 message = f"waited {timeout} s for {key} to be shown"
                 raise AssertionError(message) from None
             if "reset" in change:
-                assert or_reset, "nothing was missed"
+                assert or_reset, "a reset without a missed change"
                 return
             if change["key"] == key and change["row"]["revision"] >= revision:
                 return
 
     def until_shown(self, pattern: str, timeout: float = 30) -> None:
-        """Wait until a line for people was shown."""
+        """Wait until a line of plain text is shown."""
         deadline = time.monotonic() + timeout
         while not re.fullmatch(pattern, self._lines.get(timeout=max(0.0, deadline - time.monotonic())).rstrip("\n")):
             pass
 
 
 class Pair:
-    """Two workers that share a table of 40 customers, and commands beside them."""
+    """Two workers that share a table of 40 customers, and commands."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.customers = f"{prefix}.customers"
@@ -102,12 +102,12 @@ class Pair:
         self._beside.call(send(self._kafka, self.customers, rows))
 
     def until_shared(self) -> None:
-        """Each has half of the partitions of orders, as they are and by customer."""
+        """Wait until each has half of the partitions of orders, and of orders by customer."""
         self.one.until_shared(4)
         self.two.until_shared(4)
 
     def publish(self, number: int, revision: int) -> str:
-        """Publish a row as its owner; answers the token."""
+        """Publish a row as its owner, and return the token."""
         _, row = customer(number, revision)
         token: str = self.ask("publish", self.customers, "--as", "crm", json.dumps(row))["token"]
         return token
@@ -115,8 +115,8 @@ class Pair:
     def ask(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         ended = larder(*arguments, "--json", kafka=self._kafka, directory=self._directory, module=self._module)
         assert ended.returncode == code, ended.stderr
-        told: dict[str, Any] = json.loads(ended.stdout)
-        return told
+        answer: dict[str, Any] = json.loads(ended.stdout)
+        return answer
 
     def watch(self, *arguments: str) -> subprocess.Popen[str]:
         command = [*COMMAND, "watch", self.customers, *arguments]
@@ -132,17 +132,17 @@ def pair(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Pair:
 def test_any_worker_lists_all_rows(pair: Pair) -> None:
     table, keys = pair.customers, [customer(number)[0] for number in range(40)]
 
-    def told(*arguments: str) -> list[str]:
+    def keys_of(*arguments: str) -> list[str]:
         return [each["key"] for each in pair.ask(*arguments)["rows"]]
 
     with running(pair.one, pair.two):
         pair.until_shared()
         first = pair.ask("scan", table, "--limit", "15")
         assert [each["key"] for each in first["rows"]] == keys[:15]
-        assert told("scan", table, "--cursor", first["next"]) == keys[15:]
-        assert told("scan", table, "--prefix", "c01") == keys[10:20]
-        assert told("scan", table, "--from", "c005", "--to", "c007") == keys[5:7]
-        assert told("by", table, "city", "Rome") == keys[1::2]
+        assert keys_of("scan", table, "--cursor", first["next"]) == keys[15:]
+        assert keys_of("scan", table, "--prefix", "c01") == keys[10:20]
+        assert keys_of("scan", table, "--from", "c005", "--to", "c007") == keys[5:7]
+        assert keys_of("by", table, "city", "Rome") == keys[1::2]
         many = pair.ask("many", table, "c039", "nobody", "c000", code=1)["rows"]
         assert [each["row"] and each["row"]["customer_id"] for each in many] == ["c039", None, "c000"]
         assert pair.ask("get", table, "c007")["row"] == customer(7)[1]
@@ -168,11 +168,11 @@ def test_watching_resumes_with_another_worker_until_ctrl_c(pair: Pair, killed: b
             watching.until("c039", 2)
             watching.process.send_signal(signal.SIGSTOP)
             if killed:
-                pair.one.kill()  # without a word that partitions go
+                pair.one.kill()  # without announcing that partitions move
             else:
                 assert pair.one.stop() == 0
             pair.two.until_shared(8)
-            # Once, while nothing is sent to who watches: what is lost of it stays lost.
+            # Sent once, while the client is stopped: a lost change stays lost.
             pair.send(range(8), 1_000)
             pair.two.until_caught_up()
             watching.process.send_signal(signal.SIGCONT)
@@ -216,7 +216,7 @@ def test_watching_without_json_prints_a_line_for_each_change(pair: Pair) -> None
 
 @contextmanager
 def _changing(pair: Pair) -> Iterator[None]:
-    """Change some rows again and again: who watches shows what changes from the moment on when it is connected."""
+    """Change some rows repeatedly: the client shows only changes after it has connected."""
     over = threading.Event()
 
     def change() -> None:

@@ -1,4 +1,4 @@
-"""Events that are older than any retention, and a broker that deletes old records all the time."""
+"""Events that are older than any retention, and a broker that constantly deletes old records."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KEPT_FOREVER = {"retention.ms": "-1"}
 
 @pytest.fixture(scope="module")
 def deleting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a broker that looks for records to delete five times a second."""
+    """Yield the address of a broker that looks for records to delete five times a second."""
     with local_broker(tmp_path_factory.mktemp("deleting"), DELETING) as address:
         yield address
 
 
 def until_deleted(kafka: str, topic: str, beside: Beside, old_ms: int) -> None:
-    """Wait until the broker has deleted old records twice: of all topics at least once in between."""
+    """Wait for two deletions of old records: in between, the broker has checked all topics at least once."""
 
     async def gone() -> bool:
         return await begins(kafka, topic) == await ends(kafka, topic)
@@ -52,8 +52,8 @@ def test_a_backfill_survives_a_stopped_worker_while_the_broker_deletes_old_recor
     rekeyed = f"{prefix}.{prefix}.orders.by.customer_id"
     with running(worker):
         worker.until_running()
-        # What lies behind an open transaction is not read yet: half of the orders stay on their way to the join. Its
-        # records are old too: a segment with one of today would be kept.
+        # Records behind an open transaction are not read yet, so half of the orders do not reach the join. Its own
+        # records are old too, since the broker would keep a segment with a new record.
         with beside.within(hanging(deleting, rekeyed, f"{prefix}-open", timestamp_ms=old_ms)):
             orders = [Sent(*order(each, f"c{at % 10}"), timestamp_ms=old_ms) for at, each in enumerate(ids)]
             stage.send("orders", orders)
@@ -71,7 +71,7 @@ def test_a_backfill_survives_a_stopped_worker_while_the_broker_deletes_old_recor
 
 
 async def _rekeyed(kafka: str, group: str, count: int) -> bool:
-    """Whether a service has committed so many orders: it has rekeyed them by then."""
+    """Return whether a service has committed `count` orders, and so rekeyed them."""
     async with admin(kafka) as client:
         committed = await client.list_consumer_group_offsets(group)
     return sum(at.offset for tp, at in committed.items() if tp.topic == f"{group}.orders") >= count

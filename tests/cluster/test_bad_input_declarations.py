@@ -1,4 +1,4 @@
-"""Mistakes in declarations, through the real command: all of them at once, in one form, before anything starts."""
+"""Mistakes in declarations: the real command reports all at once, in one form, before anything starts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_all_mistakes_of_a_declaration_are_reported_at_once_without_a_broker(tmp
     assert done.returncode == 2
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    for told in (
+    for problem in (
         'topic customers: a key requires a field of Customer; found "id"',
         'topic customers: a revision requires a field of Customer; found "version"',
         'topic customers: an index requires a field of Customer; found "country"',
@@ -51,7 +51,7 @@ def test_all_mistakes_of_a_declaration_are_reported_at_once_without_a_broker(tmp
         "service shop: a join requires a topic of its own; found 2 declarations of join joined",
         'a row requires a name of its own in the result; found "customer" for customers, which is taken',
     ):
-        assert any(told in line for line in lines), f"{told} is not in:\n{done.stderr}"
+        assert any(problem in line for line in lines), f"{problem} is not in:\n{done.stderr}"
     assert all(line.count("; ") >= 2 for line in lines), (
         "each says what was declared, required and found, and what to do"
     )
@@ -59,17 +59,17 @@ def test_all_mistakes_of_a_declaration_are_reported_at_once_without_a_broker(tmp
 
 
 @pytest.mark.parametrize(
-    ("module", "told"),
+    ("module", "cause"),
     [
         ("import nothing_of_that_name\n", "nothing_of_that_name"),
         ("x = 1 +\n", "line 1"),
         ("x = 1\n", "a module of services requires a Service; found none"),
     ],
 )
-def test_a_module_that_fails_to_import_is_reported_with_the_cause(tmp_path: Path, module: str, told: str) -> None:
+def test_a_module_that_fails_to_import_is_reported_with_the_cause(tmp_path: Path, module: str, cause: str) -> None:
     done = larder("worker", "shop", kafka="127.0.0.1:1", directory=tmp_path, module=module)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert cause in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -82,7 +82,7 @@ def test_an_unknown_service_is_reported_with_the_known_ones(tmp_path: Path) -> N
 
 
 def test_all_unsuitable_topics_are_reported_together(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
-    """What only the broker knows: here two topics of the wrong kind."""
+    """Only the broker knows these mistakes: two topics of the wrong kind."""
     stage = Stage(kafka, prefix, beside, tmp_path)
     stage.configure("customers", {"cleanup.policy": "delete"})
     stage.configure("orders", COMPACTED)
@@ -104,4 +104,4 @@ def test_a_worker_waits_for_an_unreachable_broker_until_it_is_stopped(
         worker.until_logged("waiting for the broker at 127.0.0.1:1")
         assert worker.row(stage.name("customers"), "c1")[0] == 503
         assert worker.stop() == 0
-        assert worker.text.count("waiting for the broker") == 1, "said once"
+        assert worker.text.count("waiting for the broker") == 1, "the log must say it once"

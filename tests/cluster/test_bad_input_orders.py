@@ -1,4 +1,4 @@
-"""Bad orders, sent to the input of a join: each is parked with its cause, and every other order comes out."""
+"""Bad orders in the input of a join: each is dead-lettered with its cause, and every other order comes out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.topics import Sent, encoded
 from tests.support.workers import running
 
 MEGABYTE = "x" * 1_048_390
-"""An order with it is just small enough for its own topic, and too large once it has its customer."""
+"""An order with this text fits into its own topic, but is too large with its customer."""
 
 BAD = [
     (Sent("b0", b"{"), "the value requires JSON"),
@@ -36,7 +36,7 @@ ODD = [
     Sent("o5", order("o5", quantity="many")[1]),
     Sent("o6", order("o6")[1], headers=[("trace", b"\xff")], timestamp_ms=1),
 ]
-"""Unusual, and no mistake, or none that the join needs to know of: only what it needs is read."""
+"""Unusual orders without a mistake, or with one in fields that the join does not read."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +45,7 @@ def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
     if kind == "global":
-        # A dead letter has to fit also where its topic takes little.
+        # A dead letter has to fit even if its topic has a low limit.
         stage.create("dead-letters", {"max.message.bytes": "4000"})
     stage.send("customers", [customer("c1", name="Ada")])
     worker = stage.worker(KINDS[kind])
@@ -54,7 +54,7 @@ def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out
         bad = stage.send("orders", [record for record, _ in BAD])
         stage.send("orders", [*ODD, order("last")])
         good = {"last", "o1", "o2", "o3", "o4", "o5", "o6"}
-        # The last one lies in one partition, and a reader may have that one before the others.
+        # The last order is in one partition, which a reader may get before the others.
         joined = stage.until_joined(good)
         assert joined.keys() == good
         assert {row["customer"]["name"] for row in joined.values()} == {"Ada"}
@@ -62,7 +62,7 @@ def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out
         letters = stage.until_letters(len(BAD))
         expected = dict(zip(bad, BAD, strict=True))
         if kind == "copartitioned":
-            # Those that have a customer reach the internal topic, and have their coordinates there.
+            # Orders with a customer reach the internal topic, and have coordinates there.
             passed = [each for each in letters if each.topic != stage.name("orders")]
             assert {each.cause.partition(";")[0] for each in passed} == {
                 f"{stage.name('customers')} has no row 'c9'",
@@ -84,13 +84,13 @@ def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out
         seen = worker.until_caught_up()
         assert seen["joins"][0]["counts"]["joined"] == len(ODD) + 1
         assert worker.stop() == 0
-    assert len(stage.letters()) == len(BAD), "none was lost, none came twice"
+    assert len(stage.letters()) == len(BAD), "a letter was lost, or came twice"
 
 
 def test_orders_too_large_for_the_output_become_dead_letters_even_while_others_wait(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
-    """An order of a megabyte waits for its customer, and is found to be too large once that has come."""
+    """An order of a megabyte waits for its customer, and turns out to be too large when the customer arrives."""
     stage = Stage(kafka, prefix, beside, tmp_path)
     worker = stage.worker(KINDS["global"], missing="Wait(60).then(DeadLetter)")
     with running(worker):
@@ -109,7 +109,7 @@ def test_orders_too_large_for_the_output_become_dead_letters_even_while_others_w
 
 @pytest.mark.parametrize("missing", ["DeadLetter", "Wait(1).then(DeadLetter)"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_letter_has_the_headers_of_its_order_wherever_that_has_been(
+def test_a_dead_letter_has_the_headers_of_its_order_from_every_step(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str, missing: str
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -158,8 +158,8 @@ def test_a_function_may_change_its_order_and_may_end_its_worker(
         stage.send("orders", [order("o1"), order("circle"), order("object"), order("recursion"), order("o2")])
         assert stage.until_joined(["o2"]).keys() == {"o1", "o2"}
         causes = [letter.cause for letter in stage.until_letters(3)]
-        for cause, told in zip(causes, ["RecursionError", "TypeError: Encoding", "RecursionError"], strict=True):
-            assert told in cause
+        for cause, error in zip(causes, ["RecursionError", "TypeError: Encoding", "RecursionError"], strict=True):
+            assert error in cause
         stage.send("orders", [order("o3"), Sent("broken", b"{"), order("exit"), order("o4")])
         assert worker.exit_code() == 1
         assert "a join's function or an agent raised SystemExit(0), which ends the worker" in worker.text
@@ -174,7 +174,7 @@ def test_a_function_may_change_its_order_and_may_end_its_worker(
 def test_deeply_nested_orders_can_wait_and_foreign_records_beside_them_become_dead_letters(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
-    """How deep can be read depends on where it is read: each order comes out, or is parked as too deep."""
+    """The readable depth depends on the reader: each order comes out, or is dead-lettered as too deep."""
     stage = Stage(kafka, prefix, beside, tmp_path)
     waiting = f"{prefix}.joined.waiting"
     worker = stage.worker(KINDS["global"], missing="Wait(60).then(DeadLetter)")
@@ -197,12 +197,12 @@ def test_deeply_nested_orders_can_wait_and_foreign_records_beside_them_become_de
         assert worker.stop() == 0
     joined = {record.key for record in stage.read("joined")}
     letters = [letter for letter in stage.letters() if letter.topic == stage.name("orders")]
-    parked = {dict(letter.record.headers)["larder.key"] for letter in letters}
+    dead = {dict(letter.record.headers)["larder.key"] for letter in letters}
     assert joined >= {b"d900", b"last"}
-    assert joined | parked == {str(each.key).encode() for each in deep} | {b"last"}
+    assert joined | dead == {str(each.key).encode() for each in deep} | {b"last"}
     assert all("nested too deeply" in letter.cause for letter in letters)
     assert all(dict(letter.record.headers)["trace"] == b"t" for letter in letters)
-    assert len(stage.letters()) == len(letters) + len(foreign), "none came twice"
+    assert len(stage.letters()) == len(letters) + len(foreign), "a letter came twice"
 
 
 def _nested(key: str, depth: int) -> bytes:

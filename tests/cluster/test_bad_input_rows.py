@@ -1,4 +1,4 @@
-"""Bad rows, sent to the topics of tables: each is kept with its cause, and every other row is there."""
+"""Bad rows in the topics of tables: each is kept with its cause, and every other row is stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BAD = [
     (Sent(b"\xff\xfe", None), "requires a text key"),
     (Sent("c1", None, headers=[("larder.revision", b"nine")]), "requires an integer of 64 bits"),
 ]
-"""Records that are no rows, all the same nothing that ends or misleads a worker, and words of their causes."""
+"""Invalid rows, which must not end or mislead a worker, and words of their causes."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_bad_rows_are_kept_with_their_cause_and_all_others_are_stored(stage: Sta
         assert worker.stop() == 0
         letters = stage.letters()
         if kind == "global":
-            # Each worker has them for itself: they would come once for each worker.
+            # Every worker reads them, so they would come once for each worker.
             assert letters == []
         else:
             assert [(each.topic, each.partition, each.offset) for each in letters] == [

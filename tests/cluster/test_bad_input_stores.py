@@ -1,4 +1,4 @@
-"""Stores that cannot be used as they are: rebuilt or refused, announced, and nothing lost."""
+"""Unusable stores: workers log and rebuild or refuse them, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def store_of(stage: Stage, worker: Worker, part: str) -> Path:
 
 
 def until_whole(stage: Stage, worker: Worker) -> None:
-    """The table has all rows, and joins go on."""
+    """Check that the table has all rows, and that joins continue."""
     assert table(worker.until_caught_up(), "customers")["rows"] == CUSTOMERS
     ids = [f"{len(stage.read('orders'))}-{number}" for number in range(4)]
     stage.send("orders", [order(each, f"c{number}") for number, each in enumerate(ids)])
@@ -72,9 +72,9 @@ def test_stores_that_were_swapped_are_refused_until_they_are_put_back(stage: Sta
         swap(one, other)
         worker.start()
         assert worker.exit_code() == 3
-        told = worker.text.splitlines()[-1]
-        assert "this directory must hold partition" in told
-        assert "put the directories back in their places, or remove this one" in told
+        line = worker.text.splitlines()[-1]
+        assert "this directory must hold partition" in line
+        assert "put the directories back in their places, or remove this one" in line
         assert "Traceback" not in worker.text
         swap(one, other)
         worker.start()
@@ -90,11 +90,11 @@ def swap(one: Path, other: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process can be set on Linux only")
 def test_a_join_whose_disk_is_full_loses_no_order(stage: Stage) -> None:
-    """Rows stop the worker in the middle of orders, of which some wait; after it, every order has come out."""
+    """Rows fill the disk and stop the worker while orders wait; after a restart, every order comes out."""
     worker = stage.worker(COPARTITIONED, missing="Wait(120).then(DeadLetter)")
     with running(worker):
         until_whole(stage, worker)
-        # A limit on the size of files takes the place of a full disk.
+        # A limit on the size of files simulates a full disk.
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (1 << 17, resource.RLIM_INFINITY))
         early = [order(f"early{number}", f"new{number}") for number in range(200)]
         late = [order(f"late{number}", f"c{number % CUSTOMERS}") for number in range(200)]

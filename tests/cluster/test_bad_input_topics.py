@@ -1,4 +1,4 @@
-"""Topics that are empty, full of deletions, or not those that they were; and rows in partitions that are not theirs."""
+"""Topics that are empty, full of deletions or recreated, and rows in the wrong partition."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_recreated_table_topic_is_read_again_with_a_log_line(stage: Stage) -> 
         worker.until_caught_up()
         assert worker.stop() == 0
         stage.create_again("customers", COMPACTED)
-        # More than it had before: the old position lies in the new log.
+        # More records than before, so that the old position exists in the new log.
         stage.send("customers", [customer("c1", name="new"), *(customer(f"d{number}") for number in range(9))])
         worker.start()
         worker.until_logged(r"\.customers: rebuilt from the topic: topic \S+ was deleted and created again")
@@ -89,10 +89,10 @@ def test_an_input_that_is_recreated_is_refused_until_the_operator_says_how_to_co
         stage.send("orders", [order("n0")])
         assert worker.exit_code(60) == 3, "it ends while it runs"
         stage.send("orders", [order(f"n{number}") for number in range(1, 9)])
-        for told in (worker.text, _refused_again(worker)):
-            assert f"input {stage.name('orders')}, partition 0: a service continues from the offset" in told
-            assert "--inputs-from earliest" in told.splitlines()[-1]
-            assert "Traceback" not in told
+        for log in (worker.text, _refused_again(worker)):
+            assert f"input {stage.name('orders')}, partition 0: a service continues from the offset" in log
+            assert "--inputs-from earliest" in log.splitlines()[-1]
+            assert "Traceback" not in log
         assert stage.joined().keys() == {"o0", "o1", "o2"}
 
         again = stage.worker(GLOBAL, arguments=("--inputs-from", "earliest"))
@@ -100,7 +100,7 @@ def test_an_input_that_is_recreated_is_refused_until_the_operator_says_how_to_co
             stage.until_joined([f"n{number}" for number in range(9)])
             again.until_caught_up()
             assert again.stop() == 0
-        # From here on it goes on by itself.
+        # From here on, it needs no argument to continue.
         stage.send("orders", [order("later")])
         worker.start()
         stage.until_joined(["later"])
@@ -108,10 +108,10 @@ def test_an_input_that_is_recreated_is_refused_until_the_operator_says_how_to_co
         assert worker.stop() == 0
 
 
-def test_an_input_with_partitions_that_never_had_records_is_no_loss(
+def test_partitions_that_never_had_records_are_not_reported_as_lost(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
-    """A worker that has committed for one partition is left with others, which never had a record."""
+    """The worker has committed for one partition, and then gets others that never had a record."""
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=4)
     stage.send("customers", [customer("c1")])
     stage.send("orders", [Sent("o1", order("o1")[1], partition=0)])
@@ -144,7 +144,7 @@ def test_a_misplaced_row_becomes_a_dead_letter_and_is_not_joined(
     worker = stage.worker(COPARTITIONED)
     with running(worker):
         worker.until_caught_up()
-        # Orders are sent to where their customer belongs, wherever they come from.
+        # Orders go to the right partition of their customer, whatever partition they come from.
         stage.send("orders", [Sent(f"o{key}", order(f"o{key}", key)[1], 0) for key in keys])
         joined = stage.until_joined([f"o{key}" for key in keys])
         assert {row["customer"]["name"] for row in joined.values()} == {"right"}

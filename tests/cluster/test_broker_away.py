@@ -1,4 +1,4 @@
-"""A broker that goes away while a worker runs, and one that does not want the worker in its group."""
+"""A broker that goes away while a worker runs, and one that refuses the worker's session timeout."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MODULE = """
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[LocalBroker]:
-    """A broker of the test's own, with the topics, that takes sessions from one second on."""
+    """Yield the test's own broker, with topics, that accepts sessions from one second on."""
     broker = LocalBroker(tmp_path / "broker", free_port(), properties={"group.min.session.timeout.ms": "1000"})
     try:
         await _start(broker)
@@ -64,7 +64,7 @@ async def test_tables_and_joins_continue_when_the_broker_comes_back_and_the_log_
         worker.until(
             lambda seen: seen["joins"][0]["counts"]["joined"] == 1, what="the order that came after the broker"
         )
-        # A few lines for each change of state; Kafka's client alone would say eighty a second.
+        # A few lines for each change of state; Kafka's client alone would log eighty a second.
         assert len(worker.text.splitlines()) < 40, worker.text
 
 

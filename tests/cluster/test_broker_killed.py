@@ -1,4 +1,4 @@
-"""A broker that is killed under load: workers say so, answer from their copies, go on, and stop when they are told."""
+"""A broker that is killed under load: workers report it, answer from their copies, continue, and stop on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAY_TAKE = 10  # seconds, to stop
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    """One that these tests may kill."""
+    """Yield a broker that these tests may kill."""
     broker = LocalBroker(tmp_path_factory.mktemp("broker"), free_port())
     _start(broker)
     yield broker
@@ -37,7 +37,7 @@ def kafka(broker: LocalBroker) -> str:
     return broker.bootstrap
 
 
-def test_a_killed_broker_that_comes_back_costs_no_order_and_no_row(
+def test_no_order_and_no_row_is_lost_when_the_broker_is_killed(
     broker: LocalBroker,
     kafka: str,
     prefix: str,
@@ -74,7 +74,7 @@ def test_a_killed_broker_that_comes_back_costs_no_order_and_no_row(
             worker.until_caught_up()
             assert worker.stop() == 0
             assert shop.stored(worker) == shop.rows
-            assert not shop.parked()
+            assert not shop.dead_letters()
             shop.close()
 
 
@@ -90,7 +90,7 @@ def test_without_a_broker_workers_answer_for_each_other_and_call_nothing_absent(
         for worker in workers:
             for key, row in shop.rows.items():
                 worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1].get("row") == row)
-            # A partition that is being handed over when the broker goes is whole nowhere, and lists refuse it.
+            # No worker has a complete copy of a partition that moves when the broker dies, so lists refuse it.
             worker.until(
                 lambda seen, worker=worker: seen["inputs"] and _whole(worker, table), what="a share, all whole"
             )
@@ -106,7 +106,7 @@ def test_without_a_broker_workers_answer_for_each_other_and_call_nothing_absent(
             assert (status, len(answer.get("rows", ()))) == (200, len(shop.rows)), answer
 
 
-def test_a_worker_without_its_broker_stops_within_ten_seconds_whatever_it_is_doing(
+def test_a_worker_without_its_broker_stops_within_ten_seconds_in_any_phase(
     broker: LocalBroker, shop: Shop, measured: Callable[[str], None]
 ) -> None:
     module = shop.module(KINDS["copartitioned"], missing="Wait(seconds=60).then(DeadLetter)")
@@ -125,7 +125,7 @@ def test_a_worker_without_its_broker_stops_within_ten_seconds_whatever_it_is_doi
 def test_a_worker_whose_broker_hangs_stops_within_ten_seconds(
     broker: LocalBroker, shop: Shop, kind: str, measured: Callable[[str], None]
 ) -> None:
-    """Its connections stay open, and nothing is answered: as when the network swallows what is sent."""
+    """The connections stay open without answers, as if the network dropped all packets."""
     worker = shop.worker(shop.module(KINDS[kind]))
     with running(worker):
         worker.until_running()
@@ -160,7 +160,7 @@ def _answers_from_its_copy(worker: Worker, table: str) -> None:
 
 
 def _stopped(worker: Worker) -> float:
-    """Stop a worker; answers how long it took, in seconds."""
+    """Stop a worker, and return the duration in seconds."""
     since = time.monotonic()
     assert worker.stop(MAY_TAKE) == 0, worker.text
     return time.monotonic() - since

@@ -1,7 +1,7 @@
-"""Workers that are cut off from their broker, whatever they are doing: they say so, answer, go on, and stop when told.
+"""Workers that are cut off from their broker in any phase: they report it, answer, continue, and stop on request.
 
-Two ways: connections are ended and refused, or they stay and nothing gets through. Each worker reaches the broker
-through a proxy of its own, which the broker names to it as its address.
+There are two ways: connections are closed and refused, or they stay open and nothing gets through. Each worker reaches
+the broker through its own proxy, whose address the broker advertises to it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tests.support.topics import admin, until
 from tests.support.workers import Worker, none_left
 
 NAMES = ("one", "two")
-SESSIONS = {"rebalancing": "6"}  # seconds: for so long others wait for one who does not answer
-SAYS_WITHIN = 20  # seconds, until a worker that is cut off has said so; on an idle machine it takes less than five
+SESSIONS = {"rebalancing": "6"}  # seconds for which others wait for a silent worker
+SAYS_WITHIN = 20  # seconds until a cut-off worker reports it; less than five on an idle machine
 MAY_TAKE = 10  # seconds, to stop
 
 
@@ -40,7 +40,7 @@ def beside() -> Iterator[Beside]:
 
 @pytest.fixture(scope="module")
 def ways(beside: Beside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[Proxy]]]:
-    """A broker's own address, and a proxy before it for each worker."""
+    """The broker's own address, and a proxy in front of it for each worker."""
     proxies = [Proxy(free_port(), free_port()) for _ in NAMES]
     listeners = [Listener(name.upper(), proxy.target, proxy.port) for name, proxy in zip(NAMES, proxies, strict=True)]
     broker = LocalBroker(tmp_path_factory.mktemp("broker"), listeners=listeners)
@@ -57,7 +57,7 @@ def ways(beside: Beside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 
 
 class Field:
-    """A shop, and two workers of its service that can be cut off."""
+    """A shop, and two workers of its service, each behind a proxy."""
 
     def __init__(self, shop: Shop, kind: str, session: str, proxies: list[Proxy], beside: Beside) -> None:
         self.shop = shop
@@ -80,7 +80,7 @@ class Field:
             self.beside.call(_set(proxy, way, delay))
 
     def run(self) -> None:
-        """Until both run, and share the partitions."""
+        """Start both, and wait until they share the partitions."""
         for worker in self.workers:
             worker.start()
         for worker in self.workers:
@@ -122,7 +122,7 @@ def starting(field: Field, way: Way) -> Iterator[None]:
 
 @contextmanager
 def recovering(field: Field, way: Way) -> Iterator[None]:
-    """Rows have come meanwhile, which take some seconds to get through."""
+    """New rows have arrived, which take some seconds to read."""
     field.run()
     field.stop()
     field.shop.flood(20_000)
@@ -136,7 +136,7 @@ def recovering(field: Field, way: Way) -> Iterator[None]:
 
 
 def _is_recovering(seen: dict[str, Any]) -> bool:
-    """A global table is recovered before the group is joined, a co-partitioned one after that."""
+    """A worker recovers a global table before it joins the group, and a co-partitioned one after that."""
     states = [each["phase"] for table in seen["tables"] for each in table["partitions"]]
     return seen["phase"] == "recovering" or (bool(seen["inputs"]) and "caught_up" not in states)
 
@@ -152,7 +152,7 @@ def running_on(field: Field, way: Way) -> Iterator[None]:
 
 @contextmanager
 def committing(field: Field, way: Way) -> Iterator[None]:
-    """A transaction is open, all of it sent, when its worker is cut off."""
+    """Cut off a worker with an open transaction whose records were all sent."""
     for worker in field.workers:
         worker.start(dying_at="delivery.sent:4:SIGSTOP")
     with field.shop.open():
@@ -166,7 +166,7 @@ def committing(field: Field, way: Way) -> Iterator[None]:
 
 @contextmanager
 def rebalancing(field: Field, way: Way) -> Iterator[None]:
-    """A third worker comes, which is not cut off; the second one keeps the others waiting until all is cut."""
+    """A third worker joins, which is not cut off; the second one delays the rebalance until both are cut off."""
     field.run()
     two, third = field.workers[1], field.worker("three", field.shop.kafka)
     with none_left(third), field.shop.open():
@@ -229,7 +229,7 @@ def test_a_worker_that_is_cut_off_reports_it_answers_continues_and_stops(
     assert re.search("waiting for the broker.*running", one.text, re.DOTALL)
     assert one.stop() == 0
     assert "Traceback" not in one.text, one.text
-    assert not field.shop.parked()
+    assert not field.shop.dead_letters()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.support.workers import larder, running
 
 
 class Operator:
-    """Who runs commands beside a stage's workers."""
+    """Runs commands while a stage's workers run."""
 
     def __init__(self, stage: Stage, module: str) -> None:
         self._stage = stage
@@ -24,8 +24,8 @@ class Operator:
 
     def __call__(self, *arguments: str, code: int = 0) -> Any:
         stage = self._stage
-        told = ("dead-letters", arguments[0], stage.prefix, *arguments[1:], "--json")
-        ended = larder(*told, kafka=stage.kafka, directory=stage.directory, module=self._module)
+        command = ("dead-letters", arguments[0], stage.prefix, *arguments[1:], "--json")
+        ended = larder(*command, kafka=stage.kafka, directory=stage.directory, module=self._module)
         assert ended.returncode == code, ended.stderr
         return json.loads(ended.stdout)
 
@@ -45,10 +45,10 @@ def test_a_replayed_order_is_joined_exactly_once_after_its_customer_came(
         assert {each["id"] for each in listed} == {each.record.key.decode() for each in letters}
         assert {each["key"] for each in listed} == {f"o{number}" for number in range(5)}
         assert all("has no row 'c9'" in each["cause"] for each in listed)
-        # Too early: it is parked again.
+        # Too early: it is dead-lettered again.
         early = operator("replay", listed[0]["id"])
         assert [each["id"] for each in early["replayed"]] == [listed[0]["id"]]
-        stage.beside.call(_until_parked(stage, 6))
+        stage.beside.call(_until_unsettled(stage, 6))
         stage.send("customers", [customer("c9")])
         worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
         assert len(operator("replay", "--all")["replayed"]) == 5
@@ -111,9 +111,9 @@ def test_a_replayed_record_reaches_only_the_step_that_failed(
             f"only {step} of {prefix}"
             for step in (f"join {prefix}.joined", "by customer_id", f"decide {prefix}.counts")
         }
-        # What could not be done is parked again; what could is there once, and was counted once.
+        # The failed steps dead-letter again; the other results exist once, and were counted once.
         assert stage.until_joined({"o1", "o3"}).keys() == {"o1", "o3"}
-        stage.beside.call(_until_parked(stage, 8))
+        stage.beside.call(_until_unsettled(stage, 8))
         worker.until_caught_up()
         left = {(each["id"], each["step"]) for each in operator("list")["letters"]}
         assert left == {
@@ -152,15 +152,15 @@ def test_a_replay_that_no_step_accepts_is_a_dead_letter_again(
         assert worker.stop() == 0
 
 
-async def _until_parked(stage: Stage, count: int) -> None:
-    async def parked() -> bool:
+async def _until_unsettled(stage: Stage, count: int) -> None:
+    async def there() -> bool:
         records = await read(stage.kafka, stage.name("dead-letters"))
         return sum("larder.settled" not in dict(each.headers) for each in records) >= count
 
-    await until(parked, 20, f"{count} letters")
+    await until(there, 20, f"{count} letters")
 
 
-def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
+def test_discarded_letters_are_gone_and_bad_rows_cannot_be_replayed(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -195,7 +195,7 @@ def test_discarded_letters_are_gone_and_bad_rows_are_left_to_their_owner(
 
 
 def test_two_commands_show_why_an_order_was_not_joined(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
-    """As the documents say it: what became of the records of each join names the letter, which is then shown."""
+    """As in the documents: the results of the records of a join name the letter, and another command shows it."""
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=2)
     workers = [stage.worker(KINDS["global"], name=name) for name in ("one", "two")]
 

@@ -1,4 +1,4 @@
-"""Owned tables with real workers: no piece is sold twice and none is lost, whoever decides and whatever dies."""
+"""Owned tables with real workers: no piece is sold twice or lost, whichever worker decides or dies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def tally(event: Sighting, row: Tally | None) -> Tally:
 
 
 class Stock:
-    """A stock with its topics; `delivered` and `asked` are what was published, and acknowledged."""
+    """A stock with its topics; `delivered` and `asked` are the acknowledged records."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.kafka = kafka
@@ -55,7 +55,7 @@ class Stock:
         return Worker(self.kafka, self.directory, module, self.prefix, name, environment)
 
     def tallying(self, field: str = "", value: str = "") -> Worker:
-        """A worker with a fold besides; `field`: each state has one more, which is filled with `value`."""
+        """Return a worker that also has a fold; `field` adds a field with `value` to each state."""
         module = (STOCK + TALLY).format(prefix=self.prefix)
         if field:
             module = module.replace("    left: int\n    held", f"    left: int\n    {field}\n    held")
@@ -83,7 +83,7 @@ class Stock:
         return {row["product_id"]: row for row in decoded(found)}
 
     def until_answered(self, timeout: float = 30) -> None:
-        """Each request has been answered at least once."""
+        """Wait until each request has an answer."""
 
         async def answered() -> bool:
             reserved = await rows(self.kafka, f"{self.prefix}.reserved")
@@ -94,18 +94,18 @@ class Stock:
         self.beside.call(until(answered, timeout, f"{len(self.asked)} requests to be answered"))
 
     def require_listed(self, worker: Worker) -> None:
-        """Command and address list and count the ninety refusals alike."""
+        """Check that the command and the web port list and count the same ninety refusals."""
         ended = larder("refusals", self.prefix, "--limit", "40", "--json", kafka=self.kafka,
                        directory=self.directory, module=worker.module)  # fmt: skip
         assert ended.returncode == 0, ended.stderr
-        told = json.loads(ended.stdout)
+        listed = json.loads(ended.stdout)
         counted = {"state": f"{self.prefix}.levels", "reason": "only … left", "count": 90}
-        (reasons,) = told["counted"]["reasons"]
+        (reasons,) = listed["counted"]["reasons"]
         assert {name: reasons[name] for name in counted} == counted
-        written = [each["at"] for each in told["refusals"]]
+        written = [each["at"] for each in listed["refusals"]]
         assert (len(written), written) == (40, sorted(written, reverse=True))
-        assert worker.get("/refusals?limit=40") == (200, {**told, "key": None})
-        _, rest = worker.get(f"/refusals?cursor={told['next']}") or (0, {})
+        assert worker.get("/refusals?limit=40") == (200, {**listed, "key": None})
+        _, rest = worker.get(f"/refusals?cursor={listed['next']}") or (0, {})
         assert (len(rest["refusals"]), rest["next"], rest["counted"]) == (50, None, None)
 
     def judge(self) -> None:
@@ -114,7 +114,7 @@ class Stock:
 
 
 def held_back(worker: Worker, by: str = "state") -> int:
-    """How many records a worker says are held back."""
+    """Return how many records a worker reports as held back."""
     _, health = worker.get("/health/live") or (0, {})
     return sum(each["lag"] for each in health.get("besides", ()) if each["why"].startswith(f"held back: {by}"))
 
@@ -162,7 +162,7 @@ def test_requests_while_workers_are_killed_are_each_answered_once(stock: Stock, 
         stock.judge()
 
 
-def test_a_wake_up_gives_held_pieces_back_after_its_worker_is_gone(
+def test_a_wake_up_returns_held_pieces_after_its_worker_is_gone(
     stock: Stock,
 ) -> None:
     stock.deliver({"p1": 5, "p2": 5})
@@ -196,7 +196,7 @@ def test_misplaced_events_and_rows_become_dead_letters(stock: Stock) -> None:
 
 
 def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stock: Stock) -> None:
-    """And a fold; and what needs a wake-up that another version wrote."""
+    """So are a fold, and requests for a row with an unreadable wake-up."""
     home, wake_ups = partition_of(b"p1", PARTITIONS), f"{stock.prefix}.{stock.prefix}.levels.wake-ups"
     seen_twice = [Sent("p1", {"product_id": "p1"}), Sent("p2", {"product_id": "p2"})]
     stock.beside.call(create(stock.kafka, {f"{stock.prefix}.sightings": PARTITIONS}))

@@ -1,6 +1,6 @@
-"""The driver of tests does what a worker does: the same records, in the same order, have the same effects in both.
+"""The driver of tests behaves like a worker: the same records in the same order have the same effects in both.
 
-Examples are drawn by chance and have keys of their own, so that one worker takes a step of each at the same time.
+Examples are random and have their own keys, so that one worker can take a step of each at the same time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TABLES = ("customers", "products", "labels", "spent", "mails")
 OWN_REVISIONS = ("spent", "mails")
 
 PATIENCE = 30
-"""Seconds that a worker has for a step, which takes it a fraction of one."""
+"""Seconds that a worker has for a step, which takes a fraction of a second."""
 
 
 @pytest.mark.timeout(400)
@@ -48,18 +48,18 @@ def test_the_driver_has_the_results_tables_and_dead_letters_of_a_worker(
     both = Both(kafka, unique("both"), beside, tmp_path)
     examples = [list(example(chance, f"e{number}", STEPS)) for number in range(EXAMPLES)]
     with both.running():
-        # Where the worker publishes less, there are no more steps: what is missing is shown below.
+        # If the worker publishes less, the steps end here, and the comparison below shows what is missing.
         all(both.take([example[number] for example in examples]) for number in range(STEPS))
         for topic, key in sorted({*both.driven, *both.worked}):
             found, expected = both.worked[topic, key], both.driven[topic, key]
             assert found == expected, _shown(topic, key, found, expected, examples)
-        assert {topic for topic, _ in both.driven} == set(OUTPUTS), "the examples have something of everything"
+        assert {topic for topic, _ in both.driven} == set(OUTPUTS), "the examples do not reach every output"
         for table in TABLES:
             assert both.rows_of_worker(table) == both.rows_of_driver(table), table
 
 
 class Effect(NamedTuple):
-    """What a record that came out says, as far as a driver and a worker can say the same."""
+    """The part of an output that a driver and a worker have in common."""
 
     value: Any
     headers: Any
@@ -67,7 +67,7 @@ class Effect(NamedTuple):
 
 
 class Effects(dict[tuple[str, str], list[Effect]]):
-    """What came out, by topic and key; deletions of what there is not say nothing."""
+    """The outputs by topic and key; deletions of absent rows do not count."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Effects(dict[tuple[str, str], list[Effect]]):
         return self.setdefault(key, [])
 
     def add(self, topic: str, record: Any) -> None:
-        """Add a record of a topic, which is named without the prefix."""
+        """Add a record of a topic; its name has no prefix."""
         if topic == "dead-letters":
             self._add(topic, *_letter(record))
             return
@@ -94,7 +94,7 @@ class Effects(dict[tuple[str, str], list[Effect]]):
 
 
 class Both:
-    """A driver and a worker of one service, which are given the same."""
+    """A driver and a worker of one service, which get the same records."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         text = SERVICE.replace("{prefix}", prefix)
@@ -111,7 +111,7 @@ class Both:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the worker, and read what it publishes."""
+        """Run the worker, and read its outputs."""
         try:
             with running(self._worker):
                 self._worker.until_running(90)  # it creates forty topics
@@ -123,7 +123,7 @@ class Both:
             self._beside.call(self._producer.stop())
 
     def take(self, inputs: Sequence[Input]) -> bool:
-        """Give records to both, and wait until the worker has published as much as the driver; says whether it has."""
+        """Send records to both, and return whether the worker publishes as much as the driver in time."""
         at = self._driver.now
         for each in inputs:
             value, key = encoded(each.value), each.key.encode()
@@ -144,12 +144,12 @@ class Both:
         return True
 
     def rows_of_driver(self, table: str) -> list[Any]:
-        """The rows of a table, as JSON."""
+        """Return the rows of a table in the driver, as JSON."""
         rows = self._driver.table(self._name(table)).rows()
         return [_unrevised(table, json.loads(encoded(row) or b"")) for row in rows]
 
     def rows_of_worker(self, table: str) -> list[Any]:
-        """The same of the worker."""
+        """Return the rows of a table in the worker, as JSON."""
         _, answer = self._worker.get(f"/tables/{self._name(table)}/rows?limit=1000") or (0, {})
         return [_unrevised(table, found["row"]) for found in answer["rows"]]
 
@@ -182,17 +182,17 @@ class Both:
 
 def _effect(topic: str, record: Any, value: Any) -> Effect:
     if topic == "refusals":
-        # Where the event lies differs, and the broker sets the time at which a refusal was written.
+        # The coordinates of the event differ, and the broker sets the timestamp of a refusal.
         return Effect({**value, "id": value["id"].partition("/")[0]}, (), None)
     headers = [header for header in record.headers if header[0] not in {"larder.generation", "larder.based-on"}]
     if topic in OWN_REVISIONS:
-        # A worker's revisions begin above all that their partition had; a wake-up has the time at which it comes.
+        # A worker's revisions begin above all earlier ones of the partition; a wake-up has the time of its arrival.
         return Effect(_unrevised(topic, value), [name for name, _ in headers], None)
     return Effect(value, headers, None if topic == "thanks" else record.timestamp)
 
 
 def _letter(record: Any) -> tuple[str, Effect]:
-    """What a letter says of its record, by the key of that; where the record lies differs."""
+    """Return the key of the record of a letter, and the letter without the coordinates, which differ."""
     headers = dict(record.headers)
     topic, cause, timestamp = (headers[f"larder.{name}"] for name in ("topic", "cause", "timestamp"))
     woken = topic.endswith(b".wake-ups")
@@ -206,11 +206,11 @@ def _unrevised(table: str, row: Any) -> Any:
 def _shown(
     topic: str, key: str, found: Sequence[Effect], expected: Sequence[Effect], examples: Sequence[Sequence[Input]]
 ) -> str:
-    """What differs, with the steps of the example that the key belongs to."""
+    """Return the differences, with the steps of the example to which the key belongs."""
     (steps,) = (example for number, example in enumerate(examples) if key.startswith(f"e{number}-"))
     parts = {"a worker": found, "the driver": expected, "steps": steps}
-    told = [f"{name}:\n  " + "\n  ".join(map(str, each)) for name, each in parts.items()]
-    return "\n".join([f"{topic}, {key}", *told])
+    lines = [f"{name}:\n  " + "\n  ".join(map(str, each)) for name, each in parts.items()]
+    return "\n".join([f"{topic}, {key}", *lines])
 
 
 async def _producer(kafka: str) -> AIOKafkaProducer:

@@ -1,4 +1,4 @@
-"""Every order comes out once, whatever becomes of the worker that had it in a transaction."""
+"""Every order comes out once, whatever happens to the worker that had it in a transaction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it(shop: Shop, 
             worker.until_caught_up()
             assert worker.stop() == 0
     shop.judge()
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -63,7 +63,7 @@ def test_the_successor_ends_the_open_transaction_of_a_killed_worker(
             shop.joined.until(shop.order_everywhere())
             pause = time.monotonic() - since
             measured(f"killed at {step}: all partitions are processed again after {pause:.2f} s")
-            # The broker itself would do so after ten seconds.
+            # The broker itself would end it after ten seconds.
             assert pause < 8, other.text
         shop.judge()
         assert other.stop() == 0
@@ -83,7 +83,7 @@ def test_at_least_once_is_an_option(shop: Shop, kind: str) -> None:
             shop.joined.until(shop.order_everywhere())
         shop.judge(once=False)
         assert worker.stop() == 0
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def test_a_result_is_committed_at_once_under_low_load(shop: Shop, measured: Callable[[str], None]) -> None:
@@ -105,7 +105,7 @@ def test_a_result_is_committed_at_once_under_low_load(shop: Shop, measured: Call
 def test_a_broker_that_cannot_coordinate_transactions_is_reported_with_advice(
     tmp_path: Path, prefix: str, beside: Beside
 ) -> None:
-    """As a single broker with Kafka's own defaults: three replicas of the transaction log, on one broker."""
+    """A single broker with Kafka's defaults, which require three replicas of the transaction log."""
     broker = LocalBroker(tmp_path / "broker", properties={"transaction.state.log.replication.factor": "3"})
     broker.start()
     try:

@@ -1,4 +1,4 @@
-"""Another Kafka client in the group that has the name of the service."""
+"""Another Kafka client in the group of the service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.workers import Worker, larder, running
 
 
 async def _joined(kafka: str, group: str, topic: str) -> AIOKafkaConsumer:
-    """A member of a group that is no worker, with its partitions."""
+    """Return a member of a group that is not a worker, once it has partitions."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, group_id=group, client_id="curious")
     await consumer.start()
     await until(consumer.assignment, 30, "the partitions of another client")
@@ -26,7 +26,7 @@ async def _joined(kafka: str, group: str, topic: str) -> AIOKafkaConsumer:
 
 @contextmanager
 def newer(beside: Beside, stage: Stage) -> Iterator[None]:
-    """A client of the newer protocol is in the group of the stage's service."""
+    """Keep a client of the newer protocol in the group of the stage's service during the block."""
     member = newer_member(stage.kafka, stage.prefix, stage.name("orders"), "modern")
     beside.call(member.__aenter__())
     try:
@@ -36,9 +36,9 @@ def newer(beside: Beside, stage: Stage) -> Iterator[None]:
 
 
 def examined(stage: Stage, worker: Worker) -> str:
-    """What doctor says about the members of the group."""
-    told = larder("doctor", "--json", kafka=stage.kafka, directory=stage.directory, module=worker.module)
-    (found,) = (each for each in json.loads(told.stdout)["findings"] if each["about"] == f"group {stage.prefix}")
+    """Return what doctor reports about the members of the group."""
+    ended = larder("doctor", "--json", kafka=stage.kafka, directory=stage.directory, module=worker.module)
+    (found,) = (each for each in json.loads(ended.stdout)["findings"] if each["about"] == f"group {stage.prefix}")
     return str(found["seen"])
 
 
@@ -46,7 +46,7 @@ def test_a_worker_ends_and_names_a_foreign_client_in_its_group(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
-    stranger = beside.call(_joined(kafka, prefix, stage.name("orders")))
+    foreign = beside.call(_joined(kafka, prefix, stage.name("orders")))
     worker = stage.worker(GLOBAL)
     try:
         with running(worker):
@@ -57,7 +57,7 @@ def test_a_worker_ends_and_names_a_foreign_client_in_its_group(
         assert "found other members: curious at /127.0.0.1;" in said
         assert "Traceback" not in worker.text
     finally:
-        beside.call(stranger.stop())
+        beside.call(foreign.stop())
     with running(worker):
         worker.until_caught_up()
         assert worker.stop() == 0

@@ -1,4 +1,4 @@
-"""What somebody else writes into the internal topics of a service: it ends no worker, and costs no other record."""
+"""Foreign records in the internal topics of a service end no worker, and do not affect other records."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ PLACES = [
     Sent(b"a-c2", b'{"key":"YS1jMg==","by":"YzI=","revision":4611686018427387904}'),
     Sent(b"a-c3", b'{"key":"YS1jMw==","by":"YzM=","revision":4611686018427387904}'),
 ]
-"""Well-formed places of rows that come later: they must not hide them."""
+"""Well-formed places of rows that come later, which they must not hide."""
 
 ROWS = [
     Sent(b"a-c2", b'{"address_id":"a-c2","customer_id":"none","revision":4611686018427387904,"customer":7}'),
@@ -80,7 +80,7 @@ ROWS = [
     Sent(b"a-c3", b'{"address_id":"x","customer_id":"c1","revision":4611686018427387904}'),
     Sent(b"a-c3", None, headers=[("larder.revision", b"4611686018427387904")]),
 ]
-"""What is no row, and no deletion of a worker, under the keys of rows that come later, with a huge revision."""
+"""Invalid rows and foreign deletions with the keys of later rows and a huge revision."""
 
 RESULTS = [
     Sent(key, value, headers=[("larder.revision", b"4611686018427387904")])
@@ -101,7 +101,7 @@ async def _write_into_each(kafka: str, prefix: str) -> list[str]:
 
 
 def _pointed_at(name: str) -> list[Sent]:
-    """What would hide records that come later."""
+    """Return the records that could hide later ones."""
     if name.endswith(".keys"):
         return PLACES
     if name.endswith(".joined"):
@@ -109,7 +109,7 @@ def _pointed_at(name: str) -> list[Sent]:
     return ROWS if ".addresses.by" in name else []
 
 
-def test_foreign_records_in_internal_topics_end_no_worker_and_cost_no_record(
+def test_foreign_records_in_internal_topics_end_no_worker_and_lose_no_record(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -133,13 +133,13 @@ def test_foreign_records_in_internal_topics_end_no_worker_and_cost_no_record(
         _publish(stage, "c3")
         _until_processed(stage, ["c1", "c2", "c3"])
         assert again.stop() == 0
-    parked = {
+    named = {
         dict(record.headers)["larder.topic"].decode()
         for record in stage.read("dead-letters")
         if "larder.topic" in dict(record.headers)
     }
     kept = {name for name in internal if name.rsplit(".", 1)[-1] in {"dead-letters", "refusals"}}
-    assert parked >= set(internal) - kept, "a dead letter for each topic that is read"
+    assert named >= set(internal) - kept, "each topic that is read needs a dead letter"
 
 
 def _publish(stage: Stage, customer: str) -> None:
@@ -160,6 +160,6 @@ def _until_processed(stage: Stage, customers: list[str]) -> None:
 
 
 async def _decoded(stage: Stage, topic: str) -> list[dict[str, Any]]:
-    """The rows of a topic, without what somebody else wrote that is none."""
+    """Return the rows of a topic without the foreign records."""
     values = [record.value or b"" for record in await read(stage.kafka, stage.name(topic))]
     return [msgspec.json.decode(value) for value in values if value.startswith(b'{"')]

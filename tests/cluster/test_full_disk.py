@@ -1,4 +1,4 @@
-"""A worker whose disk is full says so and ends; with room again it goes on where it was."""
+"""A worker with a full disk reports it and ends; once there is space, it continues from where it was."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_worker_with_a_full_disk_reports_it_and_continues_when_there_is_
     worker = Worker(kafka, tmp_path, MODULE.format(p=prefix), prefix)
     with running(worker):
         worker.until_logged("running")
-        # A limit on the size of files takes the place of a full disk.
+        # A limit on the size of files simulates a full disk.
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
         customers = [{"customer_id": f"c{number}", "name": "n" * 500} for number in range(ROWS)]
         await send(kafka, f"{prefix}.customers", [(each["customer_id"], each) for each in customers])

@@ -1,4 +1,4 @@
-"""Deletions that a worker missed for too long, and revisions that fall: what a real broker leaves of them."""
+"""Deletions that a worker missed, and falling revisions, with the compaction of a real broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_ONCE = {
     "min.cleanable.dirty.ratio": "0.01",
     "delete.retention.ms": "100",
 }
-"""A topic whose deletions go within seconds."""
+"""A topic that keeps deletions only for seconds."""
 
 AWAY_SECONDS = 3_600.0
 
@@ -48,7 +48,7 @@ def test_deletions_that_compaction_removed_during_an_absence_are_found_before_jo
         worker.until_logged(r"\.customers, partition 0: must reach the topic's end .*; found a longer absence")
         held = table(worker.until_caught_up(), "customers")
         assert (held["counts"]["swept"], worker.row(stage.name("customers"), "c3")[0]) == (2, 404)
-        # From here on it reads what is new, and no more.
+        # From here on, it only reads new records.
         assert worker.stop() == 0
         worker.start()
         again = table(worker.until_caught_up(), "customers")
@@ -82,7 +82,7 @@ def test_a_falling_revision_is_logged_once_and_shown_until_the_store_is_rebuilt(
 
 
 def away(stage: Stage, worker: Worker, seconds: float) -> None:
-    """As if the worker had been away for so long: its store was last at the end before."""
+    """Backdate the last time at which the store was at the end, as if the worker had been away since."""
     (path,) = worker.tables.joinpath(stage.name("customers")).iterdir()
     with opened_store(path) as store:
         mark = unpack_mark(store.get(position_key(0)))
@@ -93,11 +93,11 @@ def away(stage: Stage, worker: Worker, seconds: float) -> None:
 
 
 def until_gone(stage: Stage, *keys: str) -> None:
-    """Wait until the topic has no record of these keys, not even a deletion."""
+    """Wait until the topic has no records of these keys, not even deletions."""
     name = stage.name("customers")
 
     async def gone() -> bool:
-        # A segment is closed by a record that comes after it.
+        # The next record closes a segment.
         await send(stage.kafka, name, [customer("c0")])
         return not {key.encode() for key in keys} & {each.key for each in await read(stage.kafka, name)}
 

@@ -1,4 +1,4 @@
-"""Topics that are given partitions: inputs that depend on them are held back, and nothing is lost or made up."""
+"""Topics that get new partitions: inputs that depend on them are held back, and nothing is lost or invented."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ PLANES = [f"N{number}" for number in range(40)]
 
 
 class Flights:
-    """Flights that are counted by plane."""
+    """A service that counts flights by plane."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.kafka, self.prefix, self.beside = kafka, prefix, beside
@@ -74,7 +74,7 @@ class Flights:
         self.beside.call(send(self.kafka, f"{self.prefix}.flights", rows))
 
     def published(self) -> list[tuple[str, int]]:
-        """Each row that was published: its plane, and the number of its flights."""
+        """Return the plane and the number of flights of each published row."""
         return sorted(_counted(record.value) for record in self.beside.call(read(self.kafka, self.state)))
 
     def until_published(self, rows: list[tuple[str, int]]) -> None:
@@ -84,7 +84,7 @@ class Flights:
         self.beside.call(until(there, 30, f"{len(rows)} rows"))
 
 
-def test_a_state_that_gets_partitions_while_it_runs_is_decided_on_only_by_its_old_number(
+def test_a_state_that_gets_new_partitions_while_it_runs_keeps_its_old_partition_count(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     flights = Flights(kafka, prefix, beside, tmp_path)
@@ -101,13 +101,13 @@ def test_a_state_that_gets_partitions_while_it_runs_is_decided_on_only_by_its_ol
         flights.fly(PLANES)
         worker.until(lambda seen: _behind(seen, "tailnum") >= len(PLANES), what="flights that are held back")
         assert flights.published() == once
-        assert worker.row(flights.state, "N7")[1]["row"]["flights"] == 1, "reads go on"
+        assert worker.row(flights.state, "N7")[1]["row"]["flights"] == 1, "reads must continue"
         assert worker.get("/health/live")[0] == 200
         assert worker.stop() == 0
         worker.start()
         assert worker.exit_code() == 2
         assert "add no partitions to topics of the service" in worker.text
-        # What is to be done, as it was said: nothing was lost.
+        # Follow the advice: nothing was lost.
         rows = [
             Sent(each.key, each.value, headers=list(each.headers)) for each in beside.call(read(kafka, flights.state))
         ]
@@ -139,8 +139,8 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
         for topic in ("calls", "customers"):
             worker.until_logged(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
         worker.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back")
-        assert len(stage.read("answered")) == len(people), "nobody counts as missing"
-        assert worker.row(stage.name("customers"), "c7")[0] == 200, "reads go on"
+        assert len(stage.read("answered")) == len(people), "no customer may count as missing"
+        assert worker.row(stage.name("customers"), "c7")[0] == 200, "reads must continue"
         assert worker.stop() == 0
     new = stage.worker(NATIVE, missing="PassOn", name="two")
     with running(new):
@@ -149,7 +149,7 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
         new.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back by a new worker")
         assert new.stop() == 0
     assert len(stage.read("answered")) == len(people)
-    assert not stage.letters(), "no row of before counts as misplaced"
+    assert not stage.letters(), "no earlier row may count as misplaced"
 
 
 def _counted(value: bytes | None) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""What workers that stop or crash leave to others: at once when they leave, and to themselves when they come back."""
+"""Partitions of workers that stop or crash: others take them at once, or the worker keeps them if it comes back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.cluster.shops import KINDS, PARTITIONS, Shop
 from tests.support.workers import running
 
 SESSION = 20.0
-"""Seconds: far longer than anything here may take, so that whatever waits for its end fails."""
+"""Seconds: far longer than these tests, so that a test fails if it waits for the end of a session."""
 
 MAY_TAKE = 8.0
-"""Seconds from a signal until all partitions are processed again: most of it is the start of a process."""
+"""Seconds from a signal until all partitions are processed again, most of which is the start of a process."""
 
 INPUTS = {"global": 1, "copartitioned": 2}
-"""Topics that are inputs: the orders, and the orders by customer."""
+"""The number of input topics: the orders, and the orders by customer."""
 
 WAITS = "Wait(seconds=60).then(DeadLetter)"
 
@@ -42,7 +42,7 @@ def test_a_stopping_worker_hands_its_partitions_over_without_a_gap(
         assert workers[1].exit_code() == 0
         shop.judge()
     measured(f"handing over, {kind}: {took:.2f} s from SIGTERM until all partitions are processed, {paused:.2f} paused")
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped, to stay"])

@@ -1,4 +1,4 @@
-"""What a worker tells of itself while it works, hangs, waits or is alone: health, quality of joins, metrics."""
+"""What a worker reports while it works, hangs, waits or has no broker: health, quality of joins, metrics."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_worker_whose_agent_hangs_is_not_live_and_names_the_agent(
         assert (reason["input"], reason["partition"], reason["lag"]) == (stage.name("orders"), 0, 1)
         assert reason["still_s"] >= 1
         assert worker.get("/health/ready") is not None
-        assert (worker.get("/health/ready") or (0, {}))[0] == 200, "it can answer all the same"
+        assert (worker.get("/health/ready") or (0, {}))[0] == 200, "it can still answer requests"
 
 
 def test_the_first_request_reports_earlier_stalls_and_current_rates(
@@ -83,8 +83,8 @@ def test_the_first_request_reports_earlier_stalls_and_current_rates(
         worker.until_logged(rf"not live: {re.escape(stage.name('orders'))}, partition 0: its position has not moved")
         status, (reason,) = _live(worker)
         assert (status, reason["lag"]) == (503, 1)
-        _, told = worker.get("/topology") or (0, {})
-        rates = {each["name"]: each["rate"] for each in told["nodes"] if each["kind"] == "table"}
+        _, topology = worker.get("/topology") or (0, {})
+        rates = {each["name"]: each["rate"] for each in topology["nodes"] if each["kind"] == "table"}
         assert rates == {stage.name("customers"): 0.0}
 
 
@@ -100,10 +100,10 @@ def test_a_worker_whose_join_blocks_forever_gives_no_answer(
         stage.send("orders", [order("o1")])
         deadline = time.monotonic() + 20
         while worker.get("/health/live") is not None:
-            assert time.monotonic() < deadline, "a worker that is blocked answers"
+            assert time.monotonic() < deadline, "a blocked worker still answers"
 
 
-def test_a_worker_that_works_is_live_however_short_the_limit_is(
+def test_a_working_worker_is_live_even_with_a_short_limit(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path
 ) -> None:
     stage = Stage(kafka, prefix, beside, tmp_path)
@@ -129,9 +129,9 @@ def test_records_held_back_on_purpose_do_not_make_a_worker_unhealthy(
         worker.until_logged("its records are held back")
         stage.send("orders", [Sent("o1", order("o1")[1], partition=1)])
         deadline = time.monotonic() + 10
-        while not (told := (worker.get("/health/live") or (0, {}))[1].get("besides")):
-            assert time.monotonic() < deadline, "the lag of the partition that is held back"
-        assert told[0]["why"].startswith(f"held back: input {stage.name('orders')}, partition 1: its joins require")
+        while not (besides := (worker.get("/health/live") or (0, {}))[1].get("besides")):
+            assert time.monotonic() < deadline, "the partition that is held back reports no reason"
+        assert besides[0]["why"].startswith(f"held back: input {stage.name('orders')}, partition 1: its joins require")
         until = time.monotonic() + 2 * float(STALL)
         while time.monotonic() < until:
             assert _live(worker)[0] == 200
@@ -170,18 +170,18 @@ async def test_an_input_at_a_foreign_open_transaction_names_it_and_the_worker_st
         async with hanging(kafka, stage.name("orders"), "billing", "o1"):
             await asyncio.to_thread(worker.until_logged, "it is open: transactional id billing")
 
-            async def told() -> str | None:
+            async def reported() -> str | None:
                 status, answer = await asyncio.to_thread(worker.get, "/health/live") or (0, {})
                 assert status == 200
                 return next((each["why"] for each in answer["besides"] if each.get("input")), None)
 
-            assert "it is open: transactional id billing" in (await until(told, 10, "a word about the input") or "")
+            assert "it is open: transactional id billing" in (await until(reported, 10, "a word about the input") or "")
         assert await asyncio.to_thread(worker.stop) == 0
 
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[LocalBroker]:
-    """A broker of the test's own."""
+    """Yield the test's own broker."""
     broker = LocalBroker(tmp_path / "broker", free_port(), properties={"group.min.session.timeout.ms": "1000"})
     try:
         await asyncio.to_thread(broker.start)
@@ -223,7 +223,7 @@ def test_a_worker_is_ready_once_its_tables_were_caught_up_and_its_group_is_joine
         status, answer = worker.get("/health/ready") or (0, {})
         assert status == 503
         assert {each.get("table") for each in answer["reasons"]} == {stage.name("customers"), stage.name("late"), None}
-        assert _live(worker)[0] == 200, "a restart would not create it"
+        assert _live(worker)[0] == 200, "a restart would not create the topic"
         beside.call(create(kafka, {stage.name("late"): 1}, COMPACTED))
         worker.until_running()
         assert (worker.get("/health/ready") or (0, {}))[0] == 200
@@ -244,19 +244,19 @@ def test_the_worker_that_had_an_order_reports_why_it_was_not_joined(
         stage.send("customers", [customer("c2")])
         (letter,) = stage.until_letters(1)
         worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing left that waits")
-        told = _join(worker)
-        counts = {name: told[name] for name in ("hits", "missing", "waited", "released", "expired", "parked", "joined")}
+        join = _join(worker)
+        counts = {name: join[name] for name in ("hits", "missing", "waited", "released", "expired", "parked", "joined")}
         assert counts == {
             "hits": 10, "missing": 2, "waited": 2, "released": 1, "expired": 1, "parked": 1, "joined": 11,
         }  # fmt: skip
-        samples = told["partitions"][0]["samples"]
+        samples = join["partitions"][0]["samples"]
         assert [(each["key"], each["reference"]) for each in samples["missing"]] == [("never", "c9"), ("late", "c2")]
         (expired,), (parked,) = samples["expired"], samples["parked"]
         assert (expired["key"], expired["reference"], expired["table"]) == ("never", "c9", stage.name("customers"))
         assert parked["id"].encode() == letter.record.key
         assert parked["cause"] == letter.cause
         joined, orders = stage.name("joined"), stage.name("orders")
-        # 11 results, a dead letter, two orders that began to wait and wait no longer.
+        # 11 results, a dead letter, and two orders that waited.
         measured = _until_published(worker, 11 + 1 + 2 + 2)
         assert measured["larder_join_hits_total", joined, "0"] == 10
         assert measured["larder_input_records_total", "0", orders] == 12
@@ -281,11 +281,11 @@ def test_a_worker_that_joins_waits_and_decides_reports_each_metric_of_the_catalo
         worker.until(lambda _: _join(worker)["waiting"] == 1, what="an order that waits")
         worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="what was decided")
         worker.until_caught_up()
-        told = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in worker.metrics()}
-        # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have those of what it does without.
+        reported = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in worker.metrics()}
+        # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have the metrics of its other features.
         without = {"larder_reaction_total", "larder_agent_records_total", "larder_operator_records_total"}
         known = {metric.name for metric in METRICS} - without
-        assert {name for name in told if name.startswith("larder_")} == known
+        assert {name for name in reported if name.startswith("larder_")} == known
 
 
 def _join(worker: Worker) -> dict[str, Any]:
@@ -307,7 +307,7 @@ def _until_live_is(worker: Worker, status: int, timeout: float = 20) -> dict[str
 
 
 def _until_published(worker: Worker, records: int, timeout: float = 20) -> dict[tuple[str, ...], float]:
-    """Wait until so many records are committed, and are counted; answers all metrics."""
+    """Wait until `records` records are committed and counted, and return all metrics."""
     deadline = time.monotonic() + timeout
     while True:
         measured = worker.metrics()

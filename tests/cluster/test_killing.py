@@ -1,4 +1,4 @@
-"""kill -9 of workers at any time and between any two steps, judged from outside by a model computed apart."""
+"""kill -9 of workers at any time and between any two steps, checked from outside against an independent model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.shops import KINDS, Shop
 from tests.support.workers import Worker, none_left, running
 
-# What is written to a store comes in twos where it should come as one: two counts in a row meet both.
+# If an atomic write to a store were split into two, two counts in a row would hit both.
 STEPS = {
     "global": ["write:4", "written:2", "written:3", "delivery.acknowledged:2"],
     "copartitioned": ["written:7", "delivery.sent:3", "delivery.acknowledged:5", "delivery.committed:2"],
@@ -23,7 +23,7 @@ def test_a_worker_killed_at_any_time_loses_neither_rows_nor_orders(
     shop: Shop, kind: str, chance: random.Random
 ) -> None:
     worker = shop.worker(shop.module(KINDS[kind]))
-    # From before it has joined its group to well after.
+    # From before the worker has joined its group to well after.
     lifetimes = [chance.uniform(0.5, 2), chance.uniform(2, 3), chance.uniform(2, 4.5)]
     with running(worker):
         with shop.open():
@@ -36,13 +36,13 @@ def test_a_worker_killed_at_any_time_loses_neither_rows_nor_orders(
         worker.until_caught_up()
         assert worker.stop() == 0
     assert shop.stored(worker) == shop.rows
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_killed_between_any_two_steps_loses_nothing(shop: Shop, kind: str) -> None:
     worker = shop.worker(shop.module(KINDS[kind], missing="Wait(seconds=60).then(DeadLetter)"))
-    # Rows that nobody changes later: what is lost of them stays lost.
+    # These rows do not change later, so a lost row stays lost.
     shop.publish(f"still{number}" for number in range(40))
     with none_left(worker), shop.open():
         for turn, step in enumerate(STEPS[kind]):
@@ -56,7 +56,7 @@ def test_a_worker_killed_between_any_two_steps_loses_nothing(shop: Shop, kind: s
         worker.until_caught_up()
         assert worker.stop() == 0
     assert shop.stored(worker) == shop.rows
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def test_a_worker_killed_in_a_long_restore_and_right_after_it_loses_no_row(shop: Shop) -> None:

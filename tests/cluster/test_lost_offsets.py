@@ -1,4 +1,4 @@
-"""Committed offsets that no longer mean anything: nobody guesses where to go on."""
+"""Invalid committed offsets: a worker does not guess where to continue."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ async def test_a_recreated_input_is_refused_until_the_operator_says_where_to_rea
         assert "start once with --inputs-from earliest" in refused.text
         assert "Traceback" not in refused.text
 
-    told = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", inputs_from))
-    with running(told):
-        told.until_caught_up()
+    resumed = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", inputs_from))
+    with running(resumed):
+        resumed.until_caught_up()
         if inputs_from == "earliest":
             await until_count(kafka, f"{prefix}.shipments", 2)
-        assert told.stop() == 0
+        assert resumed.stop() == 0
     assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == joined
 
 
@@ -86,9 +86,9 @@ async def test_lost_offsets_are_refused_until_the_operator_says_where_to_read(
         assert f"larder: input {prefix}.orders, partition 0: a service continues from the offset" in worker.text
         assert "found none, though this service has committed before; start once with --inputs-from" in worker.text
         assert "Traceback" not in worker.text
-    told = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", "earliest"))
-    with running(told):
+    resumed = Worker(kafka, tmp_path, module, prefix, arguments=("--inputs-from", "earliest"))
+    with running(resumed):
         await until_count(kafka, f"{prefix}.shipments", 3)
-        told.until_caught_up()
-        assert told.stop() == 0
+        resumed.until_caught_up()
+        assert resumed.stop() == 0
     assert sorted(row["order_id"] for row in await rows(kafka, f"{prefix}.shipments")) == ["o1", "o1", "o2"]

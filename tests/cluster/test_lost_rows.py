@@ -1,4 +1,4 @@
-"""A row type that reads the rows of a followed table no more, with a real worker: nothing is published without them."""
+"""A new row type that cannot read the rows of a followed table: a real worker publishes nothing without them."""
 
 from __future__ import annotations
 

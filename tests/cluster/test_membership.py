@@ -1,4 +1,4 @@
-"""Workers that come and go while orders arrive."""
+"""Workers that start and stop while orders arrive."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_workers_come_and_go_and_every_order_is_joined_with_a_row_of_its_custome
             shop.publish(late[1::2])
         shop.judge()
     shop.judge_ages(workers)
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def _until_shared(*workers: Worker, timeout: float = 30) -> None:
-    """Each has partitions of its own, and together they have all."""
+    """Wait until each worker has partitions, and together they have all."""
     deadline = time.monotonic() + timeout
     while True:
         shares = [_inputs(worker) for worker in workers]
@@ -66,12 +66,12 @@ def _inputs(worker: Worker) -> list[tuple[str, int]]:
 
 
 def _partitions(worker: Worker) -> set[int]:
-    """Those of the rekeyed orders."""
+    """Return the worker's partitions of the rekeyed orders."""
     return {partition for topic, partition in _inputs(worker) if ".by." in topic}
 
 
 def _are_whole(shares: list[list[tuple[str, int]]]) -> bool:
-    """Every partition of each topic once."""
+    """Return whether each partition of each topic is there once."""
     given = sorted(each for share in shares for each in share)
     return given == sorted(
         (topic, partition) for topic in {topic for topic, _ in given} for partition in range(PARTITIONS)
@@ -99,7 +99,7 @@ def test_a_worker_that_blocks_for_too_long_loses_its_partitions_and_comes_back(
         assert [worker.stop() for worker in workers] == [0, 0]
 
 
-# The first process that meets this order stands still until it is told to go on.
+# The first process that reads this order blocks until the file `go on` exists.
 BLOCKING = """
 (join,) = service.joins
 
@@ -133,7 +133,7 @@ def test_a_second_worker_of_the_same_name_is_refused(shop: Shop, declared: str) 
         assert second.text.startswith(f"larder: worker one of {shop.prefix}: requires a name that no other worker has")
         assert len(second.text.splitlines()) == 1, second.text
         assert first.alive()
-        # As soon as the first has ended, its name is free.
+        # The name is free as soon as the first worker has ended.
         first.kill()
         second.start().until_logged("answers at")
         assert second.stop() == 0

@@ -1,4 +1,4 @@
-"""What runs in memory equals what the worker makes, over complete tables."""
+"""Over complete tables, a run in memory and a worker make the same records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.modules import imported
 from tests.support.topics import COMPACTED, Sent, create, encoded, read, send, until_count
 from tests.support.workers import running
 
-# Every kind of join and of missing partner, and functions beside spliced outputs.
+# Every kind of join and every policy for a missing partner; outputs of functions and spliced ones.
 SERVICE = """
 class Product(Row):
     product_id: str
@@ -79,20 +79,20 @@ def test_a_worker_makes_the_same_records_as_a_run_in_memory(shop: Shop, chance: 
         assert worker.stop() == 0
     for topic, records in expected.items():
         assert Counter(map(_made, call(read(shop.kafka, topic)))) == Counter(map(_made, records)), topic
-    assert {_told(each) for each in shop.parked()} == {_told(each) for each in letters}
+    assert {_letter(each) for each in shop.dead_letters()} == {_letter(each) for each in letters}
 
 
 def _made(record: Any) -> tuple[bytes, bytes]:
     return record.key, record.value
 
 
-def _told(letter: Any) -> tuple[bytes | None, bytes]:
-    """What a dead letter says. In memory it is parked once for each join, and its record lay elsewhere."""
+def _letter(letter: Any) -> tuple[bytes | None, bytes]:
+    """Return the common part of a dead letter. In memory, each join writes one, and its coordinates differ."""
     return letter.value, dict(letter.headers)["larder.cause"]
 
 
 def _sales(chance: random.Random, count: int) -> Iterable[Sent]:
-    """Most of them good; partners that there are not, none at all, and what is no order."""
+    """Return mostly valid orders; some with an absent partner or without one, and some invalid."""
     for number in range(count):
         key = f"s{number}"
         row: Any = {

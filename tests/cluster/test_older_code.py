@@ -1,4 +1,4 @@
-"""A worker goes on where one of older code ended: same directory, same group, from its position, exactly once."""
+"""A worker continues where one of older code ended: same directory, same group, from its position, exactly once."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def visited(order: Order, before: Visits | None) -> Visits:
 
 
 class Stage:
-    """The topics, what was published to them, and what has to have come of it."""
+    """The topics, the published records, and the expected results."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.kafka, self.prefix, self.beside, self.directory = kafka, prefix, beside, directory
@@ -169,7 +169,7 @@ class Stage:
         self.beside.call(send(self.kafka, self.name(topic), records))
 
     def customers(self, numbers: range) -> None:
-        """Give each of these customers another name."""
+        """Publish another name of each of these customers."""
         for number in numbers:
             key = f"c{number}"
             self.names.setdefault(key, []).append(f"{key} {len(self.names[key])}" if key in self.names else key)
@@ -180,7 +180,7 @@ class Stage:
         self.send("customers", [Sent(row["customer_id"], row) for row in named])
 
     def addresses(self, revision: int) -> None:
-        """Give each address to another customer of those that are there from the start."""
+        """Move each address to another of the customers that exist from the start."""
         given = [
             {"address_id": f"a{each}", "customer_id": f"c{(each + revision) % 12}", "street": "s", "revision": revision}
             for each in range(KEYS)
@@ -188,7 +188,7 @@ class Stage:
         self.send("addresses", [Sent(row["address_id"], row) for row in given])
 
     def work(self, customers: range) -> None:
-        """One order of each customer, whether it is there or not, and ten requests."""
+        """Send one order of each customer, existing or not, and ten requests."""
         ordered = [
             {"order_id": f"o{len(self.orders) + each}", "customer_id": f"c{number}", "country": f"l{each % 3}"}
             for each, number in enumerate(customers)
@@ -201,7 +201,7 @@ class Stage:
         self.send("requests", asked)
 
     def until_rows(self, topic: str, count: int) -> list[dict[str, Any]]:
-        """Wait until a topic has so many committed records; there may not be more."""
+        """Wait until a topic has exactly `count` committed records."""
 
         async def enough() -> tuple[list[dict[str, Any]]] | None:
             found = await rows(self.kafka, self.name(topic))
@@ -212,11 +212,11 @@ class Stage:
         return found
 
     async def newest(self, topic: str, key: str) -> list[dict[str, Any]]:
-        """The newest row of each key of a compacted topic."""
+        """Return the newest row of each key of a compacted topic."""
         return list({row[key]: row for row in await rows(self.kafka, self.name(topic))}.values())
 
     def judge(self, waiting: int = 0) -> None:
-        """Nothing is lost, doubled or wrong, after all workers have read everything."""
+        """Check that nothing is lost, duplicated or wrong after all workers have read everything."""
         assert {row["order_id"] for row in self.until_rows("taxed", len(self.orders))} == self.orders.keys()
         for row in self.until_rows("joined", len(self.orders) - waiting):
             assert row["customer"]["customer_id"] == self.orders[row["order_id"]]
@@ -227,7 +227,7 @@ class Stage:
         self.until_rows("refusals", max(self.requests - 20, 0))
 
     def judge_rows(self, revision: int, *, woken: bool) -> None:
-        """The rows that the service owns follow from all orders, all requests, and the newest addresses."""
+        """Wait until the owned rows match all orders, all requests, and the newest addresses."""
 
         async def right() -> bool:
             visits = await self.newest("visits", "customer_id")
@@ -248,7 +248,7 @@ def stage(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Stage:
 
 
 @pytest.mark.parametrize("end", ["stopped", "killed"])
-def test_a_worker_goes_on_where_one_of_the_older_code_ended(stage: Stage, end: str) -> None:
+def test_a_worker_continues_where_one_of_the_older_code_ended(stage: Stage, end: str) -> None:
     older, newer = stage.older(), stage.newer()
     stage.customers(range(12))
     stage.addresses(revision=1)

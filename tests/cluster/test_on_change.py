@@ -1,4 +1,4 @@
-"""Reactions to changes of rows: each change is told once to whoever reads what they emit, whatever dies."""
+"""Reactions to changes of rows: each change is emitted once, even if workers die."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def changed(old, new):
 
 
 class Customers:
-    """Customers that change; `told` is what has to be told of each, in its order."""
+    """Customers that change; `expected` has the expected changes of each in their order."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.kafka = kafka
         self.prefix = prefix
         self.beside = beside
         self.directory = directory
-        self.told: defaultdict[str, list[tuple[str | None, str | None]]] = defaultdict(list)
+        self.expected: defaultdict[str, list[tuple[str | None, str | None]]] = defaultdict(list)
         self._revisions: dict[str, int] = {}
         beside.call(create(kafka, {f"{prefix}.customers": PARTITIONS}, COMPACTED))
 
@@ -80,26 +80,26 @@ class Customers:
         return Worker(self.kafka, self.directory, declared, self.prefix, name)
 
     def change(self, changes: list[tuple[str, str | None]]) -> None:
-        """Give customers another country; None deletes. A country that they have already is published all the same."""
+        """Publish the countries of customers, even unchanged ones; None deletes."""
         records = []
         for customer, country in changes:
             revision = self._revisions[customer] = self._revisions.get(customer, 0) + 1
-            before = self.told[customer][-1][1] if self.told[customer] else None
+            before = self.expected[customer][-1][1] if self.expected[customer] else None
             if country != before:
-                self.told[customer].append((before, country))
+                self.expected[customer].append((before, country))
             row = {"customer_id": customer, "country": country, "revision": revision}
             headers = [("larder.revision", b"%d" % revision)] if country is None else []
             records.append(Sent(customer, row if country is not None else None, headers=headers))
         self.beside.call(send(self.kafka, f"{self.prefix}.customers", records))
 
-    def until_told(self, timeout: float = 30) -> None:
-        """All changes were told, and then, that each was told once and in its order."""
-        count = sum(len(each) for each in self.told.values())
+    def until_emitted(self, timeout: float = 30) -> None:
+        """Wait for all expected changes, and check that each was emitted once and in its order."""
+        count = sum(len(each) for each in self.expected.values())
         self.beside.call(until_count(self.kafka, f"{self.prefix}.changes", count, timeout))
         found: defaultdict[str, list[tuple[Any, Any]]] = defaultdict(list)
         for row in self.beside.call(rows(self.kafka, f"{self.prefix}.changes")):
             found[row["customer_id"]].append((row["old"], row["new"]))
-        assert found == {customer: told for customer, told in self.told.items() if told}
+        assert found == {customer: changes for customer, changes in self.expected.items() if changes}
 
 
 @pytest.fixture
@@ -112,12 +112,12 @@ def test_each_change_of_a_row_is_reported_once_with_the_rows_before_and_after(cu
     with running(worker := customers.worker()):
         worker.until_caught_up()
         customers.change([("c1", "AT"), ("c1", "AT"), ("c2", "DE"), ("c1", "IT"), ("c2", None), ("c1", "AT")])
-        customers.until_told()
+        customers.until_emitted()
         assert worker.stop() == 0
     with running(again := customers.worker()):
         again.until_caught_up()
         customers.change([("c1", "FR"), ("c2", "DE")])
-        customers.until_told()
+        customers.until_emitted()
 
 
 def test_changes_while_workers_are_killed_are_each_reported_once(customers: Customers, chance: random.Random) -> None:
@@ -133,7 +133,7 @@ def test_changes_while_workers_are_killed_are_each_reported_once(customers: Cust
             customers.change([(chance.choice(names), chance.choice(countries)) for _ in range(50)])
             victim.start()
             victim.until(lambda seen: seen["phase"] == "running", what="running")
-        customers.until_told()
+        customers.until_emitted()
 
 
 def test_a_store_ahead_of_the_committed_offset_is_rebuilt_and_no_change_is_skipped(
@@ -146,7 +146,7 @@ def test_a_store_ahead_of_the_committed_offset_is_rebuilt_and_no_change_is_skipp
     with running(worker := customers.worker()):
         worker.until_caught_up()
         customers.change([("c1", "IT")])
-        customers.until_told()
+        customers.until_emitted()
         assert "rebuilt, so that no change misses its reaction" in worker.text
 
 
@@ -154,7 +154,7 @@ def test_a_failing_reaction_writes_a_dead_letter_and_the_row_still_changes(custo
     with running(worker := customers.worker()):
         worker.until_caught_up()
         customers.change([("c1", "nowhere")])
-        customers.told.clear()
+        customers.expected.clear()
         letters = customers.beside.call(until_count(customers.kafka, f"{customers.prefix}.dead-letters", 1))
         assert letters[0]["country"] == "nowhere"
         worker.until_caught_up()

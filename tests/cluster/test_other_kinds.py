@@ -1,4 +1,4 @@
-"""A kind of operator that only this test declares and builds runs in a worker, and is seen wherever others are."""
+"""A kind of operator that only this test defines runs in a worker, and is shown wherever others are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.cluster.shops import Shop
 from tests.support.topics import until_count
 from tests.support.workers import larder, running
 
-# Two files' worth: what a user writes, and what a worker does with it.
+# The content of two files: what a user declares, and what a worker builds from it.
 COPYING = """
 from dataclasses import dataclass
 
@@ -102,6 +102,6 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
         assert f"copying {shop.prefix}.orders into {copies}" in said("services")
         assert [copies, "one", "20", "1"] in [line.split() for line in said("joins").splitlines()]
         assert worker.stop() == 0
-    (letter,) = shop.parked()
+    (letter,) = shop.dead_letters()
     assert dict(letter.headers)["larder.step"] == f"copying {copies}".encode()
     assert json.loads(letter.value or b"")["order_id"] == "poison"

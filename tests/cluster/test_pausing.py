@@ -1,4 +1,4 @@
-"""A worker that is stopped for longer than its session (SIGSTOP), and goes on as if nothing had been."""
+"""A worker that is stopped for longer than its session (SIGSTOP), and continues as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_worker_that_slept_through_its_session_measures_again_before_it_joins(
                 assert row["customer"] == shop.rows[row["customer_id"]]
         assert sleeper.stop() == 0
         assert other.stop() == 0
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def test_a_worker_that_slept_never_denies_a_row_that_was_written_meanwhile(shop: Shop, chance: random.Random) -> None:
@@ -64,7 +64,7 @@ def test_a_worker_that_slept_never_denies_a_row_that_was_written_meanwhile(shop:
 
 
 def _until_absent(worker: Worker, table: str, key: str) -> None:
-    """Wait until a worker is sure that a row is not there: it measures anew once it has its partitions again."""
+    """Wait until a worker is sure that a row is absent. It measures again once it has its partitions back."""
     deadline = time.monotonic() + 20
     while (answer := worker.row(table, key))[0] != 404:
         assert answer[0] == 503, answer
@@ -72,11 +72,11 @@ def _until_absent(worker: Worker, table: str, key: str) -> None:
 
 
 def _makers(shop: Shop, orders: list[str]) -> set[int]:
-    """The processes that made outputs of these orders."""
+    """Return the processes that made the outputs of these orders."""
     rows = [msgspec.json.decode(record.value) for record in shop.joined.records]
     return {row["worker"] for row in rows if row["order_id"] in orders}
 
 
 def _until_stopped_for(worker: Worker, seconds: float) -> None:
-    """Wait until a stopped worker has been so for at least so long."""
+    """Wait until a worker has been stopped for `seconds`."""
     worker.lives_for(seconds)

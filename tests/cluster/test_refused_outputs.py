@@ -24,7 +24,7 @@ def test_refused_outputs_are_made_again_from_the_committed_offset(shop: Shop, ki
         shop.order(5, ["late"])
         with shop.open():
             shop.joined.until(shop.order_everywhere())
-            # Less than the worker was told when it started: enough for an output, not for a batch of them.
+            # Less than the limit at the worker's start: enough for an output, not for a batch.
             shop.beside.call(_limit(shop, 400))
             shop.joined.until(shop.order(400))
             worker.until_logged("outputs were not acknowledged .* reading again from the committed offsets")
@@ -34,7 +34,7 @@ def test_refused_outputs_are_made_again_from_the_committed_offset(shop: Shop, ki
         worker.until_caught_up()
         assert worker.stop() == 0
     assert shop.stored(worker) == shop.rows
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 DAY_MS = 86_400_000
@@ -44,7 +44,7 @@ DAY_MS = 86_400_000
 def test_records_that_a_topic_keeps_refusing_become_dead_letters_and_all_others_come_out(
     kafka: str, prefix: str, beside: Beside, tmp_path: Path, kind: str
 ) -> None:
-    """Records of 1970, or of tomorrow, for a topic that takes those of today: a batch with one is refused whole."""
+    """Records of 1970 or of tomorrow for a topic that only takes today's: with one, the broker refuses the batch."""
     stage = Stage(kafka, prefix, beside, tmp_path, partitions=2)
     stage.create("joined", {"message.timestamp.before.max.ms": str(DAY_MS)})
     stage.configure("orders", {"message.timestamp.after.max.ms": str(10 * DAY_MS)})
@@ -62,13 +62,15 @@ def test_records_that_a_topic_keeps_refusing_become_dead_letters_and_all_others_
         letters = {each.record.value: each for each in stage.until_letters(2)}
         assert letters.keys() == {encoded(order("new")[1]), encoded(order("old")[1])}
         assert all("refuses a record with this key and the timestamp" in each.cause for each in letters.values())
-        # Refused in its turn, when the customer that it waits for comes.
+        # Refused later, when the customer that it waits for arrives.
         stage.send("customers", [customer("c2")])
         assert {each.record.value for each in stage.until_letters(3)} >= {encoded(order("late", "c2")[1])}
         stage.send("orders", [order("last")])
         assert stage.until_joined(["last"]).keys() == joined | {"last"}
         assert worker.stop() == 0
-    assert len({each.record.value for each in stage.letters()}) == 3, "before it is found, rekeyed orders come again"
+    assert len({each.record.value for each in stage.letters()}) == 3, (
+        "rekeyed orders may come again, but no other letters"
+    )
 
 
 def test_a_lowered_limit_is_noticed_and_kept(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> None:
@@ -86,11 +88,13 @@ def test_a_lowered_limit_is_noticed_and_kept(kafka: str, prefix: str, beside: Be
         (letter,) = stage.until_letters(1)
         assert "requires at most 2000 bytes; found 3" in letter.cause
         assert worker.stop() == 0
-    assert worker.text.count("outputs were not acknowledged") == 1, "looked at again after the first refusal"
+    assert worker.text.count("outputs were not acknowledged") == 1, (
+        "the worker must read the limit after the first refusal"
+    )
 
 
 async def _limit(shop: Shop, largest: int) -> None:
-    """The largest batch, in bytes, that the topic of the outputs takes."""
+    """Set the largest batch, in bytes, that the topic of the outputs takes."""
     topic = ConfigResource(ConfigResourceType.TOPIC, f"{shop.prefix}.joined", {"max.message.bytes": str(largest)})
     async with admin(shop.kafka) as client:
         await client.alter_configs([topic])

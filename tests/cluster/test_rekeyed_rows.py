@@ -1,4 +1,4 @@
-"""Rows that are partitioned by one of their fields: they move, they are deleted, and their results follow them."""
+"""Rows that are partitioned by one of their fields: they move or are deleted, and their results follow."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ service.join(addresses.by("customer_id"{by}), service.table(customers), into=lab
 
 
 class Labels:
-    """Addresses and their labels; `addresses` is what there is, by key."""
+    """Addresses and their labels; `addresses` has the current rows by key."""
 
     def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
         self.kafka = kafka
@@ -71,7 +71,7 @@ class Labels:
         self.beside.call(send(self.kafka, f"{self.prefix}.{topic}", records))
 
     def change(self, changes: list[tuple[str, str | None]], *, revised: bool = True) -> None:
-        """Give addresses to customers; None deletes, with the revision of the deletion where it is `revised`."""
+        """Assign addresses to customers; None deletes, with a revision of the deletion if `revised`."""
         records = []
         for address, customer in changes:
             revision = self._revisions[address] = self._revisions.get(address, 0) + 1
@@ -82,7 +82,7 @@ class Labels:
         self.send("addresses", records)
 
     def until_right(self, timeout: float = 30) -> None:
-        """The labels are those of the addresses that there are, each with its customer."""
+        """Wait until the labels are those of the current addresses, each with its customer."""
         wanted = {
             address: {**row, "customer": self._customer(int(row["customer_id"][1:])).value}
             for address, row in self.addresses.items()

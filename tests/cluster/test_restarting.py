@@ -1,4 +1,4 @@
-"""What a restart costs: it reads what was missed, however much is stored."""
+"""The cost of a restart: it reads only missed records, however large the store is."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_restart_reads_only_what_it_missed(
             worker.start().until_caught_up()
             costs.append(f"{missed} missed: read {_read(worker)} in {time.monotonic() - began:.1f} s from its start")
             assert _read(worker) == missed
-            # All that was published before it started came before the orders.
+            # All rows that were published before the start came before the orders.
             shop.judge()
             shop.judge_newest(orders)
         measured(f"restart, {kind}, {len(shop.rows)} rows stored; " + "; ".join(costs))
@@ -51,6 +51,6 @@ def test_a_restart_reads_only_what_it_missed(
 
 
 def _read(worker: Worker) -> int:
-    """Records of the table that this process has read, those included that it had already."""
+    """Return the number of the table's records that this process has read, including those that it already had."""
     _, seen = worker.get("/services") or (0, {})
     return sum(sum(table["counts"].values()) for table in seen["tables"])

@@ -1,4 +1,4 @@
-"""A broker that was put back to an earlier time: tables that are ahead of their topics are read anew."""
+"""A broker that was restored from a backup: tables that are ahead of their topics are read from scratch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.workers import Worker, running
 
 
 class Restorable:
-    """A broker with a directory that can be copied while it is down."""
+    """A broker whose directory can be copied while it is down."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -1,4 +1,4 @@
-"""Warm copies on the next best worker: they follow, they say what they are, and they are there when it counts."""
+"""Warm copies on another worker: they follow, identify themselves as copies, and take over without a restore."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_standby_follows_tables_and_waiting_records_and_takes_over_with_the_la
             workers[0].until_shared(2 * PARTITIONS)
             shop.joined.until(shop.order_everywhere())
             took = time.monotonic() - began
-            assert _waiting(workers[0]) == len(waiting), "those of both workers"
+            assert _waiting(workers[0]) == len(waiting), "it must hold the waiting records of both workers"
             shop.publish(late)
             shop.joined.until(waiting)
         shop.judge()
@@ -42,17 +42,19 @@ def test_a_standby_follows_tables_and_waiting_records_and_takes_over_with_the_la
         measured(
             f"one of two workers is killed, with standbys: {took:.2f} s, {read - there} of {there} rows read again"
         )
-        assert read == there, "what the standby had was not read again"
-        assert not shop.parked()
+        assert read == there, "the rows of the standby were read again"
+        assert not shop.dead_letters()
 
 
-def test_a_copy_says_that_it_is_a_copy_never_denies_a_key_and_asks_the_owner(shop: Shop) -> None:
+def test_a_copy_identifies_itself_never_calls_a_key_absent_and_asks_the_owner(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=WAITS)
     workers = [shop.worker(module, name, standby="1") for name in ("one", "two")]
     table = f"{shop.prefix}.customers"
     with running(*workers):
         mine = [_until_warm(worker) for worker in workers]
-        assert sorted([*mine[0], *mine[1]]) == list(range(PARTITIONS)), "one processes it, the other one follows"
+        assert sorted([*mine[0], *mine[1]]) == list(range(PARTITIONS)), (
+            "one processes each partition, the other one follows it"
+        )
         shop.publish(shop.rows)
         for key, row in list(shop.rows.items())[:20]:
             for worker, partitions in zip(workers, mine, strict=True):
@@ -70,7 +72,7 @@ def test_a_copy_says_that_it_is_a_copy_never_denies_a_key_and_asks_the_owner(sho
 
 
 def _here(worker: Worker, table: str, key: str) -> tuple[int, dict[str, Any]]:
-    """What a worker says of a key without asking another one."""
+    """Return a worker's answer for a key without a hop."""
     return worker.get(f"/tables/{table}/rows/{key}?local=1") or (0, {})
 
 
@@ -84,7 +86,7 @@ def test_without_the_setting_there_is_no_standby(shop: Shop) -> None:
 
 
 def _until_warm(worker: Worker) -> set[int]:
-    """Half of the partitions are processed, and the others followed to their ends; answers the first half."""
+    """Wait until a worker processes half of the partitions and has caught up with the rest, and return that half."""
 
     def warm(seen: Mapping[str, Any]) -> bool:
         phases = sorted(each["phase"] for table in seen["tables"] for each in table["partitions"])
@@ -100,6 +102,6 @@ def _waiting(worker: Worker) -> int:
 
 
 def _read(worker: Worker) -> int:
-    """Records of the table that this process has read, those included that it had already."""
+    """Return the number of the table's records that this process has read, including those that it already had."""
     _, seen = worker.get("/services") or (0, {})
     return sum(sum(table["counts"].values()) for table in seen["tables"])

@@ -1,4 +1,4 @@
-"""SIGTERM: a worker ends within ten seconds and with 0, whatever it does; nothing is lost by it."""
+"""SIGTERM: a worker ends with code 0 within ten seconds in any phase, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_a_busy_worker_stops_at_once_and_the_next_continues_from_there(
         repeated = len(shop.joined.records) - len(shop.orders)
         _stopped(worker)
     measured(f"stopping under load, {kind}: at most {max(took):.2f} s; {repeated} of {len(shop.orders)} orders twice")
-    # What was settled when it stopped is not done again.
+    # Records that were settled before the stop are not processed again.
     assert repeated == 0
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def test_a_worker_stops_while_it_waits_for_topics_of_others_and_while_it_reads_its_tables(
@@ -45,7 +45,7 @@ def test_a_worker_stops_while_it_waits_for_topics_of_others_and_while_it_reads_i
     with running(worker):
         worker.until_logged("recovering")
         worker.until(lambda seen: seen["tables"][0]["rows"], what="a table that is being read")
-        assert worker.get("/services")[1]["phase"] == "recovering", "it has not read it all"
+        assert worker.get("/services")[1]["phase"] == "recovering", "it must still be reading"
         took = [_stopped(worker)]
         shop.beside.call(delete(shop.kafka, f"{shop.prefix}.orders"))
         worker.start().until_logged(f"waiting for topics of other owners: {shop.prefix}.orders")
@@ -54,7 +54,7 @@ def test_a_worker_stops_while_it_waits_for_topics_of_others_and_while_it_reads_i
 
 
 def _stopped(worker: Worker) -> float:
-    """Stop a worker; answers how long it took, in seconds."""
+    """Stop a worker, and return the duration in seconds."""
     since = time.monotonic()
     assert worker.stop(MAY_TAKE) == 0, worker.text[-4000:]
     return time.monotonic() - since

@@ -37,19 +37,19 @@ def test_waiting_orders_outlive_their_worker_and_another_releases_them(shop: Sho
         shop.publish(late[:5])
         shop.joined.until(order for order in waiting if shop.orders[order]["customer_id"] in late[:5])
         two.kill()
-        # Nobody is there when the others come: what waits is asked for anew when it is taken over.
+        # No worker runs when the other customers arrive: the next one looks them up again for the waiting orders.
         shop.publish(late[5:])
         three.start()
         shop.judge()
         three.until(lambda seen: _waiting(seen) == 0, what="nothing left that waits")
         assert three.stop() == 0
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def test_orders_of_one_key_keep_their_order_behind_one_that_waits(shop: Shop) -> None:
     module = shop.module(KINDS["copartitioned"], missing=waits(60))
     one, two = workers = [shop.worker(module, name) for name in ("one", "two")]
-    # Rekeyed orders meet only where their customers share a partition.
+    # Rekeyed orders affect each other only if their customers share a partition.
     here = shop.neighbours("late")[0]
     with none_left(*workers):
         one.start()
@@ -74,10 +74,10 @@ def test_a_lagging_table_does_not_expire_orders_whose_customer_came_in_time(shop
     with running(worker):
         worker.until_caught_up()
         waiting = shop.order(16, late)
-        # They are counted before they are committed.
+        # Orders are counted before they are committed.
         worker.until(lambda _: len(_deadlines(shop)) == len(waiting), what="waiting orders")
         worker.signal(signal.SIGSTOP)
-        # A long way for the table to go, and at its end the customers, in time.
+        # Many rows for the table to read, and behind them the customers, in time.
         shop.flood(50_000)
         shop.publish(late)
         deadlines = _deadlines(shop)
@@ -85,7 +85,7 @@ def test_a_lagging_table_does_not_expire_orders_whose_customer_came_in_time(shop
         _until_passed(max(deadlines))
         worker.signal(signal.SIGCONT)
         worker.until(lambda seen: _waiting(seen) == 0, what="waiting orders released or expired")
-        assert not shop.parked()
+        assert not shop.dead_letters()
         shop.judge()
 
 
@@ -95,18 +95,18 @@ def test_an_order_whose_customer_does_not_come_expires_with_the_cause(shop: Shop
         shop.order(3, ["nobody"])
         shop.order(3)
         worker.until(lambda seen: seen["joins"][0]["counts"]["expired"] == 3, what="expired orders")
-        # They are counted before their dead letters are acknowledged: what was not, waits and expires again, and
-        # what was, may be parked again, under the same coordinates.
+        # Orders are counted before their dead letters are acknowledged. Without an acknowledgement, an order waits and
+        # expires again; with one, it may be dead-lettered again, with the same coordinates.
         worker.kill()
         worker.start()
-        worker.until(lambda _: len({each.key for each in shop.parked()}) == 3, what="dead letters")
+        worker.until(lambda _: len({each.key for each in shop.dead_letters()}) == 3, what="dead letters")
         worker.until(lambda seen: _waiting(seen) == 0, what="nothing left that waits")
         assert worker.stop() == 0
-    parked = {each.key: each for each in shop.parked()}.values()
-    assert sorted(each.value for each in parked) == sorted(
+    letters = {each.key: each for each in shop.dead_letters()}.values()
+    assert sorted(each.value for each in letters) == sorted(
         msgspec.json.encode(row) for row in shop.orders.values() if row["customer_id"] == "nobody"
     )
-    assert all("nobody" in dict(each.headers)["larder.cause"].decode() for each in parked)
+    assert all("nobody" in dict(each.headers)["larder.cause"].decode() for each in letters)
 
 
 def test_a_newer_revision_or_a_deletion_replaces_a_waiting_row(shop: Shop) -> None:
@@ -148,13 +148,13 @@ def _waiting(seen: dict[str, Any]) -> int:
 
 
 def _deadlines(shop: Shop) -> list[float]:
-    """Of all orders that ever waited."""
+    """Return the deadlines of all orders that ever waited."""
     topic = f"{shop.prefix}.{shop.prefix}.joined.waiting"
     return [each["deadline"] for each in shop.beside.call(rows(shop.kafka, topic))]
 
 
 def _until_passed(moment: float) -> None:
-    """Wait until a moment, in seconds since the epoch, has passed."""
+    """Wait until a time, in seconds since the epoch, has passed."""
     while time.time() <= moment:
         time.sleep(0.02)
 
@@ -179,7 +179,7 @@ def test_a_new_partition_without_its_waiting_topic_is_logged_once_and_continues_
         )
         stage.send("orders", [Sent(f"o{number}", order(f"o{number}")[1], partition=number) for number in range(3)])
         assert stage.until_joined(["o0"]).keys() == {"first", "o0"}
-        # Each time that it grows there is another assignment.
+        # Each new partition causes another assignment.
         beside.call(grow(kafka, stage.name(waiting), 2))
         assert stage.until_joined(["o1"]).keys() == {"first", "o0", "o1"}
         beside.call(grow(kafka, stage.name(waiting), 3))

@@ -1,4 +1,4 @@
-"""What all scenarios share: workers that are started at will, and are gone when the test ends."""
+"""Fixtures of all scenarios: workers that a test starts, and that end with the test."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from larder.local_broker.ports import free_port
 from tests.support.workers import Worker, running
 
 PATIENT = {"LARDER_SESSION_TIMEOUT_S": "10", "LARDER_HEARTBEAT_S": "0.3"}
-"""Sessions that outlast a busy machine: where nobody is killed, no partition moves."""
+"""Sessions long enough for a busy machine: unless a worker is killed, no partition moves."""
 
 QUICK: Mapping[str, str] = {}
-"""Sessions of tests, in which one who was killed is soon missed."""
+"""The default sessions of tests, short enough to notice a killed worker soon."""
 
 
 class Start(Protocol):
-    """Starts a worker of a service that `module` declares; `kafka` in place of the run's broker."""
+    """Starts a worker of a service that `module` declares; `kafka` replaces the run's broker."""
 
     def __call__(
         self,
@@ -57,7 +57,7 @@ def start(kafka: str, tmp_path: Path) -> Iterator[Start]:
 
 
 class Broker:
-    """A broker that a test starts and stops, again and again; its address and what it keeps stay the same."""
+    """A broker that a test may start and stop repeatedly; its address and its data stay the same."""
 
     def __init__(self, directory: Path) -> None:
         self._broker = LocalBroker(directory, free_port())
@@ -73,7 +73,7 @@ class Broker:
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    """A broker of the test's own, not yet started."""
+    """Yield the test's own broker, not yet started."""
     broker = Broker(tmp_path / "broker")
     yield broker
     await broker.stop()

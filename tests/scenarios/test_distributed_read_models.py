@@ -1,4 +1,4 @@
-"""System 1, distributed read models: full state in compacted topics, copies that only read."""
+"""System 1, distributed read models: the full state in compacted topics, and read-only copies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_every_follower_has_the_last_row_of_ten_thousand_keys_written_five
     for worker in (early, late):
         worker.stop()
     for half in halves:
-        half.kill()  # one that stops hands its partitions to the other, which would begin to read them
+        half.kill()  # a stopping worker would hand its partitions to the other, which would begin to read them
     expected = {key.encode(): encoded(row) for key, row in last.items()}
     assert stored_rows(early, table) == expected
     assert stored_rows(late, table) == expected
@@ -63,7 +63,7 @@ async def test_every_follower_has_the_last_row_of_ten_thousand_keys_written_five
 
 
 async def _write_each_five_times(kafka: str, table: str) -> dict[str, dict[str, Any]]:
-    """Write 10,000 keys five times each, in no order among the keys; answers the last row of each."""
+    """Write 10,000 keys five times each, in random order, and return the last row of each."""
     keys = [f"c{number}" for number in range(10_000)] * 5
     random.Random(0).shuffle(keys)  # noqa: S311 - nothing is secret here
     written: Counter[str] = Counter()
@@ -147,7 +147,7 @@ async def test_without_owner_and_broker_a_restarted_worker_serves_its_rows_with_
             assert asked - gone <= age < asked - gone + 60
         for table, key in [*(had.keys() - kept.keys()), *_absent(prefix)]:
             status, answer = worker.row(table, key)
-            # A partition that it had for a moment may have left a copy.
+            # A partition that the worker had for a moment may have left a copy.
             assert status == 503 or (answer["row"], answer["state"]) == (had[table, key], "disconnected"), answer
     await broker.start()
     _shared(booking, had)
@@ -161,12 +161,12 @@ def _absent(prefix: str) -> list[tuple[str, str]]:
 
 
 def _shared(workers: list[Worker], had: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """Wait until each has its share, and answers for every row."""
+    """Wait until each worker has its share, and returns every row."""
 
     def answers(worker: Worker, table: str) -> bool:
         rows = {key: row for (name, key), row in had.items() if name == table}
-        _, told = worker.get(f"/tables/{table}/rows?" + "&".join(f"key={key}" for key in rows)) or (0, {})
-        return [each["row"] for each in told.get("rows", ())] == list(rows.values())
+        _, answer = worker.get(f"/tables/{table}/rows?" + "&".join(f"key={key}" for key in rows)) or (0, {})
+        return [each["row"] for each in answer.get("rows", ())] == list(rows.values())
 
     for worker in workers:
         worker.until(lambda seen: [len(table["partitions"]) for table in seen["tables"]] == [4, 1], what="its share")
@@ -176,7 +176,7 @@ def _shared(workers: list[Worker], had: dict[tuple[str, str], dict[str, Any]]) -
 
 
 def _kept(worker: Worker, had: dict[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Those rows that this worker answers for without another one."""
+    """Return the rows that this worker serves without a hop."""
     return {
         (table, key): row
         for (table, key), row in had.items()
@@ -185,7 +185,7 @@ def _kept(worker: Worker, had: dict[tuple[str, str], dict[str, Any]]) -> dict[tu
 
 
 async def _fill(kafka: str, prefix: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Rows by table and key, as they are once the owners have published them."""
+    """Send the inputs of the owners, and return the expected rows by table and key."""
     await send(kafka, f"{prefix}.countries", [("AT", {"code": "AT", "continent": "Europe"})])
     signups = [f"c{number}" for number in range(24)]
     products = [{"product_id": f"p{number}", "price": number} for number in range(16)]
@@ -196,7 +196,7 @@ async def _fill(kafka: str, prefix: str) -> dict[tuple[str, str], dict[str, Any]
 
 
 def _serves(worker: Worker, had: dict[tuple[str, str], dict[str, Any]], state: str) -> list[float]:
-    """Every row is served, in that state; answers how old the copies are, in seconds."""
+    """Check that every row is served in this state, and return the ages of the copies in seconds."""
     ages = []
     for (table, key), row in had.items():
         status, answer = worker.row(table, key)
@@ -279,7 +279,7 @@ async def test_services_started_in_any_order_reach_the_same_state(
 
 
 async def _order_before_anything_else_is_there(kafka: str, prefix: str) -> None:
-    """Thirty orders by ten customers, who come after them, and whose country comes last."""
+    """Send thirty orders, then their ten customers, and last the country of the customers."""
     await create(kafka, {f"{prefix}.orders": 2, f"{prefix}.signups": 2})
     await create(kafka, {f"{prefix}.countries": 1}, COMPACTED)
     orders = [{"order_id": f"o{number:02}", "customer_id": f"c{number % 10}"} for number in range(30)]
@@ -457,7 +457,7 @@ async def test_a_deleted_row_is_gone_everywhere_and_a_late_older_event_does_not_
     for service in services:
         stores = [open_stores(worker) for worker in service]
         for worker in service:
-            worker.kill()  # one that stops hands its partitions to the other, which would begin to read them
+            worker.kill()  # a stopping worker would hand its partitions to the other, which would begin to read them
         rows, found = set[bytes](), set[bytes]()
         for worker, only in zip(service, stores, strict=True):
             rows |= stored_rows(worker, table, only).keys()
@@ -466,7 +466,7 @@ async def test_a_deleted_row_is_gone_everywhere_and_a_late_older_event_does_not_
 
 
 async def _all_gone(kafka: str, table: str, services: list[list[Worker]], deleted: list[str], kept: list[str]) -> None:
-    """404 over each worker, no list has one of them, and many at once are null."""
+    """Check on every worker that the deleted keys get 404, are not listed, and are null among many."""
     await _listed_alone(kafka, table, services, kept)
     many = "&".join(f"key={key}" for key in deleted)
     for worker in (worker for service in services for worker in service):
@@ -476,7 +476,7 @@ async def _all_gone(kafka: str, table: str, services: list[list[Worker]], delete
 
 
 async def _listed_alone(kafka: str, table: str, services: list[list[Worker]], keys: list[str]) -> None:
-    """Over each worker there are these rows and no others: by key, by either index, and in their order."""
+    """Check that every worker has exactly these rows: by key, by either index, and in lists."""
     end = await ends(kafka, table)
     for service in services:
         share = 2 // len(service)
@@ -522,7 +522,7 @@ async def test_a_message_that_changes_nothing_triggers_nothing(kafka: str, prefi
 
 
 def _counts(worker: Worker) -> dict[str, int]:
-    """What became of the records of its table since its start, where there were any."""
+    """Return the counts of the records of the worker's table since its start, without zeros."""
     _, seen = worker.get("/services") or (0, {})
     return {name: count for name, count in seen["tables"][0]["counts"].items() if count}
 

@@ -1,4 +1,4 @@
-"""System 5, a service that joins late: what it must have read before it is complete, and how it says how far it is."""
+"""System 5, a service that joins late: what it must read before it is complete, and how it reports its progress."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.scenarios.conftest import Start
 from tests.support.topics import COMPACTED, create, encoded, fill, read, send, until, until_count
 
 AT_ONCE = COMPACTED | {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
-"""A topic whose log is compacted within seconds."""
+"""A topic that is compacted within seconds."""
 
 OTHERS = 40_000
-"""Rows that nobody orders by."""
+"""The number of rows without orders."""
 
 LATE = """
     from larder import EventTopic, OwnerTopic, Row, Service
@@ -66,8 +66,8 @@ async def test_a_service_that_joins_late_is_complete_once_it_has_read_the_compac
         worker = start(LATE.format(p=prefix), f"{prefix}.{service}")
         enriched = await until_count(kafka, f"{prefix}.{joined}", 900)
         assert {encoded(order) for order in enriched} == expected
-        parked = await until_count(kafka, f"{prefix}.{service}.dead-letters", 100)
-        assert {order["order_id"] for order in parked} == {f"o{number}" for number in range(0, 1_000, 10)}
+        letters = await until_count(kafka, f"{prefix}.{service}.dead-letters", 100)
+        assert {order["order_id"] for order in letters} == {f"o{number}" for number in range(0, 1_000, 10)}
         (table,) = worker.until_caught_up()["tables"]
         assert table["rows"] == OTHERS + len(published)
         read_by_it = sum(table["counts"].values())
@@ -78,17 +78,17 @@ async def test_a_service_that_joins_late_is_complete_once_it_has_read_the_compac
 
 
 async def _publish_and_compact(kafka: str, topic: str) -> dict[str, dict[str, Any]]:
-    """Write rows over and over, delete every tenth, and let the broker compact; answers the rows that there are.
+    """Write rows repeatedly, delete every tenth, let the broker compact, and return the remaining rows.
 
-    The log then has holes; the last rows come behind so many others that an order could overtake them; and it ends
-    with the marks of a committed and of an aborted transaction, which are no records.
+    The log then has gaps. The last rows come after so many others that an order could overtake them. The log ends with
+    the markers of a committed and an aborted transaction, which are not records.
     """
     keys = [f"c{number}" for number in range(1_000)]
     for version in (1, 2, 3):
         await send(kafka, topic, _versions(keys, version))
 
     async def compacted() -> bool:
-        # A segment is closed by a record that comes after it.
+        # The next record closes a segment.
         await send(kafka, topic, [(key, None) for key in keys[::10]])
         return len(await read(kafka, topic)) < 2_000
 
@@ -159,11 +159,11 @@ async def test_while_it_catches_up_a_worker_reports_rows_rate_remainder_and_expe
         assert answer["expected_end_s"] >= 0
     for path in (f"/tables/{table}", "/tables"):
         _, answer = worker.get(path) or (0, {})
-        (told,) = answer.get("tables", [answer])
-        (partition,) = told["partitions"]
+        (shown,) = answer.get("tables", [answer])
+        (partition,) = shown["partitions"]
         assert (partition["state"], partition["lag"]) == ("recovering", partition["end"] - partition["position"])
-        assert told["rows"] < count
-    # However fast this machine is, the recovery takes more than a second, after which a line is due.
+        assert shown["rows"] < count
+    # Even on a fast machine, the recovery now takes more than a second, after which the worker logs a line.
     worker.signal(signal.SIGSTOP)
     await asyncio.sleep(1.1)
     worker.signal(signal.SIGCONT)

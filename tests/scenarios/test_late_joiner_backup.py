@@ -1,4 +1,4 @@
-"""System 5, a service that joins late, from a backup: what the topic has since then, or a refusal, and never a hole."""
+"""System 5, a service that joins late from a backup: it reads the rest of the topic or refuses, and never has a gap."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_backup_is_complete_with_the_topic_from_its_offset_and_refused_w
     assert worker.stop() == 0
     shutil.copytree(worker.tables, backup)
 
-    # All that the backup has is gone from the topic, and nothing else.
+    # Exactly the records of the backup are gone from the topic.
     await send(kafka, customers, _rows(range(10, 20)))
     await cut(kafka, customers, 10, COMPACTED)
     worker.start()
@@ -55,20 +55,20 @@ async def test_a_backup_is_complete_with_the_topic_from_its_offset_and_refused_w
         if each is worker:
             worker.start()
         assert each.exit_code() == 3
-        told = each.text.splitlines()[-1]
-        assert f"larder: table {customers}, partition 0: a table resumes at its position" in told
-        assert f"found {found}, and a log from 15 to 20: records before that were deleted" in told
-        assert "start once with --tables-from earliest" in told
+        line = each.text.splitlines()[-1]
+        assert f"larder: table {customers}, partition 0: a table resumes at its position" in line
+        assert f"found {found}, and a log from 15 to 20: records before that were deleted" in line
+        assert "start once with --tables-from earliest" in line
         assert "Traceback" not in each.text
 
-    # One way out: a copy that goes far enough.
+    # One fix: a more recent copy.
     shutil.rmtree(worker.tables)
     newer.rename(worker.tables)
     worker.start()
     _until_rows(worker, 20)
     assert worker.stop() == 0
 
-    # The other: to be content with what is left. From then on it goes on by itself.
+    # The other: accept the remaining records. From then on, the service continues without the argument.
     left = start(module, f"{prefix}.service", "two", arguments=("--tables-from", "earliest"))
     _until_rows(left, 5)
     assert left.row(customers, "c3")[0] == 404

@@ -1,4 +1,4 @@
-"""System 4, global and co-partitioned lookups: orders that meet their rows, wherever those are."""
+"""System 4, global and co-partitioned lookups: orders are joined with their rows, in any partition."""
 
 from __future__ import annotations
 
@@ -233,9 +233,9 @@ async def test_rekeying_keeps_the_order_within_a_key_and_dead_letters_records_wi
         step = steps[_number(record)]
         assert record.key == step["order_id"].encode()
         assert record.partition == partition_of(step["customer_id"].encode(), 3)
-    parked = await read(kafka, f"{prefix}.tracking.dead-letters")
-    assert sorted(_number(record) for record in parked) == [3_000, 3_001]
-    assert all(b"customer_id is null" in dict(record.headers)["larder.cause"] for record in parked)
+    letters = await read(kafka, f"{prefix}.tracking.dead-letters")
+    assert sorted(_number(record) for record in letters) == [3_000, 3_001]
+    assert all(b"customer_id is null" in dict(record.headers)["larder.cause"] for record in letters)
 
 
 def _number(record: ConsumerRecord) -> int:
@@ -243,7 +243,7 @@ def _number(record: ConsumerRecord) -> int:
 
 
 def _numbers(records: list[ConsumerRecord]) -> dict[bytes, list[int]]:
-    """The steps of each order that has a customer, in the order in which a reader of its partition meets them."""
+    """Return the steps of each order with a customer, in the order of its partition."""
     found = defaultdict(list)
     for record in records:
         if _number(record) < 3_000:
@@ -303,7 +303,7 @@ async def test_orders_rekeyed_by_product_meet_the_stock_of_their_product(kafka: 
     assert _allocations(both) == _expected(orders[:500], levels) | _expected(orders[500:], refilled)
     held = [worker.until_shared(4)["tables"][0]["rows"] for worker in workers]
     assert sum(held) == 100
-    assert all(held), "each holds the stock of its own partitions only"
+    assert all(held), "each must hold only the stock of its own partitions"
 
 
 def _allocations(found: list[dict[str, Any]]) -> set[tuple[str, str, int, bool]]:
@@ -353,11 +353,11 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     early = [{"order_id": f"o{number}", "customer_id": f"c{number}"} for number in range(4)]
     await _send_rows(kafka, f"{prefix}.orders", "order_id", early)
     until_read([worker], f"{prefix}.orders", await ends(kafka, f"{prefix}.orders"))
-    worker.until(lambda seen: _waiting(seen) == [4, 0, 0, 0, 0], what="four that wait, and four that have tired of it")
+    worker.until(lambda seen: _waiting(seen) == [4, 0, 0, 0, 0], what="four that wait, and four that have expired")
     passed = await rows(kafka, f"{prefix}.passes")
     assert sorted(passed, key=lambda order: order["order_id"]) == [order | {"customer": None} for order in early]
-    parked = await until(lambda: _parked(kafka, prefix), 10, "eight dead letters")
-    assert parked == sorted(
+    letters = await until(lambda: _letters(kafka, prefix), 10, "eight dead letters")
+    assert letters == sorted(
         2 * [(f"{prefix}.orders", 0, number, f"{prefix}.customers has no row 'c{number}'") for number in range(4)]
     )
     assert not [name for name in ("waits", "tires", "drops", "parks") if await rows(kafka, f"{prefix}.{name}")]
@@ -377,8 +377,8 @@ def _waiting(seen: dict[str, Any]) -> list[int]:
     return [join["waiting"] for join in seen["joins"]]
 
 
-async def _parked(kafka: str, prefix: str) -> list[tuple[str, int, int, str]] | None:
-    """Where each dead letter came from, and why; None before there are eight."""
+async def _letters(kafka: str, prefix: str) -> list[tuple[str, int, int, str]] | None:
+    """Return the coordinates and the cause of each dead letter; None before there are eight."""
     letters = [dict(record.headers) for record in await read(kafka, f"{prefix}.service.dead-letters")]
     found = [
         (
@@ -413,9 +413,7 @@ PARTITIONS = 3
 
 
 @pytest.mark.scenario("4.6")
-async def test_while_workers_restore_any_worker_is_right_or_says_that_it_does_not_know(
-    kafka: str, prefix: str, start: Start
-) -> None:
+async def test_while_workers_restore_no_worker_gives_a_wrong_answer(kafka: str, prefix: str, start: Start) -> None:
     table, count = f"{prefix}.customers", 40_000
     await create(kafka, {table: PARTITIONS}, COMPACTED)
     for partition in range(PARTITIONS):
@@ -441,7 +439,7 @@ async def test_while_workers_restore_any_worker_is_right_or_says_that_it_does_no
 
 
 def _all_sure(workers: list[Worker], table: str, asked: dict[str, dict[str, Any] | None], kinds: Counter[str]) -> bool:
-    """Whether every worker knows all keys, and they have shared the partitions; no answer may be wrong meanwhile."""
+    """Return whether every worker knows all keys and the partitions are shared. Fail at a wrong answer."""
     unsure, shares = 0, []
     for worker in workers:
         for key, row in asked.items():

@@ -1,4 +1,4 @@
-"""System 6, once per application group: each application sees every event, one of its workers handles it."""
+"""System 6, once per application group: each application gets every event, and one of its workers handles it."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ async def test_exactly_one_worker_of_each_of_two_applications_handles_an_event(
         worker.process.pid: (tmp_path / f"noted-{worker.process.pid}").read_text().split() for worker in applications[1]
     }
     for shares in (by_shipping, by_audit):
-        assert all(shares.values()), "each worker has its share"
+        assert all(shares.values()), "each worker must have a share"
         assert Counter(name for share in shares.values() for name in share) == Counter(names)
     assert len(handled) == len(names)

@@ -1,4 +1,4 @@
-"""System 3, order collaboration: one service leads an order from state to state, and refuses what is no such step."""
+"""System 3, order collaboration: one service changes the state of an order, and refuses illegal changes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.support.beside import loop_beside
 from tests.support.workers import Worker, none_left, running
 
 STARTS = 60
-"""Seconds that four workers may take to start on a machine that does other things as well."""
+"""Seconds for the start of four workers on a busy machine."""
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_one_of_three_workers_is_killed_and_a_fourth_is_added_while_orders_arriv
         shop.judge()
         for worker in (one, three, four):
             assert worker.stop() == 0, worker.text[-4000:]
-    assert not shop.parked()
+    assert not shop.dead_letters()
 
 
 def _until_shared(*workers: Worker) -> None:
-    """Each of these has partitions of the orders, and as many as there are in all."""
+    """Wait until these workers run and share all partitions of the orders."""
     for worker in workers:
         worker.until_running(STARTS)
     workers[-1].until(lambda _: _shared(workers), STARTS, "all partitions shared among them")

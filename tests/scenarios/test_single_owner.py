@@ -49,7 +49,7 @@ FOLLOWING = """
 
 @pytest.fixture
 async def shop(kafka: str, prefix: str) -> str:
-    """The prefix of topics of products and counts, with one of each."""
+    """Return the prefix of topics of products and counts, with a record each."""
     await create(kafka, {f"{prefix}.products": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.counts": 1})
     await send(kafka, f"{prefix}.products", [("p1", {"product_id": "p1"})])
@@ -65,7 +65,7 @@ def counting(shop: str, name: str, owner: str = "") -> str:
 async def test_a_second_owner_of_a_topic_is_refused_at_start_naming_both(
     kafka: str, shop: str, start: Start, tmp_path: Path
 ) -> None:
-    """Two programs that know nothing of each other, the second one written later."""
+    """Two independent programs, the second one written later."""
     first, second = counting(shop, "keeping"), counting(shop, "selling")
     start(first, f"{shop}.keeping").until_running()
     refused = start(second, f"{shop}.selling", "late")
@@ -84,7 +84,7 @@ async def test_a_second_owner_of_a_topic_is_refused_at_start_naming_both(
 
 
 @pytest.mark.scenario("1.4")
-async def test_a_topic_gets_another_owner_on_purpose(kafka: str, shop: str, start: Start, tmp_path: Path) -> None:
+async def test_a_released_topic_can_get_another_owner(kafka: str, shop: str, start: Start, tmp_path: Path) -> None:
     before, after = counting(shop, "keeping"), counting(shop, "selling")
     owner = start(before, f"{shop}.keeping")
     owner.until_running()
@@ -100,7 +100,7 @@ async def test_a_topic_gets_another_owner_on_purpose(kafka: str, shop: str, star
 
 @pytest.mark.scenario("1.4")
 async def test_a_follower_cannot_write_to_a_followed_table(kafka: str, shop: str, start: Start, tmp_path: Path) -> None:
-    """Not by declaring a join into it, nor by what a declared table can do, nor over HTTP, nor with a command."""
+    """Not by a join into it, by the methods of a declared table, over HTTP, or with a command."""
     refused = start(counting(shop, "selling", owner=f"{shop}.keeping"), f"{shop}.selling")
     assert refused.exit_code() == 2
     said = f"service {shop}.selling into {shop}.stock: only the owner of a topic writes it; found owner {shop}.keeping"
