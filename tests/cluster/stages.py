@@ -153,9 +153,9 @@ def order(key: str, customer_id: str | None = "c1", **fields: Any) -> tuple[str,
     return key, {"order_id": key, "customer_id": customer_id, **fields}
 
 
-def table(seen: dict[str, Any], name: str) -> dict[str, Any]:
+def table(status: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a table in the answer of GET /services."""
-    return next(each for each in seen["tables"] if each["table"].endswith(f".{name}"))
+    return next(each for each in status["tables"] if each["table"].endswith(f".{name}"))
 
 
 def _by_order(records: Iterable[ConsumerRecord]) -> dict[str, dict[str, Any]]:

@@ -41,8 +41,10 @@ def test_an_agent_that_ends_stops_its_worker_and_its_unfinished_records_are_read
         before = shop.order(50)
         worker.until_running()
         worker.until(lambda _: set(before) <= _done(shop), what="finished batches")
-        seen = worker.until(lambda seen: seen["agents"][0]["counts"]["done"] == 50, what="an agent that asks for more")
-        assert seen["agents"] == [
+        status = worker.until(
+            lambda status: status["agents"][0]["counts"]["done"] == 50, what="an agent that asks for more"
+        )
+        assert status["agents"] == [
             {"name": "audit", "topic": f"{shop.prefix}.orders", "counts": {"given": 50, "done": 50}}
         ]
         assert worker.metrics()["larder_agent_records_total", "audit", "done"] == 50

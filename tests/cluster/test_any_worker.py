@@ -67,9 +67,9 @@ def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: S
             query = "&".join(f"key={key}" for key in [*keys, "nobody"])
             status, answer = worker.get(f"/tables/{table}/rows?{query}") or (0, {})
             assert (status, [each["row"] for each in answer["rows"]]) == (200, [*map(shop.rows.get, keys), None])
-            _, seen = worker.get("/services") or (0, {})
-            assert [each["worker"] for each in seen["workers"]] == sorted(NAMES)
-            shared = [each["partitions"][table] for each in seen["workers"]]
+            _, services = worker.get("/services") or (0, {})
+            assert [each["worker"] for each in services["workers"]] == sorted(NAMES)
+            shared = [each["partitions"][table] for each in services["workers"]]
             assert sorted(chain.from_iterable(shared)) == list(range(PARTITIONS))
             assert (worker.get("/health/ready") or (0, {}))[0] == 200
             _, answer = worker.get(f"/tables/{table}") or (0, {})

@@ -81,8 +81,8 @@ def test_bad_orders_become_dead_letters_with_their_cause_and_all_others_come_out
                 assert headers["larder.left-out"].startswith(b"the value, of ")
             else:
                 assert letter.record.value == encoded(record.value)
-        seen = worker.until_caught_up()
-        assert seen["joins"][0]["counts"]["joined"] == len(ODD) + 1
+        status = worker.until_caught_up()
+        assert status["joins"][0]["counts"]["joined"] == len(ODD) + 1
         assert worker.stop() == 0
     assert len(stage.letters()) == len(BAD), "a letter was lost, or came twice"
 
@@ -97,13 +97,13 @@ def test_orders_too_large_for_the_output_become_dead_letters_even_while_others_w
         worker.until_running()
         stage.send("orders", [order("large", note=MEGABYTE)])
         stage.send("orders", [order("small")])
-        worker.until(lambda seen: seen["joins"][0]["waiting"] == 2, what="two waiting orders")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 2, what="two waiting orders")
         stage.send("customers", [customer("c1")])
         assert stage.until_joined(["small"]).keys() == {"small"}
         (letter,) = stage.until_letters(1)
         assert "requires at most 1048588 bytes" in letter.cause
         assert (letter.record.value or b"").endswith(MEGABYTE[-10:].encode() + b'"}')
-        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing that waits")
         assert worker.stop() == 0
 
 
@@ -183,17 +183,19 @@ def test_deeply_nested_orders_can_wait_and_foreign_records_beside_them_become_de
     with running(worker):
         worker.until_running()
         stage.send("orders", deep)
-        worker.until(lambda seen: seen["joins"][0]["waiting"] + len(stage.letters()) == len(deep), what="all orders")
+        worker.until(
+            lambda status: status["joins"][0]["waiting"] + len(stage.letters()) == len(deep), what="all orders"
+        )
         too_deep = len(stage.letters())
         stage.send(waiting, foreign)
         letters = stage.until_letters(too_deep + len(foreign))
         assert sum(letter.topic == stage.name(waiting) for letter in letters) == len(foreign)
         worker.kill()
-        worker.start().until(lambda seen: seen["joins"][0]["waiting"], what="waiting orders that were taken over")
+        worker.start().until(lambda status: status["joins"][0]["waiting"], what="waiting orders that were taken over")
         stage.send("customers", [customer("c1")])
         stage.send("orders", [order("last")])
         stage.until_joined(["last"])
-        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing that waits")
         assert worker.stop() == 0
     joined = {record.key for record in stage.read("joined")}
     letters = [letter for letter in stage.letters() if letter.topic == stage.name("orders")]

@@ -59,10 +59,10 @@ async def test_tables_and_joins_continue_when_the_broker_comes_back_and_the_log_
         worker.until_logged("table customers partition 0: disconnected")
         await _start(broker)
         await send(broker.bootstrap, "customers", [("c1", {"customer_id": "c1", "name": "Ada"})])
-        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the row that came after the broker")
+        worker.until(lambda status: status["tables"][0]["rows"] == 1, what="the row that came after the broker")
         await send(broker.bootstrap, "orders", [("o1", {"order_id": "o1", "customer_id": "c1"})])
         worker.until(
-            lambda seen: seen["joins"][0]["counts"]["joined"] == 1, what="the order that came after the broker"
+            lambda status: status["joins"][0]["counts"]["joined"] == 1, what="the order that came after the broker"
         )
         # A few lines for each change of state; Kafka's client alone would log eighty a second.
         assert len(worker.text.splitlines()) < 40, worker.text

@@ -135,10 +135,10 @@ def recovering(field: Field, way: Way) -> Iterator[None]:
     yield
 
 
-def _is_recovering(seen: dict[str, Any]) -> bool:
+def _is_recovering(status: dict[str, Any]) -> bool:
     """A worker recovers a global table before it joins the group, and a co-partitioned one after that."""
-    states = [each["phase"] for table in seen["tables"] for each in table["partitions"]]
-    return seen["phase"] == "recovering" or (bool(seen["inputs"]) and "caught_up" not in states)
+    states = [each["phase"] for table in status["tables"] for each in table["partitions"]]
+    return status["phase"] == "recovering" or (bool(status["inputs"]) and "caught_up" not in states)
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def test_a_worker_that_is_cut_off_reports_it_answers_continues_and_stops(
         since = time.monotonic()
         for worker in field.workers:
             worker.until_logged(r"waiting for the broker at 127\.0\.0\.1", SAYS_WITHIN)
-            worker.until(lambda seen: seen["phase"].startswith("waiting for the broker"), SAYS_WITHIN, "it says so")
+            worker.until(lambda status: status["phase"].startswith("waiting for the broker"), SAYS_WITHIN, "it says so")
         said = time.monotonic() - since
         for worker in field.workers:
             assert any(worker.row(f"{field.shop.prefix}.customers", f"c{n}")[0] == 200 for n in range(20)), worker.text

@@ -50,7 +50,7 @@ def test_a_replayed_order_is_joined_exactly_once_after_its_customer_came(
         assert [each["id"] for each in early["replayed"]] == [listed[0]["id"]]
         stage.beside.call(_until_unsettled(stage, 6))
         stage.send("customers", [customer("c9")])
-        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
+        worker.until(lambda status: status["tables"][0]["rows"] == 1, what="a customer")
         assert len(operator("replay", "--all")["replayed"]) == 5
         ids = {f"o{number}" for number in range(5)}
         assert stage.until_joined(ids).keys() == ids
@@ -105,7 +105,7 @@ def test_a_replayed_record_reaches_only_the_step_that_failed(
             (by, f"decide {prefix}.counts"),
         }
         stage.send("customers", [customer("c1")])
-        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
+        worker.until(lambda status: status["tables"][0]["rows"] == 1, what="a customer")
         replayed = operator("replay", "--all")["replayed"]
         assert {each["reaches"] for each in replayed} == {
             f"only {step} of {prefix}"
@@ -209,7 +209,7 @@ def test_two_commands_show_why_an_order_was_not_joined(kafka: str, prefix: str, 
             worker.until_shared(1)
         stage.send("customers", [customer("c1")])
         for worker in workers:
-            worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="a customer")
+            worker.until(lambda status: status["tables"][0]["rows"] == 1, what="a customer")
         stage.send("orders", [*(order(f"o{number}") for number in range(20)), order("o-lost", "c404")])
         (letter,) = stage.until_letters(1)
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"

@@ -214,9 +214,9 @@ def test_a_decide_with_unreadable_rows_is_held_back_until_they_are_readable(stoc
             line = worker.until_logged(rf"state {stock.prefix}.{state}, partition \d: .*")
             assert re.search(r"under \d of its keys, for instance p\d at offset \d: .* field `zone`", line)
             assert "give each new field a default, or go back to the previous row type" in line
-        seen = worker.until(lambda _: held_back(worker) >= 5, what="three requests and two sightings held back")
+        status = worker.until(lambda _: held_back(worker) >= 5, what="three requests and two sightings held back")
         for state in ("tallies", "levels"):
-            assert any(f"state {stock.prefix}.{state}, partition" in problem for problem in seen["held_back"])
+            assert any(f"state {stock.prefix}.{state}, partition" in problem for problem in status["held_back"])
         assert sorted(row["left"] for row in stock.rows("levels")) == [3, 10]
         assert [row["times"] for row in stock.rows("tallies")] == [1, 1]
         assert [stock.rows(name) for name in ("reserved", "refusals", "dead-letters")] == [[], [], []]

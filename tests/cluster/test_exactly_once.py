@@ -37,7 +37,7 @@ def test_a_worker_that_slept_in_a_transaction_commits_nothing_of_it(shop: Shop, 
             sleeper.until_logged("outputs were not (acknowledged|settled)")
             shop.publish(["late1"])
             for worker in (sleeper, other):
-                worker.until(lambda seen: seen["inputs"], what="partitions")
+                worker.until(lambda status: status["inputs"], what="partitions")
             shop.joined.until(shop.order_everywhere())
         shop.judge()
         for worker in (sleeper, other):

@@ -43,8 +43,8 @@ async def test_a_worker_with_a_full_disk_reports_it_and_continues_when_there_is_
         assert "Traceback" not in worker.text
 
         worker.start()
-        seen = worker.until_caught_up()
-        assert seen["tables"][0]["rows"] == ROWS
+        status = worker.until_caught_up()
+        assert status["tables"][0]["rows"] == ROWS
 
 
 def test_a_directory_that_is_not_writable_is_reported(kafka: str, prefix: str, tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ def test_a_falling_revision_is_logged_once_and_shown_until_the_store_is_rebuilt(
     with running(worker):
         assert table(worker.until_caught_up(), "customers")["diverging"] is None
         stage.send("customers", [customer("c1", 4), customer("c2", 4)])
-        seen = worker.until(lambda seen: table(seen, "customers")["diverging"], what="a table that is diverging")
+        status = worker.until(lambda status: table(status, "customers")["diverging"], what="a table that is diverging")
         shown = {"partition": 0, "key": "c1", "offset": 2, "revision": 4, "earlier_offset": 0, "earlier_revision": 5}
-        assert table(seen, "customers")["diverging"] == shown
+        assert table(status, "customers")["diverging"] == shown
         listed = larder("tables", kafka=stage.kafka, directory=stage.directory)
         assert "diverging" in next(line for line in listed.stdout.splitlines() if ".customers" in line)
         assert worker.stop() == 0
@@ -76,7 +76,7 @@ def test_a_falling_revision_is_logged_once_and_shown_until_the_store_is_rebuilt(
         stage.create_again("customers", COMPACTED)
         stage.send("customers", [customer("c1", 5)])
         worker.start()
-        worker.until(lambda seen: table(seen, "customers")["rows"] == 1, what="the new topic")
+        worker.until(lambda status: table(status, "customers")["rows"] == 1, what="the new topic")
         assert table(worker.until_caught_up(), "customers")["diverging"] is None
         assert worker.stop() == 0
 

@@ -96,10 +96,10 @@ def test_a_state_that_gets_new_partitions_while_it_runs_keeps_its_old_partition_
         beside.call(grow(kafka, flights.state, 6))
         said = worker.until_logged(r"WARNING .*topic \S+mileages: requires the 4 partitions .*")
         assert f"found 6; add no partitions to a topic of the service; create {flights.state} again" in said
-        seen = worker.until(lambda seen: bool(seen["held_back"]), what="held back")
-        assert "found 6" in seen["held_back"][0]
+        status = worker.until(lambda status: bool(status["held_back"]), what="held back")
+        assert "found 6" in status["held_back"][0]
         flights.fly(PLANES)
-        worker.until(lambda seen: _behind(seen, "tailnum") >= len(PLANES), what="flights that are held back")
+        worker.until(lambda status: _behind(status, "tailnum") >= len(PLANES), what="flights that are held back")
         assert flights.published() == once
         assert worker.row(flights.state, "N7")[1]["row"]["flights"] == 1, "reads must continue"
         assert worker.get("/health/live")[0] == 200
@@ -138,7 +138,7 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
         stage.send("calls", [Sent(each, order(f"second-{each}", each)[1]) for each in people])
         for topic in ("calls", "customers"):
             worker.until_logged(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
-        worker.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back")
+        worker.until(lambda status: _behind(status, "calls") >= len(people), what="calls that are held back")
         assert len(stage.read("answered")) == len(people), "no customer may count as missing"
         assert worker.row(stage.name("customers"), "c7")[0] == 200, "reads must continue"
         assert worker.stop() == 0
@@ -146,7 +146,9 @@ def test_a_native_join_whose_topics_both_grew_between_two_runs_is_held_back(
     with running(new):
         for topic in ("calls", "customers"):
             new.until_logged(rf"WARNING .*topic {stage.name(topic)}: requires the 4 partitions .*; found 8; .*")
-        new.until(lambda seen: _behind(seen, "calls") >= len(people), what="calls that are held back by a new worker")
+        new.until(
+            lambda status: _behind(status, "calls") >= len(people), what="calls that are held back by a new worker"
+        )
         assert new.stop() == 0
     assert len(stage.read("answered")) == len(people)
     assert not stage.letters(), "no earlier row may count as misplaced"
@@ -157,5 +159,5 @@ def _counted(value: bytes | None) -> tuple[str, int]:
     return row["tailnum"], row["flights"]
 
 
-def _behind(seen: dict[str, Any], topic: str) -> int:
-    return sum(each["lag"] or 0 for each in seen["inputs"] if topic in each["topic"])
+def _behind(status: dict[str, Any], topic: str) -> int:
+    return sum(each["lag"] or 0 for each in status["inputs"] if topic in each["topic"])

@@ -243,7 +243,7 @@ def test_the_worker_that_had_an_order_reports_why_it_was_not_joined(
         worker.until(lambda _: _join(worker)["missing"] == 2, what="orders that wait")
         stage.send("customers", [customer("c2")])
         (letter,) = stage.until_letters(1)
-        worker.until(lambda seen: seen["joins"][0]["waiting"] == 0, what="nothing left that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing left that waits")
         join = _join(worker)
         counts = {name: join[name] for name in ("hits", "missing", "waited", "released", "expired", "parked", "joined")}
         assert counts == {

@@ -41,7 +41,7 @@ async def test_a_recreated_input_is_refused_until_the_operator_says_where_to_rea
     with running(before):
         before.until_running()
         await send(kafka, f"{prefix}.customers", [Sent("c1", {"customer_id": "c1"})])
-        before.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the customer")
+        before.until(lambda status: status["tables"][0]["rows"] == 1, what="the customer")
         await send(kafka, f"{prefix}.orders", [Sent("o1", {"order_id": "o1", "customer_id": "c1"})])
         await until_count(kafka, f"{prefix}.shipments", 1)
         assert before.stop() == 0
@@ -75,7 +75,7 @@ async def test_lost_offsets_are_refused_until_the_operator_says_where_to_read(
     with running(worker):
         worker.until_running()
         await send(kafka, f"{prefix}.customers", [Sent("c1", {"customer_id": "c1"})])
-        worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the customer")
+        worker.until(lambda status: status["tables"][0]["rows"] == 1, what="the customer")
         await send(kafka, f"{prefix}.orders", [Sent("o1", {"order_id": "o1", "customer_id": "c1"})])
         await until_count(kafka, f"{prefix}.shipments", 1)
         assert worker.stop() == 0

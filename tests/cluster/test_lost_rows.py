@@ -41,8 +41,8 @@ def test_a_join_publishes_nothing_without_the_rows_that_a_new_row_type_cannot_re
     stage.send("orders", [order("o2")])
     changed = stage.worker(STRICTER, KINDS[kind], missing="Drop")
     with running(changed):
-        seen = changed.until(lambda seen: bool(seen["held_back"]), what="held back")
-        (problem,) = seen["held_back"]
+        status = changed.until(lambda status: bool(status["held_back"]), what="held back")
+        (problem,) = status["held_back"]
         assert f"table {prefix}.customers" in problem
         assert "5 rows that cannot be read, of 5 that it had before" in problem
         assert "LARDER_ACCEPT_LOST_ROWS" in problem

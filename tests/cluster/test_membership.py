@@ -61,8 +61,8 @@ def _until_shared(*workers: Worker, timeout: float = 30) -> None:
 
 def _inputs(worker: Worker) -> list[tuple[str, int]]:
     assert worker.alive(), worker.text[-4000:]
-    _, seen = worker.get("/services") or (0, {"inputs": []})
-    return [(each["topic"], each["partition"]) for each in seen["inputs"]]
+    _, status = worker.get("/services") or (0, {"inputs": []})
+    return [(each["topic"], each["partition"]) for each in status["inputs"]]
 
 
 def _partitions(worker: Worker) -> set[int]:
@@ -88,7 +88,9 @@ def test_a_worker_that_blocks_for_too_long_loses_its_partitions_and_comes_back(
         blocked, other = (one, two) if shop.published["c0"][0].partition in _partitions(one) else (two, one)
         since = time.monotonic()
         shop.order_as("block", "c0")
-        other.until(lambda seen: len(seen["inputs"]) == 2 * PARTITIONS, 10, "all partitions, while the other blocks")
+        other.until(
+            lambda status: len(status["inputs"]) == 2 * PARTITIONS, 10, "all partitions, while the other blocks"
+        )
         measured(f"a worker that blocks for 1 s has lost its partitions after {time.monotonic() - since:.1f} s")
         shop.joined.until(shop.order_everywhere())
         assert blocked.alive()

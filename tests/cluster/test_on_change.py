@@ -132,7 +132,7 @@ def test_changes_while_workers_are_killed_are_each_reported_once(customers: Cust
             victim.kill()
             customers.change([(chance.choice(names), chance.choice(countries)) for _ in range(50)])
             victim.start()
-            victim.until(lambda seen: seen["phase"] == "running", what="running")
+            victim.until(lambda status: status["phase"] == "running", what="running")
         customers.until_emitted()
 
 
@@ -165,7 +165,7 @@ def test_every_worker_reacts_to_the_changes_of_a_global_table(customers: Custome
     workers = [customers.worker(name, table="global_table") for name in ("one", "two")]
     with running(*workers):
         for worker in workers:
-            worker.until(lambda seen: seen["phase"] == "running", what="running")
+            worker.until(lambda status: status["phase"] == "running", what="running")
         customers.change([("c1", "AT"), ("c1", "IT"), ("c1", None)])
         for name in ("one", "two"):
             file = customers.directory / f"told-{name}"

@@ -88,8 +88,8 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
         orders = shop.order(20)
         shop.order_as("poison")
         worker.until(
-            lambda seen: (
-                seen["operators"] == [{"kind": "copying", "name": copies, "counts": {"copied": 20, "parked": 1}}]
+            lambda status: (
+                status["operators"] == [{"kind": "copying", "name": copies, "counts": {"copied": 20, "parked": 1}}]
             ),
             what="what was copied",
         )

@@ -19,7 +19,7 @@ def test_a_worker_that_slept_through_its_session_measures_again_before_it_joins(
     sleeper, other = shop.worker(module, "sleeper"), shop.worker(module, "other")
     with running(sleeper, other):
         for worker in (sleeper, other):
-            worker.until(lambda seen: seen["inputs"], what="partitions")
+            worker.until(lambda status: status["inputs"], what="partitions")
         shop.order(200)
         sleeper.signal(signal.SIGSTOP)
         everywhere = shop.order_everywhere()

@@ -52,5 +52,5 @@ def test_a_restart_reads_only_what_it_missed(
 
 def _read(worker: Worker) -> int:
     """Return the number of the table's records that this process has read, including those that it already had."""
-    _, seen = worker.get("/services") or (0, {})
-    return sum(sum(table["counts"].values()) for table in seen["tables"])
+    _, status = worker.get("/services") or (0, {})
+    return sum(sum(table["counts"].values()) for table in status["tables"])

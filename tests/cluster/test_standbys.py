@@ -28,7 +28,7 @@ def test_a_standby_follows_tables_and_waiting_records_and_takes_over_with_the_la
             waiting = shop.order(len(late) * 4, late)
             shop.joined.until(shop.order_everywhere())
             for worker in workers:
-                worker.until(lambda seen: seen["joins"][0]["waiting"], what="orders that wait")
+                worker.until(lambda status: status["joins"][0]["waiting"], what="orders that wait")
             began = time.monotonic()
             workers[1].kill()
             workers[0].until_shared(2 * PARTITIONS)
@@ -81,27 +81,27 @@ def test_without_the_setting_there_is_no_standby(shop: Shop) -> None:
     workers = [shop.worker(module, name) for name in ("one", "two")]
     with running(*workers):
         for worker in workers:
-            seen = worker.until_shared(PARTITIONS)
-            assert len(seen["tables"][0]["partitions"]) == PARTITIONS // 2
+            status = worker.until_shared(PARTITIONS)
+            assert len(status["tables"][0]["partitions"]) == PARTITIONS // 2
 
 
 def _until_warm(worker: Worker) -> set[int]:
     """Wait until a worker processes half of the partitions and has caught up with the rest, and return that half."""
 
-    def warm(seen: Mapping[str, Any]) -> bool:
-        phases = sorted(each["phase"] for table in seen["tables"] for each in table["partitions"])
-        return len(seen["inputs"]) == PARTITIONS and phases == ["caught_up"] * 2 + ["standby"] * 2
+    def warm(status: Mapping[str, Any]) -> bool:
+        phases = sorted(each["phase"] for table in status["tables"] for each in table["partitions"])
+        return len(status["inputs"]) == PARTITIONS and phases == ["caught_up"] * 2 + ["standby"] * 2
 
-    seen = worker.until(warm, what="two partitions and two standbys")
-    return {each["partition"] for each in seen["tables"][0]["partitions"] if each["phase"] == "caught_up"}
+    status = worker.until(warm, what="two partitions and two standbys")
+    return {each["partition"] for each in status["tables"][0]["partitions"] if each["phase"] == "caught_up"}
 
 
 def _waiting(worker: Worker) -> int:
-    _, seen = worker.get("/services") or (0, {})
-    return int(seen["joins"][0]["waiting"])
+    _, status = worker.get("/services") or (0, {})
+    return int(status["joins"][0]["waiting"])
 
 
 def _read(worker: Worker) -> int:
     """Return the number of the table's records that this process has read, including those that it already had."""
-    _, seen = worker.get("/services") or (0, {})
-    return sum(sum(table["counts"].values()) for table in seen["tables"])
+    _, status = worker.get("/services") or (0, {})
+    return sum(sum(table["counts"].values()) for table in status["tables"])

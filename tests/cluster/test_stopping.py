@@ -44,7 +44,7 @@ def test_a_worker_stops_while_it_waits_for_topics_of_others_and_while_it_reads_i
     shop.flood(200_000)
     with running(worker):
         worker.until_logged("recovering")
-        worker.until(lambda seen: seen["tables"][0]["rows"], what="a table that is being read")
+        worker.until(lambda status: status["tables"][0]["rows"], what="a table that is being read")
         assert worker.get("/services")[1]["phase"] == "recovering", "it must still be reading"
         took = [_stopped(worker)]
         shop.beside.call(delete(shop.kafka, f"{shop.prefix}.orders"))

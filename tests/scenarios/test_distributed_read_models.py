@@ -41,7 +41,7 @@ async def test_every_follower_has_the_last_row_of_ten_thousand_keys_written_five
     halves = [start(module, f"{prefix}.divided", name) for name in ("one", "two")]
     early = start(module, f"{prefix}.everything", "early")
     for half in halves:
-        half.until(lambda seen: len(seen["tables"][0]["partitions"]) == 2, what="half of the partitions")
+        half.until(lambda status: len(status["tables"][0]["partitions"]) == 2, what="half of the partitions")
     early.until_caught_up()
     last = await _write_each_five_times(kafka, table)
     late = start(module, f"{prefix}.everything", "late")
@@ -169,7 +169,9 @@ def _shared(workers: list[Worker], had: dict[tuple[str, str], dict[str, Any]]) -
         return [each["row"] for each in answer.get("rows", ())] == list(rows.values())
 
     for worker in workers:
-        worker.until(lambda seen: [len(table["partitions"]) for table in seen["tables"]] == [4, 1], what="its share")
+        worker.until(
+            lambda status: [len(table["partitions"]) for table in status["tables"]] == [4, 1], what="its share"
+        )
         for table in {table for table, _ in had}:
             worker.until(lambda _, worker=worker, table=table: answers(worker, table), what=f"all rows of {table}")
         worker.until_caught_up()
@@ -270,8 +272,8 @@ async def test_services_started_in_any_order_reach_the_same_state(
         {"order_id": f"o{number:02}", "tax": 20} for number in range(30)
     ]
     for worker, tables in ((workers["shipping"], 1), (workers["billing"], 1), (workers["crm"], 1)):
-        seen = worker.until_caught_up()
-        assert len(seen["tables"]) == tables
+        status = worker.until_caught_up()
+        assert len(status["tables"]) == tables
     for worker in (workers["shipping"], workers["billing"]):
         assert [worker.row(f"{prefix}.customers", f"c{number}")[1]["row"] for number in range(10)] == [
             {"customer_id": f"c{number}", "tax": 20} for number in range(10)
@@ -325,9 +327,9 @@ async def test_two_services_that_each_follow_a_topic_of_the_other_do_not_wait_fo
     orders.until_caught_up()
     payments.until_caught_up()
     await send(kafka, f"{prefix}.requested", [("o1", {"order_id": "o1"})])
-    payments.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the order")
+    payments.until(lambda status: status["tables"][0]["rows"] == 1, what="the order")
     await send(kafka, f"{prefix}.received", [("o1", {"order_id": "o1"})])
-    orders.until(lambda seen: seen["tables"][0]["rows"] == 1, what="its payment")
+    orders.until(lambda status: status["tables"][0]["rows"] == 1, what="its payment")
 
 
 @pytest.mark.scenario("1.3")
@@ -341,7 +343,7 @@ async def test_a_worker_started_before_the_broker_waits_for_it(broker: Broker, p
     await create(broker.address, {f"{prefix}.customers": 4}, COMPACTED)
     row = {"customer_id": "c1", "name": "Ada", "revision": 1}
     await send(broker.address, f"{prefix}.customers", [("c1", row)])
-    worker.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the row")
+    worker.until(lambda status: status["tables"][0]["rows"] == 1, what="the row")
     assert worker.row(f"{prefix}.customers", "c1")[1]["row"] == row
 
 
@@ -482,7 +484,7 @@ async def _listed_alone(kafka: str, table: str, services: list[list[Worker]], ke
         share = 2 // len(service)
         until_read(service, table, end)
         for worker in service:
-            worker.until(lambda seen, share=share: len(seen["tables"][0]["partitions"]) == share, what="its share")
+            worker.until(lambda status, share=share: len(status["tables"][0]["partitions"]) == share, what="its share")
             worker.until_caught_up()
         for worker in service:
             assert {worker.row(table, key)[0] for key in keys} == {200}
@@ -523,8 +525,8 @@ async def test_a_message_that_changes_nothing_triggers_nothing(kafka: str, prefi
 
 def _counts(worker: Worker) -> dict[str, int]:
     """Return the counts of the records of the worker's table since its start, without zeros."""
-    _, seen = worker.get("/services") or (0, {})
-    return {name: count for name, count in seen["tables"][0]["counts"].items() if count}
+    _, status = worker.get("/services") or (0, {})
+    return {name: count for name, count in status["tables"][0]["counts"].items() if count}
 
 
 CAUSES = """
@@ -667,13 +669,13 @@ async def test_a_new_index_is_built_from_local_rows_while_the_table_serves(
     worker.stop()
     assert stored_entries(worker, table) == {entry("country", "AT", key) for key in rows}
     again = start(INDEXED.format(p=prefix, indexes=["country", "city"]), service)
-    again.until(lambda seen: seen["tables"][0]["building"] == ["city"], what="an index being built")
+    again.until(lambda status: status["tables"][0]["building"] == ["city"], what="an index being built")
     assert again.row(table, "c29999")[1]["row"] == rows["c29999"]
     changed = {f"c{number}": _customer(f"c{number}", 100) for number in (0, 15_000, 29_999, 30_000)}
     await send(kafka, table, changed.items())
     again.until_logged(f"table {table}: index city is complete")
     until_read([again], table, await ends(kafka, table))
-    again.until(lambda seen: seen["tables"][0]["building"] == [], what="no index being built")
+    again.until(lambda status: status["tables"][0]["building"] == [], what="no index being built")
     assert _counts(again) == {"new": 1, "changed": 3}
     again.stop()
     assert stored_entries(again, table) == {

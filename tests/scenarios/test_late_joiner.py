@@ -181,6 +181,6 @@ def _product(number: int) -> dict[str, str]:
     return {"product_id": f"p{number}"} | {name: f"{name} {number}" for name in ("one", "two", "three", "four", "five")}
 
 
-def _recovering(seen: dict[str, Any]) -> bool:
-    progress = seen["tables"][0]["progress"]
+def _recovering(status: dict[str, Any]) -> bool:
+    progress = status["tables"][0]["progress"]
     return bool(progress["remaining"] and progress["expected_s"])

@@ -353,7 +353,7 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     early = [{"order_id": f"o{number}", "customer_id": f"c{number}"} for number in range(4)]
     await _send_rows(kafka, f"{prefix}.orders", "order_id", early)
     until_read([worker], f"{prefix}.orders", await ends(kafka, f"{prefix}.orders"))
-    worker.until(lambda seen: _waiting(seen) == [4, 0, 0, 0, 0], what="four that wait, and four that have expired")
+    worker.until(lambda status: _waiting(status) == [4, 0, 0, 0, 0], what="four that wait, and four that have expired")
     passed = await rows(kafka, f"{prefix}.passes")
     assert sorted(passed, key=lambda order: order["order_id"]) == [order | {"customer": None} for order in early]
     letters = await until(lambda: _letters(kafka, prefix), 10, "eight dead letters")
@@ -363,8 +363,8 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     assert not [name for name in ("waits", "tires", "drops", "parks") if await rows(kafka, f"{prefix}.{name}")]
     await send(kafka, f"{prefix}.customers", [("c1", {"customer_id": "c1"})])
     assert await until_count(kafka, f"{prefix}.waits", 1) == [early[1] | {"customer": {"customer_id": "c1"}}]
-    seen = worker.until(lambda seen: _waiting(seen) == [3, 0, 0, 0, 0], what="three that still wait")
-    assert {join["name"].removeprefix(f"{prefix}."): _nonzero(join["counts"]) for join in seen["joins"]} == {
+    status = worker.until(lambda status: _waiting(status) == [3, 0, 0, 0, 0], what="three that still wait")
+    assert {join["name"].removeprefix(f"{prefix}."): _nonzero(join["counts"]) for join in status["joins"]} == {
         "waits": {"missing": 4, "waited": 4, "released": 1, "joined": 1},
         "tires": {"missing": 4, "waited": 4, "expired": 4, "parked": 4},
         "passes": {"missing": 4, "passed_on": 4, "joined": 4},
@@ -373,8 +373,8 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     }
 
 
-def _waiting(seen: dict[str, Any]) -> list[int]:
-    return [join["waiting"] for join in seen["joins"]]
+def _waiting(status: dict[str, Any]) -> list[int]:
+    return [join["waiting"] for join in status["joins"]]
 
 
 async def _letters(kafka: str, prefix: str) -> list[tuple[str, int, int, str]] | None:
@@ -449,6 +449,6 @@ def _all_sure(workers: list[Worker], table: str, asked: dict[str, dict[str, Any]
             kinds[answer.get("type", "") if status == 503 else str(status)] += 1
             assert status == 503 or (status, answer.get("row")) == (200 if row else 404, row), (key, answer)
             unsure += status == 503
-        _, seen = worker.get("/services") or (0, {"tables": [{"partitions": []}]})
-        shares.append(len(seen["tables"][0]["partitions"]))
+        _, services = worker.get("/services") or (0, {"tables": [{"partitions": []}]})
+        shares.append(len(services["tables"][0]["partitions"]))
     return not unsure and 0 not in shares and sum(shares) == PARTITIONS

@@ -114,7 +114,7 @@ async def test_a_follower_cannot_write_to_a_followed_table(kafka: str, shop: str
     before = await ends(kafka, f"{shop}.stock")
     following = FOLLOWING.format(p=shop, owner="")
     follower = start(following, f"{shop}.following")
-    follower.until(lambda seen: seen["tables"][0]["rows"] == 1, what="the row")
+    follower.until(lambda status: status["tables"][0]["rows"] == 1, what="the row")
     for method in ("PUT", "POST", "PATCH", "DELETE"):
         assert (follower.get(f"/tables/{shop}.stock/rows/p1", method) or (0,))[0] == 405, method
     for arguments in ((), ("--as", f"{shop}.following")):

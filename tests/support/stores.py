@@ -32,8 +32,8 @@ def stored_entries(worker: Worker, table: str, only: Collection[str] | None = No
 
 def open_stores(worker: Worker) -> list[str]:
     """Return the stores that a worker has open for its first table. Stores of earlier partitions may remain as well."""
-    _, seen = worker.get("/services") or (0, {})
-    table = seen["tables"][0]
+    _, status = worker.get("/services") or (0, {})
+    table = status["tables"][0]
     return ["global"] if table["held"] == "global" else [str(each["partition"]) for each in table["partitions"]]
 
 

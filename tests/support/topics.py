@@ -220,11 +220,11 @@ async def until(look: Callable[[], T | Awaitable[T]], timeout: float, what: str)
     """Call `look` until its result is true, and return that. Fail after `timeout` with `what` and the last result."""
     deadline = time.monotonic() + timeout
     while True:
-        seen = look()
-        seen = await seen if isinstance(seen, Awaitable) else seen
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last result: {seen!r}"
+        result = look()
+        result = await result if isinstance(result, Awaitable) else result
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}; last result: {result!r}"
         await asyncio.sleep(0.05)
 
 

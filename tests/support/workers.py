@@ -131,36 +131,36 @@ class Worker:
         self, look: Callable[[dict[str, Any]], Any], timeout: float = 30, what: str = "a state"
     ) -> dict[str, Any]:
         """Wait until `look` accepts the answer to GET /services, and return that answer."""
-        deadline, seen = time.monotonic() + timeout, None
+        deadline, status = time.monotonic() + timeout, None
         while True:
             assert self.alive(), (
                 f"worker {self.name} ended with {self.process.poll()} while waiting for {what}:\n{self.text[-4000:]}"
             )
             if (answer := self.get("/services")) is not None:
-                seen = answer[1]
-                if look(seen):
-                    return seen
+                status = answer[1]
+                if look(status):
+                    return status
             assert time.monotonic() < deadline, (
-                f"worker {self.name}: waited {timeout} s for {what}; last {seen}\n{self.text[-4000:]}"
+                f"worker {self.name}: waited {timeout} s for {what}; last {status}\n{self.text[-4000:]}"
             )
             time.sleep(0.05)
 
     def until_running(self, timeout: float = 30) -> dict[str, Any]:
         """Wait until it has joined its group, holds its tables, and has read its inputs to their ends at the start."""
         return self.until(
-            lambda seen: seen["phase"] == "running" and seen["inputs"], timeout, "running with partitions"
+            lambda status: status["phase"] == "running" and status["inputs"], timeout, "running with partitions"
         )
 
     def until_caught_up(self, timeout: float = 30) -> dict[str, Any]:
         """Wait until its tables and standbys are caught up and its inputs have no lag."""
 
-        def done(seen: dict[str, Any]) -> bool:
-            states = [each for table in seen["tables"] for each in table["partitions"]]
+        def done(status: dict[str, Any]) -> bool:
+            states = [each for table in status["tables"] for each in table["partitions"]]
             return (
-                seen["phase"] == "running"
-                and all(table["partitions"] for table in seen["tables"])
+                status["phase"] == "running"
+                and all(table["partitions"] for table in status["tables"])
                 and all(each["phase"] in {"caught_up", "standby"} and each["lag"] == 0 for each in states)
-                and all(each["lag"] == 0 for each in seen["inputs"])
+                and all(each["lag"] == 0 for each in status["inputs"])
             )
 
         return self.until(done, timeout, "tables caught up and inputs without lag")
@@ -168,10 +168,10 @@ class Worker:
     def until_shared(self, partitions: int, timeout: float = 30) -> dict[str, Any]:
         """Wait until it processes that many partitions of its inputs, and holds their tables."""
         return self.until(
-            lambda seen: (
-                seen["phase"] == "running"
-                and len(seen["inputs"]) == partitions
-                and all(each["phase"] == "caught_up" for table in seen["tables"] for each in table["partitions"])
+            lambda status: (
+                status["phase"] == "running"
+                and len(status["inputs"]) == partitions
+                and all(each["phase"] == "caught_up" for table in status["tables"] for each in table["partitions"])
             ),
             timeout,
             f"{partitions} partitions of its inputs",
@@ -180,8 +180,8 @@ class Worker:
     def until_disconnected(self, timeout: float = 30) -> dict[str, Any]:
         """Wait until all partitions of its tables have noticed the loss of the broker."""
         return self.until(
-            lambda seen: all(
-                each["phase"] == "disconnected" for table in seen["tables"] for each in table["partitions"]
+            lambda status: all(
+                each["phase"] == "disconnected" for table in status["tables"] for each in table["partitions"]
             ),
             timeout,
             "partitions that are all disconnected",
@@ -252,9 +252,9 @@ def until_read(workers: Sequence[Worker], topic: str, ends: Mapping[int, int], t
     unread = dict(ends)
 
     def read(worker: Worker) -> bool:
-        _, seen = worker.get("/services") or (0, {"tables": [], "inputs": []})
-        tables = [each for table in seen["tables"] if table["table"] == topic for each in table["partitions"]]
-        for each in [*tables, *(each for each in seen["inputs"] if each["topic"] == topic)]:
+        _, status = worker.get("/services") or (0, {"tables": [], "inputs": []})
+        tables = [each for table in status["tables"] if table["table"] == topic for each in table["partitions"]]
+        for each in [*tables, *(each for each in status["inputs"] if each["topic"] == topic)]:
             if each["position"] >= unread.get(each["partition"], 0):
                 unread.pop(each["partition"], None)
         return not unread
