@@ -58,7 +58,7 @@ class Process:
         self._seen = psutil.Process(self._popen.pid)
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(

@@ -52,7 +52,7 @@ def test_only_the_full_run_measures_memory_and_the_cost_of_growth() -> None:
     assert full - quick == {"memory.rows_10m_mb", "restore.cost_10m_vs_1m"}
 
 
-def test_ingestion_in_pulses_of_lookups_is_compared_with_that_between_them() -> None:
+def test_ingestion_during_lookups_is_compared_with_ingestion_alone() -> None:
     samples = [Sample(0, 0, 0), Sample(1, 100, 0)]
     for second in range(1, 9):
         samples.append(Sample(second + 1, samples[-1].records + (50 if second % 2 else 100), 0))

@@ -58,7 +58,7 @@ def test_an_agent_that_ends_stops_its_worker_and_its_unfinished_records_are_read
         (shop.directory / "cured").touch()
         after = shop.order(50)
         worker.start()
-        worker.until(lambda _: {*before, *after, "poison"} <= _done(shop), what="the rest, with what had failed")
+        worker.until(lambda _: {*before, *after, "poison"} <= _done(shop), what="the rest and the failed batches")
         assert worker.stop() == 0
 
 

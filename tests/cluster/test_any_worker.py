@@ -81,7 +81,9 @@ def test_each_of_three_workers_answers_for_every_key_and_lists_every_row(shop: S
         shop.delete(gone)
         for worker in workers:
             for key in gone:
-                worker.until(lambda _, worker=worker, key=key: worker.row(table, key)[0] == 404, what="404 everywhere")
+                worker.until(
+                    lambda _, worker=worker, key=key: worker.row(table, key)[0] == 404, what="404 from every worker"
+                )
         _answer_everywhere(shop, workers)
 
 
@@ -153,7 +155,7 @@ def test_any_overview_names_the_worker_that_hangs_and_its_unprocessed_partitions
         for worker in workers:
             worker.until_caught_up()
         one, two = workers
-        one.until(lambda _: "All is well" in one.page("/"), what="an overview on which all is well")
+        one.until(lambda _: "All is well" in one.page("/"), what="an overview without problems")
         two.signal(signal.SIGSTOP)
         two.until_stopped()
         page = one.page("/")
@@ -161,7 +163,7 @@ def test_any_overview_names_the_worker_that_hangs_and_its_unprocessed_partitions
         assert "Worker two does not answer" in page
         assert "on a worker that does not answer; held by two" in page
         assert "All is well" not in page
-        one.until(lambda _: "All is well" in one.page("/"), what="an overview on which all is well again")
+        one.until(lambda _: "All is well" in one.page("/"), what="an overview without problems again")
 
 
 def test_a_rolling_restart_of_three_workers_gives_no_wrong_answer(shop: Shop, measured: Callable[[str], None]) -> None:

@@ -34,7 +34,7 @@ def until_deleted(kafka: str, topic: str, beside: Beside, old_ms: int) -> None:
 
     for _ in range(2):
         beside.call(send(kafka, topic, [Sent("k", {}, timestamp_ms=old_ms)]))
-        beside.call(until(gone, 20, f"the broker to delete what is old in {topic}"))
+        beside.call(until(gone, 20, f"the broker to delete old records of {topic}"))
 
 
 def test_a_backfill_survives_a_stopped_worker_while_the_broker_deletes_old_records(

@@ -103,7 +103,7 @@ def test_orders_too_large_for_the_output_become_dead_letters_even_while_others_w
         (letter,) = stage.until_letters(1)
         assert "requires at most 1048588 bytes" in letter.cause
         assert (letter.record.value or b"").endswith(MEGABYTE[-10:].encode() + b'"}')
-        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="no waiting orders")
         assert worker.stop() == 0
 
 
@@ -191,11 +191,11 @@ def test_deeply_nested_orders_can_wait_and_foreign_records_beside_them_become_de
         letters = stage.until_letters(too_deep + len(foreign))
         assert sum(letter.topic == stage.name(waiting) for letter in letters) == len(foreign)
         worker.kill()
-        worker.start().until(lambda status: status["joins"][0]["waiting"], what="waiting orders that were taken over")
+        worker.start().until(lambda status: status["joins"][0]["waiting"], what="the restored waiting orders")
         stage.send("customers", [customer("c1")])
         stage.send("orders", [order("last")])
         stage.until_joined(["last"])
-        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="no waiting orders")
         assert worker.stop() == 0
     joined = {record.key for record in stage.read("joined")}
     letters = [letter for letter in stage.letters() if letter.topic == stage.name("orders")]

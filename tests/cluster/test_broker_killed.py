@@ -92,7 +92,7 @@ def test_without_a_broker_workers_answer_for_each_other_and_call_nothing_absent(
                 worker.until(lambda _, worker=worker, row=row, key=key: worker.row(table, key)[1].get("row") == row)
             # No worker has a complete copy of a partition that moves when the broker dies, so lists refuse it.
             worker.until(
-                lambda status, worker=worker: status["inputs"] and _whole(worker, table), what="a share, all whole"
+                lambda status, worker=worker: status["inputs"] and _whole(worker, table), what="a complete share"
             )
         broker.kill()
         for worker in workers:

@@ -156,7 +156,7 @@ def _until_processed(stage: Stage, customers: list[str]) -> None:
         woken = {each["customer_id"] for each in await _decoded(stage, "accounts") if each["woken"] == 1}
         return all(f"a-{each}" in labels and each in woken for each in customers)
 
-    stage.beside.call(until(done, 30, f"what came of {customers}"))
+    stage.beside.call(until(done, 30, f"the results of {customers}"))
 
 
 async def _decoded(stage: Stage, topic: str) -> list[dict[str, Any]]:

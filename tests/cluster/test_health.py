@@ -175,7 +175,9 @@ async def test_an_input_at_a_foreign_open_transaction_names_it_and_the_worker_st
                 assert status == 200
                 return next((each["why"] for each in answer["besides"] if each.get("input")), None)
 
-            assert "it is open: transactional id billing" in (await until(reported, 10, "a word about the input") or "")
+            assert "it is open: transactional id billing" in (
+                await until(reported, 10, "a report about the input") or ""
+            )
         assert await asyncio.to_thread(worker.stop) == 0
 
 
@@ -219,7 +221,7 @@ def test_a_worker_is_ready_once_its_tables_were_caught_up_and_its_group_is_joine
         "service.global_table(late)\n",
     )
     with running(worker):
-        worker.until(lambda _: "late" in worker.text, what="a word about the topic that is not there")
+        worker.until(lambda _: "late" in worker.text, what="a report of the missing topic")
         status, answer = worker.get("/health/ready") or (0, {})
         assert status == 503
         assert {each.get("table") for each in answer["reasons"]} == {stage.name("customers"), stage.name("late"), None}
@@ -240,10 +242,10 @@ def test_the_worker_that_had_an_order_reports_why_it_was_not_joined(
         worker.until_running()
         stage.send("orders", [order(f"there{number}") for number in range(10)])
         stage.send("orders", [order("late", "c2"), order("never", "c9")])
-        worker.until(lambda _: _join(worker)["missing"] == 2, what="orders that wait")
+        worker.until(lambda _: _join(worker)["missing"] == 2, what="waiting orders")
         stage.send("customers", [customer("c2")])
         (letter,) = stage.until_letters(1)
-        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="nothing left that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="no waiting orders")
         join = _join(worker)
         counts = {name: join[name] for name in ("hits", "missing", "waited", "released", "expired", "parked", "joined")}
         assert counts == {
@@ -278,8 +280,8 @@ def test_a_worker_that_joins_waits_and_decides_reports_each_metric_of_the_catalo
     with running(worker):
         worker.until_running()
         stage.send("orders", [order("there"), order("early", "c2")])
-        worker.until(lambda _: _join(worker)["waiting"] == 1, what="an order that waits")
-        worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="what was decided")
+        worker.until(lambda _: _join(worker)["waiting"] == 1, what="a waiting order")
+        worker.until(lambda _: worker.row(stage.name("visits"), "c2")[0] == 200, what="the decided row")
         worker.until_caught_up()
         reported = {re.sub("_(bucket|sum|count)$", "", name) for name, *_ in worker.metrics()}
         # `test_observer.py`, `test_agents.py` and `test_other_kinds.py` have the metrics of its other features.

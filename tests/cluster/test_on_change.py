@@ -173,6 +173,6 @@ def test_every_worker_reacts_to_the_changes_of_a_global_table(customers: Custome
                 until(
                     lambda file=file: file.exists() and file.read_text() == "None AT\nAT IT\nIT None\n",
                     30,
-                    f"what {file.name} is to have",
+                    f"the changes in {file.name}",
                 )
             )

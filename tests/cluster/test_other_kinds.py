@@ -91,7 +91,7 @@ def test_a_kind_of_two_files_runs_in_a_worker_and_is_in_status_metrics_topology_
             lambda status: (
                 status["operators"] == [{"kind": "copying", "name": copies, "counts": {"copied": 20, "parked": 1}}]
             ),
-            what="what was copied",
+            what="the copied records",
         )
         made = shop.beside.call(until_count(shop.kafka, copies, 20))
         assert sorted(row["order_id"] for row in made) == sorted(orders)

@@ -140,7 +140,7 @@ def test_a_row_with_null_in_the_field_of_by_loses_its_label_and_is_counted_as_dr
         labels.send("addresses", [Sent("a1", {"address_id": "a1", "customer_id": None, "street": "", "revision": 2})])
         labels.addresses["a1"] = None
         labels.until_right()
-        worker.until(lambda status: status["rekeyings"][0]["dropped"] == 1, what="a row that was left out")
+        worker.until(lambda status: status["rekeyings"][0]["dropped"] == 1, what="a dropped row")
         assert labels.beside.call(rows(labels.kafka, f"{labels.prefix}.dead-letters")) == []
 
 
@@ -148,9 +148,9 @@ def test_a_row_that_moves_away_no_longer_waits_in_its_old_partition(labels: Labe
     with running(worker := labels.worker(missing="Wait(60).then(DeadLetter)")):
         worker.until_running()
         labels.change([("a1", "c98"), ("a2", "c97")])
-        worker.until(lambda status: status["joins"][0]["waiting"] == 2, what="two rows that wait")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 2, what="two waiting rows")
         labels.change([("a1", "c1"), ("a2", None)])
-        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="no row that waits")
+        worker.until(lambda status: status["joins"][0]["waiting"] == 0, what="no waiting row")
         labels.until_right()
         labels.send("customers", [labels._customer(98), labels._customer(97)])
         worker.until_caught_up()

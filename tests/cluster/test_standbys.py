@@ -28,7 +28,7 @@ def test_a_standby_follows_tables_and_waiting_records_and_takes_over_with_the_la
             waiting = shop.order(len(late) * 4, late)
             shop.joined.until(shop.order_everywhere())
             for worker in workers:
-                worker.until(lambda status: status["joins"][0]["waiting"], what="orders that wait")
+                worker.until(lambda status: status["joins"][0]["waiting"], what="waiting orders")
             began = time.monotonic()
             workers[1].kill()
             workers[0].until_shared(2 * PARTITIONS)

@@ -32,7 +32,7 @@ def test_waiting_orders_outlive_their_worker_and_another_releases_them(shop: Sho
         waiting = shop.order(20, late)
         one.until(lambda status: _waiting(status) == len(waiting), what="waiting orders")
         one.kill()
-        two.start().until(lambda status: _waiting(status) == len(waiting), what="waiting orders that were taken over")
+        two.start().until(lambda status: _waiting(status) == len(waiting), what="waiting orders on the new worker")
         assert not shop.joined.records
         shop.publish(late[:5])
         shop.joined.until(order for order in waiting if shop.orders[order]["customer_id"] in late[:5])
@@ -41,7 +41,7 @@ def test_waiting_orders_outlive_their_worker_and_another_releases_them(shop: Sho
         shop.publish(late[5:])
         three.start()
         shop.judge()
-        three.until(lambda status: _waiting(status) == 0, what="nothing left that waits")
+        three.until(lambda status: _waiting(status) == 0, what="no waiting orders")
         assert three.stop() == 0
     assert not shop.dead_letters()
 
@@ -56,12 +56,12 @@ def test_orders_of_one_key_keep_their_order_behind_one_that_waits(shop: Shop) ->
         changes = [("late", 1), (here, 2), ("late", 3), (here, 4)]
         orders = [{"order_id": "changed", "customer_id": customer, "number": number} for customer, number in changes]
         shop.beside.call(send(shop.kafka, f"{shop.prefix}.orders", [("changed", order) for order in orders]))
-        one.until(lambda status: _waiting(status) == len(orders), what="those behind the first to wait, too")
+        one.until(lambda status: _waiting(status) == len(orders), what="the orders behind the first to wait")
         one.kill()
-        two.start().until(lambda status: _waiting(status) == len(orders), what="waiting orders that were taken over")
+        two.start().until(lambda status: _waiting(status) == len(orders), what="waiting orders on the new worker")
         shop.publish(["late"])
         shop.joined.until(["changed"])
-        two.until(lambda status: _waiting(status) == 0, what="nothing left that waits")
+        two.until(lambda status: _waiting(status) == 0, what="no waiting orders")
         assert two.stop() == 0
     outputs = shop.beside.call(read(shop.kafka, f"{shop.prefix}.joined"))
     assert [msgspec.json.decode(each.value)["number"] for each in outputs] == [1, 2, 3, 4]
@@ -84,7 +84,7 @@ def test_a_lagging_table_does_not_expire_orders_whose_customer_came_in_time(shop
         assert time.time() < min(deadlines), "the customers came in time"
         _until_passed(max(deadlines))
         worker.signal(signal.SIGCONT)
-        worker.until(lambda status: _waiting(status) == 0, what="waiting orders released or expired")
+        worker.until(lambda status: _waiting(status) == 0, what="no waiting orders")
         assert not shop.dead_letters()
         shop.judge()
 
@@ -100,7 +100,7 @@ def test_an_order_whose_customer_does_not_come_expires_with_the_cause(shop: Shop
         worker.kill()
         worker.start()
         worker.until(lambda _: len({each.key for each in shop.dead_letters()}) == 3, what="dead letters")
-        worker.until(lambda status: _waiting(status) == 0, what="nothing left that waits")
+        worker.until(lambda status: _waiting(status) == 0, what="no waiting orders")
         assert worker.stop() == 0
     letters = {each.key: each for each in shop.dead_letters()}.values()
     assert sorted(each.value for each in letters) == sorted(
@@ -120,7 +120,7 @@ def test_a_newer_revision_or_a_deletion_replaces_a_waiting_row(shop: Shop) -> No
         worker.until(lambda status: _waiting(status) == len(first), what="waiting carts")
         shop.beside.call(send(shop.kafka, carts, [_cart("changed", "c0", 2), Sent("deleted", None)]))
         shop.joined.until(["changed"])
-        worker.until(lambda status: _waiting(status) == 1, what="the kept one alone to wait")
+        worker.until(lambda status: _waiting(status) == 1, what="only one waiting cart")
         shop.publish(["late"])
         shop.joined.until(["kept"])
         worker.until_caught_up()

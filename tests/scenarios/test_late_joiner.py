@@ -148,7 +148,7 @@ async def test_while_it_catches_up_a_worker_reports_rows_rate_remainder_and_expe
     await create(kafka, {table: 1}, COMPACTED)
     await fill(kafka, table, 0, ((f"p{number}", _product(number)) for number in range(count)))
     worker = start(MANY.format(p=prefix), f"{prefix}.service")
-    first = worker.until(_recovering, what="a recovery that is under way")["tables"][0]["progress"]
+    first = worker.until(_recovering, what="a running recovery")["tables"][0]["progress"]
     assert first["applied"] + first["remaining"] <= count
     assert first["expected_s"] == pytest.approx(first["remaining"] / first["rate"], rel=0.01)
     for path in (f"/tables/{table}/rows/p{count - 1}", f"/tables/{table}/rows/nobody", f"/tables/{table}/rows?from="):

@@ -353,7 +353,7 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     early = [{"order_id": f"o{number}", "customer_id": f"c{number}"} for number in range(4)]
     await _send_rows(kafka, f"{prefix}.orders", "order_id", early)
     until_read([worker], f"{prefix}.orders", await ends(kafka, f"{prefix}.orders"))
-    worker.until(lambda status: _waiting(status) == [4, 0, 0, 0, 0], what="four that wait, and four that have expired")
+    worker.until(lambda status: _waiting(status) == [4, 0, 0, 0, 0], what="four waiting and four expired orders")
     passed = await rows(kafka, f"{prefix}.passes")
     assert sorted(passed, key=lambda order: order["order_id"]) == [order | {"customer": None} for order in early]
     letters = await until(lambda: _letters(kafka, prefix), 10, "eight dead letters")
@@ -363,7 +363,7 @@ async def test_an_order_before_its_customer_takes_the_declared_step_and_is_count
     assert not [name for name in ("waits", "tires", "drops", "parks") if await rows(kafka, f"{prefix}.{name}")]
     await send(kafka, f"{prefix}.customers", [("c1", {"customer_id": "c1"})])
     assert await until_count(kafka, f"{prefix}.waits", 1) == [early[1] | {"customer": {"customer_id": "c1"}}]
-    status = worker.until(lambda status: _waiting(status) == [3, 0, 0, 0, 0], what="three that still wait")
+    status = worker.until(lambda status: _waiting(status) == [3, 0, 0, 0, 0], what="three waiting orders")
     assert {join["name"].removeprefix(f"{prefix}."): _nonzero(join["counts"]) for join in status["joins"]} == {
         "waits": {"missing": 4, "waited": 4, "released": 1, "joined": 1},
         "tires": {"missing": 4, "waited": 4, "expired": 4, "parked": 4},
@@ -433,7 +433,7 @@ async def test_while_workers_restore_no_worker_gives_a_wrong_answer(kafka: str, 
         assert sorted(status for status, _ in alone) == [200 if row else 404, 503, 503]
         assert {answer["type"] for status, answer in alone if status == 503} == {"urn:larder:not-here"}
     workers.pop().kill()
-    await until(lambda: _all_sure(workers, table, asked, kinds), 40, "sure answers of those that are left")
+    await until(lambda: _all_sure(workers, table, asked, kinds), 40, "sure answers of the remaining workers")
     assert kinds.keys() >= {"200", "404"}
     assert kinds.keys() <= {"200", "404", "urn:larder:recovering", "urn:larder:unserved", "urn:larder:not-here"}
 

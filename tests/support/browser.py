@@ -30,7 +30,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 """The kinds of window in which pages are tested."""
 
-# The impacts by which axe classifies problems that prevent somebody from using a page.
+# The impacts of axe for problems that prevent people from using a page.
 _SERIOUS = frozenset({"serious", "critical"})
 
 
@@ -66,7 +66,7 @@ def complaints(page: Page) -> list[str]:
 
 
 def barriers(page: Page) -> list[str]:
-    """Return axe's findings that prevent somebody from using the page."""
+    """Return axe's findings that prevent people from using the page."""
     violations = Axe().run(page).response["violations"]
     return [
         f"{each['impact']} {each['id']}: {[node['target'] for node in each['nodes'][:3]]}"

@@ -46,7 +46,7 @@ def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     here = Web(f"http://127.0.0.1:{server.server_port}")
