@@ -615,10 +615,10 @@ async def test_a_field_that_an_owner_adds_survives_and_a_changed_or_removed_one_
         half.until_shared(1)
     grown = {key: _member(key, loyalty={"level": "gold"}) for key in ("c1", "c2", "c3", "c4")}
     await send(kafka, table, [("c1", _member("c1")), *grown.items()])
-    await send(kafka, f"{prefix}.orders", [(key, {"order_id": f"o-{key}", "customer_id": key}) for key in grown])
     end = await ends(kafka, table)
     until_read([whole], table, end)
     until_read(halves, table, end)
+    await send(kafka, f"{prefix}.orders", [(key, {"order_id": f"o-{key}", "customer_id": key}) for key in grown])
     assert {row["customer_id"]: row["customer"] for row in await until_count(kafka, f"{prefix}.enriched", 4)} == grown
     bad = {
         "c1": (_member("c1", points="many"), "Expected `int`, got `str`"),
