@@ -131,7 +131,7 @@ class Assembly:
 
     def _read(self, plan: InputPlan) -> Collection[str]:
         """Return the tables that are read for the records of an input."""
-        used = {table.name for each in plan.operators for table in each.operator.uses()}
+        used = {table.read_from.name for each in plan.operators for table in each.operator.uses()}
         places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
         gathered = set() if plan.gathers is None else {plan.gathers.of.output.topic}
         return used.union(places, gathered, *(self._decides.needed(each) for each in _decides(plan)))

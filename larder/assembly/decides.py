@@ -30,13 +30,15 @@ from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
 class DecidePlan(OperatorPlan):
     """A decide, the topics it reads and those it writes; `wake_ups` is set if its function sets any.
 
-    `outputs` are the topics of `into`, in order, followed by the topic of refusals.
+    `public` is the state's own topic, if its rows are kept in an internal one: each write goes to both. `outputs` are
+    the topics of `into`, in order, followed by the topic of refusals.
     """
 
     operator: Decide
     compiled: CompiledDecide
     inputs: tuple[str, ...]
     state: Output
+    public: Output | None
     outputs: tuple[Output, ...]
     wake_ups: Output | None
 
@@ -69,7 +71,8 @@ def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
         decide,
         compile_decide(decide),
         tuple(input_name(service, source) for source in decide.inputs),
-        output_of(decide.state.name, facts),
+        output_of(decide.state.read_from.name, facts),
+        output_of(decide.state.name, facts) if decide.state.build is not None else None,
         tuple(output_of(name, facts) for name in names),
         output_of(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
     )
@@ -100,7 +103,7 @@ class DecideParts:
         """Yield the tables that a decide may read."""
         yield plan.state.topic
         if plan.operator.reads_near:
-            yield from (use.name for use in self._near_tables(plan))
+            yield from (use.read_from.name for use in self._near_tables(plan))
 
     def waiting(self, partition: int, plans: Collection[DecidePlan]) -> Iterator[WakeUps]:
         """Yield the wake-ups that must be read back before the decides may run."""
@@ -114,7 +117,7 @@ class DecideParts:
         return [
             use
             for use in self._plan.service.tables
-            if use.held == "global" or self._tables[use.name].partition_count == plan.state.partitions
+            if use.held == "global" or self._tables[use.read_from.name].partition_count == plan.state.partitions
         ]
 
     def _decider(self, plan: DecidePlan, partition: int) -> Decider:
@@ -129,7 +132,7 @@ class DecideParts:
         )
         # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
         at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
-        decider = Decider(plan.compiled, at.owned(plan.state), near, plan.outputs, at)
+        decider = Decider(plan.compiled, at.owned(plan.state, plan.public), near, plan.outputs, at)
         if plan.wake_ups is not None:
             wake_ups = WakeUps(at.owned(plan.wake_ups), decider, self._inputs(plan, partition), at.delivery)
             decider.set_wake_up = wake_ups.set
@@ -143,7 +146,7 @@ class DecideParts:
     def _near(self, use: TableUse, partition: int) -> Source:
         if (plan := self._plans.get(use.name)) is not None:
             return Source(lambda key: self._decider(plan, partition).row(key), plan.state.partitions)
-        table, typed = self._tables[use.name], decoder(use.topic.row)
+        table, typed = self._tables[use.read_from.name], decoder(use.topic.row)
         rows = table.at(partition)
 
         def row(key: bytes) -> object:

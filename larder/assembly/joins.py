@@ -70,7 +70,7 @@ class JoinPlan(OperatorPlan):
         """Yield the source, the co-partitioned tables and the waiting topic."""
         if self.operator.placed:
             yield name
-            yield from (table.name for table in self.operator.uses() if table.held == "partition")
+            yield from (table.read_from.name for table in self.operator.uses() if table.held == "partition")
             yield from self.kept
         if self.gathered is not None:
             yield from (name, self.gathered.topic)
@@ -99,7 +99,7 @@ def _wait_plan(service: Service, join: Join, reads: str, facts: KnownFacts) -> W
 @build.register
 def _build(plan: JoinPlan, at: InputContext) -> JoinStep:
     join, partition = plan.operator, at.tp.partition
-    tables = [at.tables[table.name] for table in join.uses()]
+    tables = [at.tables[table.read_from.name] for table in join.uses()]
     places = RecordPlaces(partition, join.lookups, [table.partition_count for table in tables])
     source, results = events_of(join.source), row_results(join)
     checks = RowChecks(source) if isinstance(source, OwnerTopic) else None

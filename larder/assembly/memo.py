@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from larder.declaring.generations import Generation
 from larder.declaring.problems import LarderError, Problem
 from larder.kafka.topic_metadata import Described
 
@@ -18,12 +19,14 @@ from larder.kafka.topic_metadata import Described
 class Remembered(msgspec.Struct):
     """`committed`: topic id by input topic. `partitions`: partition count by table topic.
 
-    `placed`: by topic, its id and the partition count that it had when this worker first read it.
+    `placed`: by topic, its id and the partition count that it had when this worker first read it. `generation`: the
+    last one that this worker has read, so that it finds its copies without a broker.
     """
 
     committed: dict[str, str] = {}
     partitions: dict[str, int] = {}
     placed: dict[str, Described] = {}
+    generation: Generation | None = None
 
 
 class Memo:
@@ -44,6 +47,15 @@ class Memo:
     @property
     def placed(self) -> dict[str, Described]:
         return self._content.placed
+
+    @property
+    def generation(self) -> Generation | None:
+        return self._content.generation
+
+    def remember_generation(self, generation: Generation) -> None:
+        if generation != self._content.generation:
+            self._content.generation = generation
+            self._write()
 
     def remember_committed(self, topic_ids: dict[str, str]) -> None:
         if not topic_ids.items() <= self._content.committed.items():

@@ -17,7 +17,7 @@ from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.declaring.facts import dead_letters_name, input_name, keys_name, replays_name
 from larder.declaring.service import Service
-from larder.declaring.topics import OwnerTopic, Rekeyed
+from larder.declaring.topics import OwnerTopic
 from larder.declaring.topology import topics_of
 from larder.delivery.output import Output
 from larder.operators.reactions import Reacting
@@ -100,10 +100,13 @@ class ServicePlan:
         """Return the declared tables that an input reads, without the states of its own decides."""
         read = self._read(name)
         used = {
-            table.name for each in read.operators for table in each.operator.uses() if table.name not in each.states
+            topic
+            for each in read.operators
+            for topic in (table.read_from.name for table in each.operator.uses())
+            if topic not in each.states
         }
         near = any(each.operator.reads_near for each in read.operators)
-        return frozenset(used.union((use.name for use in self.service.tables) if near else ()))
+        return frozenset(used.union((use.read_from.name for use in self.service.tables) if near else ()))
 
     @property
     def passed_through(self) -> frozenset[str]:
@@ -112,7 +115,7 @@ class ServicePlan:
             plan.output.topic
             for each in self.inputs.values()
             for plan in each.rekeyings.values()
-            if plan.places is None
+            if not plan.rekeyed.of_rows
         }
         gathered = {each.gathered.topic for each in self.joins if each.gathered is not None}
         return frozenset(rekeyed.union(gathered, (name for name, each in self.inputs.items() if each.replays)))
@@ -129,7 +132,7 @@ def plan(service: Service, facts: KnownFacts) -> ServicePlan:
     inputs = _inputs(service, operators, facts)
     return ServicePlan(
         service,
-        {use.name: use.topic for use in service.tables if use.held == "partition"},
+        {use.read_from.name: use.read_from for use in service.tables if use.held == "partition"},
         dict(_internal(service, inputs, operators)),
         inputs,
         operators,
@@ -144,7 +147,7 @@ def _reactions(service: Service, facts: KnownFacts) -> Mapping[str, Sequence[Rea
     found: dict[str, list[Reacting]] = {}
     for each in service.reactions:
         outputs = [output_of(topic.name, facts) for topic in each.into]
-        found.setdefault(each.table.name, []).append(Reacting(compile_reaction(each), outputs))
+        found.setdefault(each.table.read_from.name, []).append(Reacting(compile_reaction(each), outputs))
     return found
 
 
@@ -152,7 +155,7 @@ def _internal(
     service: Service, inputs: Mapping[str, InputPlan], operators: Sequence[OperatorPlan]
 ) -> Iterator[tuple[str, OwnerTopic]]:
     """Yield the tables that are not declared, by topic."""
-    declared = {use.name for use in service.tables}
+    declared = {use.read_from.name for use in service.tables}
     for operator in operators:
         yield from ((topic.name, topic) for topic in operator.internal() if topic.name not in declared)
     for each in inputs.values():
@@ -168,12 +171,11 @@ def _inputs(service: Service, operators: Sequence[OperatorPlan], facts: KnownFac
             inputs.setdefault(name, InputPlan()).operators.append(operator)
         if isinstance(operator, JoinPlan) and operator.gathered is not None:
             inputs.setdefault(operator.gathered.topic, InputPlan()).gathers = GatherPlan(operator)
-    for source in service.sources:
-        if isinstance(source, Rekeyed):
-            name = input_name(service, source)
-            places = output_of(keys_name(service.name, source), facts) if source.of_rows else None
-            rekeyings = inputs.setdefault(source.source.name, InputPlan()).rekeyings
-            rekeyings[name] = RekeyPlan(source, output_of(name, facts), places)
+    for source in service.rekeyed:
+        name = input_name(service, source)
+        places = output_of(keys_name(service.name, source), facts) if source.moves else None
+        rekeyings = inputs.setdefault(source.source.name, InputPlan()).rekeyings
+        rekeyings[name] = RekeyPlan(source, output_of(name, facts), places)
     for agent in service.agents:
         inputs.setdefault(agent.topic.name, InputPlan()).agents.append(agent)
     replays = {replays_name(service.name, name): InputPlan(replays=name) for name in inputs}

@@ -14,6 +14,7 @@ from larder.declaring.missing_fields import Drop
 from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.delivery.output import Output
 from larder.operators.rekeying.events import RekeyEventsStep
+from larder.operators.rekeying.mirror import MirrorStep
 from larder.operators.rekeying.newest_result import NewestResultStep
 from larder.operators.rekeying.rows import RekeyRowsStep
 from larder.processing.handlers import InputStep
@@ -31,11 +32,14 @@ class RekeyPlan:
     @property
     def step(self) -> str:
         """The name of this step in dead letters."""
-        return f"by {self.rekeyed.field}"
+        return "mirror" if self.rekeyed.mirrored else f"by {self.rekeyed.field}"
 
     def placed(self, name: str) -> Iterator[str]:
         """Yield the topic that it writes, and for rows the source and the places."""
         yield self.output.topic
+        if self.rekeyed.mirrored:
+            # A key that a grown source has in two partitions would have two orders.
+            yield name
         if self.places is not None:
             # Each source partition remembers the places of its rows, so that it can move them.
             yield from (name, self.places.topic)
@@ -43,6 +47,8 @@ class RekeyPlan:
 
 @build.register
 def _build(plan: RekeyPlan, at: InputContext) -> InputStep:
+    if plan.rekeyed.mirrored:
+        return MirrorStep(plan.output, at)
     source, counts = plan.rekeyed.source, at.counts.rekeyings[plan.output.topic]
     if plan.places is None or not isinstance(source, OwnerTopic) or source.revision is None:
         return RekeyEventsStep(compile_rekey(plan.rekeyed), plan.output, at, counts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from larder.declaring.checks.decides import decide_problems
@@ -78,10 +78,14 @@ class Decide(Operator):
         for source in self.inputs:
             yield source, self.state.topic
 
+    def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Decide:
+        """Replace its inputs and its state."""
+        return replace(self, inputs=tuple(map(source, self.inputs)), state=table(self.state))
+
     def keeps(self, service: str) -> Iterator[KeptTopic]:
         """Yield the topics of its wake-ups and refusals."""
         if self.wakes:
-            yield KeptTopic(wake_ups_name(service, self), Role.WAKE_UPS, self.state.topic, compacted=True)
+            yield KeptTopic(wake_ups_name(service, self), Role.WAKE_UPS, self.state.read_from, compacted=True)
         if not self.folds:
             yield KeptTopic(refusals_name(service), Role.REFUSALS, None, compacted=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from larder.declaring.sources import Source
+from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import Rekeyed
 
 if TYPE_CHECKING:
@@ -66,6 +66,21 @@ def replays_name(service: str, input_topic: str) -> str:
 def wake_ups_name(service: str, decide: Decide) -> str:
     """Return the name of the topic of a decide's wake-ups."""
     return f"{service}.{decide.name}.wake-ups"
+
+
+def rows_name(service: str, table: TableUse) -> str:
+    """Name the topic of a state's rows, if its own topic has another number of partitions than the service."""
+    return f"{service}.{table.name}.rows"
+
+
+def mirror_name(service: str, source: str) -> str:
+    """Name the mirror of a topic in a service."""
+    return f"{service}.{source}.mirror"
+
+
+def growth_name(service: str) -> str:
+    """Name the topic with the generations of a service."""
+    return f"{service}.growth"
 
 
 def input_name(service: Service, source: Source) -> str:

@@ -7,7 +7,7 @@ Declaring a join checks nothing, so that the checks can report all mistakes toge
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from larder.declaring.checks.joins import join_problems
@@ -87,6 +87,13 @@ class Join(Operator):
             if table.held == "partition":
                 yield self.source, table.topic
 
+    def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Join:
+        """Replace its source, if it meets tables by partition, and its tables."""
+        read = source(self.source) if any(self.meets()) else self.source
+        return replace(
+            self, source=read, lookups=tuple(replace(each, table=table(each.table)) for each in self.lookups)
+        )
+
     def keeps(self, service: str) -> Iterator[KeptTopic]:
         """Yield the topic that collects results, and the topic in which records wait."""
         if self.gathers:
@@ -140,7 +147,7 @@ class Join(Operator):
     @property
     def gathers(self) -> bool:
         """Whether results of one key come from several partitions, so that the newest must be determined."""
-        return isinstance(self.source, Rekeyed) and self.source.of_rows
+        return isinstance(self.source, Rekeyed) and self.source.moves
 
     @property
     def placed(self) -> bool:

@@ -7,7 +7,7 @@ does not know their kinds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
 
@@ -30,6 +30,8 @@ class Role(Enum):
     AGENT = "agent"
     OUTPUT = "output"
     REKEYED = "rekeyed"
+    MIRROR = "mirror"
+    ROWS = "rows of a state"
     KEYS = "keys of rekeyed rows"
     JOINED = "results of rekeyed rows"
     REPLAYS = "replays of dead letters"
@@ -37,6 +39,7 @@ class Role(Enum):
     WAKE_UPS = "wake-ups"
     REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
+    GROWTH = "generations"
 
 
 LISTS: Final = ("joins", "decides", "reactions", "agents", "operators")
@@ -149,6 +152,10 @@ class Operator:
     def meets(self) -> Iterable[tuple[Source, Topic]]:
         """Return the pairs of a source and a table that are co-partitioned, and so need equal partition counts."""
         return ()
+
+    def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Operator:
+        """Return the operator with the sources and tables from which workers read what meets by partition."""
+        return self
 
     def keeps(self, service: str) -> Iterable[KeptTopic]:
         """Return the topics that the service of that name keeps for it."""

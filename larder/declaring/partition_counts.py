@@ -30,11 +30,12 @@ def partitions(service: Service, topic: Source, facts: Facts) -> int:
 def known_partitions(service: Service, topic: Source, facts: Facts) -> int | None:
     """Return the number that the broker, a declaration or a partner decides; None if the default applies.
 
-    A rekeyed topic takes the number of its partner, or of its source if it has no partner.
+    A rekeyed topic takes the number in which its component meets, or that of its source if it has no partner.
     """
     partners = list(partners_of(service, topic))
     source = (topic.source,) if isinstance(topic, Rekeyed) and not partners else ()
-    known = [_existing(service, topic, facts), _declared(topic)]
+    known = [_existing(service, topic, facts), service.counts.get(input_name(service, topic)), _declared(topic)]
+    known += [service.partitions if partners else None]
     known += [_existing(service, each, facts) for each in (*partners, *source)]
     known += [_declared(each) for each in (*partners, *source)]
     return next(filter(None, known), None)
@@ -54,11 +55,15 @@ def partners_of(service: Service, topic: Source) -> Iterator[Source]:
                 yield other
 
 
-def described_count(service: Service, topic: Source, facts: Facts) -> str:
-    """Describe how many partitions a topic has, or will have."""
-    name = input_name(service, topic)
-    to_be = " as declared" if _declared(topic) else " to be made"
-    return f"{partitions(service, topic, facts)} in {name}{'' if facts.get(name) else to_be}"
+def components(service: Service) -> list[list[Source]]:
+    """Return the sources and tables that meet by partition, directly or through others, in the order of declaration."""
+    found: list[list[Source]] = []
+    seen = set[str]()
+    for topic in (one for pair in _meetings(service) for one in pair):
+        if input_name(service, topic) not in seen:
+            found.append([topic, *partners_of(service, topic)])
+            seen.update(input_name(service, each) for each in found[-1])
+    return found
 
 
 def _meetings(service: Service) -> Iterator[tuple[Source, Topic]]:

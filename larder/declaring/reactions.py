@@ -6,7 +6,7 @@ Declaring a reaction checks nothing, so that the checks can report all mistakes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -15,7 +15,7 @@ from larder.declaring.checks.reactions import reaction_problems
 from larder.declaring.facts import Facts
 from larder.declaring.operators import Edge, Operator, Topic, names, node
 from larder.declaring.problems import Problem
-from larder.declaring.sources import TableUse
+from larder.declaring.sources import Source, TableUse
 from larder.declaring.topics import EventTopic
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ class Reaction(Operator):
     def writes(self) -> Sequence[Topic]:
         """Return the topics of its events."""
         return self.into
+
+    def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Reaction:
+        """Replace its table."""
+        return replace(self, table=table(self.table))
 
     def kind_problems(self, service: Service) -> Iterator[Problem]:
         """Find arguments of the wrong kind."""

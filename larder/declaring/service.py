@@ -6,7 +6,7 @@ a second list. Declaring a service starts nothing and raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from larder.declaring.agents import AgentDeclaration, AgentFunction
@@ -26,8 +26,11 @@ Kind = TypeVar("Kind", bound=Operator)
 class Service:
     """An application group: one name, one consumer group, any number of workers.
 
-    name   the name of the service and of its consumer group, and the prefix of its
-           internal topics. Never change it: Kafka keeps the progress under it.
+    name        the name of the service and of its consumer group, and the prefix of its
+                internal topics. Never change it: Kafka keeps the progress under it.
+    partitions  the number of partitions in which it processes what it joins or decides
+                by partition. By default that of the topics that meet. Topics with
+                another number pass through internal topics with this one.
 
     Declare each service in its own file; `larder worker <name>` runs it.
 
@@ -37,9 +40,12 @@ class Service:
     ...               into=shop.enriched_orders)
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, partitions: int | None = None) -> None:
         """Start without declarations."""
         self.name = name
+        self.partitions = partitions
+        self.counts: Mapping[str, int] = {}
+        """The partition counts of internal topics, in the service as its workers run it."""
         self.tables: list[TableUse] = []
         self.operators: list[Operator] = []
 
@@ -136,7 +142,7 @@ class Service:
     @property
     def has_state(self) -> bool:
         """Whether the service has rows that depend on their former values, so that each event must count only once."""
-        return bool(self.decides) or any(isinstance(source, Rekeyed) and source.of_rows for source in self.sources)
+        return bool(self.decides) or any(each.of_rows for each in self.rekeyed)
 
     @property
     def joins(self) -> list[Join]:
@@ -164,6 +170,13 @@ class Service:
         for operator in self.operators:
             if operator.reads_as is Role.SOURCE:
                 yield from operator.reads()
+
+    @property
+    def rekeyed(self) -> list[Rekeyed]:
+        """What the service passes to internal topics, each once: sources of `.by`, and what it has to place itself."""
+        sources = [each for each in self.sources if isinstance(each, Rekeyed)]
+        mirrors = [table.mirror for table in self.tables if table.mirrored]
+        return list({each.name_in(self.name): each for each in (*mirrors, *sources)}.values())
 
     @property
     def written(self) -> Iterator[Topic]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from larder.declaring.rows import Row
@@ -16,17 +16,34 @@ Source: TypeAlias = EventTopic | OwnerTopic | Rekeyed
 class TableUse:
     """A table of one service, held whole ("global") or by "partition".
 
-    `service` is the name of the service that declares it.
+    `service` is the name of the service that declares it. `build` is the internal topic from which workers read its
+    rows, if they do not read them from its own topic: see `larder.declaring.generations`.
     """
 
     service: str
     topic: OwnerTopic
     held: Held
+    build: str | None = None
 
     @property
     def name(self) -> str:
         """The name of its topic."""
         return self.topic.name
+
+    @property
+    def read_from(self) -> OwnerTopic:
+        """The topic from which workers read its rows."""
+        return self.topic if self.build is None else replace(self.topic, name=self.build)
+
+    @property
+    def mirror(self) -> Rekeyed:
+        """Its rows as the service passes them to an internal topic with another number of partitions."""
+        return Rekeyed(self.topic, self.topic.key, mirrored=True)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether workers read its rows from its mirror."""
+        return self.build is not None and self.build == self.mirror.name_in(self.service)
 
     def on(self, field: str, embed: str | None = None) -> "Lookup":
         """Look up a row by the field of the record that holds the table's key.

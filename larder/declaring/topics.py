@@ -7,10 +7,13 @@ Topics are frozen values: creating one starts nothing and checks nothing. A serv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, TypeAlias
 
 from larder.declaring.keys import KEY_TYPES, KeyType
 from larder.declaring.missing_fields import DeadLetter, Terminal
 from larder.declaring.rows import Row
+
+Partitioner: TypeAlias = Literal["murmur2", "other"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class EventTopic:
     key_is      what tables call the same key, if `key` has another name:
                 `key="buyer", key_is="customer_id"`. Without it, use `.by` to join records
                 with a co-partitioned table whose key has another name.
+    partitioner how its producers assign keys to partitions: `murmur2`, like Java's default
+                partitioner, or `other`. Services pass the records of `other` through a
+                topic of their own if they need them by partition.
 
     >>> orders = EventTopic("shop.orders", Order, key="order_id")
     """
@@ -43,6 +49,7 @@ class EventTopic:
     owner: str | None = None
     retention: timedelta | None = None
     key_is: str | None = None
+    partitioner: Partitioner = "murmur2"
 
     @property
     def key_codec(self) -> KeyType:
@@ -66,7 +73,8 @@ class EventTopic:
 class OwnerTopic:
     """A compacted topic that one service writes: a full row for each key.
 
-    name, row, key, key_type, partitions, owner, key_is   as for `EventTopic`.
+    name, row, key, key_type, partitions, owner, key_is, partitioner
+                as for `EventTopic`.
     revision    an integer field of `row` that the owner raises with each change of the
                 row. A record is stale if its revision is not higher than the row's:
                 Larder ignores and counts it, however late or often it arrives.
@@ -91,6 +99,7 @@ class OwnerTopic:
     owner: str | None = None
     partitions: int | None = None
     key_is: str | None = None
+    partitioner: Partitioner = "murmur2"
 
     def __post_init__(self) -> None:
         """Freeze the indexes; a single name is one index."""
@@ -124,11 +133,13 @@ class Rekeyed:
     source: EventTopic | OwnerTopic
     field: str
     missing: Terminal = DeadLetter
+    mirrored: bool = False
+    """Rows by their own key, which a service mirrors by itself: see `larder.declaring.generations`."""
 
     @property
     def name(self) -> str:
         """Its name in messages; the name of its topic is `name_in(service)`."""
-        return f'{self.source.name}.by("{self.field}")'
+        return self.source.name if self.mirrored else f'{self.source.name}.by("{self.field}")'
 
     @property
     def row(self) -> type[Row]:
@@ -152,9 +163,14 @@ class Rekeyed:
 
     @property
     def of_rows(self) -> bool:
-        """Whether these are rows, which can move and be deleted, rather than events."""
+        """Whether these are rows, which can be deleted, rather than events."""
         return isinstance(self.source, OwnerTopic)
+
+    @property
+    def moves(self) -> bool:
+        """Whether these are rows that move to another partition when the value of the field changes."""
+        return self.of_rows and not self.mirrored
 
     def name_in(self, service: str) -> str:
         """Return the name of the internal topic in a service."""
-        return f"{service}.{self.source.name}.by.{self.field}"
+        return f"{service}.{self.source.name}.{'mirror' if self.mirrored else f'by.{self.field}'}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from larder.declaring.facts import Facts, dead_letters_name, keys_name, replays_name
+from larder.declaring.facts import Facts, dead_letters_name, growth_name, keys_name, replays_name
 from larder.declaring.operators import KeptTopic, Operator, Role
-from larder.declaring.partition_counts import known_partitions, partitions, partners_of
+from larder.declaring.partition_counts import components, known_partitions, partitions, partners_of
 from larder.declaring.service import Service
 from larder.declaring.sources import Source, events_of
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
@@ -23,10 +23,12 @@ FOREVER: Final = timedelta.max
 MOVED_RETENTION: Final = timedelta(days=7)
 
 
-_STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS})
+_STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS, Role.GROWTH})
 PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 """Topics of events on their way to another step of the service."""
-_INTERNAL: Final = _STAMPED | PASSING
+_ROWS: Final = frozenset({Role.MIRROR, Role.ROWS})
+"""Topics of rows that the service places itself."""
+_INTERNAL: Final = _STAMPED | PASSING | _ROWS
 
 # Brokers have this setting since 3.6; since 4.0 its default is an hour (KIP-937).
 AFTER_MAX: Final = "message.timestamp.after.max.ms"
@@ -74,7 +76,7 @@ class TopicUse:
             config["retention.ms"] = _milliseconds(self.retention)
         if self.retention == FOREVER:
             config["retention.bytes"] = "-1"
-        if not PASSING.isdisjoint(self.roles):
+        if not (PASSING | _ROWS).isdisjoint(self.roles):
             # Records keep their timestamp, however far ahead it is: another topic has accepted it.
             config[AFTER_MAX] = NO_LIMIT_MS
         if self.max_message_bytes is not None:
@@ -82,7 +84,7 @@ class TopicUse:
         if not _STAMPED.isdisjoint(self.roles):
             # The broker always accepts its own time; the record's is in a header, or in the value.
             config["message.timestamp.type"] = "LogAppendTime"
-        if self.compacted and Role.REKEYED in self.roles:
+        if self.compacted and not {Role.REKEYED, Role.MIRROR}.isdisjoint(self.roles):
             # A join that is held back for up to this time still learns that a row was deleted, or moved.
             config["delete.retention.ms"] = _milliseconds(MOVED_RETENTION)
         return config
@@ -118,9 +120,16 @@ def owns(service: Service, topic: EventTopic | OwnerTopic) -> bool:
 def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
     for table in service.tables:
         yield _declared(service, table.topic, Role.TABLE, facts)
+        if table.build is not None:
+            role = Role.MIRROR if table.mirrored else Role.ROWS
+            yield _internal(
+                table.build, role, _existing(table.build, facts) or service.counts[table.build], compacted=True
+            )
     for operator in service.operators:
         yield from _of_operator(service, operator, facts)
     yield _kept(service, KeptTopic(dead_letters_name(service.name), Role.DEAD_LETTERS, None, compacted=False), facts)
+    if components(service):
+        yield _internal(growth_name(service.name), Role.GROWTH, 1, compacted=True)
 
 
 def _of_operator(service: Service, operator: Operator, facts: Facts) -> Iterator[TopicUse]:
@@ -141,9 +150,11 @@ def _of_source(service: Service, source: Source, facts: Facts) -> Iterator[Topic
     yield _declared(service, events, Role.SOURCE, facts)
     if isinstance(source, Rekeyed):
         name, count = source.name_in(service.name), partitions(service, source, facts)
-        yield _internal(name, Role.REKEYED, count, compacted=source.of_rows)
-        if source.of_rows:
+        role = Role.MIRROR if source.mirrored else Role.REKEYED
+        yield _internal(name, role, count, compacted=source.of_rows)
+        if source.moves:
             yield _kept(service, KeptTopic(keys_name(service.name, source), Role.KEYS, events, compacted=True), facts)
+        if source.of_rows:
             return
         yield _replays(service, name, count, facts)
     if isinstance(events, EventTopic):

@@ -23,6 +23,7 @@ from larder.declaring.facts import dead_letters_name
 from larder.declaring.topology import topics_of
 from larder.doctor.facts import Absence, Brokers, GroupFacts, System, TopicState, WorkerState
 from larder.kafka.admin import Cluster
+from larder.worker.generations import as_run
 from larder.worker.topic_ownership import claims
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class AuditScope(NamedTuple):
 async def gather(consumer: BatchConsumer, asked: AuditScope) -> System:
     """Collect all facts. `consumer` has to be started. Raises KafkaError."""
     only, directory = asked.only, asked.settings.directory
-    chosen = [asked.services[name] for name in only]
     replies = ask_all(local_workers(directory), "/services")
     async with Cluster(asked.connection) as cluster:
         # Topics come last, so that no committed offset is beyond an end that was read before it.
+        chosen = [await as_run(cluster, asked.services[name]) for name in only]
         own = await cluster.facts([_OFFSETS, _TRANSACTIONS])
         groups = {name: await _group(cluster, name) for name in only} if _OFFSETS in own else {}
         claimed = {name: claim.service for name, claim in (await claims(cluster)).items()}

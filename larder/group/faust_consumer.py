@@ -84,6 +84,11 @@ class Consumer(driver.Consumer):
                 raise ForeignMembersError(self._group.name, found) from error
             raise
 
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether there is a consumer, whose loop is running."""
+        return self._thread.can_be_asked
+
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._thread.ask(partial(questions.offsets, tps=tps))
 

@@ -45,6 +45,12 @@ async def reader(
         await consumer.stop()
 
 
+async def whole(consumer: BatchConsumer, tp: TopicPartition) -> Sequence[Record]:
+    """Return all records that a small partition has now."""
+    span = (await spans(consumer, [tp]))[tp]
+    return [record async for some in records(consumer, tp, span) for record in some]
+
+
 async def spans(consumer: BatchConsumer, tps: Collection[TopicPartition]) -> dict[TopicPartition, Span]:
     """Return the current offsets of partitions; a reader of committed records gets those up to the last stable one."""
     if not tps:

@@ -7,20 +7,35 @@ since, and the table must be measured again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from larder.kafka.batch_consumer import ObservedEnd
 from larder.store.partition_state import Phase, State
 from larder.store.table import Table
 
 
-class EndTracker:
-    """The ends of one table. `patience` in seconds: after this long without a report, the broker counts as away."""
+class Hop(NamedTuple):
+    """All rows that the source of a mirror had at one time are in the mirror by another; in seconds since the epoch."""
 
-    def __init__(self, stored: Table, patience: float, clock: Callable[[], float]) -> None:
+    asked_at: float
+    passed_at: float
+
+
+class EndTracker:
+    """The ends of one table. `patience` in seconds: after this long without a report, the broker counts as away.
+
+    With `mirrored`, the end of the topic counts only once all rows of its source have passed into it: before, an empty
+    mirror would be at its end. Its rows are as fresh as the time at which the source was asked.
+    """
+
+    def __init__(self, stored: Table, patience: float, clock: Callable[[], float], *, mirrored: bool = False) -> None:
+        self._mirrored = mirrored
+        self._hop = Hop(0.0, 0.0)
         self._stored = stored
         self._patience = patience
         self._clock = clock
         self._reported: dict[int, ObservedEnd] = {}
+        self._counted: dict[int, ObservedEnd] = {}
         self._measured_from: dict[int, float] = {}
 
     def is_news(self, partition: int, end: ObservedEnd) -> bool:
@@ -32,13 +47,25 @@ class EndTracker:
         before = self._reported.get(partition)
         if before is not None and end.at - before.at > self._patience:
             self._stored.state(partition).remeasure()
+            self._measured_from[partition] = end.at
         self._reported[partition] = end
+        if self._mirrored:
+            if end.at < self._hop.passed_at or self._hop.asked_at < self._measured_from.get(partition, 0.0):
+                return
+            # Including open transactions: the offsets of the source may be committed before the records are.
+            end = ObservedEnd(end.high, self._hop.asked_at, end.high)
+        self._counted[partition] = end
         self._stored.observe(partition, end.end, end.at)
+
+    def passed(self, hop: Hop) -> None:
+        """Take the last time at which all rows of the source had passed into the mirror."""
+        self._hop = hop
 
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Measure partitions again: only ends that are reported from now on count."""
         for partition in partitions:
             self._reported.pop(partition, None)
+            self._counted.pop(partition, None)
             self._measured_from[partition] = self._clock()
             self._stored.state(partition).remeasure()
 
@@ -64,7 +91,7 @@ class EndTracker:
 
     def of(self, states: Iterable[State]) -> Mapping[int, ObservedEnd]:
         """Return the ends of partitions; an unknown one counts as reported at time 0."""
-        return {state.partition: self._reported.get(state.partition, ObservedEnd(0, 0.0)) for state in states}
+        return {state.partition: self._counted.get(state.partition, ObservedEnd(0, 0.0)) for state in states}
 
     def are_passed(self, ends: Mapping[int, ObservedEnd]) -> bool:
         """Return whether all positions are at or past `ends`; a partition that is not open here is not."""

@@ -11,7 +11,7 @@ class TableRole:
     """`by_key`: each row must be in the partition of its key.
 
     `followed`: another service writes it, and may publish anything. `internal`: only this service may write it.
-    `decided_on`: it is the state of a decide.
+    `decided_on`: it is the state of a decide. `mirrored`: this service passes the rows into the topic that it reads.
 
     The rest is what the operator of the service allows. With `gaps_allowed`, a table is built from what remains of a
     topic whose records were deleted. `losses_accepted` names tables, each with its row type, that may continue without
@@ -22,6 +22,7 @@ class TableRole:
     followed: bool = False
     internal: bool = False
     decided_on: bool = False
+    mirrored: bool = False
     gaps_allowed: bool = False
     losses_accepted: Collection[str] = ()
 

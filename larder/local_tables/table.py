@@ -16,7 +16,7 @@ from larder.declaring.records import Record
 from larder.declaring.topics import OwnerTopic
 from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.announcements import Announcements
-from larder.local_tables.end_tracker import EndTracker
+from larder.local_tables.end_tracker import EndTracker, Hop
 from larder.local_tables.horizon import LogRange
 from larder.local_tables.lost_rows import LostRows
 from larder.local_tables.misplaced import foreign, misplaced
@@ -43,8 +43,19 @@ class LocalTable:
     `was_caught_up`: since the worker started, all open partitions have been caught up at the same time.
     """
 
-    def __init__(self, stored: Table, role: TableRole, patience: float, clock: Callable[[], float]) -> None:
-        """`patience` in seconds: without a report for this long, the broker counts as unreachable."""
+    def __init__(
+        self,
+        stored: Table,
+        role: TableRole,
+        patience: float,
+        clock: Callable[[], float],
+        topic: OwnerTopic | None = None,
+    ) -> None:
+        """`patience` in seconds: without a report for this long, the broker counts as unreachable.
+
+        `topic` is the declared topic of a table whose rows are read from an internal one, that of `stored`.
+        """
+        self.topic = topic or stored.topic
         self.stored = stored
         self.role = role
         self.partition_count = 0
@@ -57,13 +68,9 @@ class LocalTable:
         self.react: Callable[[int, Sequence[Record]], None] | None = None
         """Called with the records of a batch before they are stored."""
         self._losses = LostRows(stored, role)
-        self._ends = EndTracker(stored, patience, clock)
+        self._ends = EndTracker(stored, patience, clock, mirrored=role.mirrored)
         self._stores = TableStores(stored, self.announcements, self._phase_changed)
         self._resumer = Resumer(stored, self._stores, role, clock)
-
-    @property
-    def topic(self) -> OwnerTopic:
-        return self.stored.topic
 
     @property
     def topic_id(self) -> str | None:
@@ -210,6 +217,10 @@ class LocalTable:
         self._ends.observe(partition, end)
         self._resumer.note_end(partition)
         return False
+
+    def passed(self, hop: Hop) -> None:
+        """Take the last time at which all rows of the source had passed into the mirror that this table reads."""
+        self._ends.passed(hop)
 
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Measure partitions again: only ends that are reported from now on count."""

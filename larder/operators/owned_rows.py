@@ -17,6 +17,7 @@ from larder.delivery.delivery import Delivery
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
 from larder.delivery.output import Headers, Output
 from larder.delivery.unit import Unit
+from larder.kafka.partitioner import partition_of
 from larder.local_tables.partition_view import PartitionView
 from larder.store.applying.deletions import REVISION_HEADER
 
@@ -40,11 +41,20 @@ class Written(NamedTuple):
 class OwnedRows:
     """The rows of one partition, by encoded key; `generation` is the group's generation of the assignment."""
 
-    def __init__(self, stored: PartitionView, output: Output, delivery: Delivery, generation: int) -> None:
+    def __init__(
+        self,
+        stored: PartitionView,
+        output: Output,
+        delivery: Delivery,
+        generation: int,
+        public: Output | None = None,
+    ) -> None:
+        """`public` is the topic that others read, if it is not `output`: each row is written to both, in one unit."""
         self.partition = stored.partition
         self.output = output
         self._stored = stored
         self._delivery = delivery
+        self._public = public
         self._headers: Headers = [(GENERATION_HEADER, b"%d" % generation)]
         self._unstored: dict[bytes, Written] = {}
         self._unit: Unit | None = None
@@ -94,6 +104,13 @@ class OwnedRows:
         """
         return self._stored.position() + 1
 
+    def check(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
+        """Raise ValueError if a row, or its deletion, cannot be published."""
+        headers = self.headers(row, based_on)
+        self._delivery.check(self.output, row.key, row.value, timestamp, headers)
+        if self._public is not None:
+            self._delivery.check(self._public, row.key, row.value, timestamp, headers)
+
     def write(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Write a row or its deletion; `timestamp` is in milliseconds since the epoch."""
         delivery = self._delivery
@@ -102,7 +119,11 @@ class OwnedRows:
             self._unit.afterwards.append(partial(self._are_committed, self._unit, self._of_unit))
         self._of_unit.append(row)
         self._unstored[row.key] = row
-        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, self.headers(row, based_on))
+        headers = self.headers(row, based_on)
+        delivery.emit(self.output, self.partition, row.key, row.value, timestamp, headers)
+        if self._public is not None:
+            partition = partition_of(row.key, self._public.partitions)
+            delivery.emit(self._public, partition, row.key, row.value, timestamp, headers)
 
     def headers(self, row: Written, based_on: int | None = None) -> Headers:
         """Return the headers that `write` adds to a row."""

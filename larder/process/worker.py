@@ -95,7 +95,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
     declared = [use.name for use in service.tables]
     sources = Sources(
         runner.status,
-        runner.runtime.tables,
+        runner.runtime.named,
         settings.session_timeout_s,
         service.name,
         name,

@@ -46,7 +46,7 @@ def share(
 
     `unreachable` are workers that did not answer. This worker's copy is preferred to that of another one.
     """
-    topic = held.topic.name
+    topic = held.stored.topic.name
     open_ = held.partitions
     here, nowhere = [], []
     elsewhere: defaultdict[str, list[int]] = defaultdict(list)

@@ -75,7 +75,7 @@ def row_answer(  # noqa: PLR0913, PLR0917 - what an answer shows
     freshness = state.freshness(now)
     return _encode(
         _RowAnswer(
-            table.topic.name,
+            held.topic.name,
             text,
             raw_row(table, row),
             origin.partition,

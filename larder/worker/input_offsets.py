@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from larder.delivery.guarantees import Guarantee
 from larder.group.start_offsets import Offsets, input_offset
 from larder.kafka.batch_consumer import ObservedEnd
+from larder.worker.builds import mirrored
 from larder.worker.runtime import Runtime
 from larder.worker.service_topics import ServiceTopics
 
@@ -40,11 +41,14 @@ class InputOffsets:
         self._clock = runtime.clock
         self._memo = runtime.memo
         self._fallback = runtime.options.inputs_from
+        self._runtime = runtime
         self._topics = topics
 
     def begin(self, tp: TopicPartition, offsets: Offsets) -> int:
         """Return the offset from which to process an input; raise OffsetsLostError if there is none."""
-        return input_offset(tp, offsets, self._memo.committed, self._topics.ids[tp.topic], self._fallback)
+        # A mirror must have all rows, also those that a new start would skip.
+        fallback = "earliest" if self._fallback and tp.topic in mirrored(self._runtime.service) else self._fallback
+        return input_offset(tp, offsets, self._memo.committed, self._topics.ids[tp.topic], fallback)
 
     def begin_all(self, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
         """Note the positions and ends of an assignment."""

@@ -29,8 +29,12 @@ from larder.kafka.batch_consumer import Batch, ObservedEnd
 from larder.kafka.retrying import RETRY_SECONDS, answered, is_passing
 from larder.kafka.transactions import GroupFencedError
 from larder.local_tables.standbys import Standbys
+from larder.local_tables.table import LocalTable
 from larder.processing.loop import Processing
 from larder.worker.assignments import Assignments
+from larder.worker.builds import retention
+from larder.worker.generations import note_mirrored
+from larder.worker.hops import Hops
 from larder.worker.input_offsets import InputOffsets
 from larder.worker.runtime import Runtime
 from larder.worker.service_topics import ServiceTopics
@@ -89,6 +93,12 @@ class Membership:
     def passed_through(self) -> Mapping[TopicPartition, int]:
         """Return the committed offsets of this worker's partitions of topics that no other service reads."""
         return self.inputs.of(self.processing.assigned, self.plan.passed_through)
+
+    def hops(self, runtime: Runtime, tables: Mapping[str, LocalTable]) -> Hops:
+        """Return what measures mirrored tables, given by the topic of their source."""
+        kept = {source: retention(self.topics.facts[source]) for source in tables}
+        note = partial(note_mirrored, runtime.options.connection, runtime.service.name)
+        return Hops(self._consumer, self.topics, tables, kept, note, runtime.service.name, runtime.clock)
 
     async def peers(self) -> list[Peer] | None:
         """Return the members of the group and their partitions; None while this is unknown."""

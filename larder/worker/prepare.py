@@ -1,39 +1,60 @@
 """Prepares the start of a worker: the broker answers, and the topics exist, fit the declarations and are free to use.
 
-It waits as long as necessary and reports what it is waiting for. It creates the topics that the service owns, and
-claims them. It reports all problems together.
+It waits as long as necessary and reports what it is waiting for. It settles where the service places its records,
+creates the topics that the service owns, and claims them. It reports all problems together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
 
 from larder.clock import now
 from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts, problems
-from larder.declaring.problems import DeclarationError
+from larder.declaring.generations import Generation, placed
+from larder.declaring.operators import Role
+from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
-from larder.declaring.topology import missing_topics, topics_of
+from larder.declaring.topology import TopicUse, missing_topics, topics_of
+from larder.delivery.guarantees import Name
 from larder.kafka.admin import Cluster
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
+from larder.worker.generations import require_complete_mirrors, require_rows, settled
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0
 """How long claiming may take before it is retried. It needs only small requests, but aiokafka may wait forever."""
 
 
-async def prepare(service: Service, connection: Connection, report: Callable[[str], None]) -> Mapping[str, TopicFacts]:
-    """Return the facts about every topic of `service`; raise DeclarationError. `report` gets the reason for a wait."""
+class Prepared(NamedTuple):
+    """A service as its workers run it, the generation that decides on that, and the facts about all of its topics."""
+
+    service: Service
+    generation: Generation
+    facts: Mapping[str, TopicFacts]
+
+
+async def prepare(
+    service: Service, connection: Connection, report: Callable[[str], None], *, guarantee: Name = "exactly_once"
+) -> Prepared:
+    """Prepare a service; raise DeclarationError. `report` receives what it waits for."""
     while True:
         try:
             async with Cluster(connection) as cluster:
-                facts = await _topics(service, cluster, report)
+                facts = await _topics(service, cluster, report, _is_first)
+                generation = await settled(cluster, service, facts)
+                run = placed(service, generation)
+                _require_certainty(run, guarantee)
+                await require_rows(cluster, run)
+                facts = await _topics(run, cluster, report)
+                await require_complete_mirrors(cluster, run, facts, now)
                 async with asyncio.timeout(CLAIM_SECONDS):
-                    await claim(cluster, service.name, _claimed(service, facts), now)
-                return facts
+                    await claim(cluster, service.name, _claimed(run, facts), now)
+                return Prepared(run, generation, facts)
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
@@ -41,13 +62,20 @@ async def prepare(service: Service, connection: Connection, report: Callable[[st
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _topics(service: Service, cluster: Cluster, report: Callable[[str], None]) -> Mapping[str, TopicFacts]:
+async def _topics(
+    service: Service,
+    cluster: Cluster,
+    report: Callable[[str], None],
+    chosen: Callable[[TopicUse], bool] = lambda _: True,
+) -> Mapping[str, TopicFacts]:
+    """Return the facts about the topics of a service, once the `chosen` ones exist; create those that it owns."""
     while True:
-        facts = await _facts(service, cluster)
-        if found := problems([service], facts):
+        uses = topics_of(service)
+        facts = await cluster.facts([use.name for use in uses])
+        if found := problems([service], {use.name: facts.get(use.name) for use in uses if chosen(use)}):
             raise DeclarationError(found)
         absent = missing_topics(service, facts)
-        mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts]
+        mine = [use for use in topics_of(service, facts) if use.owned and use.name not in facts and chosen(use)]
         # Two services may each wait for a topic of the other, so create what is possible. Internal topics, and those
         # that wait, take their partition counts from other topics.
         possible = [use for use in mine if not (use.waits or (use.internal and absent))]
@@ -60,10 +88,29 @@ async def _topics(service: Service, cluster: Cluster, report: Callable[[str], No
             return facts
 
 
+def _is_first(use: TopicUse) -> bool:
+    """Whether a topic is needed to settle the generation, which decides on the partition counts of all others."""
+    return use.declared or Role.GROWTH in use.roles
+
+
+def _require_certainty(service: Service, guarantee: Name) -> None:
+    """Refuse mirrors with at least once: an older worker could write an old row behind a newer one."""
+    mirrors = [each for each in service.rekeyed if each.mirrored]
+    if mirrors and guarantee != "exactly_once":
+        raise DeclarationError(
+            [
+                Problem(
+                    f"service {service.name} with {each.source.name}",
+                    'a table with another number of partitions requires guarantee = "exactly_once": a row that is'
+                    " mirrored twice could replace a newer one",
+                    f'"{guarantee}"',
+                    "remove the setting, or give both topics the same number of partitions",
+                )
+                for each in mirrors
+            ]
+        )
+
+
 def _claimed(service: Service, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
     """Return the topics to claim, with their ids. Internal ones need no claim: they bear the service's name."""
     return {use.name: facts[use.name].topic_id for use in topics_of(service, facts) if use.owned and not use.internal}
-
-
-async def _facts(service: Service, cluster: Cluster) -> Mapping[str, TopicFacts]:
-    return await cluster.facts([use.name for use in topics_of(service)])

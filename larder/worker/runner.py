@@ -14,6 +14,7 @@ from larder.assembly.plan import ServicePlan, plan
 from larder.clock import now
 from larder.counters.cause_log import CauseLog, log_causes
 from larder.counters.operator_counts import ReactionCounts
+from larder.declaring.facts import TopicFacts
 from larder.declaring.problems import LarderError, Problem
 from larder.declaring.reactions import counted_reactions
 from larder.declaring.service import Service
@@ -23,6 +24,7 @@ from larder.local_tables.follower import Follower
 from larder.local_tables.maintenance import maintain
 from larder.local_tables.progress_log import log_progress
 from larder.local_tables.standbys import Standbys
+from larder.local_tables.table import LocalTable
 from larder.operators.reactions import GlobalReacting
 from larder.operators.user_agents import abandonable, run_agent
 from larder.store.storage.memory import Memory
@@ -109,11 +111,10 @@ class ServiceRunner:
 
     async def _run(self) -> None:
         runtime, activity = self.runtime, self._activity
-        service, connection, tables = runtime.service, runtime.options.connection, runtime.tables.values()
+        connection, tables = runtime.options.connection, runtime.tables.values()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(probe(connection, activity.answered, activity.missed))
-            facts = await prepare(service, connection, activity.begin)
-            planned = plan(service, facts)
+            planned, facts = await self._planned()
             topics = ServiceTopics(planned, facts, runtime.memo)
             confirm(runtime, planned, topics)
             tasks.create_task(watch_connection(runtime))
@@ -155,6 +156,7 @@ class ServiceRunner:
         async with membership.publishing():
             tasks.create_task(membership.watch_group())
             watching = tasks.create_task(membership.watch_placement())
+            tasks.create_task(membership.hops(runtime, self._mirrored(planned)).watch())
             tasks.create_task(standbys.run())
             if planned.passed_through:
                 tasks.create_task(trim(connection, membership.passed_through))
@@ -171,10 +173,24 @@ class ServiceRunner:
                 watching.cancel()
                 await membership.leave()
 
+    def _mirrored(self, planned: ServicePlan) -> Mapping[str, LocalTable]:
+        """Return the tables that are read from mirrors, by the topic of their source."""
+        return {use.name: self.runtime.named[use.name] for use in planned.service.tables if use.mirrored}
+
     async def _replan(self) -> ServicePlan:
-        facts = await prepare(self.runtime.service, self.runtime.options.connection, self._activity.begin)
+        planned, _ = await self._planned()
         self._activity.begin("running")
-        return plan(self.runtime.service, facts)
+        return planned
+
+    async def _planned(self) -> tuple[ServicePlan, Mapping[str, TopicFacts]]:
+        """Plan the service by the current topics, and by its generation."""
+        runtime = self.runtime
+        prepared = await prepare(
+            runtime.declared, runtime.options.connection, self._activity.begin, guarantee=runtime.options.guarantee
+        )
+        runtime.memo.remember_generation(prepared.generation)
+        runtime.place(prepared.service)
+        return plan(prepared.service, prepared.facts), prepared.facts
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from larder.assembly.memo import Memo
 from larder.counters.counts import Counts
 from larder.counters.operator_counts import AgentCounts
+from larder.counters.rekey_counts import RekeyCounts
 from larder.counters.traffic import Traffic
-from larder.declaring.facts import input_name
+from larder.declaring.generations import placed
 from larder.declaring.service import Service
-from larder.declaring.topics import Rekeyed
 from larder.local_tables.table import LocalTable
 from larder.operators.user_agents import Feed
 from larder.store.storage.memory import Memory
@@ -18,10 +18,12 @@ from larder.worker.options import Options
 
 
 class Runtime:
-    """One service in this process: its tables by topic, its counts, and its memo between runs.
+    """One service in this process: its tables, its counts, and its memo between runs.
 
-    `clock` returns seconds since the epoch. `reached` is called with the name of each step at which the process could
-    end with work half done. Tests end it there.
+    `declared` is the service as the user wrote it, `service` as its workers run it. `tables` has the tables by the
+    topic from which they are read, `named` by the name that the user knows. `clock` returns seconds since the epoch.
+    `reached` is called with the name of each step at which the process could end with work half done. Tests end it
+    there.
     """
 
     def __init__(
@@ -32,7 +34,6 @@ class Runtime:
         clock: Callable[[], float],
         reached: Callable[[str], None],
     ) -> None:
-        self.service = service
         self.options = options
         self.memory = memory
         self.clock = clock
@@ -40,8 +41,16 @@ class Runtime:
         self.directory = options.directory / service.name / options.worker
         self.transactional_id = f"{service.name}.{options.worker}"
         self.memo = Memo(self.directory / "worker.json")
-        rekeyed = [input_name(service, each) for each in service.sources if isinstance(each, Rekeyed)]
-        self.counts = Counts(service.operators, rekeyed, clock)
+        self.declared = service
+        self.counts = Counts(service.operators, clock=clock)
+        self.place(service if self.memo.generation is None else placed(service, self.memo.generation))
         self.traffic = Traffic()
         self.feeds = {each.topic.name: Feed(self.counts.of(each, AgentCounts)) for each in service.agents}
         self.tables: dict[str, LocalTable] = {}
+        self.named: dict[str, LocalTable] = {}
+
+    def place(self, service: Service) -> None:
+        """Set the service as its workers run it."""
+        self.service = service
+        for each in service.rekeyed:
+            self.counts.rekeyings.setdefault(each.name_in(service.name), RekeyCounts())

@@ -14,19 +14,23 @@ from larder.local_tables.table import LocalTable
 
 
 class ServiceTopics:
-    """The `ids` of all topics and the `partition_counts` of those that the group reads, by name."""
+    """The `ids` of all topics and the `partition_counts` of those that the group reads, by name.
+
+    `facts` is what the broker reported before the worker started.
+    """
 
     def __init__(self, plan: ServicePlan, facts: Mapping[str, TopicFacts], memo: Memo) -> None:
         self.placement = Placement(plan, memo)
         self.placement.note({name: Described(each.topic_id, each.partitions) for name, each in facts.items()})
         self.ids = {name: each.topic_id for name, each in facts.items()}
         self.partition_counts = {name: facts[name].partitions for name in plan.group_topics}
-        self._facts = facts
+        self.facts = facts
 
     def confirm(self, table: LocalTable) -> None:
         """Set a table's topic as the broker reported it before the worker started."""
-        facts = self._facts[table.topic.name]
-        count = self.placement.partitions(table.topic.name, facts.partitions)
+        name = table.stored.topic.name
+        facts = self.facts[name]
+        count = self.placement.partitions(name, facts.partitions)
         table.set_topic(facts.topic_id, count, facts.delete_retention_ms / 1000)
 
     def note(self, found: Mapping[str, Described], tables: Mapping[str, LocalTable]) -> None:

@@ -19,7 +19,7 @@ from larder.worker.runtime import Runtime
 
 def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[str, Any]:
     """Return the status: rates per second, freshness in seconds. No `membership` until the group is joined."""
-    service, counts, tables, now = runtime.service, runtime.counts, runtime.tables, runtime.clock()
+    service, counts, tables, now = runtime.service, runtime.counts, runtime.named, runtime.clock()
     taken = {topic: each.records.total() for topic, each in runtime.traffic.taken.items()}
     held_back = () if membership is None else membership.assignments.problems
     return {

@@ -23,18 +23,28 @@ log = logging.getLogger("larder")
 def open_declared(runtime: Runtime) -> None:
     """Open the local copies of the declared tables, to answer from them before the broker is reached."""
     for use in runtime.service.tables:
-        table = runtime.tables[use.name] = _declared(runtime, use)
-        table.partition_count = runtime.memo.partitions.get(use.name, 0)
+        table = _open(runtime, use)
+        table.partition_count = runtime.memo.partitions.get(use.read_from.name, 0)
         table.open_local()
 
 
 def confirm(runtime: Runtime, plan: ServicePlan, topics: ServiceTopics) -> None:
-    """Set each topic as the broker reports it, which drops copies of another topic; add the internal tables."""
+    """Set each topic as the broker reports it, which drops copies of another topic; add the internal tables.
+
+    A table that the generation of the service reads from another topic is opened again from there.
+    """
+    for use in plan.service.tables:
+        before = runtime.named[use.name]
+        if before.stored.topic.name != use.read_from.name:
+            before.close()
+            del runtime.tables[before.stored.topic.name]
+            _open(runtime, use)
     for table in runtime.tables.values():
         topics.confirm(table)
     runtime.memo.remember_partitions({name: table.partition_count for name, table in runtime.tables.items()})
     for topic in plan.internal.values():
         table = runtime.tables[topic.name] = _internal(runtime, topic)
+        runtime.named.setdefault(topic.name, table)
         topics.confirm(table)
 
 
@@ -55,16 +65,22 @@ def close(runtime: Runtime) -> None:
             log.warning("%s", error)
 
 
+def _open(runtime: Runtime, use: TableUse) -> LocalTable:
+    table = runtime.tables[use.read_from.name] = runtime.named[use.name] = _declared(runtime, use)
+    return table
+
+
 def _declared(runtime: Runtime, use: TableUse) -> LocalTable:
     options = runtime.options
     role = TableRole(
         by_key=use.held == "partition",
         followed=True,
+        mirrored=use.mirrored,
         decided_on=any(decide.state.name == use.name for decide in runtime.service.decides),
         gaps_allowed=options.tables_from == "earliest",
         losses_accepted=options.losses_accepted,
     )
-    return _table(runtime, use.topic, use.held, role)
+    return _table(runtime, use.read_from, use.held, role, use.topic)
 
 
 def _internal(runtime: Runtime, topic: OwnerTopic) -> LocalTable:
@@ -78,11 +94,13 @@ def _internal(runtime: Runtime, topic: OwnerTopic) -> LocalTable:
     return _table(runtime, topic, "partition", role)
 
 
-def _table(runtime: Runtime, topic: OwnerTopic, held: Held, role: TableRole) -> LocalTable:
+def _table(
+    runtime: Runtime, topic: OwnerTopic, held: Held, role: TableRole, declared: OwnerTopic | None = None
+) -> LocalTable:
     # Deletions in a topic that only this service writes are in order, so they need not be remembered.
     retention = timedelta(0) if role.internal else TOMBSTONE_RETENTION
     stored = Table(
         topic, runtime.directory, runtime.memory, held, runtime.clock,
         tombstone_retention=retention, fault=runtime.reached,
     )  # fmt: skip
-    return LocalTable(stored, role, runtime.options.session_timeout, runtime.clock)
+    return LocalTable(stored, role, runtime.options.session_timeout, runtime.clock, declared)

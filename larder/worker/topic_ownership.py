@@ -20,7 +20,7 @@ from larder.declaring.records import Record
 from larder.declaring.topology import TopicUse
 from larder.kafka.admin import Cluster
 from larder.kafka.publishers import publisher
-from larder.kafka.readers import reader, records, spans
+from larder.kafka.readers import reader, whole
 
 log = logging.getLogger("larder")
 
@@ -66,8 +66,7 @@ async def release(cluster: Cluster, topic: str) -> None:
 async def _standing(cluster: Cluster) -> dict[bytes, Claim]:
     """Read the topic to its current end."""
     async with reader(cluster.connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
-        whole = (await spans(consumer, [_ALL]))[_ALL]
-        found = [record async for some in records(consumer, _ALL, whole) for record in some]
+        found = await whole(consumer, _ALL)
     for record in {record.key: record for record in found}.values():
         if record.value is not None and _claim(record) is None:
             _warn_of_misplaced(record)

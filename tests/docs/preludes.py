@@ -70,6 +70,7 @@ held = stock.table(levels)
 
 OF_PAGES: Final = {
     "docs/reference/topics-and-rows.md": _SHOP,
+    "docs/how-to/choose-partitions.md": _SHOP,
     "docs/reference/joins.md": _SHOP + _JOINS,
     "docs/reference/decides.md": _SHOP + _DECIDES,
 }

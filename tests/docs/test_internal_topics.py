@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from larder import DeadLetter, Decision, EventTopic, OwnerTopic, Row, Service, Wait
+from larder.declaring.facts import TopicFacts
+from larder.declaring.generations import completed, placed
 from larder.declaring.topology import topics_of
 from larder.types import WakeUp
 from tests.support.documents import page, table
@@ -41,7 +43,7 @@ labels = OwnerTopic("labels", Label, key="address_id", revision="revision")
 calls = EventTopic("calls", Call, key="call_id")
 callers = OwnerTopic("callers", Caller, key="customer_id", revision="revision", owner="desk")
 
-desk = Service("desk")
+desk = Service("desk", partitions=12)
 desk.join(addresses.by("customer_id"), desk.table(customers), into=labels, missing=Wait(seconds=1).then(DeadLetter))
 
 
@@ -55,7 +57,8 @@ def test_the_internal_topics_are_those_of_the_program() -> None:
         re.sub(r"<\w+>", "[a-z._-]+", re.escape(row[0].strip("`"))): "compacted" in row[1]
         for row in table(page("reference/topics-and-headers"), "topic")
     }
-    found = {use.name: use.compacted for use in topics_of(desk) if use.internal}
+    four = {name: TopicFacts(4, "compact", 1_000_000, "id") for name in ("customers", "callers")}
+    found = {use.name: use.compacted for use in topics_of(placed(desk, completed(desk, four))) if use.internal}
     matches = {(pattern, name) for pattern in listed for name in found if re.fullmatch(pattern, name)}
     assert {pattern for pattern, _ in matches} == set(listed)
     assert {name for _, name in matches} == set(found)

@@ -104,6 +104,18 @@ async def forget_offsets(kafka: str, group: str) -> None:
         assert answer.results == [(group, 0)], answer
 
 
+async def read_again(kafka: str, group: str, topic: str, partitions: int) -> None:
+    """Reset the offsets of a group without members, for one topic, to its start."""
+    client = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
+    await client.start()
+    try:
+        tps = [TopicPartition(topic, number) for number in range(partitions)]
+        client.assign(tps)
+        await client.commit(dict.fromkeys(tps, 0))
+    finally:
+        await client.stop()
+
+
 @asynccontextmanager
 async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(bootstrap_servers=kafka)

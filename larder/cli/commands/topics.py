@@ -30,8 +30,9 @@ class TopicsWanted(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The topics on the broker, those created just now, and the claims of their owners."""
+    """The services as workers run them, the topics on the broker, those created just now, and the owners' claims."""
 
+    services: Mapping[str, Service]
     facts: Mapping[str, TopicFacts]
     created: set[str]
     claims: Mapping[str, Claim]
@@ -69,28 +70,31 @@ def command(*, service: str | None, create: bool, released: str | None, as_json:
     declared_topics(services, service, {})  # raises for a mistake in SERVICE before any request to a broker
     connection = serving_broker()
     answered = talk(connection, _ask(connection, TopicsWanted(services, service, create)))
-    listed = [_described(each, answered) for each in declared_topics(services, service, answered.facts)]
+    listed = [_described(each, answered) for each in declared_topics(answered.services, service, answered.facts)]
     answer({"broker": str(connection), "topics": listed}, as_json=as_json, for_people=lambda: _show(listed))
 
 
 async def _ask(connection: Connection, wanted: TopicsWanted) -> Answered:
     from larder.config.declared import declared_topics  # noqa: PLC0415 - imports what services are made of
     from larder.kafka.admin import Cluster  # noqa: PLC0415 - imports Kafka's client
+    from larder.worker.generations import as_run  # noqa: PLC0415
     from larder.worker.topic_ownership import claims  # noqa: PLC0415 - imports Kafka's client
 
     async with Cluster(connection) as cluster:
-        names = [each.use.name for each in declared_topics(wanted.services, wanted.only, {})]
-        facts = await cluster.facts(names)
-        created: set[str] = set()
-        # An internal topic has as many partitions as its source, which has to exist first.
-        for internal in (False, True) if wanted.create else ():
-            declared = declared_topics(wanted.services, wanted.only, facts)
+        services, created = wanted.services, set[str]()
+        # The declared topics decide how many partitions the internal ones have.
+        for internal in (False, True):
+            names = [each.use.name for each in declared_topics(services, wanted.only, {})]
+            facts = await cluster.facts(names)
+            declared = declared_topics(services, wanted.only, facts) if wanted.create else []
             missing = [each.use for each in declared if each.use.internal is internal and _lacks(each, wanted, facts)]
             if missing:
                 await cluster.create(missing)
                 created |= {use.name for use in missing}
                 facts = await cluster.facts(names)
-        return Answered(facts, created, await claims(cluster))
+            if not internal:
+                services = {name: await as_run(cluster, service) for name, service in services.items()}
+        return Answered(services, facts, created, await claims(cluster))
 
 
 async def _release(connection: Connection, topic: str) -> Claim:

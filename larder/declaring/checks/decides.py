@@ -16,7 +16,7 @@ from larder.declaring.checks.topics import rekey_problems, type_name
 from larder.declaring.decisions import Decision, Delete
 from larder.declaring.facts import RESTORE, Facts, wake_ups_name
 from larder.declaring.fields import unreadable
-from larder.declaring.partition_counts import described_count, partitions
+from larder.declaring.partition_counts import partitions
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.sources import Source, events_of, partitioned_by
@@ -35,7 +35,7 @@ def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[
     if any(unreadable(row) for row in (decide.state.topic.row, *(source.row for source in decide.inputs))):
         return
     for source in decide.inputs:
-        yield from _input_problems(declared, service, decide, source, facts)
+        yield from _input_problems(declared, decide, source)
     yield from _wake_up_problems(declared, service, decide, facts)
     if decide.function is None:
         yield Problem(declared, "requires a function", "none", "decorate one: @service.decide(...)")
@@ -64,7 +64,7 @@ def _state_problems(declared: str, service: Service, decide: Decide) -> Iterator
         yield Problem(declared, "a decide requires at least one input", "none", "give it a topic of events")
 
 
-def _input_problems(declared: str, service: Service, decide: Decide, source: Source, facts: Facts) -> Iterator[Problem]:
+def _input_problems(declared: str, decide: Decide, source: Source) -> Iterator[Problem]:
     declared = f"{declared} by {source.name}"
     if isinstance(source, Rekeyed):
         unknown = list(rekey_problems(declared, source))
@@ -83,24 +83,8 @@ def _input_problems(declared: str, service: Service, decide: Decide, source: Sou
             f"{source.row.__name__}.{field}: {type_name(source.row, field)}",
             advice(source, topic),
         )
-    counts = partitions(service, source, facts), partitions(service, topic, facts)
-    if counts[0] != counts[1]:
-        yield Problem(
-            declared,
-            "a state requires as many partitions as its inputs",
-            f"{described_count(service, topic, facts)}, {described_count(service, source, facts)}",
-            _level_out(source, topic, counts[0], facts),
-        )
     if events_of(source).name == topic.name:
         yield Problem(declared, "a state is no input of its own", topic.name, "decide on events")
-
-
-def _level_out(source: Source, topic: OwnerTopic, count: int, facts: Facts) -> str:
-    """Return how to give a state and an input equal partition counts; the input has `count`."""
-    ways_out = [] if isinstance(source, Rekeyed) else [f'use {source.name}.by("{source.key}")']
-    if facts.get(topic.name) is None:
-        ways_out.append(f"declare {topic.name} with partitions={count}")
-    return ", or ".join(ways_out) or RESTORE
 
 
 def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Iterator[Problem]:
@@ -118,7 +102,7 @@ def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Ite
 
 def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
     name = wake_ups_name(service.name, decide)
-    found, wanted = facts.get(name), partitions(service, decide.state.topic, facts)
+    found, wanted = facts.get(name), partitions(service, decide.state.read_from, facts)
     if decide.wakes and found is not None and found.partitions != wanted:
         yield Problem(
             declared,

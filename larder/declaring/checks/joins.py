@@ -13,7 +13,7 @@ from larder.declaring.checks.functions import function_problems
 from larder.declaring.checks.keys import holds_key_of, source_key_problems
 from larder.declaring.checks.outputs import output_problems
 from larder.declaring.checks.topics import field_problems, rekey_problems, type_name
-from larder.declaring.facts import RESTORE, Facts, input_name, waiting_name
+from larder.declaring.facts import RESTORE, Facts, waiting_name
 from larder.declaring.fields import fields, unreadable
 from larder.declaring.missing import Terminal, Wait
 from larder.declaring.partition_counts import partitions
@@ -47,7 +47,7 @@ def join_problems(service: Service, join: Join, facts: Facts) -> Iterator[Proble
         yield from rekey_problems(declared, join.source)
     yield from _rows_problems(declared, service, join)
     for lookup in join.lookups:
-        yield from _lookup_problems(service, join.source, lookup, facts)
+        yield from _lookup_problems(service, join.source, lookup)
     if join.function is not None:
         yield from function_problems(declared, join, join.function)
     else:
@@ -128,7 +128,7 @@ def _json_name(topic: EventTopic | OwnerTopic, field: str) -> str | None:
     return None if known is None else known.encode_name
 
 
-def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Facts) -> Iterator[Problem]:
+def _lookup_problems(service: Service, source: Source, lookup: Lookup) -> Iterator[Problem]:
     table = lookup.table
     declared = f"join {source.name} with {table.name}"
     if table.service != service.name:
@@ -155,7 +155,7 @@ def _lookup_problems(service: Service, source: Source, lookup: Lookup, facts: Fa
     if not unknown:
         yield from _fit_problems(declared, source, lookup)
     if table.held == "partition":
-        yield from _copartition_problems(declared, service, source, lookup, facts)
+        yield from _copartition_problems(declared, source, lookup)
 
 
 def _fit_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Problem]:
@@ -169,9 +169,7 @@ def _fit_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Pro
         )
 
 
-def _copartition_problems(
-    declared: str, service: Service, source: Source, lookup: Lookup, facts: Facts
-) -> Iterator[Problem]:
+def _copartition_problems(declared: str, source: Source, lookup: Lookup) -> Iterator[Problem]:
     table = lookup.table.topic
     field = _likely_field(source, lookup)
     events = events_of(source).name
@@ -183,22 +181,6 @@ def _copartition_problems(
             f'.on("{lookup.field}") where the source is partitioned by "{partitioned_by(source)}"',
             ways_out,
         )
-    counts = partitions(service, source, facts), partitions(service, table, facts)
-    if counts[0] != counts[1]:
-        yield Problem(
-            declared,
-            "co-partitioned tables require equal partition counts",
-            f"{counts[0]} and {counts[1]}",
-            _level_out(service, source, facts) or ways_out,
-        )
-
-
-def _level_out(service: Service, source: Source, facts: Facts) -> str | None:
-    """Return what to do about an internal topic with another number of partitions."""
-    name = input_name(service, source)
-    if not isinstance(source, Rekeyed) or facts.get(name) is None:
-        return None
-    return f"delete the internal topic {name}, so that it is created again"
 
 
 def _likely_field(source: Source, lookup: Lookup) -> str:

@@ -67,8 +67,8 @@ def _unequal(system: System, service: Service, source: Source, table: str) -> It
         AUDIT,
         f"service {service.name}, {name} with {table}",
         f"{one.partitions} and {counted(other.partitions, 'partition')}",
-        "a record and its row may be in partitions with different numbers, and so on different workers: the service"
-        " refuses to start",
+        "a key belongs to partitions with different numbers in them, and so to different workers: the inputs that"
+        " depend on them are held back",
         (RESTORE,)
         if isinstance(source, Rekeyed) or table in set(_states(service))
         else (

@@ -60,7 +60,6 @@ class Decider:
         self._near = near
         self._dead_letters = at.dead_letters()
         self._outputs = outputs
-        self._delivery = at.delivery
         self._events = EmittedEvents(at.delivery)
         self.topic = compiled.decide.state.topic
         self._revision = compiled.decide.state.topic.revision
@@ -141,8 +140,7 @@ class Decider:
         for key, _ in verdict.wakes:
             self._require_here(key)
         for row, based_on in rows:
-            headers = self.rows.headers(row, based_on)
-            self._delivery.check(self.rows.output, row.key, row.value, timestamp, headers)
+            self.rows.check(row, timestamp, based_on)
 
     def _require_here(self, key: bytes) -> None:
         if (place := partition_of(key, self.rows.output.partitions)) != self.rows.partition:

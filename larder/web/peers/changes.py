@@ -141,7 +141,7 @@ class OfAll:
         """Return after a partition has moved; raise TimeoutError if a stream does not start in time."""
         async with asyncio.timeout(START_SECONDS):
             await self._all_started.wait()
-        topic = self._held.topic.name
+        topic = self._held.stored.topic.name
         shared = {peer.worker: list(numbers) for peer, numbers in self._shares.elsewhere}
         while True:
             await asyncio.sleep(LOOK_SECONDS)

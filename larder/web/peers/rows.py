@@ -48,8 +48,8 @@ async def route(  # noqa: PLR0913, PLR0917 - what is asked, of whom, and how lon
             tried: set[tuple[str, str]] = set()
             for refresh in (False, True):
                 peers = await here.directory.peers(refresh=refresh)
-                for peer in candidates(peers, held.topic.name, partition, here.worker):
-                    stands_by = not peer.processes(held.topic.name, partition)
+                for peer in candidates(peers, held.stored.topic.name, partition, here.worker):
+                    stands_by = not peer.processes(held.stored.topic.name, partition)
                     if (peer.worker, peer.web) in tried or (stands_by and (copy_here or not refresh)):
                         continue
                     tried.add((peer.worker, peer.web))
@@ -75,7 +75,7 @@ def is_known_as_mine(here: Sources, held: LocalTable, partition: int) -> bool:
         return True
     if partition not in held.partitions or held.state(partition).stands_by:
         return False
-    topic = held.topic.name
+    topic = held.stored.topic.name
     return any(peer.worker == here.worker and peer.processes(topic, partition) for peer in here.directory.known)
 
 

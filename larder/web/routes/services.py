@@ -63,7 +63,8 @@ def _with(worker: Mapping[str, Any], status: Mapping[str, Any] | None, *, mine: 
 
 def _me(here: Sources) -> dict[str, Any]:
     """Describe a worker that is not in a group (yet)."""
-    shared = {name: here.tables[name] for name in here.declared if here.tables[name].held == "partition"}
+    tables = [here.tables[name] for name in here.declared]
+    shared = {table.stored.topic.name: table for table in tables if table.held == "partition"}
     return {
         "worker": here.worker,
         "web": here.address(),

@@ -52,7 +52,7 @@ def _summary(here: Sources, held: LocalTable) -> dict[str, Any]:
     phases = [table.state(each).phase for each in table.partitions if is_mine(held, each)]
     phases = phases or [table.state(each).phase for each in table.partitions]
     return {
-        "table": table.topic.name,
+        "table": held.topic.name,
         "held": table.held,
         "topic": table.topic.name,
         "rows": table.sizes().rows,
@@ -147,7 +147,7 @@ async def _of_all(
 
 
 def _unknown(here: Sources, held: LocalTable, peers: Iterable[Peer], partition: int) -> dict[str, Any]:
-    name = held.topic.name
+    name = held.stored.topic.name
     others = candidates(peers, name, partition, here.worker)
     owner = next((peer for peer in others if peer.processes(name, partition)), None)
     state = "unserved" if owner is None else "no answer"

@@ -225,16 +225,6 @@ def test_all_mistakes_of_a_decide_are_reported_at_once() -> None:
     assert "fold bank.accounts: requires a function; found none" in found
 
 
-def test_a_state_requires_as_many_partitions_as_its_inputs() -> None:
-    facts: dict[str, TopicFacts | None] = {
-        "bank.accounts": TopicFacts(4, "compact", 1_000_000, "a"),
-        "bank.moves": TopicFacts(6, "delete", 1_000_000, "b"),
-    }
-    found = said(bank(), facts)
-    assert "a state requires as many partitions as its inputs; found 4 in bank.accounts, 6 in bank.moves" in found
-    assert found.endswith('use bank.moves.by("account")')
-
-
 def test_decides_that_feed_one_another_in_a_circle_are_refused_in_memory() -> None:
     service = Service("bank")
     here = service.table(accounts_topic)

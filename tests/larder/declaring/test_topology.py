@@ -86,6 +86,14 @@ def test_topics_are_created_with_their_declared_settings() -> None:
                 "message.timestamp.type": "LogAppendTime",
             },
         ),
+        "s.growth": (
+            1,
+            {
+                "cleanup.policy": "compact",
+                "max.message.bytes": "8388608",
+                "message.timestamp.type": "LogAppendTime",
+            },
+        ),
     }
 
 

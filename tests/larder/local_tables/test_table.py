@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from larder.kafka.batch_consumer import ObservedEnd
 from larder.kafka.partitioner import partition_of
+from larder.local_tables.end_tracker import Hop
 from larder.local_tables.horizon import DELETE_RETENTION, LogRange, TableGapError
 from larder.local_tables.misplaced import misplaced
 from larder.local_tables.role import TableRole
@@ -312,3 +313,50 @@ def test_ends_are_passed_once_every_position_is_at_or_past_them(
     assert (
         by_partition.at(0).has_passed({partition: ObservedEnd(end, 1.0) for partition, end in ends.items()}) is passed
     )
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path, clock: Clock) -> Iterator[LocalTable]:
+    """Partition 0 of a table that is read from a mirror."""
+    stored = Table(customers, tmp_path, small_memory(), "partition", clock)
+    held = LocalTable(stored, TableRole(mirrored=True), PATIENCE, clock)
+    held.set_topic("id-1", 1)
+    held.open([0])
+    held.resume({0: LogRange(0, 0)})
+    yield held
+    held.close()
+
+
+def test_a_mirror_is_caught_up_only_once_the_rows_of_its_source_have_passed(mirrored: LocalTable, clock: Clock) -> None:
+    mirrored.observe_end(0, ObservedEnd(0, clock.now, 0))
+    assert not mirrored.at(0).caught_up(), "an empty mirror says nothing of its source"
+    mirrored.passed(Hop(clock.now + 1, clock.now + 2))
+    mirrored.observe_end(0, ObservedEnd(0, clock.now + 1.5, 3))
+    assert not mirrored.at(0).caught_up(), "an end from before the rows had passed"
+    mirrored.observe_end(0, ObservedEnd(0, clock.now + 3, 3))
+    assert not mirrored.at(0).caught_up(), "records of an open transaction count"
+    mirrored.apply(0, [], 3)
+    assert mirrored.at(0).caught_up()
+    assert mirrored.state(0).freshness(clock.now + 11) == 10, "as fresh as the question to the source"
+    assert mirrored.at(0).ends()[0].at == clock.now + 1, "a deadline waits for what the source had"
+
+
+def test_a_mirror_is_measured_through_its_source_again_after_a_pause(mirrored: LocalTable, clock: Clock) -> None:
+    mirrored.passed(Hop(clock.now, clock.now))
+    mirrored.observe_end(0, ObservedEnd(0, clock.now, 0))
+    assert mirrored.at(0).caught_up()
+    clock.now += PATIENCE + 1
+    mirrored.observe_end(0, ObservedEnd(0, clock.now, 0))
+    assert not mirrored.at(0).caught_up(), "the source may have more by now"
+    mirrored.passed(Hop(clock.now + 1, clock.now + 1))
+    mirrored.observe_end(0, ObservedEnd(0, clock.now + 2, 0))
+    assert mirrored.at(0).caught_up()
+
+
+def test_an_assignment_measures_a_mirror_through_its_source(mirrored: LocalTable, clock: Clock) -> None:
+    mirrored.passed(Hop(clock.now, clock.now))
+    mirrored.observe_end(0, ObservedEnd(0, clock.now, 0))
+    clock.now += 1
+    mirrored.resume({0: LogRange(0, 0)})
+    mirrored.observe_end(0, ObservedEnd(0, clock.now, 0))
+    assert not mirrored.at(0).caught_up(), "the last question to the source was before the assignment"

@@ -63,7 +63,7 @@ async def test_own_topics_are_created_as_declared_once_those_of_others_exist(kaf
     assert reported[0] == f"waiting for topics of other owners: {prefix}.customers, {prefix}.orders"
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 7})
-    facts = await asyncio.wait_for(preparing, 20)
+    facts = (await asyncio.wait_for(preparing, 20)).facts
     assert {
         name.removeprefix(f"{prefix}."): (fact.partitions, fact.cleanup_policy) for name, fact in facts.items()
     } == {
@@ -86,7 +86,7 @@ async def test_own_topics_are_created_as_declared_once_those_of_others_exist(kaf
 async def test_a_rekeyed_topic_gets_the_partition_count_of_the_table_it_joins(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 5}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 7})
-    facts = await prepare(shop(prefix, by_partition=True), Connection(kafka), print)
+    facts = (await prepare(shop(prefix, by_partition=True), Connection(kafka), print)).facts
     assert facts[f"{prefix}.{prefix}.orders.by.customer_id"].partitions == 5
 
 
@@ -103,16 +103,16 @@ async def test_a_state_is_created_with_the_partition_count_of_its_source_once_th
     async with Cluster(Connection(kafka)) as cluster:
         assert state.name not in await cluster.facts([state.name])
     await create(kafka, {orders.name: 2})
-    facts = await asyncio.wait_for(preparing, 20)
+    facts = (await asyncio.wait_for(preparing, 20)).facts
     assert facts[state.name].partitions == 2
 
 
 async def test_existing_topics_are_left_unchanged(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1, f"{prefix}.joined": 9}, {"max.message.bytes": "5000"})
-    facts = await prepare(shop(prefix), Connection(kafka), print)
+    facts = (await prepare(shop(prefix), Connection(kafka), print)).facts
     assert (facts[f"{prefix}.joined"].partitions, facts[f"{prefix}.joined"].max_message_bytes) == (9, 5_000)
-    assert await prepare(shop(prefix), Connection(kafka), print) == facts
+    assert (await prepare(shop(prefix), Connection(kafka), print)).facts == facts
 
 
 async def test_all_mismatches_are_reported_together_and_nothing_is_created(kafka: str, prefix: str) -> None:
@@ -123,7 +123,6 @@ async def test_all_mismatches_are_reported_together_and_nothing_is_created(kafka
     message = str(refused.value)
     assert "an owner topic requires cleanup.policy=compact" in message
     assert "an event topic requires cleanup.policy=delete" in message
-    assert "equal partition counts" in message
     async with Cluster(Connection(kafka)) as cluster:
         assert f"{prefix}.joined" not in await cluster.facts([f"{prefix}.joined"])
 
@@ -142,7 +141,7 @@ async def test_two_workers_can_create_the_same_topics_at_once(kafka: str, prefix
     await create(kafka, {f"{prefix}.customers": 1}, COMPACTED)
     await create(kafka, {f"{prefix}.orders": 1})
     one, other = await asyncio.gather(*(prepare(shop(prefix), Connection(kafka), print) for _ in range(2)))
-    assert one == other
+    assert one[1:] == other[1:]
 
 
 @pytest.mark.parametrize(

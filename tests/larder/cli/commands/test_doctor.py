@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from larder import OwnerTopic, Service
 from larder.config.connection import Connection
 from larder.config.settings import Settings
+from larder.declaring.generations import Generation
 from larder.doctor.audits.open_transactions import open_transactions
 from larder.doctor.audits.placement import crc32
 from larder.doctor.gathering import AuditScope, gather
@@ -261,7 +262,10 @@ async def test_a_store_older_than_the_retention_of_tombstones_is_found(patient: 
     assert f"worker one of {patient.service}, which is stopped" in finding["seen"]
 
 
-async def test_different_partition_counts_of_joined_topics_are_found(patient: Patient) -> None:
+async def test_different_partition_counts_of_topics_that_are_read_as_they_are_are_found(patient: Patient) -> None:
+    topics = (patient.orders, patient.customers)
+    settled = Generation(1, dict.fromkeys(topics, 4), dict.fromkeys(topics, ""))
+    await patient.send(f"{patient.service}.growth", Sent("1", settled.encode()))
     await grow(patient.kafka, patient.orders, 6)
     result = patient.doctor()
     finding = result.of("partitions", f"{patient.orders} with {patient.customers}")
