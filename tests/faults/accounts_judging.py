@@ -16,7 +16,8 @@ SIGNS = {"opened": 1, "credited": 1, "debited": -1}
 def violations(case: Case) -> Iterator[Violation]:
     """Yield all violations."""
     yield from owned_violations(case, "accounts")
-    for source in ("openings", "transfers", f"{case.prefix}.transfers.by.source", "credits"):
+    hops = [f"{case.prefix}.{each}" for each in ("transfers.by.source", "openings.by.account", "credits.by.account")]
+    for source in ("openings", "transfers", "credits", *hops):
         for letter in case.letters(source):
             yield Violation("parked", f"{letter.key}: {letter.headers.get('larder.cause')}")
     yield from _booked_once(case)

@@ -23,9 +23,7 @@ def violations(case: Case) -> Iterator[Violation]:
     labels = case.of("labels")
     yield from chain_violations(labels)
     yield from generation_violations(labels)
-    clients, addresses = (
-        Versions(case.name(topic), case.history.written, case.of(topic)) for topic in ("clients", "addresses")
-    )
+    clients, addresses = case.versions("clients"), case.versions("addresses")
     yield from answer_violations(case.history, case.name("clients"), clients)
     for source in ("addresses", f"{case.prefix}.addresses.by.client_id"):
         for letter in case.letters(source):

@@ -16,11 +16,15 @@ def owned_violations(case: Case, topic: str) -> Iterator[Violation]:
     records = case.of(topic)
     yield from chain_violations(records)
     yield from generation_violations(records)
-    yield from answer_violations(case.history, case.name(topic), versions_of(case.name(topic), records))
+    rows = case.of(f"{case.prefix}.{topic}.rows")
+    yield from answer_violations(case.history, case.name(topic), versions_of(case.name(topic), records, rows))
 
 
-def versions_of(topic: str, records: Sequence[Seen]) -> Versions:
-    """Return the rows of an owned topic. Each came into the log between `appended` and `read`."""
+def versions_of(topic: str, records: Sequence[Seen], rows: Sequence[Seen] = ()) -> Versions:
+    """Return the rows of an owned topic. Each came into the log between `appended` and `read`.
+
+    `rows` are the records of the internal topic from which workers read them, if there is one.
+    """
     written = [
         Written(
             topic,
@@ -35,7 +39,7 @@ def versions_of(topic: str, records: Sequence[Seen]) -> Versions:
         for record in records
         if record.read != NEVER
     ]
-    return Versions(topic, written, records)
+    return Versions(topic, written, records, rows)
 
 
 def chain_violations(records: Sequence[Seen]) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.history import History, Seen, Violation
 from tests.faults.plan import Plan
+from tests.faults.versions import Versions
 from tests.faults.writing import Writer
 
 
@@ -30,6 +31,11 @@ class Case:
     def of(self, topic: str) -> Sequence[Seen]:
         """Return the records of a topic (named without the prefix) by partition and offset."""
         return self._by_topic.get(self.name(topic), [])
+
+    def versions(self, table: str) -> Versions:
+        """Return the versions of a followed table, where workers read it: in its topic or in its mirror."""
+        mirror = self.of(f"{self.prefix}.{table}.mirror")
+        return Versions(self.name(table), self.history.written, self.of(table), mirror)
 
     def letters(self, source: str) -> Sequence[Seen]:
         """Return the dead letters of a topic, without those that were replayed."""
@@ -88,7 +94,7 @@ from larder import DeadLetter, Decision, Drop, PassOn, Service, Wait, Wake
 from larder.types import WakeUp
 from larder import EventTopic, OwnerTopic, Row
 
-service = Service("{prefix}")
+service = Service("{prefix}", partitions={own})
 
 # A version with an additional required field in its states cannot read the rows of the other, but not vice versa.
 CHANGED = "CHANGED_TYPE" in os.environ
@@ -98,4 +104,5 @@ ADDED = {"added": "since"} if CHANGED else {}
 
 def module(parts: Iterable[Part], plan: Plan, prefix: str) -> str:
     """Return the text of the module that the workers run."""
-    return "\n".join([HEAD, *(part.text(plan) for part in parts)]).replace("{prefix}", prefix)
+    text = "\n".join([HEAD, *(part.text(plan) for part in parts)])
+    return text.replace("{prefix}", prefix).replace("{own}", str(plan.own or None))

@@ -71,6 +71,10 @@ LAST_REPLAYED = 0.5
 """Seeds below this end with a replay, unless they end with something else."""
 
 
+OWN = (0, 3, 6)
+"""Numbers of partitions for the service; its topics have 4."""
+
+
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
@@ -98,7 +102,8 @@ class Plan:
 
     With `anew` it ends with a worker that starts without stores after tombstones were removed, with `absent` with a
     worker that was down until then, with `replayed` with a replay of all dead letters. `grown` is a topic of the
-    service that gets more partitions at the end. With `standby` workers copy partitions of others.
+    service that gets more partitions at the end. With `standby` workers copy partitions of others. `own` is the number
+    of partitions that the service declares, which differs from that of its topics; 0 for none.
     """
 
     seed: int
@@ -114,9 +119,10 @@ class Plan:
     replayed: bool
     standby: bool
     faults: tuple[Fault, ...]
+    own: int = 0
 
     def __str__(self) -> str:
-        manner = [name for name in MANNERS if getattr(self, name)]
+        manner = [name for name in MANNERS if getattr(self, name)] + ([f"own {self.own}"] if self.own else [])
         return f"{'+'.join(self.parts)}: {', '.join([*map(str, self.faults), *manner]) or 'no fault'}"
 
 
@@ -136,6 +142,8 @@ def planned(seed: int) -> Plan:
     standby = chance.random() < 0.5
     grown = chance.choice([topic for part in parts for topic in PLACING.get(part, ())] or [""])
     grown = grown if 0.2 <= last < 0.35 else ""
+    # Drawn last, so that the rest of a seed's plan stays as it was.
+    own = chance.choice(OWN) if last >= LAST_REPLAYED else 0
     return Plan(
         seed,
         parts,
@@ -150,6 +158,7 @@ def planned(seed: int) -> Plan:
         0.35 <= last < LAST_REPLAYED,
         standby,
         faults,
+        own,
     )
 
 

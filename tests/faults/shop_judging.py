@@ -13,7 +13,6 @@ from tests.faults.history import History, Seen, Violation
 from tests.faults.joins import Join, Waiting, join_violations
 from tests.faults.parts import Case
 from tests.faults.plan import Plan
-from tests.faults.versions import Versions
 
 
 def joins_of(plan: Plan, prefix: str) -> tuple[Join, Join]:
@@ -46,7 +45,7 @@ def violations(case: Case) -> Iterator[Violation]:
     yield from _written_is_there(case.history, orders, enrich.source)
     yield from _rekeyed_once(orders, rekeyed)
     for join, source, owner in ((enrich, orders, "customers"), (fulfil, rekeyed, "products")):
-        versions = Versions(case.name(owner), case.history.written, case.of(owner))
+        versions = case.versions(owner)
         yield from join_violations(
             join,
             source,

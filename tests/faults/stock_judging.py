@@ -22,7 +22,8 @@ def violations(case: Case) -> Iterator[Violation]:
     yield from owned_violations(case, "levels")
     by = BY.replace("{prefix}", case.prefix)
     wake_ups = f"{case.prefix}.levels.wake-ups"
-    for source in ("requests", "deliveries", by, wake_ups):
+    hop = f"{case.prefix}.deliveries.by.product_id"
+    for source in ("requests", "deliveries", hop, by, wake_ups):
         for letter in case.letters(source):
             yield Violation("parked", f"{letter.key}: {letter.headers.get('larder.cause')}")
     events = {

@@ -210,7 +210,7 @@ class Trial:
         return found + [
             Violation("unsettled", f"{tp.topic}/{tp.partition}: committed {committed.get(tp, 0)} of {high[tp]}")
             for tp in stable
-            if (tp.topic in inputs or tp.topic.endswith(".replays")) and committed.get(tp, 0) < high[tp]
+            if (tp.topic in inputs or _is_internal_input(tp.topic)) and committed.get(tp, 0) < high[tp]
         ]
 
     async def _silent(self) -> list[Violation]:
@@ -221,6 +221,10 @@ class Trial:
             if not any(answer and answer.status in {200, 404} for answer in answers):
                 found.append(Violation("silent", f"no worker knows of {key} in {table}"))
         return found
+
+
+def _is_internal_input(topic: str) -> bool:
+    return topic.endswith(".replays") or (".by." in topic and not topic.endswith(".keys"))
 
 
 @asynccontextmanager

@@ -28,18 +28,23 @@ NOTHING = Version(None, -1, -1, (), 0.0, 0.0)
 
 
 class Versions:
-    """All versions of all keys of one owner topic, in the order of their revisions."""
+    """All versions of all keys of one owner topic, in the order of their revisions.
 
-    def __init__(self, topic: str, written: Iterable[Written], seen: Iterable[Seen]) -> None:
+    `copied` are the records of the internal topic from which workers read it, if any: then their places count.
+    """
+
+    def __init__(
+        self, topic: str, written: Iterable[Written], seen: Iterable[Seen], copied: Sequence[Seen] = ()
+    ) -> None:
         places: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
-        for record in seen:
-            if record.topic == topic:
+        for record in copied or seen:
+            if copied or record.topic == topic:
                 places[record.key, revision_of(record)].add((record.partition, record.offset))
         writes: dict[tuple[str, int], list[Written]] = defaultdict(list)
         for write in written:
             if write.topic == topic and write.revision is not None:
                 writes[write.key, write.revision].append(write)
-                if write.acked != NEVER:
+                if write.acked != NEVER and not copied:
                     places[write.key, write.revision].add((write.partition, write.offset))
         self._by_key: dict[str, list[Version]] = {}
         for (key, revision), same in sorted(writes.items()):
