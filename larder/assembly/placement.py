@@ -9,11 +9,12 @@ operators are built for the count at the start.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 
 from larder.assembly.memo import Memo
 from larder.assembly.plan import InputPlan, ServicePlan
+from larder.declaring.generations import Generation
 from larder.declaring.plurals import counted, plural
 from larder.declaring.problems import Problem
 from larder.kafka.topic_metadata import Described
@@ -64,6 +65,7 @@ class Placement:
         self._replays = {name for name, each in plan.inputs.items() if each.replays is not None}
         self._own = plan.owned | plan.passed_through | _rekeyed(plan)
         self._topics = frozenset(chain.from_iterable(self._inputs.values()))
+        self._settled = _native_counts(memo.generation, self._topics)
         self._found: dict[str, Described] = {}
         self.problems: Mapping[str, Problem] = {}
 
@@ -104,7 +106,7 @@ class Placement:
 
     def partitions(self, name: str, found: int) -> int:
         """Return the partition count by which a topic's rows are placed; `found` is its current count."""
-        return self._memo.placed[name].partitions if name in self.problems else found
+        return self._counts_before(self._found)[name] if name in self.problems else found
 
     def problem_of(self, name: str) -> Problem | None:
         """Return the problem that holds an input back, if any."""
@@ -113,8 +115,21 @@ class Placement:
         )
 
     def _problems(self, found: Mapping[str, Described]) -> Mapping[str, Problem]:
-        before = changed(self._memo.placed, found)
+        before = self._counts_before(found)
         return {name: self._problem(name, count, found[name]) for name, count in before.items()}
+
+    def _counts_before(self, found: Mapping[str, Described]) -> Mapping[str, int]:
+        """Return the previous partition count of each topic whose count has changed.
+
+        A topic that the service has settled to read as it is keeps its count, even if it is created again.
+        """
+        settled = {name: count for name, count in self._settled.items() if name in found}
+        remembered = {
+            name: count
+            for name, count in changed(self._memo.placed, found).items()
+            if name not in settled or self._memo.placed[name].topic_id == found[name].topic_id
+        }
+        return remembered | {name: count for name, count in settled.items() if found[name].partitions != count}
 
     def _problem(self, name: str, before: int, now: Described) -> Problem:
         inputs = sorted(each for each, topics in self._inputs.items() if name in topics and each not in self._replays)
@@ -130,11 +145,19 @@ class Placement:
 
     def _way_out(self, name: str, before: int, now: Described) -> str:
         again = f"create {name} again with {counted(before, 'partition')}, and rewrite its records"
-        if now.topic_id != self._memo.placed[name].topic_id:
+        remembered = self._memo.placed.get(name)
+        if name not in self._settled and remembered is not None and now.topic_id != remembered.topic_id:
             return f"it is another topic now: restart the workers to continue with its partition count, or {again}"
         if name in self._own:
             return f"add no partitions to a topic of the service; {again}"
         return f"{again}; or start the service under a new name, once the owners have rewritten all records"
+
+
+def _native_counts(generation: Generation | None, topics: Collection[str]) -> Mapping[str, int]:
+    """Return the partition counts of the topics that a generation has settled to read as they are."""
+    if generation is None:
+        return {}
+    return {name: generation.counts[name] for name in generation.native if name in topics}
 
 
 def _rekeyed(plan: ServicePlan) -> frozenset[str]:

@@ -11,6 +11,7 @@ from larder.assembly.memo import Memo
 from larder.assembly.placement import Placement, changed, first_read, placed_by
 from larder.assembly.plan import ServicePlan, plan
 from larder.declaring.facts import TopicFacts
+from larder.declaring.generations import Generation
 from larder.declaring.partition_counts import partitions as known
 from larder.declaring.topology import topics_of
 from larder.kafka.topic_metadata import Described
@@ -212,3 +213,15 @@ def test_a_state_and_its_rekeyed_topic_get_the_same_count_whatever_the_source_ha
 
     facts = {"orders": TopicFacts(2, "delete", 1_000_000, "id")}
     assert known(service, levels, facts) == known(service, orders.by("customer_id"), facts)
+
+
+def test_a_topic_that_the_service_reads_as_it_is_keeps_its_count_even_if_it_is_created_again(tmp_path: Path) -> None:
+    memo = Memo(tmp_path / "worker.json")
+    memo.remember_generation(Generation(1, {"calls": 4, "customers": 4}, {"calls": "id-1", "customers": "id-2"}))
+    placement = Placement(planned(native()), memo)
+    placement.note({"calls": Described("id-1", 4), "customers": Described("id-2 again", 6)})
+    problem = placement.problem_of("calls")
+    assert problem is not None
+    assert str(problem).startswith("topic customers: requires the 4 partitions")
+    assert "restart" not in problem.do
+    assert placement.partitions("customers", 6) == 4
