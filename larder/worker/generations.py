@@ -16,7 +16,8 @@ from aiokafka.structs import TopicPartition
 from larder.config.connection import Connection
 from larder.declaring.facts import TopicFacts, growth_name, mirror_name
 from larder.declaring.generations import Generation, completed, merged, placed, read_generation, unheeded
-from larder.declaring.problems import DeclarationError
+from larder.declaring.plurals import counted
+from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
 from larder.declaring.topology import topics_of
 from larder.kafka.admin import Cluster
@@ -28,7 +29,7 @@ from larder.worker.topic_ownership import REQUEST_TIMEOUT_MS
 log = logging.getLogger("larder")
 
 
-class Written(NamedTuple):
+class GrowthRecords(NamedTuple):
     """What a service has written down: its generation, and when its mirrors had all deletions of their sources."""
 
     generation: Generation | None
@@ -115,11 +116,17 @@ async def as_run(cluster: Cluster, service: Service) -> Service:
     return placed(service, completed(service, facts, known, history))
 
 
-async def _read(connection: Connection, topic: str) -> Written:
+async def _read(connection: Connection, topic: str) -> GrowthRecords:
     async with reader(connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
         values = [record.value or b"" for record in await whole(consumer, TopicPartition(topic, 0))]
-    generation = merged(each for each in map(read_generation, values) if each is not None)
-    return Written(generation, [each for each in map(read_mirror_time, values) if each is not None])
+    generations = [each for each in map(read_generation, values) if each is not None]
+    times = [each for each in map(read_mirror_time, values) if each is not None]
+    if foreign := len(values) - len(generations) - len(times):
+        log.warning("%s", Problem(
+            f"topic {topic}", "requires records of its service only", counted(foreign, "other record"),
+            "they are ignored; let only Larder write there",
+        ))  # fmt: skip
+    return GrowthRecords(merged(generations), times)
 
 
 async def _write(connection: Connection, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:

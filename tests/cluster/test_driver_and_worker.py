@@ -132,7 +132,7 @@ class Both:
         for topic in OUTPUTS:
             for record in self._driver.read(self._name(topic)):
                 self.driven.add(topic, record)
-        self._beside.call(self._send(inputs, int(at.timestamp() * 1000)))
+        self._beside.call(self._send(inputs, round(at.timestamp() * 1000)))
         for topic, positions in self._ends.items():
             until_read([self._worker], topic, positions)
         deadline = time.monotonic() + PATIENCE

@@ -107,7 +107,10 @@ async def test_a_follower_cannot_write_to_a_followed_table(kafka: str, shop: str
     assert said in refused.text
 
     use = Service("following").global_table(OwnerTopic("stock", Row, key="product_id"))
-    assert {name for name in dir(use) if not name.startswith("_")} == {"service", "topic", "held", "name", "on"}
+    assert {name for name in dir(use) if not name.startswith("_")} == {
+        *("service", "topic", "held", "name", "on"),
+        *("build", "read_from", "mirror", "mirrored"),
+    }
 
     start(counting(shop, "keeping"), f"{shop}.keeping").until_running()
     await until_count(kafka, f"{shop}.stock", 1)
