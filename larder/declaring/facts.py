@@ -73,11 +73,6 @@ def rows_name(service: str, table: TableUse) -> str:
     return f"{service}.{table.name}.rows"
 
 
-def mirror_name(service: str, source: str) -> str:
-    """Name the mirror of a topic in a service."""
-    return f"{service}.{source}.mirror"
-
-
 def growth_name(service: str) -> str:
     """Name the topic with the generations of a service."""
     return f"{service}.growth"

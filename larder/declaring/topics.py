@@ -173,4 +173,11 @@ class Rekeyed:
 
     def name_in(self, service: str) -> str:
         """Return the name of the internal topic in a service."""
-        return f"{service}.{self.source.name}.{'mirror' if self.mirrored else f'by.{self.field}'}"
+        if self.mirrored:
+            return mirror_name(service, self.source.name)
+        return f"{service}.{self.source.name}.by.{self.field}"
+
+
+def mirror_name(service: str, source: str) -> str:
+    """Name the mirror of a topic in a service."""
+    return f"{service}.{source}.mirror"

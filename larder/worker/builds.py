@@ -12,11 +12,12 @@ from typing import Final
 
 import msgspec
 
-from larder.declaring.facts import TopicFacts, mirror_name
+from larder.declaring.facts import TopicFacts
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
+from larder.declaring.topics import mirror_name
 from larder.local_tables.horizon import LEAST_RETENTION
 
 WRITTEN_SECONDS: Final = 300.0

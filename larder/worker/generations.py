@@ -14,11 +14,12 @@ from uuid import uuid4
 from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
-from larder.declaring.facts import TopicFacts, growth_name, mirror_name
+from larder.declaring.facts import TopicFacts, growth_name
 from larder.declaring.generations import Generation, completed, merged, placed, read_generation, unheeded
 from larder.declaring.plurals import counted
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
+from larder.declaring.topics import mirror_name
 from larder.declaring.topology import topics_of
 from larder.kafka.admin import Cluster
 from larder.kafka.publishers import publisher
@@ -91,6 +92,8 @@ async def _passed(cluster: Cluster, group: str, topics: Sequence[str]) -> set[st
 async def require_rows(cluster: Cluster, service: Service) -> None:
     """Raise DeclarationError if the rows of a state would have to be copied into a new topic: they are elsewhere."""
     states = {decide.state.name: decide.state for decide in service.decides if decide.state.build is not None}
+    if not states:
+        return
     facts = await cluster.facts([topic for use in states.values() for topic in (use.name, use.read_from.name)])
     new = [name for name, use in states.items() if use.read_from.name not in facts and name in facts]
     tps = [TopicPartition(name, number) for name in new for number in range(facts[name].partitions)]

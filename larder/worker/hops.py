@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from larder.declaring.facts import mirror_name
 from larder.declaring.problems import LarderError, Problem
+from larder.declaring.topics import mirror_name
 from larder.group.faust_consumer import Consumer
 from larder.kafka.retrying import is_passing
 from larder.local_tables.end_tracker import Hop
