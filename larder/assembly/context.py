@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
 
 from larder.counters.counts import Counts
+from larder.declaring.problems import Problem
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.local_tables.table import LocalTable
 from larder.operators.context import PartitionContext
+from larder.operators.copying import Cursor
 from larder.operators.joins.waiting import Waiting
 from larder.operators.reactions import Begun
 from larder.operators.user_agents import Feed
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from larder.assembly.decides import DecideParts
     from larder.assembly.placement import Placement
     from larder.assembly.plan import ServicePlan
+    from larder.processing.loop import Chore
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Assignment:
 
     `begun` has the offset at which reacting to a partition begins. `waiting` collects the joins that were built and
     whose records wait for rows, by input partition.
+
+    For a service that is scaled: `copied` has how far partitions are copied into the next generation, `begins` the
+    offset from which each input is processed, and `floors` the one up to which an earlier generation has processed it.
+    `is_new` says whether a partition of a source that others have grown has to wait, `unfit` why it can never be
+    processed. `driver` writes how far the growth has come.
     """
 
     plan: ServicePlan
@@ -43,11 +51,22 @@ class Assignment:
     clock: Callable[[], float]
     placement: Placement
     partition_counts: Mapping[str, int]
+    copied: Mapping[TopicPartition, Cursor] = field(default_factory=dict)
+    begins: Mapping[TopicPartition, int] = field(default_factory=dict)
+    floors: Mapping[TopicPartition, int] = field(default_factory=dict)
+    is_new: Callable[[TopicPartition], bool] = lambda _: False
+    unfit: Mapping[TopicPartition, Problem] = field(default_factory=dict)
+    driver: Chore | None = None
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
     def of(self, topics: Collection[str]) -> list[TopicPartition]:
         """Return the assigned partitions of these topics, in order."""
         return sorted(tp for tp in self.assigned if tp.topic in topics)
+
+    def heads(self, topic: str) -> Sequence[int] | None:
+        """Return the end of what was copied into each partition of an input before this generation began."""
+        generation = self.plan.service.generation
+        return None if generation is None else generation.heads.get(topic)
 
     def at(self, tp: TopicPartition) -> PartitionContext:
         """Return the context of one partition."""

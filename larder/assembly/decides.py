@@ -31,7 +31,8 @@ class DecidePlan(OperatorPlan):
     """A decide, the topics it reads and those it writes; `wake_ups` is set if its function sets any.
 
     `public` is the state's own topic, if its rows are kept in an internal one: each write goes to both. `outputs` are
-    the topics of `into`, in order, followed by the topic of refusals.
+    the topics of `into`, in order, followed by the topic of refusals. No row of an earlier generation had a revision
+    above `floor`.
     """
 
     operator: Decide
@@ -41,6 +42,7 @@ class DecidePlan(OperatorPlan):
     public: Output | None
     outputs: tuple[Output, ...]
     wake_ups: Output | None
+    floor: int = 0
 
     @property
     def states(self) -> Collection[str]:
@@ -75,6 +77,7 @@ def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
         output_of(decide.state.name, facts) if decide.state.build is not None else None,
         tuple(output_of(name, facts) for name in names),
         output_of(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
+        0 if service.generation is None else service.generation.floors.get(decide.state.name, 0),
     )
 
 
@@ -132,7 +135,7 @@ class DecideParts:
         )
         # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
         at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
-        decider = Decider(plan.compiled, at.owned(plan.state, plan.public), near, plan.outputs, at)
+        decider = Decider(plan.compiled, at.owned(plan.state, plan.public, plan.floor), near, plan.outputs, at)
         if plan.wake_ups is not None:
             wake_ups = WakeUps(at.owned(plan.wake_ups), decider, self._inputs(plan, partition), at.delivery)
             decider.set_wake_up = wake_ups.set

@@ -36,7 +36,7 @@ class OperatorPlan:
     @property
     def step(self) -> str:
         """The name of this step in dead letters."""
-        return f"{self.operator.kind} {self.operator.name}"
+        return self.operator.step
 
     @property
     def states(self) -> Collection[str]:

@@ -56,14 +56,16 @@ def first_read(remembered: Mapping[str, Described], found: Mapping[str, Describe
 class Placement:
     """Compares these topics, as the broker reports them, with what this worker remembers.
 
-    `problems` has the problem of each topic whose partition count has changed.
+    `problems` has the problem of each topic whose partition count has changed. `own` are the topics that only the
+    service writes.
     """
 
     def __init__(self, plan: ServicePlan, memo: Memo) -> None:
         self._memo = memo
+        self._service = plan.service.name
         self._inputs = placed_by(plan)
         self._replays = {name for name, each in plan.inputs.items() if each.replays is not None}
-        self._own = plan.owned | plan.passed_through | _rekeyed(plan)
+        self.own = plan.owned | plan.passed_through | _rekeyed(plan)
         self._topics = frozenset(chain.from_iterable(self._inputs.values()))
         self._settled = _native_counts(memo.generation, self._topics)
         self._found: dict[str, Described] = {}
@@ -148,9 +150,10 @@ class Placement:
         remembered = self._memo.placed.get(name)
         if name not in self._settled and remembered is not None and now.topic_id != remembered.topic_id:
             return f"it is another topic now: restart the workers to continue with its partition count, or {again}"
-        if name in self._own:
+        if name in self.own:
             return f"add no partitions to a topic of the service; {again}"
-        return f"{again}; or start the service under a new name, once the owners have rewritten all records"
+        number = f"--partitions {now.partitions}"
+        return f"run larder scale {self._service} {number} to let the service place records by itself; or {again}"
 
 
 def _native_counts(generation: Generation | None, topics: Collection[str]) -> Mapping[str, int]:

@@ -16,8 +16,10 @@ from larder.assembly.rekeying import GatherPlan, RekeyPlan
 from larder.declaring.agents import AgentDeclaration
 from larder.declaring.compiled.reactions import compile_reaction
 from larder.declaring.facts import dead_letters_name, input_name, keys_name, replays_name
+from larder.declaring.growth import Copy, copies
 from larder.declaring.service import Service
-from larder.declaring.topics import OwnerTopic
+from larder.declaring.sources import TableUse
+from larder.declaring.topics import OwnerTopic, Rekeyed
 from larder.declaring.topology import topics_of
 from larder.delivery.output import Output
 from larder.operators.reactions import Reacting
@@ -53,8 +55,42 @@ class InputPlan:
 
 
 @dataclass(frozen=True)
+class CopyPlan:
+    """A topic that is copied into the next generation of the service."""
+
+    copy: Copy
+    output: Output
+
+
+@dataclass(frozen=True)
+class GrowthPlan:
+    """The next generation: its number, what is copied into it by the topic of before, and its copied tables.
+
+    Workers read those tables already, so that they have the rows when the generation begins.
+    """
+
+    number: int
+    partitions: int
+    copies: Mapping[str, CopyPlan]
+    tables: Sequence[TableUse]
+
+    @property
+    def warm(self) -> list[str]:
+        """The topics of its copied tables."""
+        return [use.read_from.name for use in self.tables]
+
+    def waiting(self, topic: str) -> list[str]:
+        """Return the topics of waiting records that are put back in front of the rest of an input."""
+        into = self.copies[topic].output.topic
+        return [name for name, each in self.copies.items() if each.copy.kind == "waiting" and each.output.topic == into]
+
+
+@dataclass(frozen=True)
 class ServicePlan:
-    """The topics that the group reads, by purpose, and those that the service writes."""
+    """The topics that the group reads, by purpose, and those that the service writes.
+
+    `growth` is set while the service is being scaled: then no input is processed.
+    """
 
     service: Service
     partitioned: Mapping[str, OwnerTopic]
@@ -66,6 +102,7 @@ class ServicePlan:
     dead_letters: Output
     outputs: Mapping[str, Output]
     """Every topic that the service may write, by name."""
+    growth: GrowthPlan | None = None
 
     @property
     def joins(self) -> list[JoinPlan]:
@@ -92,6 +129,16 @@ class ServicePlan:
         """Return the tables of which an input needs every row: it is held back while one is unreadable."""
         return sorted({*self.states_of(name), *self._read(name).kept})
 
+    def former_inputs(self, name: str) -> frozenset[str]:
+        """Return the topics from which the service may have read the records of an input before."""
+        source = self.rekeyed_into(name)
+        return frozenset() if source is None else source.former_inputs(self.service.name)
+
+    def rekeyed_into(self, name: str) -> Rekeyed | None:
+        """Return what the service passes to an internal topic; None if it passes nothing there."""
+        service = self.service
+        return next((each for each in service.rekeyed if input_name(service, each) == name), None)
+
     def _read(self, name: str) -> InputPlan:
         """Return what is declared on an input, or on the input whose dead letters it replays."""
         return self.inputs[self.inputs[name].replays or name]
@@ -110,7 +157,12 @@ class ServicePlan:
 
     @property
     def passed_through(self) -> frozenset[str]:
-        """Event topics that only this service writes and reads, so their processed records can be deleted."""
+        """Event topics that only this service writes and reads, so their processed records can be deleted.
+
+        While the service is being scaled, there are none: it may go back to the offsets of before.
+        """
+        if self.growth is not None:
+            return frozenset()
         rekeyed = {
             plan.output.topic
             for each in self.inputs.values()
@@ -122,24 +174,40 @@ class ServicePlan:
 
     @property
     def group_topics(self) -> list[str]:
-        return [*self.partitioned, *self.internal, *self.inputs]
+        """All topics of which the group assigns partitions, each once."""
+        growing = () if self.growth is None else (*self.growth.copies, *self.growth.warm)
+        return list(dict.fromkeys([*self.partitioned, *self.internal, *self.inputs, *growing]))
 
 
-def plan(service: Service, facts: KnownFacts) -> ServicePlan:
-    """Plan a service whose declarations are valid and whose topics all exist."""
+def plan(service: Service, facts: KnownFacts, following: Service | None = None) -> ServicePlan:
+    """Plan a service whose declarations are valid and whose topics all exist.
+
+    `following` is the service of the next generation, while the service is being scaled.
+    """
     planned = (plan_operator(each, service, facts) for each in service.operators)
     operators = [each for each in planned if each is not None]
     inputs = _inputs(service, operators, facts)
     return ServicePlan(
         service,
-        {use.read_from.name: use.read_from for use in service.tables if use.held == "partition"},
+        {use.read_from.name: use.read_from for use in (*service.tables, *service.kept) if use.held == "partition"},
         dict(_internal(service, inputs, operators)),
         inputs,
         operators,
         _reactions(service, facts),
         output_of(dead_letters_name(service.name), facts),
         {use.name: output_of(use.name, facts) for use in topics_of(service, facts) if use.owned},
+        None if following is None else _growth(service, following, facts),
     )
+
+
+def _growth(service: Service, following: Service, facts: KnownFacts) -> GrowthPlan | None:
+    if following.generation is None:
+        return None
+    found = {each.topic: CopyPlan(each, output_of(each.into, facts)) for each in copies(service, following)}
+    copied = {each.output.topic for each in found.values() if each.copy.kind == "rows"}
+    tables = [use for use in following.tables if use.read_from.name in copied]
+    number = following.generation.number
+    return GrowthPlan(number, max(following.generation.counts.values()), found, tables)
 
 
 def _reactions(service: Service, facts: KnownFacts) -> Mapping[str, Sequence[Reacting]]:

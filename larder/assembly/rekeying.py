@@ -32,14 +32,11 @@ class RekeyPlan:
     @property
     def step(self) -> str:
         """The name of this step in dead letters."""
-        return "mirror" if self.rekeyed.mirrored else f"by {self.rekeyed.field}"
+        return self.rekeyed.step
 
     def placed(self, name: str) -> Iterator[str]:
-        """Yield the topic that it writes, and for rows the source and the places."""
+        """Yield the topic that it writes, and for rows with places the source and the places."""
         yield self.output.topic
-        if self.rekeyed.mirrored:
-            # A key that a grown source has in two partitions would have two orders.
-            yield name
         if self.places is not None:
             # Each source partition remembers the places of its rows, so that it can move them.
             yield from (name, self.places.topic)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka.structs import TopicPartition
 
+from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
+
+WHILE_SCALED: Final = "processes no records while it is being scaled"
+"""Why inputs are held back on purpose: it is no fault."""
 
 
 def too_few_partitions(tp: TopicPartition, count: int, tables: Mapping[str, int]) -> Problem | None:
@@ -32,4 +37,14 @@ def uneven_replays(tp: TopicPartition, count: int, source: TopicPartition, sourc
         f"requires as many partitions as {source.topic}, whose dead letters are replayed in it",
         f"{count}, and {source_count} of {source.topic}",
         "add partitions where there are fewer, with kafka-topics for instance; until then its records are held back",
+    )
+
+
+def being_scaled(service: str, partitions: int) -> Problem:
+    """Return why no input is processed while a service is being scaled."""
+    return Problem(
+        f"service {service}",
+        WHILE_SCALED,
+        f"a growth to {counted(partitions, 'partition')}",
+        f"wait, follow it with larder scale {service}, or cancel it with larder scale {service} --cancel",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from larder.counters.cause_log import kind_of
 from larder.dead_letters.letters import Name
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from larder.dead_letters.letters import Headers, Letter
     from larder.declaring.coordinates import Coordinates
     from larder.declaring.facts import TopicFacts
+
+DISCARD: Final = "discard the letter"
 
 
 class Chosen(NamedTuple):
@@ -56,22 +58,49 @@ def obstacle(letter: Letter, facts: TopicFacts) -> str | None:
     return None
 
 
-def stepless(letter: Letter, topic: str, partitions: int | None) -> str:
-    """Return why a letter cannot be replayed to the step that wrote it; empty if it can.
+def nameless(letter: Letter) -> str:
+    """Return why a letter without a step cannot be replayed to one."""
+    return f"replaying requires the step that wrote the letter; found a letter that names none; {_republishing(letter)}"
 
-    `partitions`: their number in `topic`, from which the step would read it; None if there is no such topic.
+
+def elsewhere(letter: Letter, *, republish: bool) -> str:
+    """Return why a letter cannot be replayed to a step that no input of its record has today.
+
+    `republish`: whether anybody reads its topic.
     """
-    do = f"--republish publishes it for all readers of {letter.id.topic}"
-    if letter.step is None:
-        return f"replaying requires the step that wrote the letter; found a letter that names none; {do}"
-    if partitions is None:
-        return (
-            f"replaying requires {topic}, which the workers of {letter.service} create; found none; start one, or {do}"
-        )
-    if letter.id.partition >= partitions:
-        found = f"replaying requires partition {letter.id.partition} of {topic}; found"
-        return f"{found} {counted(partitions, 'partition')}; add partitions to it, or {do}"
-    return ""
+    do = _republishing(letter) if republish else DISCARD
+    return (
+        f"replaying requires the step {letter.step!r} on an input of {letter.service} with the records of"
+        f" {letter.id.topic}; found none; declare it again, or {do}"
+    )
+
+
+def uncreated(letter: Letter, topic: str) -> str:
+    """Return why a letter cannot be replayed in a topic that does not exist."""
+    return (
+        f"replaying requires {topic}, which the workers of {letter.service} create; found none; start one, or"
+        f" {_republishing(letter)}"
+    )
+
+
+def beyond(letter: Letter, topic: str, facts: TopicFacts) -> str | None:
+    """Return why a letter cannot be replayed in its partition of a topic; None if it can."""
+    if letter.id.partition < facts.partitions:
+        return None
+    found = f"replaying requires partition {letter.id.partition} of {topic}; found"
+    return f"{found} {counted(facts.partitions, 'partition')}; add partitions to it, or {_republishing(letter)}"
+
+
+def unread(letter: Letter) -> str:
+    """Return why a letter cannot be republished to a topic that its service has left when it was scaled."""
+    return (
+        f"republishing requires a topic that somebody reads; found {letter.id.topic}, which {letter.service} has left"
+        f" when it was scaled; replay the letter without --republish, or {DISCARD}"
+    )
+
+
+def _republishing(letter: Letter) -> str:
+    return f"--republish publishes it for all readers of {letter.id.topic}"
 
 
 def too_large(letter: Letter, topic: str, headers: Headers, facts: TopicFacts) -> str | None:

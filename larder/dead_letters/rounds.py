@@ -51,11 +51,14 @@ class Ready(NamedTuple):
 
 @dataclass
 class Round:
-    """One pass through the letters, with a producer that has just been initialised."""
+    """One pass through the letters, with a producer that has just been initialised.
+
+    `originals` makes the records to replay; None to discard the letters.
+    """
 
     connection: Connection
     shelf: Shelf
-    originals: Originals
+    originals: Originals | None
     producer: TransactionalProducer
     how: How
     chosen: Chosen
@@ -120,7 +123,7 @@ class Round:
 
     async def _ready(self, letter: Letter) -> Ready | None:
         """Prepare the letters that can be settled, and record why the others cannot."""
-        replay = await self.originals.replay(letter) if self.how != "discarded" else None
+        replay = None if self.originals is None else await self.originals.replay(letter)
         if isinstance(replay, str):
             self.outcome.left[letter.identity.name] = replay
             return None

@@ -18,6 +18,12 @@ REPLAYED: Final = "larder.replayed"
 """On a replayed record: the coordinates of the original, as topic/partition/offset."""
 ATTEMPT: Final = "larder.attempt"
 """How many times the record was replayed to its step before; absent if never."""
+MOVED: Final = 2**48
+"""The first offset of replayed records of other topics, which the service has read in an earlier generation.
+
+An offset there may belong to another record of the input by now, so a step gets such a record with this offset plus its
+offset in the topic of replays. No topic has so many records, and JSON keeps such numbers exactly.
+"""
 # The most characters of a cause that are kept; a cause may quote text of users.
 _CAUSE: Final = 4_000
 # The most bytes that the record batch format adds to a header.
@@ -44,11 +50,12 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it is, and what is wrong with
     service: str, topic: str, partition: int, record: Record, cause: str, step: str = ""
 ) -> DeadLetterRecord:
     """Make the dead letter of a record; `cause` is text for people, and `step` writes the letter."""
+    at = origin(topic, partition, record)
     ours = {
         "larder.service": service,
-        "larder.topic": topic,
-        "larder.partition": str(partition),
-        "larder.offset": str(record.offset),
+        "larder.topic": at.topic,
+        "larder.partition": str(at.partition),
+        "larder.offset": str(at.offset),
         "larder.timestamp": str(record.timestamp),
         "larder.cause": cause if len(cause) <= _CAUSE else f"{cause[:_CAUSE]}...",
     }
@@ -61,7 +68,23 @@ def dead_letter(  # noqa: PLR0913, PLR0917 - where it is, and what is wrong with
     headers += [(name, text.encode(errors="backslashreplace")) for name, text in ours.items()]
     if record.key is not None:
         headers.append((_KEY, record.key))
-    return DeadLetterRecord(str(Coordinates(topic, partition, record.offset)).encode(), record.value, headers)
+    return DeadLetterRecord(str(at).encode(), record.value, headers)
+
+
+def origin(topic: str, partition: int, record: Record) -> Coordinates:
+    """Return the coordinates of a record; those before its service was scaled, if it was replayed from there."""
+    before = replayed_from(record) if record.offset >= MOVED else None
+    return before or Coordinates(topic, partition, record.offset)
+
+
+def replayed_from(record: Record) -> Coordinates | None:
+    """Return the coordinates that a replayed record names as those of its original; None if it names none."""
+    return Coordinates.read((dict(record.headers or ()).get(REPLAYED) or b"").decode(errors="replace"))
+
+
+def settling_id(service: str) -> str:
+    """Return the transactional id with which the letters of a service are settled; ids of workers have no slash."""
+    return f"{service}/dead-letters"
 
 
 def cause_of(error: Exception) -> str:

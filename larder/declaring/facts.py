@@ -6,10 +6,11 @@ Facts are plain values; other modules ask the broker for them. The names of inte
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from larder.declaring.sources import Source, TableUse
-from larder.declaring.topics import Rekeyed
+from larder.declaring.topics import Rekeyed, of_generation
 
 if TYPE_CHECKING:
     from larder.declaring.decides import Decide
@@ -45,12 +46,14 @@ def dead_letters_name(service: str) -> str:
 
 def waiting_name(service: str, join: Join) -> str:
     """Return the name of the topic of records that wait for their partner."""
-    return f"{service}.{join.into.name}.waiting"
+    read_in = join.source.generation if isinstance(join.source, Rekeyed) else 1
+    return of_generation(f"{service}.{join.into.name}.waiting", read_in)
 
 
 def keys_name(service: str, rekeyed: Rekeyed) -> str:
     """Return the name of the topic that stores the partitions of rekeyed rows."""
-    return f"{rekeyed.name_in(service)}.keys"
+    # The places of rows lie where the source's partitions are, in all generations.
+    return f"{replace(rekeyed, generation=1).name_in(service)}.keys"
 
 
 def joined_name(service: str, join: Join) -> str:
@@ -65,12 +68,12 @@ def replays_name(service: str, input_topic: str) -> str:
 
 def wake_ups_name(service: str, decide: Decide) -> str:
     """Return the name of the topic of a decide's wake-ups."""
-    return f"{service}.{decide.name}.wake-ups"
+    return of_generation(f"{service}.{decide.name}.wake-ups", decide.state.generation)
 
 
 def rows_name(service: str, table: TableUse) -> str:
     """Name the topic of a state's rows, if its own topic has another number of partitions than the service."""
-    return f"{service}.{table.name}.rows"
+    return of_generation(f"{service}.{table.name}.rows", table.generation)
 
 
 def growth_name(service: str) -> str:

@@ -6,13 +6,13 @@ of the service: events by their key field, rows by their message key (a *mirror*
 internal topic, and each write goes to its own topic as well. So the owner of a topic never has to change its number.
 
 A *generation* is the decision. It is taken once, and written down, since a topic whose number changes later must not
-be read in another way. Pure.
+be read in another way. A service that is scaled gets another one: see `larder.declaring.growth`. Pure.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -36,11 +36,30 @@ class Generation(msgspec.Struct, frozen=True):
     counts   the number of partitions in which a topic meets others, by the name of the topic that is declared. An
              internal topic of `.by` counts as a topic.
     native   the ids of those topics among them that are read as they are, by name.
+
+    Later generations also have:
+
+    at       when it began, in seconds since the epoch.
+    filled   the tables whose mirrors it begins empty, because the generation before read them as they are, and the
+             number of partitions that they had then.
+    reacted  the tables whose own topics the service reacts to, as the generation before did: a mirror would give it
+             each row once more.
+    floors   by state, a revision that no row before had.
+    heads    by internal topic, the end of what was copied into each partition before it began.
     """
 
     number: int
     counts: Mapping[str, int]
     native: Mapping[str, str]
+    at: float = 0.0
+    filled: Mapping[str, int] = {}
+    reacted: tuple[str, ...] = ()
+    floors: Mapping[str, int] = {}
+    heads: Mapping[str, tuple[int, ...]] = {}
+
+    def of_number(self, number: int) -> Generation:
+        """Return a generation with the same topics, all of which pass through internal ones."""
+        return Generation(number, self.counts, {})
 
     def encode(self) -> bytes:
         """Return it as JSON."""
@@ -56,19 +75,21 @@ def read_generation(value: bytes) -> Generation | None:
 
 
 def merged(found: Iterable[Generation]) -> Generation | None:
-    """Return the generation that records describe, in the order of the log: the first one that names a topic decides.
+    """Return the last generation that records describe, in the order of the log.
 
-    So two workers that write it at the same time agree, and topics that are declared later are added.
+    Of two records of one generation, the first one that names a topic decides. So two workers that write it at the same
+    time agree, and topics that are declared later are added.
     """
-    counts: dict[str, int] = {}
-    native: dict[str, str] = {}
-    number = 0
+    latest: Generation | None = None
     for each in found:
-        new = each.counts.keys() - counts.keys()
-        counts |= {name: each.counts[name] for name in new}
-        native |= {name: each.native[name] for name in new & each.native.keys()}
-        number = max(number, each.number)
-    return Generation(number, counts, native) if number else None
+        if latest is None or each.number > latest.number:
+            latest = each
+        elif each.number == latest.number:
+            native = {name: topic_id for name, topic_id in each.native.items() if name not in latest.counts}
+            latest = msgspec.structs.replace(
+                latest, counts={**each.counts, **latest.counts}, native={**latest.native, **native}
+            )
+    return latest
 
 
 def completed(
@@ -94,7 +115,9 @@ def completed(
             if before is not None or _is_native(service, member, count, facts):
                 found = facts.get(name)
                 native[name] = "" if found is None else found.topic_id
-    return Generation(1 if known is None else known.number, counts, native)
+    return (
+        Generation(1, counts, native) if known is None else msgspec.structs.replace(known, counts=counts, native=native)
+    )
 
 
 def unheeded(service: Service, generation: Generation) -> Iterator[Problem]:
@@ -103,9 +126,9 @@ def unheeded(service: Service, generation: Generation) -> Iterator[Problem]:
     if service.partitions is not None and others:
         yield Problem(
             f"service {service.name}",
-            "a service keeps the number of partitions of its first start",
-            f"partitions={service.partitions}, and {' and '.join(map(str, sorted(others)))} since then",
-            "declare the former number, or start the service under a new name",
+            "a service keeps its number of partitions until it is scaled",
+            f"partitions={service.partitions}, and {' and '.join(map(str, sorted(others)))} at work",
+            f"run larder scale {service.name} --partitions {service.partitions}, or declare the other number",
         )
     for member in chain.from_iterable(components(service)):
         if isinstance(member, Rekeyed) or member.partitioner == "murmur2" or member.name not in generation.native:
@@ -134,8 +157,13 @@ def _known_count(service: Service, names: Iterable[str], counts: Mapping[str, in
     return next(iter(known.values()), None)
 
 
-def placed(service: Service, generation: Generation) -> Service:
-    """Return the service as its workers run it: with the internal topics that the generation requires."""
+def placed(service: Service, generation: Generation, answering: Collection[str] = ()) -> Service:
+    """Return the service as its workers run it: with the internal topics that the generation requires.
+
+    `answering` are tables that it reads from their own topics as well, to answer from these while it fills their
+    mirrors.
+    """
+    number = generation.number
 
     def passes_through(name: str) -> bool:
         return name in generation.counts and name not in generation.native
@@ -143,17 +171,28 @@ def placed(service: Service, generation: Generation) -> Service:
     def table(use: TableUse) -> TableUse:
         if use.held == "global" or not passes_through(use.name):
             return use
+        of = replace(use, generation=number)
         is_state = any(decide.state == use for decide in service.decides)
-        return replace(use, build=rows_name(service.name, use) if is_state else use.mirror.name_in(service.name))
+        return replace(of, build=rows_name(service.name, of) if is_state else of.mirror.name_in(service.name))
+
+    def reacted_to(use: TableUse) -> TableUse:
+        return use if use.name in generation.reacted else table(use)
 
     def source(each: Source) -> Source:
-        if isinstance(each, Rekeyed) or not passes_through(each.name):
+        if isinstance(each, Rekeyed):
+            return replace(each, generation=number) if input_name(service, each) in generation.counts else each
+        if not passes_through(each.name):
             return each
-        return Rekeyed(each, each.key, mirrored=isinstance(each, OwnerTopic))
+        return Rekeyed(each, each.key, mirrored=isinstance(each, OwnerTopic), generation=number)
 
     found = type(service)(service.name, partitions=service.partitions)
+    found.generation = generation
     found.tables = [table(use) for use in service.tables]
-    found.operators = [each.placed_by(source, table) for each in service.operators]
+    reactions = service.reactions
+    found.operators = [each.placed_by(source, reacted_to if each in reactions else table) for each in service.operators]
+    own = {each.table for each in found.reactions}
+    found.kept = [use for use in service.tables if use not in found.tables and (use in own or use.name in answering)]
+    found.answering = frozenset(answering)
     found.counts = dict(_counts(found, generation))
     return found
 
@@ -162,9 +201,9 @@ def _counts(service: Service, generation: Generation) -> Iterator[tuple[str, int
     """Yield the number of partitions of each internal topic that a generation requires."""
     for member in chain.from_iterable(components(service)):
         declared = member.source.name if isinstance(member, Rekeyed) else member.name
-        name = input_name(service, member)
-        if (count := generation.counts.get(name) or generation.counts.get(declared)) is not None:
-            yield name, count
+        first = input_name(service, replace(member, generation=1) if isinstance(member, Rekeyed) else member)
+        if (count := generation.counts.get(first) or generation.counts.get(declared)) is not None:
+            yield input_name(service, member), count
     for use in service.tables:
         if use.build is not None:
             yield use.build, generation.counts[use.name]

@@ -104,6 +104,11 @@ class Operator:
         raise NotImplementedError
 
     @property
+    def step(self) -> str:
+        """Its name in dead letters."""
+        return f"{self.kind} {self.name}"
+
+    @property
     def counted_as(self) -> str:
         """The id under which its records are counted: its node's, unless several operators share one."""
         return node(self)

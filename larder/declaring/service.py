@@ -6,8 +6,8 @@ a second list. Declaring a service starts nothing and raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from larder.declaring.agents import AgentDeclaration, AgentFunction
 from larder.declaring.decides import Decide
@@ -18,6 +18,9 @@ from larder.declaring.operators import Operator, Role, Topic
 from larder.declaring.reactions import Reaction
 from larder.declaring.sources import Lookup, Source, TableUse, lookups, several
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
+
+if TYPE_CHECKING:
+    from larder.declaring.generations import Generation
 
 Agent = TypeVar("Agent", bound=AgentFunction)
 Kind = TypeVar("Kind", bound=Operator)
@@ -46,6 +49,12 @@ class Service:
         self.partitions = partitions
         self.counts: Mapping[str, int] = {}
         """The partition counts of internal topics, in the service as its workers run it."""
+        self.generation: Generation | None = None
+        """How it places its records, in the service as its workers run it."""
+        self.kept: list[TableUse] = []
+        """Tables that workers read from their own topics besides: for reactions, and until a mirror is filled."""
+        self.answering: Collection[str] = ()
+        """The names of those tables among them from which workers answer."""
         self.tables: list[TableUse] = []
         self.operators: list[Operator] = []
 

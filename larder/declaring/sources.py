@@ -17,13 +17,15 @@ class TableUse:
     """A table of one service, held whole ("global") or by "partition".
 
     `service` is the name of the service that declares it. `build` is the internal topic from which workers read its
-    rows, if they do not read them from its own topic: see `larder.declaring.generations`.
+    rows in a `generation` of the service, if they do not read them from its own topic: see
+    `larder.declaring.generations`.
     """
 
     service: str
     topic: OwnerTopic
     held: Held
     build: str | None = None
+    generation: int = 1
 
     @property
     def name(self) -> str:
@@ -38,7 +40,7 @@ class TableUse:
     @property
     def mirror(self) -> Rekeyed:
         """Its rows as the service passes them to an internal topic with another number of partitions."""
-        return Rekeyed(self.topic, self.topic.key, mirrored=True)
+        return Rekeyed(self.topic, self.topic.key, mirrored=True, generation=self.generation)
 
     @property
     def mirrored(self) -> bool:

@@ -5,7 +5,7 @@ Topics are frozen values: creating one starts nothing and checks nothing. A serv
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
@@ -135,11 +135,18 @@ class Rekeyed:
     missing: Terminal = DeadLetter
     mirrored: bool = False
     """Rows by their own key, which a service mirrors by itself: see `larder.declaring.generations`."""
+    generation: int = 1
+    """The generation of the service that reads them: each one has an internal topic of its own."""
 
     @property
     def name(self) -> str:
         """Its name in messages; the name of its topic is `name_in(service)`."""
         return self.source.name if self.mirrored else f'{self.source.name}.by("{self.field}")'
+
+    @property
+    def step(self) -> str:
+        """The name in dead letters of the step that passes the records on."""
+        return "mirror" if self.mirrored else f"by {self.field}"
 
     @property
     def row(self) -> type[Row]:
@@ -173,11 +180,19 @@ class Rekeyed:
 
     def name_in(self, service: str) -> str:
         """Return the name of the internal topic in a service."""
-        if self.mirrored:
-            return mirror_name(service, self.source.name)
-        return f"{service}.{self.source.name}.by.{self.field}"
+        name = f"{service}.{self.source.name}.{'mirror' if self.mirrored else f'by.{self.field}'}"
+        return of_generation(name, self.generation)
+
+    def former_inputs(self, service: str) -> frozenset[str]:
+        """Return the topics from which a service may have read these records before, each with its own partitions.
+
+        They are its internal topics of earlier generations, and the topic of the source if the field is its key.
+        """
+        names = {replace(self, generation=number).name_in(service) for number in range(1, self.generation)}
+        native = {self.source.name} if self.mirrored or self.field == self.source.key else set[str]()
+        return frozenset(names | native)
 
 
-def mirror_name(service: str, source: str) -> str:
-    """Name the mirror of a topic in a service."""
-    return f"{service}.{source}.mirror"
+def of_generation(name: str, generation: int) -> str:
+    """Name an internal topic in a generation of its service; the first one has the plain name."""
+    return name if generation == 1 else f"{name}.g{generation}"

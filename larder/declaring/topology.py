@@ -125,6 +125,8 @@ def _uses(service: Service, facts: Facts) -> Iterator[TopicUse]:
             yield _internal(
                 table.build, role, _existing(table.build, facts) or service.counts[table.build], compacted=True
             )
+    for table in service.kept:
+        yield _declared(service, table.topic, Role.TABLE, facts)
     for operator in service.operators:
         yield from _of_operator(service, operator, facts)
     yield _kept(service, KeptTopic(dead_letters_name(service.name), Role.DEAD_LETTERS, None, compacted=False), facts)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from aiokafka.structs import TopicPartition
 
 from larder.counters.cause_log import CauseLog
-from larder.declaring.dead_letters import cause_of, dead_letter, fitting
+from larder.declaring.dead_letters import cause_of, dead_letter, fitting, origin
 from larder.declaring.one_form import as_sent
 from larder.declaring.records import Record
 from larder.delivery.delivery import Delivery
@@ -57,7 +57,7 @@ class DeadLetters:
         letter = fitting(whole, self._output.max_bytes - RECORD_OVERHEAD)
         self._delivery.emit(
             self._output,
-            self._tp.partition % self._output.partitions,
+            origin(self._tp.topic, self._tp.partition, record).partition % self._output.partitions,
             letter.key,
             letter.value,
             record.timestamp,

@@ -14,5 +14,11 @@ BASED_ON_HEADER: Final = "larder.based-on"
 AFTER_HEADER: Final = "larder.after"
 """On a record without a value: the revision of the row that it deletes or moves."""
 
+WAS_HEADER: Final = "larder.was"
+"""On a record without a value: the key by which the row was partitioned."""
+
+WAITED_HEADER: Final = "larder.waited"
+"""On a record that waited when its service was scaled: the time at which its wait ends, and the step it waited in."""
+
 MOVED_HEADER: Final = "larder.moved"
 """On a record without a value: the row has moved to another partition."""

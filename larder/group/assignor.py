@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
@@ -22,6 +22,16 @@ from larder.group.balancing import MemberClaim, Share, share
 if TYPE_CHECKING:
     from aiokafka.cluster import ClusterMetadata
     from faust.types.tuples import TP
+
+PROTOCOL: Final = "larder"
+"""The name of the protocol that all workers speak."""
+
+GROWN_PROTOCOL: Final = "larder.2"
+"""The only name that workers offer while their service is being scaled, and afterwards. So the broker keeps out older
+workers, which know no generations."""
+
+GROWING_VERSION: Final = 2
+"""The version of a report from which on a member knows generations."""
 
 Partitions = dict[str, list[int]]
 """Partition numbers by topic."""
@@ -42,15 +52,21 @@ class MemberReport(msgspec.Struct):
     """Counts its requests for another assignment: a broker only reacts if the metadata has changed."""
     web: str = ""
     """The address of its web port for other workers, as http://host:port."""
+    step: int = 0
+    """The step of its service's growth by whose plan it works: see `larder.declaring.growth`."""
 
 
 class Given(msgspec.Struct):
-    """What the leader sends a member besides its partitions; `topics` is the subscription that the leader knew."""
+    """What the leader sends a member besides its partitions.
+
+    `topics` is the subscription that the leader knew, `step` the newest one among the members.
+    """
 
     version: int = 1
     round: int = 0
     standby: Partitions = {}
     topics: list[str] = []
+    step: int = 0
 
 
 T = TypeVar("T", MemberReport, Given)
@@ -68,10 +84,12 @@ class Assignor(PartitionAssignor):
     """`stored` returns the positions of this worker's stores; it is called in the consumer's thread."""
 
     def __init__(
-        self, app: Any, stored: Callable[[], Mapping[TopicPartition, int]], *, standby: bool, web: str = ""
-    ) -> None:
+        self, app: Any, stored: Callable[[], Mapping[TopicPartition, int]], *, standby: bool, web: str = "",
+        step: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__(app)
         self._web = web
+        self._step = step
         self._stored = stored
         self._standby = standby
         self._report = MemberReport()
@@ -82,7 +100,7 @@ class Assignor(PartitionAssignor):
 
     @property
     def name(self) -> str:
-        return "larder"
+        return PROTOCOL
 
     @property
     def version(self) -> int:
@@ -93,7 +111,9 @@ class Assignor(PartitionAssignor):
         stored: defaultdict[str, dict[int, int]] = defaultdict(dict)
         for tp, position in self._stored().items():
             stored[tp.topic][tp.partition] = position
-        report = msgspec.structs.replace(self._report, stored=dict(stored), web=self._web)
+        report = msgspec.structs.replace(
+            self._report, version=GROWING_VERSION, stored=dict(stored), web=self._web, step=self._step
+        )
         return ConsumerProtocolMemberMetadata(self.version, sorted(topics), msgspec.json.encode(report))
 
     def assign(
@@ -108,11 +128,12 @@ class Assignor(PartitionAssignor):
         reports = {name: decode_metadata(member.user_data, MemberReport) for name, member in member_metadata.items()}
         active, standby = assign(counts, reads, reports, standby=self._standby)
         latest = 1 + max(each.round for each in reports.values())
+        step = max(each.step for each in reports.values())
         return {
             name: ConsumerProtocolMemberAssignment(
                 self.version,
                 [(topic, numbers) for topic, numbers in sorted(active[name].items())],
-                msgspec.json.encode(Given(round=latest, standby=standby[name], topics=sorted(reads[name]))),
+                msgspec.json.encode(Given(round=latest, standby=standby[name], topics=sorted(reads[name]), step=step)),
             )
             for name in member_metadata
         }
@@ -120,7 +141,8 @@ class Assignor(PartitionAssignor):
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         given = decode_metadata(assignment.user_data, Given)
         active = {topic: sorted(numbers) for topic, numbers in assignment.assignment}
-        self.is_outdated = bool(given.topics) and self._subscribed != frozenset(given.topics)
+        known = self._subscribed == frozenset(given.topics) and given.step >= self._step
+        self.is_outdated = bool(given.topics) and not known
         self._report = MemberReport(
             round=given.round, active=active, standby=given.standby, asks=self._report.asks + self.is_outdated
         )
@@ -147,8 +169,11 @@ def assign(
     """Return the active and the standby partitions of each member. Pure.
 
     `counts` has the partition count of each topic, `reads` the topics of each member. Missing topics are left out. The
-    members with the fewest partitions so far get the larger shares of the next group of topics.
+    members with the fewest partitions so far get the larger shares of the next group of topics. Members that work by an
+    older plan than others get none (rule 28): two plans would have two owners of a key.
     """
+    step = max((each.step for each in reports.values()), default=0)
+    reads = {name: topics if reports[name].step == step else frozenset() for name, topics in reads.items()}
     active: dict[str, Partitions] = {name: {} for name in reads}
     standbys: dict[str, Partitions] = {name: {} for name in reads}
     loads = Counter[str]()
@@ -172,11 +197,12 @@ def _note(topics: Iterable[str], given: Share, active: Partitions, standbys: Par
 def _groups(
     counts: Mapping[str, int], reads: Mapping[str, frozenset[str]]
 ) -> Iterable[tuple[list[str], frozenset[str]]]:
-    """Return the groups of co-partitioned topics, each with its members."""
+    """Return the groups of co-partitioned topics, each with its members; leave out topics that no member reads."""
     groups: defaultdict[tuple[int, frozenset[str]], list[str]] = defaultdict(list)
     for topic, count in sorted(counts.items()):
-        if count:
-            groups[count, frozenset(name for name, topics in reads.items() if topic in topics)].append(topic)
+        members = frozenset(name for name, topics in reads.items() if topic in topics)
+        if count and members:
+            groups[count, members].append(topic)
     return [(topics, members) for (_, members), topics in groups.items()]
 
 

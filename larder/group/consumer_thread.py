@@ -19,7 +19,7 @@ from faust.types.tuples import TP
 from mode.threads import ServiceThread, WorkerThread
 
 from larder.config.connection import Connection
-from larder.group.assignor import Assignor
+from larder.group.assignor import GROWN_PROTOCOL, PROTOCOL, Assignor
 from larder.kafka.batch_consumer import BATCH_RECORDS, FETCH_WAIT_MS, POLL_SECONDS, Fetched, fetch
 from larder.kafka.clients import new_member
 from larder.kafka.retrying import answered, within
@@ -54,6 +54,10 @@ class Group(NamedTuple):
     """Whether it stays in the group when it stops: its partitions then wait for it until its session expires."""
     web: str = ""
     """The address of this worker's web port for other members."""
+    step: int = 0
+    """The step of the service's growth by whose plan this worker works."""
+    grown: bool = False
+    """Whether older workers, which know no generations, are kept out."""
 
 
 class GroupConsumer(StaticConsumer):
@@ -127,6 +131,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             stays=group.stays,
             group_id=group.name,
             partition_assignment_strategy=[self._our_assignor],
+            protocols=(GROWN_PROTOCOL,) if group.grown else (PROTOCOL, GROWN_PROTOCOL),
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -150,13 +155,19 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     @property
     def can_be_asked(self) -> bool:
-        """Whether the consumer exists and its loop is running."""
-        return self._consumer is not None and self.thread_loop.is_running()
+        """Whether the consumer has started and its loop is running."""
+        started = self._consumer is not None and self._consumer._coordinator is not None
+        return started and self.thread_loop.is_running()
 
     async def ask(self, question: Question[T]) -> T:
         """Run a request within a time limit: aiokafka may search for a coordinator forever."""
         async with within(ASKED_SECONDS, "the broker's answer"):
             return await self._run(question)
+
+    def stay(self) -> None:
+        """Stay in the group when the consumer stops: this worker joins it again at once, with another plan."""
+        if self._consumer is not None:
+            self._consumer.stay()
 
     async def fetch(self, wanted: Collection[TopicPartition]) -> Fetched:
         return await self._run(partial(fetch, wanted=wanted, patience=POLL_SECONDS, limit=BATCH_RECORDS))

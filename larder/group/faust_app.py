@@ -91,7 +91,7 @@ class App(faust.App):
         )
         self._group = group
         self._intake = intake
-        self.assignor = Assignor(self, lambda: intake.stored, standby=group.standby > 0, web=group.web)
+        self.assignor = Assignor(self, lambda: intake.stored, standby=group.standby > 0, web=group.web, step=group.step)
         for topic in topics:
             self.agent(self.topic(topic), name=topic)(self._hand_over)
 

@@ -89,6 +89,10 @@ class Consumer(driver.Consumer):
         """Whether there is a consumer, whose loop is running."""
         return self._thread.can_be_asked
 
+    def stay(self) -> None:
+        """Stay in the group when this consumer stops."""
+        self._thread.stay()
+
     async def offsets(self, tps: Collection[TopicPartition]) -> Offsets:
         return await self._thread.ask(partial(questions.offsets, tps=tps))
 

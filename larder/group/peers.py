@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from larder.group.assignor import Given, MemberReport, decode_metadata
+from larder.group.assignor import GROWING_VERSION, Given, MemberReport, decode_metadata
 
 STABLE = "Stable"
 """The state of a group whose members have their assignment. In any other state the assignment is unknown."""
@@ -24,6 +24,9 @@ class Peer(NamedTuple):
     web: str
     partitions: Mapping[str, Sequence[int]]
     standby: Mapping[str, Sequence[int]]
+    step: int = 0
+    """The step of its service's growth by whose plan it works."""
+    knows_growth: bool = False
 
     def processes(self, topic: str, partition: int) -> bool:
         """Return whether a partition is assigned to it."""
@@ -52,4 +55,7 @@ def _peer(service: str, member: GroupMember) -> Peer:
             decoded = ConsumerProtocolMemberAssignment.decode(member.assignment)
             active = {topic: sorted(numbers) for topic, numbers in decoded.assignment}
             given = decode_metadata(decoded.user_data, Given)
-    return Peer(member.client_id.removeprefix(f"{service}."), report.web, active, given.standby)
+    return Peer(
+        member.client_id.removeprefix(f"{service}."), report.web, active, given.standby,
+        report.step, report.version >= GROWING_VERSION,
+    )  # fmt: skip

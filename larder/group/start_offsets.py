@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import LarderError, Problem
-from larder.kafka.committed import Committed
+from larder.kafka.committed import Committed, OffsetOrigin
 from larder.kafka.topic_metadata import Described
 
 Fallback = Literal["earliest", "latest"]
@@ -33,6 +33,20 @@ class Offsets(NamedTuple):
         return {
             tp.topic: Described(each.topic_id, each.placed_by) for tp, each in self.committed.items() if each.placed_by
         }
+
+    def of_generation(self, number: int, following: int | None = None) -> Offsets:
+        """Return them without those of generations that were cancelled: later ones than `number`, but for `following`.
+
+        Their partitions are where they were before.
+        """
+        counts = {tp: each.origin.generation in {following, *range(number + 1)} for tp, each in self.committed.items()}
+        if all(counts.values()):
+            return self
+        committed = {tp: each for tp, each in self.committed.items() if counts[tp]}
+        for tp, each in self.committed.items():
+            if not counts[tp] and each.origin.before is not None:
+                committed[tp] = each._replace(offset=each.origin.before, origin=OffsetOrigin())
+        return self._replace(committed=committed)
 
     def by(self, tps: Collection[TopicPartition]) -> set[str]:
         """Return the transactional ids that last committed these partitions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -128,13 +128,28 @@ class Cluster:
         foreign = [f"{client_id} at {host}" for client_id, host in older if not is_worker_of(service, client_id)]
         return GroupMembers(tuple(workers), (*foreign, *newer))
 
+    async def reports(self, group: str) -> list[tuple[str, bytes, bytes]]:
+        """Return the client id, the metadata and the assignment of each member that speaks the older protocol."""
+        return [(client_id, metadata, given) for _, client_id, _, metadata, given, *_ in await self._described(group)]
+
     async def _members(self, group: str) -> list[tuple[str, str]]:
         """Return the client ids and hosts of the members that speak the older protocol, sorted."""
+        return sorted((client_id, host) for _, client_id, host, *_ in await self._described(group))
+
+    async def _described(self, group: str) -> list[Any]:
         (answer,) = await self._admin.describe_consumer_groups([group])
         ((code, _, _, _, _, members, *_),) = answer.groups
         if (error := for_code(code)) is not NoError:
             raise error(group)
-        return sorted((client_id, host) for _, client_id, host, *_ in members)
+        return list(members)
+
+    async def delete(self, topics: Collection[str]) -> None:
+        """Delete topics; raise KafkaError."""
+        if topics:
+            answer = await self._admin.delete_topics(list(topics))
+            for name, code, *_ in answer.topic_error_codes:
+                if (error := for_code(code)) is not NoError:
+                    raise error(name)
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
         """Delete the records before these offsets."""

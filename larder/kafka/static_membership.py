@@ -6,6 +6,9 @@ the group, so that a drain takes the session timeout. Here heartbeats, commits a
 field by field after Kafka's `HeartbeatRequest.json`, `OffsetCommitRequest.json` and `LeaveGroupRequest.json`. A
 replaced process sends nothing more to the group.
 
+With several protocols, aiokafka joins once for each of them, and members make each other rebalance without end. So it
+gets one protocol, which this module offers under several names.
+
 Uses aiokafka's group coordinator and protocol classes. `tests/larder/kafka/test_static_membership.py` fails when they
 change.
 """
@@ -13,6 +16,7 @@ change.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -20,7 +24,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest
 from aiokafka.protocol.types import Array, Int16, Int32, Int64, Schema, String
 
 from larder.declaring.problems import LarderError, Problem
@@ -140,6 +144,8 @@ class _StaticCoordinator(GroupCoordinator):
 
     replaced = False
     stays = False
+    protocols: Sequence[str] = ()
+    """The names under which this member offers its protocol, the first choice first; empty for its own name."""
 
     async def _send_req(self, request: Any) -> Any:
         """Send a request; once the broker has reported a replacement, send nothing and raise ReplacedError."""
@@ -164,7 +170,14 @@ class _StaticCoordinator(GroupCoordinator):
             return _OffsetCommit(
                 self.group_id, request._consumer_group_generation_id, request._consumer_id, instance, topics
             )
+        if isinstance(request, JoinGroupRequest) and self.protocols:
+            ((_, metadata),) = request._group_protocols
+            request._group_protocols = [(name, metadata) for name in self.protocols]
         return request
+
+    def _lookup_assignor(self, name: str) -> Any:
+        """Return the assignor, under whichever of its names the group has chosen."""
+        return self._assignors[0] if name in self.protocols else super()._lookup_assignor(name)
 
     def check_errors(self) -> None:
         """Check errors as aiokafka does, but do not try to join again after a replacement."""
@@ -199,17 +212,28 @@ def _codes(answer: Any) -> set[int]:
 
 
 class StaticConsumer(BatchConsumer):
-    """A consumer that its group knows by an instance id. With `stays`, stopping does not leave the group."""
+    """A consumer that its group knows by an instance id. With `stays`, stopping does not leave the group.
 
-    def __init__(self, *topics: str, stays: bool = False, **options: Any) -> None:
+    It offers its protocol under the names `protocols`; the broker takes one that all members offer.
+    """
+
+    def __init__(self, *topics: str, stays: bool = False, protocols: Sequence[str] = (), **options: Any) -> None:
         super().__init__(*topics, **options)
         self._stays = stays
+        self._protocols = protocols
 
     async def start(self) -> None:
         await super().start()
         # aiokafka chooses the class. Nothing was sent yet: there are no topics before `subscribe`.
         self._coordinator.__class__ = _StaticCoordinator
         self._coordinator.stays = self._stays
+        self._coordinator.protocols = self._protocols
+
+    def stay(self) -> None:
+        """Stay in the group when it stops."""
+        self._stays = True
+        if isinstance(self._coordinator, _StaticCoordinator):
+            self._coordinator.stays = True
 
     def check_group(self) -> None:
         """Raise the error that keeps this member out of its group, if any; there is none before the start."""

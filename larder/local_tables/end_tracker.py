@@ -31,6 +31,7 @@ class EndTracker:
     def __init__(self, stored: Table, patience: float, clock: Callable[[], float], *, mirrored: bool = False) -> None:
         self._mirrored = mirrored
         self._hop = Hop(0.0, 0.0)
+        self._paused = False
         self._stored = stored
         self._patience = patience
         self._clock = clock
@@ -50,16 +51,24 @@ class EndTracker:
             self._measured_from[partition] = end.at
         self._reported[partition] = end
         if self._mirrored:
-            if end.at < self._hop.passed_at or self._hop.asked_at < self._measured_from.get(partition, 0.0):
+            asked_at, passed_at = self._hop
+            if self._paused:
+                # Nothing comes meanwhile: the rows are as fresh as they were when all had last passed.
+                asked_at = asked_at or self._stored.state(partition).at_end or 0.0
+            elif end.at < passed_at or asked_at < self._measured_from.get(partition, 0.0):
                 return
             # Including open transactions: the offsets of the source may be committed before the records are.
-            end = ObservedEnd(end.high, self._hop.asked_at, end.high)
+            end = ObservedEnd(end.high, asked_at, end.high)
         self._counted[partition] = end
         self._stored.observe(partition, end.end, end.at)
 
     def passed(self, hop: Hop) -> None:
         """Take the last time at which all rows of the source had passed into the mirror."""
         self._hop = hop
+
+    def pause(self, *, paused: bool) -> None:
+        """Take whether the service has stopped filling the mirror: then the mirror's own end counts."""
+        self._paused = paused
 
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Measure partitions again: only ends that are reported from now on count."""

@@ -27,7 +27,7 @@ async def maintain(tables: Collection[LocalTable]) -> None:
     """Maintain the open partitions of `tables` until cancelled."""
     while True:
         more = False
-        for table in tables:
+        for table in tuple(tables):
             more = _slice(table) or more
             await asyncio.sleep(PAUSE_SECONDS)
         if not more:

@@ -23,7 +23,7 @@ async def log_progress(tables: Collection[LocalTable], clock: Callable[[], float
     """Log until cancelled; `clock` returns seconds since the epoch."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)
-        for table in tables:
+        for table in tuple(tables):
             line = progress_line(table.states, clock())
             if line is not None:
                 log.info("table %s: %s", table.topic.name, line)

@@ -222,6 +222,10 @@ class LocalTable:
         """Take the last time at which all rows of the source had passed into the mirror that this table reads."""
         self._ends.passed(hop)
 
+    def pause(self, *, paused: bool) -> None:
+        """Take whether the service has stopped filling the mirror that this table reads."""
+        self._ends.pause(paused=paused)
+
     def remeasure(self, partitions: Iterable[int]) -> None:
         """Measure partitions again: only ends that are reported from now on count."""
         self._ends.remeasure(partitions)

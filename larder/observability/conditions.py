@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from larder.worker.activity import ENDING
+from larder.assembly.uneven import WHILE_SCALED
+from larder.observability import growths
+from larder.worker.activity import ENDING, SCALING
 
 Report = Mapping[str, Any]
 
@@ -27,6 +29,13 @@ class NotRunning(NamedTuple):
 
     severity: Severity
     phase: str
+
+
+class BeingScaled(NamedTuple):
+    """The service gets another number of partitions, as somebody asked for. Its growth may just have ended."""
+
+    growth: Report | None
+    severity: Severity = Severity.HINT
 
 
 class Shortage(NamedTuple):
@@ -60,7 +69,7 @@ class RejectedRows(NamedTuple):
     severity: Severity = Severity.WARNING
 
 
-Condition: TypeAlias = NotRunning | Shortage | HeldBack | Diverging | RejectedRows
+Condition: TypeAlias = NotRunning | BeingScaled | Shortage | HeldBack | Diverging | RejectedRows
 
 
 def conditions(status: Report) -> Iterator[Condition]:
@@ -70,12 +79,15 @@ def conditions(status: Report) -> Iterator[Condition]:
         yield from table_conditions(table)
 
 
-def worker_conditions(status: Report) -> Iterator[NotRunning | Shortage | HeldBack]:
+def worker_conditions(status: Report) -> Iterator[NotRunning | BeingScaled | Shortage | HeldBack]:
     """Judge a worker as a whole."""
-    if (phase := status.get("phase", "running")) != "running":
+    phase, growth = status.get("phase", "running"), status.get("growth")
+    if phase.startswith(SCALING) or (growth and growth["phase"] in growths.GOING):
+        yield BeingScaled(growth)
+    if phase != "running" and not phase.startswith(SCALING):
         yield NotRunning(Severity.ERROR if phase in ENDING else Severity.WARNING, phase)
     yield from map(Shortage, status.get("warnings", ()))
-    yield from map(HeldBack, status.get("held_back", ()))
+    yield from (HeldBack(each) for each in status.get("held_back", ()) if WHILE_SCALED not in each)
 
 
 def table_conditions(table: Report) -> Iterator[Diverging | RejectedRows]:

@@ -112,18 +112,24 @@ def line(verdict: HealthVerdict) -> str:
     return f"not live: {'; '.join(where)}"
 
 
-def ready(vitals: Vitals) -> HealthVerdict:
-    """Judge whether the worker can answer, and whether it has its partitions."""
+def ready(vitals: Vitals, *, before: bool = False) -> HealthVerdict:
+    """Judge whether the worker can answer, and whether it has its partitions.
+
+    One that was ready `before` stays ready until it stops: it answers while partitions move, and while the service is
+    being scaled, when the worker joins its group again and gets new tables.
+    """
     reasons: list[dict[str, Any]] = [
         {"table": name, "why": "it has not been caught up since the worker started"}
         for name, caught_up in vitals.tables.items()
         if not caught_up
     ]
-    if vitals.doing in ENDING:
-        reasons.append({"why": f"it is {vitals.doing}"})
-    elif not vitals.joined:
+    if vitals.doing not in ENDING and not vitals.joined:
         reasons.append({"why": f"the group has not been joined: {vitals.doing}"})
     besides = [] if vitals.answers else [{"why": "the broker is away: rows are as they were when it was last heard of"}]
+    if before:
+        reasons, besides = [], [*reasons, *besides]
+    if vitals.doing in ENDING:
+        reasons.append({"why": f"it is {vitals.doing}"})
     return HealthVerdict(not reasons, reasons, besides)
 
 

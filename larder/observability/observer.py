@@ -57,6 +57,7 @@ class Observed:
         self._besides = [{"why": each} for each in warnings]
         self._looked = health.NOTHING
         self._lives = True
+        self._was_ready = False
         self._rates = Rates()
         self._process = ProcessCollector(registry=None)
 
@@ -84,12 +85,15 @@ class Observed:
         """Look every `every` seconds until cancelled."""
         while True:
             self.live()
+            self.ready()
             self._measure()
             await asyncio.sleep(every)
 
     def ready(self) -> health.HealthVerdict:
         """Judge whether the worker can answer."""
-        return health.ready(self._runner.vitals())
+        verdict = health.ready(self._runner.vitals(), before=self._was_ready)
+        self._was_ready = self._was_ready or verdict.good
+        return verdict
 
     async def measured(self) -> Families:
         """Read all metrics, yielding to other tasks in between."""

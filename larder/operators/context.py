@@ -54,10 +54,10 @@ class PartitionContext:
         causes = self.counts.causes.of(self.tp.topic)
         return DeadLetters(self.service, self.tp, self.letters, self.delivery, causes, self.step)
 
-    def owned(self, output: Output, public: Output | None = None) -> OwnedRows:
-        """Return this partition of a table that the service owns; each row is written to `public` as well."""
+    def owned(self, output: Output, public: Output | None = None, floor: int = 0) -> OwnedRows:
+        """Return this partition of a table that the service owns: see `OwnedRows`."""
         table = self.tables[output.topic].at(self.tp.partition)
-        return OwnedRows(table, output, self.delivery, self.generation, public)
+        return OwnedRows(table, output, self.delivery, self.generation, public, floor)
 
     def results(self, operator: Operator) -> Results:
         """Return the counts of an operator whose kind has no counts of its own: records by result, one word each."""

@@ -48,13 +48,18 @@ class OwnedRows:
         delivery: Delivery,
         generation: int,
         public: Output | None = None,
+        floor: int = 0,
     ) -> None:
-        """`public` is the topic that others read, if it is not `output`: each row is written to both, in one unit."""
+        """`public` is the topic that others read, if it is not `output`: each row is written to both, in one unit.
+
+        No row of an earlier generation of the service had a revision above `floor`.
+        """
         self.partition = stored.partition
         self.output = output
         self._stored = stored
         self._delivery = delivery
         self._public = public
+        self._floor = floor
         self._headers: Headers = [(GENERATION_HEADER, b"%d" % generation)]
         self._unstored: dict[bytes, Written] = {}
         self._unit: Unit | None = None
@@ -100,9 +105,9 @@ class OwnedRows:
     def first_revision(self) -> int:
         """Return a revision for a new key: it is above every revision that this partition has used.
 
-        A revision rises by one with each record, and exceeds the offset of its record by at most one.
+        A revision rises by one with each record, and exceeds the floor and the offset of its record by at most one.
         """
-        return self._stored.position() + 1
+        return self._floor + self._stored.position() + 1
 
     def check(self, row: Written, timestamp: int, based_on: int | None = None) -> None:
         """Raise ValueError if a row, or its deletion, cannot be published."""

@@ -8,6 +8,7 @@ from typing import Any
 from larder.declaring.plurals import counted
 from larder.observability.conditions import Diverging, RejectedRows, Severity, table_conditions
 from larder.pages import totals
+from larder.pages.scaling import is_paused
 from larder.pages.trouble import Trouble
 from larder.pages.wording import duration, listed, number, several
 
@@ -20,16 +21,18 @@ AGE = 30.0
 def table_troubles(services: Data) -> Iterator[Trouble]:
     """Yield the troubles with tables; one that several workers report, as of a global table, comes once."""
     said: set[str] = set()
+    paused = is_paused(services)
     for status in totals.statuses(services):
         where = "" if status is services else f" on {status['worker']}"
-        for trouble in (each for table in status["tables"] for each in _table(table)):
+        for trouble in (each for table in status["tables"] for each in _table(table, paused=paused)):
             if trouble.what not in said:
                 said.add(trouble.what)
                 yield trouble._replace(what=trouble.what + where)
 
 
-def _table(table: Data) -> Iterator[Trouble]:
+def _table(table: Data, *, paused: bool) -> Iterator[Trouble]:
     yield from _states(table)
+    yield from _old(table, paused=paused)
     for condition in table_conditions(table):
         yield _shown(condition)
     if building := table["building"]:
@@ -75,16 +78,19 @@ def _states(table: Data) -> Iterator[Trouble]:
                 "/recovery",
                 "Recovery",
             )
-    old = [
-        each for each in partitions if each["phase"] in {"caught_up", "standby"} and (each["freshness_s"] or 0) > AGE
-    ]
-    if old:
-        age = max(each["freshness_s"] for each in old)
+
+
+def _old(table: Data, *, paused: bool) -> Iterator[Trouble]:
+    """Yield that rows may be old; while the service is `paused`, nobody fills mirrors."""
+    ages = [each["freshness_s"] or 0 for each in table["partitions"] if each["phase"] in {"caught_up", "standby"}]
+    if max(ages, default=0) > AGE:
         yield Trouble(
-            Severity.WARNING,
-            f"{name}: rows may be {duration(age)} old",
-            "The worker was last at the end of the topic that long ago: it is overloaded, or it hangs",
-            f"/tables/{name}",
+            Severity.HINT if paused else Severity.WARNING,
+            f"{table['table']}: rows may be {duration(max(ages))} old",
+            "A table that is mirrored gets no new rows while the service is being scaled"
+            if paused
+            else "The worker was last at the end of the topic that long ago: it is overloaded, or it hangs",
+            f"/tables/{table['table']}",
             "Table",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
+from larder.observability import growths
 from larder.observability.outcomes import JOIN, outcomes
 from larder.observability.sums import summed
 
@@ -75,6 +76,11 @@ def _read_since(services: Data, topic: Data) -> int:
         max(0, positions[int(part)] - at) for part, at in topic["since"].items() if int(part) in positions
     )
     return min(sum(positions.values()), max(LEAST, behind))
+
+
+def growth(services: Data) -> dict[str, Any] | None:
+    """Return where the growth of the service stands, with the progress of all workers; None if it was never scaled."""
+    return growths.of_all(status.get("growth") for status in statuses(services))
 
 
 def inputs(services: Data) -> list[dict[str, Any]]:

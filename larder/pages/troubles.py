@@ -14,6 +14,7 @@ from larder.observability.conditions import HeldBack, NotRunning, Severity, Shor
 from larder.pages import totals
 from larder.pages.letter_troubles import letter_troubles
 from larder.pages.partitions import unserved
+from larder.pages.scaling import is_paused, scaling_troubles
 from larder.pages.table_troubles import table_troubles
 from larder.pages.trouble import Trouble
 from larder.pages.wording import listed, number, several
@@ -35,8 +36,10 @@ def troubles(services: Data) -> list[Trouble]:
         *_silent(services),
         *_unserved(services),
         *_held_back(services),
+        *scaling_troubles(services),
         *table_troubles(services),
-        *_inputs(totals.inputs(services)),
+        # While the service is being scaled, its inputs wait on purpose.
+        *(() if is_paused(services) else _inputs(totals.inputs(services))),
         *(each for join in totals.joins(services) for each in _join(join)),
         *(each for operator in totals.others(services) for each in _refused(operator)),
         *(each for each in letters if each.severity is not Severity.ERROR),
@@ -95,8 +98,8 @@ def _unserved(services: Data) -> Iterator[Trouble]:
 
 def _held_back(services: Data) -> Iterator[Trouble]:
     """Yield why workers hold inputs back; a reason that several of them report comes once."""
-    found = {each for status in totals.statuses(services) for each in worker_conditions(status)}
-    for problem, severity in sorted(each for each in found if isinstance(each, HeldBack)):
+    found = [each for status in totals.statuses(services) for each in worker_conditions(status)]
+    for problem, severity in sorted({each for each in found if isinstance(each, HeldBack)}):
         yield Trouble(
             severity,
             "Records are held back, and nothing is published for them",

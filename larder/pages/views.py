@@ -15,6 +15,7 @@ from larder.pages.drawing import drawing
 from larder.pages.partitions import by_topic, partition_map
 from larder.pages.row_tables import listing
 from larder.pages.samples import outcomes
+from larder.pages.scaling import scaling
 from larder.pages.troubles import troubles
 from larder.pages.values import indented, shown, top
 
@@ -38,6 +39,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "inputs": by_topic(inputs),
         "input_count": len(inputs),
         "partitions": partition_map(data),
+        "scaling": scaling(data),
     }
 
 

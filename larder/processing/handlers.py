@@ -13,6 +13,7 @@ from larder.declaring.keys import BYTES, KeyType
 from larder.declaring.one_form import in_one_form
 from larder.declaring.records import Record
 from larder.operators.context import PartitionContext
+from larder.processing.lanes import Handler
 from larder.store.records import Rejected
 
 
@@ -63,6 +64,38 @@ class TableHandler:
 
     def busy(self) -> bool:
         return False
+
+
+class BothHandler:
+    """A partition of a table that is also an input, processed from the offset `begin` on."""
+
+    def __init__(self, table: Handler, source: Handler, begin: int) -> None:
+        self._table = table
+        self._source = source
+        self._begin = begin
+
+    def process(self, records: Sequence[Record], position: int) -> None:
+        self._table.process(records, position)
+        if position > self._begin:
+            self._source.process([record for record in records if record.offset >= self._begin], position)
+
+    def busy(self) -> bool:
+        return self._table.busy() or self._source.busy()
+
+
+class FromOffset:
+    """A step that leaves out the records before an offset: they were processed by it before."""
+
+    def __init__(self, step: InputStep, offset: int) -> None:
+        self._step = step
+        self._offset = offset
+
+    def process(self, records: Sequence[Record]) -> None:
+        if new := [record for record in records if record.offset >= self._offset]:
+            self._step.process(new)
+
+    def busy(self) -> bool:
+        return self._step.busy()
 
 
 class InputHandler:

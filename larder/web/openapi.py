@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from larder.declaring.fields import fields
+from larder.declaring.growth import GrowthPhase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,6 +226,22 @@ SCHEMAS: dict[str, Any] = {
             "operators": things(thing({"kind": TEXT, "name": TEXT, "counts": {"type": "object"}})),
             "rekeyings": things(thing({"name": TEXT, "dropped": WHOLE})),
             "held_back": things(TEXT),
+            "growth": or_null(
+                thing(
+                    {
+                        "phase": {"enum": [each.value for each in GrowthPhase]},
+                        "generation": WHOLE,
+                        "partitions": things(WHOLE),
+                        "began": NUMBER,
+                        "phase_began": NUMBER,
+                        "until": or_null(NUMBER),
+                        "reason": or_null(TEXT),
+                        "copied": or_null(WHOLE),
+                        "to_copy": or_null(WHOLE),
+                        "expected_s": or_null(NUMBER),
+                    }
+                )
+            ),
             "warnings": things(TEXT),
             "dead_letters": thing(
                 {

@@ -12,6 +12,9 @@ log = logging.getLogger("larder")
 ENDING: Final = frozenset({"stopping", "stopped"})
 """Activities that do not need the broker."""
 
+SCALING: Final = "being scaled to "
+"""The beginning of the activity of a worker whose service gets another number of partitions."""
+
 
 class Activity:
     """What the worker of a service is `doing`, and whether its broker `answers`."""

@@ -17,7 +17,6 @@ from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
-from larder.declaring.topics import mirror_name
 from larder.local_tables.horizon import LEAST_RETENTION
 
 WRITTEN_SECONDS: Final = 300.0
@@ -48,9 +47,9 @@ def read_mirror_time(value: bytes) -> MirrorTime | None:
         return None
 
 
-def mirrored(service: Service) -> list[str]:
-    """Return the sources that a service mirrors."""
-    return [each.source.name for each in service.rekeyed if each.mirrored]
+def mirrored(service: Service) -> Mapping[str, str]:
+    """Return the mirrors of a service by their sources."""
+    return {each.source.name: each.name_in(service.name) for each in service.rekeyed if each.mirrored}
 
 
 def retention(facts: TopicFacts) -> float:
@@ -59,33 +58,33 @@ def retention(facts: TopicFacts) -> float:
 
 
 def late_mirrors(
-    service: str, facts: Mapping[str, TopicFacts], times: Mapping[str, float], now: float
+    service: Service, facts: Mapping[str, TopicFacts], times: Mapping[str, float], now: float
 ) -> Iterable[Problem]:
     """Yield the problem of each mirror that may have missed deletions; `times` by source, in seconds."""
     for source, at in times.items():
         if abs(now - at) > retention(facts[source]):
-            yield too_late(service, source, at, retention(facts[source]))
+            yield too_late(service.name, source, mirrored(service)[source], at, retention(facts[source]))
 
 
-def lacking(service: str, source: str) -> Problem:
+def lacking(service: str, source: str, mirror: str) -> Problem:
     """Return the problem of a mirror that does not begin with the first record of its source."""
     return Problem(
         f"mirror of {source} in {service}",
         f"requires all rows of {source}",
-        f"a new topic {mirror_name(service, source)}, and offsets of {source} that were committed before",
+        f"a new topic {mirror}, and offsets of {source} that were committed before",
         f"stop all workers of {service}, reset the offsets of group {service} for {source} to the earliest, and start"
         " the workers",
     )
 
 
-def too_late(service: str, source: str, at: float, kept: float) -> Problem:
+def too_late(service: str, source: str, mirror: str, at: float, kept: float) -> Problem:
     """Return the problem of a mirror whose source nobody read for longer than it keeps deletions."""
     since = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
     return Problem(
         f"mirror of {source} in {service}",
         f"requires that {service} reads {source} at least every {kept:g} s, as long as it keeps deletions",
         f"nothing read since {since}: deletions may be missing",
-        f"stop all workers of {service}, delete the topic {mirror_name(service, source)}, reset the offsets of group"
+        f"stop all workers of {service}, delete the topic {mirror}, reset the offsets of group"
         f" {service} for {source} to the earliest, and start the workers",
     )
 

@@ -8,54 +8,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 from uuid import uuid4
 
 from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
 from larder.declaring.facts import TopicFacts, growth_name
-from larder.declaring.generations import Generation, completed, merged, placed, read_generation, unheeded
-from larder.declaring.plurals import counted
-from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.generations import completed, placed, unheeded
+from larder.declaring.problems import DeclarationError
 from larder.declaring.service import Service
-from larder.declaring.topics import mirror_name
 from larder.declaring.topology import topics_of
 from larder.kafka.admin import Cluster
-from larder.kafka.publishers import publisher
-from larder.kafka.readers import reader, spans, whole
-from larder.worker.builds import MirrorTime, lacking, late_mirrors, mirrored, read_mirror_time, rows_elsewhere
+from larder.kafka.readers import reader, spans
+from larder.worker.builds import MirrorTime, lacking, late_mirrors, mirrored, rows_elsewhere
+from larder.worker.growth_log import GrowthRecords, read_growth, write_growth
 from larder.worker.topic_ownership import REQUEST_TIMEOUT_MS
 
 log = logging.getLogger("larder")
 
 
-class GrowthRecords(NamedTuple):
-    """What a service has written down: its generation, and when its mirrors had all deletions of their sources."""
-
-    generation: Generation | None
-    mirrored: Sequence[MirrorTime]
-
-
-async def settled(cluster: Cluster, service: Service, facts: Mapping[str, TopicFacts]) -> Generation:
-    """Return the generation of a service; write down what is new. All declared topics exist.
+async def settled(cluster: Cluster, service: Service, facts: Mapping[str, TopicFacts]) -> GrowthRecords:
+    """Return the records of a service, with its generation; write down what is new. All declared topics exist.
 
     Raise DeclarationError if topics with different numbers meet, and KafkaError.
     """
     topic = growth_name(service.name)
     if topic not in facts:
-        return completed(service, facts)
-    known = (await _read(cluster.connection, topic)).generation
+        return GrowthRecords(completed(service, facts))
+    found = await read_growth(cluster.connection, service.name)
+    known = found.generation
     history = {} if known else await _history(cluster, service)
     wanted = completed(service, facts, known, history)
     if known is None or wanted.counts.keys() - known.counts.keys():
         key = f"{wanted.number} {uuid4().hex}".encode()
-        await _write(cluster.connection, topic, [(key, wanted.encode())])
-        known = (await _read(cluster.connection, topic)).generation
-    generation = completed(service, facts, known)
+        await write_growth(cluster.connection, service.name, [(key, wanted.encode())])
+        found = await read_growth(cluster.connection, service.name)
+    generation = completed(service, facts, found.generation)
     for problem in unheeded(service, generation):
         log.warning("%s", problem)
-    return generation
+    return found._replace(generation=generation)
 
 
 async def require_complete_mirrors(
@@ -66,19 +57,30 @@ async def require_complete_mirrors(
     A mirror is whole only if the group begins with the first record of the source. A worker writes down that a mirror
     begins before it commits any offset. So look at the offsets first.
     """
-    sources = mirrored(service)
-    if not sources:
+    mirrors = mirrored(service)
+    if not mirrors:
         return
-    passed = await _passed(cluster, service.name, sources)
-    ids = {source: facts[mirror_name(service.name, source)].topic_id for source in sources}
-    written = (await _read(cluster.connection, growth_name(service.name))).mirrored
-    times = {each.source: each.at for each in written if ids.get(each.source) == each.topic_id}
-    now, new = clock(), [source for source in sources if source not in times]
-    problems = [lacking(service.name, source) for source in new if source in passed]
-    problems += late_mirrors(service.name, facts, times, now)
+    passed = await _passed(cluster, service.name, list(mirrors))
+    ids = {source: facts[mirror].topic_id for source, mirror in mirrors.items()}
+    begun = _begun_with(service, mirrors)
+    passed -= begun.keys()
+    written = (await read_growth(cluster.connection, service.name)).mirrored
+    times = begun | {each.source: each.at for each in written if ids.get(each.source) == each.topic_id}
+    now, new = clock(), [source for source in mirrors if source not in times]
+    problems = [lacking(service.name, source, mirrors[source]) for source in new if source in passed]
+    problems += late_mirrors(service, facts, times, now)
     if problems:
         raise DeclarationError(problems)
     await note_mirrored(cluster.connection, service.name, [MirrorTime(source, ids[source], now) for source in new])
+
+
+def _begun_with(service: Service, mirrors: Mapping[str, str]) -> dict[str, float]:
+    """Return when the generation began that fills or has copied a mirror, by source."""
+    generation = service.generation
+    if generation is None:
+        return {}
+    complete = {source for source, name in mirrors.items() if source in generation.filled or name in generation.heads}
+    return dict.fromkeys(complete, generation.at)
 
 
 async def _passed(cluster: Cluster, group: str, topics: Sequence[str]) -> set[str]:
@@ -107,37 +109,16 @@ async def require_rows(cluster: Cluster, service: Service) -> None:
 
 async def note_mirrored(connection: Connection, service: str, times: Iterable[MirrorTime]) -> None:
     """Write down when mirrors had all deletions of their sources; raise KafkaError."""
-    await _write(connection, growth_name(service), [(each.key(), each.encode()) for each in times])
+    await write_growth(connection, service, [(each.key(), each.encode()) for each in times])
 
 
 async def as_run(cluster: Cluster, service: Service) -> Service:
     """Return a service as its workers run it, or would run it if they started now; raise KafkaError."""
     facts = await cluster.facts([use.name for use in topics_of(service)])
     topic = growth_name(service.name)
-    known = (await _read(cluster.connection, topic)).generation if topic in facts else None
+    known = (await read_growth(cluster.connection, service.name)).generation if topic in facts else None
     history = {} if known else await _history(cluster, service)
     return placed(service, completed(service, facts, known, history))
-
-
-async def _read(connection: Connection, topic: str) -> GrowthRecords:
-    async with reader(connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
-        values = [record.value or b"" for record in await whole(consumer, TopicPartition(topic, 0))]
-    generations = [each for each in map(read_generation, values) if each is not None]
-    times = [each for each in map(read_mirror_time, values) if each is not None]
-    if foreign := len(values) - len(generations) - len(times):
-        log.warning("%s", Problem(
-            f"topic {topic}", "requires records of its service only", counted(foreign, "other record"),
-            "they are ignored; let only Larder write there",
-        ))  # fmt: skip
-    return GrowthRecords(merged(generations), times)
-
-
-async def _write(connection: Connection, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
-    if not records:
-        return
-    async with publisher(connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as producer:
-        for key, value in records:
-            await (await producer.send(topic, value, key, partition=0))
 
 
 async def _history(cluster: Cluster, service: Service) -> Mapping[str, int]:

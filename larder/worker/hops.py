@@ -13,7 +13,6 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from larder.declaring.problems import LarderError, Problem
-from larder.declaring.topics import mirror_name
 from larder.group.faust_consumer import Consumer
 from larder.kafka.retrying import is_passing
 from larder.local_tables.end_tracker import Hop
@@ -95,11 +94,12 @@ class Hops:
     def _require_in_time(self, source: str, asked: float) -> None:
         before = self._passed.get(source, asked)
         if abs(asked - before) > self._kept[source]:
-            raise MirrorGapError(too_late(self._service, source, before, self._kept[source]))
+            mirror = self._tables[source].stored.topic.name
+            raise MirrorGapError(too_late(self._service, source, mirror, before, self._kept[source]))
 
     async def _write_down(self) -> None:
         times = [
-            MirrorTime(source, self._topics.ids[mirror_name(self._service, source)], at)
+            MirrorTime(source, self._topics.ids[self._tables[source].stored.topic.name], at)
             for source, at in self._passed.items()
             if at - self._noted.get(source, 0.0) >= min(WRITTEN_SECONDS, self._kept[source] / 4)
         ]

@@ -33,9 +33,12 @@ from larder.local_tables.table import LocalTable
 from larder.processing.loop import Processing
 from larder.worker.assignments import Assignments
 from larder.worker.builds import retention
+from larder.worker.driving import Driving
 from larder.worker.generations import note_mirrored
+from larder.worker.growth_log import GrowthLog
 from larder.worker.hops import Hops
 from larder.worker.input_offsets import InputOffsets
+from larder.worker.new_partitions import NewPartitions
 from larder.worker.runtime import Runtime
 from larder.worker.service_topics import ServiceTopics
 from larder.worker.stopping import in_time
@@ -60,10 +63,15 @@ class Membership:
         standbys: Standbys,
         replan: Callable[[], Awaitable[ServicePlan]],
         web: str,
+        growth: GrowthLog | None = None,
+        step: int = 0,
     ) -> None:
-        """`replan` plans again from the current topics; `web` is the address of this worker's web port."""
+        """`replan` plans again from the current topics; `web` is the address of this worker's web port.
+
+        `growth` follows the growth of the service; None if it cannot grow. `step` is the one that the plan is for.
+        """
         options, traffic = runtime.options, runtime.traffic
-        self._app = App(_group(runtime, plan, web), self, plan.group_topics)
+        self._app = App(_group(runtime, plan, web, step), self, plan.group_topics)
         self._consumer = consumer = cast("Consumer", self._app.consumer)
         self._renewal = Renewal(
             partial(
@@ -72,12 +80,16 @@ class Membership:
             )
         )  # fmt: skip
         self.topics = topics
-        self.inputs = InputOffsets(runtime, topics)
+        self.inputs = InputOffsets(runtime, topics, NewPartitions(consumer))
         self._delivery = Delivery(self.inputs.commit, runtime.reached, Refusals(runtime.clock), traffic)
         self.processing = Processing(self._delivery, runtime.clock, options.commit_interval, traffic)
-        self.assignments = Assignments(runtime, plan, topics, self.inputs, self.processing, standbys, consumer)
+        self.driving = Driving(runtime, plan, topics, consumer, growth, step)
+        self.assignments = Assignments(
+            runtime, plan, topics, self.inputs, self.processing, standbys, consumer, self.driving
+        )
         self._tables = runtime.tables
         self._traffic = traffic
+        self.growth = growth
         self._standbys = standbys
         self._replan = replan
         self._changing = asyncio.Lock()
@@ -115,6 +127,10 @@ class Membership:
     async def join(self) -> None:
         """Join the group."""
         await self._app.start()
+
+    def stay(self) -> None:
+        """Stay in the group when this membership ends: another one of this worker follows at once."""
+        self._consumer.stay()
 
     async def leave(self) -> None:
         """Settle what is done, and leave the group."""
@@ -168,6 +184,13 @@ class Membership:
             except (KafkaError, OSError) as error:
                 if not is_passing(error):
                     raise
+
+    async def follow_growth(self, growth: GrowthLog) -> None:
+        """Return once the workers need another plan; start again from the committed offsets when copying begins."""
+        while (state := growth.known.state).step == self.driving.step:
+            if self.driving.phase not in {None, state.phase}:
+                self._rewind_needed.set()
+            await growth.news()
 
     async def _plan_again(self) -> None:
         """Plan again: the limits of a topic may have been changed. Wait first, to allow for such a change."""
@@ -255,8 +278,8 @@ class Membership:
             self._failure.set_exception(reason)
 
 
-def _group(runtime: Runtime, plan: ServicePlan, web: str) -> Group:
-    options = runtime.options
+def _group(runtime: Runtime, plan: ServicePlan, web: str, step: int) -> Group:
+    options, generation = runtime.options, plan.service.generation
     return Group(
         name=runtime.service.name,
         member=runtime.transactional_id,
@@ -269,4 +292,6 @@ def _group(runtime: Runtime, plan: ServicePlan, web: str) -> Group:
         standby=options.standby,
         stays=options.on_stop == "stay",
         web=web,
+        step=step,
+        grown=plan.growth is not None or (generation is not None and generation.number > 1),
     )

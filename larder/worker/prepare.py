@@ -16,6 +16,7 @@ from larder.clock import now
 from larder.config.connection import Connection
 from larder.declaring.checks.declarations import TopicFacts, problems
 from larder.declaring.generations import Generation, placed
+from larder.declaring.growth import OPEN, GrowthPhase
 from larder.declaring.operators import Role
 from larder.declaring.problems import DeclarationError, Problem
 from larder.declaring.service import Service
@@ -24,6 +25,7 @@ from larder.delivery.guarantees import Name
 from larder.kafka.admin import Cluster
 from larder.kafka.retrying import RETRY_SECONDS, is_passing
 from larder.worker.generations import require_complete_mirrors, require_rows, settled
+from larder.worker.growth_log import GrowthRecords
 from larder.worker.topic_ownership import claim
 
 CLAIM_SECONDS = 30.0
@@ -31,11 +33,20 @@ CLAIM_SECONDS = 30.0
 
 
 class Prepared(NamedTuple):
-    """A service as its workers run it, the generation that decides on that, and the facts about all of its topics."""
+    """A service as its workers run it, the records that decide on that, and the facts about all of its topics.
+
+    `following` is the service as its workers will run it after a growth that has begun, and has not switched.
+    """
 
     service: Service
-    generation: Generation
+    following: Service | None
+    records: GrowthRecords
     facts: Mapping[str, TopicFacts]
+
+    @property
+    def generation(self) -> Generation | None:
+        """The generation that counts."""
+        return self.records.generation
 
 
 async def prepare(
@@ -45,16 +56,20 @@ async def prepare(
     while True:
         try:
             async with Cluster(connection) as cluster:
-                facts = await _topics(service, cluster, report, _is_first)
-                generation = await settled(cluster, service, facts)
-                run = placed(service, generation)
+                facts = await create_topics(service, cluster, report, _is_first)
+                records = await settled(cluster, service, facts)
+                run = placed(service, records.generation, answering(records, facts)) if records.generation else service
                 _require_certainty(run, guarantee)
                 await require_rows(cluster, run)
-                facts = await _topics(run, cluster, report)
+                facts = await create_topics(run, cluster, report)
                 await require_complete_mirrors(cluster, run, facts, now)
                 async with asyncio.timeout(CLAIM_SECONDS):
                     await claim(cluster, service.name, _claimed(run, facts), now)
-                return Prepared(run, generation, facts)
+                growth = records.state.growth
+                following = placed(service, growth.generation) if growth and growth.phase in OPEN else None
+                if following is not None:
+                    facts = {**facts, **await create_topics(following, cluster, report)}
+                return Prepared(run, following, records, facts)
         except (KafkaError, OSError) as error:
             if not is_passing(error):
                 raise
@@ -62,7 +77,18 @@ async def prepare(
         await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _topics(
+def answering(records: GrowthRecords, facts: Mapping[str, TopicFacts]) -> list[str]:
+    """Return the tables from whose own topics workers answer while their mirrors are filled.
+
+    A topic that has grown is no longer complete as it is.
+    """
+    if records.generation is None or records.state.phase is not GrowthPhase.FILLING:
+        return []
+    filled = records.generation.filled
+    return [name for name, count in filled.items() if name in facts and facts[name].partitions == count]
+
+
+async def create_topics(
     service: Service,
     cluster: Cluster,
     report: Callable[[str], None],

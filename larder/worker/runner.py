@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from larder.assembly.plan import ServicePlan, plan
 from larder.clock import now
 from larder.counters.cause_log import CauseLog, log_causes
 from larder.counters.operator_counts import ReactionCounts
-from larder.declaring.facts import TopicFacts
+from larder.declaring.facts import TopicFacts, growth_name
+from larder.declaring.plurals import counted
 from larder.declaring.problems import LarderError, Problem
 from larder.declaring.reactions import counted_reactions
 from larder.declaring.service import Service
@@ -28,18 +29,27 @@ from larder.local_tables.table import LocalTable
 from larder.operators.reactions import GlobalReacting
 from larder.operators.user_agents import abandonable, run_agent
 from larder.store.storage.memory import Memory
-from larder.worker.activity import Activity
+from larder.worker.activity import SCALING, Activity
+from larder.worker.growth_log import GrowthLog, GrowthRecords
 from larder.worker.membership import Membership
 from larder.worker.options import Options
 from larder.worker.prepare import prepare
 from larder.worker.runtime import Runtime
 from larder.worker.service_topics import ServiceTopics
-from larder.worker.status import status, waiting
-from larder.worker.stopping import STOP_SECONDS
+from larder.worker.status import growth_of, status, waiting
+from larder.worker.stopping import STOP_SECONDS, until_first
 from larder.worker.tables import close, confirm, open_declared, watch_connection
 from larder.worker.trimming import trim
 from larder.worker.vitals import PartitionUse, Vitals, vitals
 from larder.worker.waiting_behind import WaitingBehind
+
+
+class Planned(NamedTuple):
+    """The plan of a service, the facts about its topics, and the records of its growth that it follows."""
+
+    plan: ServicePlan
+    facts: Mapping[str, TopicFacts]
+    records: GrowthRecords
 
 
 class WorkerFailedError(LarderError):
@@ -83,11 +93,18 @@ class ServiceRunner:
 
     def _vitals(self, waiting: Mapping[PartitionUse, Problem]) -> Vitals:
         doing, answers, now_ = self._activity.doing, self._activity.answers, self.runtime.clock()
-        return vitals(doing, self.runtime.tables, self.membership, now_, answers=answers, waiting=waiting)
+        asked = [*self.runtime.named.values()]
+        return vitals(
+            doing, self.runtime.tables, self.membership, now_, answers=answers, waiting=waiting, asked=asked
+        )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
         """Return what this worker is doing, as plain values."""
         return status(self.runtime, self.phase, self.membership)
+
+    def growth(self) -> dict[str, Any] | None:
+        """Return where the growth of the service stands; None if it has never been scaled."""
+        return growth_of(self.membership, self.runtime.clock())
 
     async def peers(self) -> list[Peer] | None:
         """Return the members of this worker's group and their partitions; None while this is unknown."""
@@ -114,17 +131,19 @@ class ServiceRunner:
         connection, tables = runtime.options.connection, runtime.tables.values()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(probe(connection, activity.answered, activity.missed))
-            planned, facts = await self._planned()
-            topics = ServiceTopics(planned, facts, runtime.memo)
-            confirm(runtime, planned, topics)
+            planned = await self._planned()
+            topics = self._confirmed(planned)
             tasks.create_task(watch_connection(runtime))
             tasks.create_task(self._waiting_behind.watch(lambda: self._vitals({}).partitions))
             tasks.create_task(maintain(tables))
             tasks.create_task(log_causes(self._cause_logs))
             tasks.create_task(log_progress(tables, runtime.clock))
-            await self._follow(tasks, planned)
-            if planned.group_topics:
-                await self._join_group(tasks, planned, topics)
+            await self._follow(tasks, planned.plan)
+            for agent in planned.plan.service.agents:
+                running = run_agent(agent, runtime.feeds[agent.topic.name])
+                tasks.create_task(abandonable(running, STOP_SECONDS, f"agent {agent.name}"))
+            if planned.plan.group_topics:
+                await self._stay_in_group(tasks, planned, topics)
             else:
                 # Only global tables: there is no group to join, and the follower keeps running.
                 activity.begin("running")
@@ -147,50 +166,95 @@ class ServiceRunner:
             while not all(table.at(0).is_read() for table in followed.values()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
-    async def _join_group(self, tasks: asyncio.TaskGroup, planned: ServicePlan, topics: ServiceTopics) -> None:
-        runtime, connection = self.runtime, self.runtime.options.connection
+    def _confirmed(self, planned: Planned) -> ServiceTopics:
+        topics = ServiceTopics(planned.plan, planned.facts, self.runtime.memo)
+        confirm(self.runtime, planned.plan, topics)
+        return topics
+
+    async def _stay_in_group(self, tasks: asyncio.TaskGroup, planned: Planned, topics: ServiceTopics) -> None:
+        """Work in the group, by one plan after the other while the service is being scaled."""
+        service = self.runtime.declared.name
+        growth = None
+        if growth_name(service) in planned.facts:
+            growth = GrowthLog(self.runtime.options.connection, service, planned.records)
+            tasks.create_task(growth.follow())
+        while True:
+            async with asyncio.TaskGroup() as membership:
+                await self._join_group(membership, planned, topics, growth)
+            planned = await self._planned()
+            if growth is not None and planned.records.end >= growth.known.end:
+                growth.known = planned.records
+            topics = self._confirmed(planned)
+
+    async def _join_group(
+        self, tasks: asyncio.TaskGroup, current: Planned, topics: ServiceTopics, growth: GrowthLog | None
+    ) -> None:
+        """Be a member of the group until the service needs another plan."""
+        runtime, connection, planned = self.runtime, self.runtime.options.connection, current.plan
         # A table with reactions must not be ahead of what the group has committed (rule 26).
         followed = {name: table for name, table in runtime.tables.items() if name not in planned.reactions}
         standbys = Standbys(connection, followed)
-        self.membership = membership = Membership(runtime, planned, topics, standbys, self._replan, self.web)
+        self.membership = membership = Membership(
+            # The log may have read on since the plan was made.
+            runtime,
+            planned,
+            topics,
+            standbys,
+            self._replan,
+            self.web,
+            growth,
+            current.records.state.step,
+        )
         async with membership.publishing():
-            tasks.create_task(membership.watch_group())
-            watching = tasks.create_task(membership.watch_placement())
-            tasks.create_task(membership.hops(runtime, self._mirrored(planned)).watch())
-            tasks.create_task(standbys.run())
+            mirrored = self._mirrored(planned)
+            paused = planned.growth is not None
+            for table in mirrored.values():
+                table.pause(paused=paused)
+            hops = membership.hops(runtime, {} if paused else mirrored)
+            beside = [
+                membership.watch_group(), membership.watch_placement(), hops.watch(), standbys.run(),
+                membership.driving.drive(), membership.inputs.new.watch(),
+            ]  # fmt: skip
             if planned.passed_through:
-                tasks.create_task(trim(connection, membership.passed_through))
+                beside.append(trim(connection, membership.passed_through))
+            watching = [tasks.create_task(each) for each in beside]
             try:
                 await membership.join()
-                self._activity.begin("running")
-                for agent in planned.service.agents:
-                    running = run_agent(agent, runtime.feeds[agent.topic.name])
-                    tasks.create_task(abandonable(running, STOP_SECONDS, f"agent {agent.name}"))
-                await membership.run()
-            finally:
+                self._activity.begin(_doing(planned))
+                await until_first(membership.run(), membership.follow_growth(growth) if growth else None)
+                membership.stay()
+            except BaseException:
                 self._activity.begin("stopping")
-                # It uses the consumer's connection, which is about to be closed.
-                watching.cancel()
+                raise
+            finally:
+                # They use the consumer's connection, which is about to be closed.
+                for each in watching:
+                    each.cancel()
                 await membership.leave()
 
     def _mirrored(self, planned: ServicePlan) -> Mapping[str, LocalTable]:
         """Return the tables that are read from mirrors, by the topic of their source."""
-        return {use.name: self.runtime.named[use.name] for use in planned.service.tables if use.mirrored}
+        return {use.name: self.runtime.tables[use.read_from.name] for use in planned.service.tables if use.mirrored}
 
     async def _replan(self) -> ServicePlan:
-        planned, _ = await self._planned()
-        self._activity.begin("running")
-        return planned
+        planned = await self._planned()
+        self._activity.begin(_doing(planned.plan))
+        return planned.plan
 
-    async def _planned(self) -> tuple[ServicePlan, Mapping[str, TopicFacts]]:
+    async def _planned(self) -> Planned:
         """Plan the service by the current topics, and by its generation."""
         runtime = self.runtime
         prepared = await prepare(
             runtime.declared, runtime.options.connection, self._activity.begin, guarantee=runtime.options.guarantee
         )
-        runtime.memo.remember_generation(prepared.generation)
+        if prepared.generation is not None:
+            runtime.memo.remember_generation(prepared.generation)
         runtime.place(prepared.service)
-        return plan(prepared.service, prepared.facts), prepared.facts
+        return Planned(plan(prepared.service, prepared.facts, prepared.following), prepared.facts, prepared.records)
+
+
+def _doing(planned: ServicePlan) -> str:
+    return "running" if planned.growth is None else f"{SCALING}{counted(planned.growth.partitions, 'partition')}"
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -42,7 +42,10 @@ class ServiceTopics:
             if name in tables:
                 tables[name].set_topic(topic.topic_id, self.placement.partitions(name, topic.partitions))
 
-    def committed(self, topic: str, offset: int, by: str) -> Committed:
-        """Return an offset with the metadata that its next reader needs."""
-        number = self.placement.number(topic, self.partition_counts[topic])
+    def committed(self, topic: str, offset: int, by: str, known: int) -> Committed:
+        """Return an offset with the metadata that its next reader needs.
+
+        `known` is the partition count of a source whose new partitions may have to wait, 0 for any other topic.
+        """
+        number = self.placement.number(topic, self.partition_counts[topic]) or known
         return Committed(offset, self.ids[topic], by, number)

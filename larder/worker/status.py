@@ -13,6 +13,7 @@ from larder.local_tables.kept_rows import unreadable_rows
 from larder.local_tables.table import LocalTable
 from larder.store.partition_state import State
 from larder.store.reading.progress import Progress, progress, progress_of
+from larder.worker.growth_status import copy_offsets, growth_status
 from larder.worker.membership import Membership
 from larder.worker.runtime import Runtime
 
@@ -31,6 +32,7 @@ def status(runtime: Runtime, phase: str, membership: Membership | None) -> dict[
         "dead_letters": letter_counts(counts.causes.counts(), taken),
         "inputs": [] if membership is None else list(_inputs(membership)),
         "held_back": sorted({*held_back, *map(str, _row_problems(tables))}),
+        "growth": growth_of(membership, now),
         "tables": [_table(tables[use.name], now) for use in service.tables],
         "partition_counts": {} if membership is None else dict(membership.topics.partition_counts),
     }
@@ -55,6 +57,21 @@ def _row_problems(tables: Mapping[str, LocalTable]) -> Iterator[Problem]:
                 yield unreadable_rows(table, state.partition)
             if (lost := table.at(state.partition).lost()) is not None:
                 yield lost
+
+
+def growth_of(membership: Membership | None, now: float) -> dict[str, Any] | None:
+    """Return where the growth of the service stands; None if it was never scaled, and before there is a group."""
+    if membership is None or membership.growth is None:
+        return None
+    plan, inputs = membership.plan.growth, membership.inputs
+    offsets = (
+        {}
+        if plan is None
+        else copy_offsets(
+            plan, membership.assignments.copied, inputs.origins, inputs.positions, inputs.ends, inputs.highs
+        )
+    )
+    return growth_status(membership.growth.known.state, plan, offsets, now)
 
 
 def waiting(membership: Membership | None) -> Mapping[tuple[str, int], int]:

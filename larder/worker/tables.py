@@ -23,29 +23,41 @@ log = logging.getLogger("larder")
 def open_declared(runtime: Runtime) -> None:
     """Open the local copies of the declared tables, to answer from them before the broker is reached."""
     for use in runtime.service.tables:
-        table = _open(runtime, use)
+        table = runtime.tables[use.read_from.name] = runtime.named[use.name] = _declared(runtime, use)
         table.partition_count = runtime.memo.partitions.get(use.read_from.name, 0)
         table.open_local()
 
 
 def confirm(runtime: Runtime, plan: ServicePlan, topics: ServiceTopics) -> None:
-    """Set each topic as the broker reports it, which drops copies of another topic; add the internal tables.
+    """Set each topic as the broker reports it, which drops copies of another topic; add the tables that are missing.
 
-    A table that the generation of the service reads from another topic is opened again from there.
+    Tables that another plan read, and this one does not, are closed.
     """
-    for use in plan.service.tables:
-        before = runtime.named[use.name]
-        if before.stored.topic.name != use.read_from.name:
-            before.close()
-            del runtime.tables[before.stored.topic.name]
-            _open(runtime, use)
-    for table in runtime.tables.values():
-        topics.confirm(table)
-    runtime.memo.remember_partitions({name: table.partition_count for name, table in runtime.tables.items()})
-    for topic in plan.internal.values():
-        table = runtime.tables[topic.name] = _internal(runtime, topic)
-        runtime.named.setdefault(topic.name, table)
-        topics.confirm(table)
+    service = plan.service
+    growing = () if plan.growth is None else plan.growth.tables
+    uses = {use.read_from.name: use for use in (*service.tables, *service.kept, *growing)}
+    for name in runtime.tables.keys() - uses.keys() - plan.internal.keys():
+        runtime.tables.pop(name).close()
+    for name, use in uses.items():
+        if name not in runtime.tables:
+            runtime.tables[name] = _declared(runtime, use)
+        topics.confirm(runtime.tables[name])
+    runtime.memo.remember_partitions({name: runtime.tables[name].partition_count for name in uses})
+    for name, topic in plan.internal.items():
+        if name not in runtime.tables:
+            runtime.tables[name] = _internal(runtime, topic)
+        topics.confirm(runtime.tables[name])
+    named = _named(runtime, plan)
+    runtime.named.clear()
+    runtime.named.update(named)
+
+
+def _named(runtime: Runtime, plan: ServicePlan) -> dict[str, LocalTable]:
+    """Return the tables by the names under which users know them."""
+    service = plan.service
+    answering = [use for use in service.kept if use.name in service.answering]
+    declared = {use.name: runtime.tables[use.read_from.name] for use in (*service.tables, *answering)}
+    return {name: runtime.tables[name] for name in plan.internal} | declared
 
 
 async def watch_connection(runtime: Runtime) -> None:
@@ -63,11 +75,6 @@ def close(runtime: Runtime) -> None:
             table.close()
         except StoreError as error:
             log.warning("%s", error)
-
-
-def _open(runtime: Runtime, use: TableUse) -> LocalTable:
-    table = runtime.tables[use.read_from.name] = runtime.named[use.name] = _declared(runtime, use)
-    return table
 
 
 def _declared(runtime: Runtime, use: TableUse) -> LocalTable:

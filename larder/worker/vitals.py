@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from aiokafka.structs import TopicPartition
@@ -65,17 +65,22 @@ def vitals(
     *,
     answers: bool,
     waiting: Mapping[PartitionUse, Problem],
+    asked: Collection[LocalTable],
 ) -> Vitals:
     """Return the vitals; `now` is in seconds since the epoch, and `answers` says whether the broker does.
 
     `membership` is None until the group is joined, and always if there is none. `waiting` has the partitions that wait
-    for something outside this worker, with the reason.
+    for something outside this worker, with the reason. `asked` has the tables from which lookups are answered: while a
+    service is being scaled, others are read as well.
     """
-    known = {name: table.was_caught_up or _has_none(table, membership) for name, table in tables.items()}
+    known = {
+        name: table.was_caught_up or _has_none(table, membership) for name, table in tables.items() if table in asked
+    }
     joined = doing == "running" if membership is None else membership.joined
     failing = None if membership is None else _failing(membership, now)
     inputs = () if membership is None else _inputs(membership, tables, failing)
-    partitions = (*inputs, *_tables(tables, failing))
+    held_back = {} if membership is None else membership.assignments.held_back
+    partitions = (*inputs, *_tables(tables, failing, held_back))
     return Vitals(doing, answers, joined, known, tuple(_excused(each, waiting.get(each.place)) for each in partitions))
 
 
@@ -126,11 +131,16 @@ def _held_back(tp: TopicPartition, tables: Mapping[str, LocalTable]) -> str:
     return f"held back until its tables have caught up ({', '.join(behind) or 'waiting records are being read'})"
 
 
-def _tables(tables: Mapping[str, LocalTable], failing: str | None) -> Iterator[Standing]:
+def _tables(
+    tables: Mapping[str, LocalTable], failing: str | None, held_back: Mapping[TopicPartition, Problem]
+) -> Iterator[Standing]:
     for name, table in tables.items():
         # After a failure the group's partitions are read again, and stall until it is over.
         passing = failing if table.held == "partition" else None
         for state in table.states:
             excuse = _BEYOND if table.is_beyond(state.partition) else passing
+            if table.held == "partition" and (problem := held_back.get(TopicPartition(name, state.partition))):
+                # An input that is read as a table as well: one lane does both.
+                excuse = f"held back: {problem}"
             high = table.high(state.partition)
             yield Standing(PartitionUse("table", name, state.partition), state.position, state.end, excuse, high)

@@ -7,12 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.beside import Beside
 from tests.support.older import IMPORTS, OlderWorker, unpacked
 from tests.support.topics import COMPACTED, Sent, create, rows, send, until
-from tests.support.workers import Worker, none_left
+from tests.support.workers import Worker, larder, none_left
 
 PARTITIONS = 4
 KEYS = 24
@@ -165,6 +166,15 @@ class Stage:
         text = imports + SHOP.replace("{prefix}", self.prefix).replace("{wake}", "4")
         return self.kafka, self.directory, text, self.prefix
 
+    def scale(self, worker: Worker) -> dict[str, Any]:
+        """Ask for six partitions, and return what the command printed."""
+        ended = larder(
+            "scale", self.prefix, "--partitions", "6", "--json",
+            kafka=self.kafka, directory=self.directory, module=worker.module,
+        )  # fmt: skip
+        found: dict[str, Any] = msgspec.json.decode(ended.stdout)
+        return found
+
     def send(self, topic: str, records: list[Sent]) -> None:
         self.beside.call(send(self.kafka, self.name(topic), records))
 
@@ -292,6 +302,32 @@ def test_workers_of_the_older_code_and_of_this_share_a_group(stage: Stage) -> No
         stage.judge()
         stage.judge_rows(revision=2, woken=False)
         assert (beside.stop(), after.stop()) == (0, 0)
+
+
+def test_the_older_code_is_kept_out_once_a_service_is_scaled(stage: Stage) -> None:
+    """It would write by the former number, into topics that nobody reads any more."""
+    older, newer = stage.older("one"), stage.newer("two")
+    stage.customers(range(12))
+    stage.addresses(revision=1)
+    with none_left(older, newer):
+        older.start()
+        older.until_caught_up()
+        newer.start()
+        newer.until_running()
+        stage.work(range(14))
+        assert "one of an older version" in stage.scale(newer)["error"]
+        assert older.stop() == 0
+        assert stage.scale(newer)["growth"]["phase"] == "done"
+        stage.work(range(12))
+        older.start()
+        stage.beside.call(until(lambda: not older.alive(), 30, "the end of the older worker"))
+        assert older.process.returncode > 0
+        stage.customers(range(8, 14))
+        stage.addresses(revision=2)
+        stage.work(range(14))
+        stage.judge()
+        stage.judge_rows(revision=2, woken=False)
+        assert newer.stop() == 0
 
 
 def _read(table: dict[str, Any]) -> int:

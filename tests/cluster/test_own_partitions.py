@@ -243,7 +243,7 @@ def test_a_later_partition_count_is_not_followed_and_said(calls: Calls) -> None:
         assert worker.stop() == 0
     other = calls.worker("two", partitions=7)
     with running(other):
-        other.until_logged(r"WARNING .*keeps the number of partitions of its first start; found partitions=7, and 5")
+        other.until_logged(r"WARNING .*keeps its number of partitions until it is scaled; found partitions=7, and 5")
         calls.call()
         assert calls.names(1) == {f"{each} 1" for each in PEOPLE}
         assert other.stop() == 0

@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import Any
 
+from larder import Service
 from larder.config.connection import Connection
 from larder.dead_letters import rounds
 from larder.dead_letters.choosing import Chosen
@@ -43,4 +44,4 @@ async def dying_in_one(*arguments: Any) -> None:
 
 rounds.send = dying_send
 TransactionalProducer.in_one = dying_in_one  # type: ignore[method-assign]
-asyncio.run(settle(Connection(kafka), service, "republished", Chosen()))
+asyncio.run(settle(Connection(kafka), Service(service), "republished", Chosen()))

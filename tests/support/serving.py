@@ -43,7 +43,7 @@ STATUS = {
     "service": "shipping", "worker": "one", "phase": "running", "processed": 0,
     "joins": [], "decides": [], "inputs": [], "held_back": [],
     "reactions": [], "agents": [], "operators": [],
-"rekeyings": [], "dead_letters": {"total": 0, "inputs": [], "causes": []},
+"rekeyings": [], "dead_letters": {"total": 0, "inputs": [], "causes": []}, "growth": None,
     "tables": [], "partition_counts": {},
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def list_(  # noqa: PLR0913 - each is an option
 
     wanted = Chosen(None, topic, cause).takes
     page: LetterPage = talk_about(
-        service, lambda connection: list_letters(connection, service, limit, cursor, wanted), LIST_SECONDS
+        service, lambda connection, _: list_letters(connection, service, limit, cursor, wanted), LIST_SECONDS
     )
     found = {"letters": [described(each) for each in page.letters], "next": page.next, "beyond": page.beyond}
     answer(found, as_json=as_json, for_people=lambda: show_list(service, found))
@@ -87,7 +87,7 @@ def show(service: str, letter: str, *, as_json: bool) -> None:
     from larder.dead_letters.reading import letter as read_letter  # noqa: PLC0415 - imports Kafka's client
 
     wanted = letter_id(letter)
-    found = talk_about(service, lambda connection: read_letter(connection, service, wanted), LIST_SECONDS)
+    found = talk_about(service, lambda connection, _: read_letter(connection, service, wanted), LIST_SECONDS)
     if found is None:
         requires = f"requires to be among the newest 100,000 records of {service}.dead-letters"
         raise MistakeError(Problem(f"dead letter {letter}", requires, "no such letter", "see larder dead-letters list"))
@@ -142,7 +142,7 @@ def _settle(service: str, how: How, chosen: Chosen, *, as_json: bool) -> None:
 
     report = _progress_report(how)
     outcome: SettlingOutcome = talk_about(
-        service, lambda connection: settle(connection, service, how, chosen, report), SETTLE_SECONDS
+        service, lambda connection, declared: settle(connection, declared, how, chosen, report), SETTLE_SECONDS
     )
     found = {
         how: [{**_named(name), **_sent(service, how, name, place)} for name, place in outcome.settled.items()],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from larder.config.connection import Connection
     from larder.dead_letters.pages import LetterPage
     from larder.dead_letters.tallying import Tally
+    from larder.declaring.service import Service
 
 LARGEST_LIMIT = 10_000
 
@@ -40,7 +41,7 @@ def command(  # noqa: PLR0913 - each is an option
 
     wanted = partial(chosen, state, reason)
 
-    def read(connection: Connection) -> Coroutine[Any, Any, tuple[LetterPage, Tally | None]]:
+    def read(connection: Connection, _: Service) -> Coroutine[Any, Any, tuple[LetterPage, Tally | None]]:
         return newest_letters(connection, service, limit, cursor, wanted, kind=REFUSALS)
 
     found = described_refusals(*talk_about(service, read, LIST_SECONDS))

@@ -13,6 +13,7 @@ from larder.client.local_workers import ask_all
 from larder.config.settings import load_settings
 from larder.declaring.operators import LISTS
 from larder.declaring.plurals import counted
+from larder.observability import growths
 from larder.observability.sums import over_all, summed
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _described(service: Service, replies: list[Reply]) -> dict[str, Any]:
         "service": service.name,
         "state": ", ".join(sorted({each["phase"] for each in workers})) or None,
         "lag": over_all(sum, [each["lag"] for each in workers]),
+        "growth": growths.of_all(reply.body.get("growth") for reply in mine),
         "tables": [{"table": use.name, "held": use.held, **_held(use.name, mine)} for use in service.tables],
         **{
             listed_as: [each.outline() for each in service.operators if each.listed_as == listed_as]
@@ -110,6 +112,8 @@ def _running(reply: Reply) -> dict[str, Any]:
 
 def _show(service: Service, found: dict[str, Any]) -> None:
     click.echo(click.style(service.name, bold=True) + _state(found))
+    if found["growth"] is not None:
+        click.echo(f"  {growths.line(found['growth'])}")
     for table in found["tables"]:
         kind = "global" if table["held"] == "global" else "co-partitioned"
         click.echo(f"  table  {table['table']} ({kind}){_state(table)}")

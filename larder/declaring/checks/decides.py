@@ -102,7 +102,8 @@ def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Ite
 
 def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
     name = wake_ups_name(service.name, decide)
-    found, wanted = facts.get(name), partitions(service, decide.state.read_from, facts)
+    settled = service.counts.get(decide.state.read_from.name)
+    found, wanted = facts.get(name), settled or partitions(service, decide.state.read_from, facts)
     if decide.wakes and found is not None and found.partitions != wanted:
         yield Problem(
             declared,

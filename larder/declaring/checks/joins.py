@@ -13,7 +13,7 @@ from larder.declaring.checks.functions import function_problems
 from larder.declaring.checks.keys import holds_key_of, source_key_problems
 from larder.declaring.checks.outputs import output_problems
 from larder.declaring.checks.topics import field_problems, rekey_problems, type_name
-from larder.declaring.facts import RESTORE, Facts, waiting_name
+from larder.declaring.facts import RESTORE, Facts, input_name, waiting_name
 from larder.declaring.fields import fields, unreadable
 from larder.declaring.missing import Terminal, Wait
 from larder.declaring.partition_counts import partitions
@@ -78,7 +78,9 @@ def _step_problems(declared: str, join: Join) -> Iterator[Problem]:
 def _waiting_problems(declared: str, service: Service, join: Join, facts: Facts) -> Iterator[Problem]:
     """Check the topic of waiting records: each waits in its input's partition, so a source that grew needs more."""
     name = waiting_name(service.name, join)
-    found, wanted = facts.get(name), partitions(service, join.source, facts)
+    # A source that others have grown is held back, until the service is scaled.
+    settled = service.counts.get(input_name(service, join.source))
+    found, wanted = facts.get(name), settled or partitions(service, join.source, facts)
     if join.wait is not None and found is not None and found.partitions != wanted:
         yield Problem(
             declared,

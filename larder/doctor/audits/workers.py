@@ -8,7 +8,9 @@ from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.plurals import counted
 from larder.doctor.findings import Finding
+from larder.observability import growths
 from larder.observability.conditions import (
+    BeingScaled,
     Condition,
     Diverging,
     HeldBack,
@@ -67,6 +69,10 @@ def _shown(about: str, worker: WorkerState, condition: Condition) -> Iterator[Fi
         case NotRunning(severity, phase) if phase.startswith("waiting"):
             why = "it processes nothing until then"
             yield Finding(severity, AUDIT, about, phase, why, ("see the other findings",))
+        case BeingScaled(growth, severity):
+            seen = "being scaled" if growth is None else growths.line(growth)
+            why = "its records wait until the new partitions begin, and lookups go on; nothing is lost"
+            yield Finding(severity, AUDIT, about, seen, why, (f"wait, or follow it: larder scale {worker.service}",))
         case Shortage(warning, severity):
             why = "a worker that cannot open more files exits, and clients have to wait for connections"
             yield Finding(severity, AUDIT, about, warning, why, ("do what it says, and restart the worker",))

@@ -103,6 +103,19 @@ METRICS = (
         "records that an operator of any other kind took, by outcome",
     ),
     Metric("larder_rekey_dropped_total", "counter", ("topic",), "records that .by dropped because the field was null"),
+    Metric(
+        "larder_growth_phase", "gauge", ("phase",),
+        "1 for the phase of the last `larder scale` of the service, 0 for all others; absent if it was never scaled",
+    ),
+    Metric(
+        "larder_growth_copied_offsets", "gauge", (),
+        "offsets that are copied in this worker's partitions; absent unless the service is being copied",
+    ),
+    Metric(
+        "larder_growth_offsets_to_copy", "gauge", (),
+        "offsets to copy in this worker's partitions, with those that are copied; absent unless the service is being"
+        " copied",
+    ),
     Metric("larder_http_requests_total", "counter", ("address", "status"), "answers to HTTP requests, by route"),
     Metric(
         "larder_http_request_seconds", "histogram", ("address",),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from larder.counters.join_quality import QualityOfJoin
+from larder.declaring.growth import GrowthPhase
 from larder.observability.metrics.families import Families
 
 if TYPE_CHECKING:
@@ -41,6 +42,17 @@ def read_worker(families: Families, runner: ServiceRunner, memory: Memory, now: 
         families.add("larder_join_waiting", count, name, partition)
     for name, rekeying in runner.runtime.counts.rekeyings.items():
         families.add("larder_rekey_dropped_total", rekeying.dropped, name)
+    if (growth := runner.growth()) is not None:
+        read_growth(families, growth)
+
+
+def read_growth(families: Families, growth: Mapping[str, Any]) -> None:
+    """Add where the growth of a service stands."""
+    for phase in GrowthPhase:
+        families.add("larder_growth_phase", phase.value == growth["phase"], phase.value)
+    if growth["to_copy"] is not None:
+        families.add("larder_growth_copied_offsets", growth["copied"])
+        families.add("larder_growth_offsets_to_copy", growth["to_copy"])
 
 
 def read_requests(families: Families, requests: Requests) -> None:

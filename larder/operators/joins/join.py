@@ -36,6 +36,12 @@ class JoinStep:
         if not (columns.complete() and self._nothing_waits() and self._outcomes.join_all(records, columns)):
             self._one_by_one(columns.each(records))
 
+    @no_exit()
+    def take_back(self, record: Record, deadline: float) -> None:
+        """Process a record that waited in an earlier generation; `deadline` in seconds since the epoch."""
+        found = self._lookups.one(record)
+        self._decide(found, deadline)
+
     def busy(self) -> bool:
         """Return whether too many records are on their way to the waiting topic."""
         return self._waiting is not None and self._waiting.full()
@@ -46,8 +52,11 @@ class JoinStep:
     def _one_by_one(self, found: Sequence[LookedUp]) -> None:
         self._outcomes.quality.lack([each for each in found if None in each.rows])
         for each in found:
-            decision = self._rule.decide(each)
-            if self._waiting is not None:
-                decision = self._waiting.arrive(each, decision)
-            self._outcomes.counts.hits += isinstance(decision, JoinRows)
-            self._outcomes.act(each, decision)
+            self._decide(each)
+
+    def _decide(self, found: LookedUp, deadline: float | None = None) -> None:
+        decision = self._rule.decide(found)
+        if self._waiting is not None:
+            decision = self._waiting.arrive(found, decision, deadline)
+        self._outcomes.counts.hits += isinstance(decision, JoinRows)
+        self._outcomes.act(found, decision)

@@ -45,8 +45,11 @@ class Waiting:
     def full(self) -> bool:
         return self._room.full()
 
-    def arrive(self, found: LookedUp, decision: Decision) -> Decision:
-        """Keep a record that has to wait, and drop those that it replaces; return the final decision."""
+    def arrive(self, found: LookedUp, decision: Decision, deadline: float | None = None) -> Decision:
+        """Keep a record that has to wait, and drop those that it replaces; return the final decision.
+
+        `deadline` is that of a record that has waited before.
+        """
         room, record = self._room, found.record
         if isinstance(decision, GiveUp):
             return decision
@@ -56,7 +59,7 @@ class Waiting:
             decision = WaitForRows()
         room.supersede(record)
         if isinstance(decision, WaitForRows):
-            self._admit(found)
+            self._admit(found, deadline)
         return decision
 
     def rows_changed(self, lookup: int, keys: Iterable[bytes]) -> None:
@@ -84,7 +87,7 @@ class Waiting:
                 self._try_release(place)
         return more
 
-    def _admit(self, found: LookedUp) -> None:
+    def _admit(self, found: LookedUp, deadline: float | None) -> None:
         room, record = self._room, found.record
         if (known := room.known(record)) is not None:
             if room.holds(known, record):
@@ -92,11 +95,11 @@ class Waiting:
                 return
             self._expire(known)
         try:
-            room.admit(record, _partners(found))
+            room.admit(record, _partners(found), deadline)
         except ValueError as error:
             self._outcomes.dead_letter(LookedUp(record), cause_of(error))
             return
-        self._outcomes.counts.waited += 1
+        self._outcomes.counts.waited += deadline is None
         while room.overfull():
             self._expire(self._places.front())
 

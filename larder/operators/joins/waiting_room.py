@@ -93,9 +93,13 @@ class WaitingRoom:
         _, waiting = read(row)
         return (waiting.timestamp, waiting.key, waiting.value) == (record.timestamp, record.key, record.value)
 
-    def admit(self, record: Record, partners: Sequence[Partner]) -> None:
-        """Keep a record whose id is free; raise ValueError if the waiting topic cannot take it."""
-        deadline = self._clock() + self._wait.seconds
+    def admit(self, record: Record, partners: Sequence[Partner], until: float | None = None) -> None:
+        """Keep a record whose id is free; raise ValueError if the waiting topic cannot take it.
+
+        `until` is the deadline of a record that has waited before. None waits longer than declared now.
+        """
+        latest = self._clock() + self._wait.seconds
+        deadline = latest if until is None else min(until, latest)
         place = WaitingPlace(self._id(record), record.key, record.offset, record.timestamp, deadline, tuple(partners))
         waiting = Written(place.id, written(place, record), None)
         headers = self._rows.headers(waiting)

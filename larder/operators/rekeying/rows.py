@@ -16,7 +16,7 @@ from larder.declaring.problems import LarderError
 from larder.declaring.records import Record
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic
-from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER
+from larder.delivery.headers import AFTER_HEADER, MOVED_HEADER, WAS_HEADER
 from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.context import PartitionContext
@@ -108,7 +108,8 @@ class RekeyRowsStep:
         self._write(key, None, record)
 
     def _leave(self, record: Record, key: bytes, before: RowPlace, headers: Headers) -> None:
-        self._emit(before.by, key, None, record, [*headers, (AFTER_HEADER, b"%d" % before.revision)])
+        after, was = (AFTER_HEADER, b"%d" % before.revision), (WAS_HEADER, before.by)
+        self._emit(before.by, key, None, record, [*headers, after, was])
 
     def _place(self, key: bytes) -> RowPlace | None:
         raw = self._places.raw(key)

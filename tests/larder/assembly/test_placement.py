@@ -147,8 +147,8 @@ def test_an_input_whose_topic_grew_between_runs_is_held_back_and_rows_stay_place
     assert second.partitions("customers", 8) == 4
     assert str(second.problem_of("calls")) == (
         "topic calls: requires the 4 partitions that it had when this worker first read it: the service places"
-        " records by that count; found 8; create calls again with 4 partitions, and rewrite its records; or start the"
-        " service under a new name, once the owners have rewritten all records; until then input calls is held"
+        " records by that count; found 8; run larder scale s --partitions 8 to let the service place records by"
+        " itself; or create calls again with 4 partitions, and rewrite its records; until then input calls is held"
         " back, but reads continue"
     )
     assert not second.is_news({}), "a topic that the broker does not name stays as it was"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from larder.dead_letters.choosing import Chosen, obstacle, stepless, too_large
+from larder.dead_letters.choosing import Chosen, beyond, elsewhere, nameless, obstacle, too_large, uncreated, unread
 from larder.dead_letters.letters import Letter, LetterPlace
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.facts import TopicFacts
@@ -52,9 +52,18 @@ def test_a_letter_too_large_for_its_topic_is_found_before_it_is_sent() -> None:
 
 
 def test_a_letter_is_replayed_to_a_step_that_reads_its_partition_again() -> None:
+    stepped, partition = LETTER._replace(step="join j"), LETTER.id.partition
+    assert beyond(stepped, "again", FACTS._replace(partitions=partition + 1)) is None
+    few = beyond(stepped, "again", FACTS._replace(partitions=partition)) or ""
+    assert f"requires partition {partition} of again; found {partition} partitions" in few
+    assert "found a letter that names none; --republish" in nameless(LETTER)
+    assert "found none; start one, or --republish" in uncreated(stepped, "again")
+
+
+def test_a_letter_whose_step_is_gone_is_republished_only_where_somebody_reads() -> None:
     stepped = LETTER._replace(step="join j")
-    assert not stepless(stepped, "again", stepped.id.partition + 1)
-    assert "found a letter that names none" in stepless(LETTER, "again", 8)
-    assert "found none; start one, or --republish" in stepless(stepped, "again", None)
-    few = stepless(stepped, "again", stepped.id.partition)
-    assert f"requires partition {stepped.id.partition} of again; found {stepped.id.partition} partitions" in few
+    gone = elsewhere(stepped, republish=True)
+    assert "requires the step 'join j' on an input of s with the records of shop.orders; found none" in gone
+    assert "or --republish publishes it for all readers of shop.orders" in gone
+    assert "republish" not in elsewhere(stepped, republish=False)
+    assert "found shop.orders, which s has left when it was scaled" in unread(stepped)

@@ -1,5 +1,6 @@
 """Declarations of topics and rows are inert values."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ def test_the_topic_of_rekeyed_events_is_named_by_service_topic_and_field() -> No
     rekeyed = EventTopic("shop.parcels", Parcel, key="parcel_id").by("note")
     assert rekeyed.name_in("post") == "post.shop.parcels.by.note"
     assert (rekeyed.key, rekeyed.row, rekeyed.key_codec) == ("parcel_id", Parcel, TEXT)
+
+
+def test_records_that_a_service_reads_by_key_may_have_come_from_their_own_topic_before_it_was_scaled() -> None:
+    parcels = EventTopic("shop.parcels", Parcel, key="parcel_id")
+    by_note, by_key = replace(parcels.by("note"), generation=3), replace(parcels.by("parcel_id"), generation=2)
+    assert by_note.former_inputs("post") == {"post.shop.parcels.by.note", "post.shop.parcels.by.note.g2"}
+    assert by_key.former_inputs("post") == {"post.shop.parcels.by.parcel_id", "shop.parcels"}
+    rows = OwnerTopic("shop.parcels", Parcel, key="parcel_id")
+    mirror = replace(rows.by("parcel_id"), mirrored=True, generation=2)
+    assert mirror.former_inputs("post") == {"post.shop.parcels.mirror", "shop.parcels"}
+    assert parcels.by("note").former_inputs("post") == frozenset()
 
 
 def test_declaring_a_mistake_raises_nothing() -> None:

@@ -33,6 +33,7 @@ from larder.kafka.committed import Committed
 from larder.kafka.open_transactions import OpenTransaction
 from larder.kafka.topic_metadata import Described
 from larder.observability.conditions import Severity
+from tests.larder.pages.samples import HELD_WHILE_SCALED, growth
 from tests.support.audited import STOCK, Order, changed, shop, sound, state
 
 SERVICE, TOPICS = shop()
@@ -399,6 +400,15 @@ def table(**more: Any) -> WorkerState:
         "tables": [{"table": CUSTOMERS, "held": "global", "diverging": None, "parked": 0, **more}],
     }
     return WorkerState("shipping", "one", status)
+
+
+def test_a_worker_that_is_being_scaled_is_only_noted() -> None:
+    status = {"phase": "being scaled to 6 partitions", "growth": growth(), "held_back": [HELD_WHILE_SCALED]}
+    found = one(workers(HEALTHY._replace(workers=[WorkerState("shipping", "one", status)])))
+    assert (found.severity, found.seen) == (
+        Severity.HINT, "being scaled to 6 partitions: copying, 1,200 of 5,000 offsets, about 12 s left",
+    )  # fmt: skip
+    assert found.do == ("wait, or follow it: larder scale shipping",)
 
 
 def test_problems_that_workers_report_are_findings() -> None:

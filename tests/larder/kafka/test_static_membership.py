@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import pytest
-from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
 from aiokafka.errors import UnknownError, for_code
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
@@ -98,6 +98,26 @@ async def _commit_in_transaction(kafka: str, topic: str, consumer: Consumer) -> 
         await producer.discard()
 
 
+async def test_members_that_offer_several_names_of_their_protocol_share_a_group(kafka: str, prefix: str) -> None:
+    topic = f"{prefix}.in"
+    await create(kafka, {topic: 6})
+    taken = [Taken(), Taken(), Taken()]
+    async with AsyncExitStack() as stack:
+        for name, each in zip(("one", "two", "three"), taken, strict=True):
+            await stack.enter_async_context(member(kafka, prefix, each, [topic], name, LONG))
+        await until(lambda: [len(each.assigned) for each in taken] == [2, 2, 2], 30, "two partitions for each")
+        epochs = [each.epoch for each in taken]
+        await asyncio.sleep(1)
+        assert [each.epoch for each in taken] == epochs, "a group that nobody joins stays as it is"
+
+
+def test_aiokafka_itself_joins_once_for_each_protocol() -> None:
+    """Once it joins once, `static_membership` need not offer the names."""
+    joins = inspect.getsource(CoordinatorGroupRebalance.perform_group_join)
+    loop = joins.index("for assignor in self._assignors:")
+    assert joins.index("\n            while try_join:") > loop, "the request is within the loop over the protocols"
+
+
 def test_aiokafka_itself_sends_no_instance_id() -> None:
     """Once it does, `static_membership` has less to do."""
     newest = {each.API_KEY: each._CLASSES[-1].API_VERSION for each in (HeartbeatRequest, LeaveGroupRequest)}
@@ -106,7 +126,9 @@ def test_aiokafka_itself_sends_no_instance_id() -> None:
     assert for_code(FENCED_INSTANCE) is UnknownError
 
 
-@pytest.mark.parametrize("name", ["_send_req", "_maybe_leave_group", "_on_join_complete", "check_errors"])
+@pytest.mark.parametrize(
+    "name", ["_send_req", "_lookup_assignor", "_maybe_leave_group", "_on_join_complete", "check_errors"]
+)
 def test_the_overridden_parts_of_the_coordinator_have_the_same_arguments(name: str) -> None:
     theirs, ours = vars(GroupCoordinator)[name], vars(static_membership._StaticCoordinator)[name]
     assert asyncio.iscoroutinefunction(ours) == asyncio.iscoroutinefunction(theirs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from larder.assembly.uneven import being_scaled
 from larder.observability.conditions import (
+    BeingScaled,
     Diverging,
     HeldBack,
     NotRunning,
@@ -11,6 +13,7 @@ from larder.observability.conditions import (
     Shortage,
     conditions,
 )
+from tests.larder.observability.test_growths import growth
 
 
 def test_a_worker_that_is_well_has_no_condition() -> None:
@@ -33,3 +36,23 @@ def test_each_thing_that_is_wrong_is_a_condition() -> None:
 
 def test_a_worker_that_ends_is_worse_than_one_that_starts() -> None:
     assert list(conditions({"phase": "stopping"})) == [NotRunning(Severity.ERROR, "stopping")]
+
+
+def test_a_worker_that_is_being_scaled_works_as_somebody_asked_for() -> None:
+    held_back = [str(being_scaled("shipping", 6)), "grew"]
+    status = {"phase": "being scaled to 6 partitions", "growth": growth("pausing"), "held_back": held_back}
+    assert list(conditions(status)) == [BeingScaled(growth("pausing"), Severity.HINT), HeldBack("grew")]
+
+
+def test_a_worker_that_fills_mirrors_is_still_being_scaled_and_one_that_was_scaled_is_well() -> None:
+    assert list(conditions({"phase": "running", "growth": growth("filling")})) == [BeingScaled(growth("filling"))]
+    assert not list(conditions({"phase": "running", "growth": growth("done")}))
+    assert not list(conditions({"phase": "running", "growth": None}))
+
+
+def test_a_worker_without_a_broker_says_so_also_while_it_is_being_scaled() -> None:
+    status = {"phase": "waiting for the broker at b:1", "growth": growth()}
+    assert list(conditions(status)) == [
+        BeingScaled(growth()),
+        NotRunning(Severity.WARNING, "waiting for the broker at b:1"),
+    ]

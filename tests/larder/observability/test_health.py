@@ -169,3 +169,15 @@ def test_who_is_not_ready_says_which_table_is_not_and_what_it_does() -> None:
     verdict = ready(vitals(tables={"customers": True, "products": False}, joined=False))
     assert [each.get("table") for each in verdict.reasons] == ["products", None]
     assert verdict.reasons[1]["why"] == "the group has not been joined: running"
+
+
+def test_who_was_ready_stays_ready_while_it_joins_again_or_gets_new_tables_and_says_what_it_lacks() -> None:
+    scaled = vitals(doing="being scaled to 6 partitions", tables={"customers": False}, joined=False)
+    assert not ready(scaled).good
+    verdict = ready(scaled, before=True)
+    assert verdict.good
+    assert [each["why"] for each in verdict.besides] == [
+        "it has not been caught up since the worker started",
+        "the group has not been joined: being scaled to 6 partitions",
+    ]
+    assert not ready(vitals(doing="stopping"), before=True).good

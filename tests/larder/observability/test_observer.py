@@ -30,6 +30,7 @@ from larder.web import Sources, connection_slots, make_app, start_web, stop_web
 from larder.web.routes import observability
 from larder.worker.options import Options
 from larder.worker.runner import ServiceRunner
+from tests.larder.observability.test_growths import growth
 from tests.larder.store.samples import customers, row, small_memory
 from tests.support.described import require_described, require_refusals
 from tests.support.later import require_retry_after
@@ -219,6 +220,33 @@ async def test_what_happens_seldom_is_measured_too(tmp_path: Path) -> None:
         assert measured["larder_decide_total", "reserve", "refused"] == 1
         assert measured["larder_rekey_dropped_total", "orders.by.depot"] == 2
         assert measured["larder_reaction_total", customers.name, "emitted"] == 5
+
+
+async def test_a_growth_is_measured_by_its_phase_and_while_it_copies_by_its_offsets(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        names = {"larder_growth_phase", "larder_growth_copied_offsets", "larder_growth_offsets_to_copy"}
+        assert not {key for key in await each.samples() if key[0] in names}
+        each.runner.growth = lambda: growth(copied=30, to_copy=60)  # type: ignore[method-assign]
+        measured = await each.samples()
+        phases = {key[1]: value for key, value in measured.items() if key[0] == "larder_growth_phase"}
+        assert phases.pop("copying") == 1
+        assert phases == dict.fromkeys(("pausing", "filling", "done", "cancelled", "refused"), 0)
+        assert measured["larder_growth_copied_offsets",] == 30
+        assert measured["larder_growth_offsets_to_copy",] == 60
+        each.runner.growth = lambda: growth("filling")  # type: ignore[method-assign]
+        assert {key[0] for key in await each.samples() if key[0] in names} == {"larder_growth_phase"}
+
+
+async def test_a_worker_that_was_ready_stays_ready_though_nobody_asked(tmp_path: Path) -> None:
+    async with seen(tmp_path) as each:
+        before = each.runner.vitals()
+        well = before._replace(doing="running", joined=True, tables={})
+        each.runner.vitals = lambda: well  # type: ignore[method-assign]
+        async with looked_at(each.observed, asyncio.Event(), every=0.01):
+            await asyncio.sleep(0.05)
+        each.runner.vitals = lambda: well._replace(doing="being scaled to 6 partitions", joined=False)  # type: ignore[method-assign]
+        status, answer = await each.get("/health/ready")
+        assert (status, answer["ready"]) == (200, True)
 
 
 async def test_requests_are_counted_by_their_route_and_never_by_what_was_asked_for(tmp_path: Path) -> None:

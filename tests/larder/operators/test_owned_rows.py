@@ -194,6 +194,15 @@ def test_a_deletion_returns_with_its_revision_and_the_next_row_is_above_it(stage
     assert stage.rows.first_revision() == 3
 
 
+def test_the_first_revision_is_above_all_of_earlier_generations(stage: Stage) -> None:
+    stage.write(1)
+    stage.delivery.settle()
+    stage.read()
+    delivery = stage.delivery.as_delivery()
+    rows = OwnedRows(stage.held.at(0), stage.rows.output, delivery, 8, floor=1_000)
+    assert rows.first_revision() == 1_000 + stage.rows.first_revision()
+
+
 def test_an_owned_partition_is_full_until_some_rows_are_stored(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owned_rows, "UNSTORED_ROWS", 2)
     stage.write(1)

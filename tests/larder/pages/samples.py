@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from larder.assembly.uneven import being_scaled
 from larder.pages import Context
 
 AT = 1_795_300_000.0
@@ -88,6 +89,7 @@ def status(worker: str = "shipping-1", **others: Any) -> dict[str, Any]:
         "inputs": [reads(0), reads(1)],
         "tables": [held("shop.customers"), held("shop.products", rows=1_200)],
         "held_back": [],
+        "growth": None,
         "dead_letters": NO_LETTERS,
         "partition_counts": {"shop.orders": 4},
     } | others
@@ -184,6 +186,30 @@ TROUBLED = services(
         member(3, 4, phase="no answer"),
     ],
 )
+
+
+def growth(phase: str = "copying", **others: Any) -> dict[str, Any]:
+    """Where the change of the number of partitions stands, as a worker reports it."""
+    copying = {"copied": 1_200, "to_copy": 5_000, "expected_s": 12.4}
+    return {
+        "phase": phase,
+        "generation": 2,
+        "partitions": [6],
+        "began": AT - 40,
+        "phase_began": AT - 20,
+        "until": AT + 560 if phase in {"pausing", "copying"} else None,
+        "reason": None,
+        **(copying if phase == "copying" else dict.fromkeys(copying)),
+    } | others
+
+
+HELD_WHILE_SCALED = str(being_scaled("shipping", 6))
+
+
+def scaled(phase: str = "copying", doing: str = "being scaled to 6 partitions", **others: Any) -> dict[str, Any]:
+    """The answer of a service of two workers that is being scaled."""
+    here: dict[str, Any] = {"growth": growth(phase, **others), "phase": doing, "held_back": [HELD_WHILE_SCALED]}
+    return services(**here, workers=[member(1, 0, 1, phase=doing), member(2, 2, 3, phase=doing, told={**TWO, **here})])
 
 
 def copy_of(number: int, **others: Any) -> dict[str, Any]:
@@ -438,6 +464,7 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "topology": ("/topology", "topology", TOPOLOGY),
     "recovery": ("/recovery", "recovery", TROUBLED),
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),
+    "scaled": ("/services", "overview", scaled()),
     "well": ("/services", "overview", WELL),
 }
 """By name: the address, the template, and its data."""

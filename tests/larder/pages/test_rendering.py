@@ -23,7 +23,9 @@ from tests.larder.pages.samples import (
     TABLE_LIST,
     WELL,
     context,
+    growth,
     member,
+    scaled,
     services,
 )
 
@@ -166,6 +168,48 @@ def test_the_overview_begins_with_what_is_wrong() -> None:
     wrong = text.index("No worker serves partition 2 of shop.orders")
     assert text.index("7 things need you") < wrong < text.index("Processed")
     assert "All is well with shipping" in page("well").text
+
+
+def test_the_overview_of_a_service_that_is_being_scaled_shows_where_it_stands_and_what_works() -> None:
+    found = page("scaled")
+    assert [(tag, each["aria-current"]) for tag, each in found.tags if tag == "li" and "aria-current" in each] == [
+        ("li", "step")
+    ]
+    text = " ".join(found.text.split())
+    for said in (
+        "All is well with shipping",
+        "Being scaled to 6 partitions",
+        "pausing: done copying: now filling: to come done: to come",
+        "2,400 of 10,000 offsets are copied, about 12 s left.",
+        "Now the owner of each old partition copies its rows, wake-ups and waiting records.",
+        "This phase ends when all old partitions are copied to their ends.",
+        "Lookups go on; a mirrored table is as old as the pause",
+        "Joins and decides pause; their records wait in their topics",
+        "larder scale shipping --cancel",
+    ):
+        assert said in text, said
+    bars = [each for tag, each in found.tags if tag == "progress"]
+    assert [(each["value"], each["max"]) for each in bars] == [("2400", "10000")]
+    assert "Records are held back" not in text
+
+
+def test_a_service_that_fills_mirrors_can_no_longer_be_cancelled() -> None:
+    text = " ".join(shown("overview", scaled("filling", "running")).text.split())
+    assert "pausing: done copying: done filling: now done: to come" in text
+    assert "Joins and decides go on, with a mirrored table once it has all rows" in text
+    assert "--cancel" not in text
+    assert "Time limit" not in text
+
+
+def test_the_overview_shows_for_an_hour_how_a_growth_has_ended() -> None:
+    assert "Scaled to 6 partitions" in shown("overview", services(growth=growth("done"))).text
+    cancelled = growth("cancelled", reason="it was cancelled by command")
+    text = shown("overview", services(growth=cancelled)).text
+    assert "Not scaled" in text
+    assert ": it was cancelled by command. It works as before." in text
+    before = growth("done", phase_began=context().at - 3_601)
+    assert "caled" not in shown("overview", services(growth=before)).text
+    assert "caled" not in page("well").text
 
 
 def test_from_the_overview_a_dead_letter_with_its_cause_is_two_clicks_away() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from larder.pages.totals import others
-from tests.larder.pages.samples import status
+from larder.pages.totals import growth, others
+from tests.larder.pages.samples import scaled, services, status
 
 
 def _said(worker: str, **counted: Any) -> dict[str, Any]:
@@ -30,3 +30,10 @@ def test_decides_folds_reactions_and_agents_are_summed_by_name() -> None:
         ("reaction", "customers", {"changes": 10}),
         ("agent", "audit", {"given": 7, "done": 6}),
     ]
+
+
+def test_the_progress_of_a_growth_is_that_of_all_workers() -> None:
+    found = growth(scaled())
+    assert found is not None
+    assert (found["copied"], found["to_copy"], found["expected_s"]) == (2_400, 10_000, 12.4)
+    assert growth(services()) is None

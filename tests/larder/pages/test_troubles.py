@@ -12,14 +12,17 @@ from larder.pages.table_troubles import AGE
 from larder.pages.troubles import LAG, troubles
 from tests.larder.pages.samples import (
     FELL,
+    HELD_WHILE_SCALED,
     TROUBLED,
     TWO,
     counts,
+    growth,
     held,
     letters,
     member,
     partition,
     reads,
+    scaled,
     services,
     status,
     unsettled,
@@ -266,3 +269,45 @@ def test_a_worker_that_starts_or_does_not_answer_is_said() -> None:
     found = only(workers=[member(1, 0, 1), member(2, 2, 3, phase="no answer")])
     assert found.what == "Worker shipping-2 does not answer"
     assert found.command == "larder worker shipping --name shipping-2"
+
+
+def test_a_service_that_is_being_scaled_says_once_what_happens_what_works_and_how_to_follow_it() -> None:
+    (found,) = troubles(scaled())
+    assert found.severity is Severity.HINT
+    assert found.what == "shipping is being scaled to 6 partitions: copying, 2,400 of 10,000 offsets, about 12 s left"
+    assert found.do == (
+        "The owner of each old partition copies its rows, wake-ups and waiting records. Joins pause; lookups go on. "
+        "Follow it"
+    )
+    assert found.command == "larder scale shipping"
+
+
+def test_a_service_that_fills_mirrors_says_which_joins_go_on() -> None:
+    (found,) = troubles(services(growth=growth("filling")))
+    assert found.what == "shipping is being scaled to 6 partitions: filling"
+    assert "Joins go on, with a mirrored table once it has all rows; lookups go on." in found.do
+
+
+def test_a_worker_that_joins_its_group_again_after_a_growth_says_so() -> None:
+    (found,) = troubles(services(growth=growth("done"), phase="being scaled to 6 partitions"))
+    assert found.what == "shipping is being scaled: the last workers join their group again (done)"
+
+
+@pytest.mark.parametrize("phase", ["done", "cancelled", "refused"])
+def test_a_growth_that_has_ended_is_no_trouble(phase: str) -> None:
+    assert troubles(services(growth=growth(phase))) == []
+
+
+def test_records_that_are_held_back_for_another_reason_are_still_an_error_while_a_service_is_scaled() -> None:
+    found = troubles(scaled() | {"held_back": [HELD_WHILE_SCALED, "topic t: found 8"]})
+    assert [each.severity for each in found] == [Severity.ERROR, Severity.HINT]
+
+
+def test_lag_and_old_mirrors_are_no_faults_while_a_service_is_paused() -> None:
+    late = {"inputs": [reads(0, end=400_000)], "tables": [held("t", partition(0, freshness_s=AGE + 1))]}
+    found = troubles(scaled() | late)
+    assert [each.severity for each in found] == [Severity.HINT] * 2
+    assert found[1].do == "A table that is mirrored gets no new rows while the service is being scaled"
+    assert [each.severity for each in troubles(services(growth=growth("filling"), **late))] == [
+        Severity.WARNING, Severity.WARNING, Severity.HINT,
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
+from larder.assembly.uneven import being_scaled
 from larder.declaring.problems import Problem
 from larder.kafka.batch_consumer import ObservedEnd
 from larder.local_tables.role import TableRole
@@ -53,7 +54,7 @@ def member(**changed: Any) -> Any:
 
 
 def standing(tables: dict[str, LocalTable], membership: Any) -> dict[str, Standing]:
-    seen = vitals("running", tables, membership, NOW, answers=True, waiting={})
+    seen = vitals("running", tables, membership, NOW, answers=True, waiting={}, asked=[*tables.values()])
     return {each.place.topic: each for each in seen.partitions}
 
 
@@ -73,6 +74,23 @@ def test_a_held_back_input_names_the_tables_it_waits_for(tables: dict[str, Local
     problem = Problem("topic orders", "requires 4 partitions", "8", "create it again")
     found = standing(tables, member(held_back={INPUT: problem}))
     assert found["orders"].excuse == "held back: topic orders: requires 4 partitions; found 8; create it again"
+
+
+def test_inputs_are_excused_while_the_service_is_being_scaled_also_where_they_are_read_as_tables(
+    tables: dict[str, LocalTable],
+) -> None:
+    both = TopicPartition(plains.name, 1)
+    problem = being_scaled("shipping", 6)
+    found = standing(tables, member(held_back={INPUT: problem, both: problem}))
+    assert found["orders"].excuse == found[plains.name].excuse == f"held back: {problem}"
+    assert "processes no records while it is being scaled" in str(found["orders"].excuse)
+    assert found[customers.name].excuse is None
+
+
+def test_only_tables_from_which_lookups_are_answered_have_to_be_caught_up(tables: dict[str, LocalTable]) -> None:
+    seen = vitals("running", tables, member(), NOW, answers=True, waiting={}, asked=[tables[customers.name]])
+    assert seen.tables == {customers.name: False}
+    assert {each.place.topic for each in seen.partitions} >= {customers.name, plains.name}
 
 
 def test_an_added_partition_reports_that_it_is_held_back(tables: dict[str, LocalTable]) -> None:
@@ -109,24 +127,32 @@ def test_a_partition_names_what_it_waits_for_unless_it_is_held_back(
     problem = Problem("topic orders, partition 1", "requires that it ends", "it is open: billing", "end it")
     waiting = {PartitionUse("input", *INPUT): problem}
     for excuse, membership in ((f"waits: {problem}", member()), ("held back until", member(held=lambda: [INPUT]))):
-        seen = vitals("running", tables, membership, NOW, answers=True, waiting=waiting)
+        seen = vitals("running", tables, membership, NOW, answers=True, waiting=waiting, asked=[*tables.values()])
         assert [each.excuse for each in seen.partitions if each.place.topic != "orders"] == [None, None]
         (found,) = (each.excuse for each in seen.partitions if each.place.topic == "orders")
         assert str(found).startswith(excuse)
 
 
 def test_a_table_is_caught_up_if_other_workers_have_all_its_partitions(tables: dict[str, LocalTable]) -> None:
-    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables == {
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}, asked=[*tables.values()]).tables == {
         customers.name: False,
         plains.name: False,
     }
     tables[plains.name].close()
-    assert vitals("running", tables, member(), NOW, answers=True, waiting={}).tables[plains.name]
-    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).tables[plains.name]
-    assert not vitals("running", tables, None, NOW, answers=True, waiting={}).tables[plains.name]
+    assert vitals("running", tables, member(), NOW, answers=True, waiting={}, asked=[*tables.values()]).tables[
+        plains.name
+    ]
+    assert not vitals(
+        "running", tables, member(joined=False), NOW, answers=True, waiting={}, asked=[*tables.values()]
+    ).tables[plains.name]
+    assert not vitals("running", tables, None, NOW, answers=True, waiting={}, asked=[*tables.values()]).tables[
+        plains.name
+    ]
 
 
 def test_a_service_without_a_group_has_joined_once_it_runs(tables: dict[str, LocalTable]) -> None:
-    assert not vitals("recovering", tables, None, NOW, answers=True, waiting={}).joined
-    assert vitals("running", tables, None, NOW, answers=False, waiting={}).joined
-    assert not vitals("running", tables, member(joined=False), NOW, answers=True, waiting={}).joined
+    assert not vitals("recovering", tables, None, NOW, answers=True, waiting={}, asked=[*tables.values()]).joined
+    assert vitals("running", tables, None, NOW, answers=False, waiting={}, asked=[*tables.values()]).joined
+    assert not vitals(
+        "running", tables, member(joined=False), NOW, answers=True, waiting={}, asked=[*tables.values()]
+    ).joined

@@ -152,9 +152,9 @@ class Waiting(RuleBasedStateMachine):
         """Note when orders began to wait, and check the moment at which they are given up."""
         arrive, give_up = self.waiting.arrive, self.joining.rule.give_up
 
-        def arriving(found: LookedUp, decision: Decision) -> Decision:
+        def arriving(found: LookedUp, decision: Decision, deadline: float | None) -> Decision:
             self.crowded = True
-            decided = arrive(found, decision)
+            decided = arrive(found, decision, deadline)
             self.crowded = False
             if isinstance(decided, WaitForRows):
                 self.waiting_since.setdefault(found.record.offset, self.customers.now)

@@ -1,0 +1,204 @@
+"""Asks the workers of a service to change its number of partitions, and follows how far they have come.
+
+The workers do it; whoever asks may go away. See `larder.declaring.growth`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import starmap
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+from aiokafka.structs import TopicPartition
+
+from larder.clock import now
+from larder.config.connection import Connection
+from larder.config.errors import MistakeError
+from larder.declaring.facts import growth_name
+from larder.declaring.generations import placed
+from larder.declaring.growth import OPEN, Cancel, GrowthPhase, GrowthState, Request, copies
+from larder.declaring.problems import Problem
+from larder.declaring.service import Service
+from larder.declaring.topology import topics_of
+from larder.group.peers import GroupMember, read_peers
+from larder.kafka.admin import Cluster
+from larder.kafka.readers import reader, spans
+from larder.worker.growth_checks import older_workers
+from larder.worker.growth_log import GrowthRecords, read_growth, write_record
+
+POLL_SECONDS: Final = 0.5
+"""The interval at which the command looks how far a growth has come."""
+
+ENDED: Final = frozenset({GrowthPhase.DONE, GrowthPhase.CANCELLED, GrowthPhase.REFUSED})
+"""The phases in which nothing more happens."""
+
+
+class GrowthProgress(NamedTuple):
+    """How far a growth has come: its records, and the offsets that are copied, of how many, while it copies."""
+
+    state: GrowthState
+    copied: int = 0
+    of: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        growth = self.state.growth
+        if growth is None:
+            return {"phase": "none"}
+        counts = sorted(set(growth.generation.counts.values()))
+        return {
+            "phase": growth.phase.value,
+            "generation": growth.generation.number,
+            "partitions": counts,
+            "began": growth.at,
+            "phase_began": growth.began,
+            "until": growth.until if growth.phase in OPEN else None,
+            "copied": self.copied,
+            "to_copy": self.of,
+            "reason": growth.reason or None,
+        }
+
+
+async def scale(
+    connection: Connection, service: Service, partitions: int, within: float, report: Callable[[GrowthProgress], None]
+) -> GrowthProgress:
+    """Ask for that number of partitions, and wait until the workers have refused it, cancelled it, or done it.
+
+    `within` is how many seconds it may take until it switches. Raise MistakeError if nobody would do it.
+    """
+    async with Cluster(connection) as cluster:
+        await _require_workers(cluster, service)
+    known = await read_growth(connection, service.name)
+    if (found := _under_way(known.state)) is not None:
+        do = f"wait, follow it with larder scale {service.name}, or cancel it with --cancel"
+        raise MistakeError(Problem(f"service {service.name}", "is scaled by one request at a time", found, do))
+    request = Request(uuid4().hex, partitions, within, now())
+    await write_record(connection, service.name, request)
+    return await _until_ended(connection, service, request.id, report)
+
+
+async def follow(connection: Connection, service: Service, report: Callable[[GrowthProgress], None]) -> GrowthProgress:
+    """Wait until the growth that has begun, if any, has ended."""
+    state = (await _known(connection, service)).state
+    last = state.asked or state.growth
+    return GrowthProgress(state) if last is None else await _until_ended(connection, service, last.id, report)
+
+
+async def cancel(connection: Connection, service: Service, report: Callable[[GrowthProgress], None]) -> GrowthProgress:
+    """Cancel the growth that has begun; raise MistakeError if there is none, or if it has switched."""
+    state = (await _known(connection, service)).state
+    if (request := state.asked) is not None:
+        await write_record(connection, service.name, Cancel(request.id))
+        return GrowthProgress(state._replace(request=None))
+    growth = state.growth
+    if growth is None or growth.phase not in OPEN:
+        found = "none that has begun" if growth is None else f"one that is {growth.phase.value}"
+        requires = "a growth is cancelled until it switches"
+        raise MistakeError(Problem(f"service {service.name}", requires, found, "scale it back instead"))
+    await write_record(connection, service.name, Cancel(growth.id))
+    return await _until_ended(connection, service, growth.id, report)
+
+
+async def tidy(connection: Connection, service: Service) -> list[str]:
+    """Delete the internal topics of earlier generations, and of cancelled ones; return their names.
+
+    Raise MistakeError while dead letters from there are open, which are replayed from these topics.
+    """
+    known = await _known(connection, service)
+    if known.generation is None or (known.state.growth is not None and known.state.phase not in ENDED):
+        raise MistakeError(
+            Problem(f"service {service.name}", "is tidied once it has been scaled", "a growth under way", "wait for it")
+        )
+    async with Cluster(connection) as cluster:
+        current = {use.name for use in topics_of(placed(service, known.generation))}
+        old = set[str]()
+        for number in range(1, known.highest + 1):
+            # All topics of a generation pass through internal ones, whatever it read as it was.
+            other = known.generation.of_number(number)
+            old |= {use.name for use in topics_of(placed(service, other)) if use.internal}
+        gone = sorted((await cluster.facts(sorted(old - current))).keys())
+        await _require_no_letters(connection, service, gone)
+        await cluster.delete(gone)
+        return gone
+
+
+async def _require_no_letters(connection: Connection, service: Service, topics: list[str]) -> None:
+    from larder.dead_letters.reading import list_letters  # noqa: PLC0415 - a room above
+
+    page = await list_letters(connection, service.name, 1, None, lambda letter: letter.id.topic in topics)
+    if page.letters:
+        raise MistakeError(
+            Problem(
+                f"service {service.name}", "keeps its old topics while dead letters from there are open",
+                str(page.letters[0].id), f"replay or discard them: larder dead-letters list {service.name}",
+            )
+        )  # fmt: skip
+
+
+async def _known(connection: Connection, service: Service) -> GrowthRecords:
+    async with Cluster(connection) as cluster:
+        if growth_name(service.name) not in await cluster.facts([growth_name(service.name)]):
+            return GrowthRecords()
+    return await read_growth(connection, service.name)
+
+
+async def _require_workers(cluster: Cluster, service: Service) -> None:
+    if growth_name(service.name) not in await cluster.facts([growth_name(service.name)]):
+        raise MistakeError(
+            Problem(
+                f"service {service.name}", "is scaled where it joins or decides by partition, and once it has run",
+                f"no topic {growth_name(service.name)}", "start a worker, or add partitions to the topics it reads",
+            )
+        )  # fmt: skip
+    workers = read_peers(service.name, starmap(GroupMember, await cluster.reports(service.name)))
+    if not workers:
+        raise MistakeError(
+            Problem(f"service {service.name}", "is scaled by its workers", "none that runs", "start a worker")
+        )
+    if older := sorted(each.worker for each in workers if not each.knows_growth):
+        raise MistakeError(older_workers(service.name, older))
+
+
+async def _until_ended(
+    connection: Connection, service: Service, id_: str, report: Callable[[GrowthProgress], None]
+) -> GrowthProgress:
+    while True:
+        known = await read_growth(connection, service.name)
+        growth, request = known.state.growth, known.state.request
+        if growth is not None and growth.id == id_:
+            progress = GrowthProgress(known.state, *await _copied(connection, service, known))
+            report(progress)
+            if growth.phase in ENDED:
+                return progress
+        elif request is None or request.id != id_ or known.state.asked is None:
+            # Another command has cancelled it, or has asked for something else before a worker began.
+            return GrowthProgress(known.state)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _copied(connection: Connection, service: Service, known: GrowthRecords) -> tuple[int, int]:
+    """Return how many offsets are copied, of how many."""
+    growth, current = known.state.growth, known.generation
+    if growth is None or current is None or growth.phase is not GrowthPhase.COPYING:
+        return 0, 0
+    copied = copies(placed(service, current), placed(service, growth.generation))
+    async with Cluster(connection) as cluster:
+        facts = await cluster.facts([each.topic for each in copied])
+        committed = await cluster.committed(service.name)
+    tps = [TopicPartition(name, number) for name, each in facts.items() for number in range(each.partitions)]
+    async with reader(connection) as consumer:
+        logs = await spans(consumer, tps)
+    mine = {tp: each for tp, each in committed.items() if each.origin.generation == growth.generation.number}
+    done = sum(mine[tp].offset - span.begin for tp, span in logs.items() if tp in mine)
+    return done, sum(span.end - span.begin for span in logs.values())
+
+
+def _under_way(state: GrowthState) -> str | None:
+    """Return what a new request would have to wait for; None if there is nothing."""
+    if state.asked is not None:
+        return "one that no worker has begun yet"
+    if state.phase in OPEN or state.phase is GrowthPhase.FILLING:
+        return f"one that is {state.phase.value}"
+    return None
