@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from tests.faults.compaction import compact_soon
 from tests.faults.field import Field
+from tests.faults.history import Violation
 from tests.faults.plan import WORKERS, Fault
 
 STEP_SECONDS = 8.0
@@ -26,6 +27,9 @@ DISK_SECONDS = 5.0
 """Time for a worker to notice that its disk is full: it writes rows all the time."""
 
 FULL_BYTES = 4096
+
+SCALED_SECONDS = 90.0
+"""Time for a growth that faults interrupt."""
 
 FENCE_SECONDS = 1.0
 """Time for a running broker to fence a producer."""
@@ -187,6 +191,21 @@ async def compaction(field: Field, _: Fault) -> None:
     await compact_soon(field.rig.kafka, field.prefix, field.owned)
 
 
+async def scale(field: Field, fault: Fault) -> None:
+    """Scale the service, or begin to and cancel it; wait until it is over, whatever happens to the command."""
+    partitions, _, cancelled = fault.step.partition(" ")
+    asking = asyncio.create_task(field.larder("scale", field.prefix, "--partitions", partitions))
+    if cancelled:
+        await asyncio.sleep(fault.seconds)
+        field.history.note(f"cancel: {await field.larder('scale', field.prefix, '--cancel')}")
+    field.history.note(f"scale {partitions}: {await asking}")
+    deadline = time.monotonic() + SCALED_SECONDS
+    while (said := await field.larder("scale", field.prefix, "--within", "1")) and not said.startswith(("0", "1")):
+        if time.monotonic() > deadline:
+            field.history.violations.append(Violation("hangs", f"the growth to {partitions} is not over: {said}"))
+            return
+
+
 FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
     "kill": kill,
     "lost-disk": lost_disk,
@@ -204,6 +223,7 @@ FAULTS: dict[str, Callable[[Field, Fault], Awaitable[None]]] = {
     "rolling-restart": rolling_restart,
     "fourth": fourth,
     "compaction": compaction,
+    "scale": scale,
 }
 
 

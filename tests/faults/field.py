@@ -14,13 +14,16 @@ from larder.local_broker.ports import free_port
 from tests.faults.history import History, Violation
 from tests.faults.plan import SESSION_SECONDS, Plan
 from tests.faults.rig import NAMES, Rig
-from tests.support.workers import ROOT, Worker
+from tests.support.workers import COMMAND, ROOT, Worker
 
 LOOKING = Path(__file__).parent / "looking"
 
 STOP_SECONDS = 20.0
 """A worker stops within ten seconds. This allows for a loaded machine."""
 
+
+COMMAND_SECONDS = 60.0
+"""Time for a command, which waits for a broker that is away."""
 
 NO_ROOM = 3
 """The exit code of a worker whose disk is full."""
@@ -143,6 +146,28 @@ class Field:
         # Half a second more than its session: the broker checks sessions by a timer of its own.
         if seconds > SESSION_SECONDS + 0.5:
             self.history.begun(process.pid, since, name)
+
+    async def larder(self, *arguments: str) -> str:
+        """Run a command of larder as an operator would; return its exit code and what it printed last."""
+        worker = self.workers[NAMES[0]]
+        environment = {
+            **os.environ,
+            **worker.environment,
+            "KAFKA": self.rig.kafka,
+            "LARDER_DIRECTORY": str(self.directory / "larder"),
+            "LARDER_MODULES": worker.module,
+        }
+        running = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, cwd=self.directory, env=environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                said, _ = await running.communicate()
+        except TimeoutError:
+            running.kill()
+            said, _ = await running.communicate()
+        return f"{running.returncode} {(said.decode().splitlines() or [''])[-1]}"
 
     async def tell_tasks(self) -> None:
         """Make each worker log what its tasks are waiting for."""

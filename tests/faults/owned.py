@@ -16,8 +16,9 @@ def owned_violations(case: Case, topic: str) -> Iterator[Violation]:
     records = case.of(topic)
     yield from chain_violations(records)
     yield from generation_violations(records)
-    rows = case.of(f"{case.prefix}.{topic}.rows")
-    yield from answer_violations(case.history, case.name(topic), versions_of(case.name(topic), records, rows))
+    rows = () if case.scaled else case.of(f"{case.prefix}.{topic}.rows")
+    versions = versions_of(case.name(topic), records, rows)
+    yield from answer_violations(case.history, case.name(topic), versions, placed=not case.scaled)
 
 
 def versions_of(topic: str, records: Sequence[Seen], rows: Sequence[Seen] = ()) -> Versions:

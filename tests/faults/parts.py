@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from tests.faults.history import History, Seen, Violation
 from tests.faults.plan import Plan
 from tests.faults.versions import Versions
 from tests.faults.writing import Writer
+
+GENERATION = re.compile(r"\.g\d+")
+"""The generation in the name of an internal topic."""
 
 
 class Case:
@@ -24,6 +28,9 @@ class Case:
         self._by_topic: dict[str, list[Seen]] = defaultdict(list)
         for record in seen:
             self._by_topic[record.topic].append(record)
+        self.generation = generation_of(self._by_topic.get(f"{prefix}.growth", ()))
+        self.scaled = any(fault.name == "scale" for fault in plan.faults)
+        self.mirrored = bool(plan.own) or self.scaled
 
     def name(self, topic: str) -> str:
         return f"{self.prefix}.{topic}"
@@ -32,16 +39,31 @@ class Case:
         """Return the records of a topic (named without the prefix) by partition and offset."""
         return self._by_topic.get(self.name(topic), [])
 
+    def current(self, topic: str) -> Sequence[Seen]:
+        """Return the records of an internal topic in the current generation of the service."""
+        return self.of(topic if self.generation == 1 else f"{topic}.g{self.generation}")
+
     def versions(self, table: str) -> Versions:
-        """Return the versions of a followed table, where workers read it: in its topic or in its mirror."""
+        """Return the versions of a followed table, where workers read it: in its topic or in its mirror.
+
+        Workers of a service that is scaled read it in several places, one after the other.
+        """
+        if self.scaled:
+            return Versions(self.name(table), self.history.written, self.of(table))
         mirror = self.of(f"{self.prefix}.{table}.mirror")
         return Versions(self.name(table), self.history.written, self.of(table), mirror)
 
     def letters(self, source: str) -> Sequence[Seen]:
-        """Return the dead letters of a topic, without those that were replayed."""
+        """Return the dead letters of a topic in all generations, without those that were replayed."""
         records, name = self.of("dead-letters"), self.name(source)
         settled = {_letter(each) for each in records if "larder.settled" in each.headers}
-        return [each for each in records if each.headers.get("larder.topic") == name and _letter(each) not in settled]
+        found = [each for each in records if GENERATION.sub("", each.headers.get("larder.topic", "")) == name]
+        return [each for each in found if _letter(each) not in settled]
+
+
+def generation_of(records: Iterable[Seen]) -> int:
+    """Return the number of the service's generation, from the records of its growth."""
+    return max((each.value["number"] for each in records if each.value and "number" in each.value), default=1)
 
 
 def _letter(record: Seen) -> tuple[str, str, str]:

@@ -50,12 +50,13 @@ WEIGHTS = {
     "fourth": 2,
     "compaction": 3,
 }
+"""Growth is drawn apart from these, so that the plans of earlier seeds stay as they were."""
 
 STEPS = ("write", "written", "delivery.sent", "delivery.acknowledged", "delivery.committed")
 """The steps at which a worker can be killed or stopped: around writes to its stores, and within its transactions."""
 
 
-EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourth", "compaction"})
+EVERYWHERE = frozenset({"kill-broker", "pause-broker", "rolling-restart", "fourth", "compaction", "scale"})
 """The faults that do not hit a particular worker."""
 
 
@@ -75,13 +76,18 @@ OWN = (0, 3, 6)
 """Numbers of partitions for the service; its topics have 4."""
 
 
+SCALED = 0.6
+"""How many of the seeds that end with nothing else have a growth."""
+
+
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
 class Fault(NamedTuple):
     """One fault: it begins `at` seconds after the first result, lasts for `seconds`, and hits `worker`.
 
-    Faults at a step have one such as "delivery.sent:3".
+    Faults at a step have one such as "delivery.sent:3". A growth has its number of partitions there, and "cancelled" if
+    it is cancelled after `seconds`.
     """
 
     name: str
@@ -92,7 +98,7 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         where = f" {self.worker}" if self.name not in EVERYWHERE else ""
-        step = f" {self.step}" if self.name.endswith("-at-step") else ""
+        step = f" {self.step}" if self.name.endswith("-at-step") or self.name == "scale" else ""
         return f"{self.name}{where}{step} {self.at:.1f}+{self.seconds:.1f}"
 
 
@@ -144,6 +150,9 @@ def planned(seed: int) -> Plan:
     grown = grown if 0.2 <= last < 0.35 else ""
     # Drawn last, so that the rest of a seed's plan stays as it was.
     own = chance.choice(OWN) if last >= LAST_REPLAYED else 0
+    if last >= LAST_REPLAYED and chance.random() < SCALED:
+        growths = [_growth(chance) for _ in range(chance.choice((1, 1, 2)))]
+        faults = tuple(sorted((*faults, *growths), key=lambda each: each.at))
     return Plan(
         seed,
         parts,
@@ -160,6 +169,11 @@ def planned(seed: int) -> Plan:
         faults,
         own,
     )
+
+
+def _growth(chance: random.Random) -> Fault:
+    step = chance.choice(("2", "3", "6", "6", "8", "8 cancelled"))
+    return Fault("scale", round(chance.uniform(0, TROUBLE_SECONDS), 2), "", round(chance.uniform(0.5, 3), 2), step)
 
 
 def _fault(chance: random.Random) -> Fault:

@@ -24,6 +24,9 @@ def _tell(_: int, __: FrameType | None) -> None:
                 print(f"{type(each).__name__} {state}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+ROOMS = ("worker", "processing", "group", "local_tables", "delivery", "kafka", "producer")
+"""The last folder of the files whose tasks are logged."""
+
 _STATES = {
     "Processing": lambda each: f"epoch {each.epoch}, lanes {len(each._lanes)}, cut short {each._cut_short}",
     "Lane": lambda each: (
@@ -48,7 +51,7 @@ def _tell_tasks() -> None:
             while waiting is not None:
                 places.append(_place(waiting))
                 waiting = _inner(waiting)
-            if not any(" (engine/" in place or " (producer/" in place for place in places):
+            if not any(f" ({room}/" in place for place in places for room in ROOMS):
                 continue  # Faust's own
             print(f"task {task.get_name()}: {' > '.join(places)}", file=sys.stderr, flush=True)  # noqa: T201
 
