@@ -28,12 +28,13 @@ from tests.bench import (
     failover,
     freshness,
     getting,
-    growth,
     java_peer,
     joining,
     loading,
     machine,
+    memory,
     restoring,
+    scaling,
     showing,
     transactions,
 )
@@ -58,8 +59,9 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "http": asking.measure,
     "transactions": transactions.measure,
     "failover": failover.measure,
+    "growth": scaling.measure,
     "freshness": freshness.measure,
-    "memory": growth.measure,
+    "memory": memory.measure,
 }
 
 

@@ -107,6 +107,20 @@ def spend(order: Order, before: Spending | None) -> Decision:
     return Decision(rows=after, emit=event)
 
 
+# A join and a decide that are scaled: each has the partitions of its source at first.
+GROWING = os.environ.get("BENCH_ROWS", "rows")
+growing = Service(f"{ATTEMPT}.growing")
+growing.join(
+    EventTopic(f"{RUN}.{GROWING}-orders", Order, key="customer_id"),
+    growing.table(_rows(GROWING)).on("customer_id"),
+    into=EventTopic(f"{ATTEMPT}.joined", EnrichedOrder, key="customer_id"),
+)
+growing.decide(
+    EventTopic(f"{RUN}.{GROWING}-payments", Order, key="customer_id"),
+    state=growing.table(OwnerTopic(f"{ATTEMPT}.totals", Spending, key="customer_id", revision="revision")),
+    into=EventTopic(f"{ATTEMPT}.decided", Spent, key="customer_id"),
+)(spend)
+
 # Tables that are only read: a co-partitioned and a global one.
 shared = Service(f"{ATTEMPT}.shared")
 halves = shared.table(_rows("customers"))

@@ -11,8 +11,8 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -68,38 +68,40 @@ async def _measure(bench: Bench, report: Report, kind: Kind) -> None:
             larder.Web(session, await larder.web_port(job, "failover", process, worker))
             for process, worker in zip(processes, WORKERS, strict=True)
         ]
-        trickle = await stack.enter_async_context(_Trickle(bench.brokers, job))
-        await _until(lambda: _shared(webs, job.table, kind), processes, "the partitions to be shared and caught up")
+        trickle = await stack.enter_async_context(Trickle(bench.brokers, job))
+        await until(lambda: shared(webs, job.table, kind), processes, "the partitions to be shared and caught up")
         taken, read = await _failed_over(trickle, processes, webs[0], job)
     report.figures[f"failover.{kind}_s"] = taken
     report.figures[f"failover.{kind}_rows_read"] = read
     bench.say(f"failover, {kind}: {taken:.2f} s, {read:,} of {rows:,} rows read, {WAITING} waiting orders kept")
 
 
-async def _shared(webs: list[larder.Web], table: str, kind: Kind) -> bool:
+async def shared(webs: list[larder.Web], table: str, kind: Kind) -> bool:
+    """Return whether two workers have half of a table's partitions each, and their rows."""
     half = loading.PARTITIONS // 2
     wanted = ["caught_up"] * half + ["standby"] * half * (kind == "standby")
     return all([sorted(each["phase"] for each in await web.partitions(table)) == wanted for web in webs])
 
 
-async def _failed_over(trickle: _Trickle, processes: list[Process], left: larder.Web, job: Job) -> tuple[float, int]:
+async def _failed_over(trickle: Trickle, processes: list[Process], left: larder.Web, job: Job) -> tuple[float, int]:
     """Return the seconds from the kill to the first new result of the last partition, and the rows read meanwhile."""
     await trickle.wait(WAITING)
-    await _until(lambda: trickle.is_whole(0), processes, "results in every partition")
+    await until(lambda: trickle.is_whole(0), processes, "results in every partition")
     before = await left.read(job.table)
     killed, number = time.perf_counter(), trickle.sent + 1  # one may be in flight
     processes[1].kill()
-    await _until(lambda: trickle.is_whole(number), processes[:1], "new results in every partition")
+    await until(lambda: trickle.is_whole(number), processes[:1], "new results in every partition")
     taken = max(trickle.first(number).values()) - killed
     read = await left.read(job.table) - before
     await trickle.release()
-    await _until(lambda: trickle.released >= WAITING, processes[:1], "the results of waiting orders")
+    await until(lambda: trickle.released >= WAITING, processes[:1], "the results of waiting orders")
     if trickle.released > WAITING:
         processes[0].fail(f"published {trickle.released} results of {WAITING} orders that waited")
     return taken, read
 
 
-async def _until(look: Callable[[], bool | Awaitable[bool]], processes: list[Process], what: str) -> None:
+async def until(look: Callable[[], bool | Awaitable[bool]], processes: list[Process], what: str) -> None:
+    """Wait until `look` returns true; raise `ContestantError` if that takes too long."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (await seen if isinstance(seen := look(), Awaitable) else seen):
         for process in processes:
@@ -109,14 +111,27 @@ async def _until(look: Callable[[], bool | Awaitable[bool]], processes: list[Pro
         await asyncio.sleep(STEP_SECONDS)
 
 
-class _Trickle:
+class Result(NamedTuple):
+    """The result of an order, and when it was read, in seconds of the performance counter."""
+
+    tp: TopicPartition
+    order: int
+    at: float
+
+
+class Trickle:
     """A sequence of orders of known customers, some orders of customers that come later, and all results."""
 
-    def __init__(self, brokers: str, job: Job) -> None:
-        self.sent = 0
+    def __init__(
+        self, brokers: str, job: Job, *, sources: Sequence[str] = (), into: Sequence[str] = (), first: int = 0
+    ) -> None:
+        """Send to the job's topics, or to others, the orders from the number `first` on."""
+        self.sent = first
         self.released = 0
+        self.results: list[Result] = []
         self._job = job
-        self._results: list[tuple[int, int, float]] = []
+        self._sources = sources or (job.source,)
+        self._into = into or (job.into,)
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all")
         self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
         self._tasks: list[asyncio.Task[None]] = []
@@ -124,7 +139,7 @@ class _Trickle:
     async def __aenter__(self) -> Self:
         await self._producer.start()
         await self._consumer.start()
-        tps = [TopicPartition(self._job.into, partition) for partition in range(loading.PARTITIONS)]
+        tps = [TopicPartition(topic, number) for topic in self._into for number in range(loading.PARTITIONS)]
         self._consumer.assign(tps)
         for tp in tps:
             self._consumer.seek(tp, 0)
@@ -138,12 +153,12 @@ class _Trickle:
         await self._consumer.stop()
         await self._producer.stop()
 
-    def first(self, number: int) -> dict[int, float]:
+    def first(self, number: int) -> dict[TopicPartition, float]:
         """Return the time of the first result of this or a later order, by partition."""
-        found: dict[int, float] = {}
-        for partition, order, at in self._results:
-            if order >= number:
-                found.setdefault(partition, at)
+        found: dict[TopicPartition, float] = {}
+        for each in self.results:
+            if each.order >= number:
+                found.setdefault(each.tp, each.at)
         return found
 
     def is_whole(self, number: int) -> bool:
@@ -151,7 +166,7 @@ class _Trickle:
         for task in self._tasks:
             if task.done():
                 task.result()
-        return len(self.first(number)) == loading.PARTITIONS
+        return len(self.first(number)) == loading.PARTITIONS * len(self._into)
 
     async def wait(self, count: int) -> None:
         """Send `count` orders of customers that do not exist yet."""
@@ -171,7 +186,8 @@ class _Trickle:
             await asyncio.sleep(GAP_SECONDS / loading.PARTITIONS)
 
     async def _order(self, number: int, customer: int) -> None:
-        await self._publish(self._job.source, customer, shop.order(number, customer))
+        for topic in self._sources:
+            await self._publish(topic, customer, shop.order(number, customer))
 
     async def _publish(self, topic: str, customer: int, value: bytes) -> None:
         key = shop.customer_key(customer)
@@ -186,7 +202,8 @@ class _Trickle:
             if number >= _LATE:
                 self.released += 1
             else:
-                self._results.append((record.partition, number, time.perf_counter()))
+                tp = TopicPartition(record.topic, record.partition)
+                self.results.append(Result(tp, number, time.perf_counter()))
 
 
 _LATE = 1_000_000_000

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.bench.job import Guarantee, Job
     from tests.bench.process import Process
 
-Service = Literal["global", "copartitioned", "failover", "restore", "decide", "shared"]
+Service = Literal["global", "copartitioned", "failover", "restore", "decide", "shared", "growing"]
 
 START_SECONDS = 60.0
 STEP_SECONDS = 0.02
@@ -40,6 +40,13 @@ def command(
     }
     arguments = [sys.executable, "-m", "larder", "worker", f"{job.name}.{service}", "--name", worker]
     return Command("larder", arguments, job.path / f"worker-{worker}", environment)
+
+
+def scaling(bench: Bench, job: Job, service: Service, partitions: int) -> Command:
+    """Return the command that asks the workers of a service for another number of partitions."""
+    arguments = [sys.executable, "-m", "larder", "scale", f"{job.name}.{service}", "--partitions", str(partitions)]
+    environment = command(bench, job, service).environment
+    return Command("larder scale", arguments, job.path / "scale", environment)
 
 
 async def web_port(job: Job, service: Service, process: Process, worker: str = "1") -> str:

@@ -15,6 +15,7 @@ class Plan:
     seconds        the longest time to observe a join after its first result.
     short_seconds  the same for Quix Streams and plain Faust, which would need minutes or hours for all orders.
     changes        rows to change to measure freshness, both idle and loaded.
+    copied         records of the state of a decide that is scaled.
     grown          rows of the tables whose memory and cost are compared; none in the quick run.
     """
 
@@ -27,10 +28,11 @@ class Plan:
     short_seconds: float
     restored: int
     changes: int
+    copied: int
     grown: tuple[int, ...]
 
 
-FULL = Plan("full", 100_000, 3_000_000, 3, math.inf, 90.0, 20.0, 2_000_000, 500, (1_000_000, 10_000_000))
+FULL = Plan("full", 100_000, 3_000_000, 3, math.inf, 90.0, 20.0, 2_000_000, 500, 1_000_000, (1_000_000, 10_000_000))
 # A JVM compiles its hot path during the first 400,000 orders. With less than a million orders it would be measured
 # cold, and it takes as long to restore 300,000 rows as a million.
-QUICK = Plan("quick", 20_000, 1_200_000, 2, 100.0, 12.0, 6.0, 1_000_000, 150, ())
+QUICK = Plan("quick", 20_000, 1_200_000, 2, 100.0, 12.0, 6.0, 1_000_000, 150, 200_000, ())

@@ -52,28 +52,32 @@ class Steady(NamedTuple):
         return self.per_s / self.per_cpu_s
 
 
-async def watch(brokers: str, topic: str, process: Process, wanted: int, seconds: float) -> list[Sample]:
+async def watch(
+    brokers: str, topic: str, process: Process, wanted: int, seconds: float, since: int = 0
+) -> list[Sample]:  # fmt: skip
     """Sample `topic` until it has `wanted` records, or until `seconds` after its first.
 
-    Raise `ContestantError` if the process ends, starts too slowly, or stalls.
+    It counts from `since`, the records of an earlier run. Raise `ContestantError` if the process ends, starts too
+    slowly, or stalls.
     """
     looking = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     await looking.start()
     try:
         partitions = [TopicPartition(topic, each) for each in range(PARTITIONS)]
-        return await _samples(looking, partitions, process, wanted, seconds)
+        return await _samples(looking, partitions, process, wanted, seconds, since)
     finally:
         await looking.stop()
 
 
 async def _samples(
-    looking: AIOKafkaConsumer, partitions: list[TopicPartition], process: Process, wanted: int, seconds: float
-) -> list[Sample]:
+    looking: AIOKafkaConsumer, partitions: list[TopicPartition], process: Process, wanted: int, seconds: float,
+    since: int,
+) -> list[Sample]:  # fmt: skip
     samples: list[Sample] = []
     first = moved = time.monotonic()
     while True:
         ends = await looking.end_offsets(partitions)
-        sample = Sample(time.monotonic(), sum(ends.values()), process.cpu_seconds())
+        sample = Sample(time.monotonic(), sum(ends.values()) - since, process.cpu_seconds())
         process.require_running()
         last = samples[-1].records if samples else 0
         if sample.records > last:

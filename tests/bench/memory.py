@@ -16,7 +16,7 @@ async def measure(bench: Bench, report: Report) -> None:
     costs = []
     for rows in bench.plan.grown:
         name = f"{rows // 1_000_000}m"
-        with report.trying(f"growth.{name}"):
+        with report.trying(f"memory.{name}"):
             await loading.create_topics(bench.brokers, [bench.topic(f"rows-{name}")], compacted=True)
             await loading.load_customers(bench.brokers, bench.topic(f"rows-{name}"), rows)
             restored = await restoring.by_larder(bench, f"rows-{name}", rows)
