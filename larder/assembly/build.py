@@ -7,9 +7,7 @@ the engine and starts none of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, starmap
-from operator import attrgetter
 
 from aiokafka.structs import TopicPartition
 
@@ -19,19 +17,17 @@ from larder.assembly.joins import JoinPlan
 from larder.assembly.operator_plan import build
 from larder.assembly.plan import GrowthPlan, InputPlan
 from larder.assembly.uneven import being_scaled, too_few_partitions, uneven_replays
-from larder.declaring.compiled.joins import compile_rekey
 from larder.declaring.keys import BYTES, KeyType
-from larder.declaring.missing_fields import DeadLetter
 from larder.declaring.problems import Problem
-from larder.declaring.topics import Rekeyed
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.table import LocalTable
-from larder.operators.copying import CopyHandler, Copying, KeyOf, PutBack, StoreHandler, by_field
+from larder.operators.copying import CopyHandler, Copying, PutBack, StoreHandler
+from larder.operators.partition_keys import key_of
 from larder.operators.reactions import ReactingHandler
 from larder.operators.user_agents import AgentHandler
 from larder.processing.handlers import BothHandler, FromOffset, InputHandler, InputStep, TableHandler
 from larder.processing.heads import HeadHandler
-from larder.processing.lanes import Handler, Lane
+from larder.processing.lanes import Lane
 from larder.processing.loop import Chore
 from larder.processing.replaying import Onward, ReplayHandler
 
@@ -105,14 +101,14 @@ class Assembly:
     def _new_put_back(self, tp: TopicPartition, growth: GrowthPlan) -> PutBack:
         plan = growth.copies[tp.topic]
         at = self._assignment.at(tp)
-        return PutBack(at, plan.copy.step, plan.output, _key_of(plan.copy.by), self._assignment.copied[tp])
+        return PutBack(at, plan.copy.step, plan.output, key_of(plan.copy.by), self._assignment.copied[tp])
 
     def _copy(self, tp: TopicPartition, growth: GrowthPlan) -> Lane:
         at, plan = self._assignment.at(tp), growth.copies[tp.topic]
         if tp in self._put_back:
             return Lane(tp, StoreHandler(at), _never)
         table = self._tables.get(tp.topic)
-        copying = Copying(plan.output, _key_of(plan.copy.by), at, table)
+        copying = Copying(plan.output, key_of(plan.copy.by), at, table)
         before = [TopicPartition(name, tp.partition) for name in growth.waiting(tp.topic)]
         waiting = [self._put_back[each] for each in before if each in self._put_back]
 
@@ -149,10 +145,10 @@ class Assembly:
             return self._lane_held_back(tp, too_few_partitions(tp, mine, counts))
         at = assignment.input(tp, self._decides)
         steps: dict[str, InputStep] = {each.step: build(each, at.for_step(each.step)) for each in plan.steps}
-        handler: Handler = InputHandler(at, self._from_floors(tp, plan, steps), _key_type(plan))
-        if (heads := assignment.heads(tp.topic)) is not None and isinstance(handler, InputHandler):
-            handler = HeadHandler(at, handler, heads[tp.partition])
-        return Lane(tp, handler, self._held(tp, plan))
+        handler = InputHandler(at, self._from_floors(tp, plan, steps), _key_type(plan))
+        heads = assignment.heads(tp.topic)
+        first = handler if heads is None else HeadHandler(at, handler, heads[tp.partition])
+        return Lane(tp, first, self._held(tp, plan))
 
     def _from_floors(self, tp: TopicPartition, plan: InputPlan, steps: dict[str, InputStep]) -> dict[str, InputStep]:
         """Let steps begin where an earlier generation has stopped, if a new mirror reads the input from its start."""
@@ -183,7 +179,7 @@ class Assembly:
         plan = self._plan
         for replays, each in plan.inputs.items():
             if each.replays is not None and name in plan.former_inputs(each.replays):
-                onward = Onward(plan.outputs[replays], _key_of(plan.rekeyed_into(each.replays)))
+                onward = Onward(plan.outputs[replays], key_of(plan.rekeyed_into(each.replays)))
                 yield from ((step.step, onward) for step in plan.inputs[each.replays].steps)
 
     def _lane_held_back(self, tp: TopicPartition, problem: Problem | None) -> Lane:
@@ -219,13 +215,6 @@ class Assembly:
         places = {each.places.topic for each in plan.rekeyings.values() if each.places is not None}
         gathered = set() if plan.gathers is None else {plan.gathers.of.output.topic}
         return used.union(places, gathered, *(self._decides.needed(each) for each in _decides(plan)))
-
-
-def _key_of(by: Rekeyed | None) -> KeyOf:
-    """Return the key by which the records of a topic are partitioned in another generation."""
-    if by is None or by.mirrored:
-        return attrgetter("key")
-    return by_field(compile_rekey(replace(by, missing=DeadLetter)))
 
 
 def _decides(plan: InputPlan) -> list[DecidePlan]:

@@ -1,6 +1,6 @@
 """Asks the workers of a service to change its number of partitions, and follows how far they have come.
 
-The workers do it; whoever asks may go away. See `larder.declaring.growth`.
+The workers do it, and go on if the command ends before they have. See `larder.declaring.growth`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.declaring.facts import growth_name
 from larder.declaring.generations import placed
-from larder.declaring.growth import OPEN, Cancel, GrowthPhase, GrowthState, Request, copies
+from larder.declaring.growth import OPEN, UNDER_WAY, Cancel, GrowthPhase, GrowthState, Request, copies
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.declaring.topology import topics_of
@@ -26,13 +26,10 @@ from larder.group.peers import GroupMember, read_peers
 from larder.kafka.admin import Cluster
 from larder.kafka.readers import reader, spans
 from larder.worker.growth_checks import older_workers
-from larder.worker.growth_log import GrowthRecords, read_growth, write_record
+from larder.worker.growth_log import GrowthRecords, read_growth, read_if_written, write_record
 
 POLL_SECONDS: Final = 0.5
 """The interval at which the command looks how far a growth has come."""
-
-ENDED: Final = frozenset({GrowthPhase.DONE, GrowthPhase.CANCELLED, GrowthPhase.REFUSED})
-"""The phases in which nothing more happens."""
 
 
 class GrowthProgress(NamedTuple):
@@ -69,8 +66,15 @@ async def scale(
     `within` is how many seconds it may take until it switches. Raise MistakeError if nobody would do it.
     """
     async with Cluster(connection) as cluster:
+        known = await read_if_written(cluster, service.name)
+        if known is None:
+            raise MistakeError(
+                Problem(
+                    f"service {service.name}", "is scaled where it joins or decides by partition, and once it has run",
+                    f"no topic {growth_name(service.name)}", "start a worker, or add partitions to the topics it reads",
+                )
+            )  # fmt: skip
         await _require_workers(cluster, service)
-    known = await read_growth(connection, service.name)
     if (found := _under_way(known.state)) is not None:
         do = f"wait, follow it with larder scale {service.name}, or cancel it with --cancel"
         raise MistakeError(Problem(f"service {service.name}", "is scaled by one request at a time", found, do))
@@ -107,7 +111,7 @@ async def tidy(connection: Connection, service: Service) -> list[str]:
     Raise MistakeError while dead letters from there are open, which are replayed from these topics.
     """
     known = await _known(connection, service)
-    if known.generation is None or (known.state.growth is not None and known.state.phase not in ENDED):
+    if known.generation is None or known.state.phase in UNDER_WAY:
         raise MistakeError(
             Problem(f"service {service.name}", "is tidied once it has been scaled", "a growth under way", "wait for it")
         )
@@ -139,19 +143,10 @@ async def _require_no_letters(connection: Connection, service: Service, topics: 
 
 async def _known(connection: Connection, service: Service) -> GrowthRecords:
     async with Cluster(connection) as cluster:
-        if growth_name(service.name) not in await cluster.facts([growth_name(service.name)]):
-            return GrowthRecords()
-    return await read_growth(connection, service.name)
+        return await read_if_written(cluster, service.name) or GrowthRecords()
 
 
 async def _require_workers(cluster: Cluster, service: Service) -> None:
-    if growth_name(service.name) not in await cluster.facts([growth_name(service.name)]):
-        raise MistakeError(
-            Problem(
-                f"service {service.name}", "is scaled where it joins or decides by partition, and once it has run",
-                f"no topic {growth_name(service.name)}", "start a worker, or add partitions to the topics it reads",
-            )
-        )  # fmt: skip
     workers = read_peers(service.name, starmap(GroupMember, await cluster.reports(service.name)))
     if not workers:
         raise MistakeError(
@@ -170,7 +165,7 @@ async def _until_ended(
         if growth is not None and growth.id == id_:
             progress = GrowthProgress(known.state, *await _copied(connection, service, known))
             report(progress)
-            if growth.phase in ENDED:
+            if growth.phase not in UNDER_WAY:
                 return progress
         elif request is None or request.id != id_ or known.state.asked is None:
             # Another command has cancelled it, or has asked for something else before a worker began.
@@ -199,6 +194,4 @@ def _under_way(state: GrowthState) -> str | None:
     """Return what a new request would have to wait for; None if there is nothing."""
     if state.asked is not None:
         return "one that no worker has begun yet"
-    if state.phase in OPEN or state.phase is GrowthPhase.FILLING:
-        return f"one that is {state.phase.value}"
-    return None
+    return f"one that is {state.phase.value}" if state.phase in UNDER_WAY else None

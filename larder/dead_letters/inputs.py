@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from larder.declaring.compiled.joins import compile_rekey
 from larder.declaring.facts import input_name, replays_name
-from larder.declaring.missing_fields import DeadLetter
 from larder.declaring.operators import Role
+from larder.declaring.records import PlainRecord
 from larder.declaring.topics import Rekeyed
 from larder.kafka.partitioner import partition_of
+from larder.operators.partition_keys import key_of
 
 if TYPE_CHECKING:
     from larder.dead_letters.letters import Letter
@@ -67,13 +66,10 @@ def _steps(run: Service) -> Iterator[tuple[str, Source]]:
 
 def _by_key(source: Rekeyed) -> PartitionOf:
     """Partition records as the workers do that copy them."""
-    key_of = compile_rekey(replace(source, missing=DeadLetter))
+    read = key_of(source)
 
     def partition(letter: Letter, count: int) -> int:
-        try:
-            key = letter.key if source.mirrored else key_of(letter.value)
-        except ValueError:
-            key = None
+        key = read(PlainRecord(letter.id.offset, letter.timestamp, letter.key, letter.value, letter.headers))
         # No partition has the rows of a record without a key: its step can handle it in any.
         return letter.id.partition % count if key is None else partition_of(key, count)
 

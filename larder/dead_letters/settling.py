@@ -22,7 +22,6 @@ from larder.dead_letters.replaying import Originals
 from larder.dead_letters.rounds import TRANSACTION_TIMEOUT_MS, RefusedError, Round
 from larder.dead_letters.shelves import shelf_of
 from larder.declaring.dead_letters import settling_id
-from larder.declaring.facts import growth_name
 from larder.declaring.generations import placed
 from larder.declaring.growth import OPEN, GrowthPhase
 from larder.declaring.problems import Problem
@@ -30,7 +29,7 @@ from larder.kafka.admin import Cluster
 from larder.kafka.clients import REQUEST_TIMEOUT_MS, new_transactional_producer
 from larder.kafka.readers import reader
 from larder.kafka.retrying import within
-from larder.worker.growth_log import read_growth
+from larder.worker.growth_log import read_if_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,13 +95,10 @@ async def _as_run(cluster: Cluster, service: Service) -> Service:
     A replay would stay behind in a topic that is copied up to its end. Workers that have written down no generation
     read all topics as they are declared.
     """
-    topic = growth_name(service.name)
-    if topic not in await cluster.facts([topic]):
-        return service
-    known = await read_growth(cluster.connection, service.name)
-    if known.state.phase in OPEN:
+    known = await read_if_written(cluster, service.name)
+    if known is not None and known.state.phase in OPEN:
         raise _being_scaled(service.name, known.state.phase)
-    return service if known.generation is None else placed(service, known.generation)
+    return service if known is None or known.generation is None else placed(service, known.generation)
 
 
 def _being_scaled(service: str, phase: GrowthPhase) -> UnavailableError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from enum import Enum
+from enum import StrEnum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -21,7 +21,7 @@ from larder.declaring.service import Service
 from larder.declaring.topics import Rekeyed
 
 
-class GrowthPhase(Enum):
+class GrowthPhase(StrEnum):
     """Where a growth stands."""
 
     PAUSING = "pausing"
@@ -70,6 +70,9 @@ PHASES: Final[Mapping[GrowthPhase, PhaseFacts]] = {
 
 OPEN: Final = frozenset({GrowthPhase.PAUSING, GrowthPhase.COPYING})
 """The phases in which the generation before is still the one that counts."""
+
+UNDER_WAY: Final = OPEN | {GrowthPhase.FILLING}
+"""The phases in which something happens."""
 
 
 class Request(msgspec.Struct, frozen=True, tag="request"):

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
 from larder.assembly.uneven import WHILE_SCALED
-from larder.observability import growths
+from larder.declaring.growth import UNDER_WAY
 from larder.worker.activity import ENDING, SCALING
 
 Report = Mapping[str, Any]
@@ -82,7 +82,7 @@ def conditions(status: Report) -> Iterator[Condition]:
 def worker_conditions(status: Report) -> Iterator[NotRunning | BeingScaled | Shortage | HeldBack]:
     """Judge a worker as a whole."""
     phase, growth = status.get("phase", "running"), status.get("growth")
-    if phase.startswith(SCALING) or (growth and growth["phase"] in growths.GOING):
+    if phase.startswith(SCALING) or (growth and growth["phase"] in UNDER_WAY):
         yield BeingScaled(growth)
     if phase != "running" and not phase.startswith(SCALING):
         yield NotRunning(Severity.ERROR if phase in ENDING else Severity.WARNING, phase)

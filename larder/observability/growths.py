@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from larder.declaring.growth import OPEN, PHASES, GrowthPhase, PhaseFacts
+from larder.declaring.growth import PHASES, UNDER_WAY, GrowthPhase, PhaseFacts
 from larder.declaring.plurals import plural
 from larder.observability.sums import over_all
 
 Report = Mapping[str, Any]
-
-GOING: Final = frozenset(each.value for each in (*OPEN, GrowthPhase.FILLING))
-"""The phases in which something happens."""
 
 
 def of_all(growths: Iterable[Report | None]) -> dict[str, Any] | None:
@@ -37,7 +34,7 @@ def _state(growth: Report) -> tuple[Any, ...]:
 
 def facts(growth: Report) -> PhaseFacts | None:
     """Return what happens in the phase of a growth; None for one that has failed, and for one of another version."""
-    return next((each for phase, each in PHASES.items() if phase.value == growth["phase"]), None)
+    return PHASES.get(growth["phase"])
 
 
 def target(growth: Report) -> str:
@@ -53,16 +50,16 @@ def copied(growth: Report) -> str:
 
 def heading(growth: Report) -> str:
     """Return in a few words where a growth stands."""
-    if growth["phase"] in GOING:
+    if growth["phase"] in UNDER_WAY:
         return f"being scaled to {target(growth)}"
-    if growth["phase"] == GrowthPhase.DONE.value:
+    if growth["phase"] == GrowthPhase.DONE:
         return f"scaled to {target(growth)}"
     return "not scaled"
 
 
 def line(growth: Report) -> str:
     """Return where a growth stands, in one line."""
-    if growth["phase"] == GrowthPhase.DONE.value:
+    if growth["phase"] == GrowthPhase.DONE:
         return heading(growth)
     left = growth["expected_s"]
     details = [

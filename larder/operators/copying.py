@@ -6,18 +6,19 @@ and go to one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from larder.declaring.records import PlainRecord, Record
 from larder.delivery.delivery import Delivery
-from larder.delivery.headers import WAITED_HEADER, WAS_HEADER
+from larder.delivery.headers import WAITED_HEADER
 from larder.delivery.output import Headers, Output
 from larder.kafka.partitioner import partition_of
 from larder.local_tables.table import LocalTable
 from larder.operators.context import PartitionContext
 from larder.operators.joins.waiting_index import WaitingPlace
 from larder.operators.joins.waiting_records import read
+from larder.operators.partition_keys import KeyOf
 
 SLICE_RECORDS = 200
 """How many waiting records are put back before control returns to the event loop."""
@@ -28,24 +29,6 @@ class Cursor(NamedTuple):
 
     position: int
     begin: int
-
-
-KeyOf = Callable[[Record], bytes | None]
-"""Returns the key by which a record is partitioned; None if it has none."""
-
-
-def by_field(key_of: Callable[[bytes | None], bytes | None]) -> KeyOf:
-    """Partition records by a field. A row that is gone, or moved, says what it was partitioned by."""
-
-    def key(record: Record) -> bytes | None:
-        if record.value is None:
-            return dict(record.headers).get(WAS_HEADER)
-        try:
-            return key_of(record.value)
-        except ValueError:
-            return None
-
-    return key
 
 
 class Copying:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from larder.declaring.growth import OPEN, PHASES
+from larder.declaring.growth import OPEN, PHASES, UNDER_WAY
 from larder.observability import growths
 from larder.observability.conditions import BeingScaled, worker_conditions
 from larder.pages import totals
@@ -17,13 +17,11 @@ Data = Mapping[str, Any]
 SHOWN_SECONDS: Final = 3_600.0
 """How long the overview shows a growth that has ended."""
 
-_OPEN: Final = frozenset(each.value for each in OPEN)
-
 
 def is_paused(services: Data) -> bool:
     """Return whether the service processes no records, because it is being scaled."""
     growth = totals.growth(services)
-    return growth is not None and growth["phase"] in _OPEN
+    return growth is not None and growth["phase"] in OPEN
 
 
 def scaling(services: Data) -> dict[str, Any] | None:
@@ -35,9 +33,9 @@ def scaling(services: Data) -> dict[str, Any] | None:
     return {
         **growth,
         "heading": growths.heading(growth),
-        "going": growth["phase"] in growths.GOING,
+        "going": growth["phase"] in UNDER_WAY,
         "failed": known is None,
-        "paused": growth["phase"] in _OPEN,
+        "paused": growth["phase"] in OPEN,
         "facts": {} if known is None else known._asdict(),
         "steps": [] if known is None else list(_steps(growth["phase"])),
         "progress": growths.copied(growth),
@@ -73,7 +71,7 @@ def scaling_troubles(services: Data) -> Iterator[Trouble]:
 def _what(growth: Data | None) -> str:
     if growth is None:
         return "being scaled"
-    if growth["phase"] not in growths.GOING:
+    if growth["phase"] not in UNDER_WAY:
         # The growth has ended, and the worker joins its group once more.
         return f"being scaled: the last workers join their group again ({growth['phase']})"
     progress, left = growths.copied(growth), growth["expected_s"]

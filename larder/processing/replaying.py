@@ -20,7 +20,8 @@ from larder.declaring.records import PlainRecord, Record
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.context import PartitionContext
-from larder.operators.copying import KeyOf, emit
+from larder.operators.copying import emit
+from larder.operators.partition_keys import KeyOf
 from larder.processing.handlers import InputHandler
 
 

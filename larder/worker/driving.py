@@ -1,7 +1,7 @@
 """Drives a growth from phase to phase: one worker measures, and writes the next record in a unit that is fenced.
 
-The driver is whoever has the first partition of the first input. A phase ends with a measurement at the broker, not
-with reports: a worker that was killed reports nothing. Any worker can go on from the records.
+The driver is the worker that has the first partition of the first input. A phase ends with a measurement at the broker,
+not with reports: a worker that was killed reports nothing. Any worker can go on from the records.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from larder.declaring.growth import (
     Request,
     encode,
     next_generation,
-    read_record,
 )
 from larder.declaring.problems import LarderError
 from larder.declaring.topics import of_generation
@@ -110,7 +109,7 @@ class Driving:
 
     def chore(self, assigned: Collection[TopicPartition], delivery: Delivery) -> Writer | None:
         """Return the driver's chore of a new assignment, if this worker is the driver."""
-        first = min((name for name in self._plan.inputs), default=None)
+        first = min(self._plan.inputs, default=None)
         tp = None if first is None else TopicPartition(first, 0)
         output = self._plan.outputs.get(growth_name(self._plan.service.name))
         self._writer, self._assigned = None, True
@@ -134,41 +133,37 @@ class Driving:
 
     async def _advance(self, log_: GrowthLog, writer: Writer) -> None:
         known = log_.known
-        written = await self._next(known, self._runtime.clock())
-        if not written or writer is not self._writer:
+        following = await self._next(known, self._runtime.clock())
+        if following is None or writer is not self._writer:
             return
-        self._runtime.reached(f"growth.{_phase_of(written)}")
-        writer.write(written)
+        self._runtime.reached(f"growth.{following.phase.value}")
+        writer.write(_records(known.state.phase, following))
         # A unit that fails ends the assignment, and its writer with it.
         while log_.known.end == known.end and writer is self._writer:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRIVE_SECONDS):
                     await log_.news()
 
-    async def _next(self, known: GrowthRecords, now: float) -> list[EncodedRecord]:
-        """Return the records that begin the next phase; none while the current one lasts."""
+    async def _next(self, known: GrowthRecords, now: float) -> Growth | None:
+        """Return the growth in its next phase; None while the current one lasts."""
         growth, request = known.state.growth, known.state.asked
         if growth is not None and (reason := known.state.why_cancel(now)):
-            return _records(_moved(growth, GrowthPhase.CANCELLED, now, step=1, reason=reason))
+            return _moved(growth, GrowthPhase.CANCELLED, now, step=1, reason=reason)
         if growth is not None and growth.phase is GrowthPhase.PAUSING:
             return await self._copy(growth, now)
         if growth is not None and growth.phase is GrowthPhase.COPYING:
             return await self._switch(growth, now)
         if growth is not None and growth.phase is GrowthPhase.FILLING:
-            return (
-                _records(_moved(growth, GrowthPhase.DONE, now, step=1)) if await self._all_filled(known.state) else []
-            )
+            return _moved(growth, GrowthPhase.DONE, now, step=1) if await self._all_filled(known.state) else None
         if request is not None and known.generation is not None:
             return await self._begin(request, known, known.generation, now)
-        return []
+        return None
 
-    async def _begin(
-        self, request: Request, known: GrowthRecords, current: Generation, now: float
-    ) -> list[EncodedRecord]:  # fmt: skip
+    async def _begin(self, request: Request, known: GrowthRecords, current: Generation, now: float) -> Growth | None:
         """Check a request, and create the topics of the next generation before anybody hears of it."""
         peers = await self._consumer.peers()
         if peers is None:
-            return []
+            return None
         declared, step = self._runtime.declared, known.state.step
         async with Cluster(self._runtime.options.connection) as cluster:
             new = await self._unused(cluster, next_generation(declared, current, request.partitions, known.highest))
@@ -181,11 +176,9 @@ class Driving:
                     found = [str(error)]
         if found:
             reason = "; ".join(found)
-            return _records(
-                Growth(request.id, step, GrowthPhase.REFUSED, current, now, now, reason=reason, highest=new.number)
-            )
+            return Growth(request.id, step, GrowthPhase.REFUSED, current, now, now, reason=reason, highest=new.number)
         until = now + request.within
-        return _records(Growth(request.id, step + 1, GrowthPhase.PAUSING, new, now, now, until, highest=new.number))
+        return Growth(request.id, step + 1, GrowthPhase.PAUSING, new, now, now, until, highest=new.number)
 
     async def _unused(self, cluster: Cluster, new: Generation) -> Generation:
         """Return a generation without topics: a driver may have died after it created them, with another number."""
@@ -196,13 +189,13 @@ class Driving:
                 return new
             new = msgspec.structs.replace(new, number=new.number + 1)
 
-    async def _copy(self, growth: Growth, now: float) -> list[EncodedRecord]:
-        """Return the record that lets the workers copy, once all have paused."""
+    async def _copy(self, growth: Growth, now: float) -> Growth | None:
+        """Return the growth that lets the workers copy, once all have paused."""
         if not await self._all_paused():
-            return []
+            return None
         # A replay that began before can commit no more. One that begins later reads that the service is being scaled.
         await end_transaction(self._runtime.options.connection, settling_id(self._plan.service.name))
-        return _records(_moved(growth, GrowthPhase.COPYING, now))
+        return _moved(growth, GrowthPhase.COPYING, now)
 
     async def _all_paused(self) -> bool:
         """Whether nobody works by an older plan any more, and nothing is on its way (rule 29)."""
@@ -215,11 +208,11 @@ class Driving:
         highs = await self._highs(reacting)
         return all(tp in offsets.committed and offsets.committed[tp].offset >= highs[tp] for tp in reacting)
 
-    async def _switch(self, growth: Growth, now: float) -> list[EncodedRecord]:
-        """Return the records that begin the next generation, once all is copied."""
+    async def _switch(self, growth: Growth, now: float) -> Growth | None:
+        """Return the growth with the next generation as it begins, once all is copied."""
         plan = self._plan.growth
         if plan is None or await self._peers_of_step() is None or not await self._all_copied(plan):
-            return []
+            return None
         into = sorted({each.output.topic for each in plan.copies.values()})
         counts = {each.output.topic: each.output.partitions for each in plan.copies.values()}
         tps = [TopicPartition(name, number) for name in into for number in range(counts[name])]
@@ -228,8 +221,7 @@ class Driving:
         floors = await self._floors(growth.generation)
         generation = msgspec.structs.replace(growth.generation, at=growth.at, heads=heads, floors=floors)
         phase = GrowthPhase.FILLING if generation.filled else GrowthPhase.DONE
-        switched = msgspec.structs.replace(_moved(growth, phase, now, step=1), generation=generation)
-        return [EncodedRecord(b"%d switch" % generation.number, generation.encode()), *_records(switched)]
+        return msgspec.structs.replace(_moved(growth, phase, now, step=1), generation=generation)
 
     async def _all_copied(self, plan: GrowthPlan) -> bool:
         tps = self._of(plan.copies)
@@ -291,14 +283,13 @@ class Driving:
             return {tp: span.end for tp, span in (await spans(consumer, tps)).items()}
 
 
-def _phase_of(written: Sequence[EncodedRecord]) -> str:
-    found = read_record(written[-1].value)
-    return found.phase.value if isinstance(found, Growth) else ""
-
-
 def _moved(growth: Growth, phase: GrowthPhase, now: float, *, step: int = 0, reason: str = "") -> Growth:
     return msgspec.structs.replace(growth, phase=phase, began=now, step=growth.step + step, reason=reason)
 
 
-def _records(growth: Growth) -> list[EncodedRecord]:
-    return [EncodedRecord(growth.key, encode(growth))]
+def _records(before: GrowthPhase, growth: Growth) -> list[EncodedRecord]:
+    """Return the records that begin a phase; when all is copied, also the one that switches the workers."""
+    record, generation = EncodedRecord(growth.key, encode(growth)), growth.generation
+    if before is not GrowthPhase.COPYING or growth.phase is GrowthPhase.CANCELLED:
+        return [record]
+    return [EncodedRecord(b"%d switch" % generation.number, generation.encode()), record]

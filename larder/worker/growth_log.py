@@ -19,6 +19,7 @@ from larder.declaring.generations import Generation, merged, read_generation
 from larder.declaring.growth import GrowthState, Record, encode, read_record, state_of
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
+from larder.kafka.admin import Cluster
 from larder.kafka.batch_consumer import BatchConsumer
 from larder.kafka.publishers import publisher
 from larder.kafka.readers import reader, records, spans
@@ -50,6 +51,12 @@ async def read_growth(connection: Connection, service: str) -> GrowthRecords:
     """Read all records of a service; raise KafkaError."""
     async with reader(connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
         return await _read(consumer, growth_name(service))
+
+
+async def read_if_written(cluster: Cluster, service: str) -> GrowthRecords | None:
+    """Read all records of a service; None if it has no topic for them. Raise KafkaError."""
+    topic = growth_name(service)
+    return await read_growth(cluster.connection, service) if topic in await cluster.facts([topic]) else None
 
 
 async def write_growth(connection: Connection, service: str, written: Iterable[tuple[bytes, bytes]]) -> None:

@@ -35,7 +35,7 @@ def command(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Let SERVICE work in N partitions; without --partitions, follow what has begun.
 
-    Its workers do it while they run. They stop to process records, copy what the service keeps, and go on in the new
+    Its workers do it while they run. They stop processing records, copy what the service keeps, and go on in the new
     partitions; they answer lookups all the time. The topics of others, and those that others read, stay as they are.
     If the command ends early, the workers go on; run it again to follow. Exit code 1: it was cancelled or refused.
     """

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -150,6 +151,27 @@ def of(*ids: str) -> Chosen:
     return Chosen(frozenset(map(letter_id, ids)))
 
 
+@asynccontextmanager
+async def replay_that_waits(shop: Shop) -> AsyncIterator[asyncio.Task[SettlingOutcome]]:
+    """Begin to republish all letters; before the first transaction commits, wait until the block ends."""
+    send_, waits, goes_on = rounds.send, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: object) -> list[int]:
+        offsets: list[int] = await send_(*arguments)  # type: ignore[arg-type]
+        waits.set()
+        await goes_on.wait()
+        return offsets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "send", slow)
+        replay = asyncio.create_task(settle(Connection(shop.kafka), shop.declared, "republished", Chosen()))
+        await waits.wait()
+    try:
+        yield replay
+    finally:
+        goes_on.set()
+
+
 async def test_a_replayed_record_is_unchanged_and_marked_as_replayed(shop: Shop) -> None:
     (id_,) = await shop.park(some(1))
     outcome = await settle(Connection(shop.kafka), shop.declared, "republished", of(id_))
@@ -270,28 +292,15 @@ async def test_letters_are_discarded_while_their_service_is_being_scaled(shop: S
     assert len((await settle(Connection(shop.kafka), shop.declared, "discarded", Chosen())).settled) == 1
 
 
-async def test_a_replay_that_runs_when_its_service_begins_to_copy_publishes_nothing_more(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_replay_that_runs_when_its_service_begins_to_copy_publishes_nothing_more(shop: Shop) -> None:
     ids = await shop.park(some(3))
     one = Generation(1, {shop.orders: 3, "d": 3}, {shop.orders: "id", "d": "id"})
     await shop.grown(one)
-    send_, waits, goes_on = rounds.send, asyncio.Event(), asyncio.Event()
-
-    async def slow(*arguments: object) -> list[int]:
-        offsets: list[int] = await send_(*arguments)  # type: ignore[arg-type]
-        waits.set()
-        await goes_on.wait()
-        return offsets
-
-    monkeypatch.setattr(rounds, "send", slow)
-    slow_one = asyncio.create_task(settle(Connection(shop.kafka), shop.declared, "republished", Chosen()))
-    await waits.wait()
-    await write_record(
-        Connection(shop.kafka), shop.service, Growth("g", 1, GrowthPhase.PAUSING, one.of_number(2), 0.0, 0.0)
-    )
-    await end_transaction(Connection(shop.kafka), settling_id(shop.service))
-    goes_on.set()
+    async with replay_that_waits(shop) as slow_one:
+        await write_record(
+            Connection(shop.kafka), shop.service, Growth("g", 1, GrowthPhase.PAUSING, one.of_number(2), 0.0, 0.0)
+        )
+        await end_transaction(Connection(shop.kafka), settling_id(shop.service))
     with pytest.raises(UnavailableError, match="that it is being scaled"):
         await slow_one
     assert await shop.listed() == sorted(ids)
@@ -340,22 +349,10 @@ async def test_concurrent_replays_replay_each_letter_once(shop: Shop, monkeypatc
         assert isinstance(each, SettlingOutcome) or "another command, which has started since" in str(each), each
 
 
-async def test_an_earlier_replay_is_fenced_with_a_message(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_earlier_replay_is_fenced_with_a_message(shop: Shop) -> None:
     ids = await shop.park(some(10))
-    send_, waits, goes_on = rounds.send, asyncio.Event(), asyncio.Event()
-
-    async def slow(*arguments: object) -> list[int]:
-        offsets: list[int] = await send_(*arguments)  # type: ignore[arg-type]
-        waits.set()
-        await goes_on.wait()
-        return offsets
-
-    monkeypatch.setattr(rounds, "send", slow)
-    slow_one = asyncio.create_task(settle(Connection(shop.kafka), shop.declared, "republished", Chosen()))
-    await waits.wait()
-    monkeypatch.setattr(rounds, "send", send_)
-    quick = await settle(Connection(shop.kafka), shop.declared, "republished", Chosen())
-    goes_on.set()
+    async with replay_that_waits(shop) as slow_one:
+        quick = await settle(Connection(shop.kafka), shop.declared, "republished", Chosen())
     with pytest.raises(UnavailableError, match="another command, which has started since"):
         await slow_one
     assert sorted(named(quick.settled)) == sorted(ids)
