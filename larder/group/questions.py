@@ -9,13 +9,12 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from aiokafka.errors import NoError, for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.structs import TopicPartition
 
 from larder.group.peers import STABLE, GroupMember, Peer, read_peers
 from larder.group.start_offsets import Offsets
 from larder.kafka.committed import Committed
+from larder.kafka.group_description import describe_group
 from larder.kafka.newer_members import newer_members
 from larder.kafka.stable_offsets import stable_offsets
 from larder.kafka.static_membership import StaticConsumer
@@ -78,8 +77,4 @@ async def _described(consumer: StaticConsumer) -> Any:
     """Return the error, name, state, kind, protocol and members of the group, as the broker reports them."""
     coordinator = consumer._coordinator
     await coordinator.ensure_coordinator_known()
-    answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
-    (described,) = answer.groups
-    if (error := for_code(described[0])) is not NoError:
-        raise error(coordinator.group_id)
-    return described
+    return await describe_group(coordinator._send_req, coordinator.group_id)

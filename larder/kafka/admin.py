@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import NodeNotReadyError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NodeNotReadyError,
+    NoError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
@@ -16,8 +25,11 @@ from larder.declaring.checks.declarations import TopicFacts
 from larder.kafka.clients import REQUEST_TIMEOUT_MS, new_admin
 from larder.kafka.committed import Committed
 from larder.kafka.foreign_members import GroupMembers, is_worker_of
+from larder.kafka.group_description import describe_group
 from larder.kafka.newer_members import newer_members
 from larder.kafka.open_transactions import OpenTransaction, open_transactions
+from larder.kafka.retrying import RETRY_SECONDS, within
+from larder.kafka.stable_offsets import all_offsets
 from larder.kafka.topic_metadata import Copies, copies, describe
 from larder.kafka.topic_refusals import TOO_NEW, TopicRefusal, is_too_new, refusal, refused
 
@@ -25,6 +37,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from larder.declaring.topology import TopicUse
+
+T = TypeVar("T")
+
+Send = Callable[[Any], Awaitable[Any]]
+"""Sends a request to one broker."""
 
 REPLICAS = 3
 """Replicas of a new topic, if there are that many brokers: one may fail while another one is being repaired."""
@@ -112,8 +129,8 @@ class Cluster:
 
     async def committed(self, group: str) -> Mapping[TopicPartition, Committed]:
         """Return the committed offsets of a consumer group, with or without members."""
-        found = await self._admin.list_consumer_group_offsets(group)
-        return {tp: Committed.read(offset) for tp, offset in found.items() if offset.offset >= 0}
+        found = await self._of_group(group, lambda send: all_offsets(send, group))
+        return {tp: Committed.read(offset) for tp, offset in found.items()}
 
     async def members(self, group: str) -> list[str]:
         """Return the client ids of a group's members."""
@@ -122,8 +139,7 @@ class Cluster:
     async def service_group(self, service: str) -> GroupMembers:
         """Return the members of a service's group, of both protocols."""
         older = await self._members(service)
-        node = await self._admin.find_coordinator(service)
-        newer = await newer_members(partial(self._admin._client.send, node), service)
+        newer = await self._of_group(service, lambda send: newer_members(send, service))
         workers = [client_id for client_id, _ in older if is_worker_of(service, client_id)]
         foreign = [f"{client_id} at {host}" for client_id, host in older if not is_worker_of(service, client_id)]
         return GroupMembers(tuple(workers), (*foreign, *newer))
@@ -137,11 +153,17 @@ class Cluster:
         return sorted((client_id, host) for _, client_id, host, *_ in await self._described(group))
 
     async def _described(self, group: str) -> list[Any]:
-        (answer,) = await self._admin.describe_consumer_groups([group])
-        ((code, _, _, _, _, members, *_),) = answer.groups
-        if (error := for_code(code)) is not NoError:
-            raise error(group)
+        _, _, _, _, _, members, *_ = await self._of_group(group, lambda send: describe_group(send, group))
         return list(members)
+
+    async def _of_group(self, group: str, ask: Callable[[Send], Awaitable[T]]) -> T:
+        """Ask the coordinator of a group. A new broker has none at first; one that has just started loads offsets."""
+        async with within(REQUEST_TIMEOUT_MS / 1000, f"the coordinator of group {group}"):
+            while True:
+                try:
+                    return await ask(partial(self._admin._client.send, await self._admin.find_coordinator(group)))
+                except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                    await asyncio.sleep(RETRY_SECONDS)
 
     async def delete(self, topics: Collection[str]) -> None:
         """Delete topics; raise KafkaError."""

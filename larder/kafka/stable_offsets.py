@@ -9,7 +9,7 @@ classes, and its group coordinator. `tests/larder/kafka/test_stable_offsets.py` 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -77,13 +77,15 @@ class _OffsetFetchRequestV7(RequestStruct):
 class _OffsetFetchRequest(Request[_OffsetFetchRequestV7]):
     API_KEY = 9
 
-    def __init__(self, group: str, partitions: Mapping[str, list[int]], *, stable: bool) -> None:
+    def __init__(self, group: str, partitions: Mapping[str, list[int]] | None, *, stable: bool) -> None:
         self._group = group
         self._partitions = partitions
         self._stable = stable
 
     def build(self, request_struct_class: type[_OffsetFetchRequestV7]) -> _OffsetFetchRequestV7:
-        topics: list[tuple[str, list[int], dict[int, bytes]]] = [(*each, {}) for each in self._partitions.items()]
+        # Null stands for all partitions that have an offset.
+        topics: list[tuple[str, list[int], dict[int, bytes]]] | None
+        topics = None if self._partitions is None else [(*each, {}) for each in self._partitions.items()]
         return request_struct_class(self._group, topics, self._stable, {})
 
 
@@ -96,6 +98,14 @@ async def stable_offsets(consumer: AIOKafkaConsumer, tps: Collection[TopicPartit
     if pending:
         committed |= (await _fetch(consumer, pending, stable=False))[0]
     return StableOffsets(committed, pending)
+
+
+async def all_offsets(send: Callable[[Any], Awaitable[Any]], group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """Fetch all offsets of a group, which may have no members, from before open transactions; raise KafkaError.
+
+    `send` sends a request to its coordinator. aiokafka's admin client returns no offsets while these are being loaded.
+    """
+    return _read(await send(_OffsetFetchRequest(group, None, stable=False)))[0]
 
 
 async def _fetch(

@@ -181,6 +181,7 @@ class Village:
         )  # fmt: skip
         assert ended.stdout, ended.stderr
         found: dict[str, Any] = msgspec.json.decode(ended.stdout)
+        assert "growth" in found or "deleted" in found, found
         return found
 
     def ask(self, partitions: int, *, worker: Worker, within: float = 80) -> Future[dict[str, Any]]:

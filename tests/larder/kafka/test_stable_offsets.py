@@ -10,7 +10,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError, UnknownError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from larder.kafka.stable_offsets import _read
+from larder.kafka.stable_offsets import _read, all_offsets
 
 ONE, TWO = TopicPartition("orders", 0), TopicPartition("orders", 1)
 
@@ -39,3 +39,13 @@ def test_an_error_of_the_group_does_not_pass_for_missing_offsets(code: int, erro
 def test_aiokafka_itself_ignores_the_error_of_the_group() -> None:
     """The fault that `_read` fixes: a worker took its offsets for lost while the coordinator was loading."""
     assert "response.error_code" not in inspect.getsource(GroupCoordinator._do_fetch_commit_offsets)
+
+
+async def test_a_group_has_no_offsets_only_if_its_coordinator_says_so() -> None:
+    """aiokafka's admin client returns none while they are being loaded: a mirror would lack the rows before them."""
+
+    async def send(_: object) -> SimpleNamespace:
+        return SimpleNamespace(error_code=14, topics=[])
+
+    with pytest.raises(GroupLoadInProgressError):
+        await all_offsets(send, "group")
