@@ -33,14 +33,20 @@ POLL_SECONDS: Final = 0.5
 
 
 class GrowthProgress(NamedTuple):
-    """How far a growth has come: its records, and the offsets that are copied, of how many, while it copies."""
+    """How far a growth has come: its records, and the offsets that are copied, of how many, while it copies.
+
+    withdrawn  why no worker will begin with what was requested; "" if one has begun, or will.
+    """
 
     state: GrowthState
     copied: int = 0
     of: int = 0
+    withdrawn: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
+        if self.withdrawn:
+            return {"phase": GrowthPhase.CANCELLED.value, "reason": self.withdrawn}
         growth = self.state.growth
         if growth is None:
             return {"phase": "none"}
@@ -79,8 +85,8 @@ async def scale(
         do = f"wait, follow it with larder scale {service.name}, or cancel it with --cancel"
         raise MistakeError(Problem(f"service {service.name}", "is scaled by one request at a time", found, do))
     request = Request(uuid4().hex, partitions, within, now())
-    await write_record(connection, service.name, request)
-    return await _until_ended(connection, service, request.id, report)
+    offset = await write_record(connection, service.name, request)
+    return await _until_ended(connection, service, request.id, report, offset)
 
 
 async def follow(connection: Connection, service: Service, report: Callable[[GrowthProgress], None]) -> GrowthProgress:
@@ -94,8 +100,8 @@ async def cancel(connection: Connection, service: Service, report: Callable[[Gro
     """Cancel the growth that has begun; raise MistakeError if there is none, or if it has switched."""
     state = (await _known(connection, service)).state
     if (request := state.asked) is not None:
-        await write_record(connection, service.name, Cancel(request.id))
-        return GrowthProgress(state._replace(request=None))
+        offset = await write_record(connection, service.name, Cancel(request.id))
+        return await _until_ended(connection, service, request.id, report, offset)
     growth = state.growth
     if growth is None or growth.phase not in OPEN:
         found = "none that has begun" if growth is None else f"one that is {growth.phase.value}"
@@ -157,19 +163,22 @@ async def _require_workers(cluster: Cluster, service: Service) -> None:
 
 
 async def _until_ended(
-    connection: Connection, service: Service, id_: str, report: Callable[[GrowthProgress], None]
+    connection: Connection, service: Service, id_: str, report: Callable[[GrowthProgress], None], offset: int = -1
 ) -> GrowthProgress:
+    """Follow a request until it has ended. What the records say counts once they have been read past that offset.
+
+    The transaction of a worker that was killed can hide a new record for some seconds.
+    """
     while True:
         known = await read_growth(connection, service.name)
-        growth, request = known.state.growth, known.state.request
+        growth = known.state.growth
         if growth is not None and growth.id == id_:
             progress = GrowthProgress(known.state, *await _copied(connection, service, known))
             report(progress)
             if growth.phase not in UNDER_WAY:
                 return progress
-        elif request is None or request.id != id_ or known.state.asked is None:
-            # Another command has cancelled it, or has asked for something else before a worker began.
-            return GrowthProgress(known.state)
+        elif known.end > offset and (why := _withdrawn(known.state, id_)):
+            return GrowthProgress(known.state, withdrawn=why)
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -188,6 +197,13 @@ async def _copied(connection: Connection, service: Service, known: GrowthRecords
     mine = {tp: each for tp, each in committed.items() if each.origin.generation == growth.generation.number}
     done = sum(mine[tp].offset - span.begin for tp, span in logs.items() if tp in mine)
     return done, sum(span.end - span.begin for span in logs.values())
+
+
+def _withdrawn(state: GrowthState, id_: str) -> str:
+    """Return why no worker will begin with a request; "" if one can."""
+    if state.request is None or state.request.id != id_:
+        return "another request has taken its place"
+    return "by command, before a worker began" if state.cancelled == id_ else ""
 
 
 def _under_way(state: GrowthState) -> str | None:

@@ -59,19 +59,21 @@ async def read_if_written(cluster: Cluster, service: str) -> GrowthRecords | Non
     return await read_growth(cluster.connection, service) if topic in await cluster.facts([topic]) else None
 
 
-async def write_growth(connection: Connection, service: str, written: Iterable[tuple[bytes, bytes]]) -> None:
-    """Write records, given as keys and values; raise KafkaError."""
-    written = list(written)
+async def write_growth(connection: Connection, service: str, written: Iterable[tuple[bytes, bytes]]) -> int:
+    """Write records, given as keys and values; return the offset of the last, or -1. Raise KafkaError."""
+    written, offset = list(written), -1
     if not written:
-        return
+        return offset
     async with publisher(connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as producer:
         for key, value in written:
-            await (await producer.send(growth_name(service), value, key, partition=0))
+            sent = await (await producer.send(growth_name(service), value, key, partition=0))
+            offset = sent.offset
+    return offset
 
 
-async def write_record(connection: Connection, service: str, record: Record) -> None:
-    """Write one record about a growth; raise KafkaError."""
-    await write_growth(connection, service, [(record.key, encode(record))])
+async def write_record(connection: Connection, service: str, record: Record) -> int:
+    """Write one record about a growth and return its offset; raise KafkaError."""
+    return await write_growth(connection, service, [(record.key, encode(record))])
 
 
 async def _read(consumer: BatchConsumer, topic: str) -> GrowthRecords:
