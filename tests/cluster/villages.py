@@ -1,7 +1,8 @@
 """A village for tests of scaling: one service with every kind of operator, and a model that judges what came out.
 
 Calls meet customers in the partitions of their topics; orders and addresses pass through `.by`. Deposits change
-accounts, each one is noted with the total, and each account is checked some time after its last deposit.
+accounts, each one is noted with the total, and each account is checked some time after its last deposit. Calls are
+counted.
 """
 
 from __future__ import annotations
@@ -81,6 +82,12 @@ class Account(Row):
     revision: int = 0
 
 
+class Caller(Row):
+    customer_id: str
+    calls: int
+    revision: int = 0
+
+
 class Noted(Row):
     account_id: str
     deposit_id: str
@@ -107,6 +114,7 @@ addresses = OwnerTopic("{prefix}.addresses", Address, key="address_id", revision
 labels = OwnerTopic("{prefix}.labels", Label, key="address_id", revision="revision")
 deposits = EventTopic("{prefix}.deposits", Deposit, key="account_id", owner="bank")
 accounts = OwnerTopic("{prefix}.accounts", Account, key="account_id", revision="revision")
+callers = OwnerTopic("{prefix}.callers", Caller, key="customer_id", revision="revision")
 noted = EventTopic("{prefix}.noted", Noted, key="account_id")
 checked = EventTopic("{prefix}.checked", Checked, key="account_id")
 moved = EventTopic("{prefix}.moved", Moved, key="customer_id")
@@ -114,6 +122,7 @@ moved = EventTopic("{prefix}.moved", Moved, key="customer_id")
 service = Service("{prefix}"{number})
 people = service.table(customers)
 balances = service.table(accounts)
+counts = service.table(callers)
 service.join(calls, people, into=answered, missing=Wait(seconds={wait}).then(PassOn))
 service.join(orders.by("customer_id"), people, into=joined, missing=Wait(seconds={wait}).then(PassOn))
 service.join(addresses.by("customer_id"), people, into=labels, missing=Wait(seconds={wait}).then(DeadLetter))
@@ -132,6 +141,11 @@ def deposit(event: Deposit | WakeUp, account: Account | None) -> Decision:
     return Decision(row, emit=[note], wake=Wake(event.account_id, datetime.now(UTC) + timedelta(seconds={later})))
 
 
+@service.fold(calls, state=counts)
+def count(call: Call, caller: Caller | None) -> Caller:
+    return Caller(customer_id=call.customer_id, calls=1 + (caller.calls if caller else 0))
+
+
 @service.on_change(people, into=moved)
 def move(old: Customer | None, new: Customer | None) -> Moved | None:
     before, after = old.name if old else "", new.name if new else ""
@@ -140,9 +154,11 @@ def move(old: Customer | None, new: Customer | None) -> Moved | None:
 
 
 class Village:
-    """Topics with 4 and 3 partitions, the records that were sent there, and workers of the service."""
+    """Topics of two numbers of partitions, the records that were sent there, and workers of the service."""
 
-    def __init__(self, kafka: str, prefix: str, beside: Beside, directory: Path) -> None:
+    def __init__(
+        self, kafka: str, prefix: str, beside: Beside, directory: Path, *, partitions: int = PARTITIONS
+    ) -> None:
         self.kafka = kafka
         self.prefix = prefix
         self.beside = beside
@@ -156,8 +172,8 @@ class Village:
         self.streets: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._beside = ThreadPoolExecutor()
-        beside.call(create(kafka, {self.name("customers"): PARTITIONS, self.name("addresses"): 3}, COMPACTED))
-        topics = {self.name("calls"): PARTITIONS, self.name("orders"): 3, self.name("deposits"): PARTITIONS}
+        beside.call(create(kafka, {self.name("customers"): partitions, self.name("addresses"): 3}, COMPACTED))
+        topics = {self.name("calls"): partitions, self.name("orders"): 3, self.name("deposits"): partitions}
         beside.call(create(kafka, topics))
 
     def name(self, topic: str) -> str:
@@ -296,17 +312,22 @@ class Village:
 
     def until(self, topic: str, count: int, timeout: float = 60) -> list[dict[str, Any]]:
         """Wait for so many records, and return them."""
+        self.until_records(topic, count, timeout)
+        return self.read(topic)
+
+    def until_records(self, topic: str, count: int, timeout: float = 60) -> None:
+        """Wait for so many records."""
 
         async def enough() -> bool:
             return len(await read(self.kafka, self.name(topic))) >= count
 
         self.beside.call(until(enough, timeout, f"{count} records of {topic}"))
-        return self.read(topic)
 
     def until_done(self) -> None:
         """Wait for the results of all records."""
         self.until("answered", len(self.calls))
         self.until("joined", len(self.orders))
+        self.until("callers", len(self.calls))
         self.until("noted", sum(map(len, self.deposits.values())))
         if self.reacts:
             self.until("moved", len(self.moves))
@@ -328,6 +349,10 @@ class Village:
 
         self.beside.call(until(checked, 60, "the last wake-up of each account"))
 
+    def totals(self, who: str) -> list[int]:
+        """Return the totals of an account, after each deposit."""
+        return list(itertools.accumulate(amount for _, amount in self.deposits[who]))
+
     def judge(self) -> None:
         """Require what the declarations promise: each record once, in order, with its rows."""
         for topic, key, sent in (("answered", "call_id", self.calls), ("joined", "order_id", self.orders)):
@@ -335,6 +360,7 @@ class Village:
             assert Counter(each[key] for each in found) == Counter(sent), f"{topic}: lost or doubled"
             assert not [each for each in found if each["customer"] is None], f"{topic}: without its row"
         self._judge_deposits()
+        self._judge_counts()
         self._judge_order("answered", "customer_id", "call_id", self.calls)
         if self.reacts:
             moves = Counter((each["before"], each["after"]) for each in self.read("moved"))
@@ -354,13 +380,21 @@ class Village:
         for each in self.read("noted"):
             noted[each["account_id"]].append((each["deposit_id"], each["total"]))
         for who, sent in self.deposits.items():
-            totals = itertools.accumulate(amount for _, amount in sent)
-            assert noted[who] == [(id_, total) for (id_, _), total in zip(sent, totals, strict=True)], who
+            assert noted[who] == [(id_, total) for (id_, _), total in zip(sent, self.totals(who), strict=True)], who
+        self._judge_revisions("accounts", "account_id")
+
+    def _judge_counts(self) -> None:
+        called = Counter(each["customer_id"] for each in self.read("answered"))
+        last = {each["customer_id"]: each["calls"] for each in self.read("callers")}
+        assert last == called, "callers: a call lost or counted twice"
+        self._judge_revisions("callers", "customer_id")
+
+    def _judge_revisions(self, topic: str, key: str) -> None:
         rows: dict[str, list[int]] = defaultdict(list)
-        for each in self.read("accounts"):
-            rows[each["account_id"]].append(each["revision"])
+        for each in self.read(topic):
+            rows[each[key]].append(each["revision"])
         for who, revisions in rows.items():
-            assert revisions == sorted(set(revisions)), f"{who}: revisions fell"
+            assert revisions == sorted(set(revisions)), f"{topic} of {who}: revisions fell"
 
 
 def _customer(key: str, name: str, revision: int) -> dict[str, Any]:
@@ -373,7 +407,7 @@ def asking_for(
 ) -> Iterator[list[tuple[int, str]]]:  # fmt: skip
     """Ask the workers in turn for rows, by table and key; each must have that value in that field.
 
-    Yield the statuses of the answers so far, each with what is wrong with it.
+    Yield the statuses of the answers so far, each with what is wrong with it: another row, or no row that exists.
     """
     answers: list[tuple[int, str]] = []
     over = threading.Event()
@@ -385,8 +419,8 @@ def asking_for(
             if over.is_set():
                 return
             status, body = worker.row(table, key)
-            wrong = status == 200 and body["row"][field] != value
-            answers.append((status, f"{table} {key}: {body}, not {value}" if wrong else ""))
+            wrong = status not in {200, 503} or (status == 200 and body["row"][field] != value)
+            answers.append((status, f"{table} {key}: {status} {body}, not {value}" if wrong else ""))
             time.sleep(0.01)
 
     asking = threading.Thread(target=ask)

@@ -198,8 +198,8 @@ class Worker:
         return found.group(0)
 
     def row(self, table: str, key: str) -> tuple[int, dict[str, Any]]:
-        """Return status and body of GET /tables/{table}/rows/{key}; status 0 if its web port is closed."""
-        return self.get(f"/tables/{table}/rows/{quote(key, safe='')}") or (0, {})
+        """Return status and body of GET /tables/{table}/rows/{key}; status 0 and a cause if it does not answer."""
+        return self.get(f"/tables/{table}/rows/{quote(key, safe='')}") or (0, {"cause": self.silence})
 
     def page(self, path: str) -> str:
         """Return the page at `path`. Fail if its web port is closed."""
@@ -231,7 +231,8 @@ class Worker:
         except urllib.error.HTTPError as error:
             require_retry_after(error.code, dict(error.headers))
             return error.code, json.load(error)
-        except OSError:
+        except OSError as error:
+            self.silence = repr(error)
             return None
 
     def _environ(self) -> dict[str, str]:
