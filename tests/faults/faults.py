@@ -18,7 +18,8 @@ from aiokafka.errors import KafkaError
 from tests.faults.compaction import compact_soon
 from tests.faults.field import Field
 from tests.faults.history import Violation
-from tests.faults.plan import WORKERS, Fault
+from tests.faults.plan import GROWN, WORKERS, Fault
+from tests.support.topics import grow
 
 STEP_SECONDS = 8.0
 """Time for a worker to start and to reach a step or get partitions. If it does not, the trial continues."""
@@ -30,6 +31,9 @@ FULL_BYTES = 4096
 
 SCALED_SECONDS = 90.0
 """Time for a growth that faults interrupt."""
+
+TAKEN_OVER = "1 refused: service"
+"""How a command begins to say that a growth has nothing left to do."""
 
 FENCE_SECONDS = 1.0
 """Time for a running broker to fence a producer."""
@@ -193,16 +197,34 @@ async def compaction(field: Field, _: Fault) -> None:
 
 async def scale(field: Field, fault: Fault) -> None:
     """Scale the service, or begin to and cancel it; wait until it is over, whatever happens to the command."""
-    partitions, _, cancelled = fault.step.partition(" ")
+    partitions, _, manner = fault.step.partition(" ")
+    if manner == "overtaken":
+        await _grown(field)
+        await asyncio.sleep(fault.seconds)
     asking = asyncio.create_task(field.larder("scale", field.prefix, "--partitions", partitions))
-    if cancelled:
+    if manner == "cancelled":
         await asyncio.sleep(fault.seconds)
         field.history.note(f"cancel: {await field.larder('scale', field.prefix, '--cancel')}")
     field.history.note(f"scale {partitions}: {await asking}")
+    await _until_said(field, "a growth", ("0", "1"))
+    if manner == "overtaken":
+        # What follows the products natively is held until a growth takes them over.
+        await _until_said(field, "the growth that takes over", ("0", TAKEN_OVER), "--partitions", partitions)
+
+
+async def _grown(field: Field) -> None:
+    """Let the owner of the products add partitions, as soon as the broker is there."""
+    async with field.rig.broker_turn:
+        await grow(field.rig.kafka, field.name("products"), GROWN)
+    field.history.note(f"products have {GROWN} partitions")
+
+
+async def _until_said(field: Field, what: str, codes: tuple[str, ...], *arguments: str) -> None:
+    """Run the command until it ends with one of these codes."""
     deadline = time.monotonic() + SCALED_SECONDS
-    while (said := await field.larder("scale", field.prefix, "--within", "1")) and not said.startswith(("0", "1")):
+    while not (said := await field.larder("scale", field.prefix, *arguments)).startswith(codes):
         if time.monotonic() > deadline:
-            field.history.violations.append(Violation("hangs", f"the growth to {partitions} is not over: {said}"))
+            field.history.violations.append(Violation("hangs", f"{what} is not over: {said}"))
             return
 
 

@@ -76,8 +76,16 @@ OWN = (0, 3, 6)
 """Numbers of partitions for the service; its topics have 4."""
 
 
+GROWN = 8
+"""The number of partitions of a topic to which its owner has added some."""
+
+
 SCALED = 0.6
 """How many of the seeds that end with nothing else have a growth."""
+
+
+OVERTAKEN = 0.6
+"""How many of the seeds with a growth and a shop have one of a topic that the service follows, by its owner."""
 
 
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
@@ -87,7 +95,7 @@ class Fault(NamedTuple):
     """One fault: it begins `at` seconds after the first result, lasts for `seconds`, and hits `worker`.
 
     Faults at a step have one such as "delivery.sent:3". A growth has its number of partitions there, and "cancelled" if
-    it is cancelled after `seconds`.
+    it is cancelled after `seconds`, or "overtaken" if the owner of the products adds partitions so long before.
     """
 
     name: str
@@ -152,6 +160,8 @@ def planned(seed: int) -> Plan:
     own = chance.choice(OWN) if last >= LAST_REPLAYED else 0
     if last >= LAST_REPLAYED and chance.random() < SCALED:
         growths = [_growth(chance) for _ in range(chance.choice((1, 1, 2)))]
+        if "shop" in parts and chance.random() < OVERTAKEN:
+            growths[0] = growths[0]._replace(step=f"{GROWN} overtaken")
         faults = tuple(sorted((*faults, *growths), key=lambda each: each.at))
     return Plan(
         seed,
