@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -26,7 +25,6 @@ from larder.declaring.growth import (
     GrowthPhase,
     GrowthState,
     Request,
-    encode,
     next_generation,
 )
 from larder.declaring.problems import LarderError
@@ -35,12 +33,23 @@ from larder.declaring.topology import topics_of
 from larder.delivery.delivery import Delivery
 from larder.delivery.output import Output
 from larder.group.faust_consumer import Consumer
-from larder.group.peers import Peer
 from larder.kafka.admin import Cluster
 from larder.kafka.clients import end_transaction
 from larder.kafka.readers import reader, spans
 from larder.kafka.retrying import is_passing
 from larder.worker.growth_checks import problems
+from larder.worker.growth_decisions import (
+    EncodedRecord,
+    all_copied,
+    all_filled,
+    all_processed,
+    floors,
+    moved,
+    records_of,
+    refused,
+    switched,
+    work_by,
+)
 from larder.worker.growth_log import GrowthLog, GrowthRecords, write_record
 from larder.worker.prepare import create_topics
 from larder.worker.runtime import Runtime
@@ -51,13 +60,6 @@ log = logging.getLogger("larder")
 
 DRIVE_SECONDS = 0.25
 """The interval between two measurements."""
-
-
-class EncodedRecord(NamedTuple):
-    """A record for the topic of the growth."""
-
-    key: bytes
-    value: bytes
 
 
 class Writer:
@@ -137,7 +139,7 @@ class Driving:
         if following is None or writer is not self._writer:
             return
         self._runtime.reached(f"growth.{following.phase.value}")
-        writer.write(_records(known.state.phase, following))
+        writer.write(records_of(known.state.phase, following))
         # A unit that fails ends the assignment, and its writer with it.
         while log_.known.end == known.end and writer is self._writer:
             with contextlib.suppress(TimeoutError):
@@ -148,13 +150,13 @@ class Driving:
         """Return the growth in its next phase; None while the current one lasts."""
         growth, request = known.state.growth, known.state.asked
         if growth is not None and (reason := known.state.why_cancel(now)):
-            return _moved(growth, GrowthPhase.CANCELLED, now, step=1, reason=reason)
+            return moved(growth, GrowthPhase.CANCELLED, now, step=1, reason=reason)
         if growth is not None and growth.phase is GrowthPhase.PAUSING:
             return await self._copy(growth, now)
         if growth is not None and growth.phase is GrowthPhase.COPYING:
             return await self._switch(growth, now)
         if growth is not None and growth.phase is GrowthPhase.FILLING:
-            return _moved(growth, GrowthPhase.DONE, now, step=1) if await self._all_filled(known.state) else None
+            return moved(growth, GrowthPhase.DONE, now, step=1) if await self._all_filled(known.state) else None
         if request is not None and known.generation is not None:
             return await self._begin(request, known, known.generation, now)
         return None
@@ -175,8 +177,7 @@ class Driving:
                 except LarderError as error:
                     found = [str(error)]
         if found:
-            reason = "; ".join(found)
-            return Growth(request.id, step, GrowthPhase.REFUSED, current, now, now, reason=reason, highest=new.number)
+            return refused(request.id, step, current, found, now, new.number)
         until = now + request.within
         return Growth(request.id, step + 1, GrowthPhase.PAUSING, new, now, now, until, highest=new.number)
 
@@ -195,60 +196,49 @@ class Driving:
             return None
         # A replay that began before can commit no more. One that begins later reads that the service is being scaled.
         await end_transaction(self._runtime.options.connection, settling_id(self._plan.service.name))
-        return _moved(growth, GrowthPhase.COPYING, now)
+        return moved(growth, GrowthPhase.COPYING, now)
 
     async def _all_paused(self) -> bool:
         """Whether nobody works by an older plan any more, and nothing is on its way (rule 29)."""
-        if await self._peers_of_step() is None:
+        if not await self._all_work_by_it():
             return False
         offsets = await self._consumer.offsets(self._of(self._plan.group_topics))
         if offsets.pending or self._plan.growth is None:
             return False
         reacting = self._of([name for name in self._plan.reactions if name in self._plan.growth.copies])
-        highs = await self._highs(reacting)
-        return all(tp in offsets.committed and offsets.committed[tp].offset >= highs[tp] for tp in reacting)
+        return all_processed(offsets.committed, await self._highs(reacting))
 
     async def _switch(self, growth: Growth, now: float) -> Growth | None:
         """Return the growth with the next generation as it begins, once all is copied."""
         plan = self._plan.growth
-        if plan is None or await self._peers_of_step() is None or not await self._all_copied(plan):
+        if plan is None or not await self._all_work_by_it() or not await self._all_copied(plan):
             return None
-        into = sorted({each.output.topic for each in plan.copies.values()})
         counts = {each.output.topic: each.output.partitions for each in plan.copies.values()}
-        tps = [TopicPartition(name, number) for name in into for number in range(counts[name])]
-        highs = await self._highs(tps)
-        heads = {name: tuple(highs[TopicPartition(name, number)] for number in range(counts[name])) for name in into}
-        floors = await self._floors(growth.generation)
-        generation = msgspec.structs.replace(growth.generation, at=growth.at, heads=heads, floors=floors)
-        phase = GrowthPhase.FILLING if generation.filled else GrowthPhase.DONE
-        return msgspec.structs.replace(_moved(growth, phase, now, step=1), generation=generation)
+        tps = [TopicPartition(name, number) for name in sorted(counts) for number in range(counts[name])]
+        return switched(growth, await self._highs(tps), await self._floors(growth.generation), now)
 
     async def _all_copied(self, plan: GrowthPlan) -> bool:
         tps = self._of(plan.copies)
         offsets = await self._consumer.offsets(tps)
         if offsets.pending:
             return False
-        # Ends of all records, after the offsets: what is written in an open transaction may still count.
-        highs = await self._highs(tps)
-        found = {tp: each.offset for tp, each in offsets.committed.items() if each.origin.generation == plan.number}
-        return all(found.get(tp, -1) >= highs[tp] for tp in tps)
+        # The ends after the offsets.
+        return all_copied(offsets.committed, await self._highs(tps), plan.number)
 
     async def _floors(self, new: Generation) -> Mapping[str, int]:
-        """Return, by state, a revision that no row ever had: one rises by one with each record of its partition."""
         before = self._plan.service.generation
-        states = {each.operator.state.name: each.state.topic for each in self._plan.decides}
-        highs = await self._highs(self._of(states.values()))
-        return {
-            name: (before.floors.get(name, 0) if before else 0) + 1 + max(highs[tp] for tp in self._of([topic]))
-            for name, topic in states.items()
-            if name in new.counts
+        states = {
+            each.operator.state.name: self._of([each.state.topic])
+            for each in self._plan.decides
+            if each.operator.state.name in new.counts
         }
+        highs = await self._highs([tp for tps in states.values() for tp in tps])
+        ends = {name: [highs[tp] for tp in tps] for name, tps in states.items()}
+        return floors(before.floors if before else {}, ends)
 
     async def _all_filled(self, state: GrowthState) -> bool:
-        peers = await self._peers_of_step()
-        group = self._consumer.member().generation
-        filled = {each.worker for each in state.filled if (each.step, each.group) == (self.step, group)}
-        return peers is not None and all(peer.worker in filled for peer in peers)
+        peers, group = await self._consumer.peers(), self._consumer.member().generation
+        return work_by(peers, self.step) and all_filled(state.filled, peers or (), self.step, group)
 
     async def _report_filled(self, log_: GrowthLog) -> None:
         """Report once in each generation of the group that this worker has all rows of its mirrors."""
@@ -265,10 +255,8 @@ class Driving:
             )
             self._filled.add(group)
 
-    async def _peers_of_step(self) -> list[Peer] | None:
-        """Return the members of the group if it is stable, and all of them work by the same plan; None if not."""
-        peers = await self._consumer.peers()
-        return peers if peers and all(peer.step == self.step for peer in peers) else None
+    async def _all_work_by_it(self) -> bool:
+        return work_by(await self._consumer.peers(), self.step)
 
     def _of(self, topics: Collection[str]) -> list[TopicPartition]:
         counts = self._topics.partition_counts
@@ -281,15 +269,3 @@ class Driving:
             return {}
         async with reader(connection, "read_uncommitted", request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
             return {tp: span.end for tp, span in (await spans(consumer, tps)).items()}
-
-
-def _moved(growth: Growth, phase: GrowthPhase, now: float, *, step: int = 0, reason: str = "") -> Growth:
-    return msgspec.structs.replace(growth, phase=phase, began=now, step=growth.step + step, reason=reason)
-
-
-def _records(before: GrowthPhase, growth: Growth) -> list[EncodedRecord]:
-    """Return the records that begin a phase; when all is copied, also the one that switches the workers."""
-    record, generation = EncodedRecord(growth.key, encode(growth)), growth.generation
-    if before is not GrowthPhase.COPYING or growth.phase is GrowthPhase.CANCELLED:
-        return [record]
-    return [EncodedRecord(b"%d switch" % generation.number, generation.encode()), record]
