@@ -74,10 +74,11 @@ def is_whole(read: FullRead | None, log: LogRange) -> bool:
 def is_late(read: FullRead | None, state: State, now: float, retention: float) -> bool:
     """Return whether a store may have missed deletions: it has been too long since it certainly had all of them.
 
-    That was when it last reached the end of its topic, or when the full read began that is still under way. A time in
+    That was when it last reached the end of its topic, or when its last full read began: as long as that is under way,
+    the end of before counts for nothing. The end of a mirror is not met while its service is being scaled. A time in
     the future counts too: a clock that was set back must not make a long absence look short.
     """
     if read is None:
         return False
-    sure = read.begun if read.stage is FullReadStage.READING else state.at_end or 0.0
+    sure = read.begun if read.stage is FullReadStage.READING else max(state.at_end or 0.0, read.begun)
     return abs(now - sure) > max(retention, LEAST_RETENTION)

@@ -91,8 +91,8 @@ class State:
         return self.target is not None and self.position >= self.target
 
     def freshness(self, now: float) -> float | None:
-        """Return the seconds since the position last reached the end, without rows to remove; None for never."""
-        return None if self._fresh_at is None else max(0.0, now - self._fresh_at)
+        """Return the seconds since the position last reached the end, without rows to remove; None if unknown."""
+        return max(0.0, now - self._fresh_at) if self._fresh_at else None
 
     def opened(self, position: int, at_end: float | None, *, sweeping: bool = False) -> None:
         """Take over the state of the store; with `sweeping` it has rows that may be gone from the topic."""
@@ -128,7 +128,7 @@ class State:
         self._settle()
 
     def observe(self, end: int, fetched_at: float) -> None:
-        """Report a fetched end of the topic.
+        """Report a fetched end of the topic; at time 0, it is unknown how fresh the rows up to there are.
 
         The first one after `remeasure` is the one to reach. Later ones only change lag and freshness, so that steady
         traffic does not look like a recovery.

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import NamedTuple
 
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from larder.config.connection import Connection
@@ -23,7 +24,7 @@ from larder.kafka.admin import Cluster
 from larder.kafka.batch_consumer import BatchConsumer
 from larder.kafka.publishers import publisher
 from larder.kafka.readers import reader, records, spans
-from larder.kafka.retrying import RETRY_SECONDS, is_passing
+from larder.kafka.retrying import answered
 from larder.worker.builds import MirrorTime, read_mirror_time
 from larder.worker.topic_ownership import REQUEST_TIMEOUT_MS
 
@@ -101,6 +102,7 @@ class GrowthLog:
     def __init__(self, connection: Connection, service: str, known: GrowthRecords) -> None:
         self.known = known
         self._connection = connection
+        self._service = service
         self._topic = growth_name(service)
         self._reading = asyncio.Lock()
         self._consumer: BatchConsumer | None = None
@@ -113,30 +115,33 @@ class GrowthLog:
     async def refresh(self) -> GrowthRecords:
         """Read all that is there now; raise KafkaError."""
         async with self._reading:
-            if self._consumer is None:
-                return self.known
-            tp = TopicPartition(self._topic, 0)
-            if (await self._consumer.end_offsets([tp]))[tp] > self.known.end:
-                self.known = await _read(self._consumer, self._topic)
+            found = await self._read()
+            if found.end > self.known.end:
+                self.known = found
                 # Wakes all who wait now, and nobody else.
                 self._changed.set()
                 self._changed = asyncio.Event()
             return self.known
 
+    async def _read(self) -> GrowthRecords:
+        if self._consumer is None:
+            return await read_growth(self._connection, self._service)
+        tp = TopicPartition(self._topic, 0)
+        if (await self._consumer.end_offsets([tp]))[tp] <= self.known.end:
+            return self.known
+        return await _read(self._consumer, self._topic)
+
     async def follow(self) -> None:
         """Follow until cancelled; retry after temporary errors."""
-        async with reader(self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS) as consumer:
+        async with AsyncExitStack() as stack:
+            connected = partial(reader, self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
+            consumer = await answered(lambda: stack.enter_async_context(connected()))
             # aiokafka asks at once only for the leaders of assigned topics.
             consumer.assign([TopicPartition(self._topic, 0)])
             self._consumer = consumer
             try:
                 while True:
-                    try:
-                        await self.refresh()
-                    except (KafkaError, OSError) as error:
-                        if not is_passing(error):
-                            raise
-                        await asyncio.sleep(RETRY_SECONDS)
+                    await answered(self.refresh)
                     await asyncio.sleep(FOLLOW_SECONDS)
             finally:
                 self._consumer = None

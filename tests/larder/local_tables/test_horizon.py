@@ -9,7 +9,7 @@ from larder.store import State
 from larder.store.layout import FullRead, FullReadStage
 
 NOW = 1_000_000.0
-WHOLE = FullRead(FullReadStage.DONE, 0, NOW, 0)
+WHOLE = FullRead(FullReadStage.DONE, 0, NOW - 1_000, 0)
 LATER = FullRead(FullReadStage.DONE, 5, NOW, 0)
 
 
@@ -58,7 +58,14 @@ def test_a_store_that_missed_the_end_for_longer_than_deletions_are_kept_is_late(
 def test_during_a_full_read_the_time_of_its_start_counts() -> None:
     assert not is_late(FullRead(FullReadStage.READING, 0, NOW - 99, 0), met_end(500), NOW, 100.0)
     assert is_late(FullRead(FullReadStage.READING, 0, NOW - 101, 0), met_end(0), NOW, 100.0)
-    assert is_late(FullRead(FullReadStage.SWEEPING, 0, NOW, 0), met_end(101), NOW, 100.0)
+    assert is_late(FullRead(FullReadStage.SWEEPING, 0, NOW - 101, 0), met_end(101), NOW, 100.0)
+
+
+@pytest.mark.parametrize("ago", [None, 500])
+def test_a_full_read_that_has_ended_counts_from_its_start_even_if_the_end_was_not_met_since(ago: float | None) -> None:
+    """The mirror of a service that is being scaled: it would be read again and again until the service has switched."""
+    assert not is_late(FullRead(FullReadStage.DONE, 0, NOW - 99, 0), met_end(ago), NOW, 100.0)
+    assert is_late(FullRead(FullReadStage.DONE, 0, NOW - 101, 0), met_end(ago), NOW, 100.0)
 
 
 def test_a_very_short_delete_retention_is_extended() -> None:
