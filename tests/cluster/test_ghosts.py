@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from larder.store.layout import pack_mark, position_key, unpack_mark
+from larder.store.layout import (
+    full_read_key,
+    pack_full_read,
+    pack_mark,
+    position_key,
+    unpack_full_read,
+    unpack_mark,
+)
 from larder.store.storage.store import StoreBatch
 from tests.cluster.stages import KINDS, Stage, customer, order, table
 from tests.support.beside import Beside
@@ -82,12 +89,15 @@ def test_a_falling_revision_is_logged_once_and_shown_until_the_store_is_rebuilt(
 
 
 def away(stage: Stage, worker: Worker, seconds: float) -> None:
-    """Backdate the last time at which the store was at the end, as if the worker had been away since."""
+    """Backdate when the store was last read from the start, and at the end: as if the worker had been away since."""
     (path,) = worker.tables.joinpath(stage.name("customers")).iterdir()
     with opened_store(path) as store:
-        mark = unpack_mark(store.get(position_key(0)))
+        mark, stored = unpack_mark(store.get(position_key(0))), store.get(full_read_key(0))
         assert mark.at_end > seconds
+        assert stored is not None
+        read = unpack_full_read(stored)
         batch = StoreBatch()
+        batch.put(full_read_key(0), pack_full_read(read._replace(begun=read.begun - seconds)))
         batch.put(position_key(0), pack_mark(mark._replace(at_end=mark.at_end - seconds)))
         store.write(batch)
 

@@ -53,6 +53,7 @@ class Worker:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory / f"{service}-{name}.log"
+        self.silence = "its web port is not open yet"
         self._from = 0
 
     def start(self, dying_at: str = "") -> Worker:
