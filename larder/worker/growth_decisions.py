@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -61,9 +62,7 @@ def floors(before: Mapping[str, int], ends: Mapping[str, Sequence[int]]) -> Mapp
 
 def switched(growth: Growth, ends: Ends, floors: Mapping[str, int], now: float) -> Growth:
     """Return the growth with its generation as it begins behind these ends of its topics."""
-    counts = {tp.topic: 0 for tp in ends}
-    for tp in ends:
-        counts[tp.topic] += 1
+    counts = Counter(tp.topic for tp in ends)
     heads = {name: tuple(ends[TopicPartition(name, n)] for n in range(count)) for name, count in counts.items()}
     generation = msgspec.structs.replace(growth.generation, at=growth.at, heads=heads, floors=floors)
     phase = GrowthPhase.FILLING if generation.filled else GrowthPhase.DONE

@@ -115,7 +115,7 @@ class GrowthLog:
     async def refresh(self) -> GrowthRecords:
         """Read all that is there now; raise KafkaError."""
         async with self._reading:
-            found = await self._read()
+            found = await self._newest()
             if found.end > self.known.end:
                 self.known = found
                 # Wakes all who wait now, and nobody else.
@@ -123,7 +123,7 @@ class GrowthLog:
                 self._changed = asyncio.Event()
             return self.known
 
-    async def _read(self) -> GrowthRecords:
+    async def _newest(self) -> GrowthRecords:
         if self._consumer is None:
             return await read_growth(self._connection, self._service)
         tp = TopicPartition(self._topic, 0)

@@ -89,9 +89,9 @@ class Neighbours:
             for worker in workers:
                 worker.until_running(60)
             self.visit(sorted(village.deposits))
-            self._village.until_records("global-visits", sum(self._visits.values()))
-            assert follower.poll() is None, "Kafka Streams has ended"
+            village.until_records("global-visits", sum(self._visits.values()))
             yield
+            assert follower.poll() is None, "Kafka Streams has ended"
             for worker in workers:
                 assert worker.stop() == 0, worker.text[-4000:]
 
