@@ -21,7 +21,7 @@ def key_of(by: Rekeyed | None) -> KeyOf:
     """
     if by is None or by.mirrored:
         return attrgetter("key")
-    field = compile_rekey(by)
+    field = compile_rekey(by).one
 
     def key(record: Record) -> bytes | None:
         if record.value is None:

@@ -32,7 +32,7 @@ def rekeying(rekeyed: Rekeyed, run: MemoryRun) -> Callable[[MemoryRecord], None]
 
     if isinstance(rekeyed.source, OwnerTopic) and rekeyed.source.revision is not None:
         return _Rows(rekeyed, rekeyed.source.revision, send)
-    partition_key = compile_rekey(rekeyed)
+    partition_key = compile_rekey(rekeyed).one
     return lambda record: None if partition_key(record.value) is None else send(record)
 
 

@@ -53,7 +53,7 @@ class WaitingJoin(MemoryJoin):
         self._run = run
         self._wait = wait
         self._topic = input_name(run.service, join.source)
-        self._key = compile_rekey(join.source) if isinstance(join.source, Rekeyed) else None
+        self._key = compile_rekey(join.source).one if isinstance(join.source, Rekeyed) else None
         self._count = partitions(run.service, join.source, {})
         self._row_checks = RowChecks(source) if isinstance(source, OwnerTopic) else None
         self._waiting: list[WaitingRecord] = []

@@ -94,23 +94,29 @@ def compile_join(join: Join) -> CompiledJoin:
     return CompiledJoin(join, references, references_many, outputs_of(join))
 
 
-def compile_rekey(rekeyed: Rekeyed) -> Callable[[bytes | None], bytes | None]:
-    """Build the function that returns the encoded key by which events are partitioned, or None for null.
+class CompiledRekey(NamedTuple):
+    """Functions that return the encoded key by which events are partitioned, or None for null.
 
-    It raises ValueError if an event lacks a value or the field, or if the field is null and `missing` does not drop
-    the event.
+    `one(value)` raises ValueError if an event lacks a value or the field, or if the field is null and `missing` does
+    not drop the event. `many(values)` does the same for a batch, faster, without saying which value is bad.
     """
-    key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
-    read, _ = reader(rekeyed.row, [(rekeyed.field, key_type)])
 
-    def partition_key(value: bytes | None) -> bytes | None:
-        (key,) = read(value)
-        if key is None and rekeyed.missing is not Drop:
+    one: Callable[[bytes | None], bytes | None]
+    many: Callable[[Sequence[bytes | None]], Sequence[bytes | None]]
+
+
+def compile_rekey(rekeyed: Rekeyed) -> CompiledRekey:
+    """Build the functions of events that are partitioned by a field."""
+    key_type = scalar(rekeyed.row, rekeyed.field).key_type or TEXT
+    read, read_many = reader(rekeyed.row, [(rekeyed.field, key_type)])
+
+    def checked(keys: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        if None in keys and rekeyed.missing is not Drop:
             message = f"{rekeyed.field} is null: the event belongs to no partition"
             raise ValueError(message)
-        return key
+        return keys
 
-    return partition_key
+    return CompiledRekey(lambda value: checked(read(value))[0], lambda values: checked(read_many(values)[0]))
 
 
 def compile_row_rekey(rekeyed: Rekeyed, revision: str) -> Callable[[bytes | None], tuple[bytes | None, int]]:

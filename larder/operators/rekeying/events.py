@@ -6,10 +6,11 @@ and go to one partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 from larder.counters.rekey_counts import RekeyCounts
+from larder.declaring.compiled.joins import CompiledRekey
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.records import Record
 from larder.delivery.output import Headers, Output
@@ -21,51 +22,53 @@ _has_headers = attrgetter("headers")
 class RekeyEventsStep:
     """Rekeys the events of one input partition."""
 
-    def __init__(
-        self,
-        key_of: Callable[[bytes | None], bytes | None],
-        output: Output,
-        at: PartitionContext,
-        counts: RekeyCounts,
-    ) -> None:
-        """`key_of` returns None for a record that is left out."""
-        self._key_of = key_of
+    def __init__(self, keys: CompiledRekey, output: Output, at: PartitionContext, counts: RekeyCounts) -> None:
+        self._keys = keys
         self._output = output
         self._delivery = at.delivery
         self._dead_letters = at.dead_letters()
         self._counts = counts
 
     def process(self, records: Sequence[Record]) -> None:
-        delivery = self._delivery
-        sure = delivery.takes_all(
-            self._output, [each.key for each in records], [each.value for each in records], _headers(records)
-        )
-        going = [(record, key) for record in records if (key := self._key(record, sure=sure)) is not None]
-        delivery.emit_many(
+        values = [record.value for record in records]
+        sure = self._delivery.takes_all(self._output, [record.key for record in records], values, _headers(records))
+        try:
+            keys = self._keys.many(values) if sure else None
+        except ValueError:
+            keys = None
+        if keys is None:
+            records, keys = self._publishable(records, sure=sure)
+        self._counts.dropped += keys.count(None)
+        if None in keys:
+            records = [record for record, key in zip(records, keys, strict=True) if key is not None]
+        self._delivery.emit_many(
             self._output,
-            [record.key for record, _ in going],
-            [record.value for record, _ in going],
-            [record.timestamp for record, _ in going],
-            by=[key for _, key in going],
-            headers=_headers([record for record, _ in going]),
+            [record.key for record in records],
+            [record.value for record in records],
+            [record.timestamp for record in records],
+            by=[key for key in keys if key is not None],
+            headers=_headers(records),
         )
 
     def busy(self) -> bool:
         return False
 
-    def _key(self, record: Record, *, sure: bool) -> bytes | None:
-        """Return the key to partition by; None for a record that is left out or dead-lettered."""
-        try:
-            key = self._key_of(record.value)
-            if key is not None and not sure:
-                headers = list(record.headers)
-                self._delivery.check(self._output, record.key, record.value, record.timestamp, headers)
-        except ValueError as error:
-            self._dead_letters.add(record, cause_of(error))
-            return None
-        if key is None:
-            self._counts.dropped += 1
-        return key
+    def _publishable(self, records: Sequence[Record], *, sure: bool) -> tuple[list[Record], list[bytes | None]]:
+        """Return the records that can be published, and their keys; the others are dead-lettered."""
+        keys: list[bytes | None] = []
+        going: list[Record] = []
+        for record in records:
+            try:
+                key = self._keys.one(record.value)
+                if key is not None and not sure:
+                    headers = list(record.headers)
+                    self._delivery.check(self._output, record.key, record.value, record.timestamp, headers)
+            except ValueError as error:
+                self._dead_letters.add(record, cause_of(error))
+            else:
+                going.append(record)
+                keys.append(key)
+        return going, keys
 
 
 def _headers(records: Sequence[Record]) -> Sequence[Headers] | None:

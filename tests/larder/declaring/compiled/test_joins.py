@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from larder import EventTopic, OwnerTopic, PassOn, Row, Service
+from larder import Drop, EventTopic, OwnerTopic, PassOn, Row, Service
 from larder.declaring.compiled.joins import CompiledJoin, compile_join, compile_rekey
 
 
@@ -341,9 +341,19 @@ def test_each_missing_row_is_explained() -> None:
 
 
 def test_rekeying_reads_the_encoded_field_and_refuses_null() -> None:
-    assert compile_rekey(orders.by("customer_id"))(ORDER) == b"c1"
-    assert compile_rekey(orders.by("depot"))(ORDER) == (7).to_bytes(8, "big")
+    assert compile_rekey(orders.by("customer_id")).one(ORDER) == b"c1"
+    assert compile_rekey(orders.by("depot")).one(ORDER) == (7).to_bytes(8, "big")
     with pytest.raises(ValueError, match="device is null: the event belongs to no partition"):
-        compile_rekey(orders.by("device"))(ORDER)
+        compile_rekey(orders.by("device")).one(ORDER)
     with pytest.raises(ValueError, match="no value"):
-        compile_rekey(orders.by("customer_id"))(None)
+        compile_rekey(orders.by("customer_id")).one(None)
+
+
+def test_rekeying_a_batch_gives_the_keys_of_each_or_refuses_the_batch() -> None:
+    keys = compile_rekey(orders.by("customer_id"))
+    assert keys.many([ORDER, ORDER]) == [b"c1", b"c1"]
+    with pytest.raises(ValueError, match="no value"):
+        keys.many([ORDER, None])
+    with pytest.raises(ValueError, match="device is null"):
+        compile_rekey(orders.by("device")).many([ORDER])
+    assert compile_rekey(orders.by("device", missing=Drop)).many([ORDER]) == [None]
