@@ -48,20 +48,7 @@ class GrowthProgress(NamedTuple):
         if self.withdrawn:
             return {"phase": GrowthPhase.CANCELLED.value, "reason": self.withdrawn}
         growth = self.state.growth
-        if growth is None:
-            return {"phase": "none"}
-        counts = sorted(set(growth.generation.counts.values()))
-        return {
-            "phase": growth.phase.value,
-            "generation": growth.generation.number,
-            "partitions": counts,
-            "began": growth.at,
-            "phase_began": growth.began,
-            "until": growth.until if growth.phase in OPEN else None,
-            "copied": self.copied,
-            "to_copy": self.of,
-            "reason": growth.reason or None,
-        }
+        return {"phase": "none"} if growth is None else {**growth.status(), "copied": self.copied, "to_copy": self.of}
 
 
 async def scale(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -127,6 +127,18 @@ class Growth(msgspec.Struct, frozen=True, tag="growth"):
     def key(self) -> bytes:
         """The key of its record: the last one counts."""
         return b"growth"
+
+    def status(self) -> dict[str, Any]:
+        """Return where it stands as plain values, for pages, commands and metrics."""
+        return {
+            "phase": self.phase.value,
+            "generation": self.generation.number,
+            "partitions": sorted(set(self.generation.counts.values())),
+            "began": self.at,
+            "phase_began": self.began,
+            "until": self.until if self.phase in OPEN else None,
+            "reason": self.reason or None,
+        }
 
 
 class Filled(msgspec.Struct, frozen=True, tag="filled"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from larder.assembly.plan import GrowthPlan
-from larder.declaring.growth import OPEN, GrowthPhase, GrowthState
+from larder.declaring.growth import GrowthPhase, GrowthState
 from larder.kafka.committed import OffsetOrigin
 from larder.operators.copying import Cursor
 
@@ -72,13 +72,7 @@ def growth_status(
     copying = growth.phase is GrowthPhase.COPYING and plan is not None and plan.number == growth.generation.number
     progress = copy_progress(offsets, now - growth.began) if copying else None
     return {
-        "phase": growth.phase.value,
-        "generation": growth.generation.number,
-        "partitions": sorted(set(growth.generation.counts.values())),
-        "began": growth.at,
-        "phase_began": growth.began,
-        "until": growth.until if growth.phase in OPEN else None,
-        "reason": growth.reason or None,
+        **growth.status(),
         "copied": None if progress is None else progress.copied,
         "to_copy": None if progress is None else progress.to_copy,
         "expected_s": None if progress is None else progress.expected,

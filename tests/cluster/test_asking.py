@@ -8,8 +8,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from queue import Empty, Queue
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.beside import Beside
+from tests.support.beside import Beside, repeated
 from tests.support.topics import COMPACTED, create, send
 from tests.support.workers import COMMAND, Worker, larder, running
 
@@ -214,20 +214,7 @@ def test_watching_without_json_prints_a_line_for_each_change(pair: Pair) -> None
             watching.process.wait()
 
 
-@contextmanager
-def _changing(pair: Pair) -> Iterator[None]:
+def _changing(pair: Pair) -> AbstractContextManager[None]:
     """Change some rows repeatedly: the client shows only changes after it has connected."""
-    over = threading.Event()
-
-    def change() -> None:
-        revisions = count(2)
-        while not over.wait(0.2):
-            pair.send(range(8), next(revisions))
-
-    changing = threading.Thread(target=change)
-    changing.start()
-    try:
-        yield
-    finally:
-        over.set()
-        changing.join()
+    revisions = count(2)
+    return repeated(lambda: pair.send(range(8), next(revisions)))

@@ -32,8 +32,8 @@ FULL_BYTES = 4096
 SCALED_SECONDS = 90.0
 """Time for a growth that faults interrupt."""
 
-TAKEN_OVER = "1 refused: service"
-"""How a command begins to say that a growth has nothing left to do."""
+TAKEN_OVER = "partitions already, and no topic that has grown"
+"""What a refusal says if a growth has nothing left to do."""
 
 FENCE_SECONDS = 1.0
 """Time for a running broker to fence a producer."""
@@ -206,10 +206,10 @@ async def scale(field: Field, fault: Fault) -> None:
         await asyncio.sleep(fault.seconds)
         field.history.note(f"cancel: {await field.larder('scale', field.prefix, '--cancel')}")
     field.history.note(f"scale {partitions}: {await asking}")
-    await _until_said(field, "a growth", ("0", "1"))
+    await _until_said(field, "a growth", lambda said: said.startswith(("0", "1")))
     if manner == "overtaken":
         # What follows the products natively is held until a growth takes them over.
-        await _until_said(field, "the growth that takes over", ("0", TAKEN_OVER), "--partitions", partitions)
+        await _until_said(field, "the growth that takes over", _taken_over, "--partitions", partitions)
 
 
 async def _grown(field: Field) -> None:
@@ -219,10 +219,14 @@ async def _grown(field: Field) -> None:
     field.history.note(f"products have {GROWN} partitions")
 
 
-async def _until_said(field: Field, what: str, codes: tuple[str, ...], *arguments: str) -> None:
-    """Run the command until it ends with one of these codes."""
+def _taken_over(said: str) -> bool:
+    return said.startswith("0") or TAKEN_OVER in said
+
+
+async def _until_said(field: Field, what: str, over: Callable[[str], bool], *arguments: str) -> None:
+    """Run the command until its exit code and its text say that it is over."""
     deadline = time.monotonic() + SCALED_SECONDS
-    while not (said := await field.larder("scale", field.prefix, *arguments)).startswith(codes):
+    while not over(said := await field.larder("scale", field.prefix, *arguments)):
         if time.monotonic() > deadline:
             field.history.violations.append(Violation("hangs", f"{what} is not over: {said}"))
             return

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.neighbours import Neighbours
 from tests.cluster.villages import Village, asking_for
-from tests.support.beside import Beside, loop_beside
+from tests.support.beside import Beside, loop_beside, repeated
 from tests.support.workers import none_left, running
 
 PARTITIONS = 6
@@ -21,7 +20,6 @@ BUSY = [f"busy{number}" for number in range(30)]
 """Customers who call, order, move and pay all the time."""
 LATE = BUSY[20:]
 """Customers whose rows come last: until then what they call for and order waits."""
-PAUSE_SECONDS = 0.2
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def test_a_service_is_scaled_up_and_down_under_load_while_workers_come_and_go(
             **{(village.name("accounts"), who): ("total", village.totals(who)[-1]) for who in EARLY},
         }
         with neighbours.following(), asking_for([three], rows) as answers:
-            with _living(village, BUSY):
+            with repeated(partial(village.live, BUSY)):
                 neighbours.visit(EARLY)
                 one.kill()
                 four.start()
@@ -73,26 +71,3 @@ def test_a_service_is_scaled_up_and_down_under_load_while_workers_come_and_go(
             assert sum(status == 200 for status, _ in answers) > len(answers) / 2
         for worker in (two, three, four):
             assert worker.stop() == 0, worker.text[-4000:]
-
-
-@contextmanager
-def _living(village: Village, people: Sequence[str]) -> Iterator[None]:
-    """Let people live all the time during the block."""
-    over = threading.Event()
-    errors: list[BaseException] = []
-
-    def live() -> None:
-        try:
-            while not over.wait(PAUSE_SECONDS):
-                village.live(people)
-        except BaseException as error:  # noqa: BLE001 - the test raises it
-            errors.append(error)
-
-    living = threading.Thread(target=live)
-    living.start()
-    try:
-        yield
-    finally:
-        over.set()
-        living.join()
-        assert not errors, errors

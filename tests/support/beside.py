@@ -1,10 +1,10 @@
-"""An event loop in its own thread, so that a test can read and write topics while it waits for processes."""
+"""Work in a thread of its own: an event loop, or a step again and again, while the test waits for processes."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
@@ -58,3 +58,27 @@ def loop_beside() -> Iterator[Beside]:
         yield beside
     finally:
         beside.close()
+
+
+@contextmanager
+def repeated(step: Callable[[], object], every: float = 0.2) -> Iterator[None]:
+    """Run a step again and again during the block, with `every` seconds between; afterwards raise what it raised."""
+    over = threading.Event()
+    errors: list[BaseException] = []
+
+    def repeat() -> None:
+        try:
+            while not over.wait(every):
+                step()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if errors:
+        raise errors[0]
