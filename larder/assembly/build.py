@@ -22,6 +22,7 @@ from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.table import LocalTable
 from larder.operators.copying import CopyHandler, Copying, PutBack, StoreHandler
+from larder.operators.decides.requests import Requests
 from larder.operators.partition_keys import key_of
 from larder.operators.reactions import ReactingHandler
 from larder.operators.user_agents import AgentHandler
@@ -42,6 +43,7 @@ class Assembly:
         self._tables = assignment.tables
         self._decides = DecideParts(assignment)
         self._put_back: dict[TopicPartition, PutBack] = {}
+        self._requests = {} if self._plan.growth is not None else self._decides.requests()
 
     @property
     def chores(self) -> Sequence[Chore]:
@@ -53,8 +55,14 @@ class Assembly:
             *driver,
             *chain.from_iterable(self._assignment.waiting.values()),
             *self._decides.wake_ups.values(),
+            *self._requests.values(),
             *starmap(KeptRows, self._needed_whole()),
         ]
+
+    @property
+    def requests(self) -> Mapping[tuple[str, int], Requests]:
+        """The requests that may be decided here, by address and partition; none while the service is being scaled."""
+        return self._requests
 
     def _needed_whole(self) -> Iterator[tuple[LocalTable, int]]:
         for tp in self._assignment.assigned:

@@ -6,7 +6,7 @@ none of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from aiokafka.structs import TopicPartition
@@ -17,13 +17,17 @@ from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
 from larder.declaring.facts import input_name, wake_ups_name
+from larder.declaring.requests import Request
 from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.output import Output
+from larder.operators.context import PartitionContext
 from larder.operators.decides.decide import Decider, DecideStep
 from larder.operators.decides.near_rows import NearRows, Source
+from larder.operators.decides.requests import Requests
 from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
+from larder.operators.owned_rows import OwnedRows
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,15 @@ class DecidePlan(OperatorPlan):
 @plan_operator.register
 def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
     names = [topic.name for topic in decide.into] + ([] if decide.folds else [service.refusals.name])
+    woken = next((each for each in service.decides if each.state == decide.state and each.wakes), None)
     return DecidePlan(
         decide,
-        compile_decide(decide),
+        compile_decide(decide, wakes=woken is not None),
         tuple(input_name(service, source) for source in decide.inputs),
         output_of(decide.state.read_from.name, facts),
         output_of(decide.state.name, facts) if decide.state.build is not None else None,
         tuple(output_of(name, facts) for name in names),
-        output_of(wake_ups_name(service.name, decide), facts) if decide.wakes else None,
+        output_of(wake_ups_name(service.name, woken), facts) if woken is not None else None,
         0 if service.generation is None else service.generation.floors.get(decide.state.name, 0),
     )
 
@@ -94,7 +99,10 @@ class DecideParts:
         self._assignment = assignment
         self._plan = assignment.plan
         self._tables = assignment.tables
-        self._plans = {each.operator.name: each for each in assignment.plan.decides}
+        # The decide of a state, or else one of its requests: all of them share its rows.
+        decides = sorted(assignment.plan.decides, key=lambda each: not isinstance(each.operator, Request))
+        self._plans = {each.operator.state.name: each for each in decides}
+        self._rows: dict[tuple[str, int], OwnedRows] = {}
         self._deciders: dict[tuple[str, int], Decider] = {}
 
     def step(self, at: InputContext, plan: DecidePlan) -> DecideStep:
@@ -114,6 +122,25 @@ class DecideParts:
             self._decider(plan, partition)
             if plan.wake_ups is not None:
                 yield self.wake_ups[plan.wake_ups.topic, partition]
+
+    def requests(self) -> Mapping[tuple[str, int], Requests]:
+        """Build the requests of the assigned partitions of their states, by address and partition."""
+        plans = [each for each in self._plan.decides if isinstance(each.operator, Request)]
+        return {
+            (each.operator.name, tp.partition): self._requests(each, tp)
+            for each in plans
+            for tp in self._assignment.of([each.state.topic])
+            if each.state.topic not in self._assignment.placement.problems
+        }
+
+    def _requests(self, plan: DecidePlan, tp: TopicPartition) -> Requests:
+        tables = [self._tables[name].at(tp.partition) for name in self.needed(plan)]
+        decider, waiting = self._decider(plan, tp.partition), list(self.waiting(tp.partition, [plan]))
+
+        def ready() -> bool:
+            return all(table.caught_up() for table in tables) and all(each.ready for each in waiting)
+
+        return Requests(decider, tp, self._assignment.delivery, ready)
 
     def _near_tables(self, plan: DecidePlan) -> list[TableUse]:
         """Return the global tables, and those whose partitions are assigned together with an event's."""
@@ -135,13 +162,26 @@ class DecideParts:
         )
         # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
         at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
-        decider = Decider(plan.compiled, at.owned(plan.state, plan.public, plan.floor), near, plan.outputs, at)
-        if plan.wake_ups is not None:
-            wake_ups = WakeUps(at.owned(plan.wake_ups), decider, self._inputs(plan, partition), at.delivery)
-            decider.set_wake_up = wake_ups.set
-            self.wake_ups[plan.wake_ups.topic, partition] = wake_ups
+        decider = Decider(plan.compiled, self._rows_of(plan, at), near, plan.outputs, at)
         self._deciders[plan.operator.name, partition] = decider
+        if plan.wake_ups is not None:
+            decider.set_wake_up = self._wake_ups_of(plan, plan.wake_ups, at).set
         return decider
+
+    def _rows_of(self, plan: DecidePlan, at: PartitionContext) -> OwnedRows:
+        """Return the rows of a state, which its decide and its requests share."""
+        place = plan.state.topic, at.tp.partition
+        if place not in self._rows:
+            self._rows[place] = at.owned(plan.state, plan.public, plan.floor)
+        return self._rows[place]
+
+    def _wake_ups_of(self, plan: DecidePlan, wake_ups: Output, at: PartitionContext) -> WakeUps:
+        """Return the wake-ups of a state, which its decide handles, also those that a request sets."""
+        place, woken = (wake_ups.topic, at.tp.partition), self._plans[plan.operator.state.name]
+        if place not in self.wake_ups:
+            decider, inputs = self._decider(woken, at.tp.partition), self._inputs(woken, at.tp.partition)
+            self.wake_ups[place] = WakeUps(at.owned(wake_ups), decider, inputs, at.delivery)
+        return self.wake_ups[place]
 
     def _inputs(self, plan: DecidePlan, partition: int) -> Collection[TopicPartition]:
         return self._assignment.assigned & {TopicPartition(name, partition) for name in plan.inputs}

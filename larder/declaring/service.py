@@ -16,6 +16,7 @@ from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Missing, steps
 from larder.declaring.operators import Operator, Role, Topic
 from larder.declaring.reactions import Reaction
+from larder.declaring.requests import Request
 from larder.declaring.sources import Lookup, Source, TableUse, lookups, several
 from larder.declaring.topics import EventTopic, OwnerTopic, Rekeyed
 
@@ -143,6 +144,31 @@ class Service:
         """
         return self.add(Decide(several(inputs), state, folds=True))
 
+    def request(
+        self,
+        address: str,
+        *,
+        state: TableUse,
+        into: EventTopic | OwnerTopic | Sequence[EventTopic | OwnerTopic] = (),
+    ) -> Request:
+        """Let clients change the rows of a table that this service owns, over HTTP, with a pure function.
+
+        address   `POST` and a path; a part in braces is a field of the request.
+        state     a co-partitioned table (`table`) whose topic this service owns. It may have
+                  a decide as well: both see each other's rows.
+        into      topics for emitted events, each with its own row type.
+
+        The function gets the request, whose type is that of its first parameter, and the row
+        of its key (None if there is none); `near` as in a decide. It returns a `Decision`.
+        Any worker takes the request. It is decided where the row lies, and answered once the
+        decision is committed: with the new row, or with the reason of a refusal.
+
+        >>> orders = checkout.table(shop.orders)
+        >>> @checkout.request("POST /orders", state=orders, into=shop.order_events)
+        ... def place(request: NewOrder, order: Order | None) -> Decision: ...
+        """
+        return self.add(Request((), state, several(into), address=address))
+
     @property
     def refusals(self) -> EventTopic:
         """The topic of the refusals of this service's decides."""
@@ -162,6 +188,11 @@ class Service:
     def decides(self) -> list[Decide]:
         """The decides, including folds, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Decide)]
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests, which are decides as well, in the order of declaration."""
+        return [each for each in self.operators if isinstance(each, Request)]
 
     @property
     def reactions(self) -> list[Reaction]:

@@ -102,6 +102,10 @@ class OwnedRows:
         written = self._unstored.get(key)
         return self._stored.revision(key) if written is None else written.revision
 
+    def position(self) -> int:
+        """Return the offset up to which its topic is stored."""
+        return self._stored.position()
+
     def first_revision(self) -> int:
         """Return a revision for a new key: it is above every revision that this partition has used.
 

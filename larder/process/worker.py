@@ -105,6 +105,8 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         bound=None if settings.web_address else settings.web_host,
         connection=settings.connection,
         warnings=warnings,
+        requests=service.requests,
+        desk=runner.runtime.requests,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

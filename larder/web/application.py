@@ -15,7 +15,18 @@ from larder.web.fast_path import ShortWay
 from larder.web.host_check import rightly_called
 from larder.web.limits import UNTIMED, bounded
 from larder.web.peers.client import HOPPING, Hopping
-from larder.web.routes import changes, dead_letters, observability, openapi, pages, refusals, rows, services, tables
+from larder.web.routes import (
+    changes,
+    dead_letters,
+    observability,
+    openapi,
+    pages,
+    refusals,
+    requests,
+    rows,
+    services,
+    tables,
+)
 from larder.web.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -38,7 +49,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     for module in (rows, changes, tables, services, dead_letters, refusals, openapi, pages):
         for path, handler in module.ADDRESSES:
             app.router.add_get(path, handler)
-    for module in (changes, letter_lists, pages, unsettled):
+    for module in (changes, letter_lists, pages, requests, unsettled):
         module.set_up(app)
     if seen is not None:
         observability.set_up(app, seen)
@@ -56,8 +67,8 @@ async def start_web(app: web.Application, host: str, port: int, places: int = CO
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - made by `setup`
     seen = app.get(observability.OBSERVED)
-    requests = None if seen is None else seen.requests
-    protocols = connections(runner.server, ShortWay(app[SOURCES], requests), requests, places)
+    counted = None if seen is None else seen.requests
+    protocols = connections(runner.server, ShortWay(app[SOURCES], counted), counted, places)
     try:
         server = await asyncio.get_running_loop().create_server(protocols, host, port)
     except OSError as error:

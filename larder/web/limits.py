@@ -42,6 +42,9 @@ BIG_BYTES = 64 * 1024
 UNTIMED = web.AppKey("untimed", frozenset[object])
 """Handlers that limit their time themselves: their answers have no end, or take microseconds."""
 
+BODIES = web.AppKey("bodies", frozenset[object])
+"""Handlers that take a body."""
+
 _WHERE = "see /openapi.json for the addresses"
 
 
@@ -69,7 +72,7 @@ _FAILURES: dict[type[StoreError], _Failure] = {
 @web.middleware
 async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer in time, and turn failures into problems."""
-    if request.body_exists:
+    if request.body_exists and request.match_info.handler not in request.app[BODIES]:
         asked = f"{request.method} {request.path}"
         problem = Problem(asked, "requires a request without a body", "one with a body", "leave it out")
         refused = failed(request, "mistake", problem, status=413)

@@ -9,12 +9,14 @@ from aiohttp import web
 
 from larder.clock import now
 from larder.config.connection import Connection
+from larder.operators.decides.requests import RequestDesk
 from larder.queries.directory import Directory
 from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from larder.declaring.requests import Request
     from larder.local_tables.table import LocalTable
 
 
@@ -40,6 +42,7 @@ class Sources:
     clock      returns seconds since 1970.
     connection how to reach the brokers, to read dead letters.
     warnings   what the process has too little of.
+    requests   the requests that the service declares, and the desk that takes them here.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -54,6 +57,8 @@ class Sources:
     clock: Callable[[], float] = now
     connection: Connection = Connection("")
     warnings: Sequence[str] = ()
+    requests: Sequence[Request] = ()
+    desk: RequestDesk = field(default_factory=RequestDesk)
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

@@ -79,6 +79,7 @@ class Assignments:
             # The service has another plan by now, and so will this worker in a moment. It must not commit anything.
             self._delivery.assign(())
             await self._processing.replace({}, ())
+            self._runtime.requests.close()
             return {tp: offsets.begins[tp] for tp in assigned}
         self._close_others(assigned)
         self._delivery.assign(assigned)
@@ -99,6 +100,7 @@ class Assignments:
         self.waiting = assignment.waiting
         self._log_held_back(assigned, assembly.held_back)
         await self._processing.replace(lanes, assembly.chores)
+        self._runtime.requests.open(assembly.requests, self._processing.wake)
         return starts
 
     async def _read_offsets(self, assigned: Collection[TopicPartition]) -> Offsets:
@@ -209,7 +211,11 @@ class Assignments:
         }
 
     def stop_releasing(self) -> None:
-        """Release no more records when rows arrive: the next owner of the partitions looks all of them up again."""
+        """Release no more records when rows arrive: the next owner of the partitions looks all of them up again.
+
+        Take no more requests either.
+        """
         self.waiting = {}
+        self._runtime.requests.close()
         for table in self._tables.values():
             table.changes.forget_listeners()

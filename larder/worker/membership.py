@@ -89,6 +89,7 @@ class Membership:
         )
         self._tables = runtime.tables
         self._traffic = traffic
+        self._requests = runtime.requests
         self.growth = growth
         self._standbys = standbys
         self._replan = replan
@@ -222,6 +223,7 @@ class Membership:
     async def _renew_delivery(self) -> None:
         """Continue with a new producer; wait if the broker is unreachable."""
         self._delivery.renew(await answered(self._renewal.renew))
+        self._requests.lose()
 
     # The methods that Faust's consumer calls: see `Intake`.
 

@@ -12,6 +12,7 @@ from larder.counters.traffic import Traffic
 from larder.declaring.generations import placed
 from larder.declaring.service import Service
 from larder.local_tables.table import LocalTable
+from larder.operators.decides.requests import RequestDesk
 from larder.operators.user_agents import Feed
 from larder.store.storage.memory import Memory
 from larder.worker.options import Options
@@ -45,6 +46,7 @@ class Runtime:
         self.counts = Counts(service.operators, clock=clock)
         self.place(service if self.memo.generation is None else placed(service, self.memo.generation))
         self.traffic = Traffic()
+        self.requests = RequestDesk()
         self.feeds = {each.topic.name: Feed(self.counts.of(each, AgentCounts)) for each in service.agents}
         self.tables: dict[str, LocalTable] = {}
         self.named: dict[str, LocalTable] = {}

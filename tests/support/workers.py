@@ -236,6 +236,23 @@ class Worker:
             self.silence = repr(error)
             return None
 
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        """Send a request that changes a row; return status and body, status 0 and a cause if there is no answer."""
+        port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port[-1]}{path}",
+            data=body if isinstance(body, bytes) else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **(headers or {})},
+            method="POST",
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - the address is loopback
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError as error:
+            return 0, {"cause": repr(error)}
+
     def _environ(self) -> dict[str, str]:
         return {
             **os.environ,

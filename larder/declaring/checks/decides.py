@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
     """Check a decide; skip checks that depend on an unreadable row type."""
     declared = f"{'fold' if decide.folds else 'decide'} {decide.name}"
-    yield from _state_problems(declared, service, decide)
+    yield from state_problems(declared, service, decide)
+    yield from _sole_problems(declared, service, decide)
     yield from emit_problems(declared, decide.into)
     if any(unreadable(row) for row in (decide.state.topic.row, *(source.row for source in decide.inputs))):
         return
@@ -43,7 +44,8 @@ def decide_problems(service: Service, decide: Decide, facts: Facts) -> Iterator[
         yield from _function_problems(declared, decide, decide.function)
 
 
-def _state_problems(declared: str, service: Service, decide: Decide) -> Iterator[Problem]:
+def state_problems(declared: str, service: Service, decide: Decide) -> Iterator[Problem]:
+    """Check that the state is a co-partitioned table of the service itself."""
     state = decide.state
     if state.service != service.name or state.held != "partition":
         kind = "a global" if state.held == "global" else "a co-partitioned"
@@ -53,6 +55,9 @@ def _state_problems(declared: str, service: Service, decide: Decide) -> Iterator
             f"{kind} table of {state.service}",
             f"declare it: {service.name}.table(...)",
         )
+
+
+def _sole_problems(declared: str, service: Service, decide: Decide) -> Iterator[Problem]:
     if sum(other.name == decide.name for other in service.decides) > 1:
         yield Problem(
             declared,

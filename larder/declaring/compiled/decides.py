@@ -73,14 +73,17 @@ class CompiledDecide:
         return named.encode(), msgspec.json.encode(refusal)
 
 
-def compile_decide(decide: Decide) -> CompiledDecide:
-    """Build the functions of a decide whose declaration has no problems."""
+def compile_decide(decide: Decide, *, wakes: bool | None = None) -> CompiledDecide:
+    """Build the functions of a decide whose declaration has no problems.
+
+    `wakes`: it may set wake-ups; by default, if it takes them itself.
+    """
     typed = decoder(decide.state.topic.row)
     return CompiledDecide(
         decide,
         tuple(_reader(source, decide) for source in decide.inputs),
         typed,
-        _judge(decide),
+        _judge(decide, wakes=decide.wakes if wakes is None else wakes),
         _writer(decide, typed),
     )
 
@@ -107,9 +110,9 @@ def _reader(source: Source, decide: Decide) -> Read:
     return read
 
 
-def _judge(decide: Decide) -> Callable[[Any, Row | None, Near], DecisionVerdict]:
+def _judge(decide: Decide, *, wakes: bool) -> Callable[[Any, Row | None, Near], DecisionVerdict]:
     function, near_too = cast("Callable[..., Any]", decide.function), decide.reads_near
-    understood = _fold_verdict(decide) if decide.folds else _verdict(decide)
+    understood = _fold_verdict(decide) if decide.folds else _verdict(decide, _wakes(decide, wakes=wakes))
 
     def judge(event: Any, row: Row | None, near: Near) -> DecisionVerdict:
         return understood(call(function, event, row, near) if near_too else call(function, event, row))
@@ -122,8 +125,10 @@ def _fold_verdict(decide: Decide) -> Callable[[Any], DecisionVerdict]:
     return lambda result: DecisionVerdict({} if result is None else rows((result,)))
 
 
-def _verdict(decide: Decide) -> Callable[[Any], DecisionVerdict]:
-    rows, wakes = _rows(decide), _wakes(decide)
+def _verdict(
+    decide: Decide, wakes: Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]
+) -> Callable[[Any], DecisionVerdict]:
+    rows = _rows(decide)
     emitted = emitter(f"the function of decide {decide.name}", decide.into)
 
     def verdict(result: Any) -> DecisionVerdict:
@@ -163,8 +168,8 @@ def _rows(decide: Decide) -> Callable[[Sequence[Any]], dict[bytes, Row | None]]:
     return rows
 
 
-def _wakes(decide: Decide) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]:
-    encode_key, wakes = decide.state.topic.key_codec.encode, decide.wakes
+def _wakes(decide: Decide, *, wakes: bool) -> Callable[[Sequence[Any]], Sequence[tuple[bytes, float]]]:
+    encode_key = decide.state.topic.key_codec.encode
 
     def seconds(wake: Wake) -> float:
         at = wake.at.timestamp()

@@ -6,7 +6,7 @@ It changes the rows of an `OwnedRows`. An event that cannot be decided on is dea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka.structs import TopicPartition
 
@@ -28,14 +28,32 @@ from larder.operators.owned_rows import OwnedRows, Written
 from larder.operators.user_code import no_exit
 
 
+class Cause(Protocol):
+    """What is decided on: where it is, its JSON (None for a wake-up), and its timestamp in milliseconds."""
+
+    @property
+    def where(self) -> str: ...
+
+    @property
+    def json(self) -> bytes | None: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+
 class Trigger(NamedTuple):
-    """The record to decide on: its place, its JSON (None for a wake-up), its timestamp in milliseconds."""
+    """A record as a cause."""
 
     topic: str
     partition: int
     offset: int
     json: bytes | None
     timestamp: int
+
+    @property
+    def where(self) -> str:
+        """Its coordinates."""
+        return str(Coordinates(self.topic, self.partition, self.offset))
 
 
 class Decider:
@@ -76,8 +94,8 @@ class Decider:
         raw = stored[key]
         return None if raw is None else self._compiled.typed(raw)
 
-    def decide(self, key: bytes, event: Any, row: Row | None, cause: Trigger) -> None:
-        """Apply the function's verdict on one event; raise ValueError and do nothing if that is impossible.
+    def decide(self, key: bytes, event: Any, row: Row | None, cause: Cause) -> DecisionVerdict:
+        """Apply the function's verdict on one event, and return it; raise ValueError and do nothing if impossible.
 
         Emitted events are collected until `flush`.
         """
@@ -86,8 +104,7 @@ class Decider:
         rows = [self._next(changed, new, known) for changed, new in verdict.rows.items()]
         events = [(self._outputs[into], event_key, value) for into, event_key, value in verdict.emitted]
         if verdict.refusal is not None:
-            where = str(Coordinates(cause.topic, cause.partition, cause.offset))
-            refused = self._compiled.refused(where, key, verdict.refusal, cause.json)
+            refused = self._compiled.refused(cause.where, key, verdict.refusal, cause.json)
             events.append((self._outputs[-1], *refused))
         self._check(key, rows, verdict, cause.timestamp)
         self._events.check(events, cause.timestamp)
@@ -97,6 +114,7 @@ class Decider:
         for woken, at in verdict.wakes:
             self.set_wake_up(woken, at, cause.timestamp)
         self._count(verdict)
+        return verdict
 
     def flush(self) -> None:
         """Emit the collected events in the order of the decisions."""

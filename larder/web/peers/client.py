@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from larder.operators.decides.requests import UnknownOutcomeError
 from larder.web.parameters import HOP
 from larder.web.responses import JSON, KINDS, PROBLEM
 
@@ -86,11 +87,9 @@ class Hopping:
 
     async def ask(self, peer: Peer, path: str, seconds: float = HOP_SECONDS) -> Hopped | None:
         """Request `path`, which is encoded and has its query; return None without an answer within `seconds`."""
-        waits = seconds > HOP_SECONDS
-        if waits not in self._sessions:
-            self._sessions[waits] = _session()
+        session = self._session(waits=seconds > HOP_SECONDS)
         try:
-            asked = self._sessions[waits].get(_address(peer, path), allow_redirects=False)
+            asked = session.get(_address(peer, path), allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
                 body = bytearray()
                 while (more := await answer.content.read(ANSWER_BYTES)) and len(body) <= ANSWER_BYTES:
@@ -101,6 +100,24 @@ class Hopping:
             return None
         retry = answer.headers.get("Retry-After")
         return Hopped(peer, answer.status, bytes(body), {} if retry is None else {"Retry-After": retry})
+
+    async def post(self, peer: Peer, path: str, body: bytes, seconds: float) -> Hopped | None:
+        """Let another worker take a request; return None if it was not reached.
+
+        Raise UnknownOutcomeError if it was reached, and did not answer within `seconds`.
+        """
+        session = self._session(waits=True)
+        try:
+            asked = session.post(_address(peer, path), data=body, headers={"Content-Type": JSON}, allow_redirects=False)
+            async with asyncio.timeout(seconds), asked as answer:
+                found = await answer.content.read(ANSWER_BYTES)
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
+            return None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            message = f"worker {peer.worker} took the request, and did not answer"
+            raise UnknownOutcomeError(message) from error
+        retry = answer.headers.get("Retry-After")
+        return Hopped(peer, answer.status, found, {} if retry is None else {"Retry-After": retry})
 
     @asynccontextmanager
     async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:
@@ -115,6 +132,11 @@ class Hopping:
             if answer.content_type != EVENTS:
                 raise aiohttp.ClientPayloadError(answer.content_type)
             yield answer.content
+
+    def _session(self, *, waits: bool) -> aiohttp.ClientSession:
+        if waits not in self._sessions:
+            self._sessions[waits] = _session()
+        return self._sessions[waits]
 
     async def close(self) -> None:
         """Close all connections."""

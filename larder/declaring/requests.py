@@ -1,0 +1,103 @@
+"""Requests as values: decides that a client asks for over HTTP, and gets the outcome of.
+
+A request is decided in the partition of its row, together with the events of the state's decide. Declaring one checks
+nothing, so that the checks can report all mistakes together.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from larder.declaring.checks.requests import request_problems
+from larder.declaring.decides import Decide
+from larder.declaring.facts import Facts, dead_letters_name
+from larder.declaring.operators import Edge, KeptTopic, names
+from larder.declaring.problems import Problem
+from larder.declaring.rows import Row
+from larder.declaring.sources import Source, TableUse
+
+if TYPE_CHECKING:
+    from larder.declaring.service import Service
+
+PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A field of the request in its path."""
+
+
+@dataclass(eq=False)
+class Request(Decide):
+    """A function over the requests at an `address` and the rows of `state`, which this service owns.
+
+    The type of the request is that of the function's first parameter. Its field with the name of the state's key says
+    which row it is about.
+    """
+
+    address: str = field(kw_only=True)
+
+    kind = "request"
+    listed_as = "operators"
+
+    @property
+    def name(self) -> str:
+        """Its address, for example `POST /orders`."""
+        return self.address
+
+    @property
+    def path(self) -> str:
+        """The path of the address."""
+        return self.address.partition(" ")[2]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The fields of the request that are in its path."""
+        return PARAMETER.findall(self.path)
+
+    @property
+    def body(self) -> type[Row] | None:
+        """The type of the request; None if the function does not say it."""
+        if self.function is None:
+            return None
+        try:
+            hints = get_type_hints(self.function)
+        except (NameError, TypeError):
+            return None
+        found = hints.get(next(iter(inspect.signature(self.function).parameters), ""))
+        return found if isinstance(found, type) and issubclass(found, Row) else None
+
+    @property
+    def wakes(self) -> bool:
+        """No: only the decide of the state is woken, also by the wake-ups that a request sets."""
+        return False
+
+    def summary(self) -> dict[str, Any]:
+        """Return its kind, its address and its state."""
+        return {"kind": self.kind, "name": self.name, "state": self.state.name}
+
+    def outline(self) -> dict[str, Any]:
+        """Return its address, its state, and the topics of the events that it emits."""
+        return {**self.summary(), "into": names(self.into)}
+
+    def sentence(self) -> str:
+        """Describe in one line which requests change which state."""
+        into = f" into {', '.join(names(self.into))}" if self.into else ""
+        return f"request {self.name} changes {self.state.name}{into}"
+
+    def placed_by(self, source: Callable[[Source], Source], table: Callable[[TableUse], TableUse]) -> Request:  # noqa: ARG002 - as every operator
+        """Replace its state."""
+        return replace(self, state=table(self.state))
+
+    def keeps(self, service: str) -> Iterator[KeptTopic]:
+        """Return the topic of its refusals."""
+        return (each for each in super().keeps(service) if not each.compacted)
+
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as every operator
+        """Find all other problems."""
+        return request_problems(service, self)
+
+    def edges(self, service: str) -> Iterator[Edge]:
+        """Return the edges of its state, its events and its refusals; a request that fails is no dead letter."""
+        letters = f"topic:{dead_letters_name(service)}"
+        return (each for each in super().edges(service) if each.to != letters)

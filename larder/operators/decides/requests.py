@@ -1,0 +1,195 @@
+"""Requests of clients: decided in the open unit of their partition, and answered once it is committed.
+
+A client waits at the worker that has the partition. The desk outlives assignments: it knows which requests this worker
+can decide now, and ends those that no unit will answer any more.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, get_running_loop, timeout
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.declaring.dead_letters import cause_of
+from larder.declaring.problems import LarderError
+from larder.delivery.delivery import Delivery
+from larder.operators.decides.decide import Decider
+from larder.operators.user_code import no_exit
+
+SLICE_REQUESTS: Final = 200
+"""How many requests are decided before control returns to the event loop."""
+
+MOST_WAITING: Final = 1_000
+"""How many requests may wait for one partition: more would not be answered in time."""
+
+
+class RequestFailedError(LarderError):
+    """A request has no outcome."""
+
+
+class NotHereError(RequestFailedError):
+    """This worker does not decide on the partition now; nothing has happened, so another worker may be asked."""
+
+
+class BusyError(RequestFailedError):
+    """Too many requests wait for the partition; nothing has happened."""
+
+
+class UnknownOutcomeError(RequestFailedError):
+    """The request was decided, but it is unknown whether the decision was committed."""
+
+
+class NotDecidableError(RequestFailedError):
+    """The function raised an error, or returned what cannot be written; nothing has happened."""
+
+
+class Outcome(NamedTuple):
+    """A committed decision: the row as it is now (None if there is none), and why the request was refused, if it was.
+
+    `existed`: there was a row before.
+    """
+
+    row: bytes | None
+    revision: int | None
+    existed: bool
+    refusal: str | None
+
+
+class RequestTrigger(NamedTuple):
+    """The request to decide on: its id, its JSON, its time in milliseconds."""
+
+    where: str
+    json: bytes | None
+    timestamp: int
+
+
+@dataclass(eq=False)
+class Asked:
+    """A request that a client waits for, and the key of its row; `decided` once a unit has the decision."""
+
+    id: str
+    key: bytes
+    event: Any
+    json: bytes
+    outcome: Future[Outcome]
+    decided: bool = False
+
+
+class Requests:
+    """The requests at one address for one partition of their state.
+
+    `fence` is the partition of the state, whose offset is committed with each decision.
+    """
+
+    def __init__(self, decider: Decider, fence: TopicPartition, delivery: Delivery, ready: Callable[[], bool]) -> None:
+        self._decider = decider
+        self._fence = fence
+        self._delivery = delivery
+        self._ready = ready
+        self._waiting: deque[Asked] = deque()
+
+    def ask(self, asked: Asked) -> None:
+        """Let a request wait for its turn; raise BusyError if too many do."""
+        if len(self._waiting) >= MOST_WAITING:
+            message = f"{MOST_WAITING:,} requests wait for partition {self._fence.partition} of {self._fence.topic}"
+            raise BusyError(message)
+        self._waiting.append(asked)
+
+    def take_back(self) -> list[Asked]:
+        """Return the requests that were not decided, which are not decided any more."""
+        waiting, self._waiting = list(self._waiting), deque()
+        return waiting
+
+    def tick(self, now: float) -> bool:
+        """Decide on waiting requests, while all rows are known; return whether more wait."""
+        if not self._waiting or not self._ready() or self._decider.rows.full():
+            return False
+        for _ in range(min(SLICE_REQUESTS, len(self._waiting))):
+            asked = self._waiting.popleft()
+            if not asked.outcome.done():
+                self._decide(asked, int(now * 1000))
+        return bool(self._waiting)
+
+    @no_exit()
+    def _decide(self, asked: Asked, timestamp: int) -> None:
+        decider, rows = self._decider, self._decider.rows
+        before = decider.row(asked.key)
+        try:
+            trigger = RequestTrigger(asked.id, asked.json, timestamp)
+            verdict = decider.decide(asked.key, asked.event, before, trigger)
+        except ValueError as error:
+            decider.counts.parked += 1
+            asked.outcome.set_exception(NotDecidableError(cause_of(error)))
+            return
+        asked.decided = True
+        decider.flush()
+        row = rows.raw(asked.key)
+        revision = None if row is None else rows.revision(asked.key)
+        # Even a decision that changes nothing may rest on rows that are not committed yet.
+        self._delivery.done(self._fence, rows.position())
+        outcome = Outcome(row, revision, before is not None, verdict.refusal)
+        self._delivery.unit.afterwards.append(partial(_answer, asked.outcome, outcome))
+
+
+def _answer(future: Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+class RequestDesk:
+    """Takes the requests of clients for the partitions that this worker has."""
+
+    def __init__(self) -> None:
+        self._open: Mapping[tuple[str, int], Requests] = {}
+        self._wake: Callable[[], None] = lambda: None
+        self._asked: set[Future[Outcome]] = set()
+
+    def open(self, requests: Mapping[tuple[str, int], Requests], wake: Callable[[], None]) -> None:
+        """Take requests, by address and partition, until `close`; `wake` wakes the loop that decides on them."""
+        self.close()
+        self._open, self._wake = requests, wake
+
+    def close(self) -> None:
+        """Take no more; those that were not decided may be asked of another worker."""
+        for (address, partition), each in self._open.items():
+            for asked in each.take_back():
+                _fail(asked.outcome, NotHereError(f"partition {partition} of {address} moves to another worker"))
+        self._open = {}
+
+    def lose(self) -> None:
+        """End those that were decided in a unit whose commit failed: whether it counts is unknown."""
+        for outcome in list(self._asked):
+            _fail(outcome, UnknownOutcomeError("the decision may have been committed"))
+
+    async def ask(
+        self, address: str, partition: int, id_: str, key: bytes, event: Any, json: bytes, *, seconds: float
+    ) -> Outcome:
+        """Return the outcome of a request once it is committed, within so many seconds.
+
+        Raise NotHereError, BusyError or NotDecidableError if nothing has happened, else UnknownOutcomeError.
+        """
+        requests = self._open.get((address, partition))
+        if requests is None:
+            message = f"this worker does not decide on partition {partition} of {address} now"
+            raise NotHereError(message)
+        asked = Asked(id_, key, event, json, get_running_loop().create_future())
+        requests.ask(asked)
+        self._asked.add(asked.outcome)
+        asked.outcome.add_done_callback(self._asked.discard)
+        self._wake()
+        try:
+            async with timeout(seconds):
+                return await asked.outcome
+        except TimeoutError:
+            message = f"waited {seconds:g} s for its turn" if not asked.decided else f"no commit within {seconds:g} s"
+            raise (UnknownOutcomeError if asked.decided else BusyError)(message) from None
+
+
+def _fail(future: Future[Outcome], error: LarderError) -> None:
+    if not future.done():
+        future.set_exception(error)
