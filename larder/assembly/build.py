@@ -56,6 +56,7 @@ class Assembly:
             *chain.from_iterable(self._assignment.waiting.values()),
             *self._decides.wake_ups.values(),
             *self._requests.values(),
+            *self._decides.counted.values(),
             *starmap(KeptRows, self._needed_whole()),
         ]
 

@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 from larder.assembly.context import Assignment, InputContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
+from larder.declaring.counted_requests import requests_name, requests_topic
 from larder.declaring.decides import Decide
 from larder.declaring.decoding import decoder
 from larder.declaring.facts import input_name, wake_ups_name
@@ -23,6 +24,7 @@ from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 from larder.delivery.output import Output
 from larder.operators.context import PartitionContext
+from larder.operators.decides.counted import CountedRequests
 from larder.operators.decides.decide import Decider, DecideStep
 from larder.operators.decides.near_rows import NearRows, Source
 from larder.operators.decides.requests import Requests
@@ -32,11 +34,11 @@ from larder.operators.owned_rows import OwnedRows
 
 @dataclass(frozen=True)
 class DecidePlan(OperatorPlan):
-    """A decide, the topics it reads and those it writes; `wake_ups` is set if its function sets any.
+    """A decide, the topics it reads and those it writes.
 
-    `public` is the state's own topic, if its rows are kept in an internal one: each write goes to both. `outputs` are
-    the topics of `into`, in order, followed by the topic of refusals. No row of an earlier generation had a revision
-    above `floor`.
+    `wake_ups` is set if its function may set any, `requests` if it takes requests of clients. `public` is the state's
+    own topic, if its rows are kept in an internal one: each write goes to both. `outputs` are the topics of `into`, in
+    order, followed by the topic of refusals. No row of an earlier generation had a revision above `floor`.
     """
 
     operator: Decide
@@ -46,6 +48,7 @@ class DecidePlan(OperatorPlan):
     public: Output | None
     outputs: tuple[Output, ...]
     wake_ups: Output | None
+    requests: Output | None
     floor: int = 0
 
     @property
@@ -55,13 +58,15 @@ class DecidePlan(OperatorPlan):
 
     @property
     def kept(self) -> Collection[str]:
-        """The table of the decide's wake-ups."""
-        return () if self.wake_ups is None else (self.wake_ups.topic,)
+        """The tables of the decide's wake-ups, and of the requests that count once."""
+        return tuple(each.topic for each in (self.wake_ups, self.requests) if each is not None)
 
     def internal(self) -> Iterator[OwnerTopic]:
-        """Yield the table of the decide's wake-ups."""
+        """Yield the tables of the decide's wake-ups, and of the requests that count once."""
         if self.wake_ups is not None:
             yield wake_ups_topic(self.wake_ups.topic, self.wake_ups.partitions)
+        if self.requests is not None:
+            yield requests_topic(self.requests.topic, self.requests.partitions)
 
     def placed(self, name: str, partitioned: Collection[str]) -> Iterator[str]:
         """Yield the input, the state and the wake-ups; also all co-partitioned tables if the decide reads near rows."""
@@ -82,6 +87,7 @@ def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
         output_of(decide.state.name, facts) if decide.state.build is not None else None,
         tuple(output_of(name, facts) for name in names),
         output_of(wake_ups_name(service.name, woken), facts) if woken is not None else None,
+        output_of(requests_name(service.name, decide.state), facts) if isinstance(decide, Request) else None,
         0 if service.generation is None else service.generation.floors.get(decide.state.name, 0),
     )
 
@@ -96,6 +102,7 @@ class DecideParts:
 
     def __init__(self, assignment: Assignment) -> None:
         self.wake_ups: dict[tuple[str, int], WakeUps] = {}
+        self.counted: dict[tuple[str, int], CountedRequests] = {}
         self._assignment = assignment
         self._plan = assignment.plan
         self._tables = assignment.tables
@@ -134,13 +141,21 @@ class DecideParts:
         }
 
     def _requests(self, plan: DecidePlan, tp: TopicPartition) -> Requests:
-        tables = [self._tables[name].at(tp.partition) for name in self.needed(plan)]
+        tables = [self._tables[name].at(tp.partition) for name in (*self.needed(plan), *plan.kept)]
         decider, waiting = self._decider(plan, tp.partition), list(self.waiting(tp.partition, [plan]))
 
         def ready() -> bool:
             return all(table.caught_up() for table in tables) and all(each.ready for each in waiting)
 
-        return Requests(decider, tp, self._assignment.delivery, ready)
+        return Requests(decider, self._counted(plan, tp), self._assignment.delivery, ready)
+
+    def _counted(self, plan: DecidePlan, tp: TopicPartition) -> CountedRequests:
+        """Return the requests that a state has counted, at all of its addresses."""
+        assert plan.requests is not None  # noqa: S101 - of a request
+        place = plan.requests.topic, tp.partition
+        if place not in self.counted:
+            self.counted[place] = CountedRequests(self._assignment.at(tp).owned(plan.requests))
+        return self.counted[place]
 
     def _near_tables(self, plan: DecidePlan) -> list[TableUse]:
         """Return the global tables, and those whose partitions are assigned together with an event's."""

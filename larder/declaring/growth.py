@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from larder.declaring.counted_requests import by_place, requests_name
 from larder.declaring.facts import input_name, replays_name, waiting_name, wake_ups_name
 from larder.declaring.generations import Generation, placed
 from larder.declaring.joins import Join
@@ -265,11 +266,7 @@ def _copies(before: Service, after: Service) -> Iterator[Copy]:
     for old, new in zip(before.tables, after.tables, strict=True):
         if new.build is not None and old.read_from != new.read_from and (old.mirrored or old.name in states):
             yield Copy(old.read_from.name, new.build, "rows")
-    for old_decide, new_decide in zip(before.decides, after.decides, strict=True):
-        if old_decide.wakes:
-            name, into = wake_ups_name(before.name, old_decide), wake_ups_name(after.name, new_decide)
-            if name != into:
-                yield Copy(name, into, "rows")
+    yield from _beside_states(before, after)
     for old_join, new_join in zip(before.joins, after.joins, strict=True):
         yield from _waiting(before, old_join, after, new_join)
     mirrored = {use.build for use in before.tables if use.mirrored}
@@ -282,6 +279,16 @@ def _copies(before: Service, after: Service) -> Iterator[Copy]:
         yield Copy(name, into, "rest", by=new_source)
         if not source.of_rows:
             yield Copy(replays_name(before.name, name), replays_name(after.name, into), "rest", by=new_source)
+
+
+def _beside_states(before: Service, after: Service) -> Iterator[Copy]:
+    for old, new in zip(before.decides, after.decides, strict=True):
+        if old.wakes and old.state.generation != new.state.generation:
+            yield Copy(wake_ups_name(before.name, old), wake_ups_name(after.name, new), "rows")
+    for request, other in zip(before.requests, after.requests, strict=True):
+        name, into = requests_name(before.name, request.state), requests_name(after.name, other.state)
+        if name != into:
+            yield Copy(name, into, "rows", by=by_place(name))
 
 
 def _waiting(before: Service, old: Join, after: Service, new: Join) -> Iterator[Copy]:

@@ -37,6 +37,7 @@ class Role(Enum):
     REPLAYS = "replays of dead letters"
     WAITING = "waiting"
     WAKE_UPS = "wake-ups"
+    REQUESTS = "requests that count once"
     REFUSALS = "refusals"
     DEAD_LETTERS = "dead letters"
     GROWTH = "generations"

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from larder.declaring.checks.requests import request_problems
+from larder.declaring.counted_requests import requests_name
 from larder.declaring.decides import Decide
 from larder.declaring.facts import Facts, dead_letters_name
-from larder.declaring.operators import Edge, KeptTopic, names
+from larder.declaring.operators import Edge, KeptTopic, Role, names
 from larder.declaring.problems import Problem
 from larder.declaring.rows import Row
 from larder.declaring.sources import Source, TableUse
@@ -32,10 +33,11 @@ class Request(Decide):
     """A function over the requests at an `address` and the rows of `state`, which this service owns.
 
     The type of the request is that of the function's first parameter. Its field with the name of the state's key says
-    which row it is about.
+    which row it is about. With `scope`, the name of another field, an `Idempotency-Key` counts for each of its values.
     """
 
     address: str = field(kw_only=True)
+    scope: str = field(kw_only=True, default="")
 
     kind = "request"
     listed_as = "operators"
@@ -90,12 +92,14 @@ class Request(Decide):
         return replace(self, state=table(self.state))
 
     def keeps(self, service: str) -> Iterator[KeptTopic]:
-        """Return the topic of its refusals."""
-        return (each for each in super().keeps(service) if not each.compacted)
+        """Yield the topics of its refusals, and of the requests that its state has counted."""
+        yield from (each for each in super().keeps(service) if not each.compacted)
+        name = requests_name(service, self.state)
+        yield KeptTopic(name, Role.REQUESTS, self.state.read_from, compacted=True)
 
-    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:  # noqa: ARG002 - as every operator
+    def problems(self, service: Service, facts: Facts) -> Iterator[Problem]:
         """Find all other problems."""
-        return request_problems(service, self)
+        return request_problems(service, self, facts)
 
     def edges(self, service: str) -> Iterator[Edge]:
         """Return the edges of its state, its events and its refusals; a request that fails is no dead letter."""

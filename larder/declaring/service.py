@@ -150,6 +150,7 @@ class Service:
         *,
         state: TableUse,
         into: EventTopic | OwnerTopic | Sequence[EventTopic | OwnerTopic] = (),
+        scope: str = "",
     ) -> Request:
         """Let clients change the rows of a table that this service owns, over HTTP, with a pure function.
 
@@ -157,17 +158,20 @@ class Service:
         state     a co-partitioned table (`table`) whose topic this service owns. It may have
                   a decide as well: both see each other's rows.
         into      topics for emitted events, each with its own row type.
+        scope     a field of the request, such as a tenant: an `Idempotency-Key` counts
+                  for each of its values.
 
         The function gets the request, whose type is that of its first parameter, and the row
         of its key (None if there is none); `near` as in a decide. It returns a `Decision`.
         Any worker takes the request. It is decided where the row lies, and answered once the
-        decision is committed: with the new row, or with the reason of a refusal.
+        decision is committed: with the new row, or with the reason of a refusal. With an
+        `Idempotency-Key`, a request counts once in 24 hours, and gets its first answer again.
 
         >>> orders = checkout.table(shop.orders)
         >>> @checkout.request("POST /orders", state=orders, into=shop.order_events)
         ... def place(request: NewOrder, order: Order | None) -> Decision: ...
         """
-        return self.add(Request((), state, several(into), address=address))
+        return self.add(Request((), state, several(into), address=address, scope=scope))
 
     @property
     def refusals(self) -> EventTopic:

@@ -23,7 +23,9 @@ FOREVER: Final = timedelta.max
 MOVED_RETENTION: Final = timedelta(days=7)
 
 
-_STAMPED: Final = frozenset({Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REFUSALS, Role.DEAD_LETTERS, Role.GROWTH})
+_STAMPED: Final = frozenset(
+    {Role.KEYS, Role.WAITING, Role.WAKE_UPS, Role.REQUESTS, Role.REFUSALS, Role.DEAD_LETTERS, Role.GROWTH}
+)
 PASSING: Final = frozenset({Role.REKEYED, Role.JOINED, Role.REPLAYS})
 """Topics of events on their way to another step of the service."""
 _ROWS: Final = frozenset({Role.MIRROR, Role.ROWS})

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from aiokafka.structs import TopicPartition
+
 from larder.delivery.delivery import Delivery
 from larder.delivery.headers import BASED_ON_HEADER, GENERATION_HEADER
 from larder.delivery.output import Headers, Output
@@ -102,9 +104,9 @@ class OwnedRows:
         written = self._unstored.get(key)
         return self._stored.revision(key) if written is None else written.revision
 
-    def position(self) -> int:
-        """Return the offset up to which its topic is stored."""
-        return self._stored.position()
+    def fence(self) -> None:
+        """Fence the open unit by the offset of this partition, up to which its topic is stored."""
+        self._delivery.done(TopicPartition(self.output.topic, self.partition), self._stored.position())
 
     def first_revision(self) -> int:
         """Return a revision for a new key: it is above every revision that this partition has used.

@@ -164,3 +164,29 @@ def test_a_worker_that_is_killed_leaves_no_decision_half_done(workers: list[Work
     assert sum(extra.values()) <= unknown, "a decision counts that no client may have asked for"
     workers[0].start()
     workers[0].until_caught_up()
+
+
+ONCE = {"Idempotency-Key": "3f2c1a52-7d0e-4b6e-9d55"}
+
+
+def test_a_request_with_a_key_counts_once_whoever_takes_it(
+    workers: list[Worker], kafka: str, prefix: str, beside: Beside
+) -> None:
+    body = {"item": "ring", "reservation": "r"}
+    with ThreadPoolExecutor(12) as clients:
+        answers = list(clients.map(lambda number: workers[number % 3].post("/reservations", body, ONCE), range(12)))
+    assert {status for status, _ in answers} == {201}, answers
+    assert len({msgspec.json.encode({**body, "worker": ""}, order="sorted") for _, body in answers}) == 1
+    assert workers[0].post("/reservations", {**body, "amount": 2}, ONCE)[0] == 422
+    assert workers[1].post("/reservations/ring/release", {})[0] == 200
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.until_caught_up()
+    status, again = workers[2].post("/reservations", body, ONCE)
+    assert (status, again["row"]["reserved"]) == (201, 1), "the first answer, also when the row is gone"
+    assert workers[0].row(f"{prefix}.stock", "ring")[0] == 404
+    assert len(beside.call(read(kafka, f"{prefix}.reserved"))) == 1
+    assert workers[0].post("/reservations", body, {"Idempotency-Key": "1"})[0] == 400

@@ -106,13 +106,20 @@ def emit_problems(declared: str, into: Sequence[EventTopic | OwnerTopic]) -> Ite
 
 
 def _wake_up_problems(declared: str, service: Service, decide: Decide, facts: Facts) -> Iterator[Problem]:
-    name = wake_ups_name(service.name, decide)
+    if decide.wakes:
+        yield from kept_problems(declared, service, decide, "wake-ups", wake_ups_name(service.name, decide), facts)
+
+
+def kept_problems(  # noqa: PLR0913, PLR0917 - what is kept, of what, and where
+    declared: str, service: Service, decide: Decide, kept: str, name: str, facts: Facts
+) -> Iterator[Problem]:
+    """Check that what is kept beside a state is in as many partitions."""
     settled = service.counts.get(decide.state.read_from.name)
     found, wanted = facts.get(name), settled or partitions(service, decide.state.read_from, facts)
-    if decide.wakes and found is not None and found.partitions != wanted:
+    if found is not None and found.partitions != wanted:
         yield Problem(
             declared,
-            f"wake-ups require {counted(wanted, 'partition')} in {name}, as many as {decide.name} has",
+            f"{kept} require {counted(wanted, 'partition')} in {name}, as many as {decide.name} has",
             str(found.partitions),
             RESTORE,
         )

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from larder.declaring.checks.decides import emit_problems, state_problems
+from larder.declaring.checks.decides import emit_problems, kept_problems, state_problems
 from larder.declaring.checks.functions import accepts, gives, hints_of, is_plain, not_plain, takes, unfit
 from larder.declaring.checks.keys import holds_key_of
 from larder.declaring.checks.topics import type_name
+from larder.declaring.counted_requests import requests_name
 from larder.declaring.decisions import Decision
+from larder.declaring.facts import Facts
 from larder.declaring.fields import unreadable
 from larder.declaring.problems import Problem
 from larder.declaring.rows import Row
@@ -34,7 +36,7 @@ TAKEN: Final = frozenset(
 """The first parts of the paths that a worker answers itself. A test compares them with its routes."""
 
 
-def request_problems(service: Service, request: Request) -> Iterator[Problem]:
+def request_problems(service: Service, request: Request, facts: Facts) -> Iterator[Problem]:
     """Check a request; skip checks that depend on an unreadable row type."""
     declared = f"request {request.address}"
     yield from _address_problems(declared, service, request)
@@ -42,6 +44,8 @@ def request_problems(service: Service, request: Request) -> Iterator[Problem]:
     yield from emit_problems(declared, request.into)
     if unreadable(request.state.topic.row):
         return
+    counted = requests_name(service.name, request.state)
+    yield from kept_problems(declared, service, request, "requests that count once", counted, facts)
     if request.function is None:
         yield Problem(declared, "requires a function", "none", "decorate one: @service.request(...)")
     else:
@@ -110,6 +114,9 @@ def _body_problems(declared: str, request: Request, body: type[Row]) -> Iterator
         found = type_name(body, topic.key) if topic.key in body.__struct_fields__ else f"a {body.__name__} without it"
         requires = f"requires the field {topic.key} of type {topic.key_type.__name__}, which says whose row it is about"
         yield Problem(declared, requires, found, f"add it to {body.__name__}; it may also be in the path")
+    if request.scope and request.scope not in body.__struct_fields__:
+        requires = f"requires a field of {body.__name__} as its scope"
+        yield Problem(declared, requires, repr(request.scope), f"rename it, or add the field to {body.__name__}")
     for name in request.parameters:
         if name not in body.__struct_fields__:
             requires = f"requires a field of {body.__name__} for each part in braces of its path"

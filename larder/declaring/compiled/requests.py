@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, cast, get_type_hints
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
@@ -21,23 +23,34 @@ class InvalidRequestError(LarderError, ValueError):
     """What a client sent is not a request; the message names the field, as in `$.amount`."""
 
 
+class NoIdError(InvalidRequestError):
+    """Neither the body nor a header says whose row the request is about."""
+
+
 class ReadRequest(msgspec.Struct, frozen=True):
-    """A request: the encoded key of its row, its typed value, and its JSON, which has the fields of its type only."""
+    """A request: the encoded key of its row, its typed value, and its JSON, which has the fields of its type only.
+
+    id      a hash of what makes it count once; None if it counts each time that it comes.
+    digest  a hash of its value, without fields that have their defaults: a default that is added changes nothing.
+    """
 
     key: bytes
     event: Any
     json: bytes
+    id: bytes | None
+    digest: bytes
 
 
 @dataclass(frozen=True)
 class CompiledRequest:
     """A request and its functions.
 
-    read(body, path)  reads the JSON of a body (empty: no fields) and the texts in the path; raises InvalidRequestError.
+    read(body, path, once)  reads the JSON of a body (empty: no fields), the texts in the path, and the
+                            `Idempotency-Key`; raises InvalidRequestError.
     """
 
     request: Request
-    read: Callable[[bytes, Mapping[str, str]], ReadRequest]
+    read: Callable[[bytes, Mapping[str, str], str | None], ReadRequest]
 
 
 def compile_request(request: Request) -> CompiledRequest:
@@ -46,13 +59,17 @@ def compile_request(request: Request) -> CompiledRequest:
     names = {each.name: each.encode_name for each in msgspec.structs.fields(body)}
     types, topic = get_type_hints(body), request.state.topic
 
-    def read(given: bytes, path: Mapping[str, str]) -> ReadRequest:
+    def read(given: bytes, path: Mapping[str, str], once: str | None = None) -> ReadRequest:
         fields = _fields(given)
         for name, text in path.items():
             value = _converted(text, types[name], name)
             if fields.setdefault(names[name], value) != value:
                 message = f"`$.{names[name]}` differs from the path, which has {text!r}"
                 raise InvalidRequestError(message)
+        scope = fields.get(names[request.scope]) if request.scope else None
+        id_ = None if once is None else _hash(request.address.encode(), msgspec.json.encode(scope), once.encode())
+        if names[topic.key] not in fields:
+            fields[names[topic.key]] = _made_id(topic.key_type, id_, names[topic.key])
         try:
             event = msgspec.convert(fields, body)
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
@@ -60,7 +77,9 @@ def compile_request(request: Request) -> CompiledRequest:
         if (unknown := next(_unknown(fields, msgspec.to_builtins(event), "$"), None)) is not None:
             message = f"{body.__name__} has no field `{unknown}`"
             raise InvalidRequestError(message)
-        return ReadRequest(topic.key_codec.encode(getattr(event, topic.key)), event, msgspec.json.encode(event))
+        digest = _hash(msgspec.json.encode(_given(event), order="deterministic"))
+        key = topic.key_codec.encode(getattr(event, topic.key))
+        return ReadRequest(key, event, msgspec.json.encode(event), id_, digest)
 
     return CompiledRequest(request, read)
 
@@ -75,6 +94,40 @@ def _fields(given: bytes) -> dict[str, Any]:
         message = f"the body is no JSON object, but a {type(fields).__name__}"
         raise InvalidRequestError(message)
     return fields
+
+
+def _made_id(kind: type, id_: bytes | None, field: str) -> str:
+    """Return the id of a new row: the same one whenever the same request comes."""
+    if id_ is not None and kind in {str, UUID}:
+        return str(uuid5(NAMESPACE_OID, id_.hex()))
+    message = f"`$.{field}` is missing, and no header Idempotency-Key stands for it"
+    raise NoIdError(message)
+
+
+def _hash(*parts: bytes) -> bytes:
+    """Hash parts by their lengths: no two lists of parts look alike."""
+    found = sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "big") + part)
+    return found.digest()
+
+
+def _given(value: Any) -> Any:
+    """Return a value as plain ones, without fields that have their defaults."""
+    if isinstance(value, msgspec.Struct):
+        fields = {each.encode_name: (getattr(value, each.name), each) for each in msgspec.structs.fields(value)}
+        return {name: _given(each) for name, (each, field) in fields.items() if not _is_default(each, field)}
+    if isinstance(value, list | tuple):
+        return [_given(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _given(each) for name, each in value.items()}
+    return value
+
+
+def _is_default(value: Any, field: msgspec.structs.FieldInfo) -> bool:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return bool(value == field.default_factory())
+    return field.default is not msgspec.NODEFAULT and bool(value == field.default)
 
 
 def _converted(text: str, kind: Any, name: str) -> Any:
@@ -94,6 +147,6 @@ def _unknown(given: Any, known: Any, at: str) -> Iterator[str]:
                 yield f"{at}.{name}"
             else:
                 yield from _unknown(value, known[name], f"{at}.{name}")
-    elif isinstance(given, list) and isinstance(known, list):
+    elif isinstance(given, list) and isinstance(known, list | tuple):
         for number, (one, other) in enumerate(zip(given, known, strict=False)):
             yield from _unknown(one, other, f"{at}[{number}]")

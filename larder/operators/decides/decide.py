@@ -79,6 +79,7 @@ class Decider:
         self._dead_letters = at.dead_letters()
         self._outputs = outputs
         self._events = EmittedEvents(at.delivery)
+        self.name = compiled.decide.name
         self.topic = compiled.decide.state.topic
         self._revision = compiled.decide.state.topic.revision
 

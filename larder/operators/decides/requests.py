@@ -11,13 +11,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+from uuid import uuid4
 
-from aiokafka.structs import TopicPartition
+import msgspec
 
+from larder.declaring.compiled.requests import ReadRequest
+from larder.declaring.counted_requests import NO_ROW, CountedRequest
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.problems import LarderError
 from larder.delivery.delivery import Delivery
+from larder.operators.decides.counted import CountedRequests
 from larder.operators.decides.decide import Decider
 from larder.operators.user_code import no_exit
 
@@ -44,20 +48,26 @@ class UnknownOutcomeError(RequestFailedError):
     """The request was decided, but it is unknown whether the decision was committed."""
 
 
+class OtherValueError(RequestFailedError):
+    """The `Idempotency-Key` came with another value before; nothing has happened."""
+
+
 class NotDecidableError(RequestFailedError):
     """The function raised an error, or returned what cannot be written; nothing has happened."""
 
 
 class Outcome(NamedTuple):
-    """A committed decision: the row as it is now (None if there is none), and why the request was refused, if it was.
+    """A committed decision: the row as it was then (None if there is none), and why the request was refused, if it was.
 
-    `existed`: there was a row before.
+    existed   there was a row before.
+    repeated  it was decided before, and this is its first answer.
     """
 
     row: bytes | None
     revision: int | None
     existed: bool
     refusal: str | None
+    repeated: bool = False
 
 
 class RequestTrigger(NamedTuple):
@@ -70,12 +80,9 @@ class RequestTrigger(NamedTuple):
 
 @dataclass(eq=False)
 class Asked:
-    """A request that a client waits for, and the key of its row; `decided` once a unit has the decision."""
+    """A request that a client waits for; `decided` once a unit has the decision."""
 
-    id: str
-    key: bytes
-    event: Any
-    json: bytes
+    request: ReadRequest
     outcome: Future[Outcome]
     decided: bool = False
 
@@ -83,12 +90,14 @@ class Asked:
 class Requests:
     """The requests at one address for one partition of their state.
 
-    `fence` is the partition of the state, whose offset is committed with each decision.
+    `ready` says whether all rows are known. `counted` are shared by all addresses of the state.
     """
 
-    def __init__(self, decider: Decider, fence: TopicPartition, delivery: Delivery, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, decider: Decider, counted: CountedRequests, delivery: Delivery, ready: Callable[[], bool]
+    ) -> None:
         self._decider = decider
-        self._fence = fence
+        self._counted = counted
         self._delivery = delivery
         self._ready = ready
         self._waiting: deque[Asked] = deque()
@@ -96,7 +105,8 @@ class Requests:
     def ask(self, asked: Asked) -> None:
         """Let a request wait for its turn; raise BusyError if too many do."""
         if len(self._waiting) >= MOST_WAITING:
-            message = f"{MOST_WAITING:,} requests wait for partition {self._fence.partition} of {self._fence.topic}"
+            rows = self._decider.rows
+            message = f"{MOST_WAITING:,} requests wait for partition {rows.partition} of {rows.output.topic}"
             raise BusyError(message)
         self._waiting.append(asked)
 
@@ -107,36 +117,69 @@ class Requests:
 
     def tick(self, now: float) -> bool:
         """Decide on waiting requests, while all rows are known; return whether more wait."""
-        if not self._waiting or not self._ready() or self._decider.rows.full():
+        if not self._waiting or not self._ready() or self._decider.rows.full() or self._counted.full():
             return False
         for _ in range(min(SLICE_REQUESTS, len(self._waiting))):
             asked = self._waiting.popleft()
             if not asked.outcome.done():
-                self._decide(asked, int(now * 1000))
+                self._answer(asked, now)
         return bool(self._waiting)
 
-    @no_exit()
-    def _decide(self, asked: Asked, timestamp: int) -> None:
-        decider, rows = self._decider, self._decider.rows
-        before = decider.row(asked.key)
+    def _answer(self, asked: Asked, now: float) -> None:
         try:
-            trigger = RequestTrigger(asked.id, asked.json, timestamp)
-            verdict = decider.decide(asked.key, asked.event, before, trigger)
-        except ValueError as error:
-            decider.counts.parked += 1
-            asked.outcome.set_exception(NotDecidableError(cause_of(error)))
+            outcome = self._known(asked.request) or self._decided(asked.request, now)
+        except RequestFailedError as error:
+            asked.outcome.set_exception(error)
             return
         asked.decided = True
-        decider.flush()
-        row = rows.raw(asked.key)
-        revision = None if row is None else rows.revision(asked.key)
         # Even a decision that changes nothing may rest on rows that are not committed yet.
-        self._delivery.done(self._fence, rows.position())
+        self._decider.rows.fence()
+        self._delivery.unit.afterwards.append(partial(_tell, asked.outcome, outcome))
+
+    def _known(self, request: ReadRequest) -> Outcome | None:
+        """Return the first answer of a request that has counted; raise OtherValueError if it had another value."""
+        if request.id is None or (counted := self._counted.find(request.id)) is None:
+            return None
+        if counted.digest != request.digest:
+            message = "the header Idempotency-Key came with another body before"
+            raise OtherValueError(message)
+        row = None if counted.row == NO_ROW else bytes(counted.row)
+        return Outcome(row, counted.revision, counted.existed, counted.refusal, repeated=True)
+
+    @no_exit()
+    def _decided(self, request: ReadRequest, now: float) -> Outcome:
+        decider, rows, timestamp = self._decider, self._decider.rows, int(now * 1000)
+        before = decider.row(request.key)
+        where = f"{decider.name} {uuid4().hex if request.id is None else request.id.hex()}"
+        try:
+            trigger = RequestTrigger(where, request.json, timestamp)
+            verdict = decider.decide(request.key, request.event, before, trigger)
+        except ValueError as error:
+            decider.counts.parked += 1
+            raise NotDecidableError(cause_of(error)) from error
+        decider.flush()
+        row = rows.raw(request.key)
+        revision = None if row is None else rows.revision(request.key)
         outcome = Outcome(row, revision, before is not None, verdict.refusal)
-        self._delivery.unit.afterwards.append(partial(_answer, asked.outcome, outcome))
+        if request.id is not None:
+            self._counted.keep(_counted(request, request.id, outcome, now), timestamp)
+        return outcome
 
 
-def _answer(future: Future[Outcome], outcome: Outcome) -> None:
+def _counted(request: ReadRequest, id_: bytes, outcome: Outcome, now: float) -> CountedRequest:
+    return CountedRequest(
+        id=id_,
+        place=request.key,
+        digest=request.digest,
+        at=now,
+        row=NO_ROW if outcome.row is None else msgspec.Raw(outcome.row),
+        revision=outcome.revision,
+        existed=outcome.existed,
+        refusal=outcome.refusal,
+    )
+
+
+def _tell(future: Future[Outcome], outcome: Outcome) -> None:
     if not future.done():
         future.set_result(outcome)
 
@@ -166,18 +209,16 @@ class RequestDesk:
         for outcome in list(self._asked):
             _fail(outcome, UnknownOutcomeError("the decision may have been committed"))
 
-    async def ask(
-        self, address: str, partition: int, id_: str, key: bytes, event: Any, json: bytes, *, seconds: float
-    ) -> Outcome:
+    async def ask(self, address: str, partition: int, request: ReadRequest, *, seconds: float) -> Outcome:
         """Return the outcome of a request once it is committed, within so many seconds.
 
-        Raise NotHereError, BusyError or NotDecidableError if nothing has happened, else UnknownOutcomeError.
+        Raise UnknownOutcomeError if it may count; any other RequestFailedError if nothing has happened.
         """
         requests = self._open.get((address, partition))
         if requests is None:
             message = f"this worker does not decide on partition {partition} of {address} now"
             raise NotHereError(message)
-        asked = Asked(id_, key, event, json, get_running_loop().create_future())
+        asked = Asked(request, get_running_loop().create_future())
         requests.ask(asked)
         self._asked.add(asked.outcome)
         asked.outcome.add_done_callback(self._asked.discard)

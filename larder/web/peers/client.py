@@ -44,6 +44,9 @@ SILENT_SECONDS = 25.0
 
 EVENTS = "text/event-stream"
 
+KEPT_HEADERS = ("Retry-After", "Location", "Idempotent-Replayed")
+"""Headers of an answer that are passed on."""
+
 _REDIRECTS = range(300, 400)
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._\-\[\]:]+")
@@ -101,14 +104,16 @@ class Hopping:
         retry = answer.headers.get("Retry-After")
         return Hopped(peer, answer.status, bytes(body), {} if retry is None else {"Retry-After": retry})
 
-    async def post(self, peer: Peer, path: str, body: bytes, seconds: float) -> Hopped | None:
+    async def post(
+        self, peer: Peer, path: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> Hopped | None:
         """Let another worker take a request; return None if it was not reached.
 
         Raise UnknownOutcomeError if it was reached, and did not answer within `seconds`.
         """
         session = self._session(waits=True)
         try:
-            asked = session.post(_address(peer, path), data=body, headers={"Content-Type": JSON}, allow_redirects=False)
+            asked = session.post(_address(peer, path), data=body, headers=headers, allow_redirects=False)
             async with asyncio.timeout(seconds), asked as answer:
                 found = await answer.content.read(ANSWER_BYTES)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
@@ -116,8 +121,8 @@ class Hopping:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             message = f"worker {peer.worker} took the request, and did not answer"
             raise UnknownOutcomeError(message) from error
-        retry = answer.headers.get("Retry-After")
-        return Hopped(peer, answer.status, found, {} if retry is None else {"Retry-After": retry})
+        kept = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+        return Hopped(peer, answer.status, found, kept)
 
     @asynccontextmanager
     async def stream(self, peer: Peer, path: str, last: str) -> AsyncIterator[aiohttp.StreamReader]:

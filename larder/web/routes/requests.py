@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import msgspec
 from aiohttp import web
 
-from larder.declaring.compiled.requests import CompiledRequest, InvalidRequestError, compile_request
+from larder.config.errors import MistakeError
+from larder.declaring.compiled.requests import CompiledRequest, InvalidRequestError, NoIdError, compile_request
 from larder.declaring.problems import Problem
 from larder.kafka.partitioner import partition_of
 from larder.operators.decides.requests import (
     BusyError,
     NotDecidableError,
     NotHereError,
+    OtherValueError,
     Outcome,
     RequestFailedError,
     UnknownOutcomeError,
@@ -50,11 +51,21 @@ TRY_SECONDS = 0.1
 DECIDE_SECONDS = 8.0
 """The time for a decision and its commit: a commit takes some milliseconds, and fails for good within seconds."""
 
+ONCE: Final = "Idempotency-Key"
+"""The header with which a request counts once (draft-ietf-httpapi-idempotency-key-header)."""
+
+LEAST_ONCE, MOST_ONCE = 16, 255
+
 FAILURES: Final = {
     NotHereError: ("not-here", "requires a worker that decides on its partition", "send it again"),
     BusyError: ("too-busy", "requires a turn in time", "send fewer at once, or add workers"),
+    OtherValueError: ("invalid", "requires one body for each Idempotency-Key", "use another key for another request"),
     NotDecidableError: ("undecidable", "requires a function that can decide on it", "fix the service"),
-    UnknownOutcomeError: ("unknown", "requires a decision that is known to be committed", "look at the row"),
+    UnknownOutcomeError: (
+        "unknown",
+        "requires a decision that is known to be committed",
+        "repeat it with the same Idempotency-Key, or look at the row",
+    ),
 }
 """The kind of problem of each failure, what the request requires, and what to do."""
 
@@ -85,7 +96,10 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
         try:
-            read = compiled.read(body, dict(request.match_info))
+            read = compiled.read(body, dict(request.match_info), _once(request))
+        except NoIdError as error:
+            problem = Problem(declared, "requires an id, or a header Idempotency-Key", str(error), "send one of them")
+            return failed(request, "mistake", problem)
         except InvalidRequestError as error:
             problem = Problem(declared, "requires a valid body", str(error), "change it; /openapi.json has its type")
             return failed(request, "invalid", problem)
@@ -96,6 +110,15 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
             return failed(request, kind, Problem(declared, requires, str(error), do))
 
     return handle
+
+
+def _once(request: web.Request) -> str | None:
+    """Return the `Idempotency-Key`; raise MistakeError for one that others could have as well."""
+    key = request.headers.get(ONCE)
+    if key is None or LEAST_ONCE <= len(key) <= MOST_ONCE:
+        return key
+    requires = f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same"
+    raise MistakeError(Problem(f"header {ONCE}", requires, f"{len(key)}", "use a random UUID"))
 
 
 def _foreign(request: web.Request) -> Problem | None:
@@ -115,9 +138,7 @@ async def _taken(request: web.Request, declared: Request, read: ReadRequest, bod
     while True:
         partition = partition_of(read.key, held.partition_count) if held.partition_count else -1
         try:
-            outcome = await here.desk.ask(
-                declared.address, partition, uuid4().hex, read.key, read.event, read.json, seconds=DECIDE_SECONDS
-            )
+            outcome = await here.desk.ask(declared.address, partition, read, seconds=DECIDE_SECONDS)
             return _decided(request, declared, held, read, outcome)
         except NotHereError:
             if is_hop(request) or time.monotonic() > deadline:
@@ -134,8 +155,13 @@ async def _elsewhere(request: web.Request, held: LocalTable, partition: int, bod
     peer = next((each for each in candidates(peers, topic, partition, here.worker)), None)
     if peer is None or not peer.processes(topic, partition):
         return None
-    answer = await hopping(request).post(peer, request.rel_url.raw_path, body, DECIDE_SECONDS + 1)
+    answer = await hopping(request).post(peer, request.rel_url.raw_path, body, _kept(request), DECIDE_SECONDS + 1)
     return None if answer is None or answer.kind in MOVING else answer
+
+
+def _kept(request: web.Request) -> Mapping[str, str]:
+    """Return the headers that a request keeps on its way to another worker."""
+    return {"Content-Type": JSON} | ({ONCE: request.headers[ONCE]} if ONCE in request.headers else {})
 
 
 def _decided(
@@ -144,7 +170,9 @@ def _decided(
     here, key = sources(request), key_text(declared.state.topic, read.key)
     if outcome.refusal is not None:
         problem = Problem(f"request {declared.address}", "is refused", outcome.refusal, "change it")
-        return failed(request, "refused", problem, extras={"reason": outcome.refusal})
+        refused = failed(request, "refused", problem, extras={"reason": outcome.refusal})
+        refused.headers.update(_replayed(outcome))
+        return refused
     found = {
         "table": declared.state.name,
         "key": key,
@@ -155,5 +183,9 @@ def _decided(
     }
     created = outcome.row is not None and not outcome.existed
     status = web.HTTPCreated.status_code if created else web.HTTPOk.status_code
-    headers = {"Location": row_path(declared.state.name, key)} if created else {}
+    headers = {**_replayed(outcome), **({"Location": row_path(declared.state.name, key)} if created else {})}
     return web.Response(body=msgspec.json.encode(found), status=status, content_type=JSON, headers=headers)
+
+
+def _replayed(outcome: Outcome) -> Mapping[str, str]:
+    return {"Idempotent-Replayed": "true"} if outcome.repeated else {}

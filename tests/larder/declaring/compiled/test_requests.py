@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder import Decision, OwnerTopic, Row, Service
-from larder.declaring.compiled.requests import InvalidRequestError, compile_request
+from larder.declaring.compiled.requests import InvalidRequestError, NoIdError, compile_request
 
 
 class Line(Row):
@@ -18,11 +18,16 @@ class Line(Row):
 
 class NewOrder(Row):
     order_id: str
-    lines: list[Line] = []
+    lines: tuple[Line, ...] = ()
     note: str | None = None
 
 
 class Order(Row):
+    order_id: str
+
+
+class Rental(Row):
+    tenant: str
     order_id: str
 
 
@@ -51,7 +56,7 @@ def refusal(body: bytes, path: dict[str, str] | None = None) -> str:
         (b"\xff", "no JSON"),
         (b"[" * 100_000, "no JSON"),
         (b"3", "no JSON object, but a int"),
-        (b"{}", "missing required field `order_id`"),
+        (b"{}", "`$.order_id` is missing"),
         (b'{"order_id": 1}', "$.order_id"),
         (b'{"order_id": "o", "color": 1}', "NewOrder has no field `$.color`"),
         (b'{"order_id": "o", "lines": [{"product": "p"}, {"product": "p", "cuont": 2}]}', "`$.lines[1].cuont`"),
@@ -68,10 +73,52 @@ def test_a_field_may_be_in_the_path_and_has_one_value() -> None:
     assert "`$.order_id` differs from the path" in refusal(b'{"order_id": "o2"}', {"order_id": "o1"})
 
 
-@given(st.builds(NewOrder, order_id=st.text(min_size=1), lines=st.lists(st.builds(Line, product=st.text()))))
+@given(
+    st.builds(
+        NewOrder, order_id=st.text(min_size=1), lines=st.builds(tuple, st.lists(st.builds(Line, product=st.text())))
+    )
+)
 def test_what_is_decided_on_is_what_was_sent(order: NewOrder) -> None:
     sent = msgspec.json.encode(order)
     read = COMPILED.read(sent, {})
     assert read.event == order
     assert msgspec.json.decode(read.json, type=NewOrder) == order
     assert read.key == order.order_id.encode()
+
+
+ONCE = "a-key-of-a-client-1"
+
+
+def test_a_request_without_an_id_gets_the_same_one_whenever_it_comes() -> None:
+    first, again = (COMPILED.read(b"{}", {}, ONCE) for _ in range(2))
+    assert (first.key, first.id, first.digest) == (again.key, again.id, again.digest)
+    assert first.event.order_id.encode() == first.key
+    assert COMPILED.read(b"{}", {}, ONCE + "2").key != first.key
+    with pytest.raises(NoIdError, match="no header Idempotency-Key stands for it"):
+        COMPILED.read(b"{}", {})
+
+
+def test_a_value_has_one_digest_however_it_is_written() -> None:
+    bodies = [
+        b'{"order_id": "o", "lines": [{"product": "p"}]}',
+        b'{ "lines":[{"count":1,"product":"p"}], "note":null, "order_id":"\\u006f" }',
+    ]
+    one, other = (COMPILED.read(each, {}, ONCE) for each in bodies)
+    assert one.digest == other.digest
+    assert COMPILED.read(b'{"order_id": "o", "lines": []}', {}, ONCE).digest != one.digest
+
+
+def test_a_key_counts_for_its_address_and_its_scope() -> None:
+    def ids(address: str) -> list[bytes | None]:
+        declared = SERVICE.request(address, state=REQUEST.state, scope="tenant")
+
+        @declared
+        def rent(request: Rental, order: Order | None) -> Decision:  # noqa: ARG001
+            return Decision()
+
+        read = compile_request(declared).read
+        return [read(b'{"order_id": "o", "tenant": "%s"}' % tenant, {}, ONCE).id for tenant in (b"a", b"b", b"a")]
+
+    a, b, again = ids("POST /rentals")
+    assert a == again != b
+    assert not {a, b} & set(ids("POST /leases"))
