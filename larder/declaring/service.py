@@ -15,6 +15,7 @@ from larder.declaring.decisions import Refusal, refusals_name
 from larder.declaring.joins import Join
 from larder.declaring.missing import DeadLetter, Missing, steps
 from larder.declaring.operators import Operator, Role, Topic
+from larder.declaring.predicates import Predicate
 from larder.declaring.reactions import Reaction
 from larder.declaring.requests import Request
 from larder.declaring.sources import Lookup, Source, TableUse, lookups, several
@@ -58,6 +59,7 @@ class Service:
         """The names of those tables among them from which workers answer."""
         self.tables: list[TableUse] = []
         self.operators: list[Operator] = []
+        self.predicates: list[Predicate] = []
 
     def __repr__(self) -> str:
         """Show the name."""
@@ -172,6 +174,20 @@ class Service:
         ... def place(request: NewOrder, order: Order | None) -> Decision: ...
         """
         return self.add(Request((), state, several(into), address=address, scope=scope))
+
+    def predicate(self, table: TableUse) -> Predicate:
+        """Let clients wait over HTTP until a row of `table` satisfies a pure function.
+
+        Clients ask for it by the function's name. Of several changes that come together, the function sees only the
+        last one. So once it is true of a row, it has to stay true: `paid` means "paid, shipped or refunded".
+
+        >>> @checkout.predicate(orders)
+        ... def settled(order: Order) -> bool:
+        ...     return order.state in {"confirmed", "rejected"}
+        """
+        predicate = Predicate(table)
+        self.predicates.append(predicate)
+        return predicate
 
     @property
     def refusals(self) -> EventTopic:

@@ -108,6 +108,11 @@ class OwnedRows:
         """Fence the open unit by the offset of this partition, up to which its topic is stored."""
         self._delivery.done(TopicPartition(self.output.topic, self.partition), self._stored.position())
 
+    def committed_end(self) -> int | None:
+        """Return the offset before which all committed rows are; None if the broker did not report it."""
+        ends = [end for end, _ in self._committed]
+        return None if None in ends else max((end for end in ends if end is not None), default=self._stored.position())
+
     def first_revision(self) -> int:
         """Return a revision for a new key: it is above every revision that this partition has used.
 

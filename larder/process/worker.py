@@ -106,6 +106,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         connection=settings.connection,
         warnings=warnings,
         requests=service.requests,
+        predicates=service.predicates,
         desk=runner.runtime.requests,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)

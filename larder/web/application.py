@@ -15,6 +15,7 @@ from larder.web.fast_path import ShortWay
 from larder.web.host_check import rightly_called
 from larder.web.limits import UNTIMED, bounded
 from larder.web.peers.client import HOPPING, Hopping
+from larder.web.peers.row_waits import ROW_WAITS, RowWaits
 from larder.web.routes import (
     changes,
     dead_letters,
@@ -45,6 +46,7 @@ def make_app(sources: Sources, seen: Observed | None = None) -> web.Application:
     app = web.Application(middlewares=[rightly_called, bounded])
     app[SOURCES] = sources
     app[HOPPING] = Hopping()
+    app[ROW_WAITS] = RowWaits(sources, app[HOPPING])
     app[UNTIMED] = frozenset([*changes.UNTIMED, *rows.UNTIMED])
     for module in (rows, changes, tables, services, dead_letters, refusals, openapi, pages):
         for path, handler in module.ADDRESSES:
@@ -89,6 +91,7 @@ async def stop_web(app: web.Application) -> None:
     for server in app[_SERVERS]:
         server.close()
     changes.end(app)
+    await app[ROW_WAITS].close()
     await app[_RUNNER].cleanup()
     await app[SOURCES].directory.close()
     await app[HOPPING].close()

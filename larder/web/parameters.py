@@ -51,12 +51,12 @@ class Query:
         return texts[0] or None if texts else None
 
     def number(self, name: str, low: float, high: float) -> float | None:
-        """Return a number of seconds."""
+        """Return a number of seconds, as in `2.5` or `5s`."""
         text = self.text(name)
         if text is None:
             return None
         try:
-            number = float(text)
+            number = float(text.removesuffix("s"))
         except ValueError:
             number = math.nan
         if not low <= number <= high:

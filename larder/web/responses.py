@@ -45,6 +45,7 @@ KINDS = {
     "forbidden": FailureKind("A page of another site must not do this", 403),
     "invalid": FailureKind("The body is not valid", 422),
     "refused": FailureKind("The service refuses the request", 409),
+    "changed": FailureKind("The row is not the one that the condition names", 412),
     "undecidable": FailureKind("The service cannot decide on the request", 500),
     "unknown": FailureKind("It is unknown whether the request counts", 503),
     "not-here": FailureKind("Another worker holds it", 503),

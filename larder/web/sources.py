@@ -16,6 +16,7 @@ from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
     from larder.local_tables.table import LocalTable
 
@@ -43,6 +44,7 @@ class Sources:
     connection how to reach the brokers, to read dead letters.
     warnings   what the process has too little of.
     requests   the requests that the service declares, and the desk that takes them here.
+    predicates what clients may wait for.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -59,6 +61,7 @@ class Sources:
     warnings: Sequence[str] = ()
     requests: Sequence[Request] = ()
     desk: RequestDesk = field(default_factory=RequestDesk)
+    predicates: Sequence[Predicate] = ()
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

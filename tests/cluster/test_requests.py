@@ -5,88 +5,41 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.cluster.reservations import Reservations, reserving
+from tests.conftest import unique
 from tests.support.beside import Beside
 from tests.support.topics import read
-from tests.support.workers import Worker, running
-
-MODULE = """
-from datetime import UTC, datetime, timedelta
-
-from larder import Decision, Delete, EventTopic, OwnerTopic, Row, Service, Wake
-from larder.types import WakeUp
+from tests.support.workers import Worker
 
 
-class Reserve(Row):
-    item: str
-    reservation: str
-    amount: int = 1
-
-
-class Release(Row):
-    item: str
-
-
-class Stock(Row):
-    item: str
-    reserved: int
-    revision: int = 0
-
-
-class Reserved(Row):
-    item: str
-    reservation: str
-
-
-class Delivery(Row):
-    item: str
-    amount: int
-
-
-stock_topic = OwnerTopic("{prefix}.stock", Stock, key="item", revision="revision", partitions=4)
-reserved = EventTopic("{prefix}.reserved", Reserved, key="item")
-service = Service("{prefix}")
-stock = service.table(stock_topic)
-
-
-@service.request("POST /reservations", state=stock, into=reserved)
-def reserve(request: Reserve, row: Stock | None) -> Decision:
-    if request.amount < 0:
-        raise ValueError("less than nothing")
-    before = row.reserved if row else 0
-    if before + request.amount > 10:
-        return Decision(refuse=f"10 there are, {before} are reserved")
-    event = Reserved(item=request.item, reservation=request.reservation)
-    return Decision(Stock(item=request.item, reserved=before + request.amount), emit=event)
-
-
-@service.request("POST /reservations/{item}/release", state=stock)
-def release(request: Release, row: Stock | None) -> Decision:
-    return Decision(Delete(request.item)) if row else Decision(refuse="nothing is reserved")
-"""
+@pytest.fixture(scope="module")
+def reservations(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reservations]:
+    with reserving(kafka, tmp_path_factory.mktemp("reservations"), unique("reservations")) as found:
+        yield found
 
 
 @pytest.fixture
-def workers(kafka: str, prefix: str, tmp_path: Path) -> Iterator[list[Worker]]:
-    module = MODULE.replace("{prefix}", prefix)
-    workers = [Worker(kafka, tmp_path, module, prefix, name) for name in ("one", "two", "three")]
-    with running(*workers):
-        for worker in workers:
-            worker.until_caught_up()
-        yield workers
-        for worker in workers:
-            assert worker.stop() == 0, worker.text[-4000:]
+def workers(reservations: Reservations) -> list[Worker]:
+    return reservations.workers
+
+
+@pytest.fixture
+def item(request: pytest.FixtureRequest) -> str:
+    """An item that no other test reserves."""
+    return unique(request.node.name)
 
 
 def test_ten_of_a_hundred_concurrent_requests_get_what_there_is(
-    workers: list[Worker], kafka: str, prefix: str, beside: Beside
+    reservations: Reservations, item: str, kafka: str, beside: Beside
 ) -> None:
+    workers = reservations.workers
+
     def order(number: int) -> tuple[int, dict[str, object]]:
-        return workers[number % 3].post("/reservations", {"item": "ring", "reservation": f"r{number}"})
+        return workers[number % 3].post("/reservations", {"item": item, "reservation": f"r{number}"})
 
     with ThreadPoolExecutor(20) as clients:
         answers = list(clients.map(order, range(100)))
@@ -95,17 +48,18 @@ def test_ten_of_a_hundred_concurrent_requests_get_what_there_is(
     assert {body["reason"] for status, body in answers if status == 409} == {"10 there are, 10 are reserved"}
     assert {body["worker"] for status, body in answers if status < 300} <= {"one", "two", "three"}
     got = {f"r{number}" for number, (status, _) in enumerate(answers) if status < 300}
-    events = [msgspec.json.decode(each.value) for each in beside.call(read(kafka, f"{prefix}.reserved"))]
-    assert sorted(each["reservation"] for each in events) == sorted(got)
-    assert len(beside.call(read(kafka, f"{prefix}.refusals"))) == 90
+    events = [msgspec.json.decode(each.value) for each in beside.call(read(kafka, f"{reservations.name}.reserved"))]
+    assert sorted(each["reservation"] for each in events if each["item"] == item) == sorted(got)
+    refusals = [msgspec.json.decode(each.value) for each in beside.call(read(kafka, f"{reservations.name}.refusals"))]
+    assert sum(each["key"] == item for each in refusals) == 90
 
 
-def test_any_worker_takes_a_request_for_any_key(workers: list[Worker], prefix: str) -> None:
-    for number, worker in enumerate(workers * 4):
-        item = f"item{number}"
+def test_any_worker_takes_a_request_for_any_key(reservations: Reservations) -> None:
+    for number, worker in enumerate(reservations.workers * 4):
+        item = f"any{number}"
         status, body = worker.post("/reservations", {"item": item, "reservation": "r"})
         assert (status, body["row"]) == (201, {"item": item, "reserved": 1, "revision": body["revision"]})
-        assert worker.row(f"{prefix}.stock", item)[0] in {200, 404}
+        assert worker.row(f"{reservations.name}.stock", item)[0] in {200, 404}
         status, body = worker.post(f"/reservations/{item}/release", {})
         assert (status, body["row"], body["key"]) == (200, None, item)
         assert worker.post(f"/reservations/{item}/release", b"")[0] == 409
@@ -123,11 +77,12 @@ def test_any_worker_takes_a_request_for_any_key(workers: list[Worker], prefix: s
     ],
 )
 def test_a_request_that_is_not_valid_changes_nothing(
-    workers: list[Worker], prefix: str, body: object, status: int, part: str
+    reservations: Reservations, body: object, status: int, part: str
 ) -> None:
-    found, problem = workers[0].post("/reservations", body)
+    worker = reservations.workers[0]
+    found, problem = worker.post("/reservations", body)
     assert (found, part in problem["detail"]) == (status, True), problem
-    assert workers[0].row(f"{prefix}.stock", "ring")[0] == 404
+    assert worker.row(f"{reservations.name}.stock", "ring")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -143,13 +98,14 @@ def test_a_page_of_another_site_cannot_change_anything(
 ) -> None:
     body = {"item": "ring", "reservation": "r"}
     assert workers[0].post("/reservations", body, headers)[0] == status
+    assert workers[0].post("/reservations/ring/release", b"", headers)[0] == status
 
 
 def test_a_worker_that_is_killed_leaves_no_decision_half_done(workers: list[Worker]) -> None:
     """Each client knows whether its request counts, or that it is unknown; what is known is right."""
 
     def order(number: int) -> tuple[int, dict[str, object]]:
-        return workers[1 + number % 2].post("/reservations", {"item": f"item{number % 40}", "reservation": "r"})
+        return workers[1 + number % 2].post("/reservations", {"item": f"killed{number % 40}", "reservation": "r"})
 
     with ThreadPoolExecutor(20) as clients:
         asked = [clients.submit(order, number) for number in range(200)]
@@ -170,15 +126,15 @@ ONCE = {"Idempotency-Key": "3f2c1a52-7d0e-4b6e-9d55"}
 
 
 def test_a_request_with_a_key_counts_once_whoever_takes_it(
-    workers: list[Worker], kafka: str, prefix: str, beside: Beside
+    reservations: Reservations, item: str, kafka: str, beside: Beside
 ) -> None:
-    body = {"item": "ring", "reservation": "r"}
+    workers, body = reservations.workers, {"item": item, "reservation": "r"}
     with ThreadPoolExecutor(12) as clients:
         answers = list(clients.map(lambda number: workers[number % 3].post("/reservations", body, ONCE), range(12)))
     assert {status for status, _ in answers} == {201}, answers
-    assert len({msgspec.json.encode({**body, "worker": ""}, order="sorted") for _, body in answers}) == 1
+    assert len({(body["revision"], msgspec.json.encode(body["row"])) for _, body in answers}) == 1
     assert workers[0].post("/reservations", {**body, "amount": 2}, ONCE)[0] == 422
-    assert workers[1].post("/reservations/ring/release", {})[0] == 200
+    assert workers[1].post(f"/reservations/{item}/release", {})[0] == 200
     for worker in workers:
         worker.kill()
     for worker in workers:
@@ -187,6 +143,20 @@ def test_a_request_with_a_key_counts_once_whoever_takes_it(
         worker.until_caught_up()
     status, again = workers[2].post("/reservations", body, ONCE)
     assert (status, again["row"]["reserved"]) == (201, 1), "the first answer, also when the row is gone"
-    assert workers[0].row(f"{prefix}.stock", "ring")[0] == 404
-    assert len(beside.call(read(kafka, f"{prefix}.reserved"))) == 1
+    assert workers[0].row(f"{reservations.name}.stock", item)[0] == 404
+    events = [msgspec.json.decode(each.value) for each in beside.call(read(kafka, f"{reservations.name}.reserved"))]
+    assert sum(each["item"] == item for each in events) == 1
     assert workers[0].post("/reservations", body, {"Idempotency-Key": "1"})[0] == 400
+
+
+def test_a_condition_must_hold_for_the_row(reservations: Reservations, item: str) -> None:
+    body = {"item": item, "reservation": "r"}
+    for worker in reservations.workers:
+        assert worker.post("/reservations", body, {"If-Match": "*"})[0] == 412
+    first = reservations.workers[0].post("/reservations", body, {"If-None-Match": "*"})[1]["revision"]
+    for worker in reservations.workers:
+        assert worker.post("/reservations", body, {"If-None-Match": "*"})[0] == 412
+        status, problem = worker.post("/reservations", body, {"If-Match": f'"{first - 1}"'})
+        assert (status, problem["found"]) == (412, f"one of revision {first}")
+        assert worker.post("/reservations", body, {"If-Match": str(first)})[0] == 400
+    assert reservations.workers[1].post("/reservations", body, {"If-Match": f'"{first}"'})[0] == 200

@@ -51,6 +51,20 @@ class Answer(NamedTuple):
     body: Mapping[str, Any]
 
 
+class Posted(NamedTuple):
+    """One try of a request that changes a row: its number, its key, and the answer; status 0 if there was none."""
+
+    worker: str
+    path: str
+    serial: int
+    once: str
+    body: Mapping[str, Any]
+    asked: float
+    answered: float
+    status: int
+    answer: Mapping[str, Any]
+
+
 class Era(NamedTuple):
     """From `since` on, a process has to measure its tables again: it started, or was paused for long."""
 
@@ -75,6 +89,7 @@ class History:
 
     written: list[Written] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
     held_up: list[tuple[float, float]] = field(default_factory=list)
     happened: list[tuple[float, str]] = field(default_factory=list)

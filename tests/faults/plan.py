@@ -88,6 +88,10 @@ OVERTAKEN = 0.6
 """How many of the seeds with a growth and a shop have one of a topic that the service follows, by its owner."""
 
 
+BOOKED = 0.3
+"""How many of the seeds have clients who send requests as well."""
+
+
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
@@ -163,6 +167,8 @@ def planned(seed: int) -> Plan:
         if "shop" in parts and chance.random() < OVERTAKEN:
             growths[0] = growths[0]._replace(step=f"{GROWN} overtaken")
         faults = tuple(sorted((*faults, *growths), key=lambda each: each.at))
+    if chance.random() < BOOKED:
+        parts = (*parts, "bookings")
     return Plan(
         seed,
         parts,

@@ -22,6 +22,7 @@ from tests.faults.history import Violation
 from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import GENERATION, Case, Load, Part, generation_of, module
 from tests.faults.plan import WORKERS, Plan
+from tests.faults.posting import Poster
 from tests.faults.registry import parts_of
 from tests.faults.replaying import MAY_BE as REORDERED
 from tests.faults.replaying import replay_all
@@ -267,7 +268,8 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
             reading(rig.kafka) as reader,
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
         ):
-            writer = Writer(producer, field.history, chance, often=plan.duplicated)
+            poster = Poster(session, field.ports, field.history)
+            writer = Writer(producer, field.history, chance, poster, often=plan.duplicated)
             loads = [part.load(writer, plan, prefix, chance) for part in parts]
             yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history), writer)
     finally:

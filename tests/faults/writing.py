@@ -12,13 +12,20 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from tests.faults.history import History, Written
+from tests.faults.posting import Poster
 from tests.support.topics import encoded
 
 
 class Writer:
-    """Sends records, and keeps what was sent, when, and where it is. With `often`, one in ten is sent twice."""
+    """Sends records, and keeps what was sent, when, and where it is. With `often`, one in ten is sent twice.
 
-    def __init__(self, producer: AIOKafkaProducer, history: History, chance: random.Random, *, often: bool) -> None:
+    `poster` sends requests to workers.
+    """
+
+    def __init__(
+        self, producer: AIOKafkaProducer, history: History, chance: random.Random, poster: Poster, *, often: bool
+    ) -> None:
+        self.poster = poster
         self._producer = producer
         self._history = history
         self._chance = chance

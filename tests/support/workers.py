@@ -238,20 +238,29 @@ class Worker:
 
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Send a request that changes a row; return status and body, status 0 and a cause if there is no answer."""
-        port = re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)
+        return self.posted(path, body, headers)[:2]
+
+    def web_port(self) -> int:
+        """Return the port of its web port, as its log says."""
+        return int(re.findall(r"answers at http://127\.0\.0\.1:(\d+)", self.text)[-1])
+
+    def posted(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Send a request as `post` does; return the headers of the answer as well."""
         asked = urllib.request.Request(
-            f"http://127.0.0.1:{port[-1]}{path}",
+            f"http://127.0.0.1:{self.web_port()}{path}",
             data=body if isinstance(body, bytes) else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", **(headers or {})},
             method="POST",
         )
         try:
-            with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310 - the address is loopback
-                return answer.status, json.load(answer)
+            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - the address is loopback
+                return answer.status, json.load(answer), dict(answer.headers)
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            return error.code, json.load(error), dict(error.headers)
         except OSError as error:
-            return 0, {"cause": repr(error)}
+            return 0, {"cause": repr(error)}, {}
 
     def _environ(self) -> dict[str, str]:
         return {

@@ -6,6 +6,7 @@ Pure: values in, problems out. Operators report their own problems.
 from collections import Counter
 from collections.abc import Iterator
 
+from larder.declaring.checks.predicates import predicate_problems
 from larder.declaring.checks.topics import LONGEST_NAME, broker_problems, name_problems
 from larder.declaring.facts import Facts
 from larder.declaring.names import folder_problems
@@ -25,6 +26,8 @@ def service_problems(service: Service, facts: Facts) -> Iterator[Problem]:
     yield from _rekey_problems(declared, service)
     for operator in service.operators:
         yield from operator.problems(service, facts)
+    for predicate in service.predicates:
+        yield from predicate_problems(service, predicate)
     yield from _topic_use_problems(declared, service, facts)
 
 

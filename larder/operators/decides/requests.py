@@ -52,6 +52,10 @@ class OtherValueError(RequestFailedError):
     """The `Idempotency-Key` came with another value before; nothing has happened."""
 
 
+class ConditionFailedError(RequestFailedError):
+    """The row is not the one that the client has seen; nothing has happened."""
+
+
 class NotDecidableError(RequestFailedError):
     """The function raised an error, or returned what cannot be written; nothing has happened."""
 
@@ -61,6 +65,7 @@ class Outcome(NamedTuple):
 
     existed   there was a row before.
     repeated  it was decided before, and this is its first answer.
+    end       the offset before which the decision is in the topic of the state; None if it is not known.
     """
 
     row: bytes | None
@@ -68,6 +73,20 @@ class Outcome(NamedTuple):
     existed: bool
     refusal: str | None
     repeated: bool = False
+    end: int | None = None
+
+
+class RowCondition(NamedTuple):
+    """What a row must be like for a request: there or not, and of this revision, unless it is None."""
+
+    exists: bool
+    revision: int | None = None
+
+    def check(self, revision: int | None, *, exists: bool) -> None:
+        """Raise ConditionFailedError if a row is not like that."""
+        if exists != self.exists or (self.revision is not None and revision != self.revision):
+            shown = f"one of revision {revision}" if exists else "no row"
+            raise ConditionFailedError(shown)
 
 
 class RequestTrigger(NamedTuple):
@@ -84,6 +103,7 @@ class Asked:
 
     request: ReadRequest
     outcome: Future[Outcome]
+    condition: RowCondition | None = None
     decided: bool = False
 
 
@@ -127,14 +147,18 @@ class Requests:
 
     def _answer(self, asked: Asked, now: float) -> None:
         try:
-            outcome = self._known(asked.request) or self._decided(asked.request, now)
+            outcome = self._known(asked.request) or self._decided(asked, now)
         except RequestFailedError as error:
             asked.outcome.set_exception(error)
             return
         asked.decided = True
         # Even a decision that changes nothing may rest on rows that are not committed yet.
         self._decider.rows.fence()
-        self._delivery.unit.afterwards.append(partial(_tell, asked.outcome, outcome))
+        self._delivery.unit.afterwards.append(partial(self._tell, asked.outcome, outcome))
+
+    def _tell(self, asked: Future[Outcome], outcome: Outcome) -> None:
+        if not asked.done():
+            asked.set_result(outcome._replace(end=self._decider.rows.committed_end()))
 
     def _known(self, request: ReadRequest) -> Outcome | None:
         """Return the first answer of a request that has counted; raise OtherValueError if it had another value."""
@@ -147,9 +171,11 @@ class Requests:
         return Outcome(row, counted.revision, counted.existed, counted.refusal, repeated=True)
 
     @no_exit()
-    def _decided(self, request: ReadRequest, now: float) -> Outcome:
-        decider, rows, timestamp = self._decider, self._decider.rows, int(now * 1000)
+    def _decided(self, asked: Asked, now: float) -> Outcome:
+        request, decider, rows, timestamp = asked.request, self._decider, self._decider.rows, int(now * 1000)
         before = decider.row(request.key)
+        if asked.condition is not None:
+            asked.condition.check(rows.revision(request.key), exists=before is not None)
         where = f"{decider.name} {uuid4().hex if request.id is None else request.id.hex()}"
         try:
             trigger = RequestTrigger(where, request.json, timestamp)
@@ -179,11 +205,6 @@ def _counted(request: ReadRequest, id_: bytes, outcome: Outcome, now: float) -> 
     )
 
 
-def _tell(future: Future[Outcome], outcome: Outcome) -> None:
-    if not future.done():
-        future.set_result(outcome)
-
-
 class RequestDesk:
     """Takes the requests of clients for the partitions that this worker has."""
 
@@ -209,7 +230,9 @@ class RequestDesk:
         for outcome in list(self._asked):
             _fail(outcome, UnknownOutcomeError("the decision may have been committed"))
 
-    async def ask(self, address: str, partition: int, request: ReadRequest, *, seconds: float) -> Outcome:
+    async def ask(
+        self, address: str, partition: int, request: ReadRequest, condition: RowCondition | None, *, seconds: float
+    ) -> Outcome:
         """Return the outcome of a request once it is committed, within so many seconds.
 
         Raise UnknownOutcomeError if it may count; any other RequestFailedError if nothing has happened.
@@ -218,7 +241,7 @@ class RequestDesk:
         if requests is None:
             message = f"this worker does not decide on partition {partition} of {address} now"
             raise NotHereError(message)
-        asked = Asked(request, get_running_loop().create_future())
+        asked = Asked(request, get_running_loop().create_future(), condition)
         requests.ask(asked)
         self._asked.add(asked.outcome)
         asked.outcome.add_done_callback(self._asked.discard)

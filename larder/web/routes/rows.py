@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
+from aiohttp import web
 
 from larder.config.errors import MistakeError
 from larder.declaring.problems import Problem
@@ -25,29 +26,41 @@ from larder.web.openapi import Operation, described_fields, parameter
 from larder.web.parameters import Query, is_hop, key_of, table_of
 from larder.web.peers.client import hopping
 from larder.web.peers.lists import gathered, many
+from larder.web.peers.row_waits import RowWait, floor_of, is_gone, row_waits
 from larder.web.peers.rows import is_known_as_mine, route, unserved
 from larder.web.read_options import NOTHING, PARAMETERS, USUAL_WAIT, wanted_of
 from larder.web.responses import passed_on, prefers_html, respond
 from larder.web.sources import sources
+from larder.web.until import PARAMETERS as UNTIL
+from larder.web.until import until_of
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from larder.local_tables.table import LocalTable
     from larder.web.peers.client import Hopped
     from larder.web.read_options import ReadOptions
     from larder.web.sources import Sources
 
 
-def _wanted(request: web.Request) -> ReadOptions:
-    return wanted_of(Query(request, PARAMETERS)) if request.query_string else NOTHING
-
-
 async def row(request: web.Request) -> web.Response:
     """GET /tables/{table}/rows/{key}."""
     here, name, text = sources(request), table_of(request), key_of(request)
-    wanted = _wanted(request)
     held = held_table(here.tables, name)
+    if not request.query_string:
+        return await _row(request, held, text, NOTHING)
+    asked = Query(request, (*PARAMETERS, *UNTIL))
+    wanted, until = wanted_of(asked), until_of(asked, here, held.topic.name)
+    if until is None:
+        return await _row(request, held, text, wanted)
+    wait = RowWait(held, encoded_key(held.topic, text), text, until.predicate, floor_of(wanted.after, held))
+    satisfied = await row_waits(request).wait(wait, until.seconds, lambda: is_gone(request))
+    answer = await _row(request, held, text, wanted)
+    if satisfied is None and answer.status == web.HTTPOk.status_code:
+        answer.set_status(web.HTTPAccepted.status_code)
+    return answer
+
+
+async def _row(request: web.Request, held: LocalTable, text: str, wanted: ReadOptions) -> web.Response:
+    here, name = sources(request), held.topic.name
     if held.held == "global" or wanted.local or is_hop(request):
         return await _told(request, held, await _found(here, name, text, wanted))
     key = encoded_key(held.topic, text)

@@ -1,0 +1,110 @@
+"""What a client posts: its headers are checked, its body is read. Nothing has happened if this fails."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from larder.config.errors import MistakeError
+from larder.declaring.compiled.requests import CompiledRequest, InvalidRequestError, NoIdError, ReadRequest
+from larder.declaring.problems import LarderError, Problem
+from larder.operators.decides.requests import RowCondition
+from larder.web.responses import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BODY_SECONDS = 10.0
+"""The time for a whole body."""
+
+ONCE: Final = "Idempotency-Key"
+"""The header with which a request counts once (draft-ietf-httpapi-idempotency-key-header)."""
+
+LEAST_ONCE, MOST_ONCE = 16, 255
+
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+_REVISION: Final = re.compile(r'"([0-9]{1,19})"')
+
+
+class UnacceptableError(LarderError):
+    """A request that is not taken, with the kind of its problem and its status, if that is not the usual one."""
+
+    def __init__(self, problem: Problem, kind: str, status: int = 0) -> None:
+        """Keep them."""
+        self.kind = kind
+        self.problem = problem
+        self.status = status
+        super().__init__(str(problem))
+
+
+class Posted(NamedTuple):
+    """A request as it came, read; `condition` is what its row has to be like."""
+
+    read: ReadRequest
+    condition: RowCondition | None
+    body: bytes
+    kept: Mapping[str, str]
+    """The headers that it keeps on its way to another worker."""
+
+
+async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
+    """Read a request; raise UnacceptableError or MistakeError."""
+    declared = f"request {compiled.request.address}"
+    _require_own_site(request)
+    if request.content_type != JSON:
+        found = request.headers.get("Content-Type", "none")[:200]
+        problem = Problem(f"header Content-Type of {declared}", f"requires {JSON}", found, "set it")
+        raise UnacceptableError(problem, "mistake", web.HTTPUnsupportedMediaType.status_code)
+    condition, once = _condition(request.headers), _once(request.headers)
+    async with asyncio.timeout(BODY_SECONDS):
+        body = await request.read()
+    try:
+        read = compiled.read(body, dict(request.match_info), once)
+    except NoIdError as error:
+        problem = Problem(declared, f"requires an id, or a header {ONCE}", str(error), "send one of them")
+        raise UnacceptableError(problem, "mistake") from error
+    except InvalidRequestError as error:
+        problem = Problem(declared, "requires a valid body", str(error), "change it; /openapi.json has its type")
+        raise UnacceptableError(problem, "invalid") from error
+    kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
+    return Posted(read, condition, body, {"Content-Type": JSON, **kept})
+
+
+def _require_own_site(request: web.Request) -> None:
+    """Refuse a request from a page of another site, which must not act for whoever looks at it."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    if site == "cross-site" or (origin is not None and urlsplit(origin).netloc != request.host):
+        found = f"{(origin or site or '')[:200]!r}"
+        problem = Problem("header Origin", "requires a page of this worker, or a program", found, "open the page here")
+        raise UnacceptableError(problem, "forbidden")
+
+
+def _once(headers: Mapping[str, str]) -> str | None:
+    """Return the `Idempotency-Key`; raise MistakeError for one that others could have as well."""
+    key = headers.get(ONCE)
+    if key is None or LEAST_ONCE <= len(key) <= MOST_ONCE:
+        return key
+    requires = f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same"
+    raise MistakeError(Problem(f"header {ONCE}", requires, f"{len(key)}", "use a random UUID"))
+
+
+def _condition(headers: Mapping[str, str]) -> RowCondition | None:
+    """Return the condition in `If-Match` or `If-None-Match` (RFC 9110, section 13.1); raise MistakeError for others."""
+    match (headers.get(IF_MATCH), headers.get(IF_NONE_MATCH)):
+        case (None, None):
+            return None
+        case (None, "*"):
+            return RowCondition(exists=False)
+        case ("*", None):
+            return RowCondition(exists=True)
+        case (str(text), None) if found := _REVISION.fullmatch(text):
+            return RowCondition(exists=True, revision=int(found[1]))
+        case (match, none_match):
+            requires = f'requires the revision of the row in quotes, as in {IF_MATCH}: "7", or {IF_NONE_MATCH}: *'
+            found_ = f"{IF_MATCH}: {(match or 'none')[:50]} and {IF_NONE_MATCH}: {(none_match or 'none')[:50]}"
+            raise MistakeError(Problem("the condition of a request", requires, found_, "use one of these"))
