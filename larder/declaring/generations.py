@@ -190,6 +190,7 @@ def placed(service: Service, generation: Generation, answering: Collection[str] 
     found.tables = [table(use) for use in service.tables]
     reactions = service.reactions
     found.operators = [each.placed_by(source, reacted_to if each in reactions else table) for each in service.operators]
+    found.predicates = [replace(each, table=table(each.table)) for each in service.predicates]
     own = {each.table for each in found.reactions}
     found.kept = [use for use in service.tables if use not in found.tables and (use in own or use.name in answering)]
     found.answering = frozenset(answering)

@@ -53,6 +53,7 @@ def _sound(service: Service) -> Service:
     sound = Service(service.name, partitions=service.partitions)
     sound.counts = service.counts
     sound.tables = [table for table in service.tables if not any(table_problems(table))]
+    sound.predicates = [each for each in service.predicates if not any(table_problems(each.table))]
     sound.operators = [
         each
         for each in service.operators

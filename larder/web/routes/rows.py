@@ -228,6 +228,8 @@ OPERATIONS = {
             *_WRITTEN,
             _STALENESS,
             _LOCAL,
+            parameter("until", "a predicate of the table: answer once the row satisfies it, with 202 if time is over"),
+            parameter("wait", f"seconds to wait for that, {USUAL_WAIT:g} by default", "number"),
         ),
         "Row",
         (404,),
