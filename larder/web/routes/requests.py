@@ -11,19 +11,19 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from larder.config.errors import MistakeError
-from larder.declaring.compiled.requests import CompiledRequest, InvalidRequestError, NoIdError, compile_request
+from larder.declaring.compiled.requests import (
+    LEAST_ONCE,
+    MOST_ONCE,
+    CompiledRequest,
+    InvalidRequestError,
+    KeyLengthError,
+    NoIdError,
+    compile_request,
+)
+from larder.declaring.outcomes import NotDecidableError, OtherValueError, Outcome, RequestFailedError
 from larder.declaring.problems import Problem
 from larder.kafka.partitioner import partition_of
-from larder.operators.decides.requests import (
-    BusyError,
-    NotDecidableError,
-    NotHereError,
-    OtherValueError,
-    Outcome,
-    RequestFailedError,
-    UnknownOutcomeError,
-)
+from larder.operators.decides.requests import BusyError, NotHereError, UnknownOutcomeError
 from larder.queries.key_texts import key_text
 from larder.queries.paths import row_path
 from larder.queries.routing import candidates
@@ -54,9 +54,14 @@ DECIDE_SECONDS = 8.0
 ONCE: Final = "Idempotency-Key"
 """The header with which a request counts once (draft-ietf-httpapi-idempotency-key-header)."""
 
-LEAST_ONCE, MOST_ONCE = 16, 255
-
 FAILURES: Final = {
+    NoIdError: ("mistake", "requires an id, or a header Idempotency-Key", "send one of them"),
+    KeyLengthError: (
+        "mistake",
+        f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same",
+        "use a random UUID",
+    ),
+    InvalidRequestError: ("invalid", "requires a valid body", "change it; /openapi.json has its type"),
     NotHereError: ("not-here", "requires a worker that decides on its partition", "send it again"),
     BusyError: ("too-busy", "requires a turn in time", "send fewer at once, or add workers"),
     OtherValueError: ("invalid", "requires one body for each Idempotency-Key", "use another key for another request"),
@@ -96,29 +101,13 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
         try:
-            read = compiled.read(body, dict(request.match_info), _once(request))
-        except NoIdError as error:
-            problem = Problem(declared, "requires an id, or a header Idempotency-Key", str(error), "send one of them")
-            return failed(request, "mistake", problem)
-        except InvalidRequestError as error:
-            problem = Problem(declared, "requires a valid body", str(error), "change it; /openapi.json has its type")
-            return failed(request, "invalid", problem)
-        try:
+            read = compiled.read(body, dict(request.match_info), request.headers.get(ONCE))
             return await _taken(request, compiled.request, read, body)
-        except RequestFailedError as error:
+        except (InvalidRequestError, RequestFailedError) as error:
             kind, requires, do = FAILURES[type(error)]
-            return failed(request, kind, Problem(declared, requires, str(error), do))
+            return failed(request, kind, Problem(declared, requires, str(error), do), status=error.status)
 
     return handle
-
-
-def _once(request: web.Request) -> str | None:
-    """Return the `Idempotency-Key`; raise MistakeError for one that others could have as well."""
-    key = request.headers.get(ONCE)
-    if key is None or LEAST_ONCE <= len(key) <= MOST_ONCE:
-        return key
-    requires = f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same"
-    raise MistakeError(Problem(f"header {ONCE}", requires, f"{len(key)}", "use a random UUID"))
 
 
 def _foreign(request: web.Request) -> Problem | None:
@@ -170,7 +159,7 @@ def _decided(
     here, key = sources(request), key_text(declared.state.topic, read.key)
     if outcome.refusal is not None:
         problem = Problem(f"request {declared.address}", "is refused", outcome.refusal, "change it")
-        refused = failed(request, "refused", problem, extras={"reason": outcome.refusal})
+        refused = failed(request, "refused", problem, status=outcome.status, extras={"reason": outcome.refusal})
         refused.headers.update(_replayed(outcome))
         return refused
     found = {
@@ -181,10 +170,9 @@ def _decided(
         "partition": partition_of(read.key, held.partition_count),
         "worker": here.worker,
     }
-    created = outcome.row is not None and not outcome.existed
-    status = web.HTTPCreated.status_code if created else web.HTTPOk.status_code
-    headers = {**_replayed(outcome), **({"Location": row_path(declared.state.name, key)} if created else {})}
-    return web.Response(body=msgspec.json.encode(found), status=status, content_type=JSON, headers=headers)
+    location = {"Location": row_path(declared.state.name, key)} if outcome.created else {}
+    headers = {**_replayed(outcome), **location}
+    return web.Response(body=msgspec.json.encode(found), status=outcome.status, content_type=JSON, headers=headers)
 
 
 def _replayed(outcome: Outcome) -> Mapping[str, str]:
