@@ -25,6 +25,7 @@ from larder.testing.records import Headers, MemoryLetter, MemoryRecord, TopicRec
 from larder.testing.rekeying import rekeying
 from larder.testing.steps import open_in_memory
 from larder.testing.tables import MemoryTable
+from larder.testing.wake_ups import MemoryWakeUps
 
 log = logging.getLogger("larder")
 
@@ -53,6 +54,7 @@ class MemoryRun:
         self.produced = TopicRecords({name: [] for name in _written(service)})
         self._logs: dict[str, list[MemoryRecord]] = {}
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
+        self.wake_ups = defaultdict[str, MemoryWakeUps](MemoryWakeUps)
         self._level = _level(self)
         self.readers = dict(self._readers(first))
 
