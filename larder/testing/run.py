@@ -51,7 +51,7 @@ class MemoryRun:
         self.complete = complete
         self.letters: list[MemoryLetter] = []
         self.letters_topic = dead_letters_name(service.name)
-        self.produced = TopicRecords({name: [] for name in _written(service)})
+        self.produced = TopicRecords({name: [] for name in _written(service)}, [each.address for each in service.requests])
         self._logs: dict[str, list[MemoryRecord]] = {}
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
         self.wake_ups = defaultdict[str, MemoryWakeUps](MemoryWakeUps)
