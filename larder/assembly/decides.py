@@ -78,7 +78,7 @@ class DecidePlan(OperatorPlan):
 @plan_operator.register
 def _plan(decide: Decide, service: Service, facts: KnownFacts) -> DecidePlan:
     names = [topic.name for topic in decide.into] + ([] if decide.folds else [service.refusals.name])
-    woken = next((each for each in service.decides if each.state == decide.state and each.wakes), None)
+    woken = service.woken(decide.state)
     return DecidePlan(
         decide,
         compile_decide(decide, wakes=woken is not None),

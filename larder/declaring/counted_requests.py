@@ -40,6 +40,11 @@ class CountedRequest(Row):
     refusal: str | None = None
 
 
+def is_forgotten(request: CountedRequest, now: float) -> bool:
+    """Return whether a request was decided too long before `now`, in seconds since the epoch, to be remembered."""
+    return request.at + KEPT_SECONDS < now
+
+
 def requests_name(service: str, state: TableUse) -> str:
     """Return the name of the topic of the requests that a state has counted."""
     return of_generation(f"{service}.{state.name}.requests", state.generation)

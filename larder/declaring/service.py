@@ -214,6 +214,10 @@ class Service:
         """The requests, which are decides as well, in the order of declaration."""
         return [each for each in self.operators if isinstance(each, Request)]
 
+    def woken(self, state: TableUse) -> Decide | None:
+        """Return the decide that is called for the wake-ups of a state, also for those that its requests set."""
+        return next((each for each in self.decides if each.state == state and each.wakes), None)
+
     @property
     def reactions(self) -> list[Reaction]:
         """The reactions, in the order of declaration."""

@@ -6,16 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from larder.declaring.coordinates import Coordinates
 from larder.declaring.operators import Topic
 from larder.declaring.problems import DeclarationError, LarderError, Problem
+from larder.declaring.rows import Row
 from larder.declaring.service import Service
 from larder.declaring.sources import TableUse
 from larder.declaring.topics import OwnerTopic
 from larder.testing.given import OF_THE_ROW, Sent, sent, topic_read
-from larder.testing.records import Headers, MemoryLetter, MemoryRecord
+from larder.testing.records import Headers, MemoryAnswer, MemoryLetter, MemoryRecord
+from larder.testing.requests import MemoryRequest, asked_at, body_of
 from larder.testing.run import MemoryRun
 from larder.testing.tables import TableView
 
@@ -28,11 +30,11 @@ class UnreadDeadLettersError(LarderError, AssertionError):
 
 
 class Driver:
-    """A service without a broker: send records, move the clock, read results, tables and dead letters.
+    """A service without a broker: send records and requests, move the clock, read results, tables and dead letters.
 
-    When `send` returns, the record has had all its effects: operators have processed the results
-    that the service itself reads, joins have released the records that waited for the row, and due
-    wake-ups have fired. Agents do not run.
+    When `send` or `request` returns, the record or the request has had all its effects: operators
+    have processed the results that the service itself reads, joins have released the records that
+    waited for the row, and due wake-ups have fired. Agents do not run.
 
     >>> with Driver(fulfilment) as driver:
     ...     driver.send(shop.customers, ada)
@@ -96,6 +98,31 @@ class Driver:
         pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
         self._run.append(read.name, MemoryRecord(*sent(read, offset, value, key), offset, pairs, timestamp, read.row))
         self._run.settle()
+
+    def request(
+        self, address: str, body: Row | Mapping[str, Any] | bytes | None = None, *, once: str | None = None
+    ) -> MemoryAnswer:
+        """Send a request to an address that the service declares, and return its answer.
+
+        address  as declared, with the fields of its path filled in and URL-encoded:
+                 `POST /orders/o1/cancel`.
+        body     a dict or a row (written as JSON), bytes (sent unchanged), or None if all fields
+                 are in the path.
+        once     the header `Idempotency-Key`. For 24 hours of the driver's clock, a request with
+                 the same one counts once, and gets its first answer again.
+
+        Raise DeclarationError if the service has no such address, or if the body is a row of
+        another type than that of the request.
+
+        >>> answer = driver.request("POST /orders", {"order_id": "o1", "item": "ring"})
+        >>> answer.status, answer.row.item
+        (201, 'ring')
+        """
+        request, path = asked_at(self._run.service, address)
+        step = cast("MemoryRequest", self._run.readers[request].step)
+        answer = step.ask(body_of(request, body), path, once, int(self._run.now * 1000))
+        self._run.settle()
+        return answer
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Move the clock forward: waits expire and wake-ups fire, each at its time."""

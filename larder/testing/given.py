@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -24,9 +24,9 @@ OF_THE_ROW: Final[Any] = object()
 """The default for a record's key: the key field of its value."""
 
 
-def topic_read(service: Service, topic: str | Topic) -> Topic:
-    """Return a topic that a service reads; raise DeclarationError for any other."""
-    known = {each.name: each for each in _read(service)}
+def topic_read(service: Service, topic: str | Topic, requests: Iterable[Topic] = ()) -> Topic:
+    """Return a topic that a service reads, or one of requests; raise DeclarationError for any other."""
+    known = {each.name: each for each in (*_read(service), *requests)}
     name = topic if isinstance(topic, str) else topic.name
     if name not in known:
         problem = Problem(
@@ -42,6 +42,11 @@ def topic_read(service: Service, topic: str | Topic) -> Topic:
 def listed(topic: Topic, given: Sequence[Given]) -> list[MemoryRecord]:
     """Return records for a list of rows, or of pairs of a key and a row, bytes or None."""
     return [_listed(topic, offset, each) for offset, each in enumerate(given)]
+
+
+def requests_listed(topic: Topic, given: Sequence[Given]) -> list[MemoryRecord]:
+    """Return requests for a list of rows, or of pairs of an `Idempotency-Key` and a row, bytes or None."""
+    return listed(topic, [each if isinstance(each, tuple) else (None, each) for each in given])
 
 
 def sent(topic: Topic, offset: int, value: Sent, key: Any) -> tuple[bytes | None, bytes | None]:

@@ -1,18 +1,24 @@
-"""Runs a service over lists of records: one operator after another, each over all of its records."""
+"""Runs a service over lists of records: one operator after another, each over all of its records.
+
+A decide and the requests of its state are as one operator, since each sees the rows of the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from math import inf
 
+from larder.declaring.decides import Decide
 from larder.declaring.operators import Operator, Topic
 from larder.declaring.problems import DeclarationError, Problem
+from larder.declaring.requests import Request
 from larder.declaring.service import Service
 from larder.declaring.sources import events_of
-from larder.testing.given import Given, listed, topic_read
-from larder.testing.records import TopicRecords
+from larder.testing.given import Given, listed, requests_listed, topic_read
+from larder.testing.records import MemoryRecord, TopicRecords
+from larder.testing.requests import listed_as
 from larder.testing.run import MemoryRun
 
 
@@ -35,11 +41,17 @@ def run_in_memory(
     the topics are given, then the events that it has emitted to itself. Wake-ups that are due
     at `until` fire last; without `until` none fire.
 
+    Requests are given by the address that the service declares: rows, which also have the
+    fields of the path, or pairs of an `Idempotency-Key` and a row or JSON bytes. A decide and
+    the requests of its state take turns in the order in which topics and addresses are given.
+    All requests come at the same time, so that none that has counted is forgotten.
+
     A reaction gets each change that the records of its table make, one by one.
 
     The result has a list of records for each topic that the service publishes into, by the topic
     or its name, and for `<service>.dead-letters`, which also has the records that tables reject.
-    Each record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`.
+    Each record has `.row` (typed), `.key` and `.value` (bytes) and `.headers`. Its `.answers` has
+    a list of answers for each address.
 
     Raise DeclarationError if declarations have problems, if the service does not read a topic,
     if a value is not a row of its topic, or if operators feed one another in a circle.
@@ -51,40 +63,59 @@ def run_in_memory(
     """
     names = [topic if isinstance(topic, str) else topic.name for topic in given]
     run = MemoryRun(service, -inf if until is None else until.timestamp(), complete=True, first=names)
-    records = {name: listed(topic_read(service, name), rows) for name, rows in zip(names, given.values(), strict=True)}
+    records = {name: _given(service, name, rows) for name, rows in zip(names, given.values(), strict=True)}
     for name, each in records.items():
         for record in each:
             run.append(name, record)
-    for operator in _in_order(service):
-        run.settle(operator)
+    for operators in _in_order(service, names):
+        run.settle(*operators)
     return run.produced
 
 
-def _in_order(service: Service) -> Iterator[Operator]:
-    """Yield operators so that each comes after those whose results it reads."""
-    operators = dict(enumerate(service.operators))
+def _given(service: Service, name: str, given: Sequence[Given]) -> list[MemoryRecord]:
+    requests = [listed_as(each) for each in service.requests]
+    topic = topic_read(service, name, requests)
+    return requests_listed(topic, given) if topic in requests else listed(topic, given)
+
+
+def _in_order(service: Service, given: Collection[str]) -> Iterator[Sequence[Operator]]:
+    """Yield operators so that each comes after those whose results it reads; some together."""
+    groups = dict(enumerate(_together(service, given)))
     writers: dict[str, set[int]] = {}
-    for number, operator in operators.items():
-        for topic in operator.writes():
+    for number, group in groups.items():
+        for topic in (topic for operator in group for topic in operator.writes()):
             writers.setdefault(topic.name, set()).add(number)
     reads = {
-        number: set[int]().union(*(writers.get(name, ()) for name in _read(service, operator)))
-        for number, operator in operators.items()
+        number: {writer for operator in group for name in _read(service, operator) for writer in writers.get(name, ())}
+        for number, group in groups.items()
     }
-    for number, operator in operators.items():
-        if operator.goes_on_with_its_own:
+    for number, group in groups.items():
+        if all(operator.goes_on_with_its_own for operator in group):
             reads[number].discard(number)
     try:
         for number in TopologicalSorter(reads).static_order():
-            yield operators[number]
+            yield groups[number]
     except CycleError as error:
         problem = Problem(
             f"service {service.name}",
             "a run in memory requires joins and decides that do not feed themselves",
-            "a circle of " + ", ".join(operators[number].name for number in error.args[1]),
+            "a circle of " + ", ".join(operator.name for number in error.args[1] for operator in groups[number]),
             "run them one by one",
         )
         raise DeclarationError([problem]) from None
+
+
+def _together(service: Service, given: Collection[str]) -> Collection[Sequence[Operator]]:
+    """Return the operators in groups: the decide and the requests of a state, or one of any other kind.
+
+    Requests at an address that is not given never come.
+    """
+    groups: dict[object, list[Operator]] = {}
+    for operator in service.operators:
+        if not isinstance(operator, Request) or operator.address in given:
+            group = operator.state.name if isinstance(operator, Decide) else operator
+            groups.setdefault(group, []).append(operator)
+    return groups.values()
 
 
 def _read(service: Service, operator: Operator) -> Iterator[str]:

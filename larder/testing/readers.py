@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class _Input:
     """An input of a step: its records, and how many of them the step has taken."""
 
-    def __init__(self, source: Source, run: MemoryRun, take: Callable[[MemoryRecord], None]) -> None:
+    def __init__(self, source: Source, run: MemoryRun, take: Callable[[MemoryRecord], None], place: int) -> None:
+        self.place = place
         self._topic = input_name(run.service, source)
         self._form = source.key_codec.one_form
         self._records = run.log(self._topic)
@@ -51,18 +52,25 @@ class Reader:
         """Start before the first record; read inputs in the order of `first`, then the others."""
         self.step = step
         places = {name: place for place, name in enumerate(first)}
-        sources = sorted(step.inputs, key=lambda source: places.get(events_of(source).name, len(places)))
-        self._inputs = [_Input(source, run, step.inputs[source]) for source in sources]
+        inputs = [
+            _Input(source, run, take, places.get(events_of(source).name, len(places)))
+            for source, take in step.inputs.items()
+        ]
+        self._inputs = sorted(inputs, key=lambda each: each.place)
 
     @property
     def behind(self) -> int:
         """The number of records that the step has not taken yet."""
         return sum(each.behind for each in self._inputs)
 
-    def take_next(self) -> bool:
-        """Take the next record, and return whether there was one; dead-letter it if the step refuses it."""
-        behind = next((each for each in self._inputs if each.behind), None)
-        if behind is None:
-            return False
-        behind.take_next()
-        return True
+    @property
+    def place(self) -> int:
+        """The place in the order of topics of the next record; there must be one."""
+        return self._next().place
+
+    def take_next(self) -> None:
+        """Take the next record; dead-letter it if the step refuses it. There must be one."""
+        self._next().take_next()
+
+    def _next(self) -> _Input:
+        return next(each for each in self._inputs if each.behind)

@@ -1,8 +1,8 @@
-"""The records of a run in memory, as they would be in Kafka: inputs, outputs and dead letters."""
+"""What comes of a run in memory: records as they would be in Kafka, dead letters, and answers to requests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -58,8 +58,31 @@ class MemoryLetter(NamedTuple):
     record: MemoryRecord
 
 
+class MemoryAnswer(NamedTuple):
+    """The answer to a request.
+
+    status         as in HTTP: 201 or 200 if it is decided, 409 if it is refused, 400 or 422 if it
+                   is not valid, 500 if the function failed.
+    row, revision  the row as it was after the decision; None if there was none, and with any other
+                   status than 200 and 201.
+    reason         why it is refused or not valid, or how the function failed; None otherwise.
+    repeated       it came before with the same `Idempotency-Key`, and this is its first answer.
+    """
+
+    status: int
+    row: Any = None
+    revision: int | None = None
+    reason: str | None = None
+    repeated: bool = False
+
+
 class TopicRecords(dict[str, list[MemoryRecord]]):
-    """Records of each topic, by its name or by the topic itself."""
+    """Records of each topic, by its name or by the topic itself; `answers` to requests, by their address."""
+
+    def __init__(self, records: Mapping[str, list[MemoryRecord]], addresses: Iterable[str] = ()) -> None:
+        """Keep records, and start without answers."""
+        super().__init__(records)
+        self.answers: dict[str, list[MemoryAnswer]] = {address: [] for address in addresses}
 
     def __missing__(self, topic: object) -> list[MemoryRecord]:
         """Return the records of a topic object; raise KeyError, which lists the topics, if there are none."""

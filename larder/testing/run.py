@@ -25,6 +25,7 @@ from larder.testing.records import Headers, MemoryLetter, MemoryRecord, TopicRec
 from larder.testing.rekeying import rekeying
 from larder.testing.steps import open_in_memory
 from larder.testing.tables import MemoryTable
+from larder.testing.wake_ups import MemoryWakeUps
 
 log = logging.getLogger("larder")
 
@@ -37,7 +38,7 @@ class MemoryRun:
 
     now       in seconds since 1970; minus infinity if no wake-up is to fire.
     complete  whether all records exist before the first is taken: a missing partner will not arrive.
-    first     topics whose records a step with several inputs takes before those of others, in this order.
+    first     topics whose records steps take before those of others, in this order.
     """
 
     def __init__(self, service: Service, now: float, *, complete: bool = False, first: Sequence[str] = ()) -> None:
@@ -50,9 +51,12 @@ class MemoryRun:
         self.complete = complete
         self.letters: list[MemoryLetter] = []
         self.letters_topic = dead_letters_name(service.name)
-        self.produced = TopicRecords({name: [] for name in _written(service)})
+        self.produced = TopicRecords(
+            {name: [] for name in _written(service)}, [each.address for each in service.requests]
+        )
         self._logs: dict[str, list[MemoryRecord]] = {}
         self.tables = {table.name: MemoryTable(table.topic) for table in service.tables}
+        self.wake_ups = defaultdict[str, MemoryWakeUps](MemoryWakeUps)
         self._level = _level(self)
         self.readers = dict(self._readers(first))
 
@@ -101,7 +105,7 @@ class MemoryRun:
         readers = [reader for operator, reader in self.readers.items() if not only or operator in only]
         most = MOST_FOR_A_RECORD * max(1, sum(reader.behind for reader in readers))
         for _ in range(most):
-            if not (any(each.take_next() for each in readers) or any(each.step.tick() for each in readers)):
+            if not (_take_next(readers) or any(each.step.tick() for each in readers)):
                 return
         raise DeclarationError([_endless(self.service)])
 
@@ -109,6 +113,14 @@ class MemoryRun:
         for operator in self.service.operators:
             if (step := open_in_memory(operator, self)) is not None:
                 yield operator, Reader(self, step, first)
+
+
+def _take_next(readers: Sequence[Reader]) -> bool:
+    """Let the reader whose records come first take the next one, and return whether there was one."""
+    behind = [each for each in readers if each.behind]
+    if behind:
+        min(behind, key=lambda each: each.place).take_next()
+    return bool(behind)
 
 
 def _written(service: Service) -> Iterator[str]:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from larder.config.errors import MistakeError
-from larder.declaring.compiled.requests import CompiledRequest, InvalidRequestError, NoIdError, ReadRequest
+from larder.declaring.compiled.requests import CompiledRequest, ReadRequest
+from larder.declaring.outcomes import RowCondition
 from larder.declaring.problems import LarderError, Problem
-from larder.operators.decides.requests import RowCondition
 from larder.web.responses import JSON
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ BODY_SECONDS = 10.0
 
 ONCE: Final = "Idempotency-Key"
 """The header with which a request counts once (draft-ietf-httpapi-idempotency-key-header)."""
-
-LEAST_ONCE, MOST_ONCE = 16, 255
 
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
@@ -53,24 +51,17 @@ class Posted(NamedTuple):
 
 
 async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
-    """Read a request; raise UnacceptableError or MistakeError."""
+    """Read a request; raise UnacceptableError, MistakeError or InvalidRequestError."""
     declared = f"request {compiled.request.address}"
     _require_own_site(request)
     if request.content_type != JSON:
         found = request.headers.get("Content-Type", "none")[:200]
         problem = Problem(f"header Content-Type of {declared}", f"requires {JSON}", found, "set it")
         raise UnacceptableError(problem, "mistake", web.HTTPUnsupportedMediaType.status_code)
-    condition, once = _condition(request.headers), _once(request.headers)
+    condition = _condition(request.headers)
     async with asyncio.timeout(BODY_SECONDS):
         body = await request.read()
-    try:
-        read = compiled.read(body, dict(request.match_info), once)
-    except NoIdError as error:
-        problem = Problem(declared, f"requires an id, or a header {ONCE}", str(error), "send one of them")
-        raise UnacceptableError(problem, "mistake") from error
-    except InvalidRequestError as error:
-        problem = Problem(declared, "requires a valid body", str(error), "change it; /openapi.json has its type")
-        raise UnacceptableError(problem, "invalid") from error
+    read = compiled.read(body, dict(request.match_info), request.headers.get(ONCE))
     kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
     return Posted(read, condition, body, {"Content-Type": JSON, **kept})
 
@@ -82,15 +73,6 @@ def _require_own_site(request: web.Request) -> None:
         found = f"{(origin or site or '')[:200]!r}"
         problem = Problem("header Origin", "requires a page of this worker, or a program", found, "open the page here")
         raise UnacceptableError(problem, "forbidden")
-
-
-def _once(headers: Mapping[str, str]) -> str | None:
-    """Return the `Idempotency-Key`; raise MistakeError for one that others could have as well."""
-    key = headers.get(ONCE)
-    if key is None or LEAST_ONCE <= len(key) <= MOST_ONCE:
-        return key
-    requires = f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same"
-    raise MistakeError(Problem(f"header {ONCE}", requires, f"{len(key)}", "use a random UUID"))
 
 
 def _condition(headers: Mapping[str, str]) -> RowCondition | None:

@@ -13,6 +13,8 @@ import msgspec
 from aiohttp import web
 
 from larder import pages
+from larder.declaring.compiled.requests import InvalidRequestError
+from larder.declaring.outcomes import REFUSED, ConditionFailedError, NotDecidableError
 from larder.web.chunked_json import Pieces, pieces
 from larder.web.sources import sources
 
@@ -43,10 +45,10 @@ KINDS = {
     "mistake": FailureKind("The request is invalid", 400),
     "misdirected": FailureKind("This worker has another name", 421),
     "forbidden": FailureKind("A page of another site must not do this", 403),
-    "invalid": FailureKind("The body is not valid", 422),
-    "refused": FailureKind("The service refuses the request", 409),
-    "changed": FailureKind("The row is not the one that the condition names", 412),
-    "undecidable": FailureKind("The service cannot decide on the request", 500),
+    "invalid": FailureKind("The body is not valid", InvalidRequestError.status),
+    "refused": FailureKind("The service refuses the request", REFUSED),
+    "changed": FailureKind("The row is not the one that the condition names", ConditionFailedError.status),
+    "undecidable": FailureKind("The service cannot decide on the request", NotDecidableError.status),
     "unknown": FailureKind("It is unknown whether the request counts", 503),
     "not-here": FailureKind("Another worker holds it", 503),
     "recovering": FailureKind("It is not known yet", 503),

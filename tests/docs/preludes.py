@@ -68,9 +68,22 @@ stock = Service("stock")
 held = stock.table(levels)
 """
 
+_REQUESTS: Final = """
+class NewOrder(Row):
+    order_id: str
+
+class Placed(Row):
+    order_id: str
+
+placed = EventTopic("shop.placed", Placed, key="order_id")
+shop = Service("shop")
+orders = shop.table(OwnerTopic("shop.placed-orders", Order, key="order_id", owner="shop"))
+"""
+
 OF_PAGES: Final = {
     "docs/reference/topics-and-rows.md": _SHOP,
     "docs/how-to/choose-partitions.md": _SHOP,
     "docs/reference/joins.md": _SHOP + _JOINS,
     "docs/reference/decides.md": _SHOP + _DECIDES,
+    "docs/reference/requests.md": _SHOP + _REQUESTS,
 }

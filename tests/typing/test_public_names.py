@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = {
     "larder": "DeadLetter Decision Delete Drop EventTopic OwnerTopic PassOn Row Service Wait Wake",
     "larder.demo": "Demo Generator History Publication",
-    "larder.testing": "Driver MemoryLetter MemoryRecord TableView TopicRecords UnreadDeadLettersError run_in_memory",
+    "larder.testing": (
+        "Driver MemoryAnswer MemoryLetter MemoryRecord TableView TopicRecords UnreadDeadLettersError run_in_memory"
+    ),
     "larder.types": "UNKNOWN DeclarationError LarderError Near Problem Refusal Rekeyed Unknown WakeUp",
 }
 

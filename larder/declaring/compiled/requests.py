@@ -9,22 +9,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, cast, get_type_hints
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast, get_type_hints
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
+from larder.declaring.plurals import counted
 from larder.declaring.problems import LarderError
 from larder.declaring.requests import Request
 from larder.declaring.rows import Row
 
+LEAST_ONCE: Final = 16
+MOST_ONCE: Final = 255
+"""The bounds of the characters of an `Idempotency-Key`: no two clients choose the same one, and it fits a header."""
+
 
 class InvalidRequestError(LarderError, ValueError):
-    """What a client sent is not a request; the message names the field, as in `$.amount`."""
+    """What a client sent is not a request; the message names the field, as in `$.amount`.
+
+    `status` is that of the answer.
+    """
+
+    status: ClassVar[int] = HTTPStatus.UNPROCESSABLE_ENTITY.value
 
 
 class NoIdError(InvalidRequestError):
     """Neither the body nor a header says whose row the request is about."""
+
+    status = HTTPStatus.BAD_REQUEST.value
+
+
+class KeyLengthError(InvalidRequestError):
+    """An `Idempotency-Key` is so short that others could have it as well, or too long."""
+
+    status = HTTPStatus.BAD_REQUEST.value
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
@@ -60,6 +79,9 @@ def compile_request(request: Request) -> CompiledRequest:
     types, topic = get_type_hints(body), request.state.topic
 
     def read(given: bytes, path: Mapping[str, str], once: str | None = None) -> ReadRequest:
+        if once is not None and not LEAST_ONCE <= len(once) <= MOST_ONCE:
+            message = f"the header Idempotency-Key has {counted(len(once), 'character')}"
+            raise KeyLengthError(message)
         fields = _fields(given)
         for name, text in path.items():
             value = _converted(text, types[name], name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from larder.declaring.counted_requests import KEPT_SECONDS, CountedRequest
+from larder.declaring.counted_requests import CountedRequest, is_forgotten
 from larder.operators.owned_rows import OwnedRows, Written
 
 FORGET_SECONDS = 600.0
@@ -44,7 +44,7 @@ class CountedRequests:
             self._slices = None
             return False
         counted = [msgspec.json.decode(each, type=CountedRequest) for each in found]
-        old = [each.id for each in counted if each.at + KEPT_SECONDS < now and self._rows.written(each.id) is None]
+        old = [each.id for each in counted if is_forgotten(each, now) and self._rows.written(each.id) is None]
         for id_ in old:
             self._rows.write(Written(id_, None, None), int(now * 1000))
         if old:

@@ -14,11 +14,16 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-import msgspec
-
 from larder.declaring.compiled.requests import ReadRequest
-from larder.declaring.counted_requests import NO_ROW, CountedRequest
 from larder.declaring.dead_letters import cause_of
+from larder.declaring.outcomes import (
+    NotDecidableError,
+    Outcome,
+    RequestFailedError,
+    RowCondition,
+    counted_as,
+    first_outcome,
+)
 from larder.declaring.problems import LarderError
 from larder.delivery.delivery import Delivery
 from larder.operators.decides.counted import CountedRequests
@@ -32,10 +37,6 @@ MOST_WAITING: Final = 1_000
 """How many requests may wait for one partition: more would not be answered in time."""
 
 
-class RequestFailedError(LarderError):
-    """A request has no outcome."""
-
-
 class NotHereError(RequestFailedError):
     """This worker does not decide on the partition now; nothing has happened, so another worker may be asked."""
 
@@ -46,47 +47,6 @@ class BusyError(RequestFailedError):
 
 class UnknownOutcomeError(RequestFailedError):
     """The request was decided, but it is unknown whether the decision was committed."""
-
-
-class OtherValueError(RequestFailedError):
-    """The `Idempotency-Key` came with another value before; nothing has happened."""
-
-
-class ConditionFailedError(RequestFailedError):
-    """The row is not the one that the client has seen; nothing has happened."""
-
-
-class NotDecidableError(RequestFailedError):
-    """The function raised an error, or returned what cannot be written; nothing has happened."""
-
-
-class Outcome(NamedTuple):
-    """A committed decision: the row as it was then (None if there is none), and why the request was refused, if it was.
-
-    existed   there was a row before.
-    repeated  it was decided before, and this is its first answer.
-    end       the offset before which the decision is in the topic of the state; None if it is not known.
-    """
-
-    row: bytes | None
-    revision: int | None
-    existed: bool
-    refusal: str | None
-    repeated: bool = False
-    end: int | None = None
-
-
-class RowCondition(NamedTuple):
-    """What a row must be like for a request: there or not, and of this revision, unless it is None."""
-
-    exists: bool
-    revision: int | None = None
-
-    def check(self, revision: int | None, *, exists: bool) -> None:
-        """Raise ConditionFailedError if a row is not like that."""
-        if exists != self.exists or (self.revision is not None and revision != self.revision):
-            shown = f"one of revision {revision}" if exists else "no row"
-            raise ConditionFailedError(shown)
 
 
 class RequestTrigger(NamedTuple):
@@ -147,7 +107,7 @@ class Requests:
 
     def _answer(self, asked: Asked, now: float) -> None:
         try:
-            outcome = self._known(asked.request) or self._decided(asked, now)
+            outcome = self._known(asked.request, now) or self._decided(asked, now)
         except RequestFailedError as error:
             asked.outcome.set_exception(error)
             return
@@ -160,15 +120,10 @@ class Requests:
         if not asked.done():
             asked.set_result(outcome._replace(end=self._decider.rows.committed_end()))
 
-    def _known(self, request: ReadRequest) -> Outcome | None:
+    def _known(self, request: ReadRequest, now: float) -> Outcome | None:
         """Return the first answer of a request that has counted; raise OtherValueError if it had another value."""
-        if request.id is None or (counted := self._counted.find(request.id)) is None:
-            return None
-        if counted.digest != request.digest:
-            message = "the header Idempotency-Key came with another body before"
-            raise OtherValueError(message)
-        row = None if counted.row == NO_ROW else bytes(counted.row)
-        return Outcome(row, counted.revision, counted.existed, counted.refusal, repeated=True)
+        counted = None if request.id is None else self._counted.find(request.id)
+        return first_outcome(request, counted, now)
 
     @no_exit()
     def _decided(self, asked: Asked, now: float) -> Outcome:
@@ -188,21 +143,8 @@ class Requests:
         revision = None if row is None else rows.revision(request.key)
         outcome = Outcome(row, revision, before is not None, verdict.refusal)
         if request.id is not None:
-            self._counted.keep(_counted(request, request.id, outcome, now), timestamp)
+            self._counted.keep(counted_as(request.id, request, outcome, now), timestamp)
         return outcome
-
-
-def _counted(request: ReadRequest, id_: bytes, outcome: Outcome, now: float) -> CountedRequest:
-    return CountedRequest(
-        id=id_,
-        place=request.key,
-        digest=request.digest,
-        at=now,
-        row=NO_ROW if outcome.row is None else msgspec.Raw(outcome.row),
-        revision=outcome.revision,
-        existed=outcome.existed,
-        refusal=outcome.refusal,
-    )
 
 
 class RequestDesk:

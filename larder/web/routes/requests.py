@@ -11,20 +11,26 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from larder.declaring.compiled.requests import CompiledRequest, compile_request
+from larder.declaring.compiled.requests import (
+    LEAST_ONCE,
+    MOST_ONCE,
+    CompiledRequest,
+    InvalidRequestError,
+    KeyLengthError,
+    NoIdError,
+    compile_request,
+)
 from larder.declaring.counted_requests import NO_ROW
-from larder.declaring.problems import Problem
-from larder.kafka.partitioner import partition_of
-from larder.operators.decides.requests import (
-    BusyError,
+from larder.declaring.outcomes import (
     ConditionFailedError,
     NotDecidableError,
-    NotHereError,
     OtherValueError,
     Outcome,
     RequestFailedError,
-    UnknownOutcomeError,
 )
+from larder.declaring.problems import Problem
+from larder.kafka.partitioner import partition_of
+from larder.operators.decides.requests import BusyError, NotHereError, UnknownOutcomeError
 from larder.queries.key_texts import encoded_key, key_text
 from larder.queries.paths import row_path
 from larder.queries.routing import candidates
@@ -54,6 +60,13 @@ DECIDE_SECONDS = 8.0
 """The time for a decision and its commit: a commit takes some milliseconds, and fails for good within seconds."""
 
 FAILURES: Final = {
+    NoIdError: ("mistake", "requires an id, or a header Idempotency-Key", "send one of them"),
+    KeyLengthError: (
+        "mistake",
+        f"requires {LEAST_ONCE} to {MOST_ONCE} characters, so that no two clients choose the same",
+        "use a random UUID",
+    ),
+    InvalidRequestError: ("invalid", "requires a valid body", "change it; /openapi.json has its type"),
     NotHereError: ("not-here", "requires a worker that decides on its partition", "send it again"),
     BusyError: ("too-busy", "requires a turn in time", "send fewer at once, or add workers"),
     ConditionFailedError: ("changed", "requires the row that its condition names", "read the row again"),
@@ -106,9 +119,9 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
                 return await _when_satisfied(request, compiled.request, until, answer)
         except UnacceptableError as error:
             return failed(request, error.kind, error.problem, status=error.status)
-        except RequestFailedError as error:
+        except (InvalidRequestError, RequestFailedError) as error:
             kind, requires, do = FAILURES[type(error)]
-            return failed(request, kind, Problem(declared, requires, str(error), do))
+            return failed(request, kind, Problem(declared, requires, str(error), do), status=error.status)
         except PredicateFailedError as error:
             problem = Problem(declared, "requires a predicate that can decide", str(error), "do not wait; it counts")
             return failed(request, "undecidable", problem)
@@ -150,7 +163,7 @@ async def _elsewhere(request: web.Request, held: LocalTable, partition: int, cam
 def _decided(request: web.Request, declared: Request, held: LocalTable, place: bytes, outcome: Outcome) -> web.Response:
     if outcome.refusal is not None:
         problem = Problem(f"request {declared.address}", "is refused", outcome.refusal, "change it")
-        refused = failed(request, "refused", problem, extras={"reason": outcome.refusal})
+        refused = failed(request, "refused", problem, status=outcome.status, extras={"reason": outcome.refusal})
         refused.headers.update(_replayed(outcome))
         return refused
     key, partition = key_text(declared.state.topic, place), partition_of(place, held.partition_count)
@@ -163,10 +176,9 @@ def _decided(request: web.Request, declared: Request, held: LocalTable, place: b
         sources(request).worker,
         _token(held, partition, outcome.end),
     )
-    created = outcome.row is not None and not outcome.existed
-    status = web.HTTPCreated.status_code if created else web.HTTPOk.status_code
-    headers = {**_replayed(outcome), **({"Location": row_path(declared.state.name, key)} if created else {})}
-    return web.Response(body=msgspec.json.encode(found), status=status, content_type=JSON, headers=headers)
+    location = {"Location": row_path(declared.state.name, key)} if outcome.created else {}
+    headers = {**_replayed(outcome), **location}
+    return web.Response(body=msgspec.json.encode(found), status=outcome.status, content_type=JSON, headers=headers)
 
 
 def _token(held: LocalTable, partition: int, end: int | None) -> str | None:

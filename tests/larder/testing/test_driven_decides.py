@@ -54,6 +54,21 @@ def test_a_row_is_woken_when_the_clock_comes_to_its_time() -> None:
         assert driver.table(counts).get("c1") is None, "its wake-up was due when it was set"
 
 
+def test_a_row_that_is_woken_may_be_woken_again() -> None:
+    service = Service("shop")
+
+    @service.decide(orders.by("customer_id"), state=service.table(counts))
+    def count(event: Order | WakeUp, row: Count | None) -> Decision:
+        key, at = (event.key, event.at) if isinstance(event, WakeUp) else (event.customer_id, NOON)
+        total = 1 + (row.orders if row else 0)
+        return Decision(Count(customer_id=key, orders=total), wake=Wake(key, at + timedelta(hours=1)))
+
+    with Driver(service, now=NOON) as driver:
+        driver.send(orders, order())
+        driver.advance(hours=3)
+        assert driver.table(counts).get("c1").orders == 4
+
+
 def test_a_wake_up_that_cannot_be_decided_on_is_a_dead_letter() -> None:
     service = Service("shop")
 

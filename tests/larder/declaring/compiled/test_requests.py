@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder import Decision, OwnerTopic, Row, Service
-from larder.declaring.compiled.requests import InvalidRequestError, NoIdError, compile_request
+from larder.declaring.compiled.requests import InvalidRequestError, KeyLengthError, NoIdError, compile_request
 
 
 class Line(Row):
@@ -96,6 +96,17 @@ def test_a_request_without_an_id_gets_the_same_one_whenever_it_comes() -> None:
     assert COMPILED.read(b"{}", {}, ONCE + "2").key != first.key
     with pytest.raises(NoIdError, match="no header Idempotency-Key stands for it"):
         COMPILED.read(b"{}", {})
+
+
+@pytest.mark.parametrize("length", [0, 15, 256])
+def test_a_key_that_others_could_have_as_well_is_refused(length: int) -> None:
+    with pytest.raises(KeyLengthError, match=f"has {length} characters"):
+        COMPILED.read(b"{}", {}, "k" * length)
+
+
+@pytest.mark.parametrize("length", [16, 255])
+def test_a_key_of_the_right_length_is_taken(length: int) -> None:
+    assert COMPILED.read(b"{}", {}, "k" * length).id is not None
 
 
 def test_a_value_has_one_digest_however_it_is_written() -> None:
