@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from larder.web.openapi import SCHEMAS, Operation, description
+from larder.web.openapi import Operation, description
 from larder.web.routes import changes, dead_letters, observability, refusals, rows, services, tables
+from larder.web.schemas import SCHEMAS
 
 
 async def described(_: web.Request) -> web.Response:
