@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
+from uuid import UUID
+
+import msgspec
 
 from larder.declaring.checks.requests import request_problems
 from larder.declaring.counted_requests import requests_name
@@ -58,6 +61,11 @@ class Request(Decide):
         return PARAMETER.findall(self.path)
 
     @property
+    def makes_ids(self) -> bool:
+        """Whether an `Idempotency-Key` may stand for the key of a row that the request leaves out."""
+        return self.state.topic.key_type in {str, UUID}
+
+    @property
     def body(self) -> type[Row] | None:
         """The type of the request; None if the function does not say it."""
         if self.function is None:
@@ -68,6 +76,14 @@ class Request(Decide):
             return None
         found = hints.get(next(iter(inspect.signature(self.function).parameters), ""))
         return found if isinstance(found, type) and issubclass(found, Row) else None
+
+    @property
+    def required(self) -> list[str]:
+        """The names in JSON of the fields that a body must have: neither those in the path, nor an id that is made."""
+        fields = () if self.body is None else msgspec.structs.fields(self.body)
+        elsewhere = {*self.parameters, *([self.state.topic.key] if self.makes_ids else ())}
+        needed = (each for each in fields if each.required or each.name == self.state.topic.key)
+        return [each.encode_name for each in needed if each.name not in elsewhere]
 
     @property
     def wakes(self) -> bool:

@@ -38,7 +38,7 @@ PROBLEMS = {
 OF_ALL = frozenset(PROBLEMS) - {404}
 """Problems that any address may answer with."""
 
-_RETRY_AFTER = {"description": "seconds after which to retry", "schema": {"type": "integer"}}
+RETRY_AFTER = {"description": "seconds after which to retry", "schema": {"type": "integer"}}
 
 
 def parameter(name: str, about: str, kind: str = "string", where: str = "query") -> dict[str, Any]:
@@ -49,12 +49,17 @@ def parameter(name: str, about: str, kind: str = "string", where: str = "query")
     return {"name": name, "in": where, "required": where == "path", "description": about, "schema": schema}
 
 
-def description(operations: Mapping[str, Operation], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
+def described_operations(operations: Mapping[str, Operation]) -> dict[str, Any]:
+    """Return the paths of operations."""
+    return {path: {"get": _described(operation)} for path, operation in operations.items()}
+
+
+def description(paths: Mapping[str, Any], schemas: Mapping[str, Any], version: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "A worker of Larder", "version": version},
-        "paths": {path: {"get": _described(operation)} for path, operation in operations.items()},
+        "paths": dict(paths),
         "components": {"schemas": dict(schemas)},
     }
 
@@ -75,5 +80,5 @@ def _refused(status: int, operation: Operation) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": ref("Problem")}}
     if status in operation.unwell:
         content |= _answered(operation)["content"]
-    headers = {"headers": {"Retry-After": _RETRY_AFTER}} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"headers": {"Retry-After": RETRY_AFTER}} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return {"description": PROBLEMS[status], "content": content, **headers}
