@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import Assignment, InputContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
+from larder.counters.operator_counts import RequestCounts
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.counted_requests import requests_name, requests_topic
 from larder.declaring.decides import Decide
@@ -147,7 +148,8 @@ class DecideParts:
         def ready() -> bool:
             return all(table.caught_up() for table in tables) and all(each.ready for each in waiting)
 
-        return Requests(decider, self._counted(plan, tp), self._assignment.delivery, ready)
+        counts = self._assignment.at(tp).counts.of(plan.operator, RequestCounts)
+        return Requests(decider, self._counted(plan, tp), self._assignment.delivery, ready, counts)
 
     def _counted(self, plan: DecidePlan, tp: TopicPartition) -> CountedRequests:
         """Return the requests that a state has counted, at all of its addresses."""

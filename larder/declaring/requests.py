@@ -18,6 +18,7 @@ import msgspec
 from larder.declaring.checks.requests import request_problems
 from larder.declaring.counted_requests import requests_name
 from larder.declaring.decides import Decide
+from larder.declaring.examples import example
 from larder.declaring.facts import Facts, dead_letters_name
 from larder.declaring.operators import Edge, KeptTopic, Role, names
 from larder.declaring.problems import Problem
@@ -91,12 +92,18 @@ class Request(Decide):
         return False
 
     def summary(self) -> dict[str, Any]:
-        """Return its kind, its address and its state."""
-        return {"kind": self.kind, "name": self.name, "state": self.state.name}
+        """Return its kind, its address, its state, the topics of the events that it emits, and an example of a body."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "state": self.state.name,
+            "into": names(self.into),
+            "example": {} if self.body is None else example(self.body, self.parameters),
+        }
 
     def outline(self) -> dict[str, Any]:
-        """Return its address, its state, and the topics of the events that it emits."""
-        return {**self.summary(), "into": names(self.into)}
+        """Return the same."""
+        return self.summary()
 
     def sentence(self) -> str:
         """Describe in one line which requests change which state."""

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
+from larder.counters.operator_counts import RequestCounts
 from larder.declaring.compiled.requests import ReadRequest
 from larder.declaring.counted_requests import NO_ROW, CountedRequest
 from larder.declaring.dead_letters import cause_of
@@ -94,12 +95,18 @@ class Requests:
     """
 
     def __init__(
-        self, decider: Decider, counted: CountedRequests, delivery: Delivery, ready: Callable[[], bool]
+        self,
+        decider: Decider,
+        counted: CountedRequests,
+        delivery: Delivery,
+        ready: Callable[[], bool],
+        counts: RequestCounts,
     ) -> None:
         self._decider = decider
         self._counted = counted
         self._delivery = delivery
         self._ready = ready
+        self._counts = counts
         self._waiting: deque[Asked] = deque()
 
     def ask(self, asked: Asked) -> None:
@@ -143,6 +150,7 @@ class Requests:
         if counted.digest != request.digest:
             message = "the header Idempotency-Key came with another body before"
             raise OtherValueError(message)
+        self._counts.repeated += 1
         row = None if counted.row == NO_ROW else bytes(counted.row)
         return Outcome(row, counted.revision, counted.existed, counted.refusal, repeated=True)
 
@@ -155,7 +163,7 @@ class Requests:
             trigger = RequestTrigger(where, request.json, timestamp)
             verdict = decider.decide(request.key, request.event, before, trigger)
         except ValueError as error:
-            decider.counts.parked += 1
+            self._counts.parked += 1
             raise NotDecidableError(cause_of(error)) from error
         decider.flush()
         row = rows.raw(request.key)
