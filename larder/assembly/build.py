@@ -22,7 +22,7 @@ from larder.declaring.problems import Problem
 from larder.local_tables.kept_rows import KeptRows
 from larder.local_tables.table import LocalTable
 from larder.operators.copying import CopyHandler, Copying, PutBack, StoreHandler
-from larder.operators.decides.requests import Requests
+from larder.operators.decides.requests import RequestQueue
 from larder.operators.partition_keys import key_of
 from larder.operators.reactions import ReactingHandler
 from larder.operators.user_agents import AgentHandler
@@ -61,7 +61,7 @@ class Assembly:
         ]
 
     @property
-    def requests(self) -> Mapping[tuple[str, int], Requests]:
+    def requests(self) -> Mapping[tuple[str, int], RequestQueue]:
         """The requests that may be decided here, by address and partition; none while the service is being scaled."""
         return self._requests
 

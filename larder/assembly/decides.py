@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from larder.assembly.context import Assignment, InputContext
 from larder.assembly.operator_plan import KnownFacts, OperatorPlan, build, output_of, plan_operator
+from larder.counters.operator_counts import RequestCounts
 from larder.declaring.compiled.decides import CompiledDecide, compile_decide
 from larder.declaring.counted_requests import requests_name, requests_topic
 from larder.declaring.decides import Decide
@@ -27,7 +28,7 @@ from larder.operators.context import PartitionContext
 from larder.operators.decides.counted import CountedRequests
 from larder.operators.decides.decide import Decider, DecideStep
 from larder.operators.decides.near_rows import NearRows, Source
-from larder.operators.decides.requests import Requests
+from larder.operators.decides.requests import RequestQueue
 from larder.operators.decides.wake_ups import WakeUps, wake_ups_topic
 from larder.operators.owned_rows import OwnedRows
 
@@ -130,7 +131,7 @@ class DecideParts:
             if plan.wake_ups is not None:
                 yield self.wake_ups[plan.wake_ups.topic, partition]
 
-    def requests(self) -> Mapping[tuple[str, int], Requests]:
+    def requests(self) -> Mapping[tuple[str, int], RequestQueue]:
         """Build the requests of the assigned partitions of their states, by address and partition."""
         plans = [each for each in self._plan.decides if isinstance(each.operator, Request)]
         return {
@@ -140,14 +141,15 @@ class DecideParts:
             if each.state.topic not in self._assignment.placement.problems
         }
 
-    def _requests(self, plan: DecidePlan, tp: TopicPartition) -> Requests:
+    def _requests(self, plan: DecidePlan, tp: TopicPartition) -> RequestQueue:
         tables = [self._tables[name].at(tp.partition) for name in (*self.needed(plan), *plan.kept)]
         decider, waiting = self._decider(plan, tp.partition), list(self.waiting(tp.partition, [plan]))
 
         def ready() -> bool:
             return all(table.caught_up() for table in tables) and all(each.ready for each in waiting)
 
-        return Requests(decider, self._counted(plan, tp), self._assignment.delivery, ready)
+        counts = self._assignment.at(tp).counts.of(plan.operator, RequestCounts)
+        return RequestQueue(decider, self._counted(plan, tp), self._assignment.delivery, ready, counts)
 
     def _counted(self, plan: DecidePlan, tp: TopicPartition) -> CountedRequests:
         """Return the requests that a state has counted, at all of its addresses."""

@@ -73,8 +73,20 @@ def local_workers(directory: Path) -> list[LocalWorker]:
 
 def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Reply:
     """Request `path`, which is already encoded, from a worker's web port."""
+    return _replied(worker, path, seconds, {"Accept": "application/json"})
+
+
+def post(worker: LocalWorker, path: str, body: bytes, once: str, seconds: float) -> Reply:
+    """Send a request that changes a row, with its `Idempotency-Key`."""
+    headers = {"Accept": "application/json", "Content-Type": "application/json", "Idempotency-Key": once}
+    return _replied(worker, path, seconds, headers, body)
+
+
+def _replied(
+    worker: LocalWorker, path: str, seconds: float, headers: Mapping[str, str], body: bytes | None = None
+) -> Reply:
     try:
-        with requested(worker, path, seconds, {"Accept": "application/json"}) as answer:
+        with requested(worker, path, seconds, headers, body) as answer:
             return read_reply(worker, answer)
     except FAILURES:
         return Reply(worker, 0, {})
@@ -82,12 +94,12 @@ def ask(worker: LocalWorker, path: str, seconds: float = ANSWER_SECONDS) -> Repl
 
 @contextmanager
 def requested(
-    worker: LocalWorker, path: str, seconds: float, headers: Mapping[str, str]
+    worker: LocalWorker, path: str, seconds: float, headers: Mapping[str, str], body: bytes | None = None
 ) -> Iterator[http.client.HTTPResponse]:
-    """Request `path` and yield the response; raises `FAILURES`, also after `seconds` of silence."""
+    """Get `path`, or post a body to it, and yield the response; raises `FAILURES`, also after `seconds` of silence."""
     connection = http.client.HTTPConnection(urlsplit(worker.web).netloc, timeout=seconds)
     try:
-        connection.request("GET", path, headers=dict(headers))
+        connection.request("GET" if body is None else "POST", path, body, dict(headers))
         yield connection.getresponse()
     finally:
         connection.close()

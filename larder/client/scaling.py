@@ -18,7 +18,7 @@ from larder.config.connection import Connection
 from larder.config.errors import MistakeError
 from larder.declaring.facts import growth_name
 from larder.declaring.generations import placed
-from larder.declaring.growth import OPEN, UNDER_WAY, Cancel, GrowthPhase, GrowthState, Request, copies
+from larder.declaring.growth import OPEN, UNDER_WAY, Cancel, GrowthPhase, GrowthState, ScaleRequest, copies
 from larder.declaring.problems import Problem
 from larder.declaring.service import Service
 from larder.declaring.topology import topics_of
@@ -71,7 +71,7 @@ async def scale(
     if (found := _under_way(known.state)) is not None:
         do = f"wait, follow it with larder scale {service.name}, or cancel it with --cancel"
         raise MistakeError(Problem(f"service {service.name}", "is scaled by one request at a time", found, do))
-    request = Request(uuid4().hex, partitions, within, now())
+    request = ScaleRequest(uuid4().hex, partitions, within, now())
     offset = await write_record(connection, service.name, request)
     return await _until_ended(connection, service, request.id, report, offset)
 

@@ -17,6 +17,7 @@ from larder.declaring.agents import AgentDeclaration
 from larder.declaring.decides import Decide
 from larder.declaring.joins import Join
 from larder.declaring.reactions import Reaction
+from larder.declaring.requests import Request
 
 
 class OperatorCounts(Protocol):
@@ -58,6 +59,19 @@ class DecideCounts(FieldsAsDict):
 
 
 @dataclass
+class RequestCounts(DecideCounts):
+    """The outcomes of requests: `repeated` ones get their first answer again, `parked` ones have failed."""
+
+    repeated: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return them with the words for requests, which are neither parked nor woken."""
+        counts = super().as_dict()
+        failed, _ = counts.pop("parked"), counts.pop("woken")
+        return {**counts, "failed": failed}
+
+
+@dataclass
 class ReactionCounts(FieldsAsDict):
     """The outcomes of reactions to the changes of a table."""
 
@@ -96,6 +110,11 @@ def _join(_: Join, clock: Callable[[], float]) -> OperatorCounts:
 @counts_of.register
 def _decide(_: Decide, _clock: Callable[[], float]) -> OperatorCounts:
     return DecideCounts()
+
+
+@counts_of.register
+def _request(_: Request, _clock: Callable[[], float]) -> OperatorCounts:
+    return RequestCounts()
 
 
 @counts_of.register

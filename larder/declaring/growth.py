@@ -76,7 +76,7 @@ UNDER_WAY: Final = OPEN | {GrowthPhase.FILLING}
 """The phases in which something happens."""
 
 
-class Request(msgspec.Struct, frozen=True, tag="request"):
+class ScaleRequest(msgspec.Struct, frozen=True, tag="request"):
     """A request for another number of partitions; it is cancelled unless it has switched `within` seconds."""
 
     id: str
@@ -155,13 +155,13 @@ class Filled(msgspec.Struct, frozen=True, tag="filled"):
         return f"filled {self.worker}".encode()
 
 
-Record: TypeAlias = Request | Cancel | Growth | Filled
+Record: TypeAlias = ScaleRequest | Cancel | Growth | Filled
 
 
 def read_record(value: bytes) -> Record | None:
     """Decode a record about a growth; return None for any other value."""
     try:
-        found: Record = msgspec.json.decode(value, type=Request | Cancel | Growth | Filled)
+        found: Record = msgspec.json.decode(value, type=ScaleRequest | Cancel | Growth | Filled)
     except (msgspec.MsgspecError, RecursionError):
         return None
     return found
@@ -176,7 +176,7 @@ class GrowthState(NamedTuple):
     """What the records of a service's growth say together."""
 
     growth: Growth | None = None
-    request: Request | None = None
+    request: ScaleRequest | None = None
     cancelled: str = ""
     filled: frozenset[Filled] = frozenset()
 
@@ -191,7 +191,7 @@ class GrowthState(NamedTuple):
         return GrowthPhase.DONE if self.growth is None else self.growth.phase
 
     @property
-    def asked(self) -> Request | None:
+    def asked(self) -> ScaleRequest | None:
         """The request that nobody has handled, or cancelled, yet."""
         if self.request is None or self.request.id == self.cancelled:
             return None
@@ -215,7 +215,7 @@ def state_of(records: Iterable[Record]) -> GrowthState:
     for each in records:
         if isinstance(each, Growth):
             state = state._replace(growth=each)
-        elif isinstance(each, Request):
+        elif isinstance(each, ScaleRequest):
             state = state._replace(request=each)
         elif isinstance(each, Cancel):
             state = state._replace(cancelled=each.id)

@@ -11,10 +11,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
+from uuid import UUID
+
+import msgspec
 
 from larder.declaring.checks.requests import request_problems
 from larder.declaring.counted_requests import requests_name
 from larder.declaring.decides import Decide
+from larder.declaring.examples import example
 from larder.declaring.facts import Facts, dead_letters_name
 from larder.declaring.operators import Edge, KeptTopic, Role, names
 from larder.declaring.problems import Problem
@@ -58,6 +62,11 @@ class Request(Decide):
         return PARAMETER.findall(self.path)
 
     @property
+    def makes_ids(self) -> bool:
+        """Whether an `Idempotency-Key` may stand for the key of a row that the request leaves out."""
+        return self.state.topic.key_type in {str, UUID}
+
+    @property
     def body(self) -> type[Row] | None:
         """The type of the request; None if the function does not say it."""
         if self.function is None:
@@ -70,17 +79,31 @@ class Request(Decide):
         return found if isinstance(found, type) and issubclass(found, Row) else None
 
     @property
+    def required(self) -> list[str]:
+        """The names in JSON of the fields that a body must have: neither those in the path, nor an id that is made."""
+        fields = () if self.body is None else msgspec.structs.fields(self.body)
+        elsewhere = {*self.parameters, *([self.state.topic.key] if self.makes_ids else ())}
+        needed = (each for each in fields if each.required or each.name == self.state.topic.key)
+        return [each.encode_name for each in needed if each.name not in elsewhere]
+
+    @property
     def wakes(self) -> bool:
         """No: only the decide of the state is woken, also by the wake-ups that a request sets."""
         return False
 
     def summary(self) -> dict[str, Any]:
-        """Return its kind, its address and its state."""
-        return {"kind": self.kind, "name": self.name, "state": self.state.name}
+        """Return its kind, its address, its state, the topics of the events that it emits, and an example of a body."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "state": self.state.name,
+            "into": names(self.into),
+            "example": {} if self.body is None else example(self.body, self.parameters),
+        }
 
     def outline(self) -> dict[str, Any]:
-        """Return its address, its state, and the topics of the events that it emits."""
-        return {**self.summary(), "into": names(self.into)}
+        """Return the same."""
+        return self.summary()
 
     def sentence(self) -> str:
         """Describe in one line which requests change which state."""

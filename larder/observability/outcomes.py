@@ -8,6 +8,7 @@ from typing import Any, Final
 from larder.declaring.operators import LISTS
 
 JOIN: Final = "join"
+REQUEST: Final = "request"
 
 _KINDS: Final = {"joins": JOIN, "decides": "decide", "reactions": "reaction", "agents": "agent"}
 """The kind of the operators in each list, in one word; entries of other lists name their own."""

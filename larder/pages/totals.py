@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from larder.observability import growths
-from larder.observability.outcomes import JOIN, outcomes
+from larder.observability.outcomes import JOIN, REQUEST, outcomes
 from larder.observability.sums import summed
 
 Data = Mapping[str, Any]
@@ -31,9 +31,14 @@ def joins(services: Data) -> list[Data]:
     return [each for each in _operators(services) if each["kind"] == JOIN]
 
 
+def requests(services: Data) -> list[Data]:
+    """Return the requests with the counts of all workers."""
+    return [each for each in _operators(services) if each["kind"] == REQUEST]
+
+
 def others(services: Data) -> list[Data]:
-    """Return all operators except joins, each with its kind, its name, and the counts of all workers."""
-    return [each for each in _operators(services) if each["kind"] != JOIN]
+    """Return all other operators, each with its kind, its name, and the counts of all workers."""
+    return [each for each in _operators(services) if each["kind"] not in {JOIN, REQUEST}]
 
 
 def _operators(services: Data) -> list[dict[str, Any]]:

@@ -5,9 +5,12 @@ One function for each template turns the data (as in JSON) and its JSON text int
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from larder.observability.conditions import Severity
 from larder.pages import totals
@@ -35,6 +38,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "lag": None if None in lags else sum(lags),
         "processed": sum(status["processed"] for status in totals.statuses(data)),
         "joins": totals.joins(data),
+        "requests": [{**each, "command": _sending(each)} for each in totals.requests(data)],
         "others": totals.others(data),
         "inputs": by_topic(inputs),
         "input_count": len(inputs),
@@ -139,6 +143,14 @@ VIEWS: Final[Mapping[str, View]] = {
     "topology": topology,
     "error": plain,
 }
+
+
+def _sending(request: Data) -> str:
+    """Return a command that sends a request, with words in capitals to fill in."""
+    address = re.sub(r"\{(\w+)\}", lambda part: part[1].upper(), request["name"])
+    example = msgspec.json.format(msgspec.json.encode(request["example"]), indent=0).decode()
+    body = [example] if request["example"] else []
+    return f"larder request {shlex.join([address, *body])}"
 
 
 def _json_type(value: Any) -> str:

@@ -24,7 +24,7 @@ from larder.declaring.growth import (
     Growth,
     GrowthPhase,
     GrowthState,
-    Request,
+    ScaleRequest,
     next_generation,
 )
 from larder.declaring.problems import LarderError
@@ -161,7 +161,9 @@ class Driving:
             return await self._begin(request, known, known.generation, now)
         return None
 
-    async def _begin(self, request: Request, known: GrowthRecords, current: Generation, now: float) -> Growth | None:
+    async def _begin(
+        self, request: ScaleRequest, known: GrowthRecords, current: Generation, now: float
+    ) -> Growth | None:
         """Check a request, and create the topics of the next generation before anybody hears of it."""
         peers = await self._consumer.peers()
         if peers is None:

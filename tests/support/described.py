@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
+from larder.declaring.requests import Request as DeclaredRequest
 from larder.web.routes.openapi import whole
 
 PROBLEM = "application/problem+json"
 
 
-def require_described(path: str, status: int, media: str, body: Any, headers: Mapping[str, str] | None = None) -> str:
-    """Fail if an answer is not as described. Return the described address of the path."""
-    address, operation = _operation(path)
+def require_described(
+    path: str,
+    status: int,
+    media: str,
+    body: Any,
+    headers: Mapping[str, str] | None = None,
+    requests: Sequence[DeclaredRequest] = (),
+) -> str:
+    """Fail if an answer is not as described, to GET or to one of the `requests`. Return the address of the path."""
+    described = whole(requests)
+    address, operation = _operation(described, path)
     response = operation["responses"][str(status)]
     assert media in response["content"], address
-    require_schema(response["content"][media]["schema"], body)
+    require_schema(response["content"][media]["schema"], body, described)
     if headers is not None:
         said = {"Retry-After"} if media == PROBLEM and "headers" in response else set()
         assert {*headers} & {"Retry-After"} == said, address
@@ -28,19 +37,20 @@ def require_described(path: str, status: int, media: str, body: Any, headers: Ma
     return address
 
 
-def require_schema(schema: Mapping[str, Any] | str, body: Any) -> None:
+def require_schema(schema: Mapping[str, Any] | str, body: Any, described: Mapping[str, Any] | None = None) -> None:
     """Fail if a value does not conform to a schema, which may be given by name."""
-    components = whole()["components"]
+    components = (described or whole())["components"]
     found = components["schemas"][schema] if isinstance(schema, str) else schema
     Draft202012Validator({**found, "components": components}).validate(body)
 
 
-def _operation(path: str) -> tuple[str, dict[str, Any]]:
-    """Return the described address that matches the path with the fewest placeholders."""
-    paths = whole()["paths"]
+def _operation(described: Mapping[str, Any], path: str) -> tuple[str, dict[str, Any]]:
+    """Return the described address that matches the path with the fewest placeholders, and its only operation."""
+    paths = described["paths"]
     fitting = [each for each in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path.partition("?")[0])]
     found = min(fitting, key=lambda each: each.count("{"))
-    return found, paths[found]["get"]
+    (operation,) = paths[found].values()
+    return found, operation
 
 
 class Answer(NamedTuple):

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 class Request(NamedTuple):
     path: str
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 class Answer(NamedTuple):
@@ -36,7 +38,8 @@ def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            request = Request(self.path, dict(self.headers))
+            sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = Request(self.path, dict(self.headers), self.command, sent)
             here.asked.append(request)
             status, body = answers(request)
             content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -44,6 +47,9 @@ def web(answers: Callable[[Request], Answer]) -> Iterator[Web]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""

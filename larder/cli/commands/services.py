@@ -17,7 +17,7 @@ from larder.observability import growths
 from larder.observability.sums import over_all, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from larder.client.local_workers import Reply
     from larder.declaring.service import Service
@@ -114,13 +114,24 @@ def _show(service: Service, found: dict[str, Any]) -> None:
     click.echo(click.style(service.name, bold=True) + _state(found))
     if found["growth"] is not None:
         click.echo(f"  {growths.line(found['growth'])}")
+    lines = [*_tables(found), *_operators(service)]
+    # Services below each other usually have equal columns.
+    width = max([len("decide"), *(len(kind) for kind, _ in lines)])
+    for kind, rest in lines:
+        click.echo(f"  {kind:<{width}} {rest}")
+    _show_running(found)
+
+
+def _tables(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for table in found["tables"]:
         kind = "global" if table["held"] == "global" else "co-partitioned"
-        click.echo(f"  table  {table['table']} ({kind}){_state(table)}")
+        yield "table", f"{table['table']} ({kind}){_state(table)}"
+
+
+def _operators(service: Service) -> Iterator[tuple[str, str]]:
     for operator in sorted(service.operators, key=lambda each: LISTS.index(each.listed_as)):
         kind, _, rest = operator.sentence().partition(" ")
-        click.echo(f"  {kind:<6} {rest}")
-    _show_running(found)
+        yield kind, rest
 
 
 def _show_others(others: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast, get_type_hints
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
@@ -91,7 +91,7 @@ def compile_request(request: Request) -> CompiledRequest:
         scope = fields.get(names[request.scope]) if request.scope else None
         id_ = None if once is None else _hash(request.address.encode(), msgspec.json.encode(scope), once.encode())
         if names[topic.key] not in fields:
-            fields[names[topic.key]] = _made_id(topic.key_type, id_, names[topic.key])
+            fields[names[topic.key]] = _made_id(request, id_, names[topic.key])
         try:
             event = msgspec.convert(fields, body)
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
@@ -118,9 +118,9 @@ def _fields(given: bytes) -> dict[str, Any]:
     return fields
 
 
-def _made_id(kind: type, id_: bytes | None, field: str) -> str:
+def _made_id(request: Request, id_: bytes | None, field: str) -> str:
     """Return the id of a new row: the same one whenever the same request comes."""
-    if id_ is not None and kind in {str, UUID}:
+    if id_ is not None and request.makes_ids:
         return str(uuid5(NAMESPACE_OID, id_.hex()))
     message = f"`$.{field}` is missing, and no header Idempotency-Key stands for it"
     raise NoIdError(message)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 from uuid import uuid4
 
+from larder.counters.operator_counts import RequestCounts
 from larder.declaring.compiled.requests import ReadRequest
 from larder.declaring.dead_letters import cause_of
 from larder.declaring.outcomes import (
@@ -37,7 +38,7 @@ MOST_WAITING: Final = 1_000
 """How many requests may wait for one partition: more would not be answered in time."""
 
 
-class NotHereError(RequestFailedError):
+class NotDecidedHereError(RequestFailedError):
     """This worker does not decide on the partition now; nothing has happened, so another worker may be asked."""
 
 
@@ -67,19 +68,25 @@ class Asked:
     decided: bool = False
 
 
-class Requests:
+class RequestQueue:
     """The requests at one address for one partition of their state.
 
     `ready` says whether all rows are known. `counted` are shared by all addresses of the state.
     """
 
     def __init__(
-        self, decider: Decider, counted: CountedRequests, delivery: Delivery, ready: Callable[[], bool]
+        self,
+        decider: Decider,
+        counted: CountedRequests,
+        delivery: Delivery,
+        ready: Callable[[], bool],
+        counts: RequestCounts,
     ) -> None:
         self._decider = decider
         self._counted = counted
         self._delivery = delivery
         self._ready = ready
+        self._counts = counts
         self._waiting: deque[Asked] = deque()
 
     def ask(self, asked: Asked) -> None:
@@ -123,7 +130,9 @@ class Requests:
     def _known(self, request: ReadRequest, now: float) -> Outcome | None:
         """Return the first answer of a request that has counted; raise OtherValueError if it had another value."""
         counted = None if request.id is None else self._counted.find(request.id)
-        return first_outcome(request, counted, now)
+        outcome = first_outcome(request, counted, now)
+        self._counts.repeated += outcome is not None
+        return outcome
 
     @no_exit()
     def _decided(self, asked: Asked, now: float) -> Outcome:
@@ -136,7 +145,7 @@ class Requests:
             trigger = RequestTrigger(where, request.json, timestamp)
             verdict = decider.decide(request.key, request.event, before, trigger)
         except ValueError as error:
-            decider.counts.parked += 1
+            self._counts.parked += 1
             raise NotDecidableError(cause_of(error)) from error
         decider.flush()
         row = rows.raw(request.key)
@@ -151,11 +160,11 @@ class RequestDesk:
     """Takes the requests of clients for the partitions that this worker has."""
 
     def __init__(self) -> None:
-        self._open: Mapping[tuple[str, int], Requests] = {}
+        self._open: Mapping[tuple[str, int], RequestQueue] = {}
         self._wake: Callable[[], None] = lambda: None
         self._asked: set[Future[Outcome]] = set()
 
-    def open(self, requests: Mapping[tuple[str, int], Requests], wake: Callable[[], None]) -> None:
+    def open(self, requests: Mapping[tuple[str, int], RequestQueue], wake: Callable[[], None]) -> None:
         """Take requests, by address and partition, until `close`; `wake` wakes the loop that decides on them."""
         self.close()
         self._open, self._wake = requests, wake
@@ -164,7 +173,7 @@ class RequestDesk:
         """Take no more; those that were not decided may be asked of another worker."""
         for (address, partition), each in self._open.items():
             for asked in each.take_back():
-                _fail(asked.outcome, NotHereError(f"partition {partition} of {address} moves to another worker"))
+                _fail(asked.outcome, NotDecidedHereError(f"partition {partition} of {address} moves to another worker"))
         self._open = {}
 
     def lose(self) -> None:
@@ -182,7 +191,7 @@ class RequestDesk:
         requests = self._open.get((address, partition))
         if requests is None:
             message = f"this worker does not decide on partition {partition} of {address} now"
-            raise NotHereError(message)
+            raise NotDecidedHereError(message)
         asked = Asked(request, get_running_loop().create_future(), condition)
         requests.ask(asked)
         self._asked.add(asked.outcome)

@@ -160,7 +160,7 @@ class RowWaits:
                     self._look_at(place, waits)
             await asyncio.sleep(HERE_SECONDS)
 
-    def _look_at(self, place: Place, waits: Sequence[RowWait]) -> None:
+    def _look_at(self, place: WaitedPlace, waits: Sequence[RowWait]) -> None:
         """Look up rows of this worker, unless nothing can have changed since the last look."""
         held = place.held
         try:
@@ -184,15 +184,15 @@ class RowWaits:
                 refresh = not await self._ask_all(elsewhere, refresh=refresh)
             await asyncio.sleep(REFRESH_SECONDS if refresh else THERE_SECONDS)
 
-    def _places(self) -> Mapping[Place, list[RowWait]]:
-        found: defaultdict[Place, list[RowWait]] = defaultdict(list)
+    def _places(self) -> Mapping[WaitedPlace, list[RowWait]]:
+        found: defaultdict[WaitedPlace, list[RowWait]] = defaultdict(list)
         for wait in self._waits:
             held = wait.held
             whole = held.held == "global" or not held.partition_count
-            found[Place(held, 0 if whole else partition_of(wait.key, held.partition_count))].append(wait)
+            found[WaitedPlace(held, 0 if whole else partition_of(wait.key, held.partition_count))].append(wait)
         return found
 
-    async def _ask_all(self, elsewhere: Mapping[Place, Sequence[RowWait]], *, refresh: bool) -> bool:
+    async def _ask_all(self, elsewhere: Mapping[WaitedPlace, Sequence[RowWait]], *, refresh: bool) -> bool:
         """Ask other workers for their rows; return whether all of them answered."""
         peers = await self._here.directory.peers(refresh=refresh)
         asked = []
@@ -200,7 +200,7 @@ class RowWaits:
             partitions = sorted(place.partition for place in elsewhere if place.held is held)
             shares = share(held, partitions, peers, self._here.worker)
             for peer, numbers in shares.elsewhere:
-                waits = [wait for number in numbers for wait in elsewhere[Place(held, number)]]
+                waits = [wait for number in numbers for wait in elsewhere[WaitedPlace(held, number)]]
                 asked.append(self._ask(peer, held, waits))
         answered = await asyncio.gather(*asked)
         return all(answered) and len(answered) > 0
@@ -212,7 +212,7 @@ class RowWaits:
         for some in some_keys(list(by_text), KEYS_BYTES):
             path = rows_path(held.topic.name, [("key", text) for text in some])
             answer = await self._hopping.ask(peer, path, HOP_WAIT)
-            theirs = None if answer is None or answer.kind else answer.read(_TheirRows)
+            theirs = None if answer is None or answer.kind else answer.read(_WaitedRows)
             if theirs is None:
                 return False
             positions = {each.partition: each.position for each in theirs.partitions}
@@ -224,14 +224,14 @@ class RowWaits:
         return True
 
 
-class Place(NamedTuple):
+class WaitedPlace(NamedTuple):
     """A partition of a table; 0 for a global table."""
 
     held: LocalTable
     partition: int
 
 
-class _TheirRow(msgspec.Struct):
+class _WaitedRow(msgspec.Struct):
     row: msgspec.Raw
     revision: int | None = None
 
@@ -241,8 +241,8 @@ class _Partition(msgspec.Struct):
     position: int
 
 
-class _TheirRows(msgspec.Struct):
-    rows: list[_TheirRow]
+class _WaitedRows(msgspec.Struct):
+    rows: list[_WaitedRow]
     partitions: list[_Partition]
 
 

@@ -30,7 +30,7 @@ from larder.declaring.outcomes import (
 )
 from larder.declaring.problems import Problem
 from larder.kafka.partitioner import partition_of
-from larder.operators.decides.requests import BusyError, NotHereError, UnknownOutcomeError
+from larder.operators.decides.requests import BusyError, NotDecidedHereError, UnknownOutcomeError
 from larder.queries.key_texts import encoded_key, key_text
 from larder.queries.paths import row_path
 from larder.queries.routing import candidates
@@ -67,7 +67,7 @@ FAILURES: Final = {
         "use a random UUID",
     ),
     InvalidRequestError: ("invalid", "requires a valid body", "change it; /openapi.json has its type"),
-    NotHereError: ("not-here", "requires a worker that decides on its partition", "send it again"),
+    NotDecidedHereError: ("not-here", "requires a worker that decides on its partition", "send it again"),
     BusyError: ("too-busy", "requires a turn in time", "send fewer at once, or add workers"),
     ConditionFailedError: ("changed", "requires the row that its condition names", "read the row again"),
     OtherValueError: ("invalid", "requires one body for each Idempotency-Key", "use another key for another request"),
@@ -140,7 +140,7 @@ async def _taken(request: web.Request, declared: Request, came: Posted) -> web.R
         try:
             asked = here.desk.ask(declared.address, partition, read, came.condition, seconds=DECIDE_SECONDS)
             return _decided(request, declared, held, read.key, await asked)
-        except NotHereError:
+        except NotDecidedHereError:
             if is_hop(request) or time.monotonic() > deadline:
                 raise
         if (hopped := await _elsewhere(request, held, partition, came)) is not None:

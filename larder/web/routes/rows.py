@@ -22,7 +22,8 @@ from larder.queries.lookup import held_table, look_up, look_up_after
 from larder.queries.lookup_errors import NotHereError, NotSureError
 from larder.queries.paths import row_path
 from larder.store import NotHeldError, StoreError
-from larder.web.openapi import Operation, described_fields, parameter
+from larder.web.described_fields import described_fields
+from larder.web.openapi import Operation, parameter
 from larder.web.parameters import Query, is_hop, key_of, table_of
 from larder.web.peers.client import hopping
 from larder.web.peers.lists import gathered, many

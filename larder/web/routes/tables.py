@@ -15,7 +15,8 @@ from larder.queries.paths import table_path
 from larder.queries.routing import candidates, is_mine
 from larder.queries.row_answers import state_name
 from larder.store import StoreError
-from larder.web.openapi import Operation, described_fields, parameter
+from larder.web.described_fields import described_fields
+from larder.web.openapi import Operation, parameter
 from larder.web.parameters import Query, is_hop, table_of
 from larder.web.peers.fan_out import told_by_others
 from larder.web.peers.lists import gathered

@@ -11,7 +11,7 @@ from larder.client import scaling
 from larder.client.scaling import GrowthProgress, cancel, follow
 from larder.config.connection import Connection
 from larder.declaring.facts import growth_name
-from larder.declaring.growth import Cancel, Request
+from larder.declaring.growth import Cancel, ScaleRequest
 from larder.worker.growth_log import GrowthRecords, read_growth, write_record
 from tests.support.topics import COMPACTED, create, hanging
 
@@ -26,8 +26,8 @@ def silent(_: GrowthProgress) -> None:
     """Report nothing."""
 
 
-def request(id_: str) -> Request:
-    return Request(id_, 12, 600.0, 0.0)
+def request(id_: str) -> ScaleRequest:
+    return ScaleRequest(id_, 12, 600.0, 0.0)
 
 
 @pytest.fixture

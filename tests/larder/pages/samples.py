@@ -451,6 +451,28 @@ REFUSED: dict[str, Any] = {
     },
 }
 
+ASKED = services(
+    operators=[
+        {
+            "kind": "request",
+            "name": "POST /orders",
+            "state": "shop.enriched-orders",
+            "into": ["shop.placed", "shop.paid"],
+            "example": {"customer_id": "CUSTOMER_ID", "quantity": 1},
+            "counts": {"decided": 8_120, "rows": 7_900, "emitted": 7_900, "refused": 220, "repeated": 31, "failed": 2},
+        },
+        {
+            "kind": "request",
+            "name": "POST /orders/{order_id}/cancel",
+            "state": "shop.enriched-orders",
+            "into": [],
+            "example": {},
+            "counts": {"decided": 12, "rows": 9, "emitted": 0, "refused": 3, "repeated": 0, "failed": 0},
+        },
+        {"kind": "copying", "name": "shop.copies", "counts": {"copied": 20}},
+    ]
+)
+
 PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "overview": ("/", "overview", TROUBLED),
     "tables": ("/tables", "tables", TABLE_LIST),
@@ -465,6 +487,7 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "recovery": ("/recovery", "recovery", TROUBLED),
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),
     "scaled": ("/services", "overview", scaled()),
+    "asked": ("/services", "overview", ASKED),
     "well": ("/services", "overview", WELL),
 }
 """By name: the address, the template, and its data."""

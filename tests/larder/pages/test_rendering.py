@@ -170,6 +170,21 @@ def test_the_overview_begins_with_what_is_wrong() -> None:
     assert "All is well with shipping" in page("well").text
 
 
+def test_the_overview_lists_requests_with_their_counts_and_how_to_send_one() -> None:
+    found = page("asked")
+    text = " ".join(found.text.split())
+    for said in (
+        "POST /orders shop.enriched-ordersinto shop.placedinto shop.paid decided 8,120",
+        "refused 220repeated 31failed 2",
+        'larder request \'POST /orders\' \'{"customer_id": "CUSTOMER_ID", "quantity": 1}\'',
+        "larder request 'POST /orders/ORDER_ID/cancel' Decides,",
+        "shop.copies copying copied 20",
+    ):
+        assert said in text, said
+    assert "/tables/shop.enriched-orders" in found.links()
+    assert "Requests" not in page("well").text
+
+
 def test_the_overview_of_a_service_that_is_being_scaled_shows_where_it_stands_and_what_works() -> None:
     found = page("scaled")
     assert [(tag, each["aria-current"]) for tag, each in found.tags if tag == "li" and "aria-current" in each] == [

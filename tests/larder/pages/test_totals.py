@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from larder.pages.totals import growth, others
+from larder.pages.totals import growth, others, requests
 from tests.larder.pages.samples import scaled, services, status
 
 
@@ -30,6 +30,14 @@ def test_decides_folds_reactions_and_agents_are_summed_by_name() -> None:
         ("reaction", "customers", {"changes": 10}),
         ("agent", "audit", {"given": 7, "done": 6}),
     ]
+
+
+def test_requests_are_summed_by_address_apart_from_other_operators() -> None:
+    asked = {"kind": "request", "name": "POST /orders", "state": "orders", "into": ["placed"], "example": {}}
+    one, two = ({**asked, "counts": {"decided": decided, "failed": 1}} for decided in (3, 4))
+    said = {**_said("one", operators=[one]), "workers": [{"worker": "two", "told": _said("two", operators=[two])}]}
+    assert requests(said) == [{**asked, "counts": {"decided": 7, "failed": 2}}]
+    assert others(said) == []
 
 
 def test_the_progress_of_a_growth_is_that_of_all_workers() -> None:

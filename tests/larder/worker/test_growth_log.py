@@ -10,7 +10,7 @@ import pytest
 
 from larder.config.connection import Connection
 from larder.declaring.facts import growth_name
-from larder.declaring.growth import Request
+from larder.declaring.growth import ScaleRequest
 from larder.local_broker.ports import free_port
 from larder.worker.growth_log import GrowthLog, GrowthRecords, write_record
 from tests.support.proxy import Proxy
@@ -33,8 +33,8 @@ async def following(log: GrowthLog) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def request(id_: str) -> Request:
-    return Request(id_, 6, 600.0, 0.0)
+def request(id_: str) -> ScaleRequest:
+    return ScaleRequest(id_, 6, 600.0, 0.0)
 
 
 async def test_a_log_is_followed_as_soon_as_the_broker_answers(kafka: str, service: str) -> None:
