@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 COMPACTED = {"cleanup.policy": "compact"}
 
+CREATED_SECONDS = 45
+"""Time for a topic that a worker creates when it starts, on a loaded machine."""
+
 
 class Sent(NamedTuple):
     """One record to send. `value` is a row or a plain value to encode, or bytes."""
@@ -189,7 +192,7 @@ def encoded(value: Any) -> bytes | None:
 async def read(kafka: str, topic: str, *, timeout: float = 30) -> list[ConsumerRecord]:
     """Return all committed records of a topic up to its current end, by partition and offset."""
     async with consumer(kafka) as reader:
-        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        count = await until(lambda: _partitions(reader, topic), CREATED_SECONDS, f"topic {topic}")
         tps = [TopicPartition(topic, each) for each in range(count)]
         reader.assign(tps)
         ends = await reader.end_offsets(tps)
@@ -210,7 +213,7 @@ async def read(kafka: str, topic: str, *, timeout: float = 30) -> list[ConsumerR
 async def ends(kafka: str, topic: str) -> dict[int, int]:
     """Return the end of each partition: the offset of its next record."""
     async with consumer(kafka) as reader:
-        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        count = await until(lambda: _partitions(reader, topic), CREATED_SECONDS, f"topic {topic}")
         found = await reader.end_offsets([TopicPartition(topic, each) for each in range(count)])
         return {tp.partition: end for tp, end in found.items()}
 
@@ -218,7 +221,7 @@ async def ends(kafka: str, topic: str) -> dict[int, int]:
 async def begins(kafka: str, topic: str) -> dict[int, int]:
     """Return the first offset of each partition. Earlier records were deleted."""
     async with consumer(kafka) as reader:
-        count = await until(lambda: _partitions(reader, topic), 15, f"topic {topic}")
+        count = await until(lambda: _partitions(reader, topic), CREATED_SECONDS, f"topic {topic}")
         found = await reader.beginning_offsets([TopicPartition(topic, each) for each in range(count)])
         return {tp.partition: begin for tp, begin in found.items()}
 
