@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.test_requests import MODULE, ONCE
+from tests.cluster.reservations import MODULE
+from tests.cluster.test_requests import ONCE
 from tests.support.workers import Worker, larder, none_left, running
 
 KEY = ONCE["Idempotency-Key"]
