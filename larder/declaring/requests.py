@@ -20,7 +20,7 @@ from larder.declaring.counted_requests import requests_name
 from larder.declaring.decides import Decide
 from larder.declaring.examples import example
 from larder.declaring.facts import Facts, dead_letters_name
-from larder.declaring.operators import Edge, KeptTopic, Role, names
+from larder.declaring.operators import Edge, KeptTopic, Role, Topic, names
 from larder.declaring.problems import Problem
 from larder.declaring.rows import Row
 from larder.declaring.sources import Source, TableUse
@@ -90,6 +90,10 @@ class Request(Decide):
     def wakes(self) -> bool:
         """No: only the decide of the state is woken, also by the wake-ups that a request sets."""
         return False
+
+    def meets(self) -> Iterator[tuple[Source, Topic]]:
+        """Yield its state with itself: it has a number of partitions also if nothing else meets it."""
+        yield self.state.topic, self.state.topic
 
     def summary(self) -> dict[str, Any]:
         """Return its kind, its address, its state, the topics of the events that it emits, and an example of a body."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -63,10 +63,10 @@ DRIVE_SECONDS = 0.25
 
 
 class Writer:
-    """Writes records in a unit that is fenced by the offset of `tp`: a chore of one assignment."""
+    """Writes records in a unit that `fence` fences by the offset of a partition: a chore of one assignment."""
 
-    def __init__(self, tp: TopicPartition, delivery: Delivery, output: Output) -> None:
-        self._tp = tp
+    def __init__(self, fence: Callable[[], None], delivery: Delivery, output: Output) -> None:
+        self._fence = fence
         self._delivery = delivery
         self._output = output
         self._pending: Sequence[EncodedRecord] = ()
@@ -78,7 +78,7 @@ class Writer:
     def tick(self, now: float) -> bool:
         """Write what is pending."""
         for key, value in self._pending:
-            self._delivery.touch(self._tp)
+            self._fence()
             self._delivery.emit(self._output, 0, key, value, int(now * 1000))
         wrote, self._pending = bool(self._pending), ()
         return wrote
@@ -111,13 +111,22 @@ class Driving:
 
     def chore(self, assigned: Collection[TopicPartition], delivery: Delivery) -> Writer | None:
         """Return the driver's chore of a new assignment, if this worker is the driver."""
-        first = min(self._plan.inputs, default=None)
-        tp = None if first is None else TopicPartition(first, 0)
         output = self._plan.outputs.get(growth_name(self._plan.service.name))
         self._writer, self._assigned = None, True
-        if self._log is not None and output is not None and tp is not None and tp in assigned:
-            self._writer = Writer(tp, delivery, output)
+        if self._log is not None and output is not None and (fence := self._fence(assigned, delivery)) is not None:
+            self._writer = Writer(fence, delivery, output)
         return self._writer
+
+    def _fence(self, assigned: Collection[TopicPartition], delivery: Delivery) -> Callable[[], None] | None:
+        """Return what fences the driver's units: by its first input, or by a state if it has requests only."""
+        plan = self._plan
+        tp = TopicPartition(min(plan.inputs or {each.state.topic for each in plan.decides}, default=""), 0)
+        if tp not in assigned:
+            return None
+        if tp.topic in plan.inputs:
+            return lambda: delivery.touch(tp)
+        state = self._runtime.tables[tp.topic].at(0)
+        return lambda: delivery.done(tp, state.position())
 
     async def drive(self) -> None:
         """Measure and write until cancelled; retry after temporary errors."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.support.workers import Worker, running
+from tests.support.workers import Worker, larder, running
 
 MODULE = """
 from larder import Decision, Delete, EventTopic, OwnerTopic, Row, Service
@@ -67,9 +69,21 @@ class Reservations:
     """Three workers of the service; `name` is that of the service, and the prefix of its topics."""
 
     def __init__(self, kafka: str, directory: Path, name: str) -> None:
+        self.kafka = kafka
+        self.directory = directory
         self.name = name
         module = MODULE.replace("{prefix}", name)
         self.workers = [Worker(kafka, directory, module, name, worker) for worker in ("one", "two", "three")]
+
+    def scale(self, partitions: int) -> dict[str, Any]:
+        """Run `larder scale` to its end, and return the growth that it printed."""
+        ended = larder(
+            "scale", self.name, "--partitions", str(partitions), "--json",
+            kafka=self.kafka, directory=self.directory, module=self.workers[0].module, timeout=90,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        found: dict[str, Any] = json.loads(ended.stdout)["growth"]
+        return found
 
     def owner_of(self, item: str) -> Worker:
         """Return the worker that decides on an item."""
