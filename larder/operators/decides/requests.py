@@ -27,6 +27,7 @@ from larder.declaring.outcomes import (
 )
 from larder.declaring.problems import LarderError
 from larder.delivery.delivery import Delivery
+from larder.kafka.partitioner import partition_of
 from larder.operators.decides.counted import CountedRequests
 from larder.operators.decides.decide import Decider
 from larder.operators.user_code import no_exit
@@ -88,6 +89,8 @@ class RequestQueue:
         self._ready = ready
         self._counts = counts
         self._waiting: deque[Asked] = deque()
+        self.partitions = decider.rows.output.partitions
+        """How many partitions the state has."""
 
     def ask(self, asked: Asked) -> None:
         """Let a request wait for its turn; raise BusyError if too many do."""
@@ -157,7 +160,10 @@ class RequestQueue:
 
 
 class RequestDesk:
-    """Takes the requests of clients for the partitions that this worker has."""
+    """Takes the requests of clients for the partitions that this worker has.
+
+    It places them itself: by the time that a request arrives, its state may have another number of partitions.
+    """
 
     def __init__(self) -> None:
         self._open: Mapping[tuple[str, int], RequestQueue] = {}
@@ -182,16 +188,13 @@ class RequestDesk:
             _fail(outcome, UnknownOutcomeError("the decision may have been committed"))
 
     async def ask(
-        self, address: str, partition: int, request: ReadRequest, condition: RowCondition | None, *, seconds: float
+        self, address: str, request: ReadRequest, condition: RowCondition | None, *, seconds: float
     ) -> Outcome:
         """Return the outcome of a request once it is committed, within so many seconds.
 
         Raise UnknownOutcomeError if it may count; any other RequestFailedError if nothing has happened.
         """
-        requests = self._open.get((address, partition))
-        if requests is None:
-            message = f"this worker does not decide on partition {partition} of {address} now"
-            raise NotDecidedHereError(message)
+        requests = self._queue(address, request.key)
         asked = Asked(request, get_running_loop().create_future(), condition)
         requests.ask(asked)
         self._asked.add(asked.outcome)
@@ -203,6 +206,17 @@ class RequestDesk:
         except TimeoutError:
             message = f"waited {seconds:g} s for its turn" if not asked.decided else f"no commit within {seconds:g} s"
             raise (UnknownOutcomeError if asked.decided else BusyError)(message) from None
+
+    def _queue(self, address: str, key: bytes) -> RequestQueue:
+        count = next((each.partitions for (of, _), each in self._open.items() if of == address), 0)
+        if not count:
+            message = f"this worker does not decide on any partition of {address} now"
+            raise NotDecidedHereError(message)
+        partition = partition_of(key, count)
+        if (address, partition) not in self._open:
+            message = f"this worker does not decide on partition {partition} of {address} now"
+            raise NotDecidedHereError(message)
+        return self._open[address, partition]
 
 
 def _fail(future: Future[Outcome], error: LarderError) -> None:

@@ -73,7 +73,7 @@ class RowWait:
     """A client that waits for a row of `held`.
 
     predicate  what the row has to satisfy; without one, it has to exist.
-    floor      the offset that the partition has to reach: before it, the row may be older than what the client knows.
+    after      the token of a write: before it, the row may be older than what the client knows.
     existed    there was a row, so that no row means that it was deleted, which ends the wait.
     """
 
@@ -81,14 +81,19 @@ class RowWait:
     key: bytes
     text: str
     predicate: Predicate | None
-    floor: int = 0
+    after: str | None = None
     existed: bool = False
     last: Seen | None = None
     over: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def move_to(self, held: LocalTable) -> None:
+        """Go on with the table as it is now: a service that has been scaled reads it from another topic."""
+        if held is not self.held:
+            self.held, self.last = held, None
+
     def look(self, seen: Seen) -> None:
         """End the wait if the row satisfies the predicate (True), or is deleted (False)."""
-        if self.over.done() or seen.position < self.floor:
+        if self.over.done() or seen.position < _floor(self.after, self.held):
             return
         changed, self.last = self.last is None or seen.row != self.last.row, seen
         if seen.row is None:
@@ -187,6 +192,7 @@ class RowWaits:
     def _places(self) -> Mapping[WaitedPlace, list[RowWait]]:
         found: defaultdict[WaitedPlace, list[RowWait]] = defaultdict(list)
         for wait in self._waits:
+            wait.move_to(self._here.tables[wait.held.topic.name])
             held = wait.held
             whole = held.held == "global" or not held.partition_count
             found[WaitedPlace(held, 0 if whole else partition_of(wait.key, held.partition_count))].append(wait)
@@ -217,7 +223,7 @@ class RowWaits:
                 return False
             positions = {each.partition: each.position for each in theirs.partitions}
             for text, row in zip(some, theirs.rows, strict=False):
-                for wait in by_text[text]:
+                for wait in (each for each in by_text[text] if each.held is held):
                     partition = partition_of(wait.key, held.partition_count)
                     json = None if row.row == NO_ROW else bytes(row.row)
                     wait.look(Seen(json, row.revision, partition, positions.get(partition, 0), peer.worker))
@@ -258,7 +264,7 @@ def _seen(held: LocalTable, wait: RowWait, numbers: Sequence[int], position: int
     return Seen(row, origin.revision if held.topic.revision else None, origin.partition, position, here.worker)
 
 
-def floor_of(after: str | None, held: LocalTable) -> int:
+def _floor(after: str | None, held: LocalTable) -> int:
     """Return the offset that the partition of a write has to reach; `after` is the token of that write.
 
     A token of another topic says nothing about this one: the service has been scaled since.

@@ -38,7 +38,7 @@ from larder.store import Token
 from larder.web.limits import BODIES, UNTIMED
 from larder.web.parameters import Query, is_hop
 from larder.web.peers.client import KEPT_HEADERS, hopping
-from larder.web.peers.row_waits import PredicateFailedError, RowWait, floor_of, is_gone, row_waits
+from larder.web.peers.row_waits import PredicateFailedError, RowWait, is_gone, row_waits
 from larder.web.posted import Posted, UnacceptableError, posted
 from larder.web.responses import JSON, failed, passed_on
 from larder.web.sources import SOURCES, sources
@@ -133,24 +133,25 @@ def _handler(compiled: CompiledRequest) -> Callable[[web.Request], Awaitable[web
 async def _taken(request: web.Request, declared: Request, came: Posted) -> web.Response:
     """Decide here, or let the worker that has the partition decide; while it moves, try again."""
     here, read = sources(request), came.read
-    held = here.tables[declared.state.name]
     deadline = time.monotonic() + MOVE_SECONDS
     while True:
-        partition = partition_of(read.key, held.partition_count) if held.partition_count else -1
+        # The one of now: the service may be scaled meanwhile.
+        held = here.tables[declared.state.name]
         try:
-            asked = here.desk.ask(declared.address, partition, read, came.condition, seconds=DECIDE_SECONDS)
+            asked = here.desk.ask(declared.address, read, came.condition, seconds=DECIDE_SECONDS)
             return _decided(request, declared, held, read.key, await asked)
         except NotDecidedHereError:
             if is_hop(request) or time.monotonic() > deadline:
                 raise
-        if (hopped := await _elsewhere(request, held, partition, came)) is not None:
+        if held.partition_count and (hopped := await _elsewhere(request, held, came)) is not None:
             return passed_on(request, hopped.body, hopped.status, hopped.headers)
         await asyncio.sleep(TRY_SECONDS)
 
 
-async def _elsewhere(request: web.Request, held: LocalTable, partition: int, came: Posted) -> Hopped | None:
+async def _elsewhere(request: web.Request, held: LocalTable, came: Posted) -> Hopped | None:
     """Return the answer of the worker that has the partition; None if nobody takes the request now."""
     here, topic = sources(request), held.stored.topic.name
+    partition = partition_of(came.read.key, held.partition_count)
     peers = await here.directory.peers(refresh=True)
     peer = next((each for each in candidates(peers, topic, partition, here.worker)), None)
     if peer is None or not peer.processes(topic, partition):
@@ -193,7 +194,7 @@ async def _when_satisfied(request: web.Request, declared: Request, until: Until,
     """Answer once the row satisfies the predicate, from the decision on; with 202 once the time is over."""
     held, decided = sources(request).tables[declared.state.name], _read(answer)
     key, known = encoded_key(held.topic, decided.key), decided.row != NO_ROW
-    wait = RowWait(held, key, decided.key, until.predicate, floor_of(decided.token, held), existed=known)
+    wait = RowWait(held, key, decided.key, until.predicate, decided.token, existed=known)
     if not known or wait.satisfied_by(bytes(decided.row)):
         return answer
     # Without a token it is not known from where on a row is newer than the decision.

@@ -27,7 +27,7 @@ from larder.web.openapi import Operation, parameter
 from larder.web.parameters import Query, is_hop, key_of, table_of
 from larder.web.peers.client import hopping
 from larder.web.peers.lists import gathered, many
-from larder.web.peers.row_waits import RowWait, floor_of, is_gone, row_waits
+from larder.web.peers.row_waits import RowWait, is_gone, row_waits
 from larder.web.peers.rows import is_known_as_mine, route, unserved
 from larder.web.read_options import NOTHING, PARAMETERS, USUAL_WAIT, wanted_of
 from larder.web.responses import passed_on, prefers_html, respond
@@ -52,9 +52,12 @@ async def row(request: web.Request) -> web.Response:
     wanted, until = wanted_of(asked), until_of(asked, here, held.topic.name)
     if until is None:
         return await _row(request, held, text, wanted)
-    wait = RowWait(held, encoded_key(held.topic, text), text, until.predicate, floor_of(wanted.after, held))
+    wait = RowWait(held, encoded_key(held.topic, text), text, until.predicate, wanted.after)
     satisfied = await row_waits(request).wait(wait, until.seconds, lambda: is_gone(request))
-    answer = await _row(request, held, text, wanted)
+    if wait.held is not held:
+        # The service was scaled meanwhile: its new topic has every row that the token is about.
+        wanted = wanted._replace(after=None)
+    answer = await _row(request, wait.held, text, wanted)
     if satisfied is None and answer.status == web.HTTPOk.status_code:
         answer.set_status(web.HTTPAccepted.status_code)
     return answer
