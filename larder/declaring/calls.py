@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Unknown: TypeAlias = Literal["retry", "dead-letter"]
-
-OUTAGES: Final[tuple[type[BaseException], ...]] = (TimeoutError, ConnectionError, OSError)
-"""Errors that mean that the other side is down, whatever the event is."""
 
 
 class Unavailable(LarderError):  # noqa: N818 - a state of the other side, and the name that users write

@@ -7,7 +7,7 @@ the assignment of the partition.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -15,9 +15,6 @@ from larder.declaring.coordinates import Coordinates
 from larder.declaring.records import PlainRecord
 from larder.declaring.rows import Row
 from larder.declaring.topics import OwnerTopic, Rekeyed, of_generation
-
-CAUSE_CHARACTERS: Final = 200
-"""How much of an error's text is kept: it may quote what nobody should read later."""
 
 
 class Beginning(msgspec.Struct, frozen=True):

@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from larder.declaring.calls import OUTAGES, Attempt, Call, Unavailable
+from larder.declaring.calls import Attempt, Call
 from larder.declaring.compiled.calls import CompiledCall
-from larder.declaring.stored_calls import CAUSE_CHARACTERS, Beginning, Done, Failed, StoredCall, encode
-from larder.declaring.user_functions import FunctionFailedError
+from larder.declaring.stored_calls import Beginning, Done, Failed, StoredCall, encode
 from larder.delivery.output import Output
 from larder.operators.calls.breaker import Breaker
+from larder.operators.calls.results import cause_of, done, is_outage
 
 log = logging.getLogger("larder")
 
@@ -165,11 +165,11 @@ class Outside:
                 del self.running[call.id]
         if error is None:
             self.breaker.succeeded(began)
-            return self._done(call, returned)
-        if isinstance(error, (*OUTAGES, Unavailable, *self.call.outages)):
-            return self._outage(call, running.begun, began, _cause(error))
+            return done(self.compiled, call, returned)
+        if is_outage(self.call, error):
+            return self._outage(call, running.begun, began, cause_of(error))
         self.breaker.succeeded(began)
-        return self._failure(call, running.begun, _cause(error))
+        return self._failure(call, running.begun, cause_of(error))
 
     def _work(self, start: Start) -> asyncio.Task[tuple[Any, BaseException | None]]:
         attempt = Attempt(start.call.key, start.call.attempt)
@@ -183,12 +183,6 @@ class Outside:
         log.warning("call %s of %s does not end when its time is over: it keeps its place", self.call.name, call)
         running.left = True
         work.add_done_callback(lambda _: self.running.pop(call, None))
-
-    def _done(self, call: StoredCall, returned: Any) -> Done:
-        try:
-            return Done(call.id, call.attempt, self.compiled.results(returned))
-        except ValueError as error:
-            return Done(call.id, call.attempt, unusable=_shortened(str(error)))
 
     def _outage(self, call: StoredCall, by: Beginning, began: float, cause: str) -> Failed:
         now = self.clock()
@@ -243,19 +237,3 @@ async def _in_thread(function: Callable[..., Any], event: Any, attempt: Attempt)
 def _set(ended: asyncio.Future[tuple[Any, BaseException | None]], found: tuple[Any, BaseException | None]) -> None:
     if not ended.done():
         ended.set_result(found)
-
-
-def _cause(error: BaseException) -> str:
-    """Return the class and the text of an error, without what addresses may carry behind their question mark."""
-    if isinstance(error, FunctionFailedError):
-        return _shortened(str(error))
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an error's own code may fail too
-        text = "its message cannot be read"
-    words = [word.split("?", 1)[0] + "?…" if "?" in word and "/" in word else word for word in text.split()]
-    return _shortened(f"{type(error).__name__}: {' '.join(words)}".rstrip(": "))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= CAUSE_CHARACTERS else f"{text[:CAUSE_CHARACTERS]}…"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from math import inf
 
 
 @dataclass(eq=False)
@@ -88,6 +89,10 @@ class CallTurns:
                 return turn
             heappop(self._due)
         return None
+
+    def next_due(self) -> float:
+        """Return the time at which a call is due next; infinity if none waits."""
+        return min((queue[0].due for queue in self._queues.values()), default=inf)
 
     def _push(self, turn: CallTurn) -> None:
         heappush(self._due, (turn.due, turn.number, turn.id))
