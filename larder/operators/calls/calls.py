@@ -6,7 +6,6 @@ back through a topic. What becomes of it is decided in `transitions.py`, and don
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
@@ -80,7 +79,6 @@ class PartitionCalls:
         self._since = at.clock()
         self._slices: Iterator[Sequence[bytes]] | None = None
         self._found: list[StoredCall] = []
-        self._reports: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -255,9 +253,7 @@ class PartitionCalls:
         if call.id in outside.running or call.id in outside.reserved:
             return
         if call.id in outside.finished:
-            task = asyncio.create_task(outside.report(call.id, self._outcomes), name=f"outcome of {call.id}")
-            self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
+            outside.report(call.id, self._outcomes)
             return
         try:
             _, event = self._compiled.read(call.value)

@@ -74,6 +74,7 @@ class Outside:
     finished: dict[str, Finished] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
     stopping: bool = False
+    _reports: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
     def call(self) -> Call:
@@ -116,10 +117,15 @@ class Outside:
         running = self.running[call.id] = RunningCall(call.begun)
         running.task = asyncio.create_task(self._run(start, running), name=f"call {self.call.name}")
 
-    async def report(self, call: str, outcomes: Output) -> None:
-        """Publish the outcome of a call once more."""
-        if (found := self.finished.get(call)) is not None:
-            await self.publish(outcomes.topic, found.place, encode(found.outcome))
+    def report(self, call: str, outcomes: Output) -> None:
+        """Publish the outcome of a call, unless that is under way."""
+        if call in self.finished and call not in self._reports:
+            task = asyncio.create_task(self._report(self.finished[call], outcomes), name=f"outcome of {call}")
+            self._reports[call] = task
+            task.add_done_callback(lambda _: self._reports.pop(call, None))
+
+    async def _report(self, found: Finished, outcomes: Output) -> None:
+        await self.publish(outcomes.topic, found.place, encode(found.outcome))
 
     def forget(self, call: str) -> None:
         """Forget the outcome of a call: it is processed."""
@@ -128,9 +134,12 @@ class Outside:
     async def stop(self, seconds: float) -> None:
         """Begin no more calls, and wait for those that run; after that time, leave them behind."""
         self.stopping = True
-        tasks = {each.task for each in self.running.values() if each.task is not None and not each.left}
-        if tasks:
-            await asyncio.wait(tasks, timeout=min(seconds, self.call.timeout))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(seconds, self.call.timeout)
+        running = [each.task for each in self.running.values() if each.task is not None and not each.left]
+        while (waiting := {*running, *self._reports.values()}) and loop.time() < until:
+            await asyncio.wait(waiting, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            running = [each for each in running if not each.done()]
         for call, each in self.running.items():
             log.warning("call %s of %s still runs: the worker stops without its outcome", self.call.name, call)
             if each.task is not None:
@@ -145,7 +154,7 @@ class Outside:
         else:
             outcome = await self._outcome(start, running)
         self._keep(call, outcome)
-        await self.report(call.id, start.outcomes)
+        self.report(call.id, start.outcomes)
 
     async def _outcome(self, start: Start, running: RunningCall) -> Done | Failed:
         call, began = start.call, self.clock()
