@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.support.topics import create
+import msgspec
+
+from tests.conftest import unique
+from tests.support.beside import Beside
+from tests.support.topics import Sent, create, read, send
 from tests.support.workers import Worker, larder, running
 
 MODULE = """
@@ -71,8 +76,13 @@ def ask(order: Order, attempt: Attempt) -> None:
     retry=Retry(first=0.2, most=1.0, within=60.0, attempts=3),
 )
 async def charge(order: Order, attempt: Attempt) -> Paid:
-    if order.customer.startswith("exits"):
+    if order.customer.endswith("-exits"):
         os._exit(1)
+    while order.customer.endswith("-hangs"):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
     await asyncio.to_thread(ask, order, attempt)
     return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number)
 """
@@ -142,6 +152,10 @@ class Payments:
         names = ("one", "two", "three")[:workers]
         self.workers = [Worker(kafka, directory, module, name, worker) for worker in names]
 
+    def scale(self, partitions: int) -> None:
+        """Run `larder scale` to its end."""
+        assert self.larder("scale", self.name, "--partitions", str(partitions))["growth"]["phase"] == "done"
+
     def larder(self, *words: str) -> Any:
         """Run a subcommand, and return what it printed as JSON."""
         ended = larder(
@@ -149,6 +163,42 @@ class Payments:
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return json.loads(ended.stdout)
+
+
+class Customers:
+    """Sends orders to the service, and reads what came of them."""
+
+    def __init__(self, payments: Payments, beside: Beside, test: str) -> None:
+        self.payments = payments
+        self.provider: Provider = payments.provider
+        self.test = unique(test)
+        self._beside = beside
+
+    def order(self, *numbers: int, customers: int = 10, customer: str = "", amount: int = 1) -> list[str]:
+        """Send orders of several customers; return their ids."""
+        ids = [f"{self.test}-{number}" for number in numbers]
+        sent = [
+            Sent(
+                each, {"order_id": each, "customer": f"{self.test}-{customer or number % customers}", "amount": amount}
+            )
+            for each, number in zip(ids, numbers, strict=True)
+        ]
+        self._beside.call(send(self.payments.kafka, f"{self.payments.name}.orders", sent))
+        return ids
+
+    def results(self, topic: str) -> list[dict[str, Any]]:
+        """Return the events of this test in a topic of the service."""
+        records = self._beside.call(read(self.payments.kafka, f"{self.payments.name}.{topic}"))
+        events = [msgspec.json.decode(each.value or b"") for each in records]
+        return [each for each in events if each["order_id"].startswith(self.test)]
+
+    def until(self, topic: str, count: int, seconds: float = 30) -> list[dict[str, Any]]:
+        """Wait until there are so many events of this test in a topic."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.results(topic)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events in {topic} after {seconds:g} s"
+            time.sleep(0.1)
+        return found
 
 
 @contextmanager

@@ -25,6 +25,9 @@ log = logging.getLogger("larder")
 CANCEL_SECONDS: Final = 0.5
 """How long a call that took too long may take to end once it is cancelled."""
 
+STOP_PAUSE_SECONDS: Final = 0.02
+"""The pause between two looks at the calls that a stop waits for."""
+
 KEPT_SECONDS: Final = 600.0
 """How long an outcome is kept in memory at most, to publish it again if nobody has processed it."""
 
@@ -74,6 +77,7 @@ class Outside:
     finished: dict[str, Finished] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
     stopping: bool = False
+    stopped: bool = False
     _reports: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -112,7 +116,7 @@ class Outside:
         call = start.call
         assert call.begun is not None  # noqa: S101 - its beginning is committed
         self.reserved.discard(call.id)
-        if call.id in self.running:
+        if self.stopped or call.id in self.running:
             return
         running = self.running[call.id] = RunningCall(call.begun)
         running.task = asyncio.create_task(self._run(start, running), name=f"call {self.call.name}")
@@ -132,18 +136,22 @@ class Outside:
         self.finished.pop(call, None)
 
     async def stop(self, seconds: float) -> None:
-        """Begin no more calls, and wait for those that run; after that time, leave them behind."""
+        """Begin no more calls, and wait for those that have begun; after that time, leave them behind."""
         self.stopping = True
         loop = asyncio.get_running_loop()
         until = loop.time() + min(seconds, self.call.timeout)
-        running = [each.task for each in self.running.values() if each.task is not None and not each.left]
-        while (waiting := {*running, *self._reports.values()}) and loop.time() < until:
-            await asyncio.wait(waiting, timeout=until - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-            running = [each for each in running if not each.done()]
+        # Level by level: a unit may still commit a beginning, a call ends, and its outcome goes out.
+        while self._unfinished and loop.time() < until:  # noqa: ASYNC110 - a level, see above
+            await asyncio.sleep(STOP_PAUSE_SECONDS)
+        self.stopped = True
         for call, each in self.running.items():
             log.warning("call %s of %s still runs: the worker stops without its outcome", self.call.name, call)
             if each.task is not None:
                 each.task.cancel()
+
+    @property
+    def _unfinished(self) -> bool:
+        return bool(self.reserved or self._reports or any(not each.left for each in self.running.values()))
 
     async def _run(self, start: Start, running: RunningCall) -> None:
         call, now = start.call, self.clock()

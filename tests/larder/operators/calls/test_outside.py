@@ -47,11 +47,14 @@ class Caller:
         assert topic == OUTCOMES.topic
         self.published.append(read(value))
 
-    def start(self, name: str = "o1", begins: float = 0.0) -> StoredCall:
-        call = StoredCall(
+    def stored(self, name: str = "o1") -> StoredCall:
+        return StoredCall(
             id=name, place=b"k", number=1, topic="t", partition=0, offset=0, timestamp=0, message_key=None, value=b"{}",
             headers=[], key=name, since=0, due=0,
         )  # fmt: skip
+
+    def start(self, name: str = "o1", begins: float = 0.0) -> StoredCall:
+        call = self.stored(name)
         started = begun(call, self.outside.reserve(name, time.time() + begins))
         self.outside.start(Start(started, Order(order_id=name), OUTCOMES))
         return started
@@ -192,3 +195,17 @@ async def test_no_more_calls_run_than_declared() -> None:
     assert not caller.outside.admits(time.time())
     release.set()
     assert isinstance(await caller.outcome(), Done)
+
+
+async def test_a_call_whose_beginning_is_committed_while_the_worker_stops_still_runs() -> None:
+    caller = Caller(succeed)
+    call = caller.stored()
+    started = begun(call, caller.outside.reserve(call.id, time.time()))
+    stopping = asyncio.create_task(caller.outside.stop(2.0))
+    await asyncio.sleep(0.05)
+    caller.outside.start(Start(started, Order(order_id="o1"), OUTCOMES))
+    await stopping
+    assert isinstance(caller.published.pop(), Done)
+    caller.outside.start(Start(started, Order(order_id="o1"), OUTCOMES))
+    await asyncio.sleep(0.05)
+    assert not caller.outside.running, "it is too late: another worker makes this attempt"
