@@ -28,6 +28,10 @@ MOST_ONCE: Final = 255
 """The bounds of the characters of an `Idempotency-Key`: no two clients choose the same one, and it fits a header."""
 
 
+MOST_KEY: Final = 2_000
+"""The most bytes of the key of a row, so that its address fits a header, also if each byte is percent-encoded."""
+
+
 class InvalidRequestError(LarderError, ValueError):
     """What a client sent is not a request; the message names the field, as in `$.amount`.
 
@@ -73,6 +77,9 @@ class CompiledRequest:
 
     request: Request
     read: Callable[[bytes, Mapping[str, str], str | None], ReadRequest]
+
+
+_ANY: Final = decoder(Any)
 
 
 def compile_request(request: Request) -> CompiledRequest:
@@ -139,8 +146,8 @@ def _typed(body: type[Row]) -> Callable[[bytes, Mapping[str, Any], Mapping[str, 
 
 def _fields(given: bytes) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(given or b"{}")
-    except msgspec.DecodeError as error:
+        fields = _ANY(given) if given.strip() else {}
+    except ValueError as error:
         message = f"the body is no JSON: {error}"
         raise InvalidRequestError(message) from error
     if not isinstance(fields, dict):
@@ -167,7 +174,11 @@ def _converted(text: str, kind: Any, name: str) -> Any:
 
 def _encoded(codec: KeyType, value: Any, field: str) -> bytes:
     try:
-        return codec.encode(value)
+        key = codec.encode(value)
     except ValueError as error:
         message = f"{error} - at `$.{field}`"
         raise InvalidRequestError(message) from error
+    if len(key) > MOST_KEY:
+        message = f"a key of {len(key):,} bytes, above {MOST_KEY:,} - at `$.{field}`"
+        raise InvalidRequestError(message)
+    return key

@@ -189,7 +189,8 @@ def wishes(draw: Draw) -> Sent:
 def test_what_the_type_has_is_taken_however_it_is_written(sent: Sent) -> None:
     read = READ(msgspec.json.encode(sent.value), {}, None)
     assert read.event == msgspec.json.decode(msgspec.json.encode(sent.value), type=Wish)
-    assert READ(read.json, {}, None) == read
+    again = READ(read.json, {}, None)
+    assert (again.event, again.digest) == (read.event, read.digest)
 
 
 @given(wishes(), st.data(), st.sampled_from(["order_id", "text ", "item_count", "type", "", "1"]))
