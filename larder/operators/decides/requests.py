@@ -124,7 +124,9 @@ class RequestQueue:
         asked.decided = True
         # Even a decision that changes nothing may rest on rows that are not committed yet.
         self._decider.rows.fence()
-        self._delivery.unit.afterwards.append(partial(self._tell, asked.outcome, outcome))
+        unit = self._delivery.unit
+        unit.afterwards.append(partial(self._tell, asked.outcome, outcome))
+        unit.awaited = True
 
     def _tell(self, asked: Future[Outcome], outcome: Outcome) -> None:
         if not asked.done():
