@@ -102,7 +102,9 @@ def compile_request(request: Request) -> CompiledRequest:
                 message = f"`$.{names[name]}` differs from the path, which has {path[name]!r}"
                 raise InvalidRequestError(message)
         key = _encoded(topic.key_codec, getattr(event, topic.key), names[topic.key])
-        return ReadRequest(key, event, msgspec.json.encode(event), id_, digest(event, fields))
+        # Requests about different rows may lie in different partitions, which do not know of each other.
+        counts_as = None if id_ is None else hash_of(id_, key)
+        return ReadRequest(key, event, msgspec.json.encode(event), counts_as, digest(event, fields))
 
     def read_any(given: bytes, path: Mapping[str, str], once: str | None = None) -> ReadRequest:
         _require_plain(once)

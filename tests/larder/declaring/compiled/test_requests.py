@@ -185,6 +185,11 @@ def test_a_field_in_the_path_may_be_written_in_another_way_in_the_body() -> None
         read(b"{}", {**path, "number": str(2**63)})
 
 
+def test_a_key_counts_for_its_row_whose_partition_knows_of_no_other() -> None:
+    ids = {COMPILED.read(b'{"order_id": "%b"}' % order, {}, ONCE).id for order in (b"o1", b"o2", b"o1")}
+    assert len(ids) == 2
+
+
 def test_a_key_counts_for_its_address_and_its_scope() -> None:
     def ids(address: str) -> list[bytes | None]:
         declared = SERVICE.request(address, state=REQUEST.state, scope="tenant")
