@@ -189,8 +189,10 @@ def _credit(chance: random.Random, name: str) -> Asked:
     bodies: list[Any] = [{"amount": amount} for amount in (0, 1, 1, 2, 2, 2, 13, -1)]
     bodies += [{"customer_id": key, "amount": 2}, {"amount": 1, "wake": soon}]
     bodies += [{"customer_id": "other", "amount": 2}, {}, {"amount": "1"}, {"amount": 1, "sum": 1}, b"{", b"[]"]
-    once = chance.choice([None, f"{name}-once-0123456789", f"{name}-again-0123456789", "short"])
-    return Asked(f"POST /customers/{key}/credit", chance.choice(bodies), once)
+    body = chance.choice([*bodies, {"amount": 2}, {"amount": 2}, {"amount": -1}, {"amount": -1}])
+    of_amount = f"{name}-once-{body.get('amount') if isinstance(body, dict) else None}-0123456789"
+    once = chance.choice([None, of_amount, of_amount, f"{name}-any-0123456789", "short"])
+    return Asked(f"POST /customers/{key}/credit", body, once)
 
 
 def _customer(chance: random.Random, name: str) -> Input:

@@ -36,7 +36,7 @@ OUTPUTS = (
 TABLES = ("customers", "products", "labels", "spent", "mails")
 OWN_REVISIONS = ("spent", "mails")
 
-ANSWERS = {(200, False), (201, False), (201, True), (400, False), (409, False), (422, False), (500, False)}
+ANSWERS = {(200, False), (201, False), (201, True), (400, False), (409, False), (409, True), (422, False), (500, False)}
 """The statuses of answers to requests, and whether they are first answers that come again."""
 
 PATIENCE = 30
