@@ -114,8 +114,13 @@ def test_calls_go_on_while_their_service_is_scaled(payments: Payments, customers
 
 @pytest.mark.timeout(240)
 def test_a_function_that_ends_its_process_is_given_up_and_workers_live(
-    payments: Payments, customers: Customers
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
 ) -> None:
+    with paying(kafka, tmp_path, prefix, timeout=0.5) as payments:
+        require_given_up(payments, Customers(payments, beside, "o"))
+
+
+def require_given_up(payments: Payments, customers: Customers) -> None:
     bad = customers.order(1, customer="exits")
     deadline = time.monotonic() + 120
     while not (found := customers.results("not-paid")):
@@ -132,12 +137,19 @@ def test_a_function_that_ends_its_process_is_given_up_and_workers_live(
 
 
 @pytest.mark.timeout(240)
-def test_calls_that_never_end_do_not_keep_a_worker_from_stopping(payments: Payments, customers: Customers) -> None:
-    customers.order(*range(20), customer="hangs")
-    others = customers.order(*range(100, 130))
-    require_paid_once(customers, others)
-    time.sleep(3)
-    began = time.monotonic()
-    for worker in payments.workers:
-        worker.stop()
-    assert time.monotonic() - began < 35
+def test_calls_that_never_end_do_not_keep_a_worker_from_stopping(
+    kafka: str, prefix: str, tmp_path: Path, beside: Beside
+) -> None:
+    with paying(kafka, tmp_path, prefix, timeout=2.0, ends_well=False) as payments:
+        customers = Customers(payments, beside, "o")
+        customers.order(0, customer="hangs")
+        require_paid_once(customers, customers.order(*range(100, 130)))
+        while not any("does not end when its time is over" in each.text for each in payments.workers):
+            time.sleep(0.1)
+        began = time.monotonic()
+        for worker in payments.workers:
+            worker.signal(signal.SIGTERM)
+        for worker in payments.workers:
+            worker.exit_code()
+        assert time.monotonic() - began < 20
+        assert any("still runs: the worker stops without its outcome" in each.text for each in payments.workers)

@@ -242,8 +242,9 @@ class PartitionCalls:
         turn.begun = turn.mine = True
         self.turns.look_at(turn, now + self._compiled.call.timeout + AGAIN_SECONDS)
         self._at.delivery.touch(self._at.tp)
-        start = partial(self._outside.start, Start(begun, event, self._outcomes))
+        start = partial(self._outside.start, Start(begun, event))
         self._at.delivery.unit.afterwards.append(start)
+        self._at.delivery.unit.awaited = True
         self.counts.begun += 1
 
     def _pursue(self, turn: CallTurn, call: StoredCall, now: float) -> None:
@@ -253,14 +254,14 @@ class PartitionCalls:
         if call.id in outside.running or call.id in outside.reserved:
             return
         if call.id in outside.finished:
-            outside.report(call.id, self._outcomes)
+            outside.report(call.id)
             return
         try:
             _, event = self._compiled.read(call.value)
         except ValueError as error:
             self._follow_in_chore(turn, call, Park(cause_of(error)))
             return
-        outside.start(Start(call, event, self._outcomes))
+        outside.start(Start(call, event))
 
     def _follow_in_chore(self, turn: CallTurn, call: StoredCall, following: Next) -> None:
         self._at.delivery.touch(self._at.tp)

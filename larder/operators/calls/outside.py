@@ -28,6 +28,9 @@ CANCEL_SECONDS: Final = 0.5
 STOP_PAUSE_SECONDS: Final = 0.02
 """The pause between two looks at the calls that a stop waits for."""
 
+MOVED_SECONDS: Final = 60.0
+"""Outcomes that are older were copied into the next generation with their topic."""
+
 KEPT_SECONDS: Final = 600.0
 """How long an outcome is kept in memory at most, to publish it again if nobody has processed it."""
 
@@ -36,11 +39,10 @@ Publish = Callable[[str, bytes, bytes], Awaitable[None]]
 
 
 class Start(NamedTuple):
-    """A call whose beginning is committed, with its event; its outcome goes to `outcomes`."""
+    """A call whose beginning is committed, with its event."""
 
     call: StoredCall
     event: Any
-    outcomes: Output
 
 
 @dataclass
@@ -64,10 +66,11 @@ class Finished(NamedTuple):
 class Outside:
     """The calls of one declaration in this worker: how many run, and whether the other side is reachable.
 
-    `worker` and `run` name this process. `clock` returns seconds since the epoch.
+    `worker` and `run` name this process. `clock` returns seconds since the epoch. Outcomes go to the topic `outcomes`.
     """
 
     compiled: CompiledCall
+    outcomes: Output
     worker: str
     run: str
     clock: Callable[[], float]
@@ -121,15 +124,23 @@ class Outside:
         running = self.running[call.id] = RunningCall(call.begun)
         running.task = asyncio.create_task(self._run(start, running), name=f"call {self.call.name}")
 
-    def report(self, call: str, outcomes: Output) -> None:
+    def report(self, call: str) -> None:
         """Publish the outcome of a call, unless that is under way."""
         if call in self.finished and call not in self._reports:
-            task = asyncio.create_task(self._report(self.finished[call], outcomes), name=f"outcome of {call}")
+            task = asyncio.create_task(self._report(self.finished[call]), name=f"outcome of {call}")
             self._reports[call] = task
             task.add_done_callback(lambda _: self._reports.pop(call, None))
 
-    async def _report(self, found: Finished, outcomes: Output) -> None:
-        await self.publish(outcomes.topic, found.place, encode(found.outcome))
+    def move_to(self, outcomes: Output) -> None:
+        """Publish into the topic of another generation from now on, and again what may have missed its copying."""
+        if outcomes.topic != self.outcomes.topic:
+            self.outcomes = outcomes
+            since = self.clock() - MOVED_SECONDS
+            for call in [each for each, found in self.finished.items() if found.at > since]:
+                self.report(call)
+
+    async def _report(self, found: Finished) -> None:
+        await self.publish(self.outcomes.topic, found.place, encode(found.outcome))
 
     def forget(self, call: str) -> None:
         """Forget the outcome of a call: it is processed."""
@@ -162,7 +173,7 @@ class Outside:
         else:
             outcome = await self._outcome(start, running)
         self._keep(call, outcome)
-        self.report(call.id, start.outcomes)
+        self.report(call.id)
 
     async def _outcome(self, start: Start, running: RunningCall) -> Done | Failed:
         call, began = start.call, self.clock()

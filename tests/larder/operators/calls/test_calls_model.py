@@ -88,7 +88,7 @@ class Process:
             self.running[start.call.id] = start
             self.world.started(start)
 
-    def report(self, call: str, _: Output) -> None:
+    def report(self, call: str) -> None:
         if (found := self.finished.get(call)) is not None:
             if isinstance(found.outcome, Done):
                 self.world.note_done(order_of(call))
@@ -263,7 +263,7 @@ class World(RuleBasedStateMachine):
             self.excuse(start.event.order_id)
         process.finished[call.id] = Finished(outcome, call.place, self.now)
         if published:
-            process.report(call.id, OUTCOMES)
+            process.report(call.id)
 
     @invariant()
     def no_result_comes_twice(self) -> None:
@@ -279,7 +279,7 @@ class World(RuleBasedStateMachine):
                     value = msgspec.json.encode(Paid(order_id=start.event.order_id))
                     done = Done(call, start.call.attempt, [ResultEvent(0, start.event.order_id.encode(), value)])
                     process.finished[call] = Finished(done, start.call.place, self.now)
-                    process.report(call, OUTCOMES)
+                    process.report(call)
             self.table.read(1_000)
             self.tick(3.0)
             self.take_events(1_000)

@@ -41,7 +41,7 @@ class Caller:
         service.call(ORDERS, into=PAID, **{"timeout": 0.2, **options})(function)
         self.published: list[Any] = []
         compiled = compile_call(service.calls[0])
-        self.outside = Outside(compiled, "one", "run", time.time, self.publish)
+        self.outside = Outside(compiled, OUTCOMES, "one", "run", time.time, self.publish)
 
     async def publish(self, topic: str, _: bytes, value: bytes) -> None:
         assert topic == OUTCOMES.topic
@@ -56,7 +56,7 @@ class Caller:
     def start(self, name: str = "o1", begins: float = 0.0) -> StoredCall:
         call = self.stored(name)
         started = begun(call, self.outside.reserve(name, time.time() + begins))
-        self.outside.start(Start(started, Order(order_id=name), OUTCOMES))
+        self.outside.start(Start(started, Order(order_id=name)))
         return started
 
     async def outcome(self, seconds: float = 3.0) -> Any:
@@ -203,9 +203,9 @@ async def test_a_call_whose_beginning_is_committed_while_the_worker_stops_still_
     started = begun(call, caller.outside.reserve(call.id, time.time()))
     stopping = asyncio.create_task(caller.outside.stop(2.0))
     await asyncio.sleep(0.05)
-    caller.outside.start(Start(started, Order(order_id="o1"), OUTCOMES))
+    caller.outside.start(Start(started, Order(order_id="o1")))
     await stopping
     assert isinstance(caller.published.pop(), Done)
-    caller.outside.start(Start(started, Order(order_id="o1"), OUTCOMES))
+    caller.outside.start(Start(started, Order(order_id="o1")))
     await asyncio.sleep(0.05)
     assert not caller.outside.running, "it is too late: another worker makes this attempt"
