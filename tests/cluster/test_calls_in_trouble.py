@@ -126,7 +126,7 @@ def require_given_up(payments: Payments, customers: Customers) -> None:
     while not (found := customers.results("not-paid")):
         assert time.monotonic() < deadline, "not given up within 120 s"
         for worker in payments.workers:
-            if not worker.alive:
+            if not worker.alive():
                 worker.start()
         time.sleep(0.2)
     assert [each["order_id"] for each in found] == bad
