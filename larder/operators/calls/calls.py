@@ -185,7 +185,10 @@ class PartitionCalls:
         )
         if call.begun is not None:
             turn.begun, turn.mine = True, self._outside.has_begun(call.begun)
-            turn.due = self._since if turn.mine else self._since + self._compiled.call.timeout + GRACE_SECONDS
+            turn.due = self._since
+            if not turn.mine:
+                known = self._outside.known_since(call.begun, self._since)
+                turn.due = known + self._compiled.call.timeout + GRACE_SECONDS
         return turn
 
     def _call(self, call_id: str) -> StoredCall | None:

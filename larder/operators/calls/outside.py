@@ -81,6 +81,7 @@ class Outside:
     reserved: set[str] = field(default_factory=set)
     stopping: bool = False
     stopped: bool = False
+    _seen: dict[Beginning, float] = field(default_factory=dict)
     _reports: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -113,6 +114,12 @@ class Outside:
     def has_begun(self, begun: Beginning) -> bool:
         """Return whether this run of the worker has begun an attempt."""
         return (begun.worker, begun.run) == (self.worker, self.run)
+
+    def known_since(self, begun: Beginning, now: float) -> float:
+        """Return when this process first saw an attempt of another one, however often partitions moved since."""
+        for old in [each for each, at in self._seen.items() if at + KEPT_SECONDS < now]:
+            del self._seen[old]
+        return self._seen.setdefault(begun, now)
 
     def start(self, start: Start) -> None:
         """Run a call whose beginning is committed."""

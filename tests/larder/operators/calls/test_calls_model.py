@@ -68,6 +68,7 @@ class Process:
     running: dict[str, Start] = field(default_factory=dict)
     finished: dict[str, Finished] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
+    seen: dict[Beginning, float] = field(default_factory=dict)
 
     def admits(self, now: float) -> bool:
         return len(self.running) + len(self.reserved) < 4 and self.breaker.admits(now)
@@ -81,6 +82,9 @@ class Process:
 
     def has_begun(self, begun: Beginning) -> bool:
         return (begun.worker, begun.run) == (self.worker, self.run)
+
+    def known_since(self, begun: Beginning, now: float) -> float:
+        return self.seen.setdefault(begun, now)
 
     def start(self, start: Start) -> None:
         self.reserved.discard(start.call.id)
