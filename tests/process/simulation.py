@@ -1,0 +1,290 @@
+"""The process as a whole, without a broker: a driver for each service, and all that may happen between them.
+
+A test says what happens, step by step: which record reaches a service next, which comes again, when a call is tried and
+what becomes of it, when the clock moves. Of one key, records come in the order of their topic at first; nothing else is
+in any order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any, Final, Literal
+from unittest.mock import patch
+
+import msgspec
+
+from agents import booking, fraud, mailing, orders, outside, payments, pricing, shipments, stock
+from agents.outside.calls import CALLS, Attempt, Call, GaveUp, Unavailable
+from app.provider import Outside
+from larder import EventTopic, OwnerTopic, Row, Service
+from larder.declaring.sources import events_of
+from larder.testing import Driver, MemoryAnswer, MemoryRecord
+from tables import orders as sales
+from tables import shop
+from tables.orders import Order
+
+SERVICES: Final = (
+    orders.orders,
+    stock.stock,
+    fraud.fraud,
+    payments.payments,
+    shipments.shipments,
+    booking.booking,
+    mailing.mailing,
+    pricing.pricing,
+)
+PRODUCTS: Final = tuple(
+    shop.Product(product_id=f"p{number}", name=f"Lamp {number}", price=price, revision=1)
+    for number, price in enumerate((1.0, 400.0, 50.5, 9.99))
+)
+"""Of the last one there is no stock."""
+
+KNOWN: Final = tuple(
+    shop.Customer(customer_id=f"c{number}", name=f"Ada {number}", country="AT", revision=1) for number in range(2)
+)
+
+Fate = Literal["answered", "answer lost", "away", "late", "forgotten", "given up"]
+"""What becomes of an attempt: it succeeds; the outside acts but does not answer; it does not act; it acts after the
+attempt has timed out; it succeeds, but its worker is killed; it is the last one, and times out like a late one."""
+
+
+@dataclass
+class Pending:
+    """A call that has no outcome yet."""
+
+    call: Call
+    event: Any
+    attempts: int = 0
+
+
+@dataclass
+class Sent:
+    """A request that is still on its way to the outside: nobody waits for its answer any more."""
+
+    kind: str
+    key: str
+    body: Mapping[str, Any]
+
+
+@dataclass
+class Subscription:
+    """What one reader of a topic has been sent, by key, and what it has taken."""
+
+    waiting: defaultdict[bytes | None, list[MemoryRecord]] = field(default_factory=lambda: defaultdict(list))
+    taken: list[MemoryRecord] = field(default_factory=list)
+
+
+class Simulation:
+    """All services, the topics between them, and the outside."""
+
+    def __init__(self) -> None:
+        self.drivers = {service.name: Driver(service) for service in SERVICES}
+        self.outside = Outside()
+        self.log: defaultdict[str, list[Any]] = defaultdict(list)
+        self.calls: list[Pending] = []
+        self.outcomes: list[tuple[EventTopic, Row]] = []
+        self.late: list[Sent] = []
+        self.delivered: defaultdict[str, int] = defaultdict(int)
+        self._readers = {(service.name, topic): Subscription() for service in SERVICES for topic in _read(service)}
+        self._called = {(service, id(call)): Subscription() for service, call in _calls()}
+        for topic, rows in ((shop.products, PRODUCTS), (shop.customers, KNOWN)):
+            for row in rows:
+                self._publish(topic, row)
+        self.run()
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        """The orders as they are now."""
+        return {each.order_id: each for each in self.drivers["orders"].table(sales.orders).rows()}
+
+    def request(self, service: str, address: str, body: Any = None, once: str | None = None) -> MemoryAnswer:
+        """Send a request."""
+        answer = self.drivers[service].request(address, body, once=once)
+        self._collect(service)
+        return answer
+
+    def place(self, order: int, customer: int = 0, product: int = 0, quantity: int = 1) -> MemoryAnswer:
+        """Place an order; the same one with the same key."""
+        body = {
+            "order_id": f"o{order}", "customer_id": f"c{customer}", "product_id": f"p{product}", "quantity": quantity
+        }  # fmt: skip
+        return self.request("orders", "POST /orders", body, once=f"the-key-of-order-{order}")
+
+    def cancel(self, order: int) -> MemoryAnswer:
+        """Cancel an order."""
+        return self.request("orders", f"POST /orders/o{order}/cancel")
+
+    def deliver(self, product: int, pieces: int, low: int = 0) -> None:
+        """Deliver pieces of a product."""
+        body = {"product_id": f"p{product}", "pieces": pieces, "low": low}
+        assert self.request("stock", "POST /deliveries", body).status in {200, 201}
+        self.delivered[f"p{product}"] += pieces
+
+    def take(self, seed: int, most: int = 1) -> None:
+        """Let readers take so many records, in an order that the seed chooses."""
+        random = Random(seed)  # noqa: S311 - a game
+        for _ in range(most):
+            if not (ready := list(self._ready())):
+                return
+            place, key = random.choice(ready)
+            subscription = self._at(place)
+            record = subscription.waiting[key].pop(0)
+            subscription.taken.append(record)
+            self._give(place, record)
+
+    def repeat(self, seed: int) -> None:
+        """Give a record again to somebody who has taken it some time before."""
+        random = Random(seed)  # noqa: S311 - a game
+        taken = [place for place in (*self._readers, *self._called) if self._at(place).taken]
+        if taken:
+            place = random.choice(taken)
+            self._give(place, random.choice(self._at(place).taken))
+
+    def attempt(self, seed: int, fate: Fate) -> None:
+        """Try one of the calls that have no outcome yet."""
+        if not self.calls:
+            return
+        pending = self.calls[seed % len(self.calls)]
+        pending.attempts += 1
+        call, key = pending.call, pending.call.key(pending.event)
+        if not self._wanted(pending):
+            self.calls.remove(pending)
+            return
+        attempt = Attempt(key, pending.attempts, pending.attempts)
+        try:
+            with self._asked(fate):
+                row = _run(call.function(pending.event, attempt))
+        except (Unavailable, TimeoutError, RuntimeError) as error:
+            if fate != "given up" or call.otherwise is None:
+                return
+            row = call.otherwise(pending.event, GaveUp(str(error), pending.attempts))
+        if fate == "forgotten":
+            return
+        self.calls.remove(pending)
+        self.outcomes += [(topic, row) for topic in call.into if type(row) is topic.row]
+
+    def tell(self, seed: int) -> None:
+        """Publish the outcome of a call."""
+        if self.outcomes:
+            self._publish(*self.outcomes.pop(seed % len(self.outcomes)))
+
+    def arrive(self, seed: int) -> None:
+        """Let a late request arrive at the outside."""
+        if self.late:
+            late = self.late.pop(seed % len(self.late))
+            self.outside.answer(late.kind, late.key, late.body)
+
+    def wait(self, seconds: float) -> None:
+        """Move the clocks."""
+        for name, driver in self.drivers.items():
+            driver.advance_to(driver.now + timedelta(seconds=seconds))
+            self._collect(name)
+
+    def run(self) -> None:
+        """Let all that is under way come to an end, without the clock."""
+        while any(True for _ in self._ready()) or self.calls or self.outcomes or self.late:
+            self.take(0, 1_000)
+            for _ in list(self.calls):
+                self.attempt(0, "answered")
+            self.tell(0)
+            self.arrive(0)
+
+    def settle(self) -> None:
+        """Let all that is under way come to an end, with the clock."""
+        for _ in range(6):
+            self.run()
+            self.wait(11)
+
+    def _ready(self) -> Iterator[tuple[Any, bytes | None]]:
+        for place in (*self._readers, *self._called):
+            for key, records in self._at(place).waiting.items():
+                if records:
+                    yield place, key
+
+    def _at(self, place: Any) -> Subscription:
+        return self._readers[place] if place in self._readers else self._called[place]
+
+    def _give(self, place: tuple[str, Any], record: MemoryRecord) -> None:
+        service, topic = place
+        if place in self._called:
+            (call,) = (call for of, call in _calls() if (of, id(call)) == place)
+            self.calls.append(Pending(call, record.row))
+            return
+        self.drivers[service].send(topic, record.value, key=record.key, headers=record.headers)
+        self._collect(service)
+
+    def _collect(self, service: str) -> None:
+        """Publish what a service has written."""
+        driver = self.drivers[service]
+        assert driver.dead_letters() == []
+        for topic in next(each for each in SERVICES if each.name == service).written:
+            for record in driver.read(topic):
+                self._send(topic.name, record)
+
+    def _publish(self, topic: EventTopic | OwnerTopic, row: Row) -> None:
+        """Publish a row of somebody else, or of a call."""
+        key = topic.key_codec.encode(getattr(row, topic.key))
+        self._send(topic.name, MemoryRecord(key, msgspec.json.encode(row), 0, row_type=topic.row))
+
+    def _send(self, topic: str, record: MemoryRecord) -> None:
+        self.log[topic].append(record.row)
+        for (_, read), subscription in self._readers.items():
+            if read == topic:
+                subscription.waiting[record.key].append(record)
+        for service, call in _calls():
+            if call.source.name == topic:
+                self._called[service, id(call)].waiting[record.key].append(record)
+
+    def _wanted(self, pending: Pending) -> bool:
+        """Ask `only_while` of the row that the service has now."""
+        if pending.call.only_while is None:
+            return True
+        table, predicate = pending.call.only_while
+        row = self.drivers[table.service].table(table).get(getattr(pending.event, table.topic.key))
+        return row is not None and predicate(row)
+
+    @contextmanager
+    def _asked(self, fate: Fate) -> Iterator[None]:
+        async def ask(path: str, body: Mapping[str, Any], attempt: Attempt, *accepted: int) -> outside.Answer:
+            kind = path.removeprefix("/")
+            if fate == "away":
+                raise Unavailable
+            if fate in {"late", "given up"}:
+                self.late.append(Sent(kind, attempt.key, body))
+                raise TimeoutError
+            status, told = self.outside.answer(kind, attempt.key, body)
+            if fate == "answer lost":
+                raise Unavailable
+            outside.check(path, status, accepted)
+            return outside.Answer(status, told)
+
+        with patch.object(outside, "ask", ask):
+            yield
+
+
+def _calls() -> Iterator[tuple[str, Call]]:
+    for service, calls in CALLS.items():
+        for call in calls:
+            yield service, call
+
+
+def _read(service: Service) -> set[str]:
+    """Return the topics that a service reads, without those that its driver passes on to itself."""
+    own = {topic.name for topic in service.written}
+    events = {events_of(source).name for source in service.sources}
+    return ({table.topic.name for table in service.tables} | events) - own
+
+
+def _run(coroutine: Any) -> Any:
+    """Run a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value
+    message = "a call waits for something else than the outside"
+    raise AssertionError(message)
