@@ -3,8 +3,8 @@
 from typing import Final
 
 from agents import outside
-from agents.outside.calls import Attempt, Retry, call
-from larder import PassOn, Service, Wait
+from larder import PassOn, Retry, Service, Wait
+from larder.types import Attempt
 from tables import shop
 from tables.mailing import Letter, Mailed, letters, mailed
 from tables.orders import OrderChange, changes
@@ -32,8 +32,7 @@ def letter(order: OrderChange, customer: shop.Customer | None) -> Letter | None:
     return Letter(order_id=order.order_id, customer_id=order.customer_id, text=f"Dear {name}, {text}")
 
 
-@call(
-    mailing,
+@mailing.call(
     letters,
     into=[mailed],
     key=lambda mail: mail.order_id,

@@ -7,9 +7,8 @@ refuses to charge what was voided before, so that a charge that comes late takes
 from http import HTTPStatus
 
 from agents import outside
-from agents.outside.calls import Attempt, GaveUp, Retry, call
-from larder import Service
-from larder.types import UNKNOWN, Unknown
+from larder import Retry, Service
+from larder.types import UNKNOWN, Attempt, GaveUp, Unknown
 from tables.orders import Order, orders
 from tables.payments import Charge, NotPaid, Paid, Void, Voided, charges, not_paid, paid, voided, voids
 
@@ -34,8 +33,7 @@ def gave_up(wanted: Charge, given_up: GaveUp) -> NotPaid:
     return NotPaid(order_id=wanted.order_id, reason=f"no payment after {given_up.attempts} attempts")
 
 
-@call(
-    payments,
+@payments.call(
     charges,
     into=[paid, not_paid],
     key=lambda wanted: wanted.order_id,
@@ -54,8 +52,7 @@ async def charge(wanted: Charge, attempt: Attempt) -> Paid | NotPaid:
     return Paid(order_id=wanted.order_id, amount=wanted.amount, charge_id=answer.body["charge_id"])
 
 
-@call(
-    payments,
+@payments.call(
     voids,
     into=[voided],
     key=lambda unwanted: unwanted.order_id,

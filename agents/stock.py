@@ -8,8 +8,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from agents import outside
-from agents.outside.calls import Attempt, Retry, call
-from larder import Decision, Service
+from larder import Decision, Retry, Service
+from larder.types import Attempt
 from tables.orders import Checked, OrderChange, changes
 from tables.stock import Bought, Delivery, Purchase, Sold, Stock, bought, checks, levels, purchases, sold
 
@@ -108,8 +108,7 @@ def restocked(level: Stock, *answers: Checked) -> Decision:
     return Decision(replace(level, purchases=number, awaits=number), emit=(*answers, purchase))
 
 
-@call(
-    stock,
+@stock.call(
     purchases,
     into=[bought],
     key=lambda purchase: f"{purchase.product_id}/{purchase.number}",

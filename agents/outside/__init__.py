@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import ClientError, ClientSession
 
-from agents.outside.calls import Attempt, Unavailable
+from larder import Unavailable
+from larder.types import Attempt
 
 URL: Final = environ.get("OUTSIDE_URL", "http://127.0.0.1:8099")
 """Where it is. `python -m app.outside` is a small one."""

@@ -12,9 +12,9 @@ import pytest
 
 from agents import outside
 from agents.mailing import mailing
-from agents.outside.calls import Attempt
 from agents.payments import charge, payments, void
 from larder.testing import Driver
+from larder.types import Attempt
 from tables import shop
 from tables.mailing import letters
 from tables.orders import Order, changes, orders
@@ -23,7 +23,7 @@ from tests.agents.samples import change
 
 ADA = shop.Customer(customer_id="c1", name="Ada", country="AT", revision=1)
 WANTED = Charge(order_id="o1", customer_id="c1", amount=500)
-FIRST = Attempt("o1", 1, 1)
+FIRST = Attempt("o1", 1)
 
 
 def order(revision: int, state: str) -> Order:

@@ -13,16 +13,17 @@ import pytest
 from aiohttp import ClientSession, web
 
 from agents import mailing, outside, payments, stock
-from agents.outside.calls import Attempt, Unavailable
 from app.outside import application
 from app.provider import Outside
+from larder import Unavailable
+from larder.types import Attempt
 from tables.mailing import Letter, Mailed
 from tables.payments import Charge, NotPaid, Paid, Void, Voided
 from tables.stock import Bought, Purchase
 
 WANTED = Charge(order_id="o1", customer_id="c1", amount=500)
 PAID = Paid(order_id="o1", amount=500, charge_id="charge-o1")
-FIRST = Attempt("o1", 1, 1)
+FIRST = Attempt("o1", 1)
 
 
 class Served:
@@ -112,7 +113,7 @@ def test_other_faults_concern_one_kind_one_key_or_one_customer() -> None:
             with pytest.raises(RuntimeError, match="/charges answers 500"):
                 await payments.charge(WANTED, FIRST)
             other = Charge(order_id="o2", customer_id="c2", amount=1)
-            refused = await payments.charge(other, Attempt("o2", 1, 1))
+            refused = await payments.charge(other, Attempt("o2", 1))
             assert refused == NotPaid(order_id="o2", reason="the card of c2 is refused")
             letter = Letter(order_id="o1", customer_id="c1", text="Dear Ada")
             assert await mailing.send(letter, FIRST) == Mailed(order_id="o1", customer_id="c1")
@@ -129,7 +130,7 @@ def test_mails_and_purchases_count_once_too() -> None:
                 await mailing.send(Letter(order_id="o1", customer_id="c1", text=text), FIRST)
             purchase = Purchase(product_id="p1", number=1, pieces=20)
             bought = Bought(product_id="p1", number=1, pieces=20)
-            assert await stock.buy(purchase, Attempt("p1/1", 1, 1)) == bought
+            assert await stock.buy(purchase, Attempt("p1/1", 1)) == bought
             ledger = await it.ledger()
             assert ledger["mails"] == {"o1": {"to": "c1", "text": "Dear Ada"}}
             assert ledger["purchases"] == {"p1/1": 20}

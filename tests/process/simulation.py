@@ -1,29 +1,27 @@
 """The process as a whole, without a broker: a driver for each service, and all that may happen between them.
 
-A test says what happens, step by step: which record reaches a service next, which comes again, when a call is tried and
-what becomes of it, when the clock moves. Of one key, records come in the order of their topic at first; nothing else is
-in any order.
+A test says what happens, step by step: which record reaches a service next, which comes again, what goes wrong outside,
+when the clock moves. Of one key, records come in the order of their topic at first; nothing else is in any order.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self, TypeAlias
 from unittest.mock import patch
 
 import msgspec
 
 from agents import booking, fraud, mailing, orders, outside, payments, pricing, shipments, stock
-from agents.outside.calls import CALLS, Attempt, Call, GaveUp, Unavailable
 from app.provider import Outside
-from larder import EventTopic, OwnerTopic, Row, Service
+from larder import EventTopic, OwnerTopic, Row, Service, Unavailable
 from larder.declaring.sources import events_of
 from larder.testing import Driver, MemoryAnswer, MemoryRecord
+from larder.types import Attempt
 from tables import orders as sales
 from tables import shop
 from tables.orders import Order
@@ -48,18 +46,9 @@ KNOWN: Final = tuple(
     shop.Customer(customer_id=f"c{number}", name=f"Ada {number}", country="AT", revision=1) for number in range(2)
 )
 
-Fate = Literal["answered", "answer lost", "away", "late", "forgotten", "given up"]
-"""What becomes of an attempt: it succeeds; the outside acts but does not answer; it does not act; it acts after the
-attempt has timed out; it succeeds, but its worker is killed; it is the last one, and times out like a late one."""
-
-
-@dataclass
-class Pending:
-    """A call that has no outcome yet."""
-
-    call: Call
-    event: Any
-    attempts: int = 0
+Fate = Literal["answer lost", "away", "late"]
+"""What goes wrong when the outside is asked: it acts but does not answer; it does not act; or it acts so late that the
+attempt has timed out by then."""
 
 
 @dataclass
@@ -79,6 +68,10 @@ class Subscription:
     taken: list[MemoryRecord] = field(default_factory=list)
 
 
+Place: TypeAlias = tuple[str, str]
+"""A service and a topic that it reads."""
+
+
 class Simulation:
     """All services, the topics between them, and the outside."""
 
@@ -86,16 +79,23 @@ class Simulation:
         self.drivers = {service.name: Driver(service) for service in SERVICES}
         self.outside = Outside()
         self.log: defaultdict[str, list[Any]] = defaultdict(list)
-        self.calls: list[Pending] = []
-        self.outcomes: list[tuple[EventTopic, Row]] = []
+        self.fates: list[Fate] = []
         self.late: list[Sent] = []
+        self._patched = patch.object(outside, "ask", self._ask)
         self.delivered: defaultdict[str, int] = defaultdict(int)
         self._readers = {(service.name, topic): Subscription() for service in SERVICES for topic in _read(service)}
-        self._called = {(service, id(call)): Subscription() for service, call in _calls()}
         for topic, rows in ((shop.products, PRODUCTS), (shop.customers, KNOWN)):
             for row in rows:
                 self._publish(topic, row)
         self.run()
+
+    def __enter__(self) -> Self:
+        """Ask the outside of the simulation in place of a real one."""
+        self._patched.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._patched.stop()
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -132,7 +132,7 @@ class Simulation:
             if not (ready := list(self._ready())):
                 return
             place, key = random.choice(ready)
-            subscription = self._at(place)
+            subscription = self._readers[place]
             record = subscription.waiting[key].pop(0)
             subscription.taken.append(record)
             self._give(place, record)
@@ -140,38 +140,13 @@ class Simulation:
     def repeat(self, seed: int) -> None:
         """Give a record again to somebody who has taken it some time before."""
         random = Random(seed)  # noqa: S311 - a game
-        taken = [place for place in (*self._readers, *self._called) if self._at(place).taken]
-        if taken:
+        if taken := [place for place, each in self._readers.items() if each.taken]:
             place = random.choice(taken)
-            self._give(place, random.choice(self._at(place).taken))
+            self._give(place, random.choice(self._readers[place].taken))
 
-    def attempt(self, seed: int, fate: Fate) -> None:
-        """Try one of the calls that have no outcome yet."""
-        if not self.calls:
-            return
-        pending = self.calls[seed % len(self.calls)]
-        pending.attempts += 1
-        call, key = pending.call, pending.call.key(pending.event)
-        if not self._wanted(pending):
-            self.calls.remove(pending)
-            return
-        attempt = Attempt(key, pending.attempts, pending.attempts)
-        try:
-            with self._asked(fate):
-                row = _run(call.function(pending.event, attempt))
-        except (Unavailable, TimeoutError, RuntimeError) as error:
-            if fate != "given up" or call.otherwise is None:
-                return
-            row = call.otherwise(pending.event, GaveUp(str(error), pending.attempts))
-        if fate == "forgotten":
-            return
-        self.calls.remove(pending)
-        self.outcomes += [(topic, row) for topic in call.into if type(row) is topic.row]
-
-    def tell(self, seed: int) -> None:
-        """Publish the outcome of a call."""
-        if self.outcomes:
-            self._publish(*self.outcomes.pop(seed % len(self.outcomes)))
+    def trouble(self, fate: Fate, times: int) -> None:
+        """Let something go wrong the next times that the outside is asked."""
+        self.fates = [fate] * times
 
     def arrive(self, seed: int) -> None:
         """Let a late request arrive at the outside."""
@@ -187,34 +162,25 @@ class Simulation:
 
     def run(self) -> None:
         """Let all that is under way come to an end, without the clock."""
-        while any(True for _ in self._ready()) or self.calls or self.outcomes or self.late:
+        while any(True for _ in self._ready()) or self.late:
             self.take(0, 1_000)
-            for _ in list(self.calls):
-                self.attempt(0, "answered")
-            self.tell(0)
             self.arrive(0)
 
     def settle(self) -> None:
-        """Let all that is under way come to an end, with the clock."""
-        for _ in range(6):
+        """Let all that is under way come to an end, with the clock: calls that wait for their row give up last."""
+        self.fates.clear()
+        for _ in range(14):
             self.run()
-            self.wait(11)
+            self.wait(61)
 
-    def _ready(self) -> Iterator[tuple[Any, bytes | None]]:
-        for place in (*self._readers, *self._called):
-            for key, records in self._at(place).waiting.items():
+    def _ready(self) -> Iterator[tuple[Place, bytes | None]]:
+        for place, subscription in self._readers.items():
+            for key, records in subscription.waiting.items():
                 if records:
                     yield place, key
 
-    def _at(self, place: Any) -> Subscription:
-        return self._readers[place] if place in self._readers else self._called[place]
-
-    def _give(self, place: tuple[str, Any], record: MemoryRecord) -> None:
+    def _give(self, place: Place, record: MemoryRecord) -> None:
         service, topic = place
-        if place in self._called:
-            (call,) = (call for of, call in _calls() if (of, id(call)) == place)
-            self.calls.append(Pending(call, record.row))
-            return
         self.drivers[service].send(topic, record.value, key=record.key, headers=record.headers)
         self._collect(service)
 
@@ -236,41 +202,20 @@ class Simulation:
         for (_, read), subscription in self._readers.items():
             if read == topic:
                 subscription.waiting[record.key].append(record)
-        for service, call in _calls():
-            if call.source.name == topic:
-                self._called[service, id(call)].waiting[record.key].append(record)
 
-    def _wanted(self, pending: Pending) -> bool:
-        """Ask `only_while` of the row that the service has now."""
-        if pending.call.only_while is None:
-            return True
-        table, predicate = pending.call.only_while
-        row = self.drivers[table.service].table(table).get(getattr(pending.event, table.topic.key))
-        return row is not None and predicate(row)
-
-    @contextmanager
-    def _asked(self, fate: Fate) -> Iterator[None]:
-        async def ask(path: str, body: Mapping[str, Any], attempt: Attempt, *accepted: int) -> outside.Answer:
-            kind = path.removeprefix("/")
-            if fate == "away":
-                raise Unavailable
-            if fate in {"late", "given up"}:
-                self.late.append(Sent(kind, attempt.key, body))
-                raise TimeoutError
-            status, told = self.outside.answer(kind, attempt.key, body)
-            if fate == "answer lost":
-                raise Unavailable
-            outside.check(path, status, accepted)
-            return outside.Answer(status, told)
-
-        with patch.object(outside, "ask", ask):
-            yield
-
-
-def _calls() -> Iterator[tuple[str, Call]]:
-    for service, calls in CALLS.items():
-        for call in calls:
-            yield service, call
+    async def _ask(self, path: str, body: Mapping[str, Any], attempt: Attempt, *accepted: int) -> outside.Answer:
+        """Ask the outside as `agents.outside.ask` does."""
+        kind, fate = path.removeprefix("/"), self.fates.pop() if self.fates else None
+        if fate == "away":
+            raise Unavailable
+        if fate == "late":
+            self.late.append(Sent(kind, attempt.key, body))
+            raise TimeoutError
+        status, told = self.outside.answer(kind, attempt.key, body)
+        if fate == "answer lost":
+            raise Unavailable
+        outside.check(path, status, accepted)
+        return outside.Answer(status, told)
 
 
 def _read(service: Service) -> set[str]:
@@ -278,13 +223,3 @@ def _read(service: Service) -> set[str]:
     own = {topic.name for topic in service.written}
     events = {events_of(source).name for source in service.sources}
     return ({table.topic.name for table in service.tables} | events) - own
-
-
-def _run(coroutine: Any) -> Any:
-    """Run a coroutine that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        return ended.value
-    message = "a call waits for something else than the outside"
-    raise AssertionError(message)
