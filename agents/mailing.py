@@ -20,7 +20,7 @@ mailing = Service("mailing")
 customers = mailing.global_table(shop.customers)
 
 
-@mailing.join(changes, customers.on("customer_id"), into=letters, missing=Wait(seconds=30).then(PassOn))
+@mailing.join(changes, customers.on("customer_id"), into=letters, missing=Wait(seconds=10).then(PassOn))
 def letter(order: OrderChange, customer: shop.Customer | None) -> Letter | None:
     """Write to a customer by name, or without if it is still unknown."""
     if order.state not in TEXTS:

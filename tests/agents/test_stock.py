@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.stock import stock
+from agents.stock import REMEMBERED, stock
 from larder.testing import Driver
 from tables.orders import Checked, changes
 from tables.stock import Bought, Purchase, Sold, Stock, bought, checks, levels, purchases, sold
@@ -60,6 +60,14 @@ def test_changes_that_come_again_count_once(driver: Driver) -> None:
             tell(driver, "o1", state)
     assert level(driver) == (1, {}, 2)
     assert len(driver.read(checks)) == len(driver.read(sold)) == 1
+
+
+def test_a_change_that_comes_again_after_many_other_orders_counts_once(driver: Driver) -> None:
+    for order in range(REMEMBERED):
+        tell(driver, f"o{order}", "requested", quantity=1)
+        tell(driver, f"o{order}", "cancelled", quantity=1)
+    tell(driver, "o0", "requested", quantity=1)
+    assert level(driver) == (3, {}, 0)
 
 
 def test_an_order_of_a_product_without_stock_gets_no_answer(driver: Driver) -> None:

@@ -60,7 +60,11 @@ def gave_up(order: Order, why: GaveUp) -> NotPaid:
 
 def paying(outside: Outside, **options: Any) -> Service:
     service = Service("payments")
-    settings = {"key": lambda order: order.order_id, "retry": Retry(first=1, most=60, within=600, attempts=3), **options}
+    settings = {
+        "key": lambda order: order.order_id,
+        "retry": Retry(first=1, most=60, within=600, attempts=3),
+        **options,
+    }
     if settings.pop("open_accounts", False):
         settings["only_while"] = service.table(ACCOUNTS), lambda row: row.open
         source: Any = ORDERS.by("customer")
