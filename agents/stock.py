@@ -29,8 +29,8 @@ held = stock.table(levels)
 @stock.request("POST /deliveries", state=held, into=purchases)
 def deliver(delivery: Delivery, level: Stock | None) -> Decision:
     """Take pieces in, and start the stock of a product with its first ones."""
-    level = level or Stock(product_id=delivery.product_id)
-    return restocked(replace(taken_in(level, delivery.pieces), low=delivery.low))
+    level = taken_in(level or Stock(product_id=delivery.product_id), delivery.pieces)
+    return restocked(level if delivery.low is None else replace(level, low=delivery.low))
 
 
 @stock.decide([changes.by("product_id"), bought], state=held, into=[checks, sold, purchases])

@@ -9,11 +9,11 @@ from tables.orders import Checked
 
 
 class Delivery(Row):
-    """Pieces that come in. More are bought as soon as fewer than `low` are free."""
+    """Pieces that come in. With `low`, more are bought from then on as soon as fewer are free."""
 
     product_id: str
     pieces: Annotated[int, Meta(ge=1)]
-    low: Annotated[int, Meta(ge=0)] = 0
+    low: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Stock(Row):

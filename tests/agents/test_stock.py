@@ -81,7 +81,9 @@ def test_more_is_bought_once_when_a_product_runs_low(driver: Driver) -> None:
     driver.request("POST /deliveries", {"product_id": "p1", "pieces": 1, "low": 3})
     assert driver.read(purchases) == []
     tell(driver, "o1", "requested")
+    driver.request("POST /deliveries", {"product_id": "p1", "pieces": 1})
     tell(driver, "o2", "requested", quantity=1)
+    tell(driver, "o3", "requested", quantity=1)
     purchase = Purchase(product_id="p1", number=1, pieces=23)
     assert driver.read_rows(purchases) == [purchase]
     for _ in range(2):

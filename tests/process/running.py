@@ -80,7 +80,7 @@ class Running:
         self.placed[order] = body
         return status, answer
 
-    def deliver(self, product: str, pieces: int, low: int = 0) -> None:
+    def deliver(self, product: str, pieces: int, low: int | None = None) -> None:
         body = {"product_id": product, "pieces": pieces, "low": low}
         status, answer = self.workers["stock"].post("/deliveries", body)
         assert status in {200, 201}, answer

@@ -119,7 +119,7 @@ class Simulation:
         """Cancel an order."""
         return self.request("orders", f"POST /orders/o{order}/cancel")
 
-    def deliver(self, product: int, pieces: int, low: int = 0) -> None:
+    def deliver(self, product: int, pieces: int, low: int | None = None) -> None:
         """Deliver pieces of a product."""
         body = {"product_id": f"p{product}", "pieces": pieces, "low": low}
         assert self.request("stock", "POST /deliveries", body).status in {200, 201}

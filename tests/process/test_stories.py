@@ -34,7 +34,7 @@ def story(seed: int, length: int) -> Iterator[tuple[Any, ...]]:
             case "cancel":
                 yield name, random.randrange(12)
             case "deliver":
-                yield name, random.randrange(3), random.randint(1, 5), random.choice((0, 3))
+                yield name, random.randrange(3), random.randint(1, 5), random.choice((None, 0, 3))
             case "take":
                 yield name, random.getrandbits(32), random.choice((1, 5, 20))
             case "trouble":
