@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -72,13 +73,23 @@ class Running:
     placed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def place(self, order: str, product: str = "p1", *, wait: bool = True, **fields: Any) -> tuple[int, Any]:
-        """Place an order, and wait for its end."""
+        """Place an order, again until there is an answer, and wait for its end."""
         body = {"order_id": order, "customer_id": "c1", "product_id": product, "quantity": 1} | fields
         path = "/orders?until=settled&wait=10" if wait else "/orders"
-        status, answer = self.workers["orders"].post(path, body, {"Idempotency-Key": f"the-key-of-order-{order}"})
+        headers = {"Idempotency-Key": f"the-key-of-order-{order}"}
+        status, answer = eventually(
+            lambda: self._post(path, body, headers),
+            lambda found: found[0] not in {0, HTTPStatus.SERVICE_UNAVAILABLE},
+            60,
+        )
         assert status in {201, 202}, answer
         self.placed[order] = body
         return status, answer
+
+    def _post(self, path: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """Send a request to the worker of orders; status 0 also while it has no web port."""
+        worker = self.workers["orders"]
+        return worker.post(path, body, headers) if worker.get("/health/live") else (0, {"cause": "no web port"})
 
     def deliver(self, product: str, pieces: int, low: int | None = None) -> None:
         body = {"product_id": product, "pieces": pieces, "low": low}

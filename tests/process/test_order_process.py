@@ -12,12 +12,12 @@ from tests.process.running import LATER, Running, eventually, running_process, u
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits until seven workers have started
 
-FEW, ENOUGH, NONE, LOW = "p0", "p1", "p2", "p3"
+FEW, ENOUGH, NONE, LOW, KILLED = "p0", "p1", "p2", "p3", "p4"
 
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_process(tmp_path_factory.mktemp("process"), products=4) as found:
+    with running_process(tmp_path_factory.mktemp("process"), products=5) as found:
         found.deliver(FEW, 10)
         found.deliver(ENOUGH, 1_000)
         yield found
@@ -130,3 +130,23 @@ def test_without_shipments_booking_shows_the_state_of_an_order(process: Running)
     assert set(status) == {"order_id", "state", "step", "revision"}
     process.workers["shipments"].start()
     process.until_state("unshipped", "shipped")
+
+
+def test_workers_that_are_killed_lose_nothing_and_have_nothing_charged_twice(process: Running) -> None:
+    process.deliver(KILLED, 40)
+    orders = [f"killed-{number}" for number in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        placed = [pool.submit(process.place, order, KILLED, wait=False) for order in orders]
+        for name, after in (("payments", 5), ("stock", 20), ("orders", 35)):
+            placed[after].result()
+            process.workers[name].kill()
+            process.workers[name].start()
+    ends = {order: process.until_state(order, "shipped", "rejected")["state"] for order in orders}
+    shipped = [order for order, state in ends.items() if state == "shipped"]
+    level = eventually(lambda: process.row("stock", "warehouse.stock", KILLED), lambda row: row["reserved"] == {})
+    assert (level["free"], level["sold"], level["delivered"]) == (40 - len(shipped), len(shipped), 40)
+    ledger = eventually(process.outside.ledger, lambda found: set(orders) <= set(found["mails"]))
+    assert {order: ledger["charges"][order] for order in orders if order in ledger["charges"]} == dict.fromkeys(
+        shipped, 100
+    )
+    assert len(shipped) > 0
