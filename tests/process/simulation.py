@@ -83,6 +83,7 @@ class Simulation:
         self.late: list[Sent] = []
         self._patched = patch.object(outside, "ask", self._ask)
         self.delivered: defaultdict[str, int] = defaultdict(int)
+        self._own = {service.name: _written(service) for service in SERVICES}
         self._readers = {(service.name, topic): Subscription() for service in SERVICES for topic in _read(service)}
         for topic, rows in ((shop.products, PRODUCTS), (shop.customers, KNOWN)):
             for row in rows:
@@ -199,8 +200,10 @@ class Simulation:
 
     def _send(self, topic: str, record: MemoryRecord) -> None:
         self.log[topic].append(record.row)
-        for (_, read), subscription in self._readers.items():
-            if read == topic:
+        for (service, read), subscription in self._readers.items():
+            if read == topic and read in self._own[service]:
+                subscription.taken.append(record)  # its driver has passed it on
+            elif read == topic:
                 subscription.waiting[record.key].append(record)
 
     async def _ask(self, path: str, body: Mapping[str, Any], attempt: Attempt, *accepted: int) -> outside.Answer:
@@ -219,7 +222,9 @@ class Simulation:
 
 
 def _read(service: Service) -> set[str]:
-    """Return the topics that a service reads, without those that its driver passes on to itself."""
-    own = {topic.name for topic in service.written}
-    events = {events_of(source).name for source in service.sources}
-    return ({table.topic.name for table in service.tables} | events) - own
+    """Return the topics that a service reads."""
+    return {table.topic.name for table in service.tables} | {events_of(source).name for source in service.sources}
+
+
+def _written(service: Service) -> set[str]:
+    return {topic.name for topic in service.written}

@@ -38,9 +38,9 @@ def story(seed: int, length: int) -> Iterator[tuple[Any, ...]]:
             case "take":
                 yield name, random.getrandbits(32), random.choice((1, 5, 20))
             case "trouble":
-                yield name, random.choice(FATES), random.randint(1, 5)
+                yield name, random.choice(FATES), random.choice((1, 3, 60))
             case "wait":
-                yield name, random.choice((0.5, 2, 4, 11, 1_900))
+                yield name, random.choice((0.5, 2, 4, 11, 1_300))
             case _:
                 yield name, random.getrandbits(32)
 
