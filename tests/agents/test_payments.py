@@ -18,7 +18,7 @@ from larder.types import Attempt
 from tables import shop
 from tables.mailing import letters
 from tables.orders import Order, changes, orders
-from tables.payments import Charge, NotPaid, Paid, Void, Voided, charges, voids
+from tables.payments import Charge, NotPaid, Paid, Void, Voided, charges, not_paid, voided, voids
 from tests.agents.samples import change
 
 ADA = shop.Customer(customer_id="c1", name="Ada", country="AT", revision=1)
@@ -37,6 +37,24 @@ def test_a_valid_order_is_charged_and_voided_if_it_is_lost() -> None:
             driver.send(orders, order(revision, state))
         assert driver.read_rows(charges) == [WANTED]
         assert driver.read_rows(voids) == [Void(order_id="o1")]
+
+
+def test_an_order_that_is_lost_while_the_provider_is_away_is_not_charged_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def ask(path: str, *_arguments: object) -> outside.Answer:
+        asked.append(path)
+        return outside.Answer(200, {"returned": 0})
+
+    with Driver(payments) as driver:
+        driver.send(orders, order(1, "validated"))
+        driver.advance(minutes=1)
+        driver.send(orders, order(2, "cancelled"))
+        monkeypatch.setattr(outside, "ask", ask)
+        driver.advance(minutes=20)
+        assert driver.read_rows(voided) == [Voided(order_id="o1", returned=0)]
+        assert [each.order_id for each in driver.read_rows(not_paid)] == ["o1"]
+    assert asked == ["/voids"]
 
 
 def test_an_order_that_was_never_valid_is_neither_charged_nor_voided() -> None:

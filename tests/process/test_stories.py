@@ -7,6 +7,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,8 @@ def story(seed: int, length: int) -> Iterator[tuple[Any, ...]]:
                 yield name, random.getrandbits(32)
 
 
-@settings(max_examples=100, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@pytest.mark.timeout(300)  # on a machine that runs other tests
+@settings(max_examples=75, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.integers(0, 1 << 32), st.integers(20, 200))
 def test_whatever_happens_the_books_are_right_in_the_end(seed: int, length: int) -> None:
     with Simulation() as simulation:
