@@ -145,7 +145,7 @@ def test_a_call_waits_until_its_row_allows_it() -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_call_whose_row_never_allows_it_is_dropped_or_given_up(told: bool) -> None:
+def test_a_call_whose_row_never_allows_it_is_dropped_or_given_up(*, told: bool) -> None:
     outside = Outside(None)
     with Driver(paying(outside, open_accounts=True, otherwise=gave_up if told else None)) as driver:
         driver.send(ORDERS, Order(order_id="o1"))
