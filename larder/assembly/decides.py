@@ -172,13 +172,14 @@ class DecideParts:
         return self._new_decider(plan, partition) if known is None else known
 
     def _new_decider(self, plan: DecidePlan, partition: int) -> Decider:
+        # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
+        at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         near = NearRows(
             self._plan.service.name,
             partition,
             {use.name: self._near(use, partition) for use in self._near_tables(plan)},
+            at.clock,
         )
-        # Only wake-ups use this partition: they are no input records, so they are dead-lettered from their own topic.
-        at = self._assignment.at(TopicPartition((plan.wake_ups or plan.state).topic, partition))
         decider = Decider(plan.compiled, self._rows_of(plan, at), near, plan.outputs, at)
         self._deciders[plan.operator.name, partition] = decider
         if plan.wake_ups is not None:

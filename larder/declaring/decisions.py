@@ -76,7 +76,11 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Near(Protocol):
-    """Rows in the partition of the event, and rows of global tables."""
+    """The time, rows in the partition of the event, and rows of global tables."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of the decision by the worker's clock, which is never set back; in UTC."""
 
     def get(self, table: TableUse, key: Any) -> Any:
         """Return the row of a key after all earlier decisions; None if there is none.
