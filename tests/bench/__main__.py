@@ -24,6 +24,7 @@ from larder.config.settings import load_settings
 from larder.local_broker import LocalBroker
 from tests.bench import (
     asking,
+    calling,
     deciding,
     failover,
     freshness,
@@ -60,6 +61,7 @@ PARTS: dict[str, Callable[[Bench, Report], Awaitable[None]]] = {
     "http": asking.measure,
     "transactions": transactions.measure,
     "requests": requesting.measure,
+    "calls": calling.measure,
     "failover": failover.measure,
     "growth": scaling.measure,
     "freshness": freshness.measure,
