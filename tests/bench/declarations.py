@@ -125,7 +125,7 @@ calling = Service(f"{ATTEMPT}.calling")
 calling.join(
     EventTopic(f"{RUN}.orders-by-customer", Order, key="customer_id"),
     calling.table(_rows("customers")).on("customer_id"),
-    into=EventTopic(f"{ATTEMPT}.enriched-orders-by-customer", EnrichedOrder, key="customer_id"),
+    into=EventTopic(f"{ATTEMPT}.enriched-beside", EnrichedOrder, key="customer_id"),
 )
 
 
