@@ -39,6 +39,7 @@ def overview(data: Data, _: bytes) -> dict[str, Any]:
         "processed": sum(status["processed"] for status in totals.statuses(data)),
         "joins": totals.joins(data),
         "requests": [{**each, "command": _sending(each)} for each in totals.requests(data)],
+        "calls": totals.calls(data),
         "others": totals.others(data),
         "inputs": by_topic(inputs),
         "input_count": len(inputs),

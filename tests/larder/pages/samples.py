@@ -473,6 +473,24 @@ ASKED = services(
     ]
 )
 
+
+def calling(**others: Any) -> dict[str, Any]:
+    """What a worker says of a call that is well."""
+    counts = {"arrived": 8_120, "begun": 8_201, "failed": 84, "done": 8_110, "given_up": 3, "parked": 1}
+    return {
+        "kind": "call", "name": "charge", "source": "shop.orders", "into": ["shop.paid"], "counts": counts,
+        "waiting": 6, "running": 4, "hanging": 0, "oldest": AT - 2, "full": [],
+        "breaker": {"state": "closed", "until": None},
+    } | others  # fmt: skip
+
+
+CALLED = services(
+    operators=[calling(waiting=10_431, running=50, hanging=2, oldest=AT - 431, full=[0, 1],
+                       breaker={"state": "open", "until": AT + 12})],
+    workers=[member(1, 0, 1), member(2, 2, 3, told={**TWO, "operators": [
+        calling(waiting=212, running=1, oldest=AT - 398, breaker={"state": "half-open", "until": AT - 1})]})],
+)  # fmt: skip
+
 PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "overview": ("/", "overview", TROUBLED),
     "tables": ("/tables", "tables", TABLE_LIST),
@@ -488,6 +506,7 @@ PAGES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "error": ("/tables/shop.products/rows/p12", "error", RECOVERING),
     "scaled": ("/services", "overview", scaled()),
     "asked": ("/services", "overview", ASKED),
+    "called": ("/services", "overview", CALLED),
     "well": ("/services", "overview", WELL),
 }
 """By name: the address, the template, and its data."""
