@@ -31,11 +31,11 @@ def _said(call: str, workers: Sequence[str], conditions: Sequence[CallCondition]
     match conditions[0]:
         case OpenBreaker():
             waiting = sum(each.waiting for each in conditions if isinstance(each, OpenBreaker))
-            what = f"What call {call} calls is down: {on} {several(workers, 'makes', 'make')} only trial calls"
+            what = f"What {call} calls is down: {on} {several(workers, 'makes', 'make')} only trial calls"
             return what, f"{number(waiting)} wait. They go on by themselves once one succeeds"
         case HangingCalls():
             count = sum(each.hanging for each in conditions if isinstance(each, HangingCalls))
-            what = f"{number(count)} {several(count, 'function')} of call {call} on {on} {several(count, 'does', 'do')}"
+            what = f"{number(count)} {several(count, 'function')} of {call} on {on} {several(count, 'does', 'do')}"
             do = "Each keeps a place among those that run at once. Give what the function waits for a timeout"
             return f"{what} not end though {several(count, 'its', 'their')} time is over", do
         case FullCalls():

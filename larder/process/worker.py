@@ -108,6 +108,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         requests=service.requests,
         predicates=service.predicates,
         desk=runner.runtime.requests,
+        calls=lambda: runner.runtime.service.calls,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

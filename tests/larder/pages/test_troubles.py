@@ -56,8 +56,8 @@ def test_a_service_that_is_well_has_no_troubles() -> None:
 def test_calls_that_cannot_be_made_are_told_once_for_all_workers() -> None:
     found = troubles(services(operators=CALLED["operators"], workers=CALLED["workers"]))
     assert [each.what for each in found] == [
-        "What call charge calls is down: workers shipping-1, shipping-2 make only trial calls",
-        "2 functions of call charge on worker shipping-1 do not end though their time is over",
+        "What charge calls is down: workers shipping-1, shipping-2 make only trial calls",
+        "2 functions of charge on worker shipping-1 do not end though their time is over",
         "As many calls of charge as may wait do so in partitions 0, 1",
     ]
     assert {(each.severity, each.where) for each in found} == {(Severity.WARNING, "/calls/charge")}
