@@ -156,6 +156,7 @@ def test_an_outage_is_told_everywhere_and_ends_without_a_restart(shop: Shop) -> 
         assert (status, answer["reasons"]) == (200, [])
         assert any("what it calls is down" in each["why"] for each in answer["besides"])
     assert f"What {CALL} calls is down: worker" in worker.page("/")
+    assert f"{shop.name}.{CALL}.outcomes" in worker.page("/topology")
     shown = worker.page(f"/calls/{CALL}")
     assert "Unavailable: the provider answered 503" in shown
     assert f"larder calls retry {shop.name} {CALL} --all" in shown
