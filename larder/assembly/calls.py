@@ -91,7 +91,7 @@ def _new(plan: CallPlan, at: InputContext, events: TopicPartition, outcomes: Top
         at.owned(plan.calls),
         plan.outputs,
         plan.outcomes,
-        assignment.outside(plan.compiled),
+        assignment.outside(plan.compiled, plan.outcomes),
         lambda: delivery.position(outcomes) >= end,
         rows[0].raw if rows else lambda _: None,
         assignment.topic_ids[events.topic],

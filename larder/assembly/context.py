@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from larder.processing.loop import Chore
 
 
-def _nothing_outside(compiled: CompiledCall) -> Outside:
+def _nothing_outside(compiled: CompiledCall, _: Output) -> Outside:
     message = f"no worker that makes the calls of {compiled.call.name}"
     raise LookupError(message)
 
@@ -70,7 +70,7 @@ class Assignment:
     driver: Chore | None = None
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
     topic_ids: Mapping[str, str] = field(default_factory=dict)
-    outside: Callable[[CompiledCall], Outside] = field(default=_nothing_outside)
+    outside: Callable[[CompiledCall, Output], Outside] = field(default=_nothing_outside)
     calls: dict[tuple[str, TopicPartition], PartitionCalls] = field(default_factory=dict)
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 

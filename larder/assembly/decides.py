@@ -195,8 +195,10 @@ class DecideParts:
     def _wake_ups_of(self, plan: DecidePlan, wake_ups: Output, at: PartitionContext) -> WakeUps:
         """Return the wake-ups of a state, which its decide handles, also those that a request sets."""
         place, woken = (wake_ups.topic, at.tp.partition), self._plans[plan.operator.state.name]
+        # Built for a request, the decide builds its wake-ups itself: there must be one schedule, which both set.
+        decider = self._decider(woken, at.tp.partition)
         if place not in self.wake_ups:
-            decider, inputs = self._decider(woken, at.tp.partition), self._inputs(woken, at.tp.partition)
+            inputs = self._inputs(woken, at.tp.partition)
             self.wake_ups[place] = WakeUps(at.owned(wake_ups), decider, inputs, at.delivery)
         return self.wake_ups[place]
 

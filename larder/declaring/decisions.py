@@ -91,13 +91,15 @@ def refusals_name(service: str) -> str:
 
 
 class Refusal(Row):
-    """A refused event, in `<service>.refusals`.
+    """A refused event or request, in `<service>.refusals`.
 
-    id      the coordinates of the event, or of the wake-up: topic/partition/offset.
+    id      the coordinates of the event, or of the wake-up: topic/partition/offset. For a
+            request its address and a hash, as in `POST /orders 5f1c…`: the same one
+            whenever the same `Idempotency-Key` comes, another one each time without it.
     state   the table that would have changed.
     key     the key of its row, as text.
     reason  the reason that the function returned.
-    event   the original event; null for a wake-up.
+    event   the original event, or the request; null for a wake-up.
     """
 
     id: str

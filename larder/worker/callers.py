@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from larder.config.connection import Connection
 from larder.declaring.compiled.calls import CompiledCall
+from larder.delivery.output import Output
 from larder.kafka.publishers import RenewedPublisher
 from larder.operators.calls.outside import Outside
 
@@ -35,13 +36,15 @@ class Callers:
         self._clock = clock
         self._callers: dict[str, Outside] = {}
 
-    def of(self, compiled: CompiledCall) -> Outside:
+    def of(self, compiled: CompiledCall, outcomes: Output) -> Outside:
         """Return what runs a call; it stays the same when the service is planned again."""
         name = compiled.call.name
         if name not in self._callers:
-            self._callers[name] = Outside(compiled, self._worker, self._run, self._clock, self._publish)
-        self._callers[name].compiled = compiled
-        return self._callers[name]
+            self._callers[name] = Outside(compiled, outcomes, self._worker, self._run, self._clock, self._publish)
+        found = self._callers[name]
+        found.compiled = compiled
+        found.move_to(outcomes)
+        return found
 
     def known(self, name: str) -> Outside | None:
         """Return what runs the call of that name; None before the first assignment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.support.topics import create
+import msgspec
+
+from tests.conftest import unique
+from tests.support.beside import Beside
+from tests.support.topics import Sent, create, read, send
 from tests.support.workers import Worker, larder, running
 
 MODULE = """
 import asyncio
-import json
 import os
-import urllib.request
+
+import aiohttp
 
 from larder import EventTopic, OwnerTopic, Retry, Row, Service, Unavailable
 from larder.types import Attempt, GaveUp
@@ -52,30 +57,32 @@ def gave_up(order: Order, why: GaveUp) -> NotPaid:
     return NotPaid(order_id=order.order_id, reason=why.reason)
 
 
-def ask(order: Order, attempt: Attempt) -> None:
-    request = urllib.request.Request(
-        "{provider}/charges",
-        data=json.dumps({"amount": order.amount, "order": order.order_id}).encode(),
-        headers={"Idempotency-Key": attempt.key},
-    )
-    try:
-        urllib.request.urlopen(request, timeout=5).read()
-    except urllib.error.HTTPError as error:
-        if error.code >= 500:
-            raise Unavailable(f"the provider answered {error.code}") from error
-        raise ValueError(f"the provider refused: {error.code}") from error
+async def ask(order: Order, attempt: Attempt) -> None:
+    async with aiohttp.ClientSession() as session:
+        body = {"amount": order.amount, "order": order.order_id}
+        async with session.post("{provider}/charges", json=body, headers={"Idempotency-Key": attempt.key}) as answer:
+            if answer.status >= 500:
+                raise Unavailable(f"the provider answered {answer.status}")
+            if answer.status >= 400:
+                raise ValueError(f"the provider refused: {answer.status}")
 
 
 @service.call(orders.by("customer"), into=[paid, not_paid], {options})
 async def charge(order: Order, attempt: Attempt) -> Paid:
-    if order.customer.startswith("exits"):
+    if order.customer.endswith("-exits"):
         os._exit(1)
-    await asyncio.to_thread(ask, order, attempt)
+    while order.customer.endswith("-hangs"):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+    await ask(order, attempt)
     return Paid(order_id=order.order_id, amount=order.amount, attempt=attempt.number)
 """
 
 OPTIONS = """
-    key=lambda order: order.order_id, timeout=2.0, otherwise=gave_up,
+    key=lambda order: order.order_id, otherwise=gave_up,
+    timeout={timeout}, outages=[aiohttp.ClientConnectionError],
     retry=Retry(first=0.2, most=1.0, within=60.0, attempts=3),
 """
 
@@ -140,16 +147,20 @@ class Payments:
     """Workers of the service; `name` is that of the service, and the prefix of its topics."""
 
     def __init__(
-        self, kafka: str, directory: Path, name: str, provider: Provider, workers: int, options: str = OPTIONS
+        self, kafka: str, directory: Path, name: str, provider: Provider, workers: int, options: str, timeout: float
     ) -> None:
         self.kafka = kafka
         self.directory = directory
         self.name = name
         self.provider = provider
         module = MODULE.replace("{prefix}", name).replace("{provider}", provider.address)
-        module = module.replace("{options}", options)
+        module = module.replace("{options}", options).replace("{timeout}", str(timeout))
         names = ("one", "two", "three")[:workers]
         self.workers = [Worker(kafka, directory, module, name, worker) for worker in names]
+
+    def scale(self, partitions: int) -> None:
+        """Run `larder scale` to its end."""
+        assert self.larder("scale", self.name, "--partitions", str(partitions))["growth"]["phase"] == "done"
 
     def larder(self, *words: str) -> Any:
         """Run a subcommand, and return what it printed as JSON."""
@@ -160,18 +171,57 @@ class Payments:
         return json.loads(ended.stdout)
 
 
+class Customers:
+    """Sends orders to the service, and reads what came of them."""
+
+    def __init__(self, payments: Payments, beside: Beside, test: str) -> None:
+        self.payments = payments
+        self.provider: Provider = payments.provider
+        self.test = unique(test)
+        self._beside = beside
+
+    def order(self, *numbers: int, customers: int = 10, customer: str = "", amount: int = 1) -> list[str]:
+        """Send orders of several customers; return their ids."""
+        ids = [f"{self.test}-{number}" for number in numbers]
+        sent = [
+            Sent(
+                each, {"order_id": each, "customer": f"{self.test}-{customer or number % customers}", "amount": amount}
+            )
+            for each, number in zip(ids, numbers, strict=True)
+        ]
+        self._beside.call(send(self.payments.kafka, f"{self.payments.name}.orders", sent))
+        return ids
+
+    def results(self, topic: str) -> list[dict[str, Any]]:
+        """Return the events of this test in a topic of the service."""
+        records = self._beside.call(read(self.payments.kafka, f"{self.payments.name}.{topic}"))
+        events = [msgspec.json.decode(each.value or b"") for each in records]
+        return [each for each in events if each["order_id"].startswith(self.test)]
+
+    def until(self, topic: str, count: int, seconds: float = 30) -> list[dict[str, Any]]:
+        """Wait until there are so many events of this test in a topic."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.results(topic)) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events in {topic} after {seconds:g} s"
+            time.sleep(0.1)
+        return found
+
+
 @contextmanager
-def paying(kafka: str, directory: Path, name: str, workers: int = 3, options: str = OPTIONS) -> Iterator[Payments]:
-    """Run the provider and the workers during the block; `options` are those of the call."""
+def paying(
+    kafka: str, directory: Path, name: str, *,
+    workers: int = 3, options: str = OPTIONS, timeout: float = 10.0, ends_well: bool = True,
+) -> Iterator[Payments]:  # fmt: skip
+    """Run the provider and the workers during the block; `options` are those of the call, with its `timeout`."""
     provider = Provider()
     try:
         asyncio.run(create(kafka, {f"{name}.orders": 4}))
-        found = Payments(kafka, directory, name, provider, workers, options)
+        found = Payments(kafka, directory, name, provider, workers, options, timeout)
         with running(*found.workers):
             for worker in found.workers:
                 worker.until_caught_up()
             yield found
             for worker in found.workers:
-                assert worker.stop() == 0, worker.text[-4000:]
+                assert worker.stop() == 0 or not ends_well, worker.text[-4000:]
     finally:
         provider.close()

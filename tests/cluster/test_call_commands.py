@@ -77,7 +77,7 @@ def until(look: Callable[[], Any], ready: Callable[[Any], Any], seconds: float =
 
 @pytest.fixture(scope="module")
 def patient(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Payments]:
-    with paying(kafka, tmp_path_factory.mktemp("patient"), unique("patient"), 2, PATIENT) as found:
+    with paying(kafka, tmp_path_factory.mktemp("patient"), unique("patient"), workers=2, options=PATIENT) as found:
         yield found
 
 
@@ -90,7 +90,7 @@ def shop(patient: Payments, beside: Beside) -> Iterator[Shop]:
 
 @pytest.fixture
 def strict(kafka: str, tmp_path_factory: pytest.TempPathFactory, beside: Beside) -> Iterator[Shop]:
-    with paying(kafka, tmp_path_factory.mktemp("strict"), unique("strict"), 1, STRICT) as found:
+    with paying(kafka, tmp_path_factory.mktemp("strict"), unique("strict"), workers=1, options=STRICT) as found:
         yield Shop(found, beside)
 
 
@@ -207,7 +207,7 @@ def test_a_full_partition_is_told_and_its_worker_is_not_restarted(
     kafka: str, tmp_path_factory: pytest.TempPathFactory, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LARDER_STALL_S", "1")
-    with paying(kafka, tmp_path_factory.mktemp("full"), unique("full"), 1, STRICT) as found:
+    with paying(kafka, tmp_path_factory.mktemp("full"), unique("full"), workers=1, options=STRICT) as found:
         shop = Shop(found, beside)
         shop.provider.down = True
         # A handful may wait in each of the four partitions; the others stay in the topic.

@@ -5,55 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
 import pytest
 
-from tests.cluster.payments import Payments, Provider, paying
+from tests.cluster.payments import Customers, Payments, paying
 from tests.conftest import unique
 from tests.support.beside import Beside
-from tests.support.topics import Sent, read, send
 
 
 @pytest.fixture(scope="module")
 def payments(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Payments]:
     with paying(kafka, tmp_path_factory.mktemp("calls"), unique("calls")) as found:
         yield found
-
-
-class Customers:
-    """Sends orders to the service, and reads what came of them."""
-
-    def __init__(self, payments: Payments, beside: Beside, test: str) -> None:
-        self.payments = payments
-        self.provider: Provider = payments.provider
-        self.test = unique(test)
-        self._beside = beside
-
-    def order(self, *numbers: int, customers: int = 10, amount: int = 1) -> list[str]:
-        """Send orders of several customers; return their ids."""
-        ids = [f"{self.test}-{number}" for number in numbers]
-        sent = [
-            Sent(each, {"order_id": each, "customer": f"{self.test}-c{number % customers}", "amount": amount})
-            for each, number in zip(ids, numbers, strict=True)
-        ]
-        self._beside.call(send(self.payments.kafka, f"{self.payments.name}.orders", sent))
-        return ids
-
-    def results(self, topic: str) -> list[dict[str, Any]]:
-        """Return the events of this test in a topic of the service."""
-        records = self._beside.call(read(self.payments.kafka, f"{self.payments.name}.{topic}"))
-        events = [msgspec.json.decode(each.value or b"") for each in records]
-        return [each for each in events if each["order_id"].startswith(self.test)]
-
-    def until(self, topic: str, count: int, seconds: float = 30) -> list[dict[str, Any]]:
-        """Wait until there are so many events of this test in a topic."""
-        deadline = time.monotonic() + seconds
-        while len(found := self.results(topic)) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} events in {topic} after {seconds:g} s"
-            time.sleep(0.1)
-        return found
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ back through a topic. What becomes of it is decided in `transitions.py`, and don
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
@@ -80,7 +79,6 @@ class PartitionCalls:
         self._since = at.clock()
         self._slices: Iterator[Sequence[bytes]] | None = None
         self._found: list[StoredCall] = []
-        self._reports: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -259,8 +257,9 @@ class PartitionCalls:
         turn.begun = turn.mine = True
         self.turns.look_at(turn, now + self._compiled.call.timeout + AGAIN_SECONDS)
         self._at.delivery.touch(self._at.tp)
-        start = partial(self._outside.start, Start(begun, event, self._outcomes))
+        start = partial(self._outside.start, Start(begun, event))
         self._at.delivery.unit.afterwards.append(start)
+        self._at.delivery.unit.awaited = True
         self.counts.begun += 1
 
     def _pursue(self, turn: CallTurn, call: StoredCall, now: float) -> None:
@@ -270,16 +269,14 @@ class PartitionCalls:
         if call.id in outside.running or call.id in outside.reserved:
             return
         if call.id in outside.finished:
-            task = asyncio.create_task(outside.report(call.id, self._outcomes), name=f"outcome of {call.id}")
-            self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
+            outside.report(call.id)
             return
         try:
             _, event = self._compiled.read(call.value)
         except ValueError as error:
             self._follow_in_chore(turn, call, Park(cause_of(error)))
             return
-        outside.start(Start(call, event, self._outcomes))
+        outside.start(Start(call, event))
 
     def _follow_in_chore(self, turn: CallTurn, call: StoredCall, following: Next) -> None:
         self._at.delivery.touch(self._at.tp)

@@ -26,6 +26,12 @@ log = logging.getLogger("larder")
 CANCEL_SECONDS: Final = 0.5
 """How long a call that took too long may take to end once it is cancelled."""
 
+STOP_PAUSE_SECONDS: Final = 0.02
+"""The pause between two looks at the calls that a stop waits for."""
+
+MOVED_SECONDS: Final = 60.0
+"""Outcomes that are older were copied into the next generation with their topic."""
+
 KEPT_SECONDS: Final = 600.0
 """How long an outcome is kept in memory at most, to publish it again if nobody has processed it."""
 
@@ -34,11 +40,10 @@ Publish = Callable[[str, bytes, bytes], Awaitable[None]]
 
 
 class Start(NamedTuple):
-    """A call whose beginning is committed, with its event; its outcome goes to `outcomes`."""
+    """A call whose beginning is committed, with its event."""
 
     call: StoredCall
     event: Any
-    outcomes: Output
 
 
 @dataclass
@@ -62,11 +67,12 @@ class Finished(NamedTuple):
 class Outside:
     """The calls of one declaration in this worker: how many run, and whether the other side is reachable.
 
-    `worker` and `run` name this process. `clock` returns seconds since the epoch. `seconds` counts how long attempts
-    took, at most their timeout.
+    `worker` and `run` name this process. `clock` returns seconds since the epoch. Outcomes go to the topic `outcomes`.
+    `seconds` counts how long attempts took, at most their timeout.
     """
 
     compiled: CompiledCall
+    outcomes: Output
     worker: str
     run: str
     clock: Callable[[], float]
@@ -76,7 +82,9 @@ class Outside:
     finished: dict[str, Finished] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
     stopping: bool = False
+    stopped: bool = False
     seconds: Histogram = field(default_factory=lambda: Histogram(CALL_SECONDS))
+    _reports: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
     def call(self) -> Call:
@@ -114,30 +122,50 @@ class Outside:
         call = start.call
         assert call.begun is not None  # noqa: S101 - its beginning is committed
         self.reserved.discard(call.id)
-        if call.id in self.running:
+        if self.stopped or call.id in self.running:
             return
         running = self.running[call.id] = RunningCall(call.begun)
         running.task = asyncio.create_task(self._run(start, running), name=f"call {self.call.name}")
 
-    async def report(self, call: str, outcomes: Output) -> None:
-        """Publish the outcome of a call once more."""
-        if (found := self.finished.get(call)) is not None:
-            await self.publish(outcomes.topic, found.place, encode(found.outcome))
+    def report(self, call: str) -> None:
+        """Publish the outcome of a call, unless that is under way."""
+        if call in self.finished and call not in self._reports:
+            task = asyncio.create_task(self._report(self.finished[call]), name=f"outcome of {call}")
+            self._reports[call] = task
+            task.add_done_callback(lambda _: self._reports.pop(call, None))
+
+    def move_to(self, outcomes: Output) -> None:
+        """Publish into the topic of another generation from now on, and again what may have missed its copying."""
+        if outcomes.topic != self.outcomes.topic:
+            self.outcomes = outcomes
+            since = self.clock() - MOVED_SECONDS
+            for call in [each for each, found in self.finished.items() if found.at > since]:
+                self.report(call)
+
+    async def _report(self, found: Finished) -> None:
+        await self.publish(self.outcomes.topic, found.place, encode(found.outcome))
 
     def forget(self, call: str) -> None:
         """Forget the outcome of a call: it is processed."""
         self.finished.pop(call, None)
 
     async def stop(self, seconds: float) -> None:
-        """Begin no more calls, and wait for those that run; after that time, leave them behind."""
+        """Begin no more calls, and wait for those that have begun; after that time, leave them behind."""
         self.stopping = True
-        tasks = {each.task for each in self.running.values() if each.task is not None and not each.left}
-        if tasks:
-            await asyncio.wait(tasks, timeout=min(seconds, self.call.timeout))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(seconds, self.call.timeout)
+        # Level by level: a unit may still commit a beginning, a call ends, and its outcome goes out.
+        while self._unfinished and loop.time() < until:  # noqa: ASYNC110 - a level, see above
+            await asyncio.sleep(STOP_PAUSE_SECONDS)
+        self.stopped = True
         for call, each in self.running.items():
             log.warning("call %s of %s still runs: the worker stops without its outcome", self.call.name, call)
             if each.task is not None:
                 each.task.cancel()
+
+    @property
+    def _unfinished(self) -> bool:
+        return bool(self.reserved or self._reports or any(not each.left for each in self.running.values()))
 
     async def _run(self, start: Start, running: RunningCall) -> None:
         call, now = start.call, self.clock()
@@ -148,7 +176,7 @@ class Outside:
         else:
             outcome = await self._outcome(start, running)
         self._keep(call, outcome)
-        await self.report(call.id, start.outcomes)
+        self.report(call.id)
 
     async def _outcome(self, start: Start, running: RunningCall) -> Done | Failed:
         call, began = start.call, self.clock()

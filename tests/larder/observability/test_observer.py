@@ -347,7 +347,8 @@ async def test_a_worker_that_has_reached_nothing_yet_lives_and_is_not_ready_and_
 async def test_an_open_breaker_is_told_and_is_no_reason_for_a_restart(tmp_path: Path) -> None:
     async with seen(tmp_path) as each:
         assert (await each.samples())["larder_call_breaker_open", "charge"] == 0
-        outside = each.runner.runtime.callers.of(compile_call(each.runner.runtime.service.calls[0]))
+        compiled = compile_call(each.runner.runtime.service.calls[0])
+        outside = each.runner.runtime.callers.of(compiled, Output("shipping.charge.outcomes", 1, 1 << 20))
         for number in range(OPENS_AT):
             outside.breaker.failed(f"c{number}", b"%d" % number, NOW + number, NOW)
         outside.seconds.observe(0.2)

@@ -60,7 +60,11 @@ def gave_up(order: Order, why: GaveUp) -> NotPaid:
 
 def paying(outside: Outside, **options: Any) -> Service:
     service = Service("payments")
-    settings = {"key": lambda order: order.order_id, "retry": Retry(first=1, most=60, within=600, attempts=3), **options}
+    settings = {
+        "key": lambda order: order.order_id,
+        "retry": Retry(first=1, most=60, within=600, attempts=3),
+        **options,
+    }
     if settings.pop("open_accounts", False):
         settings["only_while"] = service.table(ACCOUNTS), lambda row: row.open
         source: Any = ORDERS.by("customer")
@@ -141,7 +145,7 @@ def test_a_call_waits_until_its_row_allows_it() -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_call_whose_row_never_allows_it_is_dropped_or_given_up(told: bool) -> None:
+def test_a_call_whose_row_never_allows_it_is_dropped_or_given_up(*, told: bool) -> None:
     outside = Outside(None)
     with Driver(paying(outside, open_accounts=True, otherwise=gave_up if told else None)) as driver:
         driver.send(ORDERS, Order(order_id="o1"))
