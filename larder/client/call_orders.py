@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from larder.client.publishing import Message, publish
 from larder.config.connection import Connection
 from larder.config.errors import MistakeError, UnavailableError
-from larder.declaring.growth import OPEN
+from larder.declaring.growth import OPEN, GrowthPhase
 from larder.declaring.plurals import counted
 from larder.declaring.problems import Problem
 from larder.declaring.stored_calls import Order, encode
@@ -45,19 +45,20 @@ async def order(connection: Connection, service: str, what: What, chosen: CallLi
     Raise MistakeError while the service is being scaled, UnavailableError if no worker processes them in time.
     """
     async with Cluster(connection) as cluster:
-        await _require_not_scaled(cluster, service)
+        if (known := await read_if_written(cluster, service)) is not None:
+            require_not_moving(service, known.state.phase)
         orders = [Message(place_of(each), encode(Order(each["id"], what))) for each in chosen.calls]
         published = await publish(connection, chosen.outcomes, orders)
         await _until_processed(cluster, service, chosen.outcomes, published.offsets)
         return await _token(cluster, chosen.table, published.offsets)
 
 
-async def _require_not_scaled(cluster: Cluster, service: str) -> None:
-    known = await read_if_written(cluster, service)
-    if known is not None and known.state.phase in OPEN:
+def require_not_moving(service: str, phase: GrowthPhase) -> None:
+    """Raise MistakeError while calls are copied to other partitions: an order would come too late."""
+    if phase in OPEN:
         requires = "requires a service that is not being scaled: its calls move to other partitions"
         do = f"wait, or follow it: larder scale {service}"
-        raise MistakeError(Problem(f"calls of {service}", requires, f"one that is {known.state.phase.value}", do))
+        raise MistakeError(Problem(f"calls of {service}", requires, f"one that is {phase.value}", do))
 
 
 async def _until_processed(cluster: Cluster, service: str, outcomes: str, offsets: Mapping[int, int]) -> None:

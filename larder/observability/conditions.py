@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from larder.assembly.uneven import WHILE_SCALED
 from larder.declaring.growth import UNDER_WAY
+from larder.declaring.plurals import counted, plural
 from larder.observability.outcomes import CALL
 from larder.operators.calls.breaker import BreakerState
 from larder.worker.activity import ENDING, SCALING
@@ -81,7 +82,7 @@ class OpenBreaker(NamedTuple):
     @property
     def why(self) -> str:
         """It in a sentence."""
-        return f"what it calls is down: one call from time to time is tried, and {self.waiting} wait"
+        return f"what it calls is down: one call from time to time is tried, and {self.waiting:,} wait"
 
 
 class HangingCalls(NamedTuple):
@@ -94,7 +95,7 @@ class HangingCalls(NamedTuple):
     @property
     def why(self) -> str:
         """It in a sentence."""
-        return f"{self.hanging} of its functions do not end though their time is over"
+        return f"{counted(self.hanging, 'function')} not ended though the time is over"
 
 
 class FullCalls(NamedTuple):
@@ -107,7 +108,8 @@ class FullCalls(NamedTuple):
     @property
     def why(self) -> str:
         """It in a sentence."""
-        return f"as many calls as at_most allows wait in partitions {', '.join(map(str, self.partitions))}"
+        where = f"{plural(len(self.partitions), 'partition')} {', '.join(map(str, self.partitions))}"
+        return f"as many calls as at_most allows wait in {where}"
 
 
 CallCondition: TypeAlias = OpenBreaker | HangingCalls | FullCalls

@@ -131,6 +131,9 @@ class ServiceRunner:
         finally:
             stopping.cancel()
             self._activity.end()
+            if self.membership is not None:
+                # Its status is still asked for, and must not look into closed tables.
+                self.membership.assignments.stop_releasing()
             close(self.runtime)
 
     async def _run(self) -> None:

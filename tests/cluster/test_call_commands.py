@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from larder.client import call_orders
+from larder.client.calls import CallList
+from larder.config.connection import Connection
+from larder.config.errors import UnavailableError
 from tests.cluster.payments import Payments, paying
 from tests.conftest import unique
 from tests.support.beside import Beside
@@ -52,8 +57,9 @@ class Shop:
         return larder(*words, kafka=payments.kafka, directory=payments.directory, module=self.one.module, timeout=90)
 
     def stored(self, worker: Worker | None = None) -> dict[str, dict[str, Any]]:
-        """Return the calls that are not done, by the order's id."""
-        _, body = (worker or self.one).get(f"/calls/{CALL}") or (0, {"calls": []})
+        """Return the calls that are not done, by the order's id, once a worker knows them."""
+        asked = worker or self.one
+        _, body = until(lambda: asked.get(f"/calls/{CALL}"), lambda answer: answer is not None and answer[0] == 200)
         return {each["key"]: each for each in body["calls"]}
 
     def until_stored(self, ready: Callable[[dict[str, dict[str, Any]]], Any]) -> dict[str, dict[str, Any]]:
@@ -201,6 +207,26 @@ def test_a_dead_letter_of_a_call_is_made_again_with_its_idempotency_key(strict: 
     strict.payments.larder("dead-letters", "replay", strict.name, "--all")
     until(lambda: strict.events("paid"), lambda found: [each["order_id"] for each in found] == ["refused"])
     assert strict.provider.requests == {key: 2}
+
+
+def test_an_order_that_no_worker_reads_in_time_says_so_and_counts_later(
+    kafka: str, tmp_path: Path, beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_orders, "PROCESSED_SECONDS", 1.0)
+    with paying(kafka, tmp_path, unique("late"), workers=1, options=PATIENT) as found:
+        shop = Shop(found, beside)
+        shop.order("late", amount=-1)
+        call = shop.until_stored(lambda stored: stored.get("late", {}).get("failures") == 1)["late"]
+        assert shop.one.stop() == 0
+        gone = shop.run("calls", "list", shop.name)
+        assert (gone.returncode, f"start one: larder worker {shop.name}" in gone.stderr) == (3, True)
+        table, outcomes = f"{shop.name}.{CALL}.calls", f"{shop.name}.{CALL}.outcomes"
+        with pytest.raises(UnavailableError, match=r"requires workers that process them within 1 s; found none for 1 "):
+            beside.call(
+                call_orders.order(Connection(kafka), shop.name, "retry", CallList([call], None, table, outcomes))
+            )
+        shop.one.start().until_caught_up()
+        until(lambda: shop.provider.requests["late"], lambda requests: requests == 2)
 
 
 def test_a_full_partition_is_told_and_its_worker_is_not_restarted(

@@ -102,7 +102,8 @@ def skip(*, service: str, call: str, ids: tuple[str, ...], at: str | None, as_js
     """Give up the calls with these IDs: they are not made any more.
 
     What the declaration says in `otherwise` is published for each; without it, its event becomes a dead letter. A call
-    that is under way cannot be skipped, since it may have been done. Exit code 1: some calls could not be skipped.
+    that is under way cannot be skipped, since it may have been done. One that is done just before the workers read the
+    order counts as skipped: it is not made any more either. Exit code 1: some calls could not be skipped.
     """
     (reader,) = _readers(service, call, at)
     chosen = _chosen(reader, ids)

@@ -450,8 +450,8 @@ def test_calls_that_cannot_be_made_are_findings() -> None:
         (Severity.WARNING, "worker one of shipping, call charge")
     }
     assert [each.seen for each in found] == [
-        "what it calls is down: one call from time to time is tried, and 10431 wait",
-        "2 of its functions do not end though their time is over",
+        "what it calls is down: one call from time to time is tried, and 10,431 wait",
+        "2 functions not ended though the time is over",
         "as many calls as at_most allows wait in partitions 0, 1",
     ]
     assert found[2].do == ("see what the calls wait for: larder calls list shipping charge",)
