@@ -77,8 +77,8 @@ def _unwritable(directory: Path, error: BaseException | None) -> UnavailableErro
 def _uncertain(service: Service, guarantee: str) -> Problem:
     return Problem(
         f"service {service.name}",
-        'a table of its own (decide, fold, rekeyed rows) requires guarantee = "exactly_once": an event that is read'
-        " twice would be decided on twice",
+        'a table of its own (decide, fold, call, rekeyed rows) requires guarantee = "exactly_once": an event that is'
+        " read twice would be decided on twice",
         f'"{guarantee}"',
         "remove the setting, or move what needs it to another service",
     )
@@ -108,6 +108,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         requests=service.requests,
         predicates=service.predicates,
         desk=runner.runtime.requests,
+        calls=lambda: runner.runtime.service.calls,
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

@@ -16,6 +16,7 @@ from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from larder.declaring.calls import Call
     from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
     from larder.local_tables.table import LocalTable
@@ -45,6 +46,7 @@ class Sources:
     warnings   what the process has too little of.
     requests   the requests that the service declares, and the desk that takes them here.
     predicates what clients may wait for.
+    calls      returns the calls of the service as it runs now.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -62,6 +64,7 @@ class Sources:
     requests: Sequence[Request] = ()
     desk: RequestDesk = field(default_factory=RequestDesk)
     predicates: Sequence[Predicate] = ()
+    calls: Callable[[], Sequence[Call]] = tuple
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

@@ -83,9 +83,24 @@ class PartitionCalls:
     def __len__(self) -> int:
         return len(self.turns)
 
+    @property
+    def events(self) -> TopicPartition:
+        """The partition of its events."""
+        return self._at.tp
+
     def full(self) -> bool:
         """Return whether no more calls may wait."""
-        return len(self.turns) >= self._compiled.call.at_most or self._rows.full()
+        return self.at_most() or self._rows.full()
+
+    def at_most(self) -> bool:
+        """Return whether as many calls wait as the declaration allows."""
+        return len(self.turns) >= self._compiled.call.at_most
+
+    def oldest(self) -> float | None:
+        """Return when the oldest call arrived, in seconds since 1970; None if none waits."""
+        first = self.turns.oldest()
+        call = None if first is None else self._call(first)
+        return None if call is None else call.since
 
     def arrive(self, record: Record) -> None:
         """Keep the call for an event; begin it at once if it is its turn. Raise ValueError for a faulty event."""
