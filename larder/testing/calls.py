@@ -140,8 +140,9 @@ class MemoryCall(MemoryStep):
             self._run.dead_letter(self._topic, record, given_up.reason)
 
     def _publish(self, call: StoredCall, events: list[ResultEvent]) -> None:
+        topics = {topic.name: topic for topic in self._declared.into}
         for each in events:
-            self._run.publish(self._declared.into[each.into], each.key, each.value, call.timestamp)
+            self._run.publish(topics[each.into], each.key, each.value, call.timestamp)
 
 
 def _made(call: Call, event: Any, attempt: Attempt) -> tuple[Any, BaseException | None]:

@@ -120,7 +120,7 @@ def _results(declared: Call, who: str) -> Callable[[Any], list[ResultEvent]]:
 
     def results(returned: Any) -> list[ResultEvent]:
         given: Sequence[Any] = () if returned is None else several(returned)
-        return [ResultEvent(*each) for each in emitted(given)]
+        return [ResultEvent(declared.into[into].name, key, value) for into, key, value in emitted(given)]
 
     return results
 
