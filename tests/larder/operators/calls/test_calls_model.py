@@ -16,8 +16,8 @@ from larder.declaring.compiled.calls import CompiledCall, compile_call
 from larder.declaring.stored_calls import Beginning, Done, Failed, ResultEvent, encode
 from larder.delivery.output import Output
 from larder.operators.calls.breaker import Breaker
-from larder.operators.calls.calls import GRACE_SECONDS, CallStep, OutcomeStep, PartitionCalls
-from larder.operators.calls.outside import Finished, Outside, Start
+from larder.operators.calls.calls import CallStep, OutcomeStep, PartitionCalls
+from larder.operators.calls.outside import GRACE_SECONDS, Finished, Outside, Start
 from larder.operators.owned_rows import OwnedRows
 from larder.types import Attempt
 from tests.larder.operators.contexts import context
