@@ -89,7 +89,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The function raised, or took too long; `outage`: because the other side is down.
+    """The function raised, took too long, or was not called in time; `outage`: whatever the event is.
 
     by       the worker's `Beginning` of this attempt: only who holds the beginning may report a failure.
     counts   whether it is a failure of the call rather than of an outage that was known.

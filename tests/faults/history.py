@@ -65,6 +65,19 @@ class Posted(NamedTuple):
     answer: Mapping[str, Any]
 
 
+class Charge(NamedTuple):
+    """A request at the provider of the charges: its key, its attempt, and the status of the answer.
+
+    `sent` is when the worker sent it, `answered` when the provider answers.
+    """
+
+    key: str
+    attempt: int
+    sent: float
+    answered: float
+    status: int
+
+
 class Era(NamedTuple):
     """From `since` on, a process has to measure its tables again: it started, or was paused for long."""
 
@@ -90,6 +103,7 @@ class History:
     written: list[Written] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
     eras: list[Era] = field(default_factory=list)
     held_up: list[tuple[float, float]] = field(default_factory=list)
     happened: list[tuple[float, str]] = field(default_factory=list)

@@ -94,6 +94,7 @@ class Part:
     asked    keys to ask workers for, by table.
     load     creates the load.
     judge    yields the violations.
+    figures  yields what is counted, for the line of the seed.
     """
 
     text: Callable[[Plan], str]
@@ -106,6 +107,7 @@ class Part:
     owned: Sequence[str] = ()
     hops: Sequence[str] = ()
     asked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    figures: Callable[[Case], Iterable[str]] = lambda _: ()
 
 
 HEAD = """
@@ -124,7 +126,7 @@ ADDED = {"added": "since"} if CHANGED else {}
 """
 
 
-def module(parts: Iterable[Part], plan: Plan, prefix: str) -> str:
-    """Return the text of the module that the workers run."""
+def module(parts: Iterable[Part], plan: Plan, prefix: str, provider: str) -> str:
+    """Return the text of the module that the workers run; `provider` is the address for their charges."""
     text = "\n".join([HEAD, *(part.text(plan) for part in parts)])
-    return text.replace("{prefix}", prefix).replace("{own}", str(plan.own or None))
+    return text.replace("{prefix}", prefix).replace("{own}", str(plan.own or None)).replace("{provider}", provider)

@@ -92,6 +92,10 @@ BOOKED = 0.3
 """How many of the seeds have clients who send requests as well."""
 
 
+CHARGED = 0.3
+"""How many of the seeds have calls at a provider as well."""
+
+
 MANNERS = ("duplicated", "reordered", "early", "anew", "absent", "grown", "replayed", "standby")
 
 
@@ -169,6 +173,8 @@ def planned(seed: int) -> Plan:
         faults = tuple(sorted((*faults, *growths), key=lambda each: each.at))
     if chance.random() < BOOKED:
         parts = (*parts, "bookings")
+    if chance.random() < CHARGED:
+        parts = (*parts, "charges")
     return Plan(
         seed,
         parts,

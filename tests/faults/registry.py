@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 from tests.faults.accounts import TRANSFERS
 from tests.faults.bookings import BOOKINGS
+from tests.faults.charges import CHARGES
 from tests.faults.labels import LABELS
 from tests.faults.parts import Part
 from tests.faults.plan import Plan
 from tests.faults.shop import SHOP
 from tests.faults.stock import STOCK
 
-PARTS = {"shop": SHOP, "stock": STOCK, "transfers": TRANSFERS, "labels": LABELS, "bookings": BOOKINGS}
+PARTS = {
+    "shop": SHOP,
+    "stock": STOCK,
+    "transfers": TRANSFERS,
+    "labels": LABELS,
+    "bookings": BOOKINGS,
+    "charges": CHARGES,
+}
 
 
 def parts_of(plan: Plan) -> Sequence[Part]:

@@ -6,6 +6,7 @@ import shutil
 import time
 import traceback
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,20 +19,25 @@ from tests.support.topics import delete, existing
 
 
 class Outcome(NamedTuple):
-    """The result of a seed. `records` is the number of committed records; `directory` has the kept files."""
+    """The result of a seed. `records` is the number of committed records; `directory` has the kept files.
+
+    `figures` are what its parts have counted.
+    """
 
     plan: Plan
     records: int
     seconds: float
     violations: list[Violation]
     directory: Path
+    figures: Sequence[str] = ()
 
     def __str__(self) -> str:
         verdict = "passed"
         if self.violations:
             first = str(self.violations[0]).splitlines()[0]
             verdict = f"FAILED: {first} ({len(self.violations)} in all; see {self.directory})"
-        return f"seed {self.plan.seed}: {self.plan}; {self.records} records, {self.seconds:.0f} s, {verdict}"
+        figures = "".join(f"{each}, " for each in (f"{self.records} records", *self.figures, f"{self.seconds:.0f} s"))
+        return f"seed {self.plan.seed}: {self.plan}; {figures}{verdict}"
 
 
 async def run(rig: Rig, seed: int, directory: Path) -> Outcome:
@@ -45,10 +51,10 @@ async def run(rig: Rig, seed: int, directory: Path) -> Outcome:
             found = await trial.run()
         except Exception:  # noqa: BLE001 - a seed that cannot be judged has failed, and the next one is tried
             found = [Violation("suite", traceback.format_exc())]
-        seen = trial.reader.seen
+        seen, figures = trial.reader.seen, trial.figures()
         if found:
             keep(mine, plan, trial.field.history, seen, found)
     if not found:
         shutil.rmtree(mine)
     await delete(rig.kafka, *await existing(rig.kafka, prefix))
-    return Outcome(plan, len(seen), time.monotonic() - since, found, mine)
+    return Outcome(plan, len(seen), time.monotonic() - since, found, mine, figures)

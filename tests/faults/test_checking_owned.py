@@ -46,8 +46,11 @@ class Log:
     def drop(self, topic: str) -> None:
         self.seen.remove([record for record in self.seen if record.topic == f"t.{topic}"][-1])
 
+    def case(self) -> Case:
+        return Case(PLAN, "t", self.history, self.seen)
+
     def kinds(self) -> set[str]:
-        return {each.kind for each in self.judge(Case(PLAN, "t", self.history, self.seen))}
+        return {each.kind for each in self.judge(self.case())}
 
 
 def stock() -> Log:

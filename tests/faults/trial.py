@@ -23,6 +23,7 @@ from tests.faults.logs import Ends, Reader, reading
 from tests.faults.parts import GENERATION, Case, Load, Part, generation_of, module
 from tests.faults.plan import WORKERS, Plan
 from tests.faults.posting import Poster
+from tests.faults.provider import providing
 from tests.faults.registry import parts_of
 from tests.faults.replaying import MAY_BE as REORDERED
 from tests.faults.replaying import replay_all
@@ -104,6 +105,13 @@ class Trial:
         await asyncio.gather(*(self.field.stop(name) for name in self.field.running()))
         return found or self.field.history.violations
 
+    def figures(self) -> Sequence[str]:
+        """Return what the parts have counted."""
+        return [each for part in self._parts for each in part.figures(self._case())]
+
+    def _case(self) -> Case:
+        return Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
+
     async def _trouble(self) -> None:
         """Run all faults, each at its time. Afterwards all workers run."""
         plan = self.field.plan
@@ -179,7 +187,7 @@ class Trial:
             await asyncio.gather(*(load.step() for load in self._loads))
             await asyncio.sleep(STEP_SECONDS)
         await self._read_on()
-        case = Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
+        case = self._case()
         judged = [each for part in self._parts for each in part.judge(case) if each.kind not in MAY_BE]
         return judged + beyond(self.field, self.reader.seen, PARTITIONS)
 
@@ -189,7 +197,7 @@ class Trial:
         if found := await self._unsettled() or await self._silent():
             return found
         await self._read_on()
-        case = Case(self.field.plan, self.field.prefix, self.field.history, self.reader.seen)
+        case = self._case()
         allowed = REORDERED if self.field.plan.replayed else frozenset()
         return [each for part in self._parts for each in part.judge(case) if each.kind not in allowed]
 
@@ -260,17 +268,19 @@ async def prepared(rig: Rig, plan: Plan, prefix: str, directory: Path) -> AsyncI
         if topics:
             await create(rig.kafka, {f"{prefix}.{topic}": PARTITIONS for topic in topics}, config)
     owned = [f"{prefix}.{topic}" for part in parts for topic in part.owned]
-    field = Field(rig, plan, prefix, directory, module(parts, plan, prefix), owned)
-    chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
-    try:
-        async with (
-            producing(rig.kafka) as producer,
-            reading(rig.kafka) as reader,
-            aiohttp.ClientSession(timeout=TIMEOUT) as session,
-        ):
-            poster = Poster(session, field.ports, field.history)
-            writer = Writer(producer, field.history, chance, poster, often=plan.duplicated)
-            loads = [part.load(writer, plan, prefix, chance) for part in parts]
-            yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history), writer)
-    finally:
-        field.close()
+    async with providing(plan.seed) as provider:
+        field = Field(rig, plan, prefix, directory, module(parts, plan, prefix, provider.address), owned)
+        field.history.charges = provider.charges
+        chance = random.Random(plan.seed)  # noqa: S311 - nothing is secret here
+        try:
+            async with (
+                producing(rig.kafka) as producer,
+                reading(rig.kafka) as reader,
+                aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            ):
+                poster = Poster(session, field.ports, field.history)
+                writer = Writer(producer, field.history, chance, poster, often=plan.duplicated)
+                loads = [part.load(writer, plan, prefix, chance) for part in parts]
+                yield Trial(field, parts, loads, reader, Asker(session, field.ports, field.history), writer)
+        finally:
+            field.close()

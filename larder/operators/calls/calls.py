@@ -24,7 +24,7 @@ from larder.delivery.dead_letters import DeadLetters
 from larder.delivery.output import Output
 from larder.kafka.partitioner import partition_of
 from larder.operators.calls import transitions
-from larder.operators.calls.outside import Outside, Start
+from larder.operators.calls.outside import GRACE_SECONDS, Outside, Start
 from larder.operators.calls.transitions import Abandon, Next, Park, Publish
 from larder.operators.calls.turns import CallTurn, CallTurns
 from larder.operators.context import PartitionContext
@@ -36,9 +36,6 @@ SLICE_CALLS: Final = 100
 
 AGAIN_SECONDS: Final = 5.0
 """After this time an outcome that nobody has processed is published again, and `only_while` is asked again."""
-
-GRACE_SECONDS: Final = 5.0
-"""How long an outcome may take from the end of a call to its topic."""
 
 
 class PartitionCalls:

@@ -23,8 +23,14 @@ from larder.operators.calls.results import cause_of, done, is_outage
 
 log = logging.getLogger("larder")
 
+GRACE_SECONDS: Final = 5.0
+"""How long the start of a call and the way of its outcome may take together. Whoever has the partition by then waits so
+long, beyond the timeout, before it takes the outcome for unknown."""
+
 CANCEL_SECONDS: Final = 0.5
 """How long a call that took too long may take to end once it is cancelled."""
+
+LATE: Final = "it began too late: the commit was slow, or the worker was paused"
 
 STOP_PAUSE_SECONDS: Final = 0.02
 """The pause between two looks at the calls that a stop waits for."""
@@ -176,9 +182,9 @@ class Outside:
 
     async def _run(self, start: Start, running: RunningCall) -> None:
         call, now = start.call, self.clock()
-        if now > running.begun.at + self.call.timeout:
-            # This process was stopped meanwhile: whoever has the partition now may have called already.
-            outcome: Done | Failed = self._failure(call, running.begun, "it began too late: the worker was paused")
+        if now > running.begun.at + GRACE_SECONDS:
+            # Its commit was slow, or the process was stopped: whoever has the partition now may have called already.
+            outcome: Done | Failed = Failed(call.id, call.attempt, running.begun, now, LATE, outage=True, counts=False)
             self.breaker.drop(call.id)
         else:
             outcome = await self._outcome(start, running)

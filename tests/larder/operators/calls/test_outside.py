@@ -6,16 +6,17 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import pytest
 
-from larder import EventTopic, Row, Service, Unavailable
+from larder import EventTopic, Retry, Row, Service, Unavailable
 from larder.declaring.compiled.calls import compile_call
 from larder.declaring.stored_calls import Done, Failed, StoredCall, read
 from larder.delivery.output import Output
-from larder.operators.calls.outside import Outside, Start
-from larder.operators.calls.transitions import begun
+from larder.operators.calls.outside import GRACE_SECONDS, Outside, Start
+from larder.operators.calls.transitions import after, begun
 from larder.types import Attempt
 
 OUTCOMES = Output("p.outcomes", 1, 1 << 20)
@@ -165,9 +166,23 @@ async def test_a_function_runs_in_threads_and_a_hanging_one_does_not_keep_the_wo
 
 async def test_a_call_does_not_begin_if_the_process_was_paused_past_its_time() -> None:
     caller = Caller(succeed)
-    caller.start(begins=-5.0)
+    caller.start(begins=-GRACE_SECONDS - 0.1)
     outcome = await caller.outcome()
-    assert (outcome.outage, "paused" in outcome.cause) == (False, True)
+    assert "paused" in outcome.cause
+
+
+async def test_a_call_that_was_not_made_has_not_failed() -> None:
+    caller = Caller(succeed)
+    call = caller.start(begins=-GRACE_SECONDS - 0.1)
+    following = after(call, await caller.outcome(), Retry(attempts=1, within=inf), time.time())
+    assert isinstance(following, StoredCall)
+    assert (following.begun, following.own, following.failures) == (None, 0, 0)
+
+
+async def test_a_call_begins_although_its_commit_took_longer_than_it_may_take_itself() -> None:
+    caller = Caller(succeed, timeout=0.5)
+    caller.start(begins=-2.0)
+    assert isinstance(await caller.outcome(), Done)
 
 
 async def test_at_a_stop_running_calls_may_end_and_their_outcomes_go_out() -> None:
