@@ -37,6 +37,8 @@ class Assignment:
     offset from which each input is processed, and `floors` the one up to which an earlier generation has processed it.
     `is_new` says whether a partition of a source that others have grown has to wait, `unfit` why it can never be
     processed. `driver` writes how far the growth has come.
+
+    `worker` is the name of this worker, for the records that have a trace.
     """
 
     plan: ServicePlan
@@ -57,6 +59,7 @@ class Assignment:
     is_new: Callable[[TopicPartition], bool] = lambda _: False
     unfit: Mapping[TopicPartition, Problem] = field(default_factory=dict)
     driver: Chore | None = None
+    worker: str = ""
     waiting: dict[TopicPartition, list[Waiting]] = field(default_factory=dict)
 
     def of(self, topics: Collection[str]) -> list[TopicPartition]:
@@ -86,6 +89,7 @@ class Assignment:
             "letters": self.plan.dead_letters,
             "generation": self.generation,
             "clock": self.clock,
+            "carrying": self.plan.carrying(self.worker),
         }
 
 

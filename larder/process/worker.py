@@ -20,6 +20,7 @@ import uvloop
 from larder.clock import now
 from larder.config.errors import MistakeError, UnavailableError
 from larder.config.web_address import bound_address, public_address
+from larder.declaring.carried import carried_names
 from larder.declaring.problems import Problem
 from larder.group.faust_app import quiet
 from larder.group.start_offsets import Fallback
@@ -108,6 +109,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         requests=service.requests,
         predicates=service.predicates,
         desk=runner.runtime.requests,
+        carried=carried_names(service),
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from larder.config.errors import MistakeError
+from larder.declaring.carried import TRACEPARENT
 from larder.declaring.compiled.requests import CompiledRequest, ReadRequest
 from larder.declaring.outcomes import RowCondition
 from larder.declaring.problems import LarderError, Problem
 from larder.web.responses import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from larder.delivery.output import Headers
 
 BODY_SECONDS = 10.0
 """The time for a whole body."""
@@ -26,6 +29,7 @@ ONCE: Final = "Idempotency-Key"
 
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _REVISION: Final = re.compile(r'"([0-9]{1,19})"')
 
 
@@ -48,10 +52,12 @@ class Posted(NamedTuple):
     body: bytes
     kept: Mapping[str, str]
     """The headers that it keeps on its way to another worker."""
+    carried: Headers
+    """The headers that go along to what is decided, never those of Larder."""
 
 
-async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
-    """Read a request; raise UnacceptableError, MistakeError or InvalidRequestError."""
+async def posted(request: web.Request, compiled: CompiledRequest, carried: Collection[str]) -> Posted:
+    """Read a request and its headers of these names; raise UnacceptableError, MistakeError or InvalidRequestError."""
     declared = f"request {compiled.request.address}"
     _require_own_site(request)
     if request.content_type != JSON:
@@ -63,7 +69,14 @@ async def posted(request: web.Request, compiled: CompiledRequest) -> Posted:
         body = await request.read()
     read = compiled.read(body, dict(request.match_info), request.headers.get(ONCE))
     kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
-    return Posted(read, condition, body, {"Content-Type": JSON, **kept})
+    along = _carried(request.headers, carried)
+    return Posted(
+        read,
+        condition,
+        body,
+        {"Content-Type": JSON, **kept, **along},
+        [(name, value.encode()) for name, value in along.items()],
+    )
 
 
 def _require_own_site(request: web.Request) -> None:
@@ -73,6 +86,14 @@ def _require_own_site(request: web.Request) -> None:
         found = f"{(origin or site or '')[:200]!r}"
         problem = Problem("header Origin", "requires a page of this worker, or a program", found, "open the page here")
         raise UnacceptableError(problem, "forbidden")
+
+
+def _carried(headers: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
+    """Return the headers that go along. What is no text is ignored, and a trace that is none (W3C Trace Context)."""
+    found = {name: headers[name] for name in sorted(names) if headers.get(name, "\n").isprintable()}
+    if TRACEPARENT in found and not _TRACE.fullmatch(found[TRACEPARENT]):
+        del found[TRACEPARENT]
+    return found
 
 
 def _condition(headers: Mapping[str, str]) -> RowCondition | None:

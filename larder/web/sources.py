@@ -9,12 +9,13 @@ from aiohttp import web
 
 from larder.clock import now
 from larder.config.connection import Connection
+from larder.declaring.carried import TRACEPARENT
 from larder.operators.decides.requests import RequestDesk
 from larder.queries.directory import Directory
 from larder.web.scan_slots import HOPPED_SCANS, ScanSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
@@ -45,6 +46,7 @@ class Sources:
     warnings   what the process has too little of.
     requests   the requests that the service declares, and the desk that takes them here.
     predicates what clients may wait for.
+    carried    the names of the headers of requests that go along.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -62,6 +64,7 @@ class Sources:
     requests: Sequence[Request] = ()
     desk: RequestDesk = field(default_factory=RequestDesk)
     predicates: Sequence[Predicate] = ()
+    carried: Collection[str] = (TRACEPARENT,)
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

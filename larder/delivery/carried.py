@@ -1,0 +1,95 @@
+"""The headers that go along: from a record to what is made from it.
+
+These are the trace of W3C Trace Context, and the headers that the service declares. A record with a trace also says
+what it was made from, when, and by which worker, so that its story can be told from the topics alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from aiokafka.structs import TopicPartition
+
+from larder.counters.left_out_headers import LeftOutHeaders
+from larder.declaring.carried import MOST_CARRIED, TRACEPARENT
+from larder.declaring.dead_letters import origin
+from larder.declaring.records import Record
+from larder.delivery.headers import CAUSE_HEADER, MADE_HEADER
+from larder.delivery.output import NO_HEADERS, Headers, size_of_headers
+
+_headers_of: Final = attrgetter("headers")
+
+
+class Carrying(NamedTuple):
+    """Which headers a service carries along, by name, and the worker that does it.
+
+    Its records in `passages` are those of other topics on their way to one of its partitions.
+    """
+
+    names: frozenset[str] = frozenset({TRACEPARENT})
+    passages: Collection[str] = ()
+    worker: str = ""
+
+
+TRACE_ONLY: Final = Carrying()
+
+
+class CarriedHeaders:
+    """What the records of one partition carry to what is made from them; `clock` returns seconds since the epoch."""
+
+    def __init__(
+        self, carrying: Carrying, tp: TopicPartition, left_out: LeftOutHeaders, clock: Callable[[], float]
+    ) -> None:
+        self._names = carrying.names
+        self._worker = carrying.worker
+        self._on_the_way = tp.topic in carrying.passages
+        self._tp = tp
+        self._left_out = left_out
+        self._clock = clock
+
+    def of(self, record: Record) -> Headers:
+        """Return the headers of what is made from a record; none if they are too large together."""
+        if not record.headers:
+            return NO_HEADERS
+        going = self._bounded([header for header in record.headers if header[0] in self._names])
+        return [*going, self._cause(record), self._made()] if _is_traced(going) else going
+
+    def of_all(self, records: Sequence[Record]) -> Sequence[Headers] | None:
+        """Return the same for each record; None if no record has any headers, which costs next to nothing."""
+        return [self.of(record) for record in records] if any(map(_headers_of, records)) else None
+
+    def again(self, headers: Headers) -> Headers:
+        """Return the headers of what is made without a record: from a request, or later from an earlier decision."""
+        going = self._bounded([header for header in headers if header[0] != MADE_HEADER])
+        return [*going, self._made()] if _is_traced(going) else going
+
+    def passed_on(self, record: Record) -> Headers:
+        """Return all headers of a record that is passed on unchanged, with its own place as cause if it has a trace."""
+        headers = list(record.headers)
+        if not _is_traced(headers):
+            return headers
+        return [*(header for header in headers if header[0] != CAUSE_HEADER), self._cause(record)]
+
+    def all_passed_on(self, records: Sequence[Record]) -> Sequence[Headers] | None:
+        """Return the same for each record; None if no record has any headers."""
+        return [self.passed_on(record) for record in records] if any(map(_headers_of, records)) else None
+
+    def _bounded(self, headers: Headers) -> Headers:
+        if size_of_headers(headers) <= MOST_CARRIED:
+            return headers
+        self._left_out.note(self._tp.topic, f"they have more than {MOST_CARRIED} bytes together")
+        return NO_HEADERS
+
+    def _cause(self, record: Record) -> tuple[str, bytes | None]:
+        """Name a record; one on its way names the record of the other topic."""
+        cause = dict(record.headers).get(CAUSE_HEADER) if self._on_the_way else None
+        return CAUSE_HEADER, cause or str(origin(self._tp.topic, self._tp.partition, record)).encode()
+
+    def _made(self) -> tuple[str, bytes | None]:
+        return MADE_HEADER, f"{int(self._clock() * 1000)} {self._worker}".encode()
+
+
+def _is_traced(headers: Headers) -> bool:
+    return any(name == TRACEPARENT for name, _ in headers)
