@@ -1,4 +1,4 @@
-"""How many records went on without the headers that go along, by topic and cause."""
+"""How many records went on without the headers that go along, by topic."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ log = logging.getLogger("larder")
 
 
 class LeftOutHeaders:
-    """`counts` only rise. The causes of a topic are few, and the first record of each is logged."""
+    """`counts` only rise. The first record of each cause is logged; a topic has few causes."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._logged: set[tuple[str, str]] = set()
 
     def note(self, topic: str, cause: str) -> None:
         """Count a record of a topic that goes on without them."""
-        self.counts[topic, cause] += 1
-        if self.counts[topic, cause] == 1:
+        self.counts[topic] += 1
+        if (topic, cause) not in self._logged:
+            self._logged.add((topic, cause))
             log.warning("topic %s: a record goes on without its carried headers: %s", topic, cause)

@@ -1,0 +1,69 @@
+"""A story on the terminal: a line for each record, with a bar from its cause to itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from larder.cli.terminal.output import printable, show_columns
+from larder.declaring.plurals import counted
+from larder.pages.wording import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WIDTH: Final = 24
+"""Characters of the bars."""
+
+
+def show_story(story: Mapping[str, Any]) -> None:
+    """Print a story, and what it lacks."""
+    steps = story["steps"]
+    if steps:
+        services = counted(len(story["services"]), "service")
+        took = duration(story["took_ms"] / 1000)
+        click.echo(f"{printable(story['key'])}: {counted(len(steps), 'record')} of {services} within {took}")
+        rows = [_row(step, story["took_ms"]) for step in steps]
+        headings = ("after", "step", "", "service", "worker", "record", "key", "what")
+        show_columns(headings, rows, right=["after", "step"])
+    for line in notes(story):
+        click.echo(line)
+
+
+def notes(story: Mapping[str, Any]) -> list[str]:
+    """Return what a reader has to know beside the steps."""
+    found = []
+    times = f"between {story['since']} and {story['until']}"
+    if not story["steps"]:
+        found.append(f"no record of {printable(story['key'])!r} {times}: look further back with --since")
+    elif not story["traces"]:
+        found.append("no record has a trace (the header traceparent): records of other keys are not part of the story")
+    if not story["whole"]:
+        found.append("the story is not complete: there were too many records of it, or the time was over")
+    if story["missing_topics"]:
+        found.append(f"topics that do not exist: {', '.join(story['missing_topics'])}")
+    return found
+
+
+def bar(step: Mapping[str, Any], took: int) -> str:
+    """Return a line from when a step's cause happened to when it did itself."""
+    scale = (WIDTH - 1) / max(took, 1)
+    end = round(step["after_ms"] * scale)
+    begin = end if step["latency_ms"] is None else round((step["after_ms"] - step["latency_ms"]) * scale)
+    return f"{' ' * begin}{'─' * (end - begin)}●"
+
+
+def _row(step: Mapping[str, Any], took: int) -> tuple[str, ...]:
+    what = step["kind"] if step["note"] is None else f"{step['kind']}: {step['note']}"
+    latency = "" if step["latency_ms"] is None else f"+{duration(step['latency_ms'] / 1000)}"
+    return (
+        duration(step["after_ms"] / 1000),
+        latency,
+        bar(step, took),
+        step["service"] or "-",
+        step["worker"] or "-",
+        step["id"],
+        printable(step["key"] or ""),
+        printable(what),
+    )

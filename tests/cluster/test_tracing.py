@@ -1,0 +1,185 @@
+"""The story of an order over several services, from the traces that real workers carry along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.beside import Beside
+from tests.support.topics import Sent, create, read, send, until_count
+from tests.support.workers import Worker, larder, running
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+MODULE = """
+from larder import Decision, EventTopic, OwnerTopic, Row, Service, Wait, DeadLetter
+
+
+class Customer(Row):
+    customer_id: str
+    name: str
+
+
+class Order(Row):
+    order_id: str
+    customer_id: str
+
+
+class Fulfilment(Row):
+    order_id: str
+    customer_id: str
+    customer: Customer
+
+
+class Shipment(Row):
+    order_id: str
+    state: str
+    revision: int = 0
+
+
+class Packed(Row):
+    parcel_id: str
+    order_id: str
+
+
+class Send(Row):
+    order_id: str
+
+
+customers_topic = OwnerTopic("{prefix}.customers", Customer, key="customer_id", owner="crm", partitions=4)
+orders = EventTopic("{prefix}.orders", Order, key="order_id", owner="shop", partitions=4)
+fulfilments = EventTopic("{prefix}.fulfilments", Fulfilment, key="order_id", partitions=4)
+shipments_topic = OwnerTopic("{prefix}.shipments", Shipment, key="order_id", revision="revision", partitions=4)
+packed = EventTopic("{prefix}.packed", Packed, key="parcel_id", partitions=4)
+
+fulfilment = Service("{prefix}-fulfilment", headers=["tenant"])
+customers = fulfilment.table(customers_topic)
+fulfilment.join(
+    orders.by("customer_id"), customers, into=fulfilments, missing=Wait(seconds=60).then(DeadLetter)
+)
+
+shipping = Service("{prefix}-shipping", headers=["tenant"])
+shipments = shipping.table(shipments_topic)
+
+
+@shipping.decide(fulfilments, state=shipments, into=packed)
+def pack(fulfilment: Fulfilment, shipment: Shipment | None) -> Decision:
+    row = Shipment(order_id=fulfilment.order_id, state="packed")
+    return Decision(row, emit=Packed(parcel_id="p-" + fulfilment.order_id, order_id=fulfilment.order_id))
+
+
+@shipping.request("POST /shipments/{order_id}/send", state=shipments)
+def dispatch(request: Send, shipment: Shipment | None) -> Decision:
+    if shipment is None or shipment.state == "sent":
+        return Decision(refuse="nothing is packed")
+    return Decision(Shipment(order_id=request.order_id, state="sent"))
+"""
+
+
+class Town:
+    """The topics and the two services; `prefix` begins all their names."""
+
+    def __init__(self, kafka: str, prefix: str, directory: Path, beside: Beside) -> None:
+        self.kafka = kafka
+        self.prefix = prefix
+        self.directory = directory
+        self.beside = beside
+        self.module = MODULE.replace("{prefix}", prefix)
+        self.beside.call(create(kafka, {f"{prefix}.customers": 4}, {"cleanup.policy": "compact"}))
+        self.beside.call(create(kafka, {f"{prefix}.orders": 4}))
+
+    def worker(self, service: str, name: str) -> Worker:
+        return Worker(self.kafka, self.directory, self.module, f"{self.prefix}-{service}", name)
+
+    def order(self, order: str, headers: list[tuple[str, bytes | None]]) -> None:
+        sent = Sent(order, {"order_id": order, "customer_id": "ada"}, headers=headers)
+        self.beside.call(send(self.kafka, f"{self.prefix}.orders", [sent]))
+
+    def arrive(self) -> None:
+        """Let the customer arrive, for whom orders wait."""
+        row = {"customer_id": "ada", "name": "Ada"}
+        self.beside.call(send(self.kafka, f"{self.prefix}.customers", [("ada", row)]))
+
+    def trace(self, key: str, *options: str, code: int = 0) -> dict[str, Any]:
+        ended = larder("trace", key, "--json", *options, kafka=self.kafka, directory=self.directory, module=self.module)
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
+
+    def until_packed(self) -> None:
+        self.beside.call(until_count(self.kafka, f"{self.prefix}.packed", 1))
+
+    def headers(self, topic: str) -> list[dict[str, bytes]]:
+        return [dict(each.headers) for each in self.beside.call(read(self.kafka, f"{self.prefix}.{topic}"))]
+
+
+@pytest.fixture
+def town(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Iterator[Town]:
+    return Town(kafka, prefix, tmp_path, beside)
+
+
+def _waiting(status: dict[str, Any]) -> int:
+    return sum(each["waiting"] for each in status["joins"])
+
+
+def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(town: Town) -> None:
+    one, two, shipping = (
+        town.worker("fulfilment", "one"),
+        town.worker("fulfilment", "two"),
+        town.worker("shipping", "s"),
+    )
+    with running(one, shipping):
+        one.until_caught_up()
+        town.order("o1", [("traceparent", PARENT.encode()), ("tenant", b"acme"), ("other", b"stays")])
+        one.until(lambda status: _waiting(status) == 1, what="a waiting order")
+        one.kill()
+        with running(two):
+            two.until(lambda status: _waiting(status) == 1, what="the waiting order on the new worker")
+            town.arrive()
+            town.until_packed()
+            assert shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "tenant": "acme"})[0] == 200
+            refused, _ = shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "larder.cause": "x/0/1"})
+            assert refused == 409
+    story, name = town.trace("o1"), town.prefix
+    assert (story["traces"], story["whole"], story["missing_topics"]) == ([TRACE], True, [])
+    steps = [(each["topic"].removeprefix(name), each["worker"], each["kind"], each["key"]) for each in story["steps"]]
+    assert steps[:2] == [(".orders", None, "record", "o1"), (".fulfilments", "two", "record", "o1")]
+    assert sorted(steps[2:4]) == [(".packed", "s", "record", "p-o1"), (".shipments", "s", "record", "o1")]
+    assert steps[4:] == [(".shipments", "s", "record", "o1"), ("-shipping.refusals", "s", "refusal", "o1")]
+    order, fulfilled, *decided, sent, refusal = story["steps"]
+    assert (order["service"], fulfilled["service"], sent["service"]) == (
+        "shop",
+        f"{name}-fulfilment",
+        f"{name}-shipping",
+    )
+    assert fulfilled["cause"] == order["id"], "the order itself, not its copy in the internal topic"
+    assert {each["cause"] for each in decided} == {fulfilled["id"]}
+    assert (sent["cause"], refusal["cause"], refusal["note"]) == (None, None, "nothing is packed")
+    assert all(each["latency_ms"] >= 0 for each in [fulfilled, *decided])
+    assert [each["after_ms"] for each in story["steps"]] == sorted(each["after_ms"] for each in story["steps"])
+    for topic in ("fulfilments", "packed"):
+        (found,) = town.headers(topic)
+        assert (found["tenant"], found["traceparent"]) == (b"acme", PARENT.encode())
+        assert "other" not in found
+
+
+def test_a_story_without_a_trace_has_the_records_of_its_key_only_and_says_so(town: Town) -> None:
+    town.arrive()
+    with running(town.worker("fulfilment", "one"), town.worker("shipping", "s")):
+        town.order("o1", [("tenant", b"acme")])
+        town.until_packed()
+    story = town.trace("o1")
+    assert sorted(each["topic"].removeprefix(town.prefix) for each in story["steps"]) == [
+        ".fulfilments", ".orders", ".shipments",
+    ]  # fmt: skip
+    assert (story["traces"], [each["cause"] for each in story["steps"]]) == ([], [None] * 3)
+    assert town.headers("packed")[0].get("tenant") == b"acme"
+    ended = larder("trace", "o1", kafka=town.kafka, directory=town.directory, module=town.module)
+    assert "no record has a trace (the header traceparent)" in ended.stdout
+    assert town.trace("nobody", code=1)["steps"] == []
+    assert "requires a since that is before until" in str(town.trace("o1", "--since", "1m", "--until", "2h", code=2))
