@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from larder.declaring.problems import Problem
@@ -28,6 +28,8 @@ OWN_PREFIX: Final = "larder."
 # A token of HTTP (RFC 9110, section 5.6.2) in lower case, since HTTP ignores case and Kafka does not.
 _NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
+_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
 CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Headers of HTTP that must not be written into topics, where others read them."""
 
@@ -35,6 +37,17 @@ CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"
 def carried_names(service: Service) -> frozenset[str]:
     """Return the names of the headers that a service carries along."""
     return frozenset({TRACEPARENT, *service.headers})
+
+
+def carried_by_request(headers: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """Return the headers of a request that go along, those of `names`.
+
+    One that is no text is ignored, and so is a trace that is none, as W3C Trace Context requires.
+    """
+    found = {name: headers[name] for name in sorted(names) if headers.get(name, "\n").isprintable()}
+    if TRACEPARENT in found and not _TRACE.fullmatch(found[TRACEPARENT]):
+        del found[TRACEPARENT]
+    return found
 
 
 def header_problems(service: Service) -> Iterator[Problem]:

@@ -30,6 +30,9 @@ from larder.kafka.retrying import within
 HELD_BATCHES: Final = 64
 """How many full batches may wait for the previous transaction to end before processing waits."""
 
+HEADER_BYTES: Final = 8_192
+"""More than what Larder's headers and those that go along add to a record: only larger records are measured."""
+
 ANSWER_SECONDS: Final = 15.0
 """How long a step of a unit may take. aiokafka may wait forever, and the broker ends a transaction after 10 s."""
 
@@ -166,7 +169,8 @@ class Delivery:
         self, output: Output, key: bytes | None, value: bytes | None, headers: Headers, carried: Headers
     ) -> Headers:
         """Return all headers of a record; without the carried ones if the topic would refuse it because of them."""
-        if output.takes(key, value, both := [*headers, *carried]):
+        both = [*headers, *carried]
+        if output.takes_more(key, value, HEADER_BYTES) or output.takes(key, value, both):
             return both
         self.left_out.note(output.topic, f"with them it would have more than {output.max_bytes} bytes")
         return headers

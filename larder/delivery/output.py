@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-Headers = list[tuple[str, bytes | None]]
+Header = tuple[str, bytes | None]
+Headers = list[Header]
 
 NO_HEADERS: Final[Headers] = []
 
@@ -25,6 +26,10 @@ class Output(NamedTuple):
 
     def takes(self, key: bytes | None, value: bytes | None, headers: Headers = NO_HEADERS) -> bool:
         return _size(key, value, headers) <= self.max_bytes
+
+    def takes_more(self, key: bytes | None, value: bytes | None, more: int) -> bool:
+        """Return whether it surely accepts a record with so many more bytes."""
+        return len(key or b"") + len(value or b"") + more <= self.max_bytes
 
     def takes_all(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], headers: Sequence[Headers] | None

@@ -64,7 +64,7 @@ class PartitionContext:
 
     def carried(self) -> CarriedHeaders:
         """What the records of the partition carry to what is made from them."""
-        return CarriedHeaders(self.carrying, self.tp, self.delivery.left_out, self.clock)
+        return CarriedHeaders(self.carrying, self.tp.topic, self.tp.partition, self.delivery.left_out, self.clock)
 
     def results(self, operator: Operator) -> Results:
         """Return the counts of an operator whose kind has no counts of its own: records by result, one word each."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from larder.config.errors import MistakeError
-from larder.declaring.carried import TRACEPARENT
+from larder.declaring.carried import carried_by_request
 from larder.declaring.compiled.requests import CompiledRequest, ReadRequest
 from larder.declaring.outcomes import RowCondition
 from larder.declaring.problems import LarderError, Problem
@@ -29,7 +29,6 @@ ONCE: Final = "Idempotency-Key"
 
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
-_TRACE: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _REVISION: Final = re.compile(r'"([0-9]{1,19})"')
 
 
@@ -69,7 +68,7 @@ async def posted(request: web.Request, compiled: CompiledRequest, carried: Colle
         body = await request.read()
     read = compiled.read(body, dict(request.match_info), request.headers.get(ONCE))
     kept = {name: request.headers[name] for name in (ONCE, IF_MATCH, IF_NONE_MATCH) if name in request.headers}
-    along = _carried(request.headers, carried)
+    along = carried_by_request(request.headers, carried)
     return Posted(
         read,
         condition,
@@ -86,14 +85,6 @@ def _require_own_site(request: web.Request) -> None:
         found = f"{(origin or site or '')[:200]!r}"
         problem = Problem("header Origin", "requires a page of this worker, or a program", found, "open the page here")
         raise UnacceptableError(problem, "forbidden")
-
-
-def _carried(headers: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
-    """Return the headers that go along. What is no text is ignored, and a trace that is none (W3C Trace Context)."""
-    found = {name: headers[name] for name in sorted(names) if headers.get(name, "\n").isprintable()}
-    if TRACEPARENT in found and not _TRACE.fullmatch(found[TRACEPARENT]):
-        del found[TRACEPARENT]
-    return found
 
 
 def _condition(headers: Mapping[str, str]) -> RowCondition | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from aiokafka.structs import TopicPartition
 
 from larder.counters.left_out_headers import LeftOutHeaders
 from larder.declaring.dead_letters import MOVED
@@ -17,7 +16,7 @@ CARRYING = Carrying(frozenset({"traceparent", "tenant"}), {"s.orders.by-item"}, 
 
 
 def carried(topic: str = "orders", left_out: LeftOutHeaders | None = None) -> CarriedHeaders:
-    return CarriedHeaders(CARRYING, TopicPartition(topic, 2), left_out or LeftOutHeaders(), lambda: 12.5)
+    return CarriedHeaders(CARRYING, topic, 2, left_out or LeftOutHeaders(), lambda: 12.5)
 
 
 def record(*headers: tuple[str, bytes | None], offset: int = 7) -> PlainRecord:
