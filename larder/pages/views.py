@@ -19,8 +19,10 @@ from larder.pages.partitions import by_topic, partition_map
 from larder.pages.row_tables import listing
 from larder.pages.samples import outcomes
 from larder.pages.scaling import scaling
+from larder.pages.timeline import bars
 from larder.pages.troubles import troubles
 from larder.pages.values import indented, shown, top
+from larder.tracing.story import notes
 
 Data = Mapping[str, Any]
 View = Callable[[Data, bytes], dict[str, Any]]
@@ -119,6 +121,11 @@ def topology(data: Data, _: bytes) -> dict[str, Any]:
     return {"drawing": drawing(data["nodes"], data["edges"]), "names": names}
 
 
+def trace(data: Data, _: bytes) -> dict[str, Any]:
+    """Return the steps of a story with their bars, and what a reader has to know beside them."""
+    return {"steps": list(zip(data["steps"], bars(data["steps"], data["took_ms"]), strict=True)), "notes": notes(data)}
+
+
 def joins(data: Data, _: bytes) -> dict[str, Any]:
     """Return each join with its sums, the outcomes by partition, and its samples."""
     return {"joins": [outcomes(join) for join in data["joins"]]}
@@ -141,6 +148,7 @@ VIEWS: Final[Mapping[str, View]] = {
     "dead-letter": dead_letter,
     "refusals": plain,
     "topology": topology,
+    "trace": trace,
     "error": plain,
 }
 

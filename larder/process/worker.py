@@ -18,6 +18,7 @@ import msgspec
 import uvloop
 
 from larder.clock import now
+from larder.config.declared import declared_services
 from larder.config.errors import MistakeError, UnavailableError
 from larder.config.web_address import bound_address, public_address
 from larder.declaring.carried import carried_names
@@ -110,6 +111,7 @@ async def _work(service: Service, settings: Settings, options: Options) -> None:
         predicates=service.predicates,
         desk=runner.runtime.requests,
         carried=carried_names(service),
+        services=lambda: list(declared_services(settings.modules).values()),
     )
     observed = Observed(runner, memory, now, stall=settings.stall_s, warnings=warnings)
     web = make_app(sources, observed)

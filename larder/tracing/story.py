@@ -116,6 +116,20 @@ def described(story: Story) -> dict[str, Any]:
     }
 
 
+def notes(story: Mapping[str, Any]) -> list[str]:
+    """Return what a reader has to know beside the steps of a described story."""
+    found = []
+    if not story["steps"]:
+        found.append(f"no record of {story['key']!r} from {story['since']} to {story['until']}: look further back")
+    elif not story["traces"]:
+        found.append("no record has a trace (the header traceparent): records of other keys are not part of the story")
+    if not story["whole"]:
+        found.append("the story is not complete: it has too many records, or reading took too long")
+    if story["missing_topics"]:
+        found.append(f"topics that do not exist: {', '.join(story['missing_topics'])}")
+    return found
+
+
 def _described(told_step: ToldStep, first: int) -> dict[str, Any]:
     step = told_step.step
     return {

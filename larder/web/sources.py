@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from larder.declaring.predicates import Predicate
     from larder.declaring.requests import Request
+    from larder.declaring.service import Service
     from larder.local_tables.table import LocalTable
 
 
@@ -47,6 +48,7 @@ class Sources:
     requests   the requests that the service declares, and the desk that takes them here.
     predicates what clients may wait for.
     carried    the names of the headers of requests that go along.
+    services   returns the services that the loaded modules declare.
     """
 
     status: Callable[[], dict[str, Any]]
@@ -65,6 +67,7 @@ class Sources:
     desk: RequestDesk = field(default_factory=RequestDesk)
     predicates: Sequence[Predicate] = ()
     carried: Collection[str] = (TRACEPARENT,)
+    services: Callable[[], Sequence[Service]] = tuple
     slots: ScanSlots = field(default_factory=ScanSlots)
     hopped_slots: ScanSlots = field(default_factory=lambda: ScanSlots(HOPPED_SCANS))
 

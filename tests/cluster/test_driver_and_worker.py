@@ -34,6 +34,7 @@ OUTPUTS = (
     "passed", "patient", "hasty", "priced", "labels", "spent", "mails", "thanks", "renamed", "refusals", "dead-letters",
 )  # fmt: skip
 TABLES = ("customers", "products", "labels", "spent", "mails")
+WORKERS_HEADERS = ("larder.generation", "larder.based-on", "larder.made")
 OWN_REVISIONS = ("spent", "mails")
 
 PATIENCE = 30
@@ -183,12 +184,18 @@ class Both:
 def _effect(topic: str, record: Any, value: Any) -> Effect:
     if topic == "refusals":
         # The coordinates of the event differ, and the broker sets the timestamp of a refusal.
-        return Effect({**value, "id": value["id"].partition("/")[0]}, (), None)
-    headers = [header for header in record.headers if header[0] not in {"larder.generation", "larder.based-on"}]
+        return Effect({**value, "id": value["id"].partition("/")[0]}, _headers(record), None)
+    headers = _headers(record)
     if topic in OWN_REVISIONS:
         # A worker's revisions begin above all earlier ones of the partition; a wake-up has the time of its arrival.
         return Effect(_unrevised(topic, value), [name for name, _ in headers], None)
     return Effect(value, headers, None if topic == "thanks" else record.timestamp)
+
+
+def _headers(record: Any) -> list[tuple[str, Any]]:
+    """Return the headers that both have, with the topic of the cause: its coordinates differ."""
+    found = [header for header in record.headers if header[0] not in WORKERS_HEADERS]
+    return [(name, value.partition(b"/")[0] if name == "larder.cause" else value) for name, value in found]
 
 
 def _letter(record: Any) -> tuple[str, Effect]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.beside import Beside
+from tests.support.described import require_described
 from tests.support.topics import Sent, create, read, send, until_count
 from tests.support.workers import Worker, larder, running
 
@@ -145,7 +146,11 @@ def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(tow
             assert shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "tenant": "acme"})[0] == 200
             refused, _ = shipping.post("/shipments/o1/send", {}, {"traceparent": PARENT, "larder.cause": "x/0/1"})
             assert refused == 409
-    story, name = town.trace("o1"), town.prefix
+            story, (status, told) = town.trace("o1"), shipping.get("/trace?key=o1&since=10m") or (0, {})
+            assert (status, told["steps"]) == (200, story["steps"]), "any worker tells the same story"
+            require_described("/trace", status, "application/json", told, {})
+            assert "Trace of <code>o1</code>" in shipping.page("/trace?key=o1")
+    name = town.prefix
     assert (story["traces"], story["whole"], story["missing_topics"]) == ([TRACE], True, [])
     steps = [(each["topic"].removeprefix(name), each["worker"], each["kind"], each["key"]) for each in story["steps"]]
     assert steps[:2] == [(".orders", None, "record", "o1"), (".fulfilments", "two", "record", "o1")]

@@ -9,6 +9,7 @@ import click
 from larder.cli.terminal.output import printable, show_columns
 from larder.declaring.plurals import counted
 from larder.pages.wording import duration
+from larder.tracing.story import notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,22 +29,7 @@ def show_story(story: Mapping[str, Any]) -> None:
         headings = ("after", "step", "", "service", "worker", "record", "key", "what")
         show_columns(headings, rows, right=["after", "step"])
     for line in notes(story):
-        click.echo(line)
-
-
-def notes(story: Mapping[str, Any]) -> list[str]:
-    """Return what a reader has to know beside the steps."""
-    found = []
-    times = f"between {story['since']} and {story['until']}"
-    if not story["steps"]:
-        found.append(f"no record of {printable(story['key'])!r} {times}: look further back with --since")
-    elif not story["traces"]:
-        found.append("no record has a trace (the header traceparent): records of other keys are not part of the story")
-    if not story["whole"]:
-        found.append("the story is not complete: there were too many records of it, or the time was over")
-    if story["missing_topics"]:
-        found.append(f"topics that do not exist: {', '.join(story['missing_topics'])}")
-    return found
+        click.echo(printable(line))
 
 
 def bar(step: Mapping[str, Any], took: int) -> str:

@@ -120,7 +120,7 @@ class WakeUps:
         key = wake_up.key
         for tp in self._inputs:
             self._delivery.touch(tp)
-        value = msgspec.json.encode(wake_up)
+        value = msgspec.json.encode(StoredWakeUp(key=key, at=wake_up.at))
         record = PlainRecord(self.rows.offset(key), timestamp, key, value, wake_up.headers)
         self._woken.wake(wake_up, record, self.rows.output.topic)
         if self._at[key] == wake_up.at:
