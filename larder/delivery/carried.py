@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 from larder.counters.left_out_headers import LeftOutHeaders
 from larder.declaring.carried import LONGEST_NAME, MOST_CARRIED, TRACEPARENT
-from larder.declaring.dead_letters import MOVED, origin
+from larder.declaring.dead_letters import CAUSED_BY, MOVED, origin
 from larder.declaring.records import Record
-from larder.delivery.headers import CAUSE_HEADER, MADE_HEADER
+from larder.delivery.headers import MADE_HEADER
 from larder.delivery.output import HEADER_OVERHEAD, NO_HEADERS, Header, Headers, size_of_headers
 
 LARGEST_NAME: Final = LONGEST_NAME + HEADER_OVERHEAD
@@ -78,7 +78,7 @@ class CarriedHeaders:
         headers = list(record.headers)
         if not _is_traced(headers):
             return headers
-        return [*(header for header in headers if header[0] != CAUSE_HEADER), self._cause(record)]
+        return [*(header for header in headers if header[0] != CAUSED_BY), self._cause(record)]
 
     def all_passed_on(self, records: Sequence[Record]) -> Sequence[Headers] | None:
         """Return the same for each record; None if no record has any headers."""
@@ -96,11 +96,11 @@ class CarriedHeaders:
 
     def _cause(self, record: Record) -> Header:
         """Name a record; one on its way names the record of the other topic."""
-        if self._on_the_way and (cause := dict(record.headers).get(CAUSE_HEADER)):
-            return CAUSE_HEADER, cause
+        if self._on_the_way and (cause := dict(record.headers).get(CAUSED_BY)):
+            return CAUSED_BY, cause
         if record.offset >= MOVED:
-            return CAUSE_HEADER, str(origin(self._topic, self._partition, record)).encode()
-        return CAUSE_HEADER, b"%b%d" % (self._place, record.offset)
+            return CAUSED_BY, str(origin(self._topic, self._partition, record)).encode()
+        return CAUSED_BY, b"%b%d" % (self._place, record.offset)
 
     def _made(self) -> Header:
         return MADE_HEADER, f"{int(self._clock() * 1000)} {self._worker}".encode()

@@ -20,9 +20,6 @@ WAS_HEADER: Final = "larder.was"
 WAITED_HEADER: Final = "larder.waited"
 """On a record that waited when its service was scaled: the time at which its wait ends, and the step it waited in."""
 
-CAUSE_HEADER: Final = "larder.cause"
-"""On a record with a trace: the coordinates of the record that it was made from. On a dead letter: why it failed."""
-
 MADE_HEADER: Final = "larder.made"
 """On a record with a trace: when it was made, in milliseconds since the epoch, and by which worker."""
 

@@ -6,7 +6,7 @@ on, and their records are deleted once they are processed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -15,11 +15,12 @@ from larder.config.errors import MistakeError
 from larder.dead_letters.letters import Letter, read_record, text_of
 from larder.declaring.carried import TRACEPARENT
 from larder.declaring.coordinates import Coordinates
+from larder.declaring.dead_letters import CAUSED_BY
 from larder.declaring.decisions import refusals_name
 from larder.declaring.facts import dead_letters_name
 from larder.declaring.sources import events_of
 from larder.declaring.topology import owns
-from larder.delivery.headers import CAUSE_HEADER, MADE_HEADER
+from larder.delivery.headers import MADE_HEADER
 from larder.queries.key_texts import encoded_key, key_text
 from larder.tracing.story import StoryStep
 
@@ -68,7 +69,7 @@ def traced_topics(services: Sequence[Service], key: str) -> list[TracedTopic]:
     for service in services:
         if not all(decide.folds for decide in service.decides):
             found.append(_refusals(service.name, key))
-        found.append(_letters(service.name, frozenset(keys.values())))
+        found.append(_letters(service.name, frozenset(keys.values()), declared))
     return found
 
 
@@ -125,7 +126,7 @@ def _refusals(service: str, key: str) -> TracedTopic:
     return TracedTopic(name, lambda record: refusal(record).key == key, read)
 
 
-def _letters(service: str, keys: frozenset[bytes]) -> TracedTopic:
+def _letters(service: str, keys: frozenset[bytes], declared: Collection[str]) -> TracedTopic:
     name = dead_letters_name(service)
 
     def read(partition: int, record: Record) -> StoryStep:
@@ -133,7 +134,9 @@ def _letters(service: str, keys: frozenset[bytes]) -> TracedTopic:
         step = _step(place, record, service, "dead letter", None)
         if not isinstance(letter, Letter):
             return step
-        return step._replace(key=text_of(letter.key), note=letter.cause, cause=letter.id)
+        # A record of an internal topic is not part of the story, but the one that it was made from.
+        before = letter.id if letter.id.topic in declared else Coordinates.read(text_of(letter.made_from) or "")
+        return step._replace(key=text_of(letter.key), note=letter.cause, cause=before)
 
     return TracedTopic(name, lambda record: dict(record.headers).get("larder.key") in keys, read)
 
@@ -142,5 +145,5 @@ def _step(place: Coordinates, record: Record, service: str | None, kind: str, ke
     headers = dict(record.headers)
     made, _, worker = (text_of(headers.get(MADE_HEADER)) or "").partition(" ")
     at = int(made) if made.isascii() and made.isdigit() else record.timestamp
-    cause = Coordinates.read(text_of(headers.get(CAUSE_HEADER)) or "")
+    cause = Coordinates.read(text_of(headers.get(CAUSED_BY)) or "")
     return StoryStep(place, at, kind, key, service, worker or None, trace_of(record), cause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.support.beside import Beside
 from tests.support.described import require_described
-from tests.support.topics import Sent, create, read, send, until_count
+from tests.support.topics import Sent, create, read, send, until, until_count
 from tests.support.workers import Worker, larder, running
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -61,7 +60,7 @@ packed = EventTopic("{prefix}.packed", Packed, key="parcel_id", partitions=4)
 fulfilment = Service("{prefix}-fulfilment", headers=["tenant"])
 customers = fulfilment.table(customers_topic)
 fulfilment.join(
-    orders.by("customer_id"), customers, into=fulfilments, missing=Wait(seconds=60).then(DeadLetter)
+    orders.by("customer_id"), customers, into=fulfilments, missing=Wait(seconds={wait}).then(DeadLetter)
 )
 
 shipping = Service("{prefix}-shipping", headers=["tenant"])
@@ -85,12 +84,12 @@ def dispatch(request: Send, shipment: Shipment | None) -> Decision:
 class Town:
     """The topics and the two services; `prefix` begins all their names."""
 
-    def __init__(self, kafka: str, prefix: str, directory: Path, beside: Beside) -> None:
+    def __init__(self, kafka: str, prefix: str, directory: Path, beside: Beside, wait: int = 60) -> None:
         self.kafka = kafka
         self.prefix = prefix
         self.directory = directory
         self.beside = beside
-        self.module = MODULE.replace("{prefix}", prefix)
+        self.module = MODULE.replace("{prefix}", prefix).replace("{wait}", str(wait))
         self.beside.call(create(kafka, {f"{prefix}.customers": 4}, {"cleanup.policy": "compact"}))
         self.beside.call(create(kafka, {f"{prefix}.orders": 4}))
 
@@ -106,11 +105,15 @@ class Town:
         row = {"customer_id": "ada", "name": "Ada"}
         self.beside.call(send(self.kafka, f"{self.prefix}.customers", [("ada", row)]))
 
-    def trace(self, key: str, *options: str, code: int = 0) -> dict[str, Any]:
-        ended = larder("trace", key, "--json", *options, kafka=self.kafka, directory=self.directory, module=self.module)
+    def larder(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a command, and return its JSON."""
+        ended = larder(*arguments, "--json", kafka=self.kafka, directory=self.directory, module=self.module)
         assert ended.returncode == code, ended.stdout + ended.stderr
         found: dict[str, Any] = json.loads(ended.stdout)
         return found
+
+    def trace(self, key: str, *options: str, code: int = 0) -> dict[str, Any]:
+        return self.larder("trace", key, *options, code=code)
 
     def until_packed(self) -> None:
         self.beside.call(until_count(self.kafka, f"{self.prefix}.packed", 1))
@@ -120,7 +123,7 @@ class Town:
 
 
 @pytest.fixture
-def town(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Iterator[Town]:
+def town(kafka: str, prefix: str, beside: Beside, tmp_path: Path) -> Town:
     return Town(kafka, prefix, tmp_path, beside)
 
 
@@ -128,6 +131,7 @@ def _waiting(status: dict[str, Any]) -> int:
     return sum(each["waiting"] for each in status["joins"])
 
 
+@pytest.mark.scenario("3.6")
 def test_a_story_goes_on_through_join_decide_and_request_and_a_killed_worker(town: Town) -> None:
     one, two, shipping = (
         town.worker("fulfilment", "one"),
@@ -188,3 +192,25 @@ def test_a_story_without_a_trace_has_the_records_of_its_key_only_and_says_so(tow
     assert "no record has a trace (the header traceparent)" in ended.stdout
     assert town.trace("nobody", code=1)["steps"] == []
     assert "requires a since that is before until" in str(town.trace("o1", "--since", "1m", "--until", "2h", code=2))
+
+
+def test_a_dead_letter_and_its_replay_are_part_of_the_story(
+    kafka: str, prefix: str, beside: Beside, tmp_path: Path
+) -> None:
+    town = Town(kafka, prefix, tmp_path, beside, wait=1)
+    with running(town.worker("fulfilment", "one"), town.worker("shipping", "s")):
+        town.order("o1", [("traceparent", PARENT.encode())])
+        letters = f"{prefix}-fulfilment.dead-letters"
+        (letter,) = beside.call(until(lambda: _all(kafka, letters), 60, "a dead letter"))
+        order, dead = town.trace("o1")["steps"]
+        assert (dead["kind"], dead["cause"], dead["topic"]) == ("dead letter", order["id"], letters)
+        assert dead["note"] == f"{prefix}.customers has no row 'ada'"
+        town.arrive()
+        town.larder("dead-letters", "replay", f"{prefix}-fulfilment", letter.key.decode())
+        town.until_packed()
+    found = {each["topic"].removeprefix(prefix): each for each in town.trace("o1")["steps"]}
+    assert found[".fulfilments"]["cause"] == order["id"]
+
+
+async def _all(kafka: str, topic: str) -> list[Any]:
+    return await read(kafka, topic)

@@ -127,6 +127,7 @@ def test_parameters_have_the_types_of_their_fields_and_the_header_its_bounds() -
         ("customer_id", "path", True, {"type": "string"}),
         ("limit", "path", True, {"type": "integer"}),
         ("Idempotency-Key", "header", False, {"type": "string", "minLength": 16, "maxLength": 255}),
+        ("traceparent", "header", False, {"type": "string"}),
         ("If-Match", "header", False, {"type": "string"}),
         ("If-None-Match", "header", False, {"type": "string"}),
         ("until", "query", False, {"type": "string"}),
