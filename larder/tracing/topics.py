@@ -6,8 +6,9 @@ on, and their records are deleted once they are processed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from larder.declaring.operators import Topic
     from larder.declaring.records import Record
     from larder.declaring.service import Service
+
+_TIME: Final = re.compile("[0-9]{1,18}")
 
 Read = Callable[[int, "Record"], StoryStep]
 """Reads a record of a partition as a step."""
@@ -144,6 +147,6 @@ def _letters(service: str, keys: frozenset[bytes], declared: Collection[str]) ->
 def _step(place: Coordinates, record: Record, service: str | None, kind: str, key: str | None) -> StoryStep:
     headers = dict(record.headers)
     made, _, worker = (text_of(headers.get(MADE_HEADER)) or "").partition(" ")
-    at = int(made) if made.isascii() and made.isdigit() else record.timestamp
+    at = int(made) if _TIME.fullmatch(made) else record.timestamp
     cause = Coordinates.read(text_of(headers.get(CAUSED_BY)) or "")
     return StoryStep(place, at, kind, key, service, worker or None, trace_of(record), cause)

@@ -48,7 +48,7 @@ def _row(step: Mapping[str, Any], took: int) -> tuple[str, ...]:
         latency,
         bar(step, took),
         step["service"] or "-",
-        step["worker"] or "-",
+        printable(step["worker"] or "-"),
         step["id"],
         printable(step["key"] or ""),
         printable(what),

@@ -50,7 +50,7 @@ async def story(kafka: str, prefix: str, key: str, *, since: int = NOW - HOUR, *
 async def filled(kafka: str, prefix: str) -> None:
     await create(kafka, {f"{prefix}.orders": 2, f"{prefix}.mails": 2})
     orders = [
-        Sent(SEVEN, {"order_id": SEVEN}, None, trace(1), NOW - 3 * HOUR),
+        Sent(SEVEN, {"order_id": SEVEN}, None, [*trace(1), ("larder.made", b"9" * 5_000)], NOW - 3 * HOUR),
         Sent(f"{{{SEVEN.upper()}}}", {"order_id": SEVEN}, 0, trace(2), NOW - 1_000),
         Sent(EIGHT, {"order_id": EIGHT}, None, trace(3), NOW - 1_000),
         Sent(SEVEN, None, None, [], NOW),
