@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from larder.declaring.problems import Problem
@@ -54,7 +54,8 @@ def header_problems(service: Service) -> Iterator[Problem]:
     """Check the headers that a service declares."""
     declared = f"service {service.name}, headers"
     names: Any = service.headers
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_list or not all(isinstance(name, str) for name in names):
         yield Problem(declared, "requires a list of names", repr(names), 'write headers=["tenant"]')
         return
     if len(names) > MOST_NAMES:

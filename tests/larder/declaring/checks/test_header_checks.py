@@ -29,6 +29,7 @@ def test_names_of_headers_are_accepted(headers: Sequence[str]) -> None:
     [
         ("tenant", 'write headers=["tenant"]'),
         ([1], "requires a list of names"),
+        (None, "requires a list of names"),
         (["larder.cause"], "requires names that do not begin with larder."),
         (["traceparent"], "every service has it"),
         (["authorization"], "without credentials"),
