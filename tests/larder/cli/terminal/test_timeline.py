@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from larder.cli.terminal.timeline import WIDTH, bar, show_story
+from larder.cli.terminal.timeline import NARROW_WIDTH, WIDTH, bar, show_story
 from tests.larder.pages.samples import STORY
 
 
@@ -29,5 +29,6 @@ def test_foreign_text_cannot_control_the_terminal(capsys: pytest.CaptureFixture[
 def test_a_bar_ends_within_its_width_and_has_no_length_without_a_cause() -> None:
     steps = STORY["steps"]
     assert [len(bar(step, 340)) for step in steps] == [1, 15, WIDTH, WIDTH]
+    assert [len(bar(step, 340, NARROW_WIDTH)) for step in steps] == [1, 6, NARROW_WIDTH, NARROW_WIDTH]
     assert bar({"after_ms": 0, "latency_ms": None}, 0) == "●"
     assert bar({"after_ms": 340, "latency_ms": None}, 340) == " " * (WIDTH - 1) + "●"
